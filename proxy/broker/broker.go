@@ -1,0 +1,181 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Driver is one broker node as a sidecar sees it. Implementations are safe for
+// concurrent use.
+type Driver interface {
+	// Run keeps the node's connections up until ctx ends, rebuilding them with
+	// backoff for ever, and returns after everything is closed. It is called once.
+	// Before Run, and while a connection is down, Publish fails with Unavailable
+	// (not sent) and Consume waits.
+	Run(ctx context.Context) error
+
+	// EnsureTopology makes the exchanges, queues and bindings of t exist and
+	// returns when they do. It is idempotent. An object that exists with another
+	// type is an Error of kind Conflict naming both. The driver remembers t and
+	// declares it again after each reconnect, before publishers and consumers go on.
+	EnsureTopology(ctx context.Context, t Topology) error
+
+	Publisher
+	Consumer
+
+	// State tells whether events can be published and consumed now. It does not
+	// block.
+	State() State
+}
+
+// Publisher puts events onto the node.
+type Publisher interface {
+	// Publish writes m and returns without waiting for the confirm. It blocks
+	// while the window of unconfirmed publishes is full, at most until ctx ends.
+	// An error from Publish itself means that nothing was written (outcome
+	// NotSent). m, its event and its data must not be changed until the receipt is
+	// done. Messages given in one goroutine reach one exchange in that order.
+	Publish(ctx context.Context, m *Message) (Receipt, error)
+}
+
+// Receipt is the pending outcome of one publish.
+type Receipt interface {
+	// Wait blocks until the outcome is known or ctx ends. nil means confirmed by
+	// the broker and routed to at least one queue (if mandatory). When ctx ends
+	// first the error is of kind ConfirmTimeout with outcome Unknown. Wait may be
+	// called once.
+	Wait(ctx context.Context) error
+}
+
+// Consumer receives from queues of the node.
+type Consumer interface {
+	// Consume delivers messages of a queue to sink until ctx ends; then it stops
+	// the flow, and returns nil after sink has returned for the last time. It
+	// survives reconnects: sink sees later epochs then. sink is called by one
+	// goroutine at a time and may block; at most opts.Prefetch deliveries are
+	// unsettled at once. Deliveries that are unsettled when Consume returns can
+	// still be settled until the returned drain function is called; drain gives
+	// everything unsettled back to the queue in order by closing the channel, and
+	// is idempotent. An error means that the queue cannot be consumed and trying
+	// again by itself will not help (missing, forbidden, Conflict).
+	Consume(ctx context.Context, opts ConsumeOptions, sink func(*Delivery)) (drain func(), err error)
+}
+
+// ConsumeOptions says what to consume.
+type ConsumeOptions struct {
+	Queue    string
+	Prefetch int    // at least 1
+	Tag      string // shows up in the broker's tools; made unique by the driver
+}
+
+// Message is an event on its way to an exchange.
+type Message struct {
+	Exchange   string // "" is the default exchange: RoutingKey names the queue
+	RoutingKey string
+	Event      *event.Event
+	Trace      TraceContext
+	Mandatory  bool
+	Persistent bool
+	Priority   uint8
+	TTL        time.Duration // 0 means none
+	AppID      string        // workload that publishes
+	// Republished marks a repeat after an unknown outcome of this hop.
+	Republished bool
+	// Attempt is the number the next delivery of this message has, 0 and 1 both
+	// meaning a first delivery.
+	Attempt uint32
+	// DeadLetter, when set, marks m as a dead letter.
+	DeadLetter *DeadLetter
+}
+
+// TraceContext is the W3C trace context of one hop; empty strings mean absent.
+type TraceContext struct {
+	Parent  string // traceparent
+	State   string // tracestate
+	Baggage string
+}
+
+// DeadLetter says where a dead letter comes from and why it is one.
+type DeadLetter struct {
+	Reason       string // low-cardinality: rejected, attempts-exhausted, ack-deadline, invalid-event
+	Detail       string // the service's words, at most 200 bytes
+	Subscription string // "namespace/name"
+	Exchange     string // original exchange
+	RoutingKey   string // original routing key
+	Attempts     uint32
+	Time         time.Time // when it was given up
+}
+
+// Delivery is one message handed out by the broker.
+type Delivery struct {
+	// Event is the decoded event. It is nil when the message cannot be one; then
+	// Malformed says why, and only Dead-lettering or Reject make sense.
+	Event     *event.Event
+	Malformed error
+	// Raw is the body as it came, for dead-lettering what cannot be decoded.
+	Raw         []byte
+	Trace       TraceContext
+	Exchange    string // exchange it was published to
+	RoutingKey  string
+	Queue       string
+	Attempt     uint32 // 1 for the first
+	Redelivered bool   // the broker's flag, or a repeated publish
+	Epoch       uint64 // of the consumer's channel
+	Tag         uint64 // delivery tag on that channel
+	Settler     Settler
+}
+
+// Settler settles deliveries of one channel. It is safe for concurrent use.
+type Settler interface {
+	// Ack removes the message from its queue. ErrStale when the channel is gone or
+	// the tag was settled before.
+	Ack(tag uint64) error
+	// Requeue gives the message back at once; the broker counts the attempt.
+	// ErrStale as for Ack.
+	Requeue(tag uint64) error
+}
+
+// Ack removes the message from its queue; see Settler.
+func (d *Delivery) Ack() error { return d.Settler.Ack(d.Tag) }
+
+// Requeue gives the message back; see Settler.
+func (d *Delivery) Requeue() error { return d.Settler.Requeue(d.Tag) }
+
+// State is a driver's condition at one moment.
+type State struct {
+	Publishing bool   // a publish would be written
+	Consuming  bool   // consumers are attached or could be
+	Blocked    bool   // the broker raised an alarm (connection.blocked)
+	Reason     string // why not, for people; "" when all is well
+	Server     string // product and version as the broker reports them
+	Address    string // node, host:port; "" for membroker
+	Stale      uint64 // stale settlements dropped since the start
+}
+
+// Topology is what must exist on the broker.
+type Topology struct {
+	Policy    mesh.TopologyPolicy
+	Exchanges []mesh.Exchange
+	Queues    []Queue
+	Bindings  []Binding
+}
+
+// Queue is a queue to declare. It is durable.
+type Queue struct {
+	Name string
+	Type string // quorum, classic
+	// Delay, when set, makes this a waiting room: every message leaves it after
+	// Delay for the queue Forward. Nobody consumes from it.
+	Delay   time.Duration
+	Forward string
+}
+
+// Binding binds a queue to an exchange.
+type Binding struct {
+	Exchange string
+	Queue    string
+	Key      string
+}

@@ -1,0 +1,22 @@
+package mesh
+
+// Capabilities says what a broker type can honour. The control plane refuses at
+// apply time what is false here; proxy/broker/brokertest proves that each driver
+// does what is true.
+type Capabilities struct {
+	Durable     bool // events survive a restart of the broker
+	Priorities  bool // AMQP message priority is kept
+	Expiration  bool // publish.ttl is honoured
+	Networked   bool // processes share it through nodes
+	QuorumQueue bool // queues of type quorum
+}
+
+// Capabilities returns what brokers of type t can do.
+func (t BrokerType) Capabilities() Capabilities {
+	switch t {
+	case RabbitMQ:
+		return Capabilities{Durable: true, Priorities: true, Expiration: true, Networked: true, QuorumQueue: true}
+	default:
+		return Capabilities{}
+	}
+}

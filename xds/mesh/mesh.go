@@ -1,0 +1,224 @@
+// Package mesh is the resolved configuration a sidecar runs on, as plain Go.
+//
+// The control plane builds it from declared kinds, xds/wire turns it into Envoy
+// resources and back, and the proxy compiles it. Every default is filled in and
+// every reference is resolved before a value gets here. It is a leaf: it imports
+// the standard library only. Values are immutable once built and shared freely
+// between goroutines.
+package mesh
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Name is a namespaced name.
+type Name struct {
+	Namespace string
+	Name      string
+}
+
+// String returns "namespace/name".
+func (n Name) String() string { return n.Namespace + "/" + n.Name }
+
+// ParseName reads "name" or "namespace/name"; the first form is in namespace ns.
+func ParseName(s, ns string) (Name, error) {
+	n := Name{Namespace: ns, Name: s}
+	if before, after, found := strings.Cut(s, "/"); found {
+		n = Name{Namespace: before, Name: after}
+	}
+	if n.Namespace == "" || n.Name == "" || strings.Contains(n.Name, "/") {
+		return Name{}, fmt.Errorf("name %q: want \"name\" or \"namespace/name\"", s)
+	}
+	return n, nil
+}
+
+// Config is everything a sidecar runs on. A nil map is an empty one.
+type Config struct {
+	Topics        map[Name]*Topic
+	Subscriptions map[Name]*Subscription
+	Brokers       map[Name]*Broker
+}
+
+// BrokerType says which driver serves a broker.
+type BrokerType int
+
+// The broker types.
+const (
+	RabbitMQ BrokerType = iota + 1
+	Memory
+)
+
+// String returns the spelling of the EventBroker kind.
+func (t BrokerType) String() string {
+	switch t {
+	case RabbitMQ:
+		return "RabbitMQ"
+	case Memory:
+		return "Memory"
+	default:
+		return fmt.Sprintf("BrokerType(%d)", int(t))
+	}
+}
+
+// TopologyPolicy says who declares exchanges and queues.
+type TopologyPolicy int
+
+// The topology policies.
+const (
+	Manage TopologyPolicy = iota + 1
+	Verify
+	Ignore
+)
+
+// String returns the spelling of the EventBroker kind.
+func (p TopologyPolicy) String() string {
+	switch p {
+	case Manage:
+		return "Manage"
+	case Verify:
+		return "Verify"
+	case Ignore:
+		return "Ignore"
+	default:
+		return fmt.Sprintf("TopologyPolicy(%d)", int(p))
+	}
+}
+
+// Broker is one RabbitMQ cluster and vhost, or the in-process broker.
+type Broker struct {
+	Name        Name
+	Type        BrokerType
+	VHost       string
+	Credentials string // name of a directory on the sidecar's side; "" means guest/guest
+	Topology    TopologyPolicy
+	Heartbeat   time.Duration
+	Nodes       []Node // in order of priority, then declaration; empty for Memory
+}
+
+// Node is one endpoint of a broker.
+type Node struct {
+	Address  string // host:port
+	Zone     string
+	Priority uint32 // 0 is tried first; no gaps
+}
+
+// Exchange is an AMQP exchange.
+type Exchange struct {
+	Name string
+	Type string // topic, direct, fanout, headers
+}
+
+// Topic is a name services publish to, with its rules.
+type Topic struct {
+	Name Name
+	// Rules are tried in order; the first that matches wins. The last one always
+	// matches: it is the topic itself when no declared rule does.
+	Rules []Rule
+}
+
+// Rule says what happens to the events its filters match.
+type Rule struct {
+	// Name is "route/rule", or "" for the topic's own default rule.
+	Name     string
+	Filters  []Filter // all must match; none matches everything
+	Backends []Backend
+	Timeout  time.Duration // total deadline of a publish; 0 means the caller's alone
+	Retry    Retry
+}
+
+// Backend is a weighted destination.
+type Backend struct {
+	Destination Destination
+	Weight      uint32 // relative to the rule's others; the sum is at least 1
+}
+
+// Destination is a backend topic: where on which broker its events are put.
+type Destination struct {
+	Topic          Name
+	Broker         Name
+	Exchange       Exchange
+	RoutingKey     Template
+	Mandatory      bool
+	Persistent     bool
+	ConfirmTimeout time.Duration
+	TTL            time.Duration // message expiration; 0 means none
+	Priority       uint8         // AMQP priority, 0-9
+	MaxEventBytes  uint32        // largest payload
+}
+
+// RetryOn is one kind of failure a retry policy covers.
+type RetryOn int
+
+// The retryable failures, by the names of EventRoute's retry.on.
+const (
+	OnNack RetryOn = iota + 1
+	OnConfirmTimeout
+	OnConnectFailure
+	OnChannelClosed
+)
+
+var retryOnNames = [...]string{OnNack: "nack", OnConfirmTimeout: "confirm-timeout", OnConnectFailure: "connect-failure", OnChannelClosed: "channel-closed"}
+
+// String returns the spelling of EventRoute's retry.on.
+func (r RetryOn) String() string {
+	if r >= OnNack && int(r) < len(retryOnNames) {
+		return retryOnNames[r]
+	}
+	return fmt.Sprintf("RetryOn(%d)", int(r))
+}
+
+// ParseRetryOn is the inverse of String.
+func ParseRetryOn(s string) (RetryOn, error) {
+	for r := OnNack; int(r) < len(retryOnNames); r++ {
+		if retryOnNames[r] == s {
+			return r, nil
+		}
+	}
+	return 0, fmt.Errorf("retry condition %q: want one of %s", s, strings.Join(retryOnNames[1:], ", "))
+}
+
+// Retry is the retry policy of a publish.
+type Retry struct {
+	Attempts      uint32 // all tries, the first included; at least 1
+	On            []RetryOn
+	PerTryTimeout time.Duration // 0 means the destination's confirm timeout
+	Backoff       Backoff
+}
+
+// Backoff is exponential: Base, doubling, at most Max.
+type Backoff struct {
+	Base time.Duration
+	Max  time.Duration
+}
+
+// Delay returns the delay before attempt n+1, n >= 1 being the attempts made.
+func (b Backoff) Delay(n uint32) time.Duration {
+	d := b.Base
+	for ; n > 1 && d < b.Max; n-- {
+		d *= 2
+	}
+	return min(d, b.Max)
+}
+
+// Subscription is a workload's durable interest in a topic.
+type Subscription struct {
+	Name            Name
+	Topic           Name
+	Broker          Name
+	Exchange        Exchange
+	Queue           Queue
+	Filters         []Filter // all must match; none matches everything
+	AckDeadline     time.Duration
+	Attempts        uint32 // all deliveries, the first included; at least 1
+	Backoff         Backoff
+	DeadLetterQueue string
+}
+
+// Queue is a subscription's queue.
+type Queue struct {
+	Name     string
+	Type     string // quorum, classic
+	Prefetch uint32 // at least 1
+}
