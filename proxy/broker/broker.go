@@ -123,9 +123,13 @@ type Delivery struct {
 	Queue       string
 	Attempt     uint32 // 1 for the first
 	Redelivered bool   // the broker's flag, or a repeated publish
-	Epoch       uint64 // of the consumer's channel
-	Tag         uint64 // delivery tag on that channel
-	Settler     Settler
+	AppID       string // workload that published, as in Message
+	Priority    uint8  // as in Message
+	// DeadLetter is what Message.DeadLetter was, nil for what is no dead letter.
+	DeadLetter *DeadLetter
+	Epoch      uint64 // of the consumer's channel
+	Tag        uint64 // delivery tag on that channel
+	Settler    Settler
 }
 
 // Settler settles deliveries of one channel. It is safe for concurrent use.
