@@ -1,0 +1,23 @@
+// Package wire translates between the mesh configuration and Envoy's resources,
+// in both directions.
+//
+// It owns the mapping of fields, the content versions and every check that can be
+// made on one resource alone; it does not own what refers to what (the control
+// plane resolves, the client assembles), nor any transport. Encoding decodes its
+// own result before handing it out, so the control plane refuses exactly what a
+// sidecar would NACK.
+//
+// Decoding is honest: a field that is set, changes behaviour and is not
+// implemented is an error that names its path. What is implemented is one table,
+// kept readable in testdata/supported.txt.
+//
+// All functions are pure and safe for concurrent use; the values they return are
+// immutable by convention.
+//
+//	resources, err := wire.EncodeTopic(topic)     // control plane
+//	d, err := wire.Decode(typeURL, resource.Any)  // sidecar
+//	switch d := d.(type) {
+//	case *wire.Routes:
+//		needs = append(needs, d.Clusters()...)
+//	}
+package wire
