@@ -30,6 +30,9 @@ const (
 	ReasonRejected    = "Rejected"
 	ReasonNoSidecars  = "NoSidecars"
 	ReasonUnsupported = "UnsupportedValue"
+	ReasonInvalid     = "Invalid"
+	ReasonRefNotFound = "RefNotFound"
+	ReasonConflicted  = "Conflicted"
 )
 
 // LocalRef names an object, in the referrer's namespace unless one is given.
@@ -57,7 +60,7 @@ type EventBroker struct {
 type EventBrokerSpec struct {
 	// Type is RabbitMQ (default) or Memory.
 	Type string `json:"type,omitempty"`
-	// VHost defaults to "/".
+	// VHost defaults to "/". Memory has none.
 	VHost string `json:"vhost,omitempty"`
 	// Nodes are the endpoints; at least one for RabbitMQ, none for Memory.
 	Nodes []BrokerNode `json:"nodes,omitempty"`
@@ -65,7 +68,7 @@ type EventBrokerSpec struct {
 	Credentials *CredentialsRef `json:"credentials,omitempty"`
 	// Topology is Manage (default), Verify or Ignore.
 	Topology string `json:"topology,omitempty"`
-	// Heartbeat of AMQP connections, default 10s.
+	// Heartbeat of AMQP connections, default 10s, at least 1s. Memory has none.
 	Heartbeat *metav1.Duration `json:"heartbeat,omitempty"`
 	// TLS and ServiceRef come later; setting them is refused.
 	TLS        *BrokerTLS `json:"tls,omitempty"`
@@ -134,14 +137,14 @@ type PublishSettings struct {
 	ConfirmTimeout *metav1.Duration `json:"confirmTimeout,omitempty"`
 	// Mandatory defaults to true: an event no queue takes is UNROUTABLE.
 	Mandatory *bool `json:"mandatory,omitempty"`
-	// Persistent defaults to true.
+	// Persistent defaults to true on a broker that is durable, else to false.
 	Persistent *bool `json:"persistent,omitempty"`
-	// TTL is the messages' expiration; unset means none.
+	// TTL is the messages' expiration, in whole milliseconds; unset means none.
 	TTL *metav1.Duration `json:"ttl,omitempty"`
 	// Priority 0-9, default 0.
 	Priority int32 `json:"priority,omitempty"`
 	// MaxEventBytes is the largest payload, default 1 MiB, at most 16 MiB.
-	MaxEventBytes int32 `json:"maxEventBytes,omitempty"`
+	MaxEventBytes *int32 `json:"maxEventBytes,omitempty"`
 }
 
 // EventRoute declares what happens to events of topics.
@@ -200,8 +203,8 @@ type BackendRef struct {
 
 // RouteRetry is the retry policy of publishes.
 type RouteRetry struct {
-	// Attempts in all, the first included; default 3.
-	Attempts int32 `json:"attempts,omitempty"`
+	// Attempts in all, the first included; default 3, 1-100.
+	Attempts *int32 `json:"attempts,omitempty"`
 	// On defaults to all: nack, confirm-timeout, connect-failure, channel-closed.
 	On []string `json:"on,omitempty"`
 	// PerTryTimeout defaults to the destination's confirm timeout.
@@ -260,7 +263,7 @@ type EventSubscriptionSpec struct {
 	Ordering string `json:"ordering,omitempty"`
 	// Delivery: omit push and the service pulls by stream. Push comes later.
 	Delivery *Delivery `json:"delivery,omitempty"`
-	// AckDeadline defaults to 30s; at most 15m, well under RabbitMQ's consumer_timeout.
+	// AckDeadline defaults to 30s; 1s to 15m, well under RabbitMQ's consumer_timeout.
 	AckDeadline *metav1.Duration   `json:"ackDeadline,omitempty"`
 	Retry       *SubscriptionRetry `json:"retry,omitempty"`
 	DeadLetter  *DeadLetter        `json:"deadLetter,omitempty"`
@@ -273,7 +276,7 @@ type Queue struct {
 	// Type is quorum (default on RabbitMQ) or classic; Memory has no types.
 	Type string `json:"type,omitempty"`
 	// Prefetch bounds unsettled deliveries per stream, default 64, 1-65535.
-	Prefetch int32 `json:"prefetch,omitempty"`
+	Prefetch *int32 `json:"prefetch,omitempty"`
 }
 
 // Delivery says how events reach the service.
@@ -288,8 +291,8 @@ type Push struct {
 
 // SubscriptionRetry says how often and how soon a failed delivery is repeated.
 type SubscriptionRetry struct {
-	// Attempts in all, the first included; default 5.
-	Attempts int32 `json:"attempts,omitempty"`
+	// Attempts in all, the first included; default 5, 1-100.
+	Attempts *int32 `json:"attempts,omitempty"`
 	// Backoff defaults to 1s doubling to 5m.
 	Backoff *Backoff `json:"backoff,omitempty"`
 }

@@ -1,0 +1,239 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Bounds of values.
+const (
+	// MaxEventBytes is the most publish.maxEventBytes may be: RabbitMQ's own
+	// default limit of a message.
+	MaxEventBytes = 16 << 20
+	// MinAckDeadline and MaxAckDeadline bound ackDeadline; the upper one stays
+	// well under RabbitMQ's consumer_timeout of 30 minutes.
+	MinAckDeadline = time.Second
+	MaxAckDeadline = 15 * time.Minute
+	// MaxAttempts bounds every retry policy.
+	MaxAttempts = 100
+	// MaxWeight bounds one weight, as in the Gateway API.
+	MaxWeight = 1_000_000
+	// MaxPrefetch is the most AMQP's basic.qos can say.
+	MaxPrefetch = 65535
+
+	maxPriority     = 9
+	maxNodePriority = 128
+	maxHeartbeat    = 10 * time.Minute
+	// maxTTL fits RabbitMQ's 32-bit milliseconds.
+	maxTTL = 49 * 24 * time.Hour
+)
+
+// Validate returns everything that is wrong with one object and can be seen
+// without looking at another; nil when nothing is. The object must have been
+// through Default. What a later version will bring is refused with a message
+// that contains "not supported yet", never ignored.
+func Validate(obj Object) []FieldError {
+	c := &checker{}
+	c.meta(obj)
+	switch o := obj.(type) {
+	case *EventBroker:
+		c.broker(&o.Spec, "spec")
+	case *EventTopic:
+		c.topic(&o.Spec, "spec")
+	case *EventRoute:
+		c.route(o, "spec")
+	case *EventSubscription:
+		c.subscription(&o.Spec, "spec")
+	case *EventPolicy:
+		c.unsupported("kind", "kind EventPolicy")
+	}
+	return c.errs
+}
+
+func (c *checker) meta(obj Object) {
+	meta := Path("metadata")
+	if obj.GetName() == "" {
+		c.invalid(meta.Child("name"), "is missing: give the object a name, such as \"orders\"")
+	} else {
+		c.name(meta.Child("name"), obj.GetName())
+	}
+	c.namespace(meta.Child("namespace"), obj.GetNamespace())
+}
+
+func (c *checker) broker(s *EventBrokerSpec, p Path) {
+	c.oneOf(p.Child("type"), s.Type, BrokerRabbitMQ, BrokerMemory)
+	c.topology(p.Child("topology"), s.Topology)
+	if s.TLS != nil {
+		c.unsupported(p.Child("tls"), "tls")
+	}
+	if s.ServiceRef != nil {
+		c.unsupported(p.Child("serviceRef"), "serviceRef")
+	}
+	if s.Type == BrokerMemory {
+		c.memoryBroker(s, p)
+		return
+	}
+	if s.Credentials != nil {
+		c.name(p.Child("credentials").Child("name"), s.Credentials.Name)
+	}
+	c.shortString(p.Child("vhost"), s.VHost)
+	c.heartbeat(p.Child("heartbeat"), s.Heartbeat)
+	if len(s.Nodes) == 0 && s.ServiceRef == nil {
+		c.invalid(p.Child("nodes"), "is empty: a broker of type RabbitMQ needs at least one node, such as {address: \"127.0.0.1:5672\"}")
+	}
+	c.nodes(p.Child("nodes"), s.Nodes)
+}
+
+// memoryBroker refuses what only a broker across the network has.
+func (c *checker) memoryBroker(s *EventBrokerSpec, p Path) {
+	refuse := func(field string, set bool) {
+		if set {
+			c.invalid(p.Child(field), "has no meaning for a broker of type Memory, which lives inside one process: remove it")
+		}
+	}
+	refuse("nodes", len(s.Nodes) > 0)
+	refuse("vhost", s.VHost != "")
+	refuse("credentials", s.Credentials != nil)
+	refuse("heartbeat", s.Heartbeat != nil)
+}
+
+func (c *checker) topology(p Path, value string) {
+	switch value {
+	case TopologyManage:
+	case mesh.Verify.String(), mesh.Ignore.String():
+		c.unsupported(p, "topology "+value)
+	default:
+		c.oneOf(p, value, TopologyManage)
+	}
+}
+
+func (c *checker) heartbeat(p Path, d *Duration) {
+	if d == nil {
+		return
+	}
+	if d.Duration < time.Second || d.Duration > maxHeartbeat || d.Duration%time.Second != 0 {
+		c.invalid(p, "is %s: want whole seconds from 1s to %s", d.Duration, short(maxHeartbeat))
+	}
+}
+
+func (c *checker) nodes(p Path, nodes []BrokerNode) {
+	seen := map[string]int{}
+	used := map[int32]bool{}
+	for i := range nodes {
+		n, np := &nodes[i], p.Index(i)
+		if err := checkAddress(n.Address); err != nil {
+			c.invalid(np.Child("address"), "%s: want host:port, such as \"rabbit-0:5672\"", err)
+		} else if first, dup := seen[n.Address]; dup {
+			c.invalid(np.Child("address"), "is %q, as that of nodes[%d] is: name each node once", n.Address, first)
+		} else {
+			seen[n.Address] = i
+		}
+		c.name(np.Child("zone"), n.Zone)
+		c.between(np.Child("priority"), int64(n.Priority), 0, maxNodePriority)
+		used[n.Priority] = true
+	}
+	for i := range nodes {
+		if v := nodes[i].Priority; v > 0 && v <= maxNodePriority && !used[v-1] {
+			c.invalid(p.Index(i).Child("priority"), "is %d but no node has priority %d: priorities start at 0 and leave no gap", v, v-1)
+			return
+		}
+	}
+}
+
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return fmt.Errorf("is %q", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("is %q, whose port is not a number from 1 to 65535", address)
+	}
+	return nil
+}
+
+func (c *checker) topic(s *EventTopicSpec, p Path) {
+	c.ref(p.Child("brokerRef"), s.BrokerRef, KindEventBroker)
+	if s.Exchange != nil {
+		ep := p.Child("exchange")
+		c.amqpName(ep.Child("name"), s.Exchange.Name, "exchange")
+		c.oneOf(ep.Child("type"), s.Exchange.Type, exchangeTopic, "direct", "fanout", "headers")
+	}
+	c.template(p.Child("routingKey"), s.RoutingKey)
+	if s.Partitions != nil {
+		c.unsupported(p.Child("partitions"), "partitions")
+	}
+	if s.Publish != nil {
+		c.publish(s.Publish, p.Child("publish"))
+	}
+}
+
+func (c *checker) template(p Path, text string) {
+	segments, err := mesh.Template(text).Segments()
+	if err != nil {
+		c.invalid(p, "%s: want text with {attribute} placeholders, such as \"{type}\"", err)
+		return
+	}
+	literal := 0
+	for _, s := range segments {
+		literal += len(s.Literal)
+	}
+	if literal > mesh.MaxRoutingKey {
+		c.invalid(p, "has %d bytes of literal text: a routing key has at most %d", literal, mesh.MaxRoutingKey)
+	}
+}
+
+func (c *checker) publish(s *PublishSettings, p Path) {
+	c.positive(p.Child("confirmTimeout"), s.ConfirmTimeout)
+	c.between(p.Child("priority"), int64(s.Priority), 0, maxPriority)
+	if s.MaxEventBytes != nil {
+		c.between(p.Child("maxEventBytes"), int64(*s.MaxEventBytes), 1, MaxEventBytes)
+	}
+	if d := s.TTL; d != nil && (d.Duration < time.Millisecond || d.Duration > maxTTL || d.Duration%time.Millisecond != 0) {
+		c.invalid(p.Child("ttl"), "is %s: want whole milliseconds from 1ms to %s, or leave it out for no expiration", d.Duration, short(maxTTL))
+	}
+}
+
+func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
+	c.ref(p.Child("topicRef"), s.TopicRef, KindEventTopic)
+	c.selector(p.Child("selector"), s.Selector)
+	c.filters(p.Child("filters"), s.Filters, 1)
+	if s.Queue != nil {
+		c.queue(s.Queue, p.Child("queue"))
+	}
+	if s.Ordering == OrderingPerKey {
+		c.unsupported(p.Child("ordering"), "ordering PerKey")
+	} else {
+		c.oneOf(p.Child("ordering"), s.Ordering, OrderingNone)
+	}
+	if s.Delivery != nil && s.Delivery.Push != nil {
+		c.unsupported(p.Child("delivery").Child("push"), "push delivery")
+	}
+	if d := s.AckDeadline; d != nil && (d.Duration < MinAckDeadline || d.Duration > MaxAckDeadline) {
+		c.invalid(p.Child("ackDeadline"), "is %s: want %s to %s", d.Duration, short(MinAckDeadline), short(MaxAckDeadline))
+	}
+	if s.Retry != nil {
+		c.attempts(p.Child("retry").Child("attempts"), s.Retry.Attempts)
+		c.backoff(p.Child("retry").Child("backoff"), s.Retry.Backoff)
+	}
+	if s.DeadLetter != nil {
+		dp := p.Child("deadLetter").Child("queue")
+		c.amqpName(dp, s.DeadLetter.Queue, "queue")
+		if s.Queue != nil && s.DeadLetter.Queue == s.Queue.Name {
+			c.invalid(dp, "is the subscription's own queue %q: dead letters need another one", s.Queue.Name)
+		}
+	}
+}
+
+func (c *checker) queue(q *Queue, p Path) {
+	c.amqpName(p.Child("name"), q.Name, "queue")
+	if q.Type != "" {
+		c.oneOf(p.Child("type"), q.Type, QueueQuorum, QueueClassic)
+	}
+	if q.Prefetch != nil {
+		c.between(p.Child("prefetch"), int64(*q.Prefetch), 1, MaxPrefetch)
+	}
+}
