@@ -1,0 +1,61 @@
+package tracing
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// ScopeName is the instrumentation scope of Warren's own spans.
+const ScopeName = "github.com/warrenmesh/warren"
+
+// schemaURL is the version of the conventions the keys below are taken from.
+const schemaURL = semconv.SchemaURL
+
+// Keys of the messaging conventions; their meaning is fixed in
+// https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/.
+const (
+	keySystem              = semconv.MessagingSystemKey
+	keyOperationName       = semconv.MessagingOperationNameKey
+	keyOperationType       = semconv.MessagingOperationTypeKey
+	keyDestinationName     = semconv.MessagingDestinationNameKey
+	keyDestinationTemplate = semconv.MessagingDestinationTemplateKey
+	keySubscription        = semconv.MessagingDestinationSubscriptionNameKey
+	keyRoutingKey          = semconv.MessagingRabbitMQDestinationRoutingKeyKey
+	keyDeliveryTag         = semconv.MessagingRabbitMQMessageDeliveryTagKey
+	keyMessageID           = semconv.MessagingMessageIDKey
+	keyBodySize            = semconv.MessagingMessageBodySizeKey
+	keyClientID            = semconv.MessagingClientIDKey
+
+	keyEventID      = semconv.CloudEventsEventIDKey
+	keyEventSource  = semconv.CloudEventsEventSourceKey
+	keySpecVersion  = semconv.CloudEventsEventSpecVersionKey
+	keyEventType    = semconv.CloudEventsEventTypeKey
+	keyEventSubject = semconv.CloudEventsEventSubjectKey
+
+	keyServerAddress = semconv.ServerAddressKey
+	keyServerPort    = semconv.ServerPortKey
+	keyPeerAddress   = semconv.NetworkPeerAddressKey
+	keyPeerPort      = semconv.NetworkPeerPortKey
+	keyErrorType     = semconv.ErrorTypeKey
+
+	keyServiceName       = semconv.ServiceNameKey
+	keyServiceNamespace  = semconv.ServiceNamespaceKey
+	keyServiceVersion    = semconv.ServiceVersionKey
+	keyServiceInstanceID = semconv.ServiceInstanceIDKey
+	keyServicePeerName   = semconv.ServicePeerNameKey
+)
+
+// keyPeerService is the deprecated spelling of service.peer.name, which Jaeger's
+// older readers know; both are written.
+const keyPeerService = attribute.Key("peer.service")
+
+// Keys of our own.
+const (
+	keyComponent   = attribute.Key("warren.component")
+	keyAttempt     = attribute.Key("warren.attempt")
+	keyRedelivered = attribute.Key("warren.redelivered")
+	keyOutcome     = attribute.Key("warren.outcome")
+)
+
+// eventAttempt is the span event of one failed try that is followed by another.
+const eventAttempt = "warren.attempt"

@@ -1,0 +1,75 @@
+package tracing
+
+import (
+	"context"
+	"net"
+	"strings"
+
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
+)
+
+// untraced are prefixes of gRPC methods that get no span: probes and tools, and
+// streams that live for hours, whose span nobody would ever see ended.
+var untraced = [...]string{
+	"/grpc.health.",
+	"/grpc.reflection.",
+	"/grpc.channelz.",
+	"/warren.events.v1.EventService/Subscribe",
+	"/warren.events.v1.EventService/PublishStream",
+	"/envoy.service.",
+}
+
+// ServerHandler traces a gRPC server's unary calls. A call from another host does
+// not become part of the caller's trace, it is linked to it: who can reach a port
+// must not decide what is sampled. Without exporter the handler only takes over
+// the caller's context.
+func (p *Provider) ServerHandler() stats.Handler {
+	if !p.enabled {
+		return extractHandler{propagator: p.propagator}
+	}
+	return otelgrpc.NewServerHandler(append(p.handlerOptions(), otelgrpc.WithPublicEndpointFn(fromElsewhere))...)
+}
+
+// ClientHandler traces a gRPC client's unary calls and passes ctx's trace context
+// on. Without exporter it only does the latter.
+func (p *Provider) ClientHandler() stats.Handler {
+	if !p.enabled {
+		return injectHandler{propagator: p.propagator}
+	}
+	return otelgrpc.NewClientHandler(p.handlerOptions()...)
+}
+
+func (p *Provider) handlerOptions() []otelgrpc.Option {
+	opts := []otelgrpc.Option{
+		otelgrpc.WithTracerProvider(p.tracers),
+		otelgrpc.WithPropagators(p.propagator),
+		otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider()),
+		otelgrpc.WithFilter(traced),
+	}
+	if p.component != "" {
+		opts = append(opts, otelgrpc.WithSpanAttributes(keyComponent.String(p.component)))
+	}
+	return opts
+}
+
+func traced(info *stats.RPCTagInfo) bool {
+	for _, prefix := range untraced {
+		if strings.HasPrefix(info.FullMethodName, prefix) {
+			return false
+		}
+	}
+	return true
+}
+
+// fromElsewhere reports whether a call came over a network from another host.
+func fromElsewhere(ctx context.Context, _ *stats.RPCTagInfo) bool {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return false
+	}
+	addr, ok := p.Addr.(*net.TCPAddr)
+	return ok && !addr.IP.IsLoopback()
+}

@@ -1,0 +1,128 @@
+package tracing
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Header names of the W3C trace context, on AMQP messages and in the
+// trace_context maps of streams alike. They are the wire contract and do not
+// depend on OTEL_PROPAGATORS.
+const (
+	HeaderParent  = "traceparent"
+	HeaderState   = "tracestate"
+	HeaderBaggage = "baggage"
+)
+
+// Hop is the trace context one message carries from one hop to the next; empty
+// strings mean absent. It converts to and from broker.TraceContext.
+type Hop struct {
+	Parent  string // traceparent
+	State   string // tracestate
+	Baggage string
+}
+
+// Extract returns ctx with the trace context of one entry of a stream in place of
+// what ctx carries. Without a valid traceparent the result has no span at all:
+// a stream's own span lives for hours and must never become a parent. An invalid
+// value never fails, it counts as absent.
+func Extract(ctx context.Context, entry map[string]string) context.Context {
+	return hopOfEntry(entry).into(ctx)
+}
+
+// Inject returns what an entry of a stream carries so that ctx's span is the
+// parent on the other side; nil when there is nothing to carry.
+func Inject(ctx context.Context) map[string]string {
+	h := hopOf(ctx)
+	if h == (Hop{}) {
+		return nil
+	}
+	entry := make(map[string]string, 3)
+	for _, kv := range [...][2]string{{HeaderParent, h.Parent}, {HeaderState, h.State}, {HeaderBaggage, h.Baggage}} {
+		if kv[1] != "" {
+			entry[kv[0]] = kv[1]
+		}
+	}
+	return entry
+}
+
+func hopOfEntry(entry map[string]string) Hop {
+	return Hop{Parent: entry[HeaderParent], State: entry[HeaderState], Baggage: entry[HeaderBaggage]}
+}
+
+// hopOf returns the trace context and baggage of ctx.
+func hopOf(ctx context.Context) Hop {
+	var h Hop
+	if trace.SpanContextFromContext(ctx).IsValid() {
+		propagation.TraceContext{}.Inject(ctx, (*hopCarrier)(&h))
+	}
+	if b := baggage.FromContext(ctx); b.Len() > 0 {
+		h.Baggage = b.String()
+	}
+	return h
+}
+
+// into replaces ctx's trace context and baggage by those of h.
+func (h Hop) into(ctx context.Context) context.Context {
+	ctx = withSpanContext(ctx, h.spanContext())
+	if b, err := baggage.Parse(h.Baggage); err == nil && (b.Len() > 0 || baggage.FromContext(ctx).Len() > 0) {
+		return baggage.ContextWithBaggage(ctx, b)
+	}
+	return ctx
+}
+
+// spanContext returns the remote span context of h, the zero value when it has
+// none or it breaks the W3C grammar.
+func (h Hop) spanContext() trace.SpanContext {
+	if h.Parent == "" {
+		return trace.SpanContext{}
+	}
+	ctx := propagation.TraceContext{}.Extract(context.Background(), (*hopCarrier)(&h))
+	return trace.SpanContextFromContext(ctx)
+}
+
+// withSpanContext makes sc the only parent in ctx; the zero value removes any.
+func withSpanContext(ctx context.Context, sc trace.SpanContext) context.Context {
+	if !sc.IsValid() && !trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx
+	}
+	return trace.ContextWithRemoteSpanContext(ctx, sc)
+}
+
+// hopCarrier lets OpenTelemetry's propagators read and write a Hop.
+type hopCarrier Hop
+
+var _ propagation.TextMapCarrier = (*hopCarrier)(nil)
+
+// Get implements propagation.TextMapCarrier.
+func (c *hopCarrier) Get(key string) string {
+	switch key {
+	case HeaderParent:
+		return c.Parent
+	case HeaderState:
+		return c.State
+	case HeaderBaggage:
+		return c.Baggage
+	}
+	return ""
+}
+
+// Set implements propagation.TextMapCarrier; unknown keys are dropped.
+func (c *hopCarrier) Set(key, value string) {
+	switch key {
+	case HeaderParent:
+		c.Parent = value
+	case HeaderState:
+		c.State = value
+	case HeaderBaggage:
+		c.Baggage = value
+	}
+}
+
+// Keys implements propagation.TextMapCarrier.
+func (c *hopCarrier) Keys() []string {
+	return []string{HeaderParent, HeaderState, HeaderBaggage}
+}

@@ -1,0 +1,159 @@
+package tracing
+
+import (
+	"context"
+	"net"
+	"strconv"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Values of messaging.operation.name and .type.
+const (
+	opPublish   = "publish"
+	opProcess   = "process"
+	typeSend    = "send"
+	typeProcess = "process"
+	typeSettle  = "settle"
+)
+
+// SettleOp names how a delivery is settled; it is the span's
+// messaging.operation.name.
+type SettleOp string
+
+// The ways to settle.
+const (
+	Ack    SettleOp = "ack"
+	Nack   SettleOp = "nack"
+	Reject SettleOp = "reject"
+)
+
+// SystemRabbitMQ and SystemMemory are the values of messaging.system.
+const (
+	SystemRabbitMQ = "rabbitmq"
+	SystemMemory   = "warren.memory"
+)
+
+// Messaging starts the spans of events. Its methods are safe for concurrent use
+// and cost next to nothing when nothing is recorded.
+type Messaging struct {
+	tracer    trace.Tracer
+	enabled   bool
+	component string
+	relation  ConsumerParent
+}
+
+// Enabled reports whether spans are recorded at all. When false a caller may
+// leave out whatever costs it something to find out.
+func (m *Messaging) Enabled() bool { return m.enabled }
+
+// about is what a sampler may look at, set when a span starts.
+type about struct {
+	system, operation, kind, destination, topic, server string
+}
+
+// attributes are the sampling-relevant ones, in a slice of their own.
+func (m *Messaging) attributes(a about) []attribute.KeyValue {
+	const room = 8
+	kvs := make([]attribute.KeyValue, 0, room)
+	kvs = append(kvs,
+		keySystem.String(a.system),
+		keyOperationName.String(a.operation),
+		keyOperationType.String(a.kind),
+		keyDestinationName.String(a.destination))
+	kvs = appendString(kvs, keyDestinationTemplate, a.topic)
+	kvs = appendString(kvs, keyComponent, m.component)
+	return appendAddress(kvs, keyServerAddress, keyServerPort, a.server)
+}
+
+// start begins a span; ctx's span is its parent.
+func (m *Messaging) start(
+	ctx context.Context, kind trace.SpanKind, a about, links []trace.Link,
+) (context.Context, trace.Span) {
+	return m.tracer.Start(ctx, spanName(a.operation, a.topic),
+		trace.WithSpanKind(kind),
+		trace.WithAttributes(m.attributes(a)...),
+		trace.WithLinks(links...))
+}
+
+// spanName is "{operation} {topic}". Exchange and routing key are left out where
+// there is no topic: a routing key can have as many values as there are events.
+func spanName(operation, topic string) string {
+	if topic == "" {
+		return operation
+	}
+	return operation + " " + topic
+}
+
+// sendDestination is messaging.destination.name on the sending side.
+func sendDestination(exchange, key string) string {
+	switch {
+	case exchange != "" && key != "":
+		return exchange + ":" + key
+	case exchange != "" || key != "":
+		return exchange + key
+	default:
+		return "amq.default"
+	}
+}
+
+// consumeDestination is messaging.destination.name on the receiving side.
+func consumeDestination(exchange, key, queue string) string {
+	if key == queue {
+		key = ""
+	}
+	name := exchange
+	for _, part := range [...]string{key, queue} {
+		if part == "" {
+			continue
+		}
+		if name != "" {
+			name += ":"
+		}
+		name += part
+	}
+	return name
+}
+
+func appendString(kvs []attribute.KeyValue, key attribute.Key, value string) []attribute.KeyValue {
+	if value == "" {
+		return kvs
+	}
+	return append(kvs, key.String(value))
+}
+
+// appendAddress appends host and port of hostport; what has no port is all host.
+func appendAddress(kvs []attribute.KeyValue, address, port attribute.Key, hostport string) []attribute.KeyValue {
+	if hostport == "" {
+		return kvs
+	}
+	host, portText, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return append(kvs, address.String(hostport))
+	}
+	kvs = append(kvs, address.String(host))
+	if n, err := strconv.Atoi(portText); err == nil {
+		kvs = append(kvs, port.Int(n))
+	}
+	return kvs
+}
+
+// appendNode appends the node really talked to, known only where the address is
+// an IP: names are not looked up.
+func appendNode(kvs []attribute.KeyValue, hostport string) []attribute.KeyValue {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil || net.ParseIP(host) == nil {
+		return kvs
+	}
+	return appendAddress(kvs, keyPeerAddress, keyPeerPort, hostport)
+}
+
+// appendPeer names the broker as the service at the other end. membroker has no
+// other end.
+func appendPeer(kvs []attribute.KeyValue, system string) []attribute.KeyValue {
+	if system == SystemMemory {
+		return kvs
+	}
+	return append(kvs, keyPeerService.String(system), keyServicePeerName.String(system))
+}

@@ -1,0 +1,85 @@
+package tracing
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// shutdownTimeout bounds the last flush, so that a dead collector cannot hold up
+// the end of a process.
+const shutdownTimeout = 5 * time.Second
+
+// Provider is a process's tracing. The zero value is not usable; use Setup,
+// Disabled or New.
+type Provider struct {
+	tracers    trace.TracerProvider
+	propagator propagation.TextMapPropagator
+	enabled    bool
+	component  string
+	messaging  Messaging
+	shutdown   func(context.Context) error // nil when there is nothing to flush
+}
+
+// Disabled returns a Provider that records nothing and passes incoming trace
+// context on, over gRPC and AMQP.
+func Disabled() *Provider {
+	return newProvider(noop.NewTracerProvider(), w3c(), false, Options{})
+}
+
+// New returns a Provider over a tracer provider made elsewhere, propagating W3C
+// trace context and baggage. Shutdown does not end tp.
+func New(tp trace.TracerProvider, opts Options) *Provider {
+	return newProvider(tp, w3c(), true, opts)
+}
+
+func newProvider(
+	tp trace.TracerProvider, prop propagation.TextMapPropagator, enabled bool, opts Options,
+) *Provider {
+	tracer := tp.Tracer(ScopeName, trace.WithInstrumentationVersion(opts.Version), trace.WithSchemaURL(schemaURL))
+	return &Provider{
+		tracers:    tp,
+		propagator: prop,
+		enabled:    enabled,
+		component:  opts.Component,
+		messaging:  Messaging{tracer: tracer, enabled: enabled, component: opts.Component, relation: opts.ConsumerParent},
+	}
+}
+
+// TracerProvider makes tracers; without exporter one that records nothing.
+func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
+
+// Tracer returns the tracer of Warren's own scope.
+func (p *Provider) Tracer() trace.Tracer { return p.messaging.tracer }
+
+// Propagator reads and writes trace context on gRPC and HTTP as OTEL_PROPAGATORS
+// says. AMQP and the entries of streams always bear W3C headers.
+func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propagator }
+
+// Enabled reports whether spans are recorded at all.
+func (p *Provider) Enabled() bool { return p.enabled }
+
+// Messaging starts the spans of events.
+func (p *Provider) Messaging() *Messaging { return &p.messaging }
+
+// Shutdown exports what is recorded and ends the exporter, in at most 5 seconds
+// or until ctx ends. Later calls and spans do nothing. It is idempotent.
+func (p *Provider) Shutdown(ctx context.Context) error {
+	if p.shutdown == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	if err := p.shutdown(ctx); err != nil {
+		return fmt.Errorf("shut down tracing: %w", err)
+	}
+	return nil
+}
+
+func w3c() propagation.TextMapPropagator {
+	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+}

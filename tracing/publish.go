@@ -1,0 +1,81 @@
+package tracing
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Publish describes one event on its way to an exchange. Empty fields are left out.
+type Publish struct {
+	System     string // SystemRabbitMQ or SystemMemory
+	Exchange   string
+	RoutingKey string
+	Topic      string // logical name, of low cardinality; in the span's name
+
+	EventID      string
+	EventSource  string
+	EventType    string
+	EventSubject string
+	// EventTraceParent and EventTraceState are the event's own attributes, its
+	// creation context. They are read, never changed.
+	EventTraceParent string
+	EventTraceState  string
+
+	BodySize      int    // bytes
+	ServerAddress string // host:port of the node as configured; see Span.SetServerAddress
+	ClientID      string // name of the AMQP connection
+}
+
+// StartPublish begins the span of one publish, from the choice of a node to the
+// confirm, all retries included. It is a PRODUCER, because its own context
+// travels in the message. When the event bears a valid creation context it is a
+// CLIENT linked to that, and, when ctx has no span, its child. The caller ends it.
+func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Context, Span) {
+	if !m.enabled {
+		return ctx, Span{hop: hopOf(ctx)}
+	}
+	kind := trace.SpanKindProducer
+	var links []trace.Link
+	created := Hop{Parent: p.EventTraceParent, State: p.EventTraceState}.spanContext()
+	if created.IsValid() {
+		kind = trace.SpanKindClient
+		links = []trace.Link{{SpanContext: created}}
+		if !trace.SpanContextFromContext(ctx).IsValid() {
+			ctx = withSpanContext(ctx, created)
+		}
+	}
+	ctx, span := m.start(ctx, kind, about{
+		system: p.System, operation: opPublish, kind: typeSend,
+		destination: sendDestination(p.Exchange, p.RoutingKey), topic: p.Topic, server: p.ServerAddress,
+	}, links)
+	if span.IsRecording() {
+		span.SetAttributes(p.attributes()...)
+	}
+	return ctx, Span{span: span, hop: hopOf(ctx)}
+}
+
+// attributes are those no sampler needs.
+func (p *Publish) attributes() []attribute.KeyValue {
+	const room = 14
+	kvs := make([]attribute.KeyValue, 0, room)
+	kvs = appendString(kvs, keyRoutingKey, p.RoutingKey)
+	kvs = appendString(kvs, keyClientID, p.ClientID)
+	kvs = append(kvs, keyBodySize.Int(p.BodySize))
+	kvs = appendNode(kvs, p.ServerAddress)
+	kvs = appendPeer(kvs, p.System)
+	return appendEvent(kvs, p.EventID, p.EventSource, p.EventType, p.EventSubject)
+}
+
+// appendEvent appends what the CloudEvents conventions ask for. An empty id says
+// that there is no event.
+func appendEvent(kvs []attribute.KeyValue, id, source, typ, subject string) []attribute.KeyValue {
+	if id == "" {
+		return kvs
+	}
+	kvs = append(kvs, keyMessageID.String(id), keyEventID.String(id), keySpecVersion.String("1.0"))
+	kvs = appendString(kvs, keyEventSource, source)
+	kvs = appendString(kvs, keyEventType, typ)
+	return appendString(kvs, keyEventSubject, subject)
+}
