@@ -1,0 +1,60 @@
+package balance
+
+// Candidate is a node that could take an event.
+type Candidate struct {
+	Priority uint32 // lower is preferred
+	Up       bool   // a publish would be written
+	Tried    bool   // an earlier try of this event went there
+}
+
+// PickNode chooses among candidates: nodes that are up before nodes that are
+// not, untried before tried, lower priority value before higher, and round robin
+// by turn among equals. It returns -1 only when there are no candidates; a node
+// that is down is better than none, because its driver says exactly why.
+func PickNode(candidates []Candidate, turn uint32) int {
+	best, equals := -1, 0
+	for i := range candidates {
+		switch c := compareCandidates(candidates, i, best); {
+		case c < 0:
+			best, equals = i, 1
+		case c == 0:
+			equals++
+		}
+	}
+	if equals < 2 {
+		return best
+	}
+	skip := int(turn % uint32(equals))
+	for i := range candidates {
+		if compareCandidates(candidates, i, best) != 0 {
+			continue
+		}
+		if skip == 0 {
+			return i
+		}
+		skip--
+	}
+	return best
+}
+
+// compareCandidates is negative when i is better than best, 0 when equal.
+func compareCandidates(cs []Candidate, i, best int) int {
+	if best < 0 {
+		return -1
+	}
+	a, b := cs[i], cs[best]
+	if a.Up != b.Up {
+		return order(a.Up)
+	}
+	if a.Tried != b.Tried {
+		return order(b.Tried)
+	}
+	return int(a.Priority) - int(b.Priority)
+}
+
+func order(better bool) int {
+	if better {
+		return -1
+	}
+	return 1
+}

@@ -1,0 +1,147 @@
+// Package eventpb converts between event.Event and the protobuf CloudEvent of
+// the event API, both ways. It does not validate: event.Validate does.
+package eventpb
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/event"
+)
+
+// FromProto converts p. Data is shared with p, not copied. Text data becomes its
+// UTF-8 bytes; proto data becomes the value's bytes, with dataschema and
+// datacontenttype filled in unless they are set (CloudEvents protobuf format,
+// section 3). Times given as strings are parsed where the specification says the
+// attribute is a Timestamp. The error is an *event.FieldError.
+func FromProto(p *eventsv1.CloudEvent) (*event.Event, error) {
+	if p == nil {
+		return nil, &event.FieldError{Field: "event", Reason: "must be set"}
+	}
+	if p.GetSpecVersion() != event.SpecVersion {
+		return nil, &event.FieldError{Field: event.AttrSpecVersion, Reason: `must be "1.0"`}
+	}
+	e := &event.Event{ID: p.GetId(), Source: p.GetSource(), Type: p.GetType()}
+	if n := len(p.GetAttributes()); n > 0 {
+		e.Attrs = make([]event.Attr, 0, n)
+	}
+	for name, v := range p.GetAttributes() {
+		if required(name) {
+			return nil, &event.FieldError{Field: name, Reason: "is a field of CloudEvent, not an entry of attributes"}
+		}
+		value, err := fromValue(name, v)
+		if err != nil {
+			return nil, err
+		}
+		e.Set(name, value)
+	}
+	setData(e, p)
+	return e, nil
+}
+
+func required(name string) bool {
+	switch name {
+	case event.AttrID, event.AttrSource, event.AttrType, event.AttrSpecVersion:
+		return true
+	}
+	return false
+}
+
+func setData(e *event.Event, p *eventsv1.CloudEvent) {
+	switch d := p.GetData().(type) {
+	case *eventsv1.CloudEvent_BinaryData:
+		e.Data = d.BinaryData
+	case *eventsv1.CloudEvent_TextData:
+		e.Data = []byte(d.TextData)
+	case *eventsv1.CloudEvent_ProtoData:
+		e.Data = d.ProtoData.GetValue()
+		setDefault(e, event.AttrDataSchema, event.URI(d.ProtoData.GetTypeUrl()))
+		setDefault(e, event.AttrDataContentType, event.String("application/protobuf"))
+	}
+}
+
+func setDefault(e *event.Event, name string, v event.Value) {
+	if _, ok := e.Lookup(name); !ok && v.String() != "" {
+		e.Set(name, v)
+	}
+}
+
+func fromValue(name string, v *eventsv1.CloudEvent_CloudEventAttributeValue) (event.Value, error) {
+	switch a := v.GetAttr().(type) {
+	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeBoolean:
+		return event.Boolean(a.CeBoolean), nil
+	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeInteger:
+		return event.Integer(a.CeInteger), nil
+	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeString:
+		return fromString(name, a.CeString)
+	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeBytes:
+		return event.Binary(a.CeBytes), nil
+	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeUri:
+		return event.URI(a.CeUri), nil
+	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeUriRef:
+		return event.URIRef(a.CeUriRef), nil
+	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp:
+		if err := a.CeTimestamp.CheckValid(); err != nil {
+			return event.Value{}, &event.FieldError{Field: name, Reason: "must be a valid timestamp"}
+		}
+		return event.Timestamp(a.CeTimestamp.AsTime()), nil
+	default:
+		return event.Value{}, &event.FieldError{Field: name, Reason: "must have a value"}
+	}
+}
+
+// fromString gives a string the type the specification gives its attribute, so
+// that a client without timestamps at hand may write time as text.
+func fromString(name, s string) (event.Value, error) {
+	switch name {
+	case event.AttrTime, event.AttrExpiryTime:
+		t, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return event.Value{}, &event.FieldError{Field: name, Reason: "must be an RFC 3339 timestamp"}
+		}
+		return event.Timestamp(t), nil
+	case event.AttrDataSchema:
+		return event.URI(s), nil
+	default:
+		return event.String(s), nil
+	}
+}
+
+// ToProto converts e. Data is shared with e and always binary_data; an event
+// without data has none.
+func ToProto(e *event.Event) *eventsv1.CloudEvent {
+	p := &eventsv1.CloudEvent{Id: e.ID, Source: e.Source, SpecVersion: event.SpecVersion, Type: e.Type}
+	if len(e.Attrs) > 0 {
+		p.Attributes = make(map[string]*eventsv1.CloudEvent_CloudEventAttributeValue, len(e.Attrs))
+	}
+	for _, a := range e.Attrs {
+		p.Attributes[a.Name] = toValue(a.Value)
+	}
+	if len(e.Data) > 0 {
+		p.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: e.Data}
+	}
+	return p
+}
+
+func toValue(v event.Value) *eventsv1.CloudEvent_CloudEventAttributeValue {
+	out := &eventsv1.CloudEvent_CloudEventAttributeValue{}
+	switch v.Kind() {
+	case event.KindBoolean:
+		out.Attr = &eventsv1.CloudEvent_CloudEventAttributeValue_CeBoolean{CeBoolean: v.Bool()}
+	case event.KindInteger:
+		out.Attr = &eventsv1.CloudEvent_CloudEventAttributeValue_CeInteger{CeInteger: v.Int()}
+	case event.KindBinary:
+		out.Attr = &eventsv1.CloudEvent_CloudEventAttributeValue_CeBytes{CeBytes: v.Bytes()}
+	case event.KindURI:
+		out.Attr = &eventsv1.CloudEvent_CloudEventAttributeValue_CeUri{CeUri: v.String()}
+	case event.KindURIRef:
+		out.Attr = &eventsv1.CloudEvent_CloudEventAttributeValue_CeUriRef{CeUriRef: v.String()}
+	case event.KindTimestamp:
+		out.Attr = &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(v.Time())}
+	default:
+		out.Attr = &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: v.String()}
+	}
+	return out
+}

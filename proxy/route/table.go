@@ -1,0 +1,122 @@
+// Package route matches events to rules.
+//
+// A Table is compiled once from a mesh.Config and never changes; a new
+// configuration is a new Table. Compiling cannot fail, because xds/wire refuses
+// what could not be compiled. Everything here is pure and safe for concurrent use;
+// matching allocates nothing.
+//
+//	table := route.Compile(cfg)
+//	topic, ok := table.Topic(name)
+//	rule := topic.Match(e)
+//	backend := rule.Pick(rand.Uint32())
+package route
+
+import (
+	"github.com/warrenmesh/warren/proxy/balance"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/retry"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Table finds topics by name.
+type Table struct {
+	topics map[mesh.Name]*Topic
+}
+
+// Compile builds the table of a configuration.
+func Compile(cfg *mesh.Config) *Table {
+	t := &Table{topics: make(map[mesh.Name]*Topic, len(cfg.Topics))}
+	for name, topic := range cfg.Topics {
+		t.topics[name] = compileTopic(topic)
+	}
+	return t
+}
+
+// Topic returns a topic and whether the configuration has it.
+func (t *Table) Topic(name mesh.Name) (*Topic, bool) {
+	topic, ok := t.topics[name]
+	return topic, ok
+}
+
+// Topic is a compiled topic.
+type Topic struct {
+	Name  mesh.Name
+	rules []Rule
+}
+
+// Match returns the first rule whose filters all match e. It is never nil for a
+// topic the control plane built, whose last rule matches everything.
+func (t *Topic) Match(e *event.Event) *Rule {
+	for i := range t.rules {
+		if t.rules[i].filter.Matches(e) {
+			return &t.rules[i]
+		}
+	}
+	return nil
+}
+
+// Rule is a compiled rule.
+type Rule struct {
+	*mesh.Rule
+	// RetryPolicy decides about further tries.
+	RetryPolicy retry.Policy
+
+	filter   Filter
+	backends []Backend
+	weights  balance.Weighted
+}
+
+// Pick chooses a backend by weight; random is a uniformly distributed number.
+func (r *Rule) Pick(random uint32) *Backend {
+	return &r.backends[r.weights.Pick(random)]
+}
+
+// Backend is a compiled destination.
+type Backend struct {
+	*mesh.Destination
+	key []mesh.Segment
+}
+
+// RoutingKey expands the destination's template for e; a missing attribute
+// expands to nothing. The caller checks the length (mesh.MaxRoutingKey).
+func (b *Backend) RoutingKey(e *event.Event) string {
+	if len(b.key) == 1 {
+		return expand(b.key[0], e)
+	}
+	var out []byte
+	for _, s := range b.key {
+		out = append(out, expand(s, e)...)
+	}
+	return string(out)
+}
+
+func expand(s mesh.Segment, e *event.Event) string {
+	if s.Attribute == "" {
+		return s.Literal
+	}
+	return e.Text(s.Attribute)
+}
+
+func compileTopic(t *mesh.Topic) *Topic {
+	out := &Topic{Name: t.Name, rules: make([]Rule, 0, len(t.Rules))}
+	for i := range t.Rules {
+		out.rules = append(out.rules, compileRule(&t.Rules[i]))
+	}
+	return out
+}
+
+func compileRule(r *mesh.Rule) Rule {
+	out := Rule{Rule: r, RetryPolicy: retry.NewPolicy(r.Retry), filter: CompileFilters(r.Filters)}
+	weights := make([]uint32, 0, len(r.Backends))
+	for i := range r.Backends {
+		d := &r.Backends[i].Destination
+		segments, err := d.RoutingKey.Segments()
+		if err != nil { // refused by xds/wire; literal text is the least surprise
+			segments = []mesh.Segment{{Literal: string(d.RoutingKey)}}
+		}
+		out.backends = append(out.backends, Backend{Destination: d, key: segments})
+		weights = append(weights, r.Backends[i].Weight)
+	}
+	out.weights = balance.NewWeighted(weights)
+	return out
+}
