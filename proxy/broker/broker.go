@@ -87,6 +87,12 @@ type Message struct {
 	// Attempt is the number the next delivery of this message has, 0 and 1 both
 	// meaning a first delivery.
 	Attempt uint32
+	// OriginExchange and OriginKey say where the event was first published. They
+	// are set on copies that go straight to a queue, so that a later Delivery shows
+	// them as its Exchange and RoutingKey. Both empty: Exchange and RoutingKey are
+	// the origin.
+	OriginExchange string
+	OriginKey      string
 	// DeadLetter, when set, marks m as a dead letter.
 	DeadLetter *DeadLetter
 }
@@ -118,8 +124,8 @@ type Delivery struct {
 	// Raw is the body as it came, for dead-lettering what cannot be decoded.
 	Raw         []byte
 	Trace       TraceContext
-	Exchange    string // exchange it was published to
-	RoutingKey  string
+	Exchange    string // exchange it was first published to
+	RoutingKey  string // its routing key there
 	Queue       string
 	Attempt     uint32 // 1 for the first
 	Redelivered bool   // the broker's flag, or a repeated publish
