@@ -1,0 +1,99 @@
+package deliver
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/tracing"
+)
+
+// intake sorts out what the service is not to see, and offers the rest to the
+// session. The driver calls it for one delivery after the other; blocking here
+// holds the flow back.
+func (ss *session) intake(ctx context.Context, d *broker.Delivery) {
+	sub := ss.sub.Load()
+	switch {
+	case d.Malformed != nil:
+		ss.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error())
+	case !sub.Filter.Matches(d.Event):
+		ss.ack(d)
+	case d.Attempt > sub.Attempts:
+		// Attempts are counted on settlement too; this catches the ones that ended
+		// with a crash of the service or the sidecar.
+		ss.bury(ctx, d, reasonExhausted, "the service never settled it")
+	default:
+		select {
+		case ss.arrivals <- d:
+		case <-ctx.Done(): // unsettled: drain gives it back
+		}
+	}
+}
+
+// handOut sends d to the service.
+func (ss *session) handOut(d *broker.Delivery) error {
+	if d.Epoch > ss.epoch {
+		// The broker hands out again by itself what older channels held.
+		for _, h := range ss.held.before(d.Epoch) {
+			ss.service.stale.Add(1)
+			h.span.End(broker.ErrStale)
+		}
+		ss.epoch = d.Epoch
+	}
+	sub := ss.sub.Load()
+	h := &handout{Delivery: d, token: ss.token(d), deadline: time.Now().Add(ss.ackDeadline()), process: ss.process(sub, d)}
+	// The span's parent is the event's own history, not this hours-long stream.
+	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)
+	ss.held.add(h)
+	ss.credit--
+	return ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
+		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{
+			Token:        h.token,
+			Event:        eventpb.ToProto(d.Event),
+			Attempt:      d.Attempt,
+			Redelivered:  d.Redelivered,
+			TraceContext: tracing.Inject(h.spanCtx),
+			Topic:        sub.Topic.String(),
+			AckDeadline:  timestamppb.New(h.deadline),
+		}}},
+	}})
+}
+
+// token names a delivery of this session; epoch and tag make it unique for ever.
+func (ss *session) token(d *broker.Delivery) string {
+	b := append(make([]byte, 0, 32), ss.id...)
+	b = append(b, '-')
+	b = strconv.AppendUint(b, d.Epoch, 36)
+	b = append(b, '-')
+	return string(strconv.AppendUint(b, d.Tag, 36))
+}
+
+func (ss *session) process(sub *Subscription, d *broker.Delivery) tracing.Process {
+	e := d.Event
+	return tracing.Process{
+		System:           tracing.SystemRabbitMQ,
+		Exchange:         d.Exchange,
+		RoutingKey:       d.RoutingKey,
+		Queue:            d.Queue,
+		Topic:            sub.Topic.Name,
+		Subscription:     sub.Name.String(),
+		Hop:              tracing.Hop(d.Trace),
+		EventID:          e.ID,
+		EventSource:      e.Source,
+		EventType:        e.Type,
+		EventSubject:     e.Text(event.AttrSubject),
+		EventTraceParent: e.Text(event.AttrTraceParent),
+		EventTraceState:  e.Text(event.AttrTraceState),
+		DeliveryTag:      d.Tag,
+		Attempt:          d.Attempt,
+		Redelivered:      d.Redelivered,
+		BodySize:         len(e.Data),
+		ServerAddress:    ss.driver.State().Address,
+	}
+}

@@ -1,0 +1,114 @@
+package deliver
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/tracing"
+)
+
+// handout is a delivery in the hands of the service.
+type handout struct {
+	*broker.Delivery
+	token    string
+	deadline time.Time
+	index    int // in the deadline heap
+
+	span    tracing.Span
+	spanCtx context.Context //nolint:containedctx // parent of the settle span
+	process tracing.Process
+}
+
+// handouts are the unsettled deliveries of a session: by token, and ordered by
+// deadline. It belongs to the session's goroutine.
+type handouts struct {
+	byToken map[string]*handout
+	queue   deadlineHeap
+	bytes   uint64
+}
+
+func newHandouts() *handouts { return &handouts{byToken: map[string]*handout{}} }
+
+func (h *handouts) add(d *handout) {
+	h.byToken[d.token] = d
+	h.bytes += size(d.Delivery)
+	heap.Push(&h.queue, d)
+}
+
+// take removes and returns a handout, nil when the token names none.
+func (h *handouts) take(token string) *handout {
+	d, ok := h.byToken[token]
+	if !ok {
+		return nil
+	}
+	delete(h.byToken, token)
+	h.bytes -= size(d.Delivery)
+	heap.Remove(&h.queue, d.index)
+	return d
+}
+
+func (h *handouts) extend(token string, deadline time.Time) bool {
+	d, ok := h.byToken[token]
+	if !ok {
+		return false
+	}
+	d.deadline = deadline
+	heap.Fix(&h.queue, d.index)
+	return true
+}
+
+// expired removes and returns the handouts whose deadline has passed.
+func (h *handouts) expired(now time.Time) []*handout {
+	var out []*handout
+	for len(h.queue) > 0 && !h.queue[0].deadline.After(now) {
+		out = append(out, h.take(h.queue[0].token))
+	}
+	return out
+}
+
+// before removes and returns the handouts of epochs older than epoch.
+func (h *handouts) before(epoch uint64) []*handout {
+	var out []*handout
+	for token, d := range h.byToken {
+		if d.Epoch < epoch {
+			out = append(out, h.take(token))
+		}
+	}
+	return out
+}
+
+// next returns the earliest deadline.
+func (h *handouts) next() (time.Time, bool) {
+	if len(h.queue) == 0 {
+		return time.Time{}, false
+	}
+	return h.queue[0].deadline, true
+}
+
+func size(d *broker.Delivery) uint64 { return uint64(len(d.Event.Data)) }
+
+// deadlineHeap implements heap.Interface.
+type deadlineHeap []*handout
+
+func (q deadlineHeap) Len() int           { return len(q) }
+func (q deadlineHeap) Less(i, j int) bool { return q[i].deadline.Before(q[j].deadline) }
+func (q deadlineHeap) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].index, q[j].index = i, j
+}
+
+func (q *deadlineHeap) Push(x any) {
+	d, _ := x.(*handout)
+	d.index = len(*q)
+	*q = append(*q, d)
+}
+
+func (q *deadlineHeap) Pop() any {
+	last := len(*q) - 1
+	d := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	return d
+}

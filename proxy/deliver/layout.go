@@ -1,0 +1,72 @@
+package deliver
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Layout returns what a subscription needs on its broker: the topic's exchange,
+// the subscription's queue bound to all of the exchange's events, the dead-letter
+// queue, and one waiting room for each delay of its backoff. Filters are applied
+// by the sidecar: a change of filters must not leave old bindings behind.
+func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
+	t := broker.Topology{
+		Policy:    policy,
+		Exchanges: []mesh.Exchange{s.Exchange},
+		Queues: []broker.Queue{
+			{Name: s.Queue.Name, Type: s.Queue.Type},
+			{Name: s.DeadLetterQueue, Type: s.Queue.Type},
+		},
+		Bindings: []broker.Binding{{Exchange: s.Exchange.Name, Queue: s.Queue.Name, Key: "#"}},
+	}
+	for _, delay := range delays(s) {
+		t.Queues = append(t.Queues, broker.Queue{
+			Name: waitingRoom(s, delay), Type: s.Queue.Type, Delay: delay, Forward: s.Queue.Name,
+		})
+	}
+	return t
+}
+
+// delays lists the distinct delays of the subscription's backoff, ascending. One
+// queue a delay: a TTL takes effect only at the head of a queue, so messages with
+// different delays must not stand in one line.
+func delays(s *mesh.Subscription) []time.Duration {
+	var out []time.Duration
+	for n := uint32(1); n < s.Attempts; n++ {
+		d := s.Backoff.Delay(n)
+		if d <= 0 {
+			continue
+		}
+		if len(out) > 0 && out[len(out)-1] == d {
+			break // the backoff has reached its maximum
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+func waitingRoom(s *mesh.Subscription, d time.Duration) string {
+	return fmt.Sprintf("%s.retry.%dms", s.Queue.Name, d.Milliseconds())
+}
+
+// retryQueue names the queue a delivery waits in after its attempt-th attempt
+// failed. A service's own wish takes the shortest delay that is long enough, else
+// the longest there is. Without any delay it is the subscription's queue itself.
+func retryQueue(s *mesh.Subscription, attempt uint32, wish time.Duration) string {
+	tiers := delays(s)
+	if len(tiers) == 0 {
+		return s.Queue.Name
+	}
+	if wish <= 0 {
+		wish = s.Backoff.Delay(attempt)
+	}
+	for _, d := range tiers {
+		if d >= wish {
+			return waitingRoom(s, d)
+		}
+	}
+	return waitingRoom(s, tiers[len(tiers)-1])
+}

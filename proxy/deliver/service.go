@@ -1,0 +1,164 @@
+// Package deliver is the way of an event from a queue to the service beside the
+// sidecar, and of the service's outcome back: consume → filter → hand out → settle.
+//
+// Each Subscribe stream is a session with its own broker consumer. What a service
+// has not settled when its stream ends goes back to the queue. A delivery is
+// acknowledged to the broker only after its outcome is durable: a retry or a dead
+// letter is published and confirmed first.
+//
+// A delivery's life:
+//
+//	queue ──▶ waiting for credit ──▶ handed out ──┬─ ack ─────────▶ gone
+//	  ▲                                           ├─ retry ───────▶ waiting room ──▶ queue (attempt+1)
+//	  │                                           ├─ dead-letter ─▶ dead-letter queue
+//	  │                                           └─ ack deadline ▶ as retry
+//	  └──── stream, channel or connection ends ◀──┘
+package deliver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Subscription is a compiled subscription.
+type Subscription struct {
+	*mesh.Subscription
+	Filter route.Filter
+}
+
+// Compile builds the subscriptions of a configuration.
+func Compile(cfg *mesh.Config) map[mesh.Name]*Subscription {
+	out := make(map[mesh.Name]*Subscription, len(cfg.Subscriptions))
+	for name, s := range cfg.Subscriptions {
+		out[name] = &Subscription{Subscription: s, Filter: route.CompileFilters(s.Filters)}
+	}
+	return out
+}
+
+// Subscriptions finds subscriptions in the configuration in force.
+type Subscriptions interface {
+	// Subscription returns a subscription of this workload and a channel that is
+	// closed when the configuration changes. It never blocks. The error is a gRPC
+	// status.
+	Subscription(name mesh.Name) (*Subscription, <-chan struct{}, error)
+}
+
+// Brokers finds running drivers; pool.Pool is one.
+type Brokers interface {
+	// Ready waits within ctx until what key needs is declared on the broker.
+	Ready(ctx context.Context, name mesh.Name, key string) error
+	// PickConsumer chooses a node to consume from. It never blocks.
+	PickConsumer(name mesh.Name) (broker.Driver, error)
+}
+
+// Options configure a Service.
+type Options struct {
+	// Namespace is that of subscriptions named without one. Required.
+	Namespace string
+	// Workload is written into dead letters as their app_id.
+	Workload string
+	// Subscriptions and Brokers are required.
+	Subscriptions Subscriptions
+	Brokers       Brokers
+	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
+	Tracing *tracing.Messaging
+	// Logger is required.
+	Logger *slog.Logger
+	// Heartbeat is how long a stream may be silent; zero means 30 s.
+	Heartbeat time.Duration
+}
+
+// Service implements the receiving half of EventService.
+type Service struct {
+	opts  Options
+	stale atomic.Uint64
+
+	drainOnce sync.Once
+	draining  chan struct{} // closed when Drain begins: take nothing new
+	hardOnce  sync.Once
+	hard      chan struct{} // closed when Drain's time is up: leave now
+
+	mu       sync.Mutex
+	closed   bool           // guarded by mu; no new sessions
+	sessions sync.WaitGroup // added to under mu
+}
+
+// New builds a Service.
+func New(opts Options) *Service {
+	if opts.Heartbeat <= 0 {
+		opts.Heartbeat = 30 * time.Second
+	}
+	return &Service{opts: opts, draining: make(chan struct{}), hard: make(chan struct{})}
+}
+
+// StaleSettlements counts settlements that came too late to have an effect.
+func (s *Service) StaleSettlements() uint64 { return s.stale.Load() }
+
+// Subscribe implements EventService.Subscribe. It returns when the service ends
+// the stream, the subscription goes away, or the sidecar drains.
+func (s *Service) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
+	init, err := receiveInit(stream)
+	if err != nil {
+		return err
+	}
+	if !s.enter() {
+		return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+	}
+	defer s.sessions.Done()
+	ss, err := s.newSession(stream, init)
+	if err != nil {
+		return err
+	}
+	return ss.run()
+}
+
+func (s *Service) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.sessions.Add(1)
+	return true
+}
+
+// Drain stops the flow of deliveries, lets services settle what they hold until
+// ctx ends, then ends all streams. It returns when they have ended and is
+// idempotent. What was not settled goes back to its queue.
+func (s *Service) Drain(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.drainOnce.Do(func() { close(s.draining) })
+	done := make(chan struct{})
+	go func() { s.sessions.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.hardOnce.Do(func() { close(s.hard) })
+		<-done
+	}
+}
+
+func receiveInit(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) (*eventsv1.SubscribeInit, error) {
+	first, err := stream.Recv()
+	if err != nil {
+		return nil, err
+	}
+	if first.GetInit() == nil {
+		return nil, rpcerr.Field(rpcerr.InvalidRequest, "init", "must be the first message of the stream")
+	}
+	return first.GetInit(), nil
+}

@@ -1,0 +1,70 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// accept turns what a service sent into a valid event.
+func (s *Service) accept(p *eventsv1.CloudEvent) (*event.Event, error) {
+	e, err := eventpb.FromProto(p)
+	if err == nil {
+		err = e.Validate()
+	}
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if expiry, ok := e.Lookup(event.AttrExpiryTime); ok && !s.opts.Now().Before(expiry.Time()) {
+		return nil, rpcerr.Field(rpcerr.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
+	}
+	return e, nil
+}
+
+func invalid(err error) error {
+	var fe *event.FieldError
+	if !errors.As(err, &fe) {
+		return rpcerr.Field(rpcerr.InvalidEvent, "event", err.Error())
+	}
+	if fe.Field == "event" {
+		return rpcerr.Field(rpcerr.InvalidEvent, "event", fe.Reason)
+	}
+	return rpcerr.Field(rpcerr.InvalidEvent, "event."+fe.Field, fe.Reason)
+}
+
+// message addresses e to a backend; everything that can be refused without the
+// broker is refused here.
+func (s *Service) message(b *route.Backend, e *event.Event) (*broker.Message, error) {
+	if len(e.Data) > int(b.MaxEventBytes) {
+		return nil, rpcerr.Field(rpcerr.EventTooLarge, "event.data",
+			fmt.Sprintf("has %d bytes; topic %s takes at most %d", len(e.Data), b.Topic, b.MaxEventBytes))
+	}
+	key := b.RoutingKey(e)
+	if len(key) > mesh.MaxRoutingKey {
+		return nil, rpcerr.Field(rpcerr.InvalidEvent, "event",
+			fmt.Sprintf("its routing key by template %q has %d bytes; AMQP allows %d", b.Destination.RoutingKey, len(key), mesh.MaxRoutingKey))
+	}
+	m := &broker.Message{
+		Exchange:   b.Exchange.Name,
+		RoutingKey: key,
+		Event:      e,
+		Mandatory:  b.Mandatory,
+		Persistent: b.Persistent,
+		Priority:   b.Priority,
+		TTL:        b.TTL,
+		AppID:      s.opts.Workload,
+	}
+	if expiry, ok := e.Lookup(event.AttrExpiryTime); ok {
+		if left := expiry.Time().Sub(s.opts.Now()); m.TTL == 0 || left < m.TTL {
+			m.TTL = left
+		}
+	}
+	return m, nil
+}

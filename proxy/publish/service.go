@@ -1,0 +1,137 @@
+// Package publish is the way of an event from a gRPC call to the broker's
+// confirm: accept (decode, check) → match → pick → try, again where the route's
+// retry policy says so → answer. One stage a file.
+//
+// It is the only layer that repeats a publish. What it answers is honest: OK only
+// after a confirm; a failure says whether the broker may have the event. A Service
+// is safe for concurrent use; events share no lock here.
+package publish
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Topics finds topics in the configuration in force.
+type Topics interface {
+	// Topic returns a topic, waiting for it within ctx when it was never used
+	// before. The error is a gRPC status.
+	Topic(ctx context.Context, name mesh.Name) (*route.Topic, error)
+}
+
+// Brokers finds running drivers; pool.Pool is one.
+type Brokers interface {
+	// Ready waits within ctx until what key needs is declared on the broker.
+	Ready(ctx context.Context, name mesh.Name, key string) error
+	// Pick chooses a node, preferring those not in tried. It never blocks.
+	Pick(name mesh.Name, tried []broker.Driver) (broker.Driver, error)
+}
+
+// Options configure a Service.
+type Options struct {
+	// Namespace is that of topics named without one. Required.
+	Namespace string
+	// Workload is written into messages as their app_id.
+	Workload string
+	// Topics and Brokers are required.
+	Topics  Topics
+	Brokers Brokers
+	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
+	Tracing *tracing.Messaging
+	// Now and Random are for tests; nil means the real ones. Random is uniform in
+	// [0,1).
+	Now    func() time.Time
+	Random func() float64
+}
+
+// Service implements the publishing half of EventService.
+type Service struct {
+	opts     Options
+	draining atomic.Bool
+}
+
+// New builds a Service.
+func New(opts Options) *Service {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Random == nil {
+		opts.Random = rand.Float64
+	}
+	return &Service{opts: opts}
+}
+
+// Drain makes every further publish fail with UNAVAILABLE, reason DRAINING; those
+// under way go on.
+func (s *Service) Drain() { s.draining.Store(true) }
+
+// Publish implements EventService.Publish.
+func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
+	ctx, cancel := answerInTime(ctx)
+	defer cancel()
+	e, err := s.accept(req.GetEvent())
+	if err != nil {
+		return nil, err
+	}
+	return s.publish(ctx, req.GetTopic(), e)
+}
+
+func (s *Service) publish(ctx context.Context, topicName string, e *event.Event) (*eventsv1.PublishResponse, error) {
+	if s.draining.Load() {
+		return nil, rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+	}
+	name, err := mesh.ParseName(topicName, s.opts.Namespace)
+	if err != nil {
+		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name"`)
+	}
+	topic, err := s.opts.Topics.Topic(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	rule := topic.Match(e)
+	if rule == nil {
+		return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", name.String(), "no rule of the topic matches this event")
+	}
+	backend := rule.Pick(uint32(s.opts.Random() * (1 << 32)))
+	m, err := s.message(backend, e)
+	if err != nil {
+		return nil, err
+	}
+	attempts, err := s.send(ctx, rule, backend, m)
+	if err != nil {
+		return nil, err
+	}
+	return &eventsv1.PublishResponse{
+		EventId:  e.ID,
+		Route:    rule.Name,
+		Topic:    backend.Topic.String(),
+		Attempts: int32(attempts), //nolint:gosec // bounded by the retry policy
+	}, nil
+}
+
+const (
+	defaultDeadline = 10 * time.Second
+	answerMargin    = 20 * time.Millisecond
+)
+
+// answerInTime ends the work a little before the caller's own deadline (20 ms or
+// 5 %, whichever is less), so that the outcome still reaches the caller. A caller
+// without a deadline gets 10 s.
+func answerInTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithTimeout(ctx, defaultDeadline)
+	}
+	margin := min(answerMargin, time.Until(deadline)/20)
+	return context.WithDeadline(ctx, deadline.Add(-margin))
+}
