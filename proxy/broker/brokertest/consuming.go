@@ -1,0 +1,130 @@
+package brokertest
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// consuming is how deliveries flow.
+var consuming = []behaviour{
+	{name: "a delivery says where it comes from", run: func(r *rig) {
+		exchange, queues := r.exchange("x", "topic", "order.#")
+		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "order.placed", Event: newEvent("1"), AppID: "checkout", Mandatory: true})
+		d := r.consume(queues[0], 1).next()
+		if d.Exchange != exchange || d.RoutingKey != "order.placed" || d.Queue != queues[0] || d.AppID != "checkout" {
+			r.Fatalf("delivery says exchange %q, key %q, queue %q, app %q", d.Exchange, d.RoutingKey, d.Queue, d.AppID)
+		}
+		if d.Attempt != 1 || d.Redelivered || d.Epoch == 0 || string(d.Raw) != "data of 1" || d.DeadLetter != nil {
+			r.Fatalf("first delivery is %+v", d)
+		}
+	}},
+	{name: "events published before the consumer come in order", run: func(r *rig) {
+		queue := r.queue("q")
+		r.publishNumbered(queue, 1, 300)
+		r.wantIDs(r.consume(queue, 10).acked(300), ids(1, 300))
+	}},
+	{name: "events published while consuming come in order", run: func(r *rig) {
+		queue := r.queue("q")
+		in := r.consume(queue, 10)
+		for from := 1; from <= 201; from += 50 {
+			r.publishNumbered(queue, from, from+49)
+		}
+		r.wantIDs(in.acked(250), ids(1, 250))
+	}},
+	{name: "order holds in each of many queues", run: func(r *rig) {
+		exchange, queues := r.exchange("x", "direct", "0", "1", "2", "3")
+		var messages []*broker.Message
+		for i, id := range ids(0, 199) {
+			messages = append(messages, &broker.Message{Exchange: exchange, RoutingKey: string(rune('0' + i%4)), Event: newEvent(id), Mandatory: true})
+		}
+		r.publishAll(messages...)
+		for q, queue := range queues {
+			var want []string
+			for i := q; i < 200; i += 4 {
+				want = append(want, numbered(i))
+			}
+			r.wantIDs(r.consume(queue, 7).acked(50), want)
+		}
+	}},
+	{name: "at most prefetch deliveries are unsettled", run: func(r *rig) {
+		queue := r.queue("q")
+		r.publishNumbered(queue, 1, 20)
+		in := r.consume(queue, 5)
+		first := in.take(5)
+		in.wantNone()
+		r.ack(first[0])
+		in.take(1)
+		in.wantNone()
+	}},
+	{name: "two consumers of a queue share its events", run: func(r *rig) {
+		queue := r.queue("q")
+		one, two := r.consume(queue, 1), r.consume(queue, 1)
+		r.publishNumbered(queue, 1, 2)
+		a, b := one.next(), two.next() // neither gets a second before it settles
+		if a.Event.ID == b.Event.ID {
+			r.Fatalf("both consumers got event %s", a.Event.ID)
+		}
+	}},
+	{name: "a consumer of a missing queue is told so", run: func(r *rig) {
+		ctx := r.context()
+		_, err := r.driver.Consume(ctx, broker.ConsumeOptions{Queue: r.name("missing"), Prefetch: 1}, func(*broker.Delivery) {})
+		r.wantKind(err, broker.NotFound)
+	}},
+	{name: "a prefetch below one is invalid", run: func(r *rig) {
+		queue := r.queue("q")
+		_, err := r.driver.Consume(r.context(), broker.ConsumeOptions{Queue: queue}, func(*broker.Delivery) {})
+		r.wantKind(err, broker.Invalid)
+	}},
+	{name: "Consume returns only after its sink has", run: slowSink},
+	{name: "a consumer that stops takes nothing more", run: func(r *rig) {
+		queue := r.queue("q")
+		in := r.consume(queue, 5)
+		r.publishNumbered(queue, 1, 3)
+		r.wantIDs(in.acked(3), ids(1, 3))
+		in.end()
+		r.publishNumbered(queue, 4, 6)
+		r.wantIDs(r.consume(queue, 5).acked(3), ids(4, 6))
+		if late := len(in.deliveries); late > 0 {
+			r.Fatalf("%d deliveries after Consume returned", late)
+		}
+	}},
+}
+
+// slowSink ends the context while sink blocks.
+func slowSink(r *rig) {
+	queue := r.queue("q")
+	r.publishNumbered(queue, 1, 1)
+	ctx, cancel := context.WithCancel(r.context())
+	defer cancel()
+	entered, leave, returned := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		drain, err := r.driver.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: 1}, func(*broker.Delivery) {
+			close(entered)
+			<-leave
+		})
+		if drain != nil {
+			drain()
+		}
+		returned <- err
+	}()
+	select {
+	case <-entered:
+	case <-time.After(patience):
+		close(leave)
+		r.Fatal("sink was not called")
+	}
+	cancel()
+	select {
+	case <-returned:
+		r.Error("Consume returned while sink was running")
+		close(leave)
+		return
+	case <-time.After(quiet):
+	}
+	close(leave)
+	if err := <-returned; err != nil {
+		r.Fatalf("Consume: %v", err)
+	}
+}

@@ -1,0 +1,133 @@
+package brokertest
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// inbox is a consumer under test: it passes on what its sink is given and settles
+// nothing by itself.
+type inbox struct {
+	rig        *rig
+	deliveries chan *broker.Delivery
+	cancel     context.CancelFunc
+	ended      chan struct{} // closed when Consume has returned
+	drain      func()        // set before ended
+	err        error         // set before ended
+}
+
+// consume starts a consumer, which the end of the behaviour stops and drains.
+func (r *rig) consume(queue string, prefetch int) *inbox {
+	r.Helper()
+	return r.consumeWith(r.driver, queue, prefetch)
+}
+
+func (r *rig) consumeWith(d broker.Driver, queue string, prefetch int) *inbox {
+	r.Helper()
+	ctx, cancel := context.WithCancel(r.T.Context())
+	in := &inbox{rig: r, deliveries: make(chan *broker.Delivery, 4096), cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(in.ended)
+		opts := broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "brokertest"}
+		in.drain, in.err = d.Consume(ctx, opts, func(d *broker.Delivery) { in.deliveries <- d })
+	}()
+	r.Cleanup(in.end)
+	return in
+}
+
+// next returns the next delivery.
+func (in *inbox) next() *broker.Delivery {
+	in.rig.Helper()
+	select {
+	case d := <-in.deliveries:
+		if d.Malformed != nil {
+			in.rig.Fatalf("delivery is malformed: %v", d.Malformed)
+		}
+		return d
+	case <-in.ended:
+		in.rig.Fatalf("consumer ended: %v", in.err)
+	case <-time.After(patience):
+		in.rig.Fatalf("no delivery within %v", patience)
+	}
+	return nil
+}
+
+// take returns the next n deliveries.
+func (in *inbox) take(n int) []*broker.Delivery {
+	in.rig.Helper()
+	var got []*broker.Delivery
+	for len(got) < n {
+		got = append(got, in.next())
+	}
+	return got
+}
+
+// acked takes n deliveries, acks each and returns their ids.
+func (in *inbox) acked(n int) []string {
+	in.rig.Helper()
+	var got []string
+	for range n {
+		d := in.next()
+		in.rig.ack(d)
+		got = append(got, d.Event.ID)
+	}
+	return got
+}
+
+// wantNone checks that nothing more is delivered for a while.
+func (in *inbox) wantNone() {
+	in.rig.Helper()
+	select {
+	case d := <-in.deliveries:
+		in.rig.Fatalf("unexpected delivery of %s", d.Event.ID)
+	case <-time.After(quiet):
+	}
+}
+
+// stop ends the consumer and waits for it. What it delivered can still be settled
+// until drain.
+func (in *inbox) stop() {
+	in.rig.Helper()
+	in.cancel()
+	select {
+	case <-in.ended:
+	case <-time.After(patience):
+		in.rig.Fatalf("Consume did not return within %v of the end of its context", patience)
+	}
+}
+
+// ack acks d, which must be settled for the first time.
+func (r *rig) ack(d *broker.Delivery) {
+	r.Helper()
+	if err := d.Ack(); err != nil {
+		r.Fatalf("ack %s: %v", d.Event.ID, err)
+	}
+}
+
+// requeue gives d back, which must be settled for the first time.
+func (r *rig) requeue(d *broker.Delivery) {
+	r.Helper()
+	if err := d.Requeue(); err != nil {
+		r.Fatalf("requeue %s: %v", d.Event.ID, err)
+	}
+}
+
+// idsOf returns the ids of deliveries.
+func idsOf(deliveries []*broker.Delivery) []string {
+	var s []string
+	for _, d := range deliveries {
+		s = append(s, d.Event.ID)
+	}
+	return s
+}
+
+// end stops the consumer and gives everything unsettled back.
+func (in *inbox) end() {
+	in.rig.Helper()
+	in.stop()
+	if in.drain != nil {
+		in.drain()
+	}
+}

@@ -1,0 +1,221 @@
+package brokertest
+
+import (
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// interruptions is what a lost connection does, and does not.
+var interruptions = []behaviour{
+	{name: "a consumer survives an interruption with a later epoch", needs: interrupt, run: func(r *rig) {
+		queue := r.queue("q")
+		in := r.consume(queue, 5)
+		r.publish(toQueue(queue, "before"))
+		before := in.next()
+		r.ack(before)
+		r.interrupt()
+		r.publishAgain(queue, "after")
+		after := r.awaitID(in, "after")
+		if after.Epoch <= before.Epoch {
+			r.Fatalf("epoch is %d after an interruption, was %d", after.Epoch, before.Epoch)
+		}
+	}},
+	{name: "what was unsettled comes back in order and flagged", needs: interrupt, run: func(r *rig) {
+		queue := r.queue("q")
+		r.publishNumbered(queue, 1, 8)
+		in := r.consume(queue, 5)
+		in.take(5)
+		r.interrupt()
+		again := in.take(5)
+		r.wantIDs(idsOf(again), ids(1, 5))
+		for _, d := range again {
+			if !d.Redelivered || d.Attempt < 2 {
+				r.Fatalf("event %s came back with attempt %d, redelivered %t", d.Event.ID, d.Attempt, d.Redelivered)
+			}
+			r.ack(d)
+		}
+		r.wantIDs(in.acked(3), ids(6, 8))
+	}},
+	{name: "a stale ack is refused and loses nothing", needs: interrupt, run: staleAck},
+	{name: "publishes in flight at an interruption fail as unknown at once", needs: holdAndCut, run: cutInFlight},
+	{name: "no publish hangs or is lost over an interruption", needs: interrupt, run: publishThrough},
+	{name: "state tells an interruption from being up", needs: interrupt, run: func(r *rig) {
+		if s := r.driver.State(); s.Reason != "" || s.Blocked {
+			r.Fatalf("state of a healthy driver is %+v", s)
+		}
+		r.interrupt()
+		r.awaitState("the driver is up again", func(s broker.State) bool { return s.Publishing && s.Consuming && s.Reason == "" })
+	}},
+	{name: "topology is there after an interruption", needs: interrupt, run: func(r *rig) {
+		exchange, queues := r.exchange("x", "topic", "#")
+		r.interrupt()
+		m := &broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("a"), Mandatory: true}
+		r.awaitState("the driver is up again", func(s broker.State) bool { return s.Publishing })
+		r.publish(m)
+		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"a"})
+	}},
+}
+
+// interrupt cuts the driver's connections.
+func (r *rig) interrupt() {
+	r.Helper()
+	r.harness.Interrupt(r.T, r.driver)
+}
+
+// publishAgain publishes until a confirm, as the layer above a driver would.
+func (r *rig) publishAgain(queue, id string) {
+	r.Helper()
+	ctx := r.context()
+	for {
+		err := r.tryPublish(toQueue(queue, id))
+		if err == nil {
+			return
+		}
+		if kind := broker.KindOf(err); kind != broker.Unavailable && kind != broker.Closed || ctx.Err() != nil {
+			r.Fatalf("publish over an interruption: %v", err)
+		}
+		r.awaitState("the driver is publishing again", func(s broker.State) bool { return s.Publishing })
+	}
+}
+
+// awaitID acks deliveries until the one with id.
+func (r *rig) awaitID(in *inbox, id string) *broker.Delivery {
+	r.Helper()
+	for {
+		d := in.next()
+		r.ack(d)
+		if d.Event.ID == id {
+			return d
+		}
+	}
+}
+
+// staleAck acks deliveries of an old channel whose tags are in use again on the
+// new one.
+func staleAck(r *rig) {
+	const n, prefetch = 20, 10
+	queue := r.queue("q")
+	r.publishNumbered(queue, 1, n)
+	in := r.consume(queue, prefetch)
+	old := in.take(prefetch)
+	for _, d := range old[:5] {
+		r.ack(d)
+	}
+	r.interrupt()
+	fresh := in.take(prefetch)
+	before := r.driver.State().Stale
+	for _, d := range old[5:] {
+		r.wantStale(d.Ack())
+	}
+	if got := r.driver.State().Stale - before; got != prefetch-5 {
+		r.Errorf("%d stale settlements were counted, want %d", got, prefetch-5)
+	}
+	seen := map[string]bool{}
+	for _, d := range fresh {
+		r.ack(d)
+		seen[d.Event.ID] = true
+	}
+	// Acks sent just before the cut may not have arrived, so 1 to 5 may come back.
+	for len(seen) < n-5 || !seen[numbered(n)] {
+		d := in.next()
+		r.ack(d)
+		seen[d.Event.ID] = true
+	}
+	for _, id := range ids(6, n) {
+		if !seen[id] {
+			r.Errorf("event %s is lost", id)
+		}
+	}
+}
+
+// cutInFlight interrupts while publishes wait for their confirms.
+func cutInFlight(r *rig) {
+	const n = 100
+	queue := r.queue("q")
+	r.publish(toQueue(queue, "warm"))
+	release := r.harness.HoldConfirms(r.T, r.driver)
+	defer release()
+	ctx := r.context()
+	var receipts []broker.Receipt
+	for i := range n {
+		receipt, err := r.driver.Publish(ctx, toQueue(queue, numbered(i)))
+		if err != nil {
+			r.Fatalf("publish %d: %v", i, err)
+		}
+		receipts = append(receipts, receipt)
+	}
+	r.interrupt()
+	for _, receipt := range receipts {
+		r.wantKind(receipt.Wait(ctx), broker.Closed, broker.Unknown)
+	}
+	release()
+	r.publishAgain(queue, "after")
+}
+
+// publishThrough interrupts a stream of publishes. Everything confirmed must be in
+// the queue, nothing that was certainly not sent may be.
+func publishThrough(r *rig) {
+	const n, inFlight = 1000, 64
+	queue := r.queue("q")
+	ctx := r.context()
+	told := outcomes{confirmed: map[string]bool{}, unknown: map[string]bool{}}
+	type pending struct {
+		id      string
+		receipt broker.Receipt
+	}
+	var flying []pending
+	cut := make(chan struct{})
+	for i, id := range ids(0, n-1) {
+		if i == n/2 {
+			go func() { defer close(cut); r.interrupt() }()
+		}
+		receipt, err := r.driver.Publish(ctx, toQueue(queue, id))
+		if err != nil {
+			r.wantKind(err, broker.Unavailable, broker.NotSent)
+			r.awaitState("the driver is publishing again", func(s broker.State) bool { return s.Publishing })
+			continue
+		}
+		if flying = append(flying, pending{id, receipt}); len(flying) == inFlight {
+			told.note(r, flying[0].id, flying[0].receipt.Wait(ctx))
+			flying = flying[1:]
+		}
+	}
+	<-cut
+	for _, p := range flying {
+		told.note(r, p.id, p.receipt.Wait(ctx))
+	}
+	r.publishAgain(queue, "last")
+	told.compare(r, r.consume(queue, 200))
+}
+
+// outcomes is what receipts said, by event id.
+type outcomes struct {
+	confirmed, unknown map[string]bool
+}
+
+func (o outcomes) note(r *rig, id string, err error) {
+	r.Helper()
+	if err == nil {
+		o.confirmed[id] = true
+		return
+	}
+	r.wantKind(err, broker.Closed, broker.Unknown)
+	o.unknown[id] = true
+}
+
+// compare reads a queue up to the event "last": all that was confirmed is there,
+// and nothing but that and what is unknown.
+func (o outcomes) compare(r *rig, in *inbox) {
+	r.Helper()
+	got := map[string]bool{}
+	for id := in.acked(1)[0]; id != "last"; id = in.acked(1)[0] {
+		got[id] = true
+		if !o.confirmed[id] && !o.unknown[id] {
+			r.Errorf("event %s is in the queue and was said not to be sent", id)
+		}
+	}
+	for id := range o.confirmed {
+		if !got[id] {
+			r.Errorf("event %s was confirmed and is lost", id)
+		}
+	}
+}

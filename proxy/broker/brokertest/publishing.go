@@ -1,0 +1,158 @@
+package brokertest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
+)
+
+// publishing is what becomes of one publish.
+var publishing = []behaviour{
+	{name: "a confirmed publish can be consumed", run: func(r *rig) {
+		queue := r.queue("q")
+		r.publish(toQueue(queue, "a"))
+		r.wantIDs(r.consume(queue, 1).acked(1), []string{"a"})
+	}},
+	{name: "an unroutable mandatory publish certainly failed", run: func(r *rig) {
+		exchange, _ := r.exchange("x", "direct", "some key")
+		m := toQueue("another key", "a")
+		m.Exchange = exchange
+		r.wantKind(r.tryPublish(m), broker.Unroutable, broker.Failed)
+	}},
+	{name: "a mandatory publish to a missing queue by the default exchange is unroutable", run: func(r *rig) {
+		r.wantKind(r.tryPublish(toQueue(r.name("missing"), "a")), broker.Unroutable, broker.Failed)
+	}},
+	{name: "an unroutable publish that is not mandatory is confirmed", run: func(r *rig) {
+		exchange, _ := r.exchange("x", "direct")
+		m := toQueue("key", "a")
+		m.Exchange, m.Mandatory = exchange, false
+		r.publish(m)
+	}},
+	{name: "returns and confirms are paired exactly", run: pairReturns},
+	{name: "publishers at the same time each get their own outcome", run: publishAtOnce},
+	{name: "a publish to a missing exchange is not found and harms no other", run: missingExchange},
+	{name: "data over the limit is too large and the next publish works", run: func(r *rig) {
+		queue := r.queue("q")
+		m := toQueue(queue, "large")
+		m.Event.Data = make([]byte, r.harness.MaxDataBytes+1)
+		r.wantKind(r.tryPublish(m), broker.TooLarge, broker.NotSent)
+		r.publish(toQueue(queue, "small"))
+		r.wantIDs(r.consume(queue, 1).acked(1), []string{"small"})
+	}},
+	{name: "a message without an event is invalid", run: func(r *rig) {
+		r.wantKind(r.tryPublish(&broker.Message{RoutingKey: r.name("q")}), broker.Invalid, broker.NotSent)
+	}},
+	{name: "a routing key over 255 bytes is invalid and the next publish works", run: func(r *rig) {
+		queue := r.queue("q")
+		r.wantKind(r.tryPublish(toQueue(strings.Repeat("k", 256), "a")), broker.Invalid, broker.NotSent)
+		r.publish(toQueue(queue, "b"))
+	}},
+	{name: "attributes over 64 KiB are too large and the next publish works", run: func(r *rig) {
+		queue := r.queue("q")
+		m := toQueue(queue, "a")
+		for i := range 3 {
+			m.Event.Set(fmt.Sprintf("long%d", i), event.String(strings.Repeat("x", 30<<10)))
+		}
+		r.wantKind(r.tryPublish(m), broker.TooLarge, broker.NotSent)
+		r.publish(toQueue(queue, "b"))
+	}},
+	{name: "an event may be changed once its receipt is done", run: func(r *rig) {
+		queue := r.queue("q")
+		m := toQueue(queue, "a")
+		m.Event.Data = []byte("before")
+		m.Event.Set("note", event.String("before"))
+		r.publish(m)
+		copy(m.Event.Data, "AFTER!")
+		m.Event.Set("note", event.String("after"))
+		got := r.consume(queue, 1).next()
+		if string(got.Event.Data) != "before" || got.Event.Text("note") != "before" {
+			r.Fatalf("data %q and note %q show a change after the receipt", got.Event.Data, got.Event.Text("note"))
+		}
+	}},
+}
+
+// pairReturns alternates routable and unroutable publishes in one pipeline.
+func pairReturns(r *rig) {
+	const n = 400
+	exchange, queues := r.exchange("x", "direct", "yes")
+	ctx := r.context()
+	receipts := make([]broker.Receipt, 0, n)
+	for i := range n {
+		m := &broker.Message{Exchange: exchange, RoutingKey: "yes", Event: newEvent(numbered(i)), Mandatory: true}
+		if i%2 == 1 {
+			m.RoutingKey = "no"
+		}
+		receipt, err := r.driver.Publish(ctx, m)
+		if err != nil {
+			r.Fatalf("publish %d: %v", i, err)
+		}
+		receipts = append(receipts, receipt)
+	}
+	for i, receipt := range receipts {
+		err := receipt.Wait(ctx)
+		if i%2 == 1 {
+			r.wantKind(err, broker.Unroutable, broker.Failed)
+		} else if err != nil {
+			r.Fatalf("confirm of %d: %v", i, err)
+		}
+	}
+	r.consume(queues[0], 50).acked(n / 2)
+}
+
+// publishAtOnce publishes from several goroutines, one of them in vain.
+func publishAtOnce(r *rig) {
+	const publishers, each = 8, 50
+	queue := r.queue("q")
+	var wg sync.WaitGroup
+	for p := range publishers {
+		wg.Go(func() {
+			for i := range each {
+				m := toQueue(queue, fmt.Sprintf("%d-%d", p, i))
+				if p == 0 {
+					m.RoutingKey = r.name("missing")
+				}
+				err := r.tryPublish(m)
+				if unroutable := broker.KindOf(err) == broker.Unroutable; unroutable != (p == 0) || err != nil && !unroutable {
+					r.Errorf("publisher %d, event %d: %v", p, i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, id := range r.consume(queue, 100).acked((publishers - 1) * each) {
+		seen[id] = true
+	}
+	if len(seen) != (publishers-1)*each {
+		r.Fatalf("consumed %d different events, want %d", len(seen), (publishers-1)*each)
+	}
+}
+
+// missingExchange publishes into the void between publishes that must not care.
+func missingExchange(r *rig) {
+	const n = 20
+	queue := r.queue("q")
+	ctx := r.context()
+	var receipts []broker.Receipt
+	for i := range n {
+		receipt, err := r.driver.Publish(ctx, toQueue(queue, numbered(i)))
+		if err != nil {
+			r.Fatalf("publish %d: %v", i, err)
+		}
+		receipts = append(receipts, receipt)
+		if i == n/2 {
+			lost := toQueue("key", "lost")
+			lost.Exchange = r.name("missing")
+			r.wantKind(r.tryPublish(lost), broker.NotFound, broker.NotSent, broker.Failed)
+		}
+	}
+	for i, receipt := range receipts {
+		if err := receipt.Wait(ctx); err != nil {
+			r.Fatalf("confirm of %d beside a publish to a missing exchange: %v", i, err)
+		}
+	}
+	r.wantIDs(r.consume(queue, n).acked(n), ids(0, n-1))
+}

@@ -1,0 +1,65 @@
+package membroker_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// testNode is a node with its broker at hand.
+type testNode struct {
+	*membroker.Node
+	broker *membroker.Broker
+}
+
+// start runs a new node of b until the test ends.
+func start(t *testing.T, b *membroker.Broker, options membroker.NodeOptions) testNode {
+	t.Helper()
+	node := b.Node(options)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := node.Run(ctx); err != nil {
+			t.Errorf("run node: %v", err)
+		}
+	})
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	return testNode{node, b}
+}
+
+func newBroker(t *testing.T, options membroker.Options) *membroker.Broker {
+	t.Helper()
+	b := membroker.New(options)
+	t.Cleanup(b.Close)
+	return b
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	// It keeps more than its type promises; what it keeps must be right as well.
+	caps := mesh.Memory.Capabilities()
+	caps.Priorities, caps.Expiration = true, true
+	brokertest.Run(t, brokertest.Harness{
+		Name: "membroker",
+		Caps: caps,
+		New: func(t *testing.T) broker.Driver {
+			return start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
+		},
+		Join: func(t *testing.T, d broker.Driver) broker.Driver {
+			return start(t, d.(testNode).broker, membroker.NodeOptions{})
+		},
+		Interrupt: func(_ *testing.T, d broker.Driver) { d.(testNode).broker.Interrupt() },
+		HoldConfirms: func(_ *testing.T, d broker.Driver) (release func()) {
+			return d.(testNode).broker.HoldConfirms()
+		},
+	})
+}

@@ -1,0 +1,176 @@
+package membroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// Consume implements broker.Consumer. It calls sink in the caller's goroutine.
+func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (drain func(), err error) {
+	op := fmt.Sprintf("consume from queue %q", opts.Queue)
+	if opts.Prefetch < 1 {
+		return func() {}, &broker.Error{Kind: broker.Invalid, Op: op, Err: fmt.Errorf("prefetch %d: want at least 1", opts.Prefetch)}
+	}
+	for {
+		s, err := n.awaitSession(ctx)
+		if err != nil {
+			return func() {}, nil // ctx ended while the node was down
+		}
+		q := n.broker.queue(opts.Queue)
+		if q == nil {
+			return func() {}, notFound(op, "the queue does not exist")
+		}
+		if q.delay > 0 {
+			return func() {}, &broker.Error{Kind: broker.Refused, Op: op, Err: errors.New("it is a delay queue")}
+		}
+		c := s.openChannel(q, opts.Prefetch)
+		if c == nil {
+			continue // cut since awaitSession
+		}
+		c.deliver(ctx, sink)
+		if ctx.Err() != nil {
+			return c.close, nil
+		}
+	}
+}
+
+// channel is one consumer's hold on one queue; it settles what it delivered.
+type channel struct {
+	// Set at construction.
+	session *session
+	queue   *queue
+	epoch   uint64
+	slots   chan struct{} // one per unsettled delivery
+	done    chan struct{} // closed by close
+
+	// Guarded by mu.
+	mu        sync.Mutex
+	closed    bool
+	tag       uint64
+	unsettled map[uint64]*entry
+}
+
+func newChannel(s *session, q *queue, prefetch int) *channel {
+	return &channel{
+		session: s, queue: q, epoch: s.node.epoch.Add(1),
+		slots: make(chan struct{}, prefetch), done: make(chan struct{}), unsettled: map[uint64]*entry{},
+	}
+}
+
+// deliver calls sink until ctx ends or the channel is closed.
+func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) {
+	// A token taken on the way out belongs to the other consumers.
+	defer c.queue.signal()
+	for {
+		select {
+		case c.slots <- struct{}{}:
+		case <-c.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+		d := c.next(ctx)
+		if d == nil {
+			return
+		}
+		sink(d)
+	}
+}
+
+// next blocks until there is a delivery; nil means that ctx or the channel ended.
+func (c *channel) next(ctx context.Context) *broker.Delivery {
+	for {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if d := c.take(); d != nil {
+			return d
+		}
+		select {
+		case <-c.queue.wake:
+		case <-c.done:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (c *channel) take() *broker.Delivery {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	e := c.queue.take()
+	if e == nil {
+		return nil
+	}
+	c.tag++
+	c.unsettled[c.tag] = e
+	return c.delivery(e)
+}
+
+func (c *channel) delivery(e *entry) *broker.Delivery {
+	m := e.message
+	return &broker.Delivery{
+		Event:       m.Event,
+		Raw:         m.Event.Data,
+		Trace:       m.Trace,
+		Exchange:    m.Exchange,
+		RoutingKey:  m.RoutingKey,
+		Queue:       c.queue.name,
+		Attempt:     e.attempt,
+		Redelivered: e.redelivered || m.Republished,
+		AppID:       m.AppID,
+		Priority:    m.Priority,
+		DeadLetter:  m.DeadLetter,
+		Epoch:       c.epoch,
+		Tag:         c.tag,
+		Settler:     c,
+	}
+}
+
+// Ack implements broker.Settler.
+func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.forget) }
+
+// Requeue implements broker.Settler.
+func (c *channel) Requeue(tag uint64) error {
+	return c.settle(tag, func(e *entry) { c.queue.giveBack(e) })
+}
+
+func (c *channel) settle(tag uint64, how func(*entry)) error {
+	c.mu.Lock()
+	e := c.unsettled[tag]
+	if e == nil {
+		c.mu.Unlock()
+		c.session.node.stale.Add(1)
+		return broker.ErrStale
+	}
+	delete(c.unsettled, tag)
+	how(e)
+	c.mu.Unlock()
+	<-c.slots
+	return nil
+}
+
+// close gives everything unsettled back to the queue, in order. It is idempotent.
+func (c *channel) close() {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		close(c.done)
+	}
+	entries := make([]*entry, 0, len(c.unsettled))
+	for _, e := range c.unsettled {
+		entries = append(entries, e)
+	}
+	clear(c.unsettled)
+	c.queue.giveBack(entries...)
+	c.mu.Unlock()
+	c.session.forget(c)
+}

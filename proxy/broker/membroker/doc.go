@@ -1,0 +1,35 @@
+// Package membroker is the in-process broker: a real implementation of
+// broker.Driver that lives and dies with the process.
+//
+// It owns exchanges (topic, direct, fanout and the default exchange), queues with
+// delays and bounds, and their nodes. It serves `warren dev`, a first look without
+// RabbitMQ, and tests, and passes the same conformance suite as the rabbit driver.
+// Nothing in it is durable, and nothing leaves the process.
+//
+// One Broker is shared by any number of nodes; each sidecar gets its own node,
+// which is what a connection is to RabbitMQ. All methods of Broker and of a node
+// are safe for concurrent use. Published events are copied once; the copy is
+// handed to every consumer and must be treated as read-only.
+//
+//	b := membroker.New(membroker.Options{})
+//	defer b.Close()
+//	node := b.Node(membroker.NodeOptions{})
+//	g.Go(func() error { return node.Run(ctx) })
+//	err := node.EnsureTopology(ctx, topology)
+//	receipt, err := node.Publish(ctx, message)
+//
+// # What differs from RabbitMQ
+//
+//   - A confirm is given within Publish, so the window fills only while
+//     HoldConfirms is in force.
+//   - Queue types are labels: they are kept and compared, and change nothing.
+//   - A full queue never drops what it has. The publish is nacked, and the other
+//     queues it was routed to keep their copy, as with reject-publish.
+//   - Exchanges of type headers are refused.
+//
+// # Faults for tests
+//
+// Interrupt cuts every node once; Outage keeps them down until its end; Alarm
+// blocks publishing; HoldConfirms keeps publishes unconfirmed. Each acts on all
+// nodes of the Broker, at once, from any goroutine.
+package membroker

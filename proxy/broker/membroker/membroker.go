@@ -1,0 +1,96 @@
+package membroker
+
+import (
+	"cmp"
+	"sync"
+	"sync/atomic"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// Options bounds what a Broker keeps.
+type Options struct {
+	// MaxQueueLength is the number of messages a queue holds, delivered and
+	// unsettled ones included; a publish to a full queue is nacked. 0 means 100,000.
+	MaxQueueLength int
+	// MaxQueueBytes is the sum of the data bytes a queue holds, counted and
+	// enforced likewise. 0 means 256 MiB.
+	MaxQueueBytes int
+}
+
+// Broker is an in-process message broker. Make one with New; Close it when its
+// nodes have ended.
+type Broker struct {
+	// Set at construction.
+	options Options
+
+	// Atomic.
+	blocked atomic.Int32         // alarms in force
+	hold    atomic.Pointer[hold] // nil when confirms flow
+
+	// timers counts the timers of delay queues that are pending or running.
+	timers sync.WaitGroup
+
+	// Guarded by mu. The maps' values guard themselves.
+	mu        sync.RWMutex
+	exchanges map[string]*exchange
+	queues    map[string]*queue
+	sessions  map[*session]struct{}
+	down      int           // outages in force
+	up        chan struct{} // closed when the last outage ends; nil when there is none
+}
+
+// New makes an empty broker with the predeclared exchanges of AMQP. It starts
+// nothing.
+func New(options Options) *Broker {
+	options.MaxQueueLength = cmp.Or(options.MaxQueueLength, 100_000)
+	options.MaxQueueBytes = cmp.Or(options.MaxQueueBytes, 256<<20)
+	b := &Broker{
+		options:   options,
+		exchanges: map[string]*exchange{},
+		queues:    map[string]*queue{},
+		sessions:  map[*session]struct{}{},
+	}
+	for _, kind := range exchangeKinds {
+		b.exchanges["amq."+kind] = &exchange{name: "amq." + kind, kind: kind}
+	}
+	return b
+}
+
+// Close stops the timers of delay queues and drops everything that is queued. The
+// nodes must have ended. It is idempotent.
+func (b *Broker) Close() {
+	b.mu.Lock()
+	for _, q := range b.queues {
+		q.close()
+	}
+	clear(b.queues)
+	clear(b.exchanges)
+	b.mu.Unlock()
+	b.timers.Wait()
+}
+
+// Peek returns copies of the first messages that are ready in a queue, at most
+// limit, in order, without taking them. Their events are read-only. It returns nil
+// when there is no such queue.
+func (b *Broker) Peek(queue string, limit int) []*broker.Message {
+	if q := b.queue(queue); q != nil {
+		return q.peek(limit)
+	}
+	return nil
+}
+
+// Len returns how many messages of a queue are ready and how many are delivered
+// and unsettled; both are 0 when there is no such queue.
+func (b *Broker) Len(queue string) (ready, unsettled int) {
+	if q := b.queue(queue); q != nil {
+		return q.len()
+	}
+	return 0, 0
+}
+
+func (b *Broker) queue(name string) *queue {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.queues[name]
+}

@@ -1,0 +1,186 @@
+package membroker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// Limits of AMQP that are kept here too, so that what works here works there.
+const (
+	maxRoutingKey = 255
+	maxHeaders    = 64 << 10
+)
+
+// Publish implements broker.Publisher.
+func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+	if err := n.check(m); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, notSent(broker.WindowFull, m, err)
+	}
+	s := n.live()
+	if s == nil {
+		return nil, notSent(broker.Unavailable, m, nil)
+	}
+	if n.broker.blocked.Load() > 0 {
+		return nil, notSent(broker.Blocked, m, nil)
+	}
+	h := n.broker.hold.Load()
+	if h != nil {
+		if err := s.enterWindow(ctx, h, m); err != nil {
+			return nil, err
+		}
+	}
+	outcome, err := n.broker.publish(m)
+	if err != nil {
+		return nil, err
+	}
+	if h == nil {
+		return confirmed{outcome}, nil
+	}
+	return &held{outcome: outcome, op: publishOp(m), hold: h, session: s}, nil
+}
+
+// check refuses what AMQP could not carry.
+func (n *Node) check(m *broker.Message) error {
+	switch {
+	case m.Event == nil:
+		return notSent(broker.Invalid, m, errors.New("the message has no event"))
+	case len(m.RoutingKey) > maxRoutingKey:
+		return notSent(broker.Invalid, m, fmt.Errorf("the routing key has %d bytes, at most %d are allowed", len(m.RoutingKey), maxRoutingKey))
+	case len(m.Exchange) > maxRoutingKey:
+		return notSent(broker.Invalid, m, fmt.Errorf("the exchange name has %d bytes, at most %d are allowed", len(m.Exchange), maxRoutingKey))
+	case len(m.Event.Data) > n.options.MaxDataBytes:
+		return notSent(broker.TooLarge, m, fmt.Errorf("the data has %d bytes, at most %d are allowed", len(m.Event.Data), n.options.MaxDataBytes))
+	}
+	size := len(m.Event.ID) + len(m.Event.Source) + len(m.Event.Type) + len(m.Trace.Parent) + len(m.Trace.State) + len(m.Trace.Baggage)
+	for i := range m.Event.Attrs {
+		size += len(m.Event.Attrs[i].Name) + len(m.Event.Attrs[i].Value.String())
+	}
+	if size > maxHeaders {
+		return notSent(broker.TooLarge, m, fmt.Errorf("the attributes have %d bytes, at most %d are allowed", size, maxHeaders))
+	}
+	return nil
+}
+
+// publish puts a copy of m into every queue it is routed to. outcome is what the
+// confirm will say; err means that nothing was done.
+func (b *Broker) publish(m *broker.Message) (outcome, err error) {
+	var space [8]*queue
+	b.mu.RLock()
+	queues, err := b.route(space[:0], m)
+	b.mu.RUnlock()
+	if err != nil {
+		return nil, err
+	}
+	if len(queues) == 0 {
+		if m.Mandatory {
+			return &broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: publishOp(m)}, nil
+		}
+		return nil, nil
+	}
+	own, full := clone(m), ""
+	for _, q := range queues {
+		e := &entry{message: own, attempt: max(m.Attempt, 1)}
+		if m.TTL > 0 {
+			e.expires = time.Now().Add(m.TTL)
+		}
+		if !q.put(e) {
+			full = q.name
+		}
+	}
+	if full != "" {
+		return &broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: publishOp(m), Err: fmt.Errorf("queue %q is full", full)}, nil
+	}
+	return nil, nil
+}
+
+// clone copies m with everything its owner may change once the receipt is done.
+func clone(m *broker.Message) *broker.Message {
+	c := *m
+	c.Event = m.Event.Clone()
+	c.Event.Data = bytes.Clone(m.Event.Data)
+	if m.DeadLetter != nil {
+		letter := *m.DeadLetter
+		c.DeadLetter = &letter
+	}
+	return &c
+}
+
+// confirmed is the receipt of a publish whose outcome is known.
+type confirmed struct{ outcome error }
+
+// Wait implements broker.Receipt.
+func (c confirmed) Wait(context.Context) error { return c.outcome }
+
+// held is the receipt of a publish whose confirm is withheld.
+type held struct {
+	outcome error
+	op      string
+	hold    *hold
+	session *session
+}
+
+// Wait implements broker.Receipt. A return needs no confirm to be known, but the
+// outcome is told in one piece, as RabbitMQ does.
+func (r *held) Wait(ctx context.Context) error {
+	select {
+	case <-r.hold.done:
+		return r.outcome // known, whatever happened since
+	default:
+	}
+	select {
+	case <-r.session.done:
+		return &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: r.op}
+	case <-r.hold.done:
+		return r.outcome
+	case <-ctx.Done():
+		return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: r.op, Err: ctx.Err()}
+	}
+}
+
+// window counts the publishes of one session that one hold keeps unconfirmed.
+// They all end together, so a place is never given back.
+type window struct {
+	hold  *hold
+	taken int
+}
+
+// enterWindow takes a place in the window. It blocks while the window is full.
+func (s *session) enterWindow(ctx context.Context, h *hold, m *broker.Message) error {
+	s.mu.Lock()
+	if s.window == nil || s.window.hold != h {
+		s.window = &window{hold: h}
+	}
+	if s.window.taken < s.node.options.Window {
+		s.window.taken++
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	select {
+	case <-h.done:
+		return nil
+	case <-s.done:
+		return notSent(broker.Unavailable, m, nil)
+	case <-ctx.Done():
+		return notSent(broker.WindowFull, m, ctx.Err())
+	}
+}
+
+func notSent(kind broker.Kind, m *broker.Message, cause error) error {
+	return &broker.Error{Kind: kind, Outcome: broker.NotSent, Op: publishOp(m), Err: cause}
+}
+
+func publishOp(m *broker.Message) string {
+	if m.Exchange == "" {
+		return fmt.Sprintf("publish to queue %q", m.RoutingKey)
+	}
+	return fmt.Sprintf("publish to exchange %q", m.Exchange)
+}

@@ -1,0 +1,221 @@
+package membroker
+
+import (
+	"container/heap"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// entry is one message in one queue.
+type entry struct {
+	seq         uint64          // place in the queue, kept over redeliveries
+	message     *broker.Message // shared between queues, read-only
+	attempt     uint32          // of the next delivery
+	redelivered bool
+	expires     time.Time // zero means never
+	due         time.Time // when it leaves a delay queue
+}
+
+// queue holds messages in the order they were published. What is given back
+// returns to its original place.
+type queue struct {
+	// Set at construction.
+	name       string
+	kind       string // label of the declaration
+	delay      time.Duration
+	forward    string
+	maxEntries int
+	maxBytes   int
+
+	// wake holds a token when there may be something to take.
+	wake chan struct{}
+
+	// expire is called in its own goroutine when the first message of a delay
+	// queue is due; timers counts the calls that are pending or running.
+	expire func(*queue)
+	timers *sync.WaitGroup
+
+	// Guarded by mu. Every entry of returned is older than all of fresh.
+	mu       sync.Mutex
+	fresh    fifo
+	returned byPlace
+	last     uint64      // newest place
+	entries  int         // ready and unsettled
+	bytes    int         // data of those
+	timer    *time.Timer // runs expire; nil when none is pending or running
+	closed   bool
+}
+
+// put appends an entry and reports false when the queue is full.
+func (q *queue) put(e *entry) bool {
+	size := len(e.message.Event.Data)
+	q.mu.Lock()
+	if q.closed || q.entries >= q.maxEntries || q.entries > 0 && q.bytes+size > q.maxBytes {
+		q.mu.Unlock()
+		return false
+	}
+	q.last++
+	e.seq = q.last
+	q.entries++
+	q.bytes += size
+	q.fresh.push(e)
+	if q.delay > 0 {
+		e.due = time.Now().Add(q.delay)
+		q.schedule(q.delay)
+	}
+	q.mu.Unlock()
+	q.signal()
+	return true
+}
+
+// take removes the oldest ready entry, nil when there is none. The entry still
+// counts until it is forgotten.
+func (q *queue) take() *entry {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for {
+		e := q.next()
+		if e == nil {
+			return nil
+		}
+		if !e.expires.IsZero() && !time.Now().Before(e.expires) {
+			q.discount(e)
+			continue
+		}
+		if q.fresh.len()+len(q.returned) > 0 {
+			q.signal()
+		}
+		return e
+	}
+}
+
+func (q *queue) next() *entry {
+	if len(q.returned) > 0 {
+		return heap.Pop(&q.returned).(*entry)
+	}
+	return q.fresh.pop()
+}
+
+// giveBack returns delivered entries to their places, all at once, so that no
+// consumer sees a later one first.
+func (q *queue) giveBack(entries ...*entry) {
+	if len(entries) == 0 {
+		return
+	}
+	q.mu.Lock()
+	for _, e := range entries {
+		e.attempt++
+		e.redelivered = true
+		heap.Push(&q.returned, e)
+	}
+	q.mu.Unlock()
+	q.signal()
+}
+
+// forget drops an entry that take returned.
+func (q *queue) forget(e *entry) {
+	q.mu.Lock()
+	q.discount(e)
+	q.mu.Unlock()
+}
+
+func (q *queue) discount(e *entry) {
+	q.entries--
+	q.bytes -= len(e.message.Event.Data)
+}
+
+// signal wakes one waiting consumer. A token that is already there will do: who
+// takes it takes a message, and signals again when more are left.
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) len() (ready, unsettled int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ready = q.fresh.len() + len(q.returned)
+	return ready, q.entries - ready
+}
+
+func (q *queue) peek(limit int) []*broker.Message {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	ready := slices.Concat(q.returned, q.fresh.all())
+	slices.SortFunc(ready, func(a, b *entry) int { return int(a.seq) - int(b.seq) })
+	messages := make([]*broker.Message, 0, min(limit, len(ready)))
+	for _, e := range ready[:min(limit, len(ready))] {
+		m := *e.message
+		m.Attempt = e.attempt
+		messages = append(messages, &m)
+	}
+	return messages
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.fresh, q.returned = fifo{}, nil
+	if q.timer != nil && q.timer.Stop() {
+		q.timers.Done()
+	}
+}
+
+// fifo is a queue of entries on one slice.
+type fifo struct {
+	entries []*entry
+	head    int
+}
+
+func (f *fifo) len() int { return len(f.entries) - f.head }
+
+func (f *fifo) all() []*entry { return f.entries[f.head:] }
+
+func (f *fifo) push(e *entry) { f.entries = append(f.entries, e) }
+
+func (f *fifo) first() *entry {
+	if f.len() == 0 {
+		return nil
+	}
+	return f.entries[f.head]
+}
+
+func (f *fifo) pop() *entry {
+	if f.len() == 0 {
+		return nil
+	}
+	e := f.entries[f.head]
+	f.entries[f.head] = nil
+	f.head++
+	if f.head == len(f.entries) || f.head > 1024 && f.head > len(f.entries)/2 {
+		kept := copy(f.entries, f.entries[f.head:])
+		clear(f.entries[kept:])
+		f.entries, f.head = f.entries[:kept], 0
+	}
+	return e
+}
+
+// byPlace is a heap of entries, oldest place first.
+type byPlace []*entry
+
+func (h byPlace) Len() int           { return len(h) }
+func (h byPlace) Less(i, j int) bool { return h[i].seq < h[j].seq }
+func (h byPlace) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push implements heap.Interface.
+func (h *byPlace) Push(x any) { *h = append(*h, x.(*entry)) }
+
+// Pop implements heap.Interface.
+func (h *byPlace) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return e
+}

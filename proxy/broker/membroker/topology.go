@@ -1,0 +1,131 @@
+package membroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// exchangeKinds are the exchange types the broker routes by.
+var exchangeKinds = []string{"direct", "fanout", "topic"}
+
+// EnsureTopology implements broker.Driver. The whole of t is checked before any of
+// it is declared. What it declares lives as long as the Broker, so nothing has to
+// be remembered for reconnects.
+func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
+	if t.Policy == mesh.Ignore {
+		return nil
+	}
+	if _, err := n.awaitSession(ctx); err != nil {
+		return &broker.Error{Kind: broker.Unavailable, Op: "ensure topology", Err: err}
+	}
+	b := n.broker
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.check(t); err != nil {
+		return err
+	}
+	if t.Policy != mesh.Verify {
+		b.declare(t)
+	}
+	return nil
+}
+
+// check returns every problem of t. The caller holds b.mu.
+func (b *Broker) check(t broker.Topology) error {
+	var problems []error
+	mustExist := t.Policy == mesh.Verify
+	exchanges, queues := map[string]bool{}, map[string]bool{}
+	for _, x := range t.Exchanges {
+		exchanges[x.Name] = true
+		problems = append(problems, checkExchange(b.exchanges[x.Name], x, mustExist))
+	}
+	for _, q := range t.Queues {
+		queues[q.Name] = true
+		problems = append(problems, checkQueue(b.queues[q.Name], q, mustExist))
+	}
+	for _, bound := range t.Bindings {
+		op := fmt.Sprintf("bind queue %q to exchange %q", bound.Queue, bound.Exchange)
+		if !exchanges[bound.Exchange] && b.exchanges[bound.Exchange] == nil {
+			problems = append(problems, notFound(op, "the exchange does not exist"))
+		}
+		if !queues[bound.Queue] && b.queues[bound.Queue] == nil {
+			problems = append(problems, notFound(op, "the queue does not exist"))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func checkExchange(have *exchange, want mesh.Exchange, mustExist bool) error {
+	op := fmt.Sprintf("declare exchange %q", want.Name)
+	switch {
+	case !slices.Contains(exchangeKinds, want.Type):
+		return &broker.Error{Kind: broker.Invalid, Op: op, Err: fmt.Errorf("exchange type %q: want topic, direct or fanout", want.Type)}
+	case have == nil && mustExist:
+		return notFound(op, "it does not exist, and the topology policy is Verify")
+	case have != nil && have.kind != want.Type:
+		return conflict(op, "type", have.kind, want.Type)
+	default:
+		return nil
+	}
+}
+
+func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
+	op := fmt.Sprintf("declare queue %q", want.Name)
+	switch {
+	case want.Name == "":
+		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue needs a name")}
+	case want.Delay > 0 && want.Forward == "":
+		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue with a delay needs a queue to forward to")}
+	case have == nil && mustExist:
+		return notFound(op, "it does not exist, and the topology policy is Verify")
+	case have == nil:
+		return nil
+	case have.kind != want.Type:
+		return conflict(op, "type", have.kind, want.Type)
+	case have.delay != want.Delay:
+		return conflict(op, "delay", have.delay.String(), want.Delay.String())
+	case have.forward != want.Forward:
+		return conflict(op, "next queue", have.forward, want.Forward)
+	default:
+		return nil
+	}
+}
+
+// declare makes what is missing of t, which check found right. The caller holds
+// b.mu.
+func (b *Broker) declare(t broker.Topology) {
+	for _, x := range t.Exchanges {
+		if b.exchanges[x.Name] == nil {
+			b.exchanges[x.Name] = &exchange{name: x.Name, kind: x.Type}
+		}
+	}
+	for _, q := range t.Queues {
+		if b.queues[q.Name] == nil {
+			b.queues[q.Name] = b.newQueue(q)
+		}
+	}
+	for _, bound := range t.Bindings {
+		b.exchanges[bound.Exchange].bind(b.queues[bound.Queue], bound.Key)
+	}
+}
+
+func (b *Broker) newQueue(q broker.Queue) *queue {
+	return &queue{
+		name: q.Name, kind: q.Type, delay: q.Delay, forward: q.Forward,
+		maxEntries: b.options.MaxQueueLength, maxBytes: b.options.MaxQueueBytes,
+		wake: make(chan struct{}, 1), expire: b.forwardDue, timers: &b.timers,
+	}
+}
+
+func notFound(op, reason string) error {
+	return &broker.Error{Kind: broker.NotFound, Op: op, Err: errors.New(reason)}
+}
+
+func conflict(op, what, have, want string) error {
+	return &broker.Error{Kind: broker.Conflict, Op: op, Err: fmt.Errorf("it exists with %s %q, wanted %q", what, have, want)}
+}
