@@ -70,8 +70,7 @@ var capabilities = []behaviour{
 		}
 		r.publishAll(messages...)
 		r.harness.Restart(r.T, r.driver)
-		r.awaitState("the driver is up again", func(s broker.State) bool { return s.Publishing && s.Consuming })
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("after"), Mandatory: true, Persistent: true})
+		r.publishAgain(&broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("after"), Mandatory: true, Persistent: true})
 		r.wantIDs(r.consume(queues[0], n).acked(n+1), append(ids(1, n), "after"))
 	}},
 }

@@ -20,6 +20,15 @@ var consuming = []behaviour{
 			r.Fatalf("first delivery is %+v", d)
 		}
 	}},
+	{name: "a copy sent straight to a queue shows where the event was first published", run: func(r *rig) {
+		queue := r.queue("q")
+		m := toQueue(queue, "a")
+		m.OriginExchange, m.OriginKey = "orders", "com.shop.order.placed"
+		r.publish(m)
+		if d := r.consume(queue, 1).next(); d.Exchange != "orders" || d.RoutingKey != "com.shop.order.placed" || d.Queue != queue {
+			r.Fatalf("delivery says exchange %q, key %q, queue %q", d.Exchange, d.RoutingKey, d.Queue)
+		}
+	}},
 	{name: "events published before the consumer come in order", run: func(r *rig) {
 		queue := r.queue("q")
 		r.publishNumbered(queue, 1, 300)

@@ -95,11 +95,13 @@ var declaring = []behaviour{
 		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: r.name("delay"), Type: r.queueType(), Delay: 20 * time.Millisecond, Forward: target}}})
 		m := toQueue(r.name("delay"), "a")
 		m.Attempt, m.AppID = 3, "checkout"
+		m.OriginExchange, m.OriginKey = "orders", "placed"
 		m.Trace = broker.TraceContext{Parent: hopParent}
 		r.publish(m)
 		in := r.consume(target, 1)
 		first := in.next()
-		if first.Attempt != 3 || first.AppID != m.AppID || first.Trace != m.Trace || first.Queue != target {
+		if first.Attempt != 3 || first.AppID != m.AppID || first.Trace != m.Trace || first.Queue != target ||
+			first.Exchange != "orders" || first.RoutingKey != "placed" {
 			r.Fatalf("forwarded delivery is %+v", first)
 		}
 		r.wantSame(first.Event, m.Event)

@@ -64,6 +64,19 @@ func (in *inbox) take(n int) []*broker.Delivery {
 	return got
 }
 
+// takeAfter returns the next n deliveries of epochs after one; what is left of
+// older ones is dropped.
+func (in *inbox) takeAfter(epoch uint64, n int) []*broker.Delivery {
+	in.rig.Helper()
+	var got []*broker.Delivery
+	for len(got) < n {
+		if d := in.next(); d.Epoch > epoch {
+			got = append(got, d)
+		}
+	}
+	return got
+}
+
 // acked takes n deliveries, acks each and returns their ids.
 func (in *inbox) acked(n int) []string {
 	in.rig.Helper()

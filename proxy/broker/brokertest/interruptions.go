@@ -13,7 +13,7 @@ var interruptions = []behaviour{
 		before := in.next()
 		r.ack(before)
 		r.interrupt()
-		r.publishAgain(queue, "after")
+		r.publishAgain(toQueue(queue, "after"))
 		after := r.awaitID(in, "after")
 		if after.Epoch <= before.Epoch {
 			r.Fatalf("epoch is %d after an interruption, was %d", after.Epoch, before.Epoch)
@@ -48,9 +48,7 @@ var interruptions = []behaviour{
 	{name: "topology is there after an interruption", needs: interrupt, run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "#")
 		r.interrupt()
-		m := &broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("a"), Mandatory: true}
-		r.awaitState("the driver is up again", func(s broker.State) bool { return s.Publishing })
-		r.publish(m)
+		r.publishAgain(&broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("a"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"a"})
 	}},
 }
@@ -61,12 +59,13 @@ func (r *rig) interrupt() {
 	r.harness.Interrupt(r.T, r.driver)
 }
 
-// publishAgain publishes until a confirm, as the layer above a driver would.
-func (r *rig) publishAgain(queue, id string) {
+// publishAgain publishes until a confirm, as the layer above a driver would. The
+// driver may not have noticed the interruption yet.
+func (r *rig) publishAgain(m *broker.Message) {
 	r.Helper()
 	ctx := r.context()
 	for {
-		err := r.tryPublish(toQueue(queue, id))
+		err := r.tryPublish(m)
 		if err == nil {
 			return
 		}
@@ -101,7 +100,7 @@ func staleAck(r *rig) {
 		r.ack(d)
 	}
 	r.interrupt()
-	fresh := in.take(prefetch)
+	fresh := in.takeAfter(old[0].Epoch, prefetch)
 	before := r.driver.State().Stale
 	for _, d := range old[5:] {
 		r.wantStale(d.Ack())
@@ -148,7 +147,7 @@ func cutInFlight(r *rig) {
 		r.wantKind(receipt.Wait(ctx), broker.Closed, broker.Unknown)
 	}
 	release()
-	r.publishAgain(queue, "after")
+	r.publishAgain(toQueue(queue, "after"))
 }
 
 // publishThrough interrupts a stream of publishes. Everything confirmed must be in
@@ -183,7 +182,7 @@ func publishThrough(r *rig) {
 	for _, p := range flying {
 		told.note(r, p.id, p.receipt.Wait(ctx))
 	}
-	r.publishAgain(queue, "last")
+	r.publishAgain(toQueue(queue, "last"))
 	told.compare(r, r.consume(queue, 200))
 }
 

@@ -117,12 +117,16 @@ func (c *channel) take() *broker.Delivery {
 
 func (c *channel) delivery(e *entry) *broker.Delivery {
 	m := e.message
+	exchange, key := m.Exchange, m.RoutingKey
+	if m.OriginExchange != "" || m.OriginKey != "" {
+		exchange, key = m.OriginExchange, m.OriginKey
+	}
 	return &broker.Delivery{
 		Event:       m.Event,
 		Raw:         m.Event.Data,
 		Trace:       m.Trace,
-		Exchange:    m.Exchange,
-		RoutingKey:  m.RoutingKey,
+		Exchange:    exchange,
+		RoutingKey:  key,
 		Queue:       c.queue.name,
 		Attempt:     e.attempt,
 		Redelivered: e.redelivered || m.Republished,

@@ -31,10 +31,8 @@ func (b *Broker) forwardDue(q *queue) {
 			}
 			return
 		}
-		m := *e.message
-		m.Exchange, m.RoutingKey = "", q.forward
 		target := b.queue(q.forward)
-		if target == nil || !target.put(&entry{message: &m, attempt: e.attempt}) {
+		if target == nil || !target.put(&entry{message: e.message, attempt: e.attempt}) {
 			q.reschedule(forwardRetry)
 			return
 		}
