@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/tracing"
+)
+
+// audit writes events down. It may be used from several goroutines.
+type audit struct {
+	journal *journal.Writer
+	tracer  trace.Tracer
+	log     *slog.Logger
+}
+
+// ready notes that a subscription is open.
+func (a *audit) ready(subscription string) func(*eventsv1.SubscribeReady) {
+	return func(r *eventsv1.SubscribeReady) {
+		a.log.Info("subscribed", "subscription", r.GetSubscription(), "topic", r.GetTopic())
+		line := journal.Record{What: journal.Ready, Subscription: subscription, Topic: r.GetTopic()}
+		if err := a.journal.Append(line); err != nil {
+			a.log.Error("journal line lost", "error", err)
+		}
+	}
+}
+
+// handle writes one event of a subscription down, then acks it; an event that
+// cannot be written comes again.
+func (a *audit) handle(subscription string) func(context.Context, *eventsv1.Delivery) *eventsv1.Settlement {
+	return func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
+		_, span := a.tracer.Start(tracing.Extract(ctx, d.GetTraceContext()), "audit event",
+			trace.WithAttributes(attribute.String("cloudevents.event_id", d.GetEvent().GetId())))
+		defer span.End()
+		err := a.journal.Append(journal.Record{
+			What:         journal.Delivered,
+			ID:           d.GetEvent().GetId(),
+			Subscription: subscription,
+			Topic:        d.GetTopic(),
+			Attempt:      int(d.GetAttempt()),
+			Redelivered:  d.GetRedelivered(),
+		})
+		if err != nil {
+			a.log.Error("event not recorded", "event_id", d.GetEvent().GetId(), "error", err)
+			return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_RETRY, Reason: "journal not writable"}
+		}
+		return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_ACK}
+	}
+}

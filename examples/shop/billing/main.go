@@ -1,0 +1,82 @@
+// Command billing answers every order with an invoice: it receives orders from
+// its own sidecar and publishes an event "com.shop.invoice.issued" for each. The
+// order is acked only after the invoice was confirmed, and the invoice's id is
+// made from the order's: an order that comes twice repeats the same invoice.
+//
+//	billing --sidecar 127.0.0.1:17400 --journal billing.ndjson
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/examples/shop/internal/events"
+	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/tracing"
+)
+
+func main() {
+	sidecar := flag.String("sidecar", "127.0.0.1:17400", "gRPC target of the service's own sidecar")
+	path := flag.String("journal", "billing.ndjson", "file that records every order and invoice")
+	flag.Parse()
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "billing")
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *sidecar, *path, log); err != nil {
+		log.Error("billing ended", "error", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func run(ctx context.Context, sidecar, path string, log *slog.Logger) error {
+	traces, err := tracing.Setup(ctx, tracing.Options{ServiceName: "billing", Logger: log})
+	if err != nil {
+		return fmt.Errorf("set up tracing: %w", err)
+	}
+	defer closeTraces(traces, log)
+	book, err := journal.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = book.Close() }()
+	conn, err := events.Dial(sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+
+	client := eventsv1.NewEventServiceClient(conn)
+	b := &billing{
+		publisher: &events.Publisher{Client: client},
+		journal:   book,
+		tracer:    traces.TracerProvider().Tracer("shop/billing"),
+		log:       log,
+	}
+	var subscriptions sync.WaitGroup
+	for _, name := range []string{"billing", "billing-next"} {
+		subscriber := &events.Subscriber{Client: client, Subscription: name, Ready: b.ready(name), Handle: b.handle(name), Log: log}
+		subscriptions.Go(func() { subscriber.Run(ctx) })
+	}
+	subscriptions.Wait()
+	return nil
+}
+
+func closeTraces(traces *tracing.Provider, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := traces.Shutdown(ctx); err != nil {
+		log.Warn("last spans are lost", "error", err)
+	}
+}

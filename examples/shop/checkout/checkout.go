@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/examples/shop/internal/events"
+	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+)
+
+// checkout places orders. It may be used from several goroutines.
+type checkout struct {
+	publisher *events.Publisher
+	journal   *journal.Writer
+	tracer    trace.Tracer
+	run       string
+	log       *slog.Logger
+}
+
+// order is the payload.
+type order struct {
+	ID       string `json:"id"`
+	Customer string `json:"customer"`
+	Cents    int    `json:"cents"`
+}
+
+// place places order n: one span, one event, two lines in the journal. An order
+// that is refused for good is a line of its own and no error; an error means that
+// the journal cannot be trusted any more.
+func (c *checkout) place(ctx context.Context, n int) error {
+	ctx, span := c.tracer.Start(ctx, "place order")
+	defer span.End()
+	event, err := c.event(n)
+	if err != nil {
+		return err
+	}
+	span.SetAttributes(attribute.String("cloudevents.event_id", event.GetId()))
+	line := journal.Record{What: journal.Published, ID: event.GetId(), Topic: "orders", Trace: span.SpanContext().TraceID().String()}
+	if err := c.journal.Append(line); err != nil {
+		return err
+	}
+
+	answer, attempts, err := c.publisher.Publish(ctx, "orders", event)
+	line.Attempt = attempts
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop; the order stays unconfirmed in the journal
+	case err != nil:
+		span.SetStatus(otelcodes.Error, err.Error())
+		c.log.Error("order refused", "event_id", event.GetId(), "error", err)
+		line.What, line.Error = journal.Failed, err.Error()
+	default:
+		line.What, line.Topic = journal.Confirmed, answer.GetTopic()
+	}
+	return c.journal.Append(line)
+}
+
+func (c *checkout) event(n int) (*eventsv1.CloudEvent, error) {
+	id := fmt.Sprintf("%s-order-%06d", c.run, n)
+	customer := fmt.Sprintf("customer-%d", n%100)
+	data, err := json.Marshal(order{ID: id, Customer: customer, Cents: 100 + n%9000})
+	if err != nil {
+		return nil, fmt.Errorf("encode order %q: %w", id, err)
+	}
+	return &eventsv1.CloudEvent{
+		Id:          id,
+		Source:      "/shop/checkout",
+		SpecVersion: "1.0",
+		Type:        "com.shop.order.placed",
+		Attributes: map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
+			"subject":         {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: customer}},
+			"datacontenttype": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: "application/json"}},
+			"time":            {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now())}},
+		},
+		Data: &eventsv1.CloudEvent_BinaryData{BinaryData: data},
+	}, nil
+}

@@ -1,0 +1,131 @@
+// Command checkout is the shop's front door: it places orders by publishing one
+// event for each to the topic "orders" of its own sidecar. It knows nothing of
+// brokers, routes or canaries.
+//
+// Each order is repeated with the same event id until the sidecar says that the
+// broker confirmed it.
+//
+//	checkout --sidecar 127.0.0.1:17400 --count 1000 --rate 200 --journal checkout.ndjson
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/examples/shop/internal/events"
+	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/tracing"
+)
+
+type flags struct {
+	sidecar  string
+	journal  string
+	run      string
+	count    int
+	rate     float64
+	inFlight int
+}
+
+func main() {
+	var f flags
+	flag.StringVar(&f.sidecar, "sidecar", "127.0.0.1:17400", "gRPC target of the service's own sidecar")
+	flag.StringVar(&f.journal, "journal", "checkout.ndjson", "file that records every order")
+	flag.StringVar(&f.run, "run", time.Now().UTC().Format("20060102T150405"), "prefix that makes the event ids of this run unique")
+	flag.IntVar(&f.count, "count", 1000, "orders to place")
+	flag.Float64Var(&f.rate, "rate", 200, "orders per second; 0 means as fast as they are confirmed")
+	flag.IntVar(&f.inFlight, "in-flight", 64, "most orders that wait for their confirm at once")
+	flag.Parse()
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "checkout")
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, f, log); err != nil {
+		log.Error("checkout ended", "error", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func run(ctx context.Context, f flags, log *slog.Logger) error {
+	traces, err := tracing.Setup(ctx, tracing.Options{ServiceName: "checkout", Logger: log})
+	if err != nil {
+		return fmt.Errorf("set up tracing: %w", err)
+	}
+	defer closeTraces(traces, log)
+	book, err := journal.Open(f.journal)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = book.Close() }()
+	conn, err := events.Dial(f.sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+
+	c := &checkout{
+		publisher: &events.Publisher{Client: eventsv1.NewEventServiceClient(conn)},
+		journal:   book,
+		tracer:    traces.TracerProvider().Tracer("shop/checkout"),
+		run:       f.run,
+		log:       log,
+	}
+	if err := c.placeAll(ctx, f.count, f.rate, f.inFlight); err != nil {
+		return err
+	}
+	return book.Append(journal.Record{What: journal.Done})
+}
+
+// placeAll places count orders, rate of them each second, and returns when all are
+// confirmed or given up, or soon after ctx ended.
+func (c *checkout) placeAll(ctx context.Context, count int, rate float64, inFlight int) error {
+	var orders errgroup.Group
+	orders.SetLimit(inFlight)
+	begin := time.Now()
+	for n := range count {
+		if !waitUntil(ctx, due(begin, n, rate)) {
+			break
+		}
+		orders.Go(func() error { return c.place(ctx, n) })
+	}
+	return orders.Wait()
+}
+
+// due is when order n is to be placed.
+func due(begin time.Time, n int, rate float64) time.Time {
+	if rate <= 0 {
+		return begin
+	}
+	return begin.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+}
+
+// waitUntil reports false when ctx ended first.
+func waitUntil(ctx context.Context, at time.Time) bool {
+	if wait := time.Until(at); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
+}
+
+func closeTraces(traces *tracing.Provider, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := traces.Shutdown(ctx); err != nil {
+		log.Warn("last spans are lost", "error", err)
+	}
+}
