@@ -39,7 +39,9 @@ func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest) (*eve
 	return &eventsv1.PublishResponse{EventId: req.GetEvent().GetId(), Topic: "shop/" + req.GetTopic()}, nil
 }
 
-func (s *sidecar) Subscribe(stream eventsv1.EventService_SubscribeServer) error { return s.subscribe(stream) }
+func (s *sidecar) Subscribe(stream eventsv1.EventService_SubscribeServer) error {
+	return s.subscribe(stream)
+}
 
 func (s *sidecar) client(t *testing.T) eventsv1.EventServiceClient {
 	t.Helper()
