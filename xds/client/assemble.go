@@ -1,0 +1,251 @@
+package client
+
+import (
+	"maps"
+
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/xds/wire"
+)
+
+// wildcard subscribes to whatever the control plane has for this node.
+const wildcard = "*"
+
+// needs are the names to be subscribed to, by type URL.
+type needs map[string]map[string]struct{}
+
+func (n needs) add(typeURL, name string) {
+	if n[typeURL] == nil {
+		n[typeURL] = map[string]struct{}{}
+	}
+	n[typeURL][name] = struct{}{}
+}
+
+func (n needs) has(typeURL, name string) bool {
+	_, ok := n[typeURL][name]
+	return ok
+}
+
+// A form is one complete object and the entries it was made of.
+type (
+	topicForm struct {
+		listener, route *entry
+		topic           *mesh.Topic
+	}
+	subscriptionForm struct {
+		listener     *entry
+		subscription *mesh.Subscription
+	}
+	brokerForm struct {
+		cluster, endpoints *entry // endpoints is nil for a broker without a network
+		broker             *mesh.Broker
+	}
+)
+
+// forms is a consistent whole: every broker that a topic or subscription names is
+// in it. It is immutable once assembled.
+type forms struct {
+	topics        map[mesh.Name]topicForm
+	subscriptions map[mesh.Name]subscriptionForm
+	brokers       map[string]brokerForm // by name of the cluster
+}
+
+func newForms() *forms {
+	return &forms{
+		topics:        map[mesh.Name]topicForm{},
+		subscriptions: map[mesh.Name]subscriptionForm{},
+		brokers:       map[string]brokerForm{},
+	}
+}
+
+func (f *forms) equal(g *forms) bool {
+	return maps.Equal(f.topics, g.topics) &&
+		maps.Equal(f.subscriptions, g.subscriptions) &&
+		maps.Equal(f.brokers, g.brokers)
+}
+
+func (f *forms) empty() bool { return len(f.topics) == 0 && len(f.subscriptions) == 0 }
+
+// config returns the forms as what the data plane runs on.
+func (f *forms) config() *mesh.Config {
+	c := &mesh.Config{
+		Topics:        make(map[mesh.Name]*mesh.Topic, len(f.topics)),
+		Subscriptions: make(map[mesh.Name]*mesh.Subscription, len(f.subscriptions)),
+		Brokers:       make(map[mesh.Name]*mesh.Broker, len(f.brokers)),
+	}
+	for name, t := range f.topics {
+		c.Topics[name] = t.topic
+	}
+	for name, s := range f.subscriptions {
+		c.Subscriptions[name] = s.subscription
+	}
+	for _, b := range f.brokers {
+		c.Brokers[b.broker.Name] = b.broker
+	}
+	return c
+}
+
+// entries returns what the forms were made of.
+func (f *forms) entries() []*entry {
+	var es []*entry
+	for _, t := range f.topics {
+		es = append(es, t.listener, t.route)
+	}
+	for _, s := range f.subscriptions {
+		es = append(es, s.listener)
+	}
+	for _, b := range f.brokers {
+		es = append(es, b.cluster)
+		if b.endpoints != nil {
+			es = append(es, b.endpoints)
+		}
+	}
+	return es
+}
+
+// assembler makes the next forms of a table. It reads; it changes neither the
+// table nor the old forms.
+type assembler struct {
+	table table
+	old   *forms
+	next  *forms
+	needs needs
+	tried map[string]brokerForm // every broker looked at; the zero form is an incomplete one
+}
+
+// assemble returns the newest complete form of everything wanted, an old form
+// where the newest is not complete, and the names that follow from both.
+func assemble(t table, wanted map[mesh.Name]struct{}, old *forms) (*forms, needs) {
+	a := &assembler{table: t, old: old, next: newForms(), needs: needs{}, tried: map[string]brokerForm{}}
+	a.needs.add(xds.TypeListener, wildcard)
+	for name := range wanted {
+		a.topic(name)
+	}
+	for _, r := range t[xds.TypeListener] {
+		if s, ok := decodedAs[*wire.Subscription](r.accepted); ok {
+			a.subscription(r.accepted, s)
+		}
+	}
+	return a.next, a.needs
+}
+
+// topic adds the best form of a topic: the newest listener with the newest route,
+// else the listener in force with the newest route, else what is in force.
+func (a *assembler) topic(name mesh.Name) {
+	resource := xds.TopicResource(name)
+	a.needs.add(xds.TypeListener, resource)
+	old := a.old.topics[name]
+	best := topicForm{}
+	for _, listener := range []*entry{a.table.accepted(xds.TypeListener, resource), old.listener} {
+		l, ok := decodedAs[*wire.TopicListener](listener)
+		if !ok {
+			continue
+		}
+		a.needs.add(xds.TypeRoute, l.RouteConfig)
+		route := a.table.accepted(xds.TypeRoute, l.RouteConfig)
+		r, ok := decodedAs[*wire.Routes](route)
+		if !ok || !a.complete(route.clusters) || best.topic != nil {
+			continue
+		}
+		best = topicForm{listener: listener, route: route, topic: old.topic}
+		if route != old.route {
+			best.topic = &mesh.Topic{Name: name, Rules: r.Rules}
+		}
+	}
+	if best.topic == nil {
+		best = old
+	}
+	if best.topic != nil {
+		a.next.topics[name] = best
+		a.use(best.route.clusters)
+	}
+}
+
+// subscription adds the best form of a subscription: the newest, else what is in
+// force.
+func (a *assembler) subscription(listener *entry, s *wire.Subscription) {
+	name := s.Name
+	best := a.old.subscriptions[name]
+	if a.complete(listener.clusters) && best.listener != listener {
+		best = subscriptionForm{listener: listener, subscription: &s.Subscription}
+	}
+	if best.subscription != nil {
+		a.next.subscriptions[name] = best
+		a.use(best.listener.clusters)
+	}
+}
+
+// complete asks for the clusters and reports whether all of them are complete.
+func (a *assembler) complete(clusters []string) bool {
+	all := true
+	for _, c := range clusters {
+		all = a.broker(c).broker != nil && all
+	}
+	return all
+}
+
+// use puts the brokers into the next forms. They are complete: a new form was
+// checked just now, and an old form's brokers have at least their old form.
+func (a *assembler) use(clusters []string) {
+	for _, c := range clusters {
+		a.next.brokers[c] = a.broker(c)
+	}
+}
+
+// broker returns the best form of a broker, the zero form when there is none, and
+// asks for what it takes.
+func (a *assembler) broker(name string) brokerForm {
+	if f, ok := a.tried[name]; ok {
+		return f
+	}
+	a.needs.add(xds.TypeCluster, name)
+	old := a.old.brokers[name]
+	best := brokerForm{}
+	for _, cluster := range []*entry{a.table.accepted(xds.TypeCluster, name), old.cluster} {
+		c, ok := decodedAs[*wire.Cluster](cluster)
+		if !ok {
+			continue
+		}
+		f, ok := a.withNodes(cluster, c, old)
+		if ok && best.broker == nil {
+			best = f
+		}
+	}
+	if best.broker == nil {
+		best = old
+	}
+	a.tried[name] = best
+	return best
+}
+
+// withNodes completes a cluster with its endpoints. A networked broker without a
+// node is not complete: it could only refuse.
+func (a *assembler) withNodes(cluster *entry, c *wire.Cluster, old brokerForm) (brokerForm, bool) {
+	f := brokerForm{cluster: cluster}
+	b := c.Broker
+	if b.Type.Capabilities().Networked {
+		a.needs.add(xds.TypeEndpoint, c.EndpointName)
+		f.endpoints = a.table.accepted(xds.TypeEndpoint, c.EndpointName)
+		e, ok := decodedAs[*wire.Endpoints](f.endpoints)
+		if !ok || len(e.Nodes) == 0 {
+			return brokerForm{}, false
+		}
+		b.Nodes = e.Nodes
+	}
+	if f.cluster == old.cluster && f.endpoints == old.endpoints {
+		return old, true
+	}
+	f.broker = &b
+	return f, true
+}
+
+// decodedAs returns what an entry was understood as; false for nil and for
+// another kind.
+func decodedAs[T wire.Decoded](e *entry) (T, bool) {
+	if e == nil {
+		var zero T
+		return zero, false
+	}
+	d, ok := e.decoded.(T)
+	return d, ok
+}

@@ -1,0 +1,99 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Options configure a Client.
+type Options struct {
+	// Server is the control plane as a gRPC target: "host:port" or "unix:path".
+	// Required.
+	Server string
+	// DialOptions are added to the client's own, credentials above all. Without
+	// credentials among them the connection is plaintext. Proxies of the
+	// environment are not used.
+	DialOptions []grpc.DialOption
+	// Node says who is asking. ID and Namespace are required.
+	Node xds.Node
+	// StateFile is where the last good configuration is kept. "" keeps none.
+	StateFile string
+	// Topics are asked for from the start, before any Want.
+	Topics []mesh.Name
+	// MaxTopics bounds how many topics are asked for at once. 0 means 10,000. When
+	// it is reached a name known not to exist makes room; without one, Await fails
+	// with ErrTooManyTopics.
+	MaxTopics int
+	// Apply takes a new configuration. It is called by one goroutine, one call at a
+	// time, and must return soon: nothing is read from the control plane meanwhile.
+	// Required.
+	Apply func(*Snapshot)
+	// Logger takes what happens to the connection and to resources. Required.
+	Logger *slog.Logger
+	// MissingAfter is how long a topic that was asked for on a live stream may stay
+	// unanswered before it counts as not existing. 0 means 15 s (xDS: "knowing when a
+	// requested resource does not exist").
+	MissingAfter time.Duration
+	// Backoff returns the delay before a reconnect after n >= 1 connections in a row
+	// that brought no message. n is 0 when the last one did. nil means full jitter
+	// over 100 ms, doubling, at most 10 s.
+	Backoff func(n int) time.Duration
+	// SaveDelay gathers changes before the state file is written. 0 means 1 s. A
+	// graceful stop writes at once.
+	SaveDelay time.Duration
+}
+
+const (
+	defaultMissingAfter = 15 * time.Second
+	defaultSaveDelay    = time.Second
+	defaultMaxTopics    = 10_000
+
+	backoffBase = 100 * time.Millisecond
+	backoffMax  = 10 * time.Second
+)
+
+// withDefaults validates the options and fills in what is zero.
+func (o Options) withDefaults() (Options, error) {
+	switch {
+	case o.Server == "":
+		return o, errors.New("client options: Server is empty")
+	case o.Apply == nil:
+		return o, errors.New("client options: Apply is nil")
+	case o.Logger == nil:
+		return o, errors.New("client options: Logger is nil")
+	}
+	if _, err := xds.ParseNode(o.Node.Proto()); err != nil {
+		return o, fmt.Errorf("client options: %w", err)
+	}
+	if o.MaxTopics == 0 {
+		o.MaxTopics = defaultMaxTopics
+	}
+	if o.MissingAfter == 0 {
+		o.MissingAfter = defaultMissingAfter
+	}
+	if o.SaveDelay == 0 {
+		o.SaveDelay = defaultSaveDelay
+	}
+	if o.Backoff == nil {
+		o.Backoff = fullJitter
+	}
+	if len(o.Topics) > o.MaxTopics {
+		return o, fmt.Errorf("client options: %d topics, MaxTopics is %d", len(o.Topics), o.MaxTopics)
+	}
+	return o, nil
+}
+
+// fullJitter spreads reconnects over the whole interval, so that sidecars cut off
+// together do not come back together.
+func fullJitter(n int) time.Duration {
+	ceiling := mesh.Backoff{Base: backoffBase, Max: backoffMax}.Delay(uint32(min(n, 32)) + 1)
+	return rand.N(ceiling) + 1
+}

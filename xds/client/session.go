@@ -1,0 +1,297 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/warrenmesh/warren/xds"
+)
+
+const (
+	maxMessageBytes = 16 << 20
+	connectTimeout  = 5 * time.Second
+	pingEvery       = 30 * time.Second
+	pingTimeout     = 10 * time.Second
+	// maxUnsent bounds the requests that wait for a control plane which does not
+	// read. When they are more, the stream is closed and resynced.
+	maxUnsent = 64
+)
+
+var errNotReading = errors.New("control plane does not read requests")
+
+type stream = grpc.BidiStreamingClient[discoveryv3.DeltaDiscoveryRequest, discoveryv3.DeltaDiscoveryResponse]
+
+// session is one stream from its first request to its end. The loop owns the
+// state; reader and writer only carry messages.
+type session struct {
+	c      *Client
+	stream stream
+	// subscribed is what this stream has asked for, by type URL. A type that is not
+	// in it has had no request.
+	subscribed needs
+	introduced bool // the node was sent
+
+	in   chan received
+	next chan struct{} // allows the reader one more message
+	out  chan *discoveryv3.DeltaDiscoveryRequest
+	sent chan *discoveryv3.DeltaDiscoveryRequest
+}
+
+type received struct {
+	response *discoveryv3.DeltaDiscoveryResponse
+	err      error
+}
+
+// session connects and follows one stream. It reports whether a message came,
+// and always an error: why the stream ended.
+func (c *Client) session(ctx context.Context) (answered bool, err error) {
+	conn, err := grpc.NewClient(c.opts.Server, append(dialOptions(), c.opts.DialOptions...)...)
+	if err != nil {
+		return false, fmt.Errorf("connect to %q: %w", c.opts.Server, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	st, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
+	if err != nil {
+		return false, fmt.Errorf("open stream: %w", err)
+	}
+	s := &session{
+		c: c, stream: st, subscribed: needs{},
+		in: make(chan received), next: make(chan struct{}, 1),
+		out: make(chan *discoveryv3.DeltaDiscoveryRequest, maxUnsent), sent: make(chan *discoveryv3.DeltaDiscoveryRequest),
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { s.read(ctx) })
+	wg.Go(func() { s.write(ctx) })
+
+	c.setConnected(true)
+	defer c.setConnected(false)
+	return s.loop(ctx)
+}
+
+// dialOptions: one connection per session, so that gRPC's own reconnects never
+// hide behind ours.
+func dialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithNoProxy(),
+		grpc.WithDisableServiceConfig(),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: connectTimeout}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)),
+	}
+}
+
+func (c *Client) setConnected(connected bool) {
+	c.mu.Lock()
+	c.connected = connected
+	c.table.hangUp()
+	c.mu.Unlock()
+}
+
+// read hands over one message and waits until it is applied before it reads the
+// next, so that flow control reaches the server.
+func (s *session) read(ctx context.Context) {
+	for {
+		response, err := s.stream.Recv()
+		select {
+		case s.in <- received{response, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+		select {
+		case <-s.next:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// write sends requests in order and says when each went out. The reader gets the
+// reason when a stream takes no more.
+func (s *session) write(ctx context.Context) {
+	for {
+		select {
+		case request := <-s.out:
+			if s.stream.Send(request) != nil {
+				return
+			}
+			select {
+			case s.sent <- request:
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *session) loop(ctx context.Context) (answered bool, err error) {
+	if err := s.subscribe(s.c.advance()); err != nil {
+		return false, err
+	}
+	missing := time.NewTimer(0)
+	defer missing.Stop()
+	for {
+		s.c.arm(missing)
+		select {
+		case <-ctx.Done():
+			return answered, ctx.Err()
+		case r := <-s.in:
+			if r.err != nil {
+				return answered, fmt.Errorf("receive: %w", r.err)
+			}
+			if !answered {
+				s.c.noteAnswered()
+			}
+			answered = true
+			err = s.respond(r.response)
+			s.next <- struct{}{}
+		case request := <-s.sent:
+			s.c.noteAsked(request)
+		case <-s.c.wake:
+			err = s.subscribe(s.c.advance())
+		case <-missing.C:
+			s.c.expire()
+			err = s.subscribe(s.c.advance())
+		}
+		if err != nil {
+			return answered, err
+		}
+	}
+}
+
+// respond applies a response, answers it, and asks for what it made needed.
+func (s *session) respond(response *discoveryv3.DeltaDiscoveryResponse) error {
+	bad, ok := s.c.take(response)
+	if !ok {
+		return nil // of a type nobody asked for: neither ACK nor NACK (xDS)
+	}
+	n := s.c.advance()
+	err := s.send(&discoveryv3.DeltaDiscoveryRequest{
+		TypeUrl:       response.GetTypeUrl(),
+		ResponseNonce: response.GetNonce(),
+		ErrorDetail:   errorDetail(bad),
+	})
+	if err != nil {
+		return err
+	}
+	return s.subscribe(n)
+}
+
+// subscribe sends, for each type, the difference between what is needed and what
+// this stream has asked for. The first request of a type names at least one
+// resource, because an empty one would mean all of them, and carries the versions
+// at hand; it has no nonce, since it answers nothing.
+func (s *session) subscribe(n needs) error {
+	for _, typeURL := range xds.TypeURLs() {
+		request := &discoveryv3.DeltaDiscoveryRequest{
+			TypeUrl:                  typeURL,
+			ResourceNamesSubscribe:   difference(n[typeURL], s.subscribed[typeURL]),
+			ResourceNamesUnsubscribe: difference(s.subscribed[typeURL], n[typeURL]),
+		}
+		if len(request.ResourceNamesSubscribe) == 0 && len(request.ResourceNamesUnsubscribe) == 0 {
+			continue
+		}
+		if _, begun := s.subscribed[typeURL]; !begun {
+			request.InitialResourceVersions = s.c.versions(typeURL)
+		}
+		s.subscribed[typeURL] = maps.Clone(n[typeURL])
+		if s.subscribed[typeURL] == nil {
+			s.subscribed[typeURL] = map[string]struct{}{}
+		}
+		if err := s.send(request); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send queues a request and never blocks.
+func (s *session) send(request *discoveryv3.DeltaDiscoveryRequest) error {
+	if !s.introduced {
+		request.Node = s.c.opts.Node.Proto()
+		s.introduced = true
+	}
+	select {
+	case s.out <- request:
+		return nil
+	default:
+		return errNotReading
+	}
+}
+
+func difference(a, b map[string]struct{}) []string {
+	var d []string
+	for name := range a {
+		if _, ok := b[name]; !ok {
+			d = append(d, name)
+		}
+	}
+	slices.Sort(d)
+	return d
+}
+
+func (c *Client) versions(typeURL string) map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table.versions(typeURL)
+}
+
+// noteAsked starts the clock of the names a request asked for.
+func (c *Client) noteAsked(request *discoveryv3.DeltaDiscoveryRequest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range request.GetResourceNamesSubscribe() {
+		if r, ok := c.table[request.GetTypeUrl()][name]; ok && r.state == Requested {
+			r.asked = time.Now()
+		}
+	}
+}
+
+// arm sets the timer to when the next resource counts as missing.
+func (c *Client) arm(t *time.Timer) {
+	c.mu.Lock()
+	oldest, ok := c.table.oldestAsked()
+	c.mu.Unlock()
+	t.Stop()
+	if ok {
+		t.Reset(time.Until(oldest.Add(c.opts.MissingAfter)))
+	}
+}
+
+// expire gives up on what was asked for and not answered in time.
+func (c *Client) expire() {
+	why := fmt.Sprintf("no answer within %v", c.opts.MissingAfter)
+	c.mu.Lock()
+	gone := c.table.expire(time.Now().Add(-c.opts.MissingAfter), why)
+	c.announce()
+	c.mu.Unlock()
+	for typeURL, names := range gone {
+		for _, name := range names {
+			c.logMissing(typeURL, name, why)
+		}
+	}
+}
+
+func (c *Client) logMissing(typeURL, name, why string) {
+	c.opts.Logger.Warn("resource does not exist", keyType, shortType(typeURL), keyResource, name, keyError, why)
+}

@@ -1,0 +1,95 @@
+package client
+
+import (
+	"fmt"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+
+	"github.com/warrenmesh/warren/xds/wire"
+)
+
+// take notes in the table what a response says. It returns the bad resources, and
+// false for a response of a type that is not ours.
+func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.Rejection, ok bool) {
+	typeURL := response.GetTypeUrl()
+	c.mu.Lock()
+	c.lastContact = time.Now()
+	c.mu.Unlock()
+	if !known(typeURL) {
+		c.opts.Logger.Debug("response of unknown type ignored", keyType, typeURL)
+		return nil, false
+	}
+	for _, r := range response.GetResources() {
+		if err := c.takeResource(typeURL, r); err != nil {
+			bad = append(bad, wire.Rejection{Resource: resourceName(r), Error: err.Error()})
+		}
+	}
+	for _, name := range response.GetRemovedResources() {
+		c.takeRemoved(typeURL, name, "removed by the control plane")
+	}
+	for _, name := range response.GetRemovedResourceNames() {
+		c.takeRemoved(typeURL, name.GetName(), "removed by the control plane")
+	}
+	for _, e := range response.GetResourceErrors() {
+		c.takeError(typeURL, e)
+	}
+	return bad, true
+}
+
+// takeResource notes one resource and returns what is wrong with it. What nobody
+// asked for (any more) is passed over.
+func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
+	name := resourceName(r)
+	c.mu.Lock()
+	_, asked := c.table[typeURL][name]
+	c.mu.Unlock()
+	if !asked && !isSubscription(typeURL, name) {
+		return nil
+	}
+	e, err := c.decode.entry(typeURL, name, r.GetVersion(), r.GetResource())
+	c.mu.Lock()
+	news := false
+	if err == nil {
+		c.unsaved = c.table.accept(e) || c.unsaved
+	} else {
+		news = c.table.reject(typeURL, name, r.GetVersion(), err)
+	}
+	c.mu.Unlock()
+	if news {
+		c.opts.Logger.Warn("resource rejected", keyType, shortType(typeURL), keyResource, name, keyVersion, r.GetVersion(), keyError, err)
+	}
+	return err
+}
+
+// takeRemoved notes that a resource is gone.
+func (c *Client) takeRemoved(typeURL, name, why string) {
+	c.mu.Lock()
+	news := c.table.remove(typeURL, name, why)
+	if news {
+		c.unsaved = true
+		c.announce()
+	}
+	c.mu.Unlock()
+	if news {
+		c.logMissing(typeURL, name, why)
+	}
+}
+
+// takeError notes why the control plane does not send a resource. Two codes mean
+// that there is none for us (gRFC A88); any other may pass, and the clock runs on.
+func (c *Client) takeError(typeURL string, e *discoveryv3.ResourceError) {
+	name, detail := e.GetResourceName().GetName(), e.GetErrorDetail()
+	why := fmt.Sprintf("%s: %s", codes.Code(detail.GetCode()), detail.GetMessage())
+	switch codes.Code(detail.GetCode()) {
+	case codes.NotFound, codes.PermissionDenied:
+		c.takeRemoved(typeURL, name, why)
+	default:
+		c.mu.Lock()
+		if r, ok := c.table[typeURL][name]; ok && r.state == Requested {
+			r.err = why
+		}
+		c.mu.Unlock()
+	}
+}
