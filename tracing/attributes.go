@@ -40,7 +40,6 @@ const (
 
 	keyServiceName       = semconv.ServiceNameKey
 	keyServiceNamespace  = semconv.ServiceNamespaceKey
-	keyServiceVersion    = semconv.ServiceVersionKey
 	keyServiceInstanceID = semconv.ServiceInstanceIDKey
 	keyServicePeerName   = semconv.ServicePeerNameKey
 )
