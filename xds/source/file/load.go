@@ -1,0 +1,146 @@
+package file
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/warrenmesh/warren/xds/source"
+)
+
+// maxFileBytes bounds one file. A mesh of thousands of topics is well below it.
+const maxFileBytes = 8 << 20
+
+// Load reads and decodes the directory. A directory that is absent or holds no
+// YAML file is a problem, not an empty set: an empty set in force would take
+// everything away.
+func Load(dir string) (source.Set, []source.Problem) {
+	set, problems, _ := load(dir)
+	return set, problems
+}
+
+// Check returns an error that says what to do when the directory is absent, is
+// not a directory or holds no YAML file.
+func Check(dir string) error {
+	_, err := names(dir)
+	return err
+}
+
+// digest identifies what a directory held.
+type digest [sha256.Size]byte
+
+func load(dir string) (source.Set, []source.Problem, digest) {
+	files, problems := read(dir)
+	sum := digestOf(files, problems)
+	set, more := Decode(files...)
+	if len(problems) > 0 {
+		set.Incomplete = true
+	}
+	problems = append(problems, more...)
+	source.Sort(problems)
+	return set, problems, sum
+}
+
+// read returns the files of the directory and what could not be read.
+func read(dir string) ([]File, []source.Problem) {
+	list, err := names(dir)
+	if err != nil {
+		return nil, []source.Problem{{Message: err.Error()}}
+	}
+	var files []File
+	var problems []source.Problem
+	for _, name := range list {
+		data, err := readFile(filepath.Join(dir, name))
+		switch {
+		case err == nil:
+			files = append(files, File{Name: name, Data: data})
+		case !gone(filepath.Join(dir, name)):
+			problems = append(problems, source.Problem{File: name, Message: err.Error()})
+		}
+	}
+	return files, problems
+}
+
+// gone tells whether a name was removed since the directory was listed. A
+// symbolic link that leads nowhere is not gone.
+func gone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("directory %q does not exist: create it and put *.yaml files with warrenmesh.io/v1alpha1 objects there, or name another directory", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read directory %q: %w: name a directory that this process may read", dir, err)
+	}
+	var list []string
+	for _, e := range entries {
+		if isYAML(e.Name()) && !e.IsDir() {
+			list = append(list, e.Name())
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("directory %q holds no *.yaml or *.yml file: declare at least one object there, or name another directory", dir)
+	}
+	return list, nil
+}
+
+// isYAML tells whether a file of that name is read. Hidden files are what editors
+// and Kubernetes' volumes keep beside the real ones.
+func isYAML(name string) bool {
+	ext := filepath.Ext(name)
+	return (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, ".")
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, readError(err)
+	}
+	// Checked before opening: opening a pipe would wait for its writer.
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is a directory or a special file: want a regular file or a symbolic link to one")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, readError(err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, readError(err)
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("is larger than %d MiB: split it into several files", maxFileBytes>>20)
+	}
+	return data, nil
+}
+
+// readError drops the path, which the problem's File names already.
+func readError(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return fmt.Errorf("cannot be read: %w: make it a file this process may read", err)
+}
+
+func digestOf(files []File, problems []source.Problem) digest {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%q %d\n", f.Name, len(f.Data)) //nolint:errcheck // a hash does not fail
+		h.Write(f.Data)
+	}
+	for _, p := range problems {
+		fmt.Fprintf(h, "%q\n", p.String()) //nolint:errcheck // a hash does not fail
+	}
+	return digest(h.Sum(nil))
+}

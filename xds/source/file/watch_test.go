@@ -1,0 +1,277 @@
+package file
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/xds/source"
+)
+
+// state is what a source handed on, in brief.
+type state struct {
+	keys     []string // "name=routing key"
+	problems []source.Problem
+}
+
+func stateOf(set source.Set, problems []source.Problem) state {
+	s := state{problems: problems}
+	for _, o := range set.Objects {
+		s.keys = append(s.keys, o.Value.GetName()+"="+o.Value.(*v1alpha1.EventTopic).Spec.RoutingKey)
+	}
+	return s
+}
+
+// watch runs a source on dir until the test ends and returns what it hands on.
+// Polling is off, so that what arrives was noticed.
+func watch(t *testing.T, dir string, poll time.Duration) <-chan state {
+	t.Helper()
+	states := make(chan state, 64)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- New(Options{Dir: dir, Poll: poll}).Run(ctx, func(set source.Set, problems []source.Problem) {
+			states <- stateOf(set, problems)
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return states
+}
+
+// await reads states until one has the wanted keys and no problems. Others may
+// come before: on a slow machine the halves of a replacement lie further apart
+// than the source waits. TestHalfOfAReplacementIsNotHandedOn is exact about that.
+func await(t *testing.T, states <-chan state, want ...string) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		select {
+		case s := <-states:
+			if len(s.problems) == 0 && slices.Equal(s.keys, want) {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("the change to %v was never noticed", want)
+		}
+	}
+}
+
+func TestRunNoticesEveryWayAFileChanges(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a.yaml", topicYAML("a", "1"))
+	states := watch(t, dir, time.Hour)
+	await(t, states, "a=1")
+
+	write(t, dir, "a.yaml", topicYAML("a", "2"))
+	await(t, states, "a=2")
+	replace(t, dir, "a.yaml", topicYAML("a", "3"))
+	await(t, states, "a=3")
+	replace(t, dir, "a.yaml", topicYAML("a", "4"))
+	await(t, states, "a=4")
+	write(t, dir, "b.yaml", topicYAML("b", "1"))
+	await(t, states, "a=4", "b=1")
+	if err := os.Remove(filepath.Join(dir, "a.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, states, "b=1")
+	// As vim does by default: the old file moves away before the new one is there.
+	if err := os.Rename(filepath.Join(dir, "b.yaml"), filepath.Join(dir, "b.yaml~")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "b.yaml", topicYAML("b", "2"))
+	await(t, states, "b=2")
+}
+
+func TestRunNoticesTheSwapOfAKubernetesVolume(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	publish := func(revision, key string) {
+		if err := os.Mkdir(filepath.Join(dir, revision), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, revision), "a.yaml", topicYAML("a", key))
+		if err := os.Symlink(revision, filepath.Join(dir, "..data_tmp")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("..1", "1")
+	if err := os.Symlink("..data/a.yaml", filepath.Join(dir, "a.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	states := watch(t, dir, time.Hour)
+	await(t, states, "a=1")
+	publish("..2", "2")
+	await(t, states, "a=2")
+}
+
+func TestRunReportsABrokenFileOnceAndThenTheMendedOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a.yaml", topicYAML("a", "1"))
+	states := watch(t, dir, 10*time.Millisecond)
+	await(t, states, "a=1")
+	replace(t, dir, "a.yaml", topicYAML("a", "{"))
+	if s := <-states; len(s.problems) != 1 || s.problems[0].Field != "spec.routingKey" {
+		t.Fatalf("got %+v, want one problem", s)
+	}
+	// Many polls pass while nothing changes; the next state is the mended one.
+	mended := time.NewTimer(100 * time.Millisecond)
+	defer mended.Stop()
+	select {
+	case s := <-states:
+		t.Fatalf("the same content was handed on again: %+v", s)
+	case <-mended.C:
+	}
+	replace(t, dir, "a.yaml", topicYAML("a", "2"))
+	await(t, states, "a=2")
+}
+
+func TestRunFindsADirectoryThatComesBack(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "config")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "a.yaml", topicYAML("a", "1"))
+	states := watch(t, dir, 10*time.Millisecond)
+	await(t, states, "a=1")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-states; len(s.problems) != 1 {
+		t.Fatalf("got %+v, want the problem that the directory is gone", s)
+	}
+	aside := dir + ".new"
+	if err := os.Mkdir(aside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, aside, "a.yaml", topicYAML("a", "2"))
+	if err := os.Rename(aside, dir); err != nil {
+		t.Fatal(err)
+	}
+	await(t, states, "a=2")
+	replace(t, dir, "a.yaml", topicYAML("a", "3"))
+	await(t, states, "a=3")
+}
+
+// bubble runs the loop of a source on virtual time, with hand-made events.
+type bubble struct {
+	dir    string
+	events chan fsnotify.Event
+	states chan state
+	start  time.Time
+}
+
+func inBubble(t *testing.T, run func(t *testing.T, b *bubble)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{dir: t.TempDir(), events: make(chan fsnotify.Event), states: make(chan state, 64), start: time.Now()}
+		write(t, b.dir, "a.yaml", topicYAML("a", "0"))
+		s := New(Options{Dir: b.dir})
+		s.apply = func(set source.Set, problems []source.Problem) { b.states <- stateOf(set, problems) }
+		s.read(true)
+		<-b.states
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.loop(ctx, inputs{events: b.events, rewatch: func() {}})
+		}()
+		run(t, b)
+		cancel()
+		<-done
+	})
+}
+
+// change writes a.yaml and tells the loop.
+func (b *bubble) change(t *testing.T, content string) {
+	write(t, b.dir, "a.yaml", content)
+	b.events <- fsnotify.Event{Name: filepath.Join(b.dir, "a.yaml"), Op: fsnotify.Write}
+	synctest.Wait()
+}
+
+// expect checks that exactly one state came, after the time given.
+func (b *bubble) expect(t *testing.T, after time.Duration, keys ...string) {
+	t.Helper()
+	s := <-b.states
+	if got := time.Since(b.start); got != after || !slices.Equal(s.keys, keys) {
+		t.Errorf("got %v after %v, want %v after %v", s.keys, got, keys, after)
+	}
+	if len(b.states) > 0 {
+		t.Errorf("more came at once: %+v", <-b.states)
+	}
+}
+
+func TestTheFirstChangeGoesAtOnceAndTheNextAreGathered(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.change(t, topicYAML("a", "1"))
+		b.expect(t, 0, "a=1")
+		b.change(t, topicYAML("a", "2"))
+		time.Sleep(15 * time.Millisecond)
+		b.change(t, topicYAML("a", "3"))
+		b.expect(t, 35*time.Millisecond, "a=3")
+	})
+}
+
+func TestChangesWithoutEndAreReadAtTheLimit(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.change(t, topicYAML("a", "1"))
+		b.expect(t, 0, "a=1")
+		for range 13 { // the last one at 195ms
+			time.Sleep(15 * time.Millisecond)
+			b.change(t, topicYAML("a", "x"))
+		}
+		b.expect(t, 200*time.Millisecond, "a=x")
+	})
+}
+
+func TestHalfOfAReplacementIsNotHandedOn(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.change(t, "")
+		time.Sleep(10 * time.Millisecond)
+		b.change(t, topicYAML("a", "1"))
+		b.expect(t, 30*time.Millisecond, "a=1")
+	})
+}
+
+func TestWhatStaysTakenAwayIsHandedOnWhenTheDirectoryIsStill(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.change(t, "")
+		b.expect(t, 20*time.Millisecond)
+	})
+}
+
+func TestOtherFilesWakeNobody(t *testing.T) {
+	t.Parallel()
+	s := New(Options{Dir: "/etc/config/"})
+	for name, want := range map[string]bool{
+		"/etc/config/a.yaml": true, "/etc/config/a.yml": true, "/etc/config/..data": true, "/etc/config": true,
+		"/etc/config/.a.yaml.swp": false, "/etc/config/4913": false, "/etc/config/a.yaml~": false,
+	} {
+		if got := s.concerns(fsnotify.Event{Name: name, Op: fsnotify.Create}); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+	if s.concerns(fsnotify.Event{Name: "/etc/config/a.yaml", Op: fsnotify.Chmod}) {
+		t.Error("a change of mode woke the loop")
+	}
+}
