@@ -1,0 +1,104 @@
+package wire
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+const (
+	maxPriority  = 9
+	maxShortStr  = 255 // bytes in an AMQP 0-9-1 shortstr, such as a name
+	reservedAMQP = "amq."
+)
+
+// exchangeTypes are the types AMQP 0-9-1 defines.
+var exchangeTypes = []string{"topic", "direct", "fanout", "headers"}
+
+func encodeExchange(e mesh.Exchange) *xdsv1.Exchange {
+	return &xdsv1.Exchange{Name: e.Name, Type: e.Type}
+}
+
+func decodeExchange(p path, e *xdsv1.Exchange) (mesh.Exchange, error) {
+	if err := checkAMQPName(p.field("name"), e.GetName()); err != nil {
+		return mesh.Exchange{}, err
+	}
+	if err := checkOneOf(p.field("type"), e.GetType(), exchangeTypes); err != nil {
+		return mesh.Exchange{}, err
+	}
+	return mesh.Exchange{Name: e.GetName(), Type: e.GetType()}, nil
+}
+
+// decodeDestination decodes all of a destination but its broker.
+func decodeDestination(p path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
+	d := mesh.Destination{
+		RoutingKey:    mesh.Template(r.GetRoutingKey()),
+		Mandatory:     r.GetMandatory(),
+		Persistent:    r.GetPersistent(),
+		Priority:      uint8(min(r.GetPriority(), maxPriority)),
+		MaxEventBytes: r.GetMaxEventBytes(),
+	}
+	var err error
+	if d.Topic, err = mesh.ParseName(r.GetTopic(), ""); err != nil {
+		return d, p.field("topic").errorf("%w", err)
+	}
+	if d.Exchange, err = decodeExchange(p.field("exchange"), r.GetExchange()); err != nil {
+		return d, err
+	}
+	if err := checkTemplate(d.RoutingKey); err != nil {
+		return d, p.field("routing_key").errorf("%w", err)
+	}
+	if d.ConfirmTimeout, err = decodeDuration(p.field("confirm_timeout"), r.GetConfirmTimeout(), 1); err != nil {
+		return d, err
+	}
+	// The broker counts the expiration in milliseconds.
+	if d.TTL, err = decodeOptional(p.field("ttl"), r.GetTtl(), time.Millisecond); err != nil {
+		return d, err
+	}
+	if r.GetPriority() > maxPriority {
+		return d, p.field("priority").errorf("%d is more than %d", r.GetPriority(), maxPriority)
+	}
+	if d.MaxEventBytes == 0 {
+		return d, p.field("max_event_bytes").errorf("is required")
+	}
+	return d, nil
+}
+
+// checkTemplate refuses what could never be a routing key.
+func checkTemplate(t mesh.Template) error {
+	segments, err := t.Segments()
+	if err != nil {
+		return err
+	}
+	fixed := 0
+	for _, s := range segments {
+		fixed += len(s.Literal)
+	}
+	if fixed > mesh.MaxRoutingKey {
+		return fmt.Errorf("template: its literal text has %d bytes, a routing key at most %d", fixed, mesh.MaxRoutingKey)
+	}
+	return nil
+}
+
+func checkAMQPName(p path, name string) error {
+	switch {
+	case name == "":
+		return p.errorf("is required")
+	case len(name) > maxShortStr:
+		return p.errorf("has %d bytes, want at most %d", len(name), maxShortStr)
+	case strings.HasPrefix(name, reservedAMQP):
+		return p.errorf("%q: names that begin with %q are the broker's", name, reservedAMQP)
+	}
+	return nil
+}
+
+func checkOneOf(p path, s string, allowed []string) error {
+	if !slices.Contains(allowed, s) {
+		return p.errorf("%q: want one of %s", s, strings.Join(allowed, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package wire
+
+import (
+	"fmt"
+	"strconv"
+
+	xdstypev3 "github.com/cncf/xds/go/xds/type/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// path is where in a resource something is wrong, in protobuf field names. An Any
+// is transparent: the fields of what it holds follow directly.
+type path string
+
+func (p path) field(name string) path {
+	if p == "" {
+		return path(name)
+	}
+	return p + "." + path(name)
+}
+
+func (p path) index(i int) path { return p + path("["+strconv.Itoa(i)+"]") }
+
+func (p path) key(k string) path { return p + path("["+strconv.Quote(k)+"]") }
+
+func (p path) errorf(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if p == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", p, err)
+}
+
+// unpack reads the message in a into m and refuses whatever is set in it and not
+// supported. A TypedStruct of m's type stands for m.
+func unpack(p path, a *anypb.Any, m proto.Message) error {
+	if a == nil {
+		return p.errorf("is required")
+	}
+	want := proto.MessageName(m)
+	switch a.MessageName() {
+	case want:
+		if err := proto.Unmarshal(a.GetValue(), m); err != nil {
+			return p.errorf("unmarshal %s: %w", want, err)
+		}
+	case typedStruct:
+		if err := unpackStruct(a, m); err != nil {
+			return p.errorf("%w", err)
+		}
+	default:
+		return p.errorf("type %q is not supported, want %s", a.GetTypeUrl(), want)
+	}
+	return honest(p, m.ProtoReflect())
+}
+
+const typedStruct protoreflect.FullName = "xds.type.v3.TypedStruct"
+
+func unpackStruct(a *anypb.Any, m proto.Message) error {
+	var ts xdstypev3.TypedStruct
+	if err := proto.Unmarshal(a.GetValue(), &ts); err != nil {
+		return fmt.Errorf("unmarshal TypedStruct: %w", err)
+	}
+	inner := anypb.Any{TypeUrl: ts.GetTypeUrl()}
+	if want := proto.MessageName(m); inner.MessageName() != want {
+		return fmt.Errorf("type %q is not supported, want %s", ts.GetTypeUrl(), want)
+	}
+	text, err := protojson.Marshal(ts.GetValue())
+	if err != nil {
+		return fmt.Errorf("read TypedStruct: %w", err)
+	}
+	if err := protojson.Unmarshal(text, m); err != nil {
+		return fmt.Errorf("read TypedStruct: %w", err)
+	}
+	return nil
+}
+
+// holds returns the name of the message in a, seen through a TypedStruct.
+func holds(a *anypb.Any) protoreflect.FullName {
+	if a.MessageName() != typedStruct {
+		return a.MessageName()
+	}
+	var ts xdstypev3.TypedStruct
+	if proto.Unmarshal(a.GetValue(), &ts) != nil {
+		return typedStruct
+	}
+	return (&anypb.Any{TypeUrl: ts.GetTypeUrl()}).MessageName()
+}
+
+// honest walks what is set in m. It stops at an Any: the decoder unpacks that.
+func honest(p path, m protoreflect.Message) error {
+	if unknown := m.GetUnknown(); len(unknown) > 0 {
+		number, _, _ := protowire.ConsumeTag(unknown)
+		return p.errorf("%s has no field number %d here: not supported", m.Descriptor().FullName(), number)
+	}
+	var err error
+	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		at := p.field(string(fd.Name()))
+		if !isSupported(fd) {
+			err = at.errorf("not supported")
+			return false
+		}
+		err = honestValue(at, fd, v)
+		return err == nil
+	})
+	return err
+}
+
+func honestValue(p path, fd protoreflect.FieldDescriptor, v protoreflect.Value) error {
+	switch {
+	case fd.IsMap():
+		// The only maps supported are from a name to an Any, which the decoder unpacks.
+		return nil
+	case fd.Message() == nil || fd.Message().FullName() == "google.protobuf.Any":
+		return nil
+	case fd.IsList():
+		for i := range v.List().Len() {
+			if err := honest(p.index(i), v.List().Get(i).Message()); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		return honest(p, v.Message())
+	}
+}

@@ -1,0 +1,128 @@
+package wire
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+const previousHosts = "envoy.retry_host_predicates.previous_hosts"
+
+// Envoy's defaults, for a policy that leaves the field out.
+const (
+	defaultRetries      = 1
+	defaultBaseInterval = 25 * time.Millisecond
+	defaultMaxFactor    = 10 // max_interval is 10 times base_interval
+)
+
+// encodeRetry encodes a normal policy. One attempt without a timeout of its own is
+// no policy: gRPC's own clients refuse num_retries 0.
+func encodeRetry(r mesh.Retry) (*routev3.RetryPolicy, error) {
+	if r.Attempts == 1 && r.PerTryTimeout == 0 {
+		return nil, nil
+	}
+	if r.Attempts == 0 {
+		return nil, path("retry").errorf("attempts is 0, want at least 1")
+	}
+	previous, err := toAny(&previoushostsv3.PreviousHostsPredicate{})
+	if err != nil {
+		return nil, err
+	}
+	on := make([]string, len(r.On))
+	for i := range r.On {
+		on[i] = r.On[i].String()
+	}
+	p := &routev3.RetryPolicy{
+		RetryOn:       strings.Join(on, ","),
+		NumRetries:    wrapperspb.UInt32(r.Attempts - 1),
+		PerTryTimeout: optionalDuration(r.PerTryTimeout),
+		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
+			Name:       previousHosts,
+			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: previous},
+		}},
+	}
+	if r.Attempts > 1 {
+		p.RetryBackOff = &routev3.RetryPolicy_RetryBackOff{
+			BaseInterval: durationpb.New(r.Backoff.Base),
+			MaxInterval:  durationpb.New(r.Backoff.Max),
+		}
+	}
+	return p, nil
+}
+
+func decodeRetry(p path, r *routev3.RetryPolicy) (mesh.Retry, error) {
+	if r == nil {
+		return mesh.Retry{Attempts: 1}, nil
+	}
+	out := mesh.Retry{Attempts: defaultRetries + 1}
+	if n := r.GetNumRetries(); n != nil {
+		if n.GetValue() == math.MaxUint32 {
+			return out, p.field("num_retries").errorf("is too large")
+		}
+		out.Attempts = n.GetValue() + 1
+	}
+	var err error
+	if out.On, err = decodeRetryOn(p.field("retry_on"), r.GetRetryOn()); err != nil {
+		return out, err
+	}
+	if out.PerTryTimeout, err = decodeOptional(p.field("per_try_timeout"), r.GetPerTryTimeout(), 1); err != nil {
+		return out, err
+	}
+	if out.Backoff, err = decodeBackOff(p.field("retry_back_off"), r.GetRetryBackOff()); err != nil {
+		return out, err
+	}
+	for i, h := range r.GetRetryHostPredicate() {
+		at := p.field("retry_host_predicate").index(i).field("typed_config")
+		if err := unpack(at, h.GetTypedConfig(), &previoushostsv3.PreviousHostsPredicate{}); err != nil {
+			return out, err
+		}
+	}
+	return normalRetry(out), nil
+}
+
+func decodeRetryOn(p path, s string) ([]mesh.RetryOn, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var out []mesh.RetryOn
+	for word := range strings.SplitSeq(s, ",") {
+		on, err := mesh.ParseRetryOn(strings.TrimSpace(word))
+		if err != nil {
+			return nil, p.errorf("%w", err)
+		}
+		out = append(out, on)
+	}
+	return out, nil
+}
+
+func decodeBackOff(p path, b *routev3.RetryPolicy_RetryBackOff) (mesh.Backoff, error) {
+	if b == nil {
+		return mesh.Backoff{Base: defaultBaseInterval, Max: defaultMaxFactor * defaultBaseInterval}, nil
+	}
+	longest := b.GetMaxInterval()
+	if longest == nil {
+		base := b.GetBaseInterval().AsDuration()
+		longest = durationpb.New(min(base, math.MaxInt64/defaultMaxFactor) * defaultMaxFactor)
+	}
+	return decodeIntervals(p, b.GetBaseInterval(), longest)
+}
+
+// decodeIntervals decodes an exponential backoff. Envoy counts it in milliseconds.
+func decodeIntervals(p path, base, longest *durationpb.Duration) (mesh.Backoff, error) {
+	var out mesh.Backoff
+	var err error
+	if out.Base, err = decodeDuration(p.field("base_interval"), base, time.Millisecond); err != nil {
+		return out, err
+	}
+	if out.Max, err = decodeDuration(p.field("max_interval"), longest, out.Base); err != nil {
+		return out, err
+	}
+	return out, nil
+}

@@ -1,0 +1,167 @@
+package wire
+
+import (
+	"slices"
+
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+const routeAction = "route"
+
+// routeConfiguration encodes normal rules: as plain routes when header matchers
+// can say every filter, as one matcher tree when they cannot. The order of rules
+// is kept either way, which mixing the two would not.
+func routeConfiguration(name string, rules []mesh.Rule) (*routev3.RouteConfiguration, error) {
+	host := &routev3.VirtualHost{Name: name, Domains: []string{"*"}}
+	var err error
+	if slices.ContainsFunc(rules, needsTree) {
+		host.Matcher, err = matcherTree(rules)
+	} else {
+		host.Routes, err = plainRoutes(rules)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &routev3.RouteConfiguration{Name: name, VirtualHosts: []*routev3.VirtualHost{host}}, nil
+}
+
+func needsTree(r mesh.Rule) bool {
+	return slices.ContainsFunc(r.Filters, func(f mesh.Filter) bool { return !isHeader(f) })
+}
+
+func plainRoutes(rules []mesh.Rule) ([]*routev3.Route, error) {
+	var out []*routev3.Route
+	for i := range rules {
+		r, err := encodeRule(&rules[i])
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range rules[i].Filters {
+			r.Match.Headers = append(r.Match.Headers, headerMatcher(f))
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func matcherTree(rules []mesh.Rule) (*xdsmatcherv3.Matcher, error) {
+	list := &xdsmatcherv3.Matcher_MatcherList{}
+	tree := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: list}}
+	for i := range rules {
+		action, err := encodeAction(&rules[i])
+		if err != nil {
+			return nil, err
+		}
+		if len(rules[i].Filters) == 0 {
+			tree.OnNoMatch = action
+			break
+		}
+		p, err := conjunction(rules[i].Filters)
+		if err != nil {
+			return nil, err
+		}
+		list.Matchers = append(list.Matchers, &xdsmatcherv3.Matcher_MatcherList_FieldMatcher{Predicate: p, OnMatch: action})
+	}
+	return tree, nil
+}
+
+func encodeAction(r *mesh.Rule) (*xdsmatcherv3.Matcher_OnMatch, error) {
+	route, err := encodeRule(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := toAny(route)
+	if err != nil {
+		return nil, err
+	}
+	return &xdsmatcherv3.Matcher_OnMatch{OnMatch: &xdsmatcherv3.Matcher_OnMatch_Action{
+		Action: &xdscorev3.TypedExtensionConfig{Name: routeAction, TypedConfig: body},
+	}}, nil
+}
+
+func decodeRoutes(c *routev3.RouteConfiguration) (*Routes, error) {
+	name, err := xds.ParseTopicResource(c.GetName())
+	if err != nil {
+		return nil, path("name").errorf("%w", err)
+	}
+	hosts := path("virtual_hosts")
+	if len(c.GetVirtualHosts()) != 1 {
+		return nil, hosts.errorf("want exactly 1, have %d", len(c.GetVirtualHosts()))
+	}
+	host, at := c.GetVirtualHosts()[0], hosts.index(0)
+	if !slices.Equal(host.GetDomains(), []string{"*"}) {
+		return nil, at.field("domains").errorf("want \"*\" alone")
+	}
+	rules, err := decodeHost(at, host)
+	if err != nil {
+		return nil, err
+	}
+	return &Routes{Name: name, Rules: rules}, nil
+}
+
+func decodeHost(p path, h *routev3.VirtualHost) ([]mesh.Rule, error) {
+	if h.GetMatcher() == nil {
+		return decodePlain(p.field("routes"), h.GetRoutes())
+	}
+	if len(h.GetRoutes()) > 0 {
+		return nil, p.field("routes").errorf("not supported beside a matcher")
+	}
+	return decodeTree(p.field("matcher"), h.GetMatcher())
+}
+
+func decodePlain(p path, routes []*routev3.Route) ([]mesh.Rule, error) {
+	var out []mesh.Rule
+	for i, r := range routes {
+		at := p.index(i)
+		rule, err := decodeRule(at, r)
+		if err != nil {
+			return nil, err
+		}
+		if rule.Filters, err = decodeHeaders(at.field("match").field("headers"), r.GetMatch().GetHeaders()); err != nil {
+			return nil, err
+		}
+		out = append(out, rule)
+	}
+	if len(out) == 0 || len(out[len(out)-1].Filters) > 0 {
+		return nil, p.errorf("the last one must match every event")
+	}
+	return out, nil
+}
+
+func decodeTree(p path, m *xdsmatcherv3.Matcher) ([]mesh.Rule, error) {
+	var out []mesh.Rule
+	list := p.field("matcher_list").field("matchers")
+	for i, f := range m.GetMatcherList().GetMatchers() {
+		at := list.index(i)
+		rule, err := decodeAction(at.field("on_match"), f.GetOnMatch())
+		if err != nil {
+			return nil, err
+		}
+		if rule.Filters, err = decodeConjunction(at.field("predicate"), f.GetPredicate()); err != nil {
+			return nil, err
+		}
+		out = append(out, rule)
+	}
+	last, err := decodeAction(p.field("on_no_match"), m.GetOnNoMatch())
+	if err != nil {
+		return nil, err
+	}
+	return append(out, last), nil
+}
+
+func decodeAction(p path, m *xdsmatcherv3.Matcher_OnMatch) (mesh.Rule, error) {
+	at := p.field("action").field("typed_config")
+	var route routev3.Route
+	if err := unpack(at, m.GetAction().GetTypedConfig(), &route); err != nil {
+		return mesh.Rule{}, err
+	}
+	if len(route.GetMatch().GetHeaders()) > 0 {
+		return mesh.Rule{}, at.field("match").field("headers").errorf("not supported inside a matcher")
+	}
+	return decodeRule(at, &route)
+}

@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"math"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// encodeRule encodes all of a rule but its filters.
+func encodeRule(r *mesh.Rule) (*routev3.Route, error) {
+	clusters := &routev3.WeightedCluster{}
+	for i := range r.Backends {
+		c, err := encodeBackend(&r.Backends[i])
+		if err != nil {
+			return nil, err
+		}
+		clusters.Clusters = append(clusters.Clusters, c)
+	}
+	retry, err := encodeRetry(r.Retry)
+	if err != nil {
+		return nil, err
+	}
+	return &routev3.Route{
+		Name:  r.Name,
+		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_WeightedClusters{WeightedClusters: clusters},
+			Timeout:          durationpb.New(r.Timeout), // unset would mean Envoy's 15 s
+			RetryPolicy:      retry,
+		}},
+	}, nil
+}
+
+func encodeBackend(b *mesh.Backend) (*routev3.WeightedCluster_ClusterWeight, error) {
+	d := &b.Destination
+	route := &xdsv1.AmqpRoute{
+		Topic:          d.Topic.String(),
+		Exchange:       encodeExchange(d.Exchange),
+		RoutingKey:     string(d.RoutingKey),
+		Mandatory:      d.Mandatory,
+		Persistent:     d.Persistent,
+		ConfirmTimeout: durationpb.New(d.ConfirmTimeout),
+		Ttl:            optionalDuration(d.TTL),
+		Priority:       uint32(d.Priority),
+		MaxEventBytes:  d.MaxEventBytes,
+	}
+	inner, err := toAny(route)
+	if err != nil {
+		return nil, err
+	}
+	config, err := toAny(&routev3.FilterConfig{Config: inner, IsOptional: true})
+	if err != nil {
+		return nil, err
+	}
+	return &routev3.WeightedCluster_ClusterWeight{
+		Name:                 xds.BrokerResource(d.Broker),
+		Weight:               wrapperspb.UInt32(b.Weight),
+		TypedPerFilterConfig: map[string]*anypb.Any{xds.FilterConfigKey: config},
+	}, nil
+}
+
+// decodeRule is the inverse of encodeRule.
+func decodeRule(p path, r *routev3.Route) (mesh.Rule, error) {
+	m, ok := r.GetMatch().GetPathSpecifier().(*routev3.RouteMatch_Prefix)
+	if !ok || m.Prefix != "" && m.Prefix != "/" {
+		return mesh.Rule{}, p.field("match").field("prefix").errorf("want \"\": events have no path")
+	}
+	at, action := p.field("route"), r.GetRoute()
+	if action == nil {
+		return mesh.Rule{}, at.errorf("is required")
+	}
+	rule := mesh.Rule{Name: r.GetName()}
+	var err error
+	if rule.Backends, err = decodeBackends(at.field("weighted_clusters").field("clusters"), action.GetWeightedClusters()); err != nil {
+		return mesh.Rule{}, err
+	}
+	if action.GetTimeout() == nil {
+		return mesh.Rule{}, at.field("timeout").errorf("is required: 0s means no limit but the caller's")
+	}
+	if rule.Timeout, err = decodeDuration(at.field("timeout"), action.GetTimeout(), 0); err != nil {
+		return mesh.Rule{}, err
+	}
+	if rule.Retry, err = decodeRetry(at.field("retry_policy"), action.GetRetryPolicy()); err != nil {
+		return mesh.Rule{}, err
+	}
+	return rule, nil
+}
+
+func decodeBackends(p path, w *routev3.WeightedCluster) ([]mesh.Backend, error) {
+	var out []mesh.Backend
+	var sum uint64
+	for i, c := range w.GetClusters() {
+		b, err := decodeBackend(p.index(i), c)
+		if err != nil {
+			return nil, err
+		}
+		sum += uint64(b.Weight)
+		out = append(out, b)
+	}
+	if sum == 0 || sum > math.MaxUint32 {
+		return nil, p.errorf("sum of weights is %d, want 1 to %d", sum, uint32(math.MaxUint32))
+	}
+	return out, nil
+}
+
+func decodeBackend(p path, c *routev3.WeightedCluster_ClusterWeight) (mesh.Backend, error) {
+	broker, err := xds.ParseBrokerResource(c.GetName())
+	if err != nil {
+		return mesh.Backend{}, p.field("name").errorf("%w", err)
+	}
+	at := p.field("typed_per_filter_config")
+	for key := range c.GetTypedPerFilterConfig() {
+		if key != xds.FilterConfigKey {
+			return mesh.Backend{}, at.key(key).errorf("not supported, want only %q", xds.FilterConfigKey)
+		}
+	}
+	at = at.key(xds.FilterConfigKey)
+	var config routev3.FilterConfig
+	if err := unpack(at, c.GetTypedPerFilterConfig()[xds.FilterConfigKey], &config); err != nil {
+		return mesh.Backend{}, err
+	}
+	at = at.field("config")
+	var route xdsv1.AmqpRoute
+	if err := unpack(at, config.GetConfig(), &route); err != nil {
+		return mesh.Backend{}, err
+	}
+	d, err := decodeDestination(at, &route)
+	if err != nil {
+		return mesh.Backend{}, err
+	}
+	d.Broker = broker
+	return mesh.Backend{Destination: d, Weight: c.GetWeight().GetValue()}, nil
+}

@@ -1,0 +1,119 @@
+package wire
+
+import (
+	"math"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+const subscriptionListener = "warren.xds.v1.SubscriptionListener"
+
+// maxPrefetch is AMQP's: basic.qos counts in 16 bits.
+const maxPrefetch = math.MaxUint16
+
+var queueTypes = []string{"quorum", "classic"}
+
+// EncodeSubscription returns the Listener of a subscription.
+func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
+	name := xds.SubscriptionResource(s.Name)
+	api, err := toAny(&xdsv1.SubscriptionListener{
+		Topic:       s.Topic.String(),
+		Cluster:     xds.BrokerResource(s.Broker),
+		Exchange:    encodeExchange(s.Exchange),
+		Queue:       &xdsv1.Queue{Name: s.Queue.Name, Type: s.Queue.Type, Prefetch: s.Queue.Prefetch},
+		Filters:     encodeFilters(s.Filters),
+		AckDeadline: durationpb.New(s.AckDeadline),
+		Redelivery: &xdsv1.Redelivery{
+			Attempts:     s.Attempts,
+			BaseInterval: durationpb.New(s.Backoff.Base),
+			MaxInterval:  durationpb.New(s.Backoff.Max),
+		},
+		DeadLetterQueue: s.DeadLetterQueue,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r, err := newResource(name, &listenerv3.Listener{
+		Name:             name,
+		TrafficDirection: corev3.TrafficDirection_INBOUND,
+		ApiListener:      &listenerv3.ApiListener{ApiListener: api},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return []Resource{r}, nil
+}
+
+func decodeSubscription(l *listenerv3.Listener) (*Subscription, error) {
+	name, err := xds.ParseSubscriptionResource(l.GetName())
+	if err != nil {
+		return nil, path("name").errorf("%w", err)
+	}
+	if d := l.GetTrafficDirection(); d != corev3.TrafficDirection_INBOUND {
+		return nil, path("traffic_direction").errorf("%v is not supported on a subscription, want INBOUND", d)
+	}
+	at := path("api_listener").field("api_listener")
+	var m xdsv1.SubscriptionListener
+	if err := unpack(at, l.GetApiListener().GetApiListener(), &m); err != nil {
+		return nil, err
+	}
+	out := &Subscription{mesh.Subscription{Name: name}}
+	return out, decodeSubscriptionListener(at, &m, &out.Subscription)
+}
+
+func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.Subscription) (err error) {
+	if s.Topic, err = mesh.ParseName(m.GetTopic(), ""); err != nil {
+		return p.field("topic").errorf("%w", err)
+	}
+	if s.Broker, err = xds.ParseBrokerResource(m.GetCluster()); err != nil {
+		return p.field("cluster").errorf("%w", err)
+	}
+	if s.Exchange, err = decodeExchange(p.field("exchange"), m.GetExchange()); err != nil {
+		return err
+	}
+	if s.Queue, err = decodeQueue(p.field("queue"), m.GetQueue()); err != nil {
+		return err
+	}
+	if s.Filters, err = decodeFilters(p.field("filters"), m.GetFilters(), maxDepth); err != nil {
+		return err
+	}
+	if s.AckDeadline, err = decodeDuration(p.field("ack_deadline"), m.GetAckDeadline(), 1); err != nil {
+		return err
+	}
+	if s.Attempts = m.GetRedelivery().GetAttempts(); s.Attempts == 0 {
+		return p.field("redelivery").field("attempts").errorf("is 0, want at least 1")
+	}
+	if s.Backoff, err = decodeRedelivery(p.field("redelivery"), m.GetRedelivery()); err != nil {
+		return err
+	}
+	s.DeadLetterQueue = m.GetDeadLetterQueue()
+	return checkAMQPName(p.field("dead_letter_queue"), s.DeadLetterQueue)
+}
+
+func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {
+	if err := checkAMQPName(p.field("name"), q.GetName()); err != nil {
+		return mesh.Queue{}, err
+	}
+	if err := checkOneOf(p.field("type"), q.GetType(), queueTypes); err != nil {
+		return mesh.Queue{}, err
+	}
+	if n := q.GetPrefetch(); n == 0 || n > maxPrefetch {
+		return mesh.Queue{}, p.field("prefetch").errorf("is %d, want 1 to %d", n, maxPrefetch)
+	}
+	return mesh.Queue{Name: q.GetName(), Type: q.GetType(), Prefetch: q.GetPrefetch()}, nil
+}
+
+// decodeRedelivery allows no delay at all: a failed delivery is then repeated at
+// once.
+func decodeRedelivery(p path, r *xdsv1.Redelivery) (mesh.Backoff, error) {
+	if r.GetBaseInterval().AsDuration() == 0 && r.GetMaxInterval().AsDuration() == 0 {
+		return mesh.Backoff{}, nil
+	}
+	return decodeIntervals(p, r.GetBaseInterval(), r.GetMaxInterval())
+}
