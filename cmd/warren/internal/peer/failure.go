@@ -1,0 +1,117 @@
+package peer
+
+import (
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+)
+
+// Unreachable is the reason of a failure that no peer answered; it stands where
+// the sidecar's own reasons do.
+const Unreachable = "UNREACHABLE"
+
+// Failure is what a person and a script should know of a failed call.
+type Failure struct {
+	Code    string // "NOT_FOUND", as in the gRPC documentation
+	Reason  string // of the ErrorInfo, or Unreachable; may be empty
+	Outcome string // "not_sent", "failed", "unknown"; empty when it does not matter
+	Message string
+	// RetryAfter is what the peer asks for; 0 when it says nothing.
+	RetryAfter time.Duration
+	// Retryable says that the same call may succeed later and does no harm: the
+	// code is UNAVAILABLE, or the peer itself said when to come back.
+	Retryable bool
+}
+
+// Explain reads a call's error; nil gives the zero Failure. Reached tells whether
+// a connection was found for the call: without one nothing was sent, with one and
+// no word from the sidecar the outcome is unknown.
+func Explain(err error, reached bool) Failure {
+	if err == nil {
+		return Failure{}
+	}
+	st := status.Convert(err)
+	f := Failure{
+		Code: code.Code(st.Code()).String(), Reason: rpcerr.Reason(err),
+		Outcome: rpcerr.Metadata(err, "outcome"), Message: st.Message(),
+	}
+	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.RetryInfo); ok {
+			f.RetryAfter = info.GetRetryDelay().AsDuration()
+		}
+	}
+	f.Retryable = st.Code() == codes.Unavailable ||
+		(st.Code() == codes.ResourceExhausted && f.RetryAfter > 0)
+	if f.Reason != "" {
+		return f
+	}
+	switch {
+	case !reached && (st.Code() == codes.Unavailable || st.Code() == codes.DeadlineExceeded):
+		f.Reason, f.Outcome = Unreachable, broker.NotSent.String()
+	case !reached:
+		f.Outcome = broker.NotSent.String()
+	case st.Code() == codes.Unavailable, st.Code() == codes.DeadlineExceeded, st.Code() == codes.Canceled:
+		f.Outcome = broker.Unknown.String()
+	}
+	return f
+}
+
+// Title is the failure in a few words: code and reason.
+func (f Failure) Title() string {
+	if f.Reason == "" {
+		return f.Code
+	}
+	return f.Code + " " + f.Reason
+}
+
+// OutcomeText says in words what became of the event, "" when there is nothing to
+// say.
+func (f Failure) OutcomeText() string {
+	switch f.Outcome {
+	case broker.Unknown.String():
+		return "outcome unknown: the broker may have it; repeat with the same id"
+	case broker.NotSent.String():
+		return "not sent: safe to repeat"
+	case broker.Failed.String():
+		return "the broker does not have it"
+	default:
+		return ""
+	}
+}
+
+// hints say what to do, by reason.
+var hints = map[string]string{
+	rpcerr.TopicNotFound:       "warren status lists the topics there are; another namespace's is written namespace/topic",
+	rpcerr.SubscriptionUnknown: "warren status lists the subscriptions there are; its selector must match the sidecar's labels",
+	rpcerr.SubscriptionChanged: "subscribe again: the subscription was changed",
+	rpcerr.Unroutable:          "no queue takes such an event: is there a subscription, and does the routing key fit its binding?",
+	rpcerr.ExchangeNotFound:    "declare it on the broker, or let the sidecar do it with topology: Manage",
+	rpcerr.TopologyConflict:    "an exchange or queue of that name exists with other properties: delete it or declare it so",
+	rpcerr.AccessRefused:       "check the broker's credentials and the user's permissions on the vhost",
+	rpcerr.BrokerUnavailable:   "the sidecar is up, the broker is not: see the sidecar's log; --retry waits for it",
+	rpcerr.BrokerBlocked:       "the broker raised a memory or disk alarm; --retry waits for its end",
+	rpcerr.BufferFull:          "the sidecar is busy: lower --concurrency or use --retry",
+	rpcerr.ConfigNotReady:      "the sidecar has no configuration yet: is its control plane up?",
+	rpcerr.EventTooLarge:       "raise the topic's publish.maxEventBytes, or send less",
+	rpcerr.DeadlineNear:        "raise --timeout",
+	rpcerr.NotSupported:        "this build does not do that yet",
+}
+
+// Hint says what to do about a failure, "" when there is no advice. What and
+// address name the peer: "sidecar", "127.0.0.1:17400".
+func (f Failure) Hint(what, address string) string {
+	switch {
+	case f.Reason == Unreachable:
+		return "is a " + what + " running at " + address + "? start one with: warren dev"
+	case f.Reason == "" && f.Code == code.Code_UNIMPLEMENTED.String():
+		return "what answers at " + address + " is no " + what + " of this version"
+	default:
+		return hints[f.Reason]
+	}
+}
