@@ -17,6 +17,9 @@ const (
 	HeaderBaggage = "baggage"
 )
 
+// w3c is the propagation of these headers.
+var w3c = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+
 // Hop is the trace context one message carries from one hop to the next; empty
 // strings mean absent. It converts to and from broker.TraceContext.
 type Hop struct {
@@ -55,23 +58,23 @@ func hopOfEntry(entry map[string]string) Hop {
 
 // hopOf returns the trace context and baggage of ctx.
 func hopOf(ctx context.Context) Hop {
-	var h Hop
-	if trace.SpanContextFromContext(ctx).IsValid() {
-		propagation.TraceContext{}.Inject(ctx, (*hopCarrier)(&h))
+	hasBaggage := baggage.FromContext(ctx).Len() > 0
+	if !hasBaggage && !trace.SpanContextFromContext(ctx).IsValid() {
+		return Hop{}
 	}
-	if b := baggage.FromContext(ctx); b.Len() > 0 {
-		h.Baggage = b.String()
-	}
-	return h
+	var carrier hopCarrier // on the heap, hence after the return above
+	w3c.Inject(ctx, &carrier)
+	return Hop(carrier)
 }
 
 // into replaces ctx's trace context and baggage by those of h.
 func (h Hop) into(ctx context.Context) context.Context {
 	ctx = withSpanContext(ctx, h.spanContext())
-	if b, err := baggage.Parse(h.Baggage); err == nil && (b.Len() > 0 || baggage.FromContext(ctx).Len() > 0) {
-		return baggage.ContextWithBaggage(ctx, b)
+	if h.Baggage == "" && baggage.FromContext(ctx).Len() == 0 {
+		return ctx
 	}
-	return ctx
+	b, _ := baggage.Parse(h.Baggage) // what is invalid is left out
+	return baggage.ContextWithBaggage(ctx, b)
 }
 
 // spanContext returns the remote span context of h, the zero value when it has
@@ -80,7 +83,8 @@ func (h Hop) spanContext() trace.SpanContext {
 	if h.Parent == "" {
 		return trace.SpanContext{}
 	}
-	ctx := propagation.TraceContext{}.Extract(context.Background(), (*hopCarrier)(&h))
+	carrier := hopCarrier(h)
+	ctx := propagation.TraceContext{}.Extract(context.Background(), &carrier)
 	return trace.SpanContextFromContext(ctx)
 }
 

@@ -28,13 +28,13 @@ type Provider struct {
 // Disabled returns a Provider that records nothing and passes incoming trace
 // context on, over gRPC and AMQP.
 func Disabled() *Provider {
-	return newProvider(noop.NewTracerProvider(), w3c(), false, Options{})
+	return newProvider(noop.NewTracerProvider(), w3c, false, Options{})
 }
 
 // New returns a Provider over a tracer provider made elsewhere, propagating W3C
 // trace context and baggage. Shutdown does not end tp.
 func New(tp trace.TracerProvider, opts Options) *Provider {
-	return newProvider(tp, w3c(), true, opts)
+	return newProvider(tp, w3c, true, opts)
 }
 
 func newProvider(
@@ -78,8 +78,4 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("shut down tracing: %w", err)
 	}
 	return nil
-}
-
-func w3c() propagation.TextMapPropagator {
-	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 }

@@ -56,7 +56,7 @@ func Setup(ctx context.Context, opts Options) (*Provider, error) {
 func (e *environment) propagator() propagation.TextMapPropagator {
 	names := e.list("OTEL_PROPAGATORS")
 	if len(names) == 0 {
-		return w3c()
+		return w3c
 	}
 	var parts []propagation.TextMapPropagator
 	for _, name := range names {
