@@ -72,7 +72,17 @@ func decodeEndpoints(a *endpointv3.ClusterLoadAssignment) (*Endpoints, error) {
 	out := &Endpoints{Name: name}
 	at := path("endpoints")
 	seen := map[string]bool{}
+	type locality struct {
+		zone     string
+		priority uint32
+	}
+	localities := map[locality]bool{}
 	for i, l := range a.GetEndpoints() {
+		key := locality{l.GetLocality().GetZone(), l.GetPriority()}
+		if localities[key] {
+			return nil, at.index(i).field("locality").errorf("zone %q is there twice at priority %d", key.zone, key.priority)
+		}
+		localities[key] = true
 		nodes, err := decodeLocality(at.index(i), l, seen)
 		if err != nil {
 			return nil, err
