@@ -57,7 +57,7 @@ func (ss *session) handOut(d *broker.Delivery) error {
 			Token:        h.token,
 			Event:        eventpb.ToProto(d.Event),
 			Attempt:      d.Attempt,
-			Redelivered:  d.Redelivered,
+			Redelivered:  d.Redelivered || d.Attempt > 1,
 			TraceContext: tracing.Inject(h.spanCtx),
 			Topic:        sub.Topic.String(),
 			AckDeadline:  timestamppb.New(h.deadline),
