@@ -1,0 +1,126 @@
+package localbroker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// errNotOurs is returned when a broker that was found shall be killed.
+var errNotOurs = errors.New("the broker was found, not started")
+
+// Broker is a RabbitMQ that answered when Start returned it.
+type Broker struct {
+	// URL is its AMQP URL, with credentials.
+	URL string
+	// How says for people which broker it is and how it was got.
+	How string
+	// Private is true when Start started it: then Supervise, Kill and Stop act on
+	// it. A broker that was found is left alone by all three.
+	Private bool
+
+	// Set at construction.
+	report func(string)
+	server server // nil unless Private
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	stopped bool
+}
+
+// server is a broker this package started.
+type server interface {
+	// start starts it and returns when it answers. It is called again after exited.
+	start(ctx context.Context) error
+	// exited returns the channel that is closed when the present run has ended.
+	exited() <-chan struct{}
+	// kill ends the broker's process without warning.
+	kill(ctx context.Context) error
+	// stop ends everything that start started, gracefully while ctx lasts, and
+	// returns when it is gone. It works whatever became of start.
+	stop(ctx context.Context) error
+}
+
+// launch starts s for the first time, and leaves nothing behind when that fails.
+func launch(ctx context.Context, o *Options, url, how string, s server) (*Broker, error) {
+	began := time.Now()
+	if err := s.start(ctx); err != nil {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		defer cancel()
+		return nil, errors.Join(err, s.stop(cleanup))
+	}
+	o.report("broker: up after %.1fs", time.Since(began).Seconds())
+	return &Broker{URL: url, How: how, Private: true, report: o.Report, server: s}, nil
+}
+
+// Supervise starts a private broker again, on the same port and data, whenever it
+// dies, until ctx ends or Stop is called, and then returns nil. An attempt that
+// fails is reported and repeated after a second. It may be called once at a time.
+func (b *Broker) Supervise(ctx context.Context) error {
+	if b.server == nil {
+		<-ctx.Done()
+		return nil
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.server.exited():
+		}
+		err := b.restart(ctx)
+		if err == nil {
+			continue
+		}
+		if errors.Is(err, errStopped) || ctx.Err() != nil {
+			return nil
+		}
+		b.report(fmt.Sprintf("broker: did not come back: %s", firstLine(err)))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+var errStopped = errors.New("the broker is stopped")
+
+func (b *Broker) restart(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return errStopped
+	}
+	b.report("broker: it died; starting it again")
+	began := time.Now()
+	if err := b.server.start(ctx); err != nil {
+		return err
+	}
+	b.report(fmt.Sprintf("broker: back after %.1fs", time.Since(began).Seconds()))
+	return nil
+}
+
+// Kill ends the broker's process with SIGKILL, as a crash would. Only Supervise
+// brings it back. It is an error when the broker is not private, or not running.
+func (b *Broker) Kill(ctx context.Context) error {
+	if b.server == nil {
+		return fmt.Errorf("kill broker: %w", errNotOurs)
+	}
+	return b.server.kill(ctx)
+}
+
+// Stop ends a private broker with everything that belongs to it, gracefully while
+// ctx lasts and by SIGKILL then, and returns when no process of it is left. It is
+// idempotent, and does nothing to a broker that was found. A restart by Supervise
+// is waited for; end its context first to cut that short.
+func (b *Broker) Stop(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.server == nil || b.stopped {
+		return nil
+	}
+	b.stopped = true
+	return b.server.stop(ctx)
+}

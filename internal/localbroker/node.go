@@ -1,0 +1,287 @@
+package localbroker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// stopGrace is how long a node may take to end by itself.
+const stopGrace = 15 * time.Second
+
+// guardScript runs one node in a process group that ends with file descriptor 3.
+// Its arguments are epmd, its port, the pid file for it, the token and the server.
+// epmd must answer before the node starts, or that would start one of its own,
+// outside of the group. The token is there to be seen in the command line.
+const guardScript = `
+epmd=$1 port=$2 pidfile=$3 token=$4 server=$5
+( cat <&3 >/dev/null; kill -KILL 0 ) &
+exec 3<&-
+"$epmd" -port "$port" -address 127.0.0.1 &
+echo $! >"$pidfile"
+tries=0
+until "$epmd" -port "$port" -names >/dev/null 2>&1; do
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || exit 1
+	sleep 0.1
+done
+exec "$server"
+`
+
+// node is a private RabbitMQ node.
+type node struct {
+	// Set at construction.
+	options *Options
+	install installation
+	dir     string
+	unlock  func()
+	token   string
+	port    int
+	dist    int
+	epmd    int
+
+	// Guarded by mu: the present run, nil before the first.
+	mu  sync.Mutex
+	run *run
+}
+
+// run is one life of the node.
+type run struct {
+	group int           // process group of everything that belongs to it
+	hold  *os.File      // write end of the guard's pipe
+	ended chan struct{} // closed when the server has exited and the group is gone
+	err   error         // set before ended
+}
+
+// startNode starts a private node of an installation.
+func (o *Options) startNode(ctx context.Context, in installation) (*Broker, error) {
+	dir, unlock, err := claim(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{options: o, install: in, dir: dir, unlock: unlock, token: "warren-" + strings.ToLower(rand.Text()[:12])}
+	free, err := freePorts(ctx, 3)
+	if err == nil {
+		n.port, n.dist, n.epmd = free[0], free[1], free[2]
+		err = n.prepare()
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	o.report("broker: starting a private node of %s on port %d", in.server, n.port)
+	how := fmt.Sprintf("a private node of %s, on port %d", in.server, n.port)
+	return launch(ctx, o, localURL(n.address()), how, n)
+}
+
+func (n *node) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port)) }
+
+func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
+
+// epmdArguments are what its command line is recognised by: it takes no token.
+func (n *node) epmdArguments() string { return fmt.Sprintf("-port %d -address 127.0.0.1", n.epmd) }
+
+// prepare writes the files a node needs to know nothing of the system's own.
+func (n *node) prepare() error {
+	for _, name := range []string{"home", "mnesia", "log"} {
+		if err := os.MkdirAll(n.path(name), 0o700); err != nil {
+			return fmt.Errorf("prepare private node: %w", err)
+		}
+	}
+	files := []struct {
+		name, content string
+		mode          os.FileMode
+	}{
+		{"token", n.token + "\n" + n.epmdArguments(), 0o600},
+		{"home/.erlang.cookie", rand.Text(), 0o400},
+		{"home/rabbitmq.conf", "disk_free_limit.absolute = 64MB\n", 0o600},
+		{"home/rabbitmq-env.conf", "", 0o600},
+		{"home/advanced.config", "[].\n", 0o600},
+		{"home/enabled_plugins", "[].\n", 0o600},
+	}
+	for _, f := range files {
+		if err := os.WriteFile(n.path(f.name), []byte(f.content), f.mode); err != nil {
+			return fmt.Errorf("prepare private node: %w", err)
+		}
+	}
+	return nil
+}
+
+// environment is this process's without anything of RabbitMQ and Erlang, plus the
+// node's own.
+func (n *node) environment() []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "RABBITMQ_") && !strings.HasPrefix(v, "ERL_") && !strings.HasPrefix(v, "HOME=") {
+			env = append(env, v)
+		}
+	}
+	return append(env,
+		"HOME="+n.path("home"),
+		"RABBITMQ_NODENAME="+n.token+"@localhost",
+		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
+		"RABBITMQ_NODE_PORT="+strconv.Itoa(n.port),
+		"RABBITMQ_DIST_PORT="+strconv.Itoa(n.dist),
+		"RABBITMQ_MNESIA_BASE="+n.path("mnesia"),
+		"RABBITMQ_LOG_BASE="+n.path("log"),
+		"RABBITMQ_PID_FILE="+n.path("node.pid"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE="+n.path("home/enabled_plugins"),
+		"RABBITMQ_CONFIG_FILE="+n.path("home/rabbitmq.conf"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE="+n.path("home/advanced.config"),
+		"RABBITMQ_CONF_ENV_FILE="+n.path("home/rabbitmq-env.conf"),
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} -warren "+n.token,
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		"ERL_EPMD_PORT="+strconv.Itoa(n.epmd),
+	)
+}
+
+// start implements server.
+func (n *node) start(ctx context.Context) error {
+	if err := os.Remove(n.path("node.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("start private node: %w", err)
+	}
+	r, err := n.spawn()
+	if err != nil {
+		return fmt.Errorf("start private node: %w", err)
+	}
+	n.mu.Lock()
+	n.run = r
+	n.mu.Unlock()
+	if err := n.awaitBoot(ctx, r); err != nil {
+		r.end()
+		return fmt.Errorf("start private node: %w; its last words, in %s:\n%s", err, n.path("output.log"), tail(n.path("output.log")))
+	}
+	return nil
+}
+
+// spawn starts the guard. The goroutine that waits for it ends with the group,
+// which stop, or the death of the node, brings about.
+func (n *node) spawn() (*run, error) {
+	output, err := os.OpenFile(n.path("output.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = output.Close() }()
+	watched, hold, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = watched.Close() }()
+	//nolint:noctx // It ends by its pipe, not by a context: it outlives the one of its start.
+	guard := exec.Command("/bin/sh", "-c", guardScript, "warren-guard", n.install.epmd, strconv.Itoa(n.epmd), n.path("epmd.pid"), n.token, n.install.server)
+	guard.Dir = n.dir
+	guard.Env = n.environment()
+	guard.Stdout, guard.Stderr = output, output
+	guard.ExtraFiles = []*os.File{watched}
+	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := guard.Start(); err != nil {
+		return nil, errors.Join(err, hold.Close())
+	}
+	r := &run{group: guard.Process.Pid, hold: hold, ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		_ = guard.Wait() // how it ended is in the process state
+		_ = hold.Close() // ends what is left of the group
+		awaitGroupEnd(r.group)
+		r.err = fmt.Errorf("rabbitmq-server ended: %v", guard.ProcessState)
+	}()
+	return r, nil
+}
+
+// end kills the group and returns when it is gone.
+func (r *run) end() {
+	_ = r.hold.Close()
+	<-r.ended
+}
+
+// awaitBoot blocks until the node answers, at most for the boot timeout.
+func (n *node) awaitBoot(ctx context.Context, r *run) error {
+	ctx, cancel := context.WithTimeout(ctx, n.options.BootTimeout)
+	defer cancel()
+	poll, progress := time.NewTicker(100*time.Millisecond), time.NewTicker(5*time.Second)
+	defer poll.Stop()
+	defer progress.Stop()
+	for began := time.Now(); ; {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for it to boot: %w", ctx.Err())
+		case <-r.ended:
+			return r.err
+		case <-progress.C:
+			n.options.report("broker: still booting after %.0fs", time.Since(began).Seconds())
+		case <-poll.C:
+			if _, err := Probe(ctx, localURL(n.address())); err == nil {
+				return nil
+			}
+		}
+	}
+}
+
+func (n *node) current() *run {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.run
+}
+
+// exited implements server.
+func (n *node) exited() <-chan struct{} { return n.current().ended }
+
+// kill implements server.
+func (n *node) kill(context.Context) error { return n.signal(syscall.SIGKILL) }
+
+// signal sends a signal to the node's beam.
+func (n *node) signal(s syscall.Signal) error {
+	pid, err := readPID(n.path("node.pid"))
+	if err != nil {
+		return fmt.Errorf("signal private node: %w", err)
+	}
+	if !isOurs(pid, n.token) {
+		return fmt.Errorf("signal private node: process %d is not it", pid)
+	}
+	if err := syscall.Kill(pid, s); err != nil {
+		return fmt.Errorf("signal private node: %w", err)
+	}
+	return nil
+}
+
+// stop implements server.
+func (n *node) stop(ctx context.Context) error {
+	defer n.unlock()
+	r := n.current()
+	if r == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopGrace)
+	defer cancel()
+	if n.signal(syscall.SIGTERM) == nil {
+		select {
+		case <-r.ended:
+		case <-ctx.Done():
+		}
+	}
+	r.end()
+	return nil
+}
+
+// tail returns the last lines of a file, for an error.
+func tail(path string) string {
+	const most = 2000
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	if len(b) > most {
+		b = b[len(b)-most:]
+	}
+	return strings.TrimSpace(string(b))
+}
