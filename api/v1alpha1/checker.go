@@ -76,8 +76,10 @@ func (c *checker) backoff(p Path, b *Backoff) {
 	if b == nil {
 		return
 	}
-	c.positive(p.Child("baseInterval"), b.BaseInterval)
-	c.positive(p.Child("maxInterval"), b.MaxInterval)
+	// Envoy's retry_back_off counts in milliseconds.
+	if d := b.BaseInterval; d != nil && d.Duration < time.Millisecond {
+		c.invalid(p.Child("baseInterval"), "is %s: want at least 1ms", d.Duration)
+	}
 	if b.BaseInterval != nil && b.MaxInterval != nil && b.MaxInterval.Duration < b.BaseInterval.Duration {
 		c.invalid(p.Child("maxInterval"), "is %s, shorter than baseInterval %s: want at least that", b.MaxInterval.Duration, b.BaseInterval.Duration)
 	}

@@ -212,7 +212,7 @@ type RouteRetry struct {
 	Backoff       *Backoff         `json:"backoff,omitempty"`
 }
 
-// Backoff is exponential, doubling from BaseInterval to MaxInterval.
+// Backoff is exponential, doubling from BaseInterval, at least 1ms, to MaxInterval.
 type Backoff struct {
 	BaseInterval *metav1.Duration `json:"baseInterval,omitempty"`
 	MaxInterval  *metav1.Duration `json:"maxInterval,omitempty"`

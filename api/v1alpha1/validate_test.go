@@ -142,7 +142,8 @@ func TestValidateRefuses(t *testing.T) {
 		{"a retry condition named twice", "spec.rules[0].retry.on[1]", "repeats on[0]", rule(func(r *RouteRule) { r.Retry.On = []string{"nack", "nack"} })},
 		{"an empty list of conditions", "spec.rules[0].retry.on", "is an empty list", rule(func(r *RouteRule) { r.Retry.On = []string{} })},
 		{"a try that outlasts the timeout", "spec.rules[0].retry.perTryTimeout", "outlast", rule(func(r *RouteRule) { r.Timeout, r.Retry.PerTryTimeout = duration(1), duration(2) })},
-		{"a backoff that shrinks", "spec.rules[0].retry.backoff.maxInterval", "shorter than baseInterval", rule(func(r *RouteRule) { r.Retry.Backoff = &Backoff{duration(2), duration(1)} })},
+		{"a backoff that shrinks", "spec.rules[0].retry.backoff.maxInterval", "shorter than baseInterval", rule(func(r *RouteRule) { r.Retry.Backoff = &Backoff{duration(2 * time.Second), duration(time.Second)} })},
+		{"a backoff below a millisecond", "spec.rules[0].retry.backoff.baseInterval", "at least 1ms", rule(func(r *RouteRule) { r.Retry.Backoff = &Backoff{BaseInterval: duration(1)} })},
 
 		{"a filter without a dialect", "spec.rules[0].filters[0]", "but none is set", filter(Filter{})},
 		{"a filter of two dialects", "spec.rules[0].filters[0]", "but exact and prefix are set", filter(Filter{Exact: map[string]string{"type": "a"}, Prefix: map[string]string{"type": "a"}})},

@@ -1,0 +1,23 @@
+// Package resolve turns declared objects into the mesh configuration.
+//
+// It owns everything that needs more than one object to see: references, routes
+// merged into topics, names two objects claim, what a broker's type cannot
+// honour, and which xDS resources an object becomes part of. What one object
+// alone may say is checked in api/v1alpha1, what a resource may hold in xds/wire.
+//
+// Resolve is pure: no clock, no I/O, the same set always gives the same result.
+// It copes with objects that have problems, so that all problems of a set are
+// found at once; a result with problems must not come into force.
+//
+//	set, problems := file.Load("config")
+//	result, more := resolve.Resolve(set)
+//
+// # Decision: routes of one topic are merged by age, then by name
+//
+// Context: several routes may name one topic as their parent, and the first rule
+// that matches wins.
+// Decision: as the Gateway API does, the rules of the oldest route come first,
+// then by the route's name in alphabetical order. Files have no age, so there the
+// name alone decides. The topic's own default rule, itself, is always last.
+// Cost: renaming a route can change which rule wins.
+package resolve

@@ -1,0 +1,79 @@
+package resolve
+
+import (
+	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/xds/source"
+)
+
+// topics finds where each topic's events are put. Rules come later, with routes.
+func (r *resolver) topics() {
+	each(r, func(o *source.Object, t *v1alpha1.EventTopic) {
+		name := nameOf(t)
+		r.result.Config.Topics[name] = &mesh.Topic{Name: name}
+		r.concern(o.Name(), xds.TypeListener, xds.TopicResource(name))
+		r.concern(o.Name(), xds.TypeRoute, xds.TopicResource(name))
+		ref := t.Spec.BrokerRef
+		brokerName, found := r.reference(o, v1alpha1.Path("spec").Child("brokerRef"), v1alpha1.KindEventBroker, ref.Namespace, ref.Name)
+		if !found {
+			return
+		}
+		r.destinations[name] = r.destination(o, t, r.result.Config.Brokers[brokerName])
+	})
+}
+
+func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh.Broker) mesh.Destination {
+	s, p := &t.Spec, t.Spec.Publish
+	able := b.Type.Capabilities()
+	path := v1alpha1.Path("spec").Child("publish")
+	if p.TTL != nil && !able.Expiration {
+		r.refuse(o, path.Child("ttl"), b, "expiration of messages", "remove it")
+	}
+	if p.Priority != 0 && !able.Priorities {
+		r.refuse(o, path.Child("priority"), b, "message priorities", "remove it")
+	}
+	if p.Persistent != nil && *p.Persistent && !able.Durable {
+		r.refuse(o, path.Child("persistent"), b, "events that survive a restart", "remove it or set it to false")
+	}
+	d := mesh.Destination{
+		Topic:          nameOf(t),
+		Broker:         b.Name,
+		Exchange:       mesh.Exchange{Name: s.Exchange.Name, Type: s.Exchange.Type},
+		RoutingKey:     mesh.Template(s.RoutingKey),
+		Mandatory:      *p.Mandatory,
+		Persistent:     able.Durable,
+		ConfirmTimeout: duration(p.ConfirmTimeout),
+		TTL:            duration(p.TTL),
+		Priority:       uint8(min(count(p.Priority), 9)), //nolint:gosec // at most 9
+		MaxEventBytes:  countOf(p.MaxEventBytes),
+	}
+	if p.Persistent != nil {
+		d.Persistent = *p.Persistent
+	}
+	return d
+}
+
+// exchanges refuses two topics on one exchange: a subscription to one would get
+// the events of both.
+func (r *resolver) exchanges() {
+	type key struct {
+		broker   mesh.Name
+		exchange string
+	}
+	owners := map[key]*source.Object{}
+	each(r, func(o *source.Object, t *v1alpha1.EventTopic) {
+		d, found := r.destinations[nameOf(t)]
+		if !found || d.Exchange.Name == "" {
+			return
+		}
+		k := key{d.Broker, d.Exchange.Name}
+		if owner, taken := owners[k]; taken {
+			r.problem(o, v1alpha1.Path("spec").Child("exchange").Child("name"), v1alpha1.Conflict,
+				"exchange \""+d.Exchange.Name+"\" on broker "+d.Broker.String()+" belongs to "+owner.Name().String()+place(owner)+
+					": give one of the two another exchange, or subscribers of one would get the events of both")
+			return
+		}
+		owners[k] = o
+	})
+}
