@@ -2,6 +2,7 @@ package deliver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -693,7 +694,7 @@ func TestAHalfCloseEndsTheStreamAfterWhatWasSaid(t *testing.T) {
 	if err := s.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.end(); err != io.EOF {
+	if err := s.end(); !errors.Is(err, io.EOF) {
 		t.Errorf("stream ended with %v, want EOF", err)
 	}
 	r.empty("shop.billing")

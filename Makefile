@@ -1,0 +1,106 @@
+# Warren. 'make' alone prints the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+MODULE := github.com/warrenmesh/warren
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X $(MODULE)/internal/version.Version=$(VERSION)
+
+# Tools that would bloat go.mod are pinned here; code generators are tool
+# directives in go.mod.
+BUF_VERSION := v1.75.0
+GOLANGCI_LINT_VERSION := v2.15.0
+GRPCURL_VERSION := v1.9.4
+TOOLS := $(CURDIR)/.tools
+BUF := $(TOOLS)/buf-$(BUF_VERSION)
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GRPCURL := $(TOOLS)/grpcurl-$(GRPCURL_VERSION)
+
+# Where big programs of others are built once and kept.
+CACHE_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/warren
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the three binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost (KEEP=1 leaves it up)
+	@go run ./examples/shop/demo
+
+.PHONY: test
+test: ## Run all tests with a real RabbitMQ and real binaries
+	@go run ./test/withbroker -- go run ./test/report -require 'brokertest: rabbit' -- -race -count=1 -timeout 5m ./...
+
+.PHONY: test-short
+test-short: ## Run the tests that need neither broker nor binaries
+	@go test -race -short ./...
+
+.PHONY: test-jaeger
+test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 minutes)
+	@WARREN_JAEGER=$$(hack/jaeger/build.sh '$(CACHE_DIR)/jaeger') go run ./test/withbroker -- go test -race -count=1 -timeout 5m -v -tags jaeger ./test/jaeger/...
+
+.PHONY: jaeger
+jaeger: ## Run Jaeger on loopback: a jaeger on PATH, an image, or built from source
+	@hack/jaeger/run.sh '$(CACHE_DIR)/jaeger'
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
+	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[n++]=$$1} /^ok/ {for (i=0;i<n;i++) print $$2, f[i]; n=0}' | while read -r pkg target; do \
+	  echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} "$$pkg"; done
+
+.PHONY: bench-micro
+bench-micro: ## Print time and allocations of the hot path's stages
+	@go test -run '^$$' -bench . -benchmem ./proxy/...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) $(BUF) ## Check style, package arrows and protos
+	$(GOLANGCI_LINT) run ./...
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) $(BUF) ## Format Go and proto files
+	$(GOLANGCI_LINT) fmt ./...
+	$(BUF) format -w
+
+.PHONY: generate
+generate: $(BUF) ## Generate Go from the protos
+	$(BUF) generate
+
+.PHONY: check-generate
+check-generate: $(BUF) ## Fail when generated code is not current
+	@rm -rf .run/generate && mkdir -p .run/generate
+	@$(BUF) generate -o .run/generate
+	@for f in $$(cd .run/generate/api && find . -name '*.go'); do diff -u "api/$$f" ".run/generate/api/$$f" || { echo "api/$$f is not current: run 'make generate'"; exit 1; }; done
+	@echo "generated code is current"
+
+.PHONY: image
+image: ## Build the container image warren:VERSION
+	docker build --build-arg VERSION='$(VERSION)' -t warren:$(VERSION) .
+
+.PHONY: grpcurl
+grpcurl: $(GRPCURL) ## Install the pinned grpcurl into .tools/
+	@echo $(GRPCURL)
+
+.PHONY: clean
+clean: ## Remove what was built and what the demo left
+	rm -rf bin .run
+
+define install_tool
+@echo "building $(notdir $@) (once)"
+@mkdir -p $(TOOLS)/install && GOBIN=$(TOOLS)/install GOFLAGS= go install $(1)
+@mv $(TOOLS)/install/$(2) $@
+endef
+
+$(BUF):
+	$(call install_tool,github.com/bufbuild/buf/cmd/buf@$(BUF_VERSION),buf)
+$(GOLANGCI_LINT):
+	$(call install_tool,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION),golangci-lint)
+$(GRPCURL):
+	$(call install_tool,github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION),grpcurl)

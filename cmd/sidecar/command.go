@@ -1,0 +1,193 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warrenmesh/warren/cmd/internal/daemon"
+	"github.com/warrenmesh/warren/internal/version"
+	"github.com/warrenmesh/warren/proxy"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+const long = `The sidecar stands beside one service. The service publishes and receives
+events by gRPC on localhost; the sidecar owns connections, confirms, routing,
+retries and dead letters, and takes its configuration from the control plane.
+
+Every flag can also be set in the file of --config, by the flag's name, or in the
+environment: --control-plane is WARREN_CONTROL_PLANE. Flags win over the
+environment, the environment over the file. Tracing is set by the standard OTEL_*
+variables; without them nothing is exported.
+
+SIGTERM drains: no new publishes, no new deliveries, what services hold may still
+be settled, confirms are awaited, connections are closed, within --drain-timeout.
+A second signal ends the process at once.`
+
+const example = `  # beside the service "billing", for local work
+  sidecar --namespace shop --workload billing --label app=billing
+
+  # on a unix socket too, keeping the last good configuration
+  sidecar --workload billing --listen 127.0.0.1:17400 \
+    --listen unix:/var/run/warren/warren.sock --state-dir /var/lib/warren`
+
+// settings are the sidecar's flags.
+type settings struct {
+	Namespace      string        `koanf:"namespace"`
+	Workload       string        `koanf:"workload"`
+	Labels         []string      `koanf:"label"`
+	Topics         []string      `koanf:"topic"`
+	ControlPlane   string        `koanf:"control-plane"`
+	Listen         []string      `koanf:"listen"`
+	StatusListen   string        `koanf:"status-listen"`
+	AdminListen    string        `koanf:"admin-listen"`
+	StateDir       string        `koanf:"state-dir"`
+	CredentialsDir string        `koanf:"credentials-dir"`
+	DrainTimeout   time.Duration `koanf:"drain-timeout"`
+	NoReflection   bool          `koanf:"no-reflection"`
+	ServiceName    string        `koanf:"service-name"`
+	LogLevel       string        `koanf:"log-level"`
+	LogFormat      string        `koanf:"log-format"`
+}
+
+func newCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "sidecar",
+		Short:   "Warren's sidecar: events by gRPC on localhost, AMQP to the broker",
+		Long:    long,
+		Example: example,
+		Version: version.Current().String(),
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var s settings
+			if err := daemon.Load(cmd, os.Environ(), &s); err != nil {
+				if errors.Is(err, daemon.ErrDone) {
+					return nil
+				}
+				return err
+			}
+			return run(cmd, s)
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.String("namespace", "default", "namespace of the workload")
+	f.String("workload", "", "`name` of the workload this sidecar stands beside (required)")
+	f.StringArray("label", nil, "label of the workload, `key=value`; repeat for more. Default: app=<workload>")
+	f.StringArray("topic", nil, "topic to load at the start instead of at its first use; repeat for more")
+	f.String("control-plane", "127.0.0.1:17430", "`address` of the control plane, host:port or unix:/path")
+	f.StringArray("listen", []string{"127.0.0.1:17400"}, "`address` of the event API, loopback host:port or unix:/path; repeat for more")
+	f.String("status-listen", "127.0.0.1:17420", "`address` of /livez, /readyz and /startupz; \"\" turns it off")
+	f.String("admin-listen", "127.0.0.1:17410", "loopback `address` for operators: /ready, /server_info, /debug/pprof/; \"\" turns it off")
+	f.String("state-dir", "", "`directory` for the last good configuration, used when the control plane is away at the start; \"\" keeps none")
+	f.String("credentials-dir", "", "`directory` with one directory for each named credential, holding the files username and password")
+	f.Duration("drain-timeout", 10*time.Second, "longest graceful stop")
+	f.Bool("no-reflection", false, "turn gRPC server reflection off")
+	f.String("service-name", "", "service.name of the spans, unless OTEL_SERVICE_NAME says so. Default: <workload>")
+	daemon.AddFlags(f)
+	return cmd
+}
+
+func run(cmd *cobra.Command, s settings) error {
+	opts, err := s.options()
+	if err != nil {
+		return &daemon.UsageError{Err: err}
+	}
+	v := version.Current().Version
+	opts.Logger, _, err = daemon.NewLogger(cmd.ErrOrStderr(), s.LogFormat, s.LogLevel, "sidecar", v)
+	if err != nil {
+		return err
+	}
+	opts.Tracing, err = tracing.Setup(cmd.Context(), tracing.Options{
+		ServiceName: cmp.Or(s.ServiceName, s.Workload),
+		Component:   "sidecar",
+		Version:     v,
+		Namespace:   s.Namespace,
+		InstanceID:  opts.Node.ID,
+		Logger:      opts.Logger,
+	})
+	if err != nil {
+		return &daemon.UsageError{Err: err}
+	}
+	p, err := proxy.New(opts)
+	if err != nil {
+		return &daemon.UsageError{Err: err}
+	}
+	if daemon.ValidateOnly(cmd) {
+		fmt.Fprintln(cmd.OutOrStdout(), "settings are valid")
+		return nil
+	}
+	err = p.Run(cmd.Context())
+	return errors.Join(err, opts.Tracing.Shutdown(context.WithoutCancel(cmd.Context())))
+}
+
+// options turns settings into what the proxy wants; errors name the flag.
+func (s settings) options() (proxy.Options, error) {
+	if s.Workload == "" {
+		return proxy.Options{}, errors.New("--workload is required: the name of the service this sidecar stands beside")
+	}
+	labels, err := parseLabels(s.Labels, s.Workload)
+	if err != nil {
+		return proxy.Options{}, err
+	}
+	var topics []mesh.Name
+	for _, t := range s.Topics {
+		name, err := mesh.ParseName(t, s.Namespace)
+		if err != nil {
+			return proxy.Options{}, fmt.Errorf("--topic: %w", err)
+		}
+		topics = append(topics, name)
+	}
+	return proxy.Options{
+		Node: xds.Node{
+			ID:        fmt.Sprintf("%s.%s~%s", s.Workload, s.Namespace, instance()),
+			Namespace: s.Namespace,
+			Workload:  s.Workload,
+			Labels:    labels,
+			Version:   version.Current().Version,
+		},
+		ControlPlane:   s.ControlPlane,
+		Topics:         topics,
+		StateDir:       s.StateDir,
+		CredentialsDir: s.CredentialsDir,
+		Listen:         s.Listen,
+		StatusListen:   s.StatusListen,
+		AdminListen:    s.AdminListen,
+		NoReflection:   s.NoReflection,
+		DrainTimeout:   s.DrainTimeout,
+	}, nil
+}
+
+func parseLabels(pairs []string, workload string) (map[string]string, error) {
+	if len(pairs) == 0 {
+		return map[string]string{"app": workload}, nil
+	}
+	labels := make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("--label %q: want key=value", pair)
+		}
+		labels[key] = value
+	}
+	return labels, nil
+}
+
+// instance tells sidecars of one workload apart: the host's name (in Kubernetes
+// the pod's) and, because several may run on one host, a random end.
+func instance() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + strings.ToLower(rand.Text()[:6])
+}

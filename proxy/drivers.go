@@ -1,0 +1,57 @@
+package proxy
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// newDriver builds the driver of one broker node.
+func (p *Proxy) newDriver(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
+	switch b.Type {
+	case mesh.RabbitMQ:
+		return rabbit.New(rabbit.Options{
+			Address:        n.Address,
+			VHost:          b.VHost,
+			Credentials:    func() (string, string, error) { return readCredentials(p.opts.CredentialsDir, b.Credentials) },
+			ConnectionName: p.opts.Node.ID,
+			Heartbeat:      b.Heartbeat,
+			Logger:         p.opts.Logger.With("broker", b.Name.String()),
+		}), nil
+	case mesh.Memory:
+		return p.opts.Memory.Node(membroker.NodeOptions{}), nil
+	default:
+		return nil, fmt.Errorf("broker type %s is not supported", b.Type)
+	}
+}
+
+// readCredentials reads <dir>/<name>/username and password; "" names RabbitMQ's
+// default account, which brokers accept from loopback only.
+func readCredentials(dir, name string) (username, password string, err error) {
+	if name == "" {
+		return "guest", "guest", nil
+	}
+	if dir == "" {
+		return "", "", fmt.Errorf("credentials %q: the sidecar was started without --credentials-dir", name)
+	}
+	read := func(file string) (string, error) {
+		b, err := os.ReadFile(filepath.Join(dir, name, file)) //nolint:gosec // name is a DNS label, checked where it is declared
+		if err != nil {
+			return "", fmt.Errorf("read credentials: %w", err)
+		}
+		return strings.TrimRight(string(b), "\r\n"), nil
+	}
+	if username, err = read("username"); err != nil {
+		return "", "", err
+	}
+	if password, err = read("password"); err != nil {
+		return "", "", err
+	}
+	return username, password, nil
+}

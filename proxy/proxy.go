@@ -1,0 +1,257 @@
+// Package proxy is the data plane: one sidecar as a value.
+//
+// It composes the rooms below it and owns their lives. Configuration comes from
+// the control plane through xds/client, is compiled, and is swapped as a whole:
+//
+//	xds/client ──Snapshot──▶ pool.Apply (brokers, topology) ──▶ swap table and subscriptions
+//	gRPC Publish   ──▶ publish ──▶ route ──▶ balance ──▶ pool ──▶ broker driver
+//	gRPC Subscribe ◀── deliver ◀── pool ◀── broker driver
+//
+//	p, err := proxy.New(proxy.Options{...})
+//	err = p.Run(ctx) // until ctx ends; then drains
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/warrenmesh/warren/proxy/admin"
+	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/pool"
+	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/xds/client"
+)
+
+// Proxy is one sidecar. Build it with New, run it once with Run.
+type Proxy struct {
+	// set at construction
+	opts    Options
+	config  *configuration
+	pool    *pool.Pool
+	publish *publish.Service
+	deliver *deliver.Service
+	xds     *client.Client
+	health  *health.Server
+	started chan struct{} // closed when the listeners are open
+
+	draining atomic.Bool
+
+	// set by Run before started is closed
+	events []net.Listener
+	status *admin.Server
+	admin  *admin.Server
+}
+
+// New builds a proxy. It opens nothing.
+func New(opts Options) (*Proxy, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("sidecar options: %w", err)
+	}
+	p := &Proxy{opts: opts, health: newHealth(), started: make(chan struct{})}
+	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Logger: opts.Logger})
+	p.xds, err = client.New(client.Options{
+		Server:    opts.ControlPlane,
+		Node:      opts.Node,
+		StateFile: stateFile(opts.StateDir),
+		Topics:    opts.Topics,
+		Apply:     p.apply,
+		Logger:    opts.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.config = &configuration{arrived: make(chan struct{}), await: p.xds.Await}
+	p.publish = publish.New(publish.Options{
+		Namespace: opts.Node.Namespace,
+		Workload:  opts.Node.Workload,
+		Topics:    p.config,
+		Brokers:   p.pool,
+		Tracing:   opts.Tracing.Messaging(),
+	})
+	p.deliver = deliver.New(deliver.Options{
+		Namespace:     opts.Node.Namespace,
+		Workload:      opts.Node.Workload,
+		Subscriptions: p.config,
+		Brokers:       p.pool,
+		Tracing:       opts.Tracing.Messaging(),
+		Logger:        opts.Logger,
+	})
+	return p, nil
+}
+
+func stateFile(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, "last-good.pb")
+}
+
+// Started is closed when the listeners are open; addresses are known from then on.
+func (p *Proxy) Started() <-chan struct{} { return p.started }
+
+// EventAddresses returns the gRPC targets of the event API, in the order of
+// Options.Listen. Only valid once Started is closed.
+func (p *Proxy) EventAddresses() []string {
+	out := make([]string, len(p.events))
+	for i, l := range p.events {
+		out[i] = target(l)
+	}
+	return out
+}
+
+// StatusAddress returns the address of the probes, "" when there are none. Only
+// valid once Started is closed.
+func (p *Proxy) StatusAddress() string { return p.status.Address() }
+
+// AdminAddress returns the address of the operator's endpoints, "" when there are
+// none. Only valid once Started is closed.
+func (p *Proxy) AdminAddress() string { return p.admin.Address() }
+
+// Ready returns nil when configuration has arrived and every broker can be
+// reached; else it says what is missing.
+func (p *Proxy) Ready() error {
+	switch {
+	case p.draining.Load():
+		return errors.New("draining")
+	case p.config.current.Load() == nil:
+		return fmt.Errorf("no configuration yet: %s", p.xdsTrouble())
+	default:
+		return p.pool.Unready()
+	}
+}
+
+func (p *Proxy) xdsTrouble() string {
+	if s := p.xds.Status(); s.LastError != "" {
+		return fmt.Sprintf("control plane %s: %s", p.opts.ControlPlane, s.LastError)
+	}
+	return "waiting for control plane " + p.opts.ControlPlane
+}
+
+func (p *Proxy) apply(s *client.Snapshot) {
+	// Brokers first: whoever sees the new table finds its brokers running.
+	if err := p.pool.Apply(s.Config.Brokers, declarations(s.Config)); err != nil {
+		p.opts.Logger.Error("start broker drivers", "error", err)
+	}
+	p.config.swap(s)
+	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
+		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
+}
+
+// Run serves until ctx ends or something fails, then drains within
+// Options.DrainTimeout and returns. A clean drain returns nil.
+func (p *Proxy) Run(ctx context.Context) error {
+	if err := p.open(ctx); err != nil {
+		return errors.Join(err, p.closeListeners())
+	}
+	server := p.newEventServer()
+	p.pool.Start(ctx)
+
+	// Components outlive ctx: they end in stop's order.
+	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer endBackground()
+	group, failed := errgroup.WithContext(background)
+	group.Go(func() error { return p.xds.Run(background) })
+	group.Go(func() error { return p.watchHealth(background) })
+	group.Go(p.status.Serve)
+	group.Go(p.admin.Serve)
+	for _, l := range p.events {
+		group.Go(func() error { return server.Serve(l) })
+	}
+	close(p.started)
+	p.opts.Logger.Info("sidecar started", "listen", p.EventAddresses(), "status", p.StatusAddress(), "admin", p.AdminAddress())
+
+	select {
+	case <-ctx.Done():
+	case <-failed.Done():
+	}
+	stopErr := p.stop(context.WithoutCancel(ctx), server)
+	endBackground()
+	return errors.Join(group.Wait(), stopErr)
+}
+
+func (p *Proxy) open(ctx context.Context) error {
+	var err error
+	if p.status, err = p.openAdmin(ctx, p.opts.StatusListen, p.statusHandler()); err != nil {
+		return err
+	}
+	if p.admin, err = p.openAdmin(ctx, p.opts.AdminListen, p.adminHandler()); err != nil {
+		return err
+	}
+	for _, address := range p.opts.Listen {
+		l, err := listen(ctx, address)
+		if err != nil {
+			return err
+		}
+		p.events = append(p.events, l)
+	}
+	return nil
+}
+
+func (p *Proxy) closeListeners() error {
+	errs := []error{p.status.Close(), p.admin.Close()}
+	for _, l := range p.events {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// stop ends the proxy in the order that loses nothing: not ready; no new
+// publishes; no new deliveries, while services settle what they hold; publishes
+// under way get their confirms; channels and connections close. Whatever is left
+// when DrainTimeout is up is cut.
+func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, p.opts.DrainTimeout)
+	defer cancel()
+	p.draining.Store(true)
+	p.health.Shutdown()
+	p.publish.Drain()
+	p.deliver.Drain(ctx)
+	graceful := context.AfterFunc(ctx, server.Stop)
+	server.GracefulStop()
+	inTime := graceful()
+	err := p.pool.Stop(ctx)
+	if !inTime {
+		err = errors.Join(err, fmt.Errorf("drain: not finished within %s", p.opts.DrainTimeout))
+	}
+	err = errors.Join(err, p.status.Close(), p.admin.Close())
+	p.opts.Logger.Info("sidecar stopped", "took", time.Since(begin).String(), "clean", err == nil)
+	return err
+}
+
+// healthPeriod is how often readiness is looked at.
+const healthPeriod = 250 * time.Millisecond
+
+// watchHealth mirrors readiness into the gRPC health service and logs changes.
+func (p *Proxy) watchHealth(ctx context.Context) error {
+	tick := time.NewTicker(healthPeriod)
+	defer tick.Stop()
+	last := "starting"
+	for {
+		state, reason := healthv1.HealthCheckResponse_SERVING, ""
+		if err := p.Ready(); err != nil {
+			state, reason = healthv1.HealthCheckResponse_NOT_SERVING, err.Error()
+		}
+		if reason != last {
+			last = reason
+			setHealth(p.health, state)
+			p.opts.Logger.Info("readiness changed", "ready", reason == "", "reason", reason)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

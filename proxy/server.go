@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/publish"
+)
+
+// eventServer is EventService: publishing and receiving are rooms of their own.
+type eventServer struct {
+	eventsv1.UnimplementedEventServiceServer
+	publish *publish.Service
+	deliver *deliver.Service
+}
+
+// Publish implements EventServiceServer.
+func (s *eventServer) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
+	return s.publish.Publish(ctx, req)
+}
+
+// Subscribe implements EventServiceServer.
+func (s *eventServer) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
+	return s.deliver.Subscribe(stream)
+}
+
+// newEventServer builds the gRPC server of the event API.
+func (p *Proxy) newEventServer() *grpc.Server {
+	server := grpc.NewServer(
+		grpc.StatsHandler(p.opts.Tracing.ServerHandler()),
+		grpc.MaxRecvMsgSize(p.opts.MaxMessageBytes),
+		grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	)
+	eventsv1.RegisterEventServiceServer(server, &eventServer{publish: p.publish, deliver: p.deliver})
+	healthv1.RegisterHealthServer(server, p.health)
+	if !p.opts.NoReflection {
+		reflection.Register(server)
+	}
+	return server
+}
+
+// newHealth starts out NOT_SERVING; watchHealth keeps it true.
+func newHealth() *health.Server {
+	h := health.NewServer()
+	setHealth(h, healthv1.HealthCheckResponse_NOT_SERVING)
+	return h
+}
+
+func setHealth(h *health.Server, s healthv1.HealthCheckResponse_ServingStatus) {
+	h.SetServingStatus("", s)
+	h.SetServingStatus(eventsv1.EventService_ServiceDesc.ServiceName, s)
+}
