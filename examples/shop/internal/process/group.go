@@ -56,7 +56,7 @@ func (g *Group) ended(p *Process) {
 		return
 	}
 	select {
-	case g.failed <- p.failure():
+	case g.failed <- p.Failure():
 	default:
 	}
 }
@@ -77,7 +77,7 @@ func (g *Group) Run(ctx context.Context, spec Spec) error {
 		return fmt.Errorf("run %s: %w", spec.Name, ctx.Err())
 	}
 	if p.err != nil {
-		return p.failure()
+		return p.Failure()
 	}
 	return nil
 }

@@ -124,8 +124,9 @@ func (p *Process) signal(sig syscall.Signal) {
 // Tail returns the last lines of the program's log, at most n.
 func (p *Process) Tail(n int) string { return tail(p.spec.Log, n) }
 
-// failure is the error of a program that ended by itself, with the end of its log.
-func (p *Process) failure() error {
+// Failure is the error of a program that ended by itself, with the end of its log.
+// It may be called after Done only.
+func (p *Process) Failure() error {
 	how := "ended"
 	if p.err != nil {
 		how = p.err.Error()

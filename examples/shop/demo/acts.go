@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+)
+
+// Topics of the canary, as the sidecar answers them.
+const (
+	stableTopic = "shop/orders"
+	canaryTopic = "shop/orders-next"
+)
+
+// drive starts checkout and plays the acts while orders flow.
+func (d *demo) drive(ctx context.Context) error {
+	if _, err := d.apps.Start(d.spec(d.services[0], d.addresses.sidecars["checkout"].events)); err != nil {
+		return err
+	}
+	d.screen.say("checkout: places %d orders, %v a second", d.options.orders, d.options.rate)
+	third := d.options.orders / 3
+	if err := d.await(ctx, "the first third of the orders", func() (bool, error) { return d.watch.confirmed() >= third, nil }); err != nil {
+		return err
+	}
+	if err := d.editCanary(ctx); err != nil {
+		return err
+	}
+	if err := d.editBroken(ctx); err != nil {
+		return err
+	}
+	return d.await(ctx, "the rest of the orders", func() (bool, error) { return d.watch.done() && d.books.Balanced(), nil })
+}
+
+// editCanary changes the weights from 100:0 to 50:50 and shows the split that
+// follows.
+func (d *demo) editCanary(ctx context.Context) error {
+	text, err := os.ReadFile(d.files.route())
+	if err != nil {
+		return err
+	}
+	half, err := setWeights(string(text), 50, 50)
+	if err != nil {
+		return err
+	}
+	before, err := d.meshStatus(ctx)
+	if err != nil {
+		return err
+	}
+	d.edited = time.Now()
+	if err := replaceFile(d.files.route(), []byte(half)); err != nil {
+		return err
+	}
+	err = d.await(ctx, "the edited route on every sidecar", func() (bool, error) {
+		status, err := d.meshStatus(ctx)
+		return err == nil && status.GetVersion() != before.GetVersion() && programmed(status, "EventRoute", "orders-canary"), err
+	})
+	if err != nil {
+		return err
+	}
+	d.inForce = time.Now()
+	d.screen.say("\nedit 1: %s: canary 0 %% → 50 %%; acknowledged by the sidecars %d ms after the file was renamed",
+		d.files.rel(d.files.route()), d.inForce.Sub(d.edited).Milliseconds())
+	enough := max(d.options.orders/6, 1)
+	return d.await(ctx, "orders after the edit", func() (bool, error) { return d.watch.confirmedSince(d.inForce) >= enough || d.watch.done(), nil })
+}
+
+// programmed reports whether an object is in force on all sidecars it concerns.
+func programmed(status *adminv1.GetStatusResponse, kind, name string) bool {
+	for _, o := range status.GetObjects() {
+		if o.GetKind() != kind || o.GetName() != name {
+			continue
+		}
+		for _, c := range o.GetConditions() {
+			if c.GetType() == "Programmed" {
+				return c.GetStatus() == "True" && o.GetPending() == 0
+			}
+		}
+	}
+	return false
+}
+
+// editBroken names a topic that does not exist, shows how that is refused while
+// orders flow on as before, and puts the file right again.
+func (d *demo) editBroken(ctx context.Context) error {
+	d.showSplit()
+	good, err := os.ReadFile(d.files.route())
+	if err != nil {
+		return err
+	}
+	broken, line, err := misspell(string(good))
+	if err != nil {
+		return err
+	}
+	before, err := d.meshStatus(ctx)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(d.files.route(), []byte(broken)); err != nil {
+		return err
+	}
+	var refused *adminv1.GetStatusResponse
+	err = d.await(ctx, "the broken edit to be refused", func() (bool, error) {
+		refused, err = d.meshStatus(ctx)
+		return len(refused.GetProblems()) > 0, err
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.say("\nedit 2: %s, line %d: backend %q, which is no topic; refused:", d.files.rel(d.files.route()), line, misspelled)
+	for _, p := range refused.GetProblems() {
+		d.screen.say("  %s:%d: %s: %s", p.GetFile(), p.GetLine(), p.GetField(), p.GetMessage())
+	}
+	if err := checkRefusal(refused, before.GetVersion(), line); err != nil {
+		return err
+	}
+	since := time.Now()
+	few := max(d.options.orders/20, 1)
+	err = d.await(ctx, "orders while the broken file stands", func() (bool, error) { return d.watch.confirmedSince(since) >= few || d.watch.done(), nil })
+	if err != nil {
+		return err
+	}
+	d.screen.say("  the configuration before it stays in force: %d more orders confirmed meanwhile", d.watch.confirmedSince(since))
+	return d.restore(ctx, good)
+}
+
+// checkRefusal says what is wrong with how a broken edit was answered.
+func checkRefusal(status *adminv1.GetStatusResponse, version string, line int) error {
+	if status.GetVersion() != version {
+		return fmt.Errorf("the broken edit changed the configuration in force from %q to %q", version, status.GetVersion())
+	}
+	for _, p := range status.GetProblems() {
+		if strings.HasSuffix(p.GetFile(), routeFile) && int(p.GetLine()) == line && p.GetField() != "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("the broken edit was refused without naming %s, line %d and the field", routeFile, line)
+}
+
+func (d *demo) restore(ctx context.Context, good []byte) error {
+	if err := replaceFile(d.files.route(), good); err != nil {
+		return err
+	}
+	err := d.await(ctx, "the restored file to be accepted", func() (bool, error) {
+		status, err := d.meshStatus(ctx)
+		return err == nil && len(status.GetProblems()) == 0, err
+	})
+	if err == nil {
+		d.screen.say("  put right again: accepted")
+	}
+	return err
+}
+
+// showSplit prints where orders went before and after the edit.
+func (d *demo) showSplit() {
+	s := splitAt(d.watch.records["checkout"], d.edited, d.inForce)
+	d.screen.say("  %-24s %12s %18s", "orders confirmed", stableTopic, canaryTopic)
+	d.screen.say("  %-24s %12d %18d", "before the edit", s.before[stableTopic], s.before[canaryTopic])
+	d.screen.say("  %-24s %12d %18d   (%.0f %%)", "since it is in force", s.after[stableTopic], s.after[canaryTopic], 100*share(s.after, canaryTopic))
+}
+
+// checkSplit says what is wrong with a split: the canary got something before the
+// edit, or afterwards a share that chance does not explain.
+func checkSplit(s split) error {
+	if n := s.before[canaryTopic]; n > 0 {
+		return fmt.Errorf("%d orders went to %s while its weight was 0", n, canaryTopic)
+	}
+	n := s.after[stableTopic] + s.after[canaryTopic]
+	if n == 0 {
+		return fmt.Errorf("no order was confirmed after the edit was in force")
+	}
+	// Five standard deviations of a fair coin, and what was on its way meanwhile.
+	allowed := 2.5/math.Sqrt(float64(n)) + 0.05
+	if got := share(s.after, canaryTopic); math.Abs(got-0.5) > allowed {
+		return fmt.Errorf("%.0f %% of %d orders went to %s after the edit, want 50 %%", 100*got, n, canaryTopic)
+	}
+	return nil
+}

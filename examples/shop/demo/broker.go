@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/warrenmesh/warren/internal/localbroker"
+)
+
+// findBroker takes the first broker it finds, or starts one. It reports whether
+// there is none, so that only the embedded one is left.
+func (d *demo) findBroker(ctx context.Context) (none bool, err error) {
+	if d.options.embedded {
+		return true, nil
+	}
+	broker, err := localbroker.Start(ctx, localbroker.Options{
+		URL:    os.Getenv("AMQP_URL"),
+		Dir:    d.files.runDir() + "/rabbitmq",
+		Report: func(line string) { d.screen.say("%s", line) },
+	})
+	if errors.Is(err, localbroker.ErrNone) {
+		d.screen.say("broker: none: %v", err)
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	d.broker = broker
+	return false, nil
+}
+
+// amqpAddress is what the configuration wants to know of an AMQP URL.
+type amqpAddress struct {
+	address, vhost, username, password string
+}
+
+// parseAMQP reads amqp://user:password@host:port/vhost. What is absent is as in
+// the AMQP URI specification: guest, guest, 5672 and "/".
+func parseAMQP(text string) (amqpAddress, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return amqpAddress{}, errors.New("the broker's URL cannot be read") // err repeats the password
+	}
+	if u.Scheme != "amqp" {
+		return amqpAddress{}, fmt.Errorf("the broker's URL begins with %q; the demo speaks amqp:// only", u.Scheme)
+	}
+	port := u.Port()
+	if port == "" {
+		port = "5672"
+	}
+	a := amqpAddress{address: net.JoinHostPort(u.Hostname(), port), vhost: "/", username: "guest", password: "guest"}
+	if u.User != nil {
+		a.username = u.User.Username()
+		if password, ok := u.User.Password(); ok {
+			a.password = password
+		}
+	}
+	if vhost := strings.TrimPrefix(u.Path, "/"); vhost != "" {
+		a.vhost = vhost
+	}
+	return a, nil
+}
+
+// declareBroker writes the broker that was found into the configuration, or the
+// in-process one.
+func (d *demo) declareBroker() error {
+	if d.broker == nil {
+		memory, err := os.ReadFile(d.files.shop("memory", brokerFile))
+		if err != nil {
+			return err
+		}
+		return replaceFile(d.files.config(brokerFile), memory)
+	}
+	found, err := parseAMQP(d.broker.URL)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(d.files.shop("config", brokerFile))
+	if err != nil {
+		return err
+	}
+	declared, err := setBroker(string(text), found.address, found.vhost)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		replaceFile(d.files.config(brokerFile), []byte(declared)),
+		d.files.writeCredentials(found.username, found.password),
+	)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/warrenmesh/warren/examples/shop/internal/process"
+)
+
+// oldestNode is the first major version of Node that shipping runs on.
+const oldestNode = 18
+
+// build compiles all programs. Go's own cache makes it quick when nothing changed.
+func (d *demo) build(ctx context.Context) error {
+	builds, ctx := errgroup.WithContext(ctx)
+	compile := func(name string, args ...string) {
+		builds.Go(func() error {
+			return d.tools.Run(ctx, process.Spec{Name: "go build", Path: "go", Dir: d.files.root,
+				Args: append([]string{"build"}, args...), Log: d.files.log("build-" + name)})
+		})
+	}
+	compile("warren", "-o", d.files.bin("")+"/", "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren")
+	for _, name := range []string{"checkout", "billing", "audit"} {
+		compile(name, "-o", d.files.bin("shop-"+name), "./examples/shop/"+name)
+	}
+	return builds.Wait()
+}
+
+// prepareNode gets shipping's two libraries, once. It returns why shipping has to
+// be left out, or nothing.
+func (d *demo) prepareNode(ctx context.Context) (leftOut string, err error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return "there is no Node here", nil
+	}
+	out, err := exec.CommandContext(ctx, node, "--version").Output() //nolint:gosec // what PATH says is node
+	if err != nil {
+		return "node --version does not run", ctx.Err()
+	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(string(out)), "v"), ".")
+	if n, err := strconv.Atoi(major); err != nil || n < oldestNode {
+		return "Node " + strings.TrimSpace(string(out)) + " is too old", nil
+	}
+	if d.modulesCurrent() {
+		return "", nil
+	}
+	err = d.tools.Run(ctx, process.Spec{Name: "npm ci", Path: "npm", Dir: d.files.shop("shipping"),
+		Args: []string{"ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"}, Log: d.files.log("npm")})
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	var failure *process.Failure
+	switch {
+	case errors.As(err, &failure):
+		return "npm ci did not work, see " + d.files.rel(failure.Log), nil
+	case err != nil:
+		return "there is no npm here", nil
+	}
+	return "", nil
+}
+
+// modulesCurrent reports whether npm installed what the lock file names.
+func (d *demo) modulesCurrent() bool {
+	lock, err := os.Stat(d.files.shop("shipping", "package-lock.json"))
+	if err != nil {
+		return false
+	}
+	installed, err := os.Stat(filepath.Join(d.files.shop("shipping", "node_modules"), ".package-lock.json"))
+	return err == nil && !installed.ModTime().Before(lock.ModTime())
+}

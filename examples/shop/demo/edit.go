@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Files of the shop's configuration that the demo edits.
+const (
+	brokerFile = "broker.yaml"
+	routeFile  = "orders-canary.yaml"
+)
+
+// misspelled is what the broken edit calls the canary's topic.
+const misspelled = "orders-nxet"
+
+// setBroker returns the broker's file with the address and vhost that were found.
+func setBroker(text, address, vhost string) (string, error) {
+	text, err := substitute(text, `(address: ")[^"]+"`, "${1}"+address+`"`)
+	if err != nil {
+		return "", err
+	}
+	return substitute(text, `(?m)^(  vhost: ).*$`, "${1}"+strings.ReplaceAll(strconv.Quote(vhost), "$", "$$"))
+}
+
+// setWeights returns the route's file with other weights.
+func setWeights(text string, stable, canary int) (string, error) {
+	text, err := substitute(text, `(name: orders, weight: )\d+`, fmt.Sprintf("${1}%d", stable))
+	if err != nil {
+		return "", err
+	}
+	return substitute(text, `(name: orders-next, weight: )\d+`, fmt.Sprintf("${1}%d", canary))
+}
+
+// misspell returns the route's file with a topic that does not exist, and the line
+// it stands on, from 1.
+func misspell(text string) (broken string, line int, err error) {
+	broken, err = substitute(text, `(name: )orders-next(, weight)`, "${1}"+misspelled+"${2}")
+	if err != nil {
+		return "", 0, err
+	}
+	before, _, _ := strings.Cut(broken, misspelled)
+	return broken, strings.Count(before, "\n") + 1, nil
+}
+
+// substitute replaces the one match of a pattern. None, or more than one, means
+// that the file is not what this demo was written for.
+func substitute(text, pattern, replacement string) (string, error) {
+	re := regexp.MustCompile(pattern)
+	if n := len(re.FindAllString(text, -1)); n != 1 {
+		return "", fmt.Errorf("edit the configuration: %d matches of %s, want 1", n, pattern)
+	}
+	return re.ReplaceAllString(text, replacement), nil
+}

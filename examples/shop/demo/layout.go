@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// layout knows where everything of the demo is.
+type layout struct {
+	root string // of the repository
+}
+
+// findRoot goes up from the working directory to this repository's go.mod.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "examples", "shop", "config")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("not inside a checkout of warren: no examples/shop/config here or above")
+		}
+		dir = parent
+	}
+}
+
+func (l layout) runDir() string { return filepath.Join(l.root, ".run") }
+func (l layout) bin(name string) string {
+	return filepath.Join(l.runDir(), "bin", name)
+}
+
+func (l layout) demo(elements ...string) string {
+	return filepath.Join(append([]string{l.runDir(), "demo"}, elements...)...)
+}
+
+func (l layout) shop(elements ...string) string {
+	return filepath.Join(append([]string{l.root, "examples", "shop"}, elements...)...)
+}
+
+func (l layout) config(elements ...string) string {
+	return l.demo(append([]string{"config"}, elements...)...)
+}
+
+func (l layout) log(name string) string     { return l.demo("logs", name+".log") }
+func (l layout) journal(name string) string { return l.demo("journals", name+".ndjson") }
+func (l layout) route() string              { return l.config(routeFile) }
+
+// rel shortens a path for people.
+func (l layout) rel(path string) string {
+	if short, err := filepath.Rel(l.root, path); err == nil {
+		return short
+	}
+	return path
+}
+
+// clean removes what an earlier demo left and makes the directories.
+func (l layout) clean() error {
+	if err := os.RemoveAll(l.demo()); err != nil {
+		return fmt.Errorf("remove what the last demo left: %w", err)
+	}
+	for _, dir := range []string{l.bin(""), l.demo("logs"), l.demo("journals"), l.demo("state"), l.config()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // logs and journals, for everybody to read
+			return err
+		}
+	}
+	return nil
+}
+
+// lock keeps a second demo out of the same checkout. The lock ends with the
+// process, however it ends.
+func (l layout) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(l.runDir(), 0o755); err != nil { //nolint:gosec // as above
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(l.runDir(), "demo.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a small number
+		_ = file.Close()
+		return nil, errors.New("another demo runs in this checkout; stop it first")
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// copyConfig copies the declared objects of the shop to where the demo edits
+// them.
+func (l layout) copyConfig() error {
+	entries, err := os.ReadDir(l.shop("config"))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".yaml" {
+			continue
+		}
+		content, err := os.ReadFile(l.shop("config", e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := replaceFile(l.config(e.Name()), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeCredentials writes the files a sidecar reads its broker's credentials from.
+func (l layout) writeCredentials(username, password string) error {
+	dir := l.demo("credentials", "main")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "username"), []byte(username), 0o600),
+		os.WriteFile(filepath.Join(dir, "password"), []byte(password), 0o600),
+	)
+}
+
+// replaceFile writes a file the way editors do: a new one beside it, renamed over
+// the old, so that nobody ever reads half of it.
+func replaceFile(path string, content []byte) error {
+	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
+	if err := os.WriteFile(beside, content, 0o644); err != nil { //nolint:gosec // configuration, no secrets
+		return err
+	}
+	if err := os.Rename(beside, path); err != nil {
+		return errors.Join(err, ignoreAbsent(os.Remove(beside)))
+	}
+	return nil
+}
+
+func ignoreAbsent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/warrenmesh/warren/examples/shop/internal/account"
+	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+)
+
+// settle compares what the journals held at the last poll.
+func (d *demo) settle() account.Books {
+	return account.Settle(account.Shop(d.shipping), d.runID+"-", d.watch.records)
+}
+
+// finalBooks reads all journals once more, from the beginning.
+func (d *demo) finalBooks() (account.Books, error) {
+	journals := make(map[string][]journal.Record)
+	for _, s := range d.services {
+		records, err := journal.Read(d.files.journal(s.name))
+		if err != nil {
+			return account.Books{}, err
+		}
+		journals[s.name] = records
+	}
+	return account.Settle(account.Shop(d.shipping), d.runID+"-", journals), nil
+}
+
+// writeTable prints a row for each service.
+func writeTable(w io.Writer, books account.Books) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "service\tpublished\tconfirmed\trepeated\treceived\tredelivered\tduplicates\tmissing\t")
+	for _, r := range books.Rows {
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n",
+			r.Service, r.Published, r.Confirmed, r.Repeated, r.Received, r.Redelivered, r.Duplicates, r.Missing)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, r := range books.Rows {
+		if r.Leftovers > 0 {
+			fmt.Fprintf(w, "%s also received %d events that an earlier run left in the broker\n", r.Service, r.Leftovers)
+		}
+	}
+	return nil
+}
+
+// showTable prints the table and what is wrong with the books.
+func (d *demo) showTable(books account.Books) error {
+	d.screen.say("\nper service, from the journals in %s (received: distinct events; repeated: published by more than one call, same id)",
+		d.files.rel(d.files.demo("journals")))
+	return d.screen.write(func(w io.Writer) error { return writeTable(w, books) })
+}
+
+// showStatus runs `warren status`, as a user would.
+func (d *demo) showStatus(ctx context.Context) error {
+	cmd := exec.CommandContext(ctx, d.files.bin("warren"), "status") //nolint:gosec // built by the demo
+	cmd.Env = append(d.environment("warren"), "WARREN_CONTROL_PLANE="+d.addresses.admin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("run warren status: %w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	d.screen.say("\n$ WARREN_CONTROL_PLANE=%s warren status", d.addresses.admin)
+	d.screen.say("%s", strings.TrimRight(string(out), "\n"))
+	return nil
+}
+
+// showNext prints what can be tried while everything stays up.
+func (d *demo) showNext() {
+	rel := func(path string) string { return d.files.rel(path) }
+	checkout, audit := d.addresses.sidecars["checkout"], d.addresses.sidecars["audit"]
+	warren := rel(d.files.bin("warren"))
+	d.screen.say("\nKEEP=1: everything stays up until Ctrl-C. From %s, try:", d.files.root)
+	for _, line := range []string{
+		fmt.Sprintf("WARREN_CONTROL_PLANE=%s %s status", d.addresses.admin, warren),
+		fmt.Sprintf("WARREN_SIDECAR=%s %s publish --help", checkout.events, warren),
+		fmt.Sprintf("WARREN_SIDECAR=%s %s subscribe --help", audit.events, warren),
+		fmt.Sprintf("grpcurl -plaintext %s list", checkout.events),
+		fmt.Sprintf(`grpcurl -plaintext -d '{"topic":"orders","event":{"id":"mine-1","source":"/me","spec_version":"1.0","type":"com.shop.order.placed","binary_data":"e30="}}' %s warren.events.v1.EventService/Publish`, checkout.events),
+		fmt.Sprintf("tail -f %s", rel(d.files.journal("audit"))),
+		fmt.Sprintf("edit %s and watch the sidecars follow", rel(d.files.route())),
+	} {
+		d.screen.say("  %s", line)
+	}
+	if d.traces.jaeger != nil {
+		d.screen.say("  open %s", d.traces.jaeger.URL)
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// quietFor is how long a status line stands before the next one is printed where
+// lines cannot be updated.
+const quietFor = time.Second
+
+// screen prints the demo's story: lines that stay, and a status that is updated in
+// place on a terminal and printed now and then elsewhere. It is safe for
+// concurrent use.
+type screen struct {
+	out io.Writer
+	tty bool
+
+	mu      sync.Mutex // guards all below
+	status  string
+	printed time.Time
+}
+
+func newScreen(out *os.File) *screen {
+	info, err := out.Stat()
+	tty := err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != ""
+	return &screen{out: out, tty: tty}
+}
+
+// say prints a line that stays.
+func (s *screen) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	_, _ = fmt.Fprintf(s.out, format+"\n", args...)
+	s.draw()
+}
+
+// show updates the status.
+func (s *screen) show(status string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tty {
+		s.clear()
+		s.status = status
+		s.draw()
+		return
+	}
+	if status != s.status && time.Since(s.printed) >= quietFor {
+		s.status, s.printed = status, time.Now()
+		_, _ = fmt.Fprintln(s.out, status)
+	}
+}
+
+// settle leaves the last status standing as a line.
+func (s *screen) settle(status string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	s.status = ""
+	_, _ = fmt.Fprintln(s.out, status)
+}
+
+// write prints a block of text.
+func (s *screen) write(print func(io.Writer) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clear()
+	return print(s.out)
+}
+
+func (s *screen) clear() {
+	if s.tty && s.status != "" {
+		_, _ = io.WriteString(s.out, "\r\x1b[K")
+	}
+}
+
+func (s *screen) draw() {
+	if s.tty && s.status != "" {
+		_, _ = io.WriteString(s.out, s.status)
+	}
+}

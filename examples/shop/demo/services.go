@@ -1,0 +1,88 @@
+package main
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/warrenmesh/warren/examples/shop/internal/process"
+)
+
+// service is one of the shop's programs.
+type service struct {
+	name string
+	// subscriptions it opens before it counts as ready.
+	subscriptions []string
+	// node is set for the service that is written for Node.
+	node bool
+}
+
+// shopServices are the services that take part; the publisher comes first.
+func shopServices(shipping bool) []service {
+	all := []service{
+		{name: "checkout"},
+		{name: "billing", subscriptions: []string{"billing", "billing-next"}},
+	}
+	if shipping {
+		all = append(all, service{name: "shipping", subscriptions: []string{"shipping", "shipping-next"}, node: true})
+	}
+	return append(all, service{name: "audit", subscriptions: []string{"audit", "audit-next", "audit-invoices"}})
+}
+
+// spec is how to run a service beside the sidecar at an address. Checkout needs
+// more flags and ends when it is through.
+func (d *demo) spec(s service, sidecar string) process.Spec {
+	spec := process.Spec{
+		Name: s.name,
+		Path: d.files.bin("shop-" + s.name),
+		Args: []string{"--sidecar", sidecar, "--journal", d.files.journal(s.name)},
+		Env:  d.environment(s.name),
+		Log:  d.files.log(s.name),
+	}
+	if s.node {
+		spec.Path = "node"
+		spec.Args = append([]string{d.files.shop("shipping", "main.js"), "--proto", d.files.root + "/api/proto"}, spec.Args...)
+	}
+	if s.name == "checkout" {
+		spec.MayEnd = true
+		spec.Args = append(spec.Args, "--run", d.runID, "--count", strconv.Itoa(d.options.orders),
+			"--rate", strconv.FormatFloat(d.options.rate, 'f', -1, 64))
+	}
+	return spec
+}
+
+// sidecarSpec is how to run the sidecar beside a service.
+func (d *demo) sidecarSpec(s service, at sidecarAddresses, controlPlane string) process.Spec {
+	return process.Spec{
+		Name: s.name + "-sidecar",
+		Path: d.files.bin("sidecar"),
+		Args: []string{
+			"--namespace", "shop", "--workload", s.name, "--label", "app=" + s.name,
+			"--control-plane", controlPlane,
+			"--listen", at.events, "--admin-listen", at.admin, "--status-listen", at.status,
+			"--state-dir", d.files.demo("state", s.name), "--credentials-dir", d.files.demo("credentials"),
+			"--drain-timeout", "5s", "--log-format", "json",
+		},
+		Env: d.environment(s.name),
+		Log: d.files.log(s.name + "-sidecar"),
+	}
+}
+
+// environment of a program: this one's, without what would configure it behind the
+// demo's back, and with the place its spans go to. A sidecar's spans bear the name
+// of the service beside it.
+func (d *demo) environment(serviceName string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "OTEL_") && !strings.HasPrefix(kv, "WARREN_") {
+			env = append(env, kv)
+		}
+	}
+	return append(env,
+		"OTEL_SERVICE_NAME="+serviceName,
+		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+d.traces.otlp,
+		"OTEL_BSP_SCHEDULE_DELAY=500",   // milliseconds; the demo is short
+		"OTEL_BSP_MAX_QUEUE_SIZE=16384", // spans; it is also fast
+	)
+}
