@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type adsServer struct {
 	down     bool
 	deaf     bool // does not read requests
 	stream   chan command
+	conn     *freezable
 }
 
 // command is a response to send, or the end of the stream.
@@ -66,8 +68,53 @@ func (s *adsServer) dialOptions() []grpc.DialOption {
 		if down {
 			return nil, errors.New("refused")
 		}
-		return s.listener.DialContext(ctx)
+		conn, err := s.listener.DialContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f := &freezable{Conn: conn, closed: make(chan struct{})}
+		s.mu.Lock()
+		s.conn = f
+		s.mu.Unlock()
+		return f, nil
 	})}
+}
+
+// freezable is a connection that can go dead without a word, as when a cable is
+// pulled.
+type freezable struct {
+	net.Conn
+	frozen atomic.Bool
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (f *freezable) Read(b []byte) (int, error) {
+	n, err := f.Conn.Read(b)
+	if f.frozen.Load() {
+		<-f.closed
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+func (f *freezable) Write(b []byte) (int, error) {
+	if f.frozen.Load() {
+		return len(b), nil
+	}
+	return f.Conn.Write(b)
+}
+
+func (f *freezable) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return f.Conn.Close()
+}
+
+// freeze lets the present connection go dead.
+func (s *adsServer) freeze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conn.frozen.Store(true)
 }
 
 func (s *adsServer) setDown(down bool) {

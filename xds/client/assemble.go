@@ -64,7 +64,27 @@ func (f *forms) equal(g *forms) bool {
 		maps.Equal(f.brokers, g.brokers)
 }
 
-func (f *forms) empty() bool { return len(f.topics) == 0 && len(f.subscriptions) == 0 }
+// without returns the forms less the topics that drop names, and less the brokers
+// that only those used.
+func (f *forms) without(drop func(topicForm) bool) *forms {
+	g := newForms()
+	use := func(clusters []string) {
+		for _, c := range clusters {
+			g.brokers[c] = f.brokers[c]
+		}
+	}
+	for name, t := range f.topics {
+		if !drop(t) {
+			g.topics[name] = t
+			use(t.route.clusters)
+		}
+	}
+	for name, s := range f.subscriptions {
+		g.subscriptions[name] = s
+		use(s.listener.clusters)
+	}
+	return g
+}
 
 // config returns the forms as what the data plane runs on.
 func (f *forms) config() *mesh.Config {
@@ -129,36 +149,41 @@ func assemble(t table, wanted map[mesh.Name]struct{}, old *forms) (*forms, needs
 	return a.next, a.needs
 }
 
-// topic adds the best form of a topic: the newest listener with the newest route,
-// else the listener in force with the newest route, else what is in force.
+// topic adds the best form of a topic: the newest if it is complete, else what is
+// in force.
 func (a *assembler) topic(name mesh.Name) {
+	form, ok := a.newTopic(name)
+	if !ok {
+		form = a.old.topics[name]
+	}
+	if form.topic != nil {
+		a.next.topics[name] = form
+		a.needs.add(xds.TypeRoute, form.route.name)
+		a.use(form.route.clusters)
+	}
+}
+
+// newTopic returns the newest form of a topic, false while it is not complete, and
+// asks for what it takes.
+func (a *assembler) newTopic(name mesh.Name) (topicForm, bool) {
 	resource := xds.TopicResource(name)
 	a.needs.add(xds.TypeListener, resource)
+	listener := a.table.accepted(xds.TypeListener, resource)
+	l, ok := decodedAs[*wire.TopicListener](listener)
+	if !ok {
+		return topicForm{}, false
+	}
+	a.needs.add(xds.TypeRoute, l.RouteConfig)
+	route := a.table.accepted(xds.TypeRoute, l.RouteConfig)
+	r, ok := decodedAs[*wire.Routes](route)
+	if !ok || !a.complete(route.clusters) {
+		return topicForm{}, false
+	}
 	old := a.old.topics[name]
-	best := topicForm{}
-	for _, listener := range []*entry{a.table.accepted(xds.TypeListener, resource), old.listener} {
-		l, ok := decodedAs[*wire.TopicListener](listener)
-		if !ok {
-			continue
-		}
-		a.needs.add(xds.TypeRoute, l.RouteConfig)
-		route := a.table.accepted(xds.TypeRoute, l.RouteConfig)
-		r, ok := decodedAs[*wire.Routes](route)
-		if !ok || !a.complete(route.clusters) || best.topic != nil {
-			continue
-		}
-		best = topicForm{listener: listener, route: route, topic: old.topic}
-		if route != old.route {
-			best.topic = &mesh.Topic{Name: name, Rules: r.Rules}
-		}
+	if route == old.route {
+		return topicForm{listener: listener, route: route, topic: old.topic}, true
 	}
-	if best.topic == nil {
-		best = old
-	}
-	if best.topic != nil {
-		a.next.topics[name] = best
-		a.use(best.route.clusters)
-	}
+	return topicForm{listener: listener, route: route, topic: &mesh.Topic{Name: name, Rules: r.Rules}}, true
 }
 
 // subscription adds the best form of a subscription: the newest, else what is in
@@ -192,36 +217,33 @@ func (a *assembler) use(clusters []string) {
 	}
 }
 
-// broker returns the best form of a broker, the zero form when there is none, and
-// asks for what it takes.
+// broker returns the best form of a broker: the newest if it is complete, else what
+// is in force; the zero form when there is neither.
 func (a *assembler) broker(name string) brokerForm {
 	if f, ok := a.tried[name]; ok {
 		return f
 	}
-	a.needs.add(xds.TypeCluster, name)
-	old := a.old.brokers[name]
-	best := brokerForm{}
-	for _, cluster := range []*entry{a.table.accepted(xds.TypeCluster, name), old.cluster} {
-		c, ok := decodedAs[*wire.Cluster](cluster)
-		if !ok {
-			continue
-		}
-		f, ok := a.withNodes(cluster, c, old)
-		if ok && best.broker == nil {
-			best = f
-		}
+	f, ok := a.newBroker(name)
+	if !ok {
+		f = a.old.brokers[name]
 	}
-	if best.broker == nil {
-		best = old
+	if f.endpoints != nil {
+		a.needs.add(xds.TypeEndpoint, f.endpoints.name)
 	}
-	a.tried[name] = best
-	return best
+	a.tried[name] = f
+	return f
 }
 
-// withNodes completes a cluster with its endpoints. A networked broker without a
-// node is not complete: it could only refuse.
-func (a *assembler) withNodes(cluster *entry, c *wire.Cluster, old brokerForm) (brokerForm, bool) {
-	f := brokerForm{cluster: cluster}
+// newBroker returns the newest form of a broker, false while it is not complete,
+// and asks for what it takes. A networked broker without a node is not complete: it
+// could only refuse.
+func (a *assembler) newBroker(name string) (brokerForm, bool) {
+	a.needs.add(xds.TypeCluster, name)
+	f := brokerForm{cluster: a.table.accepted(xds.TypeCluster, name)}
+	c, ok := decodedAs[*wire.Cluster](f.cluster)
+	if !ok {
+		return brokerForm{}, false
+	}
 	b := c.Broker
 	if b.Type.Capabilities().Networked {
 		a.needs.add(xds.TypeEndpoint, c.EndpointName)
@@ -232,7 +254,7 @@ func (a *assembler) withNodes(cluster *entry, c *wire.Cluster, old brokerForm) (
 		}
 		b.Nodes = e.Nodes
 	}
-	if f.cluster == old.cluster && f.endpoints == old.endpoints {
+	if old := a.old.brokers[name]; f.cluster == old.cluster && f.endpoints == old.endpoints {
 		return old, true
 	}
 	f.broker = &b

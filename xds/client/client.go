@@ -97,11 +97,12 @@ func (c *Client) Run(ctx context.Context) error {
 		defer wg.Wait()
 		defer stop()
 	}
-	for silent := 0; ; silent++ {
+	for silent := 0; ; {
 		answered, err := c.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
+		silent++
 		if answered {
 			silent = 0
 		}

@@ -42,9 +42,9 @@ type Options struct {
 	// unanswered before it counts as not existing. 0 means 15 s (xDS: "knowing when a
 	// requested resource does not exist").
 	MissingAfter time.Duration
-	// Backoff returns the delay before a reconnect after n >= 1 connections in a row
-	// that brought no message. n is 0 when the last one did. nil means full jitter
-	// over 100 ms, doubling, at most 10 s.
+	// Backoff returns the delay before a reconnect after n connections in a row that
+	// brought no message; n is 0 when the last one brought one. nil means full jitter
+	// over 100 ms, doubling from n = 2 on, at most 10 s.
 	Backoff func(n int) time.Duration
 	// SaveDelay gathers changes before the state file is written. 0 means 1 s. A
 	// graceful stop writes at once.
@@ -94,6 +94,6 @@ func (o Options) withDefaults() (Options, error) {
 // fullJitter spreads reconnects over the whole interval, so that sidecars cut off
 // together do not come back together.
 func fullJitter(n int) time.Duration {
-	ceiling := mesh.Backoff{Base: backoffBase, Max: backoffMax}.Delay(uint32(min(n, 32)) + 1)
+	ceiling := mesh.Backoff{Base: backoffBase, Max: backoffMax}.Delay(uint32(max(n, 1)))
 	return rand.N(ceiling) + 1
 }

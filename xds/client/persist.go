@@ -3,7 +3,6 @@ package client
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 
@@ -19,16 +18,12 @@ func (c *Client) save() {
 	}
 	c.mu.Lock()
 	c.unsaved = false
-	keep := *c.applied
-	keep.topics = maps.Clone(keep.topics)
-	maps.DeleteFunc(keep.topics, func(_ mesh.Name, f topicForm) bool {
+	keep := c.applied.without(func(f topicForm) bool {
 		r, ok := c.table[xds.TypeListener][f.listener.name]
 		return ok && r.state == DoesNotExist
 	})
-	g := &lastGood{
-		Format: lastGoodFormat, Namespace: c.opts.Node.Namespace, Workload: c.opts.Node.Workload,
-	}
 	c.mu.Unlock()
+	g := &lastGood{Format: lastGoodFormat, Namespace: c.opts.Node.Namespace, Workload: c.opts.Node.Workload}
 	for name := range keep.topics {
 		g.Topics = append(g.Topics, name.String())
 	}

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/warrenmesh/warren/xds"
@@ -146,8 +146,8 @@ func parseResource(tb testing.TB, response *discoveryv3.DeltaDiscoveryResponse, 
 	case "removed":
 		response.RemovedResources = append(response.RemovedResources, f[1])
 	case "error":
-		var code codes.Code
-		if err := code.UnmarshalJSON([]byte(`"` + f[2] + `"`)); err != nil {
+		code, err := strconv.Atoi(f[2])
+		if err != nil {
 			tb.Fatal(err)
 		}
 		response.ResourceErrors = append(response.ResourceErrors, &discoveryv3.ResourceError{

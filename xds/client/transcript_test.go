@@ -129,6 +129,7 @@ func (p *player) seen() []string {
 //	send <type> <nonce>    a response of the resources on the lines that follow
 //	end <code> <text>      the server ends the stream
 //	down | up              the server refuses connections, or takes them again
+//	freeze                 the connection goes dead without a word
 //	hold | release         Apply hangs, and goes on
 //	pass <time>            time passes
 //	status | file          show Status, or the state file
@@ -158,6 +159,8 @@ func (p *player) step(input string) {
 		p.server.do(p.t, command{end: status.Error(codes.Code(code), strings.Join(f[2:], " "))})
 	case "down", "up":
 		p.server.setDown(f[0] == "down")
+	case "freeze":
+		p.server.freeze()
 	case "hold":
 		p.hold = make(chan struct{})
 	case "release":
