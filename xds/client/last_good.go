@@ -99,7 +99,8 @@ func writeLastGood(path string, g *lastGood) (err error) {
 	if err != nil {
 		return fmt.Errorf("marshal state: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // mode 0600
+	// One name, so that crashes leave one file at most; the directory is the sidecar's.
+	tmp, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("create state file: %w", err)
 	}

@@ -94,6 +94,6 @@ func (o Options) withDefaults() (Options, error) {
 // fullJitter spreads reconnects over the whole interval, so that sidecars cut off
 // together do not come back together.
 func fullJitter(n int) time.Duration {
-	ceiling := mesh.Backoff{Base: backoffBase, Max: backoffMax}.Delay(uint32(max(n, 1)))
+	ceiling := mesh.Backoff{Base: backoffBase, Max: backoffMax}.Delay(uint32(min(max(n, 1), 32)))
 	return rand.N(ceiling) + 1
 }
