@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -54,6 +55,7 @@ func Explain(err error, reached bool) Failure {
 	switch {
 	case !reached && (st.Code() == codes.Unavailable || st.Code() == codes.DeadlineExceeded):
 		f.Reason, f.Outcome = Unreachable, broker.NotSent.String()
+		f.Message = "no connection: " + dialError(f.Message)
 	case !reached:
 		f.Outcome = broker.NotSent.String()
 	case st.Code() == codes.Unavailable, st.Code() == codes.DeadlineExceeded, st.Code() == codes.Canceled:
@@ -62,12 +64,17 @@ func Explain(err error, reached bool) Failure {
 	return f
 }
 
+// dialError takes gRPC's own wording off the error of the operating system.
+func dialError(message string) string {
+	if _, cause, found := strings.Cut(message, "Error while dialing: "); found {
+		return strings.TrimSuffix(cause, `"`)
+	}
+	return message
+}
+
 // Title is the failure in a few words: code and reason.
 func (f Failure) Title() string {
-	if f.Reason == "" {
-		return f.Code
-	}
-	return f.Code + " " + f.Reason
+	return strings.TrimSpace(f.Code + " " + f.Reason)
 }
 
 // OutcomeText says in words what became of the event, "" when there is nothing to

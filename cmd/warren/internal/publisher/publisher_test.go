@@ -152,7 +152,7 @@ func TestProblemsAreCollectedByReason(t *testing.T) {
 	}
 	want := []string{
 		"4 UNAVAILABLE PUBLISH_NACKED unknown: 2/n2 4/n4 5/n5",
-		"1  INVALID_INPUT : 3/",
+		"1 INVALID_INPUT : 3/",
 		"1 NOT_FOUND TOPIC_NOT_FOUND not_sent: 7/x7",
 	}
 	if !slices.Equal(got, want) {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"sigs.k8s.io/yaml"
+)
+
+// Values of --output.
+const (
+	formatText  = "text"
+	formatTable = "table"
+	formatWide  = "wide"
+	formatJSON  = "json"
+	formatYAML  = "yaml"
+	formatRaw   = "raw"
+)
+
+// writeValue writes v as JSON or YAML; both have the JSON names.
+func writeValue(w io.Writer, format string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode output: %w", err)
+	}
+	return writeJSON(w, format, raw)
+}
+
+// writeMessage does the same for a protobuf message, with the field names of
+// protobuf's JSON form and every field present.
+func writeMessage(w io.Writer, format string, m proto.Message) error {
+	raw, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode output: %w", err)
+	}
+	var indented bytes.Buffer
+	// protojson varies its white space on purpose; output should not.
+	if err := json.Indent(&indented, raw, "", "  "); err != nil {
+		return fmt.Errorf("encode output: %w", err)
+	}
+	return writeJSON(w, format, indented.Bytes())
+}
+
+func writeJSON(w io.Writer, format string, raw []byte) error {
+	if format == formatYAML {
+		var err error
+		if raw, err = yaml.JSONToYAML(raw); err != nil {
+			return fmt.Errorf("encode output: %w", err)
+		}
+	} else {
+		raw = append(raw, '\n')
+	}
+	if _, err := w.Write(raw); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}

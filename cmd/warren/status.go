@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	grpcpeer "google.golang.org/grpc/peer"
+
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
+)
+
+// statusFlags are the flags of warren status.
+type statusFlags struct {
+	output    string
+	namespace string
+	timeout   time.Duration
+}
+
+func newStatus(a *app) *cobra.Command {
+	f := &statusFlags{}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what is in force in the mesh, and what is not",
+		Long: `Asks the control plane for every declared object and every connected sidecar.
+
+An object is Accepted when it is valid, has its References resolved when all it
+names exists, and is Programmed when every sidecar it concerns has acknowledged
+it; A/P/R counts the sidecars that acknowledged it, have not answered yet, and
+refused it. A sidecar is SYNCED, NOT_SENT (nothing was sent to it), STALE (its
+answer is due) or NACK (it refused something and runs on what it had before).
+
+When the newest configuration was refused, its problems are listed with file,
+line and field; the one before it stays in force.
+
+The exit code tells only whether the control plane answered.`,
+		Example: `  warren status
+  warren status -n shop -o wide
+  warren status -o json | jq '.sidecars[] | select(.state != "SYNCED")'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.status(cmd, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&f.output, "output", "o", formatTable, "`format`: table, wide, json or yaml")
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "only this namespace (default: all)")
+	flags.String("control-plane", peer.DefaultControlPlane, "admin `address` of the control plane, host:port or unix:/path; env "+peer.EnvControlPlane)
+	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
+	return cmd
+}
+
+func (a *app) status(cmd *cobra.Command, f *statusFlags) error {
+	if err := oneOf("output", f.output, formatTable, formatWide, formatJSON, formatYAML); err != nil {
+		return err
+	}
+	address := a.address(cmd, "control-plane", peer.EnvControlPlane)
+	resp, err := fetchStatus(cmd.Context(), address, f)
+	if err != nil {
+		return err
+	}
+	if f.output == formatJSON || f.output == formatYAML {
+		return writeMessage(a.Out, f.output, resp)
+	}
+	return (&statusPage{
+		wide: f.output == formatWide, style: a.OutStyle(), now: time.Now(),
+	}).write(a.Out, resp)
+}
+
+func fetchStatus(ctx context.Context, address string, f *statusFlags) (*adminv1.GetStatusResponse, error) {
+	conn, err := peer.Dial(address)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	var at grpcpeer.Peer
+	resp, err := adminv1.NewMeshServiceClient(conn).GetStatus(ctx,
+		&adminv1.GetStatusRequest{Namespace: f.namespace}, grpc.Peer(&at))
+	if err != nil {
+		return nil, &callError{
+			Failure: peer.Explain(err, at.Addr != nil), op: "get status", what: "control plane", address: address,
+		}
+	}
+	return resp, nil
+}

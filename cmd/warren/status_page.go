@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
+)
+
+// statusPage is the state of the mesh for people.
+type statusPage struct {
+	wide  bool
+	style terminal.Style
+	now   time.Time
+
+	buf bytes.Buffer
+}
+
+func (p *statusPage) write(w io.Writer, r *adminv1.GetStatusResponse) error {
+	p.heading(r)
+	p.problems(r)
+	p.objects(r.GetObjects())
+	p.sidecars(r.GetSidecars())
+	if _, err := w.Write(p.buf.Bytes()); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	return nil
+}
+
+func (p *statusPage) heading(r *adminv1.GetStatusResponse) {
+	if r.GetVersion() == "" {
+		fmt.Fprint(&p.buf, p.style.Yellow("no configuration is in force"))
+	} else {
+		fmt.Fprintf(&p.buf, "configuration %s in force", p.style.Bold(short(r.GetVersion())))
+	}
+	if r.GetLoadedAt() != nil {
+		fmt.Fprintf(&p.buf, " for %s", age(p.now.Sub(r.GetLoadedAt().AsTime())))
+	}
+	if v := r.GetControlPlaneVersion(); v != "" {
+		fmt.Fprintf(&p.buf, ", control plane %s", v)
+	}
+	p.buf.WriteByte('\n')
+}
+
+// problems lists what is wrong with a refused configuration, in the form editors
+// understand: file:line: text.
+func (p *statusPage) problems(r *adminv1.GetStatusResponse) {
+	if len(r.GetProblems()) == 0 {
+		return
+	}
+	p.buf.WriteByte('\n')
+	fmt.Fprintln(&p.buf, p.style.Red("the newest configuration was refused and is not in force:"))
+	for _, problem := range r.GetProblems() {
+		fmt.Fprintf(&p.buf, "  %s\n", problemText(problem.GetFile(), int(problem.GetLine()), problem.GetField(), problem.GetMessage()))
+	}
+}
+
+// problemText is one problem as "file:line: field: message", as far as known.
+func problemText(file string, line int, field, message string) string {
+	var b strings.Builder
+	if file != "" {
+		b.WriteString(file)
+		if line > 0 {
+			fmt.Fprintf(&b, ":%d", line)
+		}
+		b.WriteString(": ")
+	}
+	if field != "" {
+		b.WriteString(field + ": ")
+	}
+	return b.String() + message
+}
+
+func (p *statusPage) objects(objects []*adminv1.Object) {
+	p.buf.WriteByte('\n')
+	if len(objects) == 0 {
+		fmt.Fprintln(&p.buf, p.style.Faint("no objects"))
+		return
+	}
+	objects = slices.SortedFunc(slices.Values(objects), compareObjects)
+	var table terminal.Table
+	heading := []string{"OBJECT", "NAME", "ACCEPTED", "REFS", "PROGRAMMED", "A/P/R"}
+	if p.wide {
+		heading = append(heading, "REASON", "SINCE")
+	}
+	table.Cells(p.heads(heading)...)
+	for _, o := range objects {
+		table.Cells(p.objectRow(o)...)
+	}
+	_, _ = table.WriteTo(&p.buf) // a buffer takes everything
+	for _, o := range objects {
+		p.objectTrouble(o)
+	}
+}
+
+func (p *statusPage) objectRow(o *adminv1.Object) []terminal.Cell {
+	programmed := condition(o, v1alpha1.ConditionProgrammed)
+	row := []terminal.Cell{
+		{Text: strings.TrimPrefix(o.GetKind(), "Event")}, {Text: o.GetNamespace() + "/" + o.GetName()},
+		p.state(condition(o, v1alpha1.ConditionAccepted)), p.state(condition(o, v1alpha1.ConditionResolvedRefs)),
+		p.state(programmed), {Text: fmt.Sprintf("%d/%d/%d", o.GetAcked(), o.GetPending(), o.GetRejected())},
+	}
+	if p.wide {
+		since := ""
+		if at := programmed.GetLastTransitionTime(); at != nil {
+			since = age(p.now.Sub(at.AsTime()))
+		}
+		row = append(row, terminal.Cell{Text: programmed.GetReason()}, terminal.Cell{Text: since})
+	}
+	return row
+}
+
+// objectTrouble explains, below the table, what keeps an object from being in
+// force. That no sidecar is there is no trouble.
+func (p *statusPage) objectTrouble(o *adminv1.Object) {
+	title := fmt.Sprintf("%s %s/%s", o.GetKind(), o.GetNamespace(), o.GetName())
+	for _, c := range o.GetConditions() {
+		if c.GetStatus() == "False" {
+			fmt.Fprintf(&p.buf, "%s\n  %s\n", p.style.Red(title+" is not "+c.GetType()+": "+c.GetReason()), c.GetMessage())
+		}
+	}
+	if o.GetLastError() != "" {
+		fmt.Fprintf(&p.buf, "  last refusal: %s\n", o.GetLastError())
+	}
+}
+
+func (p *statusPage) sidecars(sidecars []*adminv1.Sidecar) {
+	p.buf.WriteByte('\n')
+	if len(sidecars) == 0 {
+		fmt.Fprintln(&p.buf, p.style.Faint("no sidecars are connected"))
+		return
+	}
+	sidecars = slices.SortedFunc(slices.Values(sidecars), func(a, b *adminv1.Sidecar) int {
+		return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetId(), b.GetId()))
+	})
+	var table terminal.Table
+	heading := []string{"SIDECAR", "WORKLOAD", "STATE", "ACKED", "CONNECTED"}
+	if p.wide {
+		heading = append(heading, "VERSION", "PEER", "LABELS")
+	}
+	table.Cells(p.heads(heading)...)
+	for _, s := range sidecars {
+		table.Cells(p.sidecarRow(s)...)
+	}
+	_, _ = table.WriteTo(&p.buf)
+	for _, s := range sidecars {
+		p.sidecarTrouble(s)
+	}
+}
+
+func (p *statusPage) sidecarRow(s *adminv1.Sidecar) []terminal.Cell {
+	acked := 0
+	for _, r := range s.GetResources() {
+		if r.GetState() == "ACKED" {
+			acked++
+		}
+	}
+	row := []terminal.Cell{
+		{Text: s.GetId()}, {Text: s.GetNamespace() + "/" + s.GetWorkload()},
+		{Text: s.GetState(), Paint: p.syncPaint(s.GetState())},
+		{Text: fmt.Sprintf("%d/%d", acked, len(s.GetResources()))},
+		{Text: age(s.GetConnectedFor().AsDuration())},
+	}
+	if p.wide {
+		var labels []string
+		for _, k := range slices.Sorted(maps.Keys(s.GetLabels())) {
+			labels = append(labels, k+"="+s.GetLabels()[k])
+		}
+		row = append(row, terminal.Cell{Text: s.GetVersion()}, terminal.Cell{Text: s.GetPeer()},
+			terminal.Cell{Text: strings.Join(labels, ",")})
+	}
+	return row
+}
+
+func (p *statusPage) sidecarTrouble(s *adminv1.Sidecar) {
+	for _, r := range s.GetResources() {
+		if r.GetState() == "NACKED" {
+			fmt.Fprintf(&p.buf, "%s\n  %s\n", p.style.Red(s.GetId()+" refused "+r.GetName()), r.GetError())
+		}
+	}
+}
+
+func (p *statusPage) heads(texts []string) []terminal.Cell {
+	cells := make([]terminal.Cell, len(texts))
+	for i, text := range texts {
+		cells[i] = terminal.Cell{Text: text, Paint: p.style.Bold}
+	}
+	return cells
+}
+
+func (p *statusPage) state(c *adminv1.Condition) terminal.Cell {
+	switch c.GetStatus() {
+	case "True":
+		return terminal.Cell{Text: "True", Paint: p.style.Green}
+	case "False":
+		return terminal.Cell{Text: "False", Paint: p.style.Red}
+	default:
+		return terminal.Cell{Text: "Unknown", Paint: p.style.Yellow}
+	}
+}
+
+func (p *statusPage) syncPaint(state string) func(string) string {
+	switch state {
+	case "SYNCED":
+		return p.style.Green
+	case "NACK":
+		return p.style.Red
+	default:
+		return p.style.Yellow
+	}
+}
+
+// condition returns an object's condition of a type, nil when there is none.
+func condition(o *adminv1.Object, typ string) *adminv1.Condition {
+	for _, c := range o.GetConditions() {
+		if c.GetType() == typ {
+			return c
+		}
+	}
+	return nil
+}
+
+// kindOrder is the order things depend on each other in.
+var kindOrder = []string{
+	v1alpha1.KindEventBroker, v1alpha1.KindEventTopic, v1alpha1.KindEventRoute,
+	v1alpha1.KindEventSubscription, v1alpha1.KindEventPolicy,
+}
+
+func compareObjects(a, b *adminv1.Object) int {
+	return cmp.Or(
+		cmp.Compare(slices.Index(kindOrder, a.GetKind()), slices.Index(kindOrder, b.GetKind())),
+		cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName()))
+}
+
+// short cuts a content hash to what people compare.
+func short(version string) string {
+	return version[:min(len(version), 12)]
+}
+
+// age rounds a duration to what matters: "45s", "12m", "3h5m", "4d2h".
+func age(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"sigs.k8s.io/yaml"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cejson"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventpb"
+)
+
+// outputError is a failure to write, as when the reader of a pipe is gone.
+type outputError struct{ error }
+
+// deliveryPrinter prints deliveries one by one as they come.
+type deliveryPrinter struct {
+	format string
+	out    io.Writer
+	style  terminal.Style
+
+	headed bool // the table's heading was printed
+	buf    bytes.Buffer
+}
+
+// print writes one delivery, in one write.
+func (p *deliveryPrinter) print(d *eventsv1.Delivery) error {
+	e, err := eventpb.FromProto(d.GetEvent())
+	if err != nil {
+		return fmt.Errorf("read delivery: %w", err)
+	}
+	p.buf.Reset()
+	switch p.format {
+	case formatJSON:
+		p.buf.Write(append(cejson.Append(nil, e), '\n'))
+	case formatYAML:
+		document, err := yaml.JSONToYAML(cejson.Append(nil, e))
+		if err != nil {
+			return &outputError{fmt.Errorf("encode event as YAML: %w", err)}
+		}
+		p.buf.WriteString("---\n")
+		p.buf.Write(document)
+	case formatRaw:
+		p.buf.Write(e.Data)
+		p.buf.WriteByte('\n')
+	case formatWide:
+		p.wide(d, e)
+	default:
+		p.row(e)
+	}
+	if _, err := p.out.Write(p.buf.Bytes()); err != nil {
+		return &outputError{fmt.Errorf("write output: %w", err)}
+	}
+	return nil
+}
+
+// row is one line of a table whose widths must be guessed, because rows come one
+// by one: it fits 80 columns while type, id and subject are of ordinary length.
+func (p *deliveryPrinter) row(e *event.Event) {
+	const format = "%-26s  %-20s  %-12s  %s\n"
+	if !p.headed {
+		p.headed = true
+		fmt.Fprintf(&p.buf, format, "TYPE", "ID", "SUBJECT", "DATA")
+	}
+	fmt.Fprintf(&p.buf, format, e.Type, e.ID, orDash(e.Text(event.AttrSubject)), excerpt(e.Data, 14))
+}
+
+// wide shows everything about a delivery, one attribute a line.
+func (p *deliveryPrinter) wide(d *eventsv1.Delivery, e *event.Event) {
+	title := fmt.Sprintf("%s from %s, attempt %d", e.Type, d.GetTopic(), d.GetAttempt())
+	if d.GetRedelivered() {
+		title += ", redelivered"
+	}
+	fmt.Fprintln(&p.buf, p.style.Bold(title))
+	line := func(name, value string) { fmt.Fprintf(&p.buf, "  %-15s  %s\n", name, value) }
+	line(event.AttrID, e.ID)
+	line(event.AttrSource, e.Source)
+	for _, a := range e.Attrs {
+		line(a.Name, a.Value.String())
+	}
+	line("data", fmt.Sprintf("%d bytes  %s", len(e.Data), excerpt(e.Data, 1000)))
+}
+
+// excerpt returns the beginning of a payload on one line, in at most width
+// characters; bytes that are no text are only counted.
+func excerpt(data []byte, width int) string {
+	if !utf8.Valid(data) {
+		return fmt.Sprintf("<%d bytes>", len(data))
+	}
+	// A prefix is enough, and a payload may be long; a character has up to 4 bytes.
+	text := strings.ToValidUTF8(string(data[:min(len(data), 4*width+4)]), "")
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
+	if len(runes) > width {
+		return string(runes[:width-1]) + "…"
+	}
+	return string(runes)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
