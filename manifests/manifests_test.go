@@ -1,0 +1,204 @@
+package manifests_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// document is one YAML document of a manifest.
+type document struct {
+	file string
+	text []byte
+	meta metav1.TypeMeta
+}
+
+func documents(t *testing.T) []document {
+	t.Helper()
+	var out []document
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, part := range bytes.Split(text, []byte("\n---\n")) {
+			doc := document{file: path, text: part}
+			if err := yaml.Unmarshal(part, &doc.meta); err != nil {
+				return err
+			}
+			out = append(out, doc)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// kustomization is as much of kustomize's kind as the manifests use.
+type kustomization struct {
+	metav1.TypeMeta `json:",inline"`
+	Namespace       string   `json:"namespace"`
+	Resources       []string `json:"resources"`
+}
+
+func newObject(kind string) any {
+	switch kind {
+	case "Namespace":
+		return &corev1.Namespace{}
+	case "ServiceAccount":
+		return &corev1.ServiceAccount{}
+	case "Service":
+		return &corev1.Service{}
+	case "Secret":
+		return &corev1.Secret{}
+	case "Pod":
+		return &corev1.Pod{}
+	case "Deployment":
+		return &appsv1.Deployment{}
+	case "PodDisruptionBudget":
+		return &policyv1.PodDisruptionBudget{}
+	case "NetworkPolicy":
+		return &networkingv1.NetworkPolicy{}
+	case "Kustomization":
+		return &kustomization{}
+	default:
+		return nil
+	}
+}
+
+func TestEveryManifestIsStrictlyValid(t *testing.T) {
+	t.Parallel()
+	docs := documents(t)
+	if len(docs) < 8 {
+		t.Fatalf("only %d documents found", len(docs))
+	}
+	for _, doc := range docs {
+		object := newObject(doc.meta.Kind)
+		if object == nil {
+			t.Errorf("%s: kind %q is not known to this test", doc.file, doc.meta.Kind)
+			continue
+		}
+		if err := yaml.UnmarshalStrict(doc.text, object); err != nil {
+			t.Errorf("%s: %s: %v", doc.file, doc.meta.Kind, err)
+		}
+	}
+}
+
+func TestKustomizationListsEveryFile(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("base/kustomization.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var k kustomization
+	if err := yaml.UnmarshalStrict(text, &k); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("base/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if name := filepath.Base(f); name != "kustomization.yaml" && !slices.Contains(k.Resources, name) {
+			t.Errorf("base/kustomization.yaml does not list %s", name)
+		}
+	}
+	for _, r := range k.Resources {
+		if _, err := os.Stat(filepath.Join("base", r)); err != nil {
+			t.Errorf("base/kustomization.yaml lists %s: %v", r, err)
+		}
+	}
+}
+
+func decode[T any](t *testing.T, kind string) []T {
+	t.Helper()
+	var out []T
+	for _, doc := range documents(t) {
+		if doc.meta.Kind != kind {
+			continue
+		}
+		var v T
+		if err := yaml.UnmarshalStrict(doc.text, &v); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func TestPodsAreRestrictedAndStayClearOfMeshUsers(t *testing.T) {
+	t.Parallel()
+	var specs []corev1.PodSpec
+	for _, p := range decode[corev1.Pod](t, "Pod") {
+		specs = append(specs, p.Spec)
+	}
+	for _, d := range decode[appsv1.Deployment](t, "Deployment") {
+		specs = append(specs, d.Spec.Template.Spec)
+	}
+	if len(specs) == 0 {
+		t.Fatal("no pods")
+	}
+	for _, spec := range specs {
+		sc := spec.SecurityContext
+		if sc == nil || sc.RunAsNonRoot == nil || !*sc.RunAsNonRoot || sc.SeccompProfile == nil || sc.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("pod security context %+v is not restricted", sc)
+		}
+		// Traffic of these users bypasses Istio's and Linkerd's redirection.
+		if sc != nil && sc.RunAsUser != nil && (*sc.RunAsUser == 1337 || *sc.RunAsUser == 2102) {
+			t.Errorf("user %d belongs to a mesh proxy", *sc.RunAsUser)
+		}
+		for _, c := range append(slices.Clone(spec.InitContainers), spec.Containers...) {
+			checkContainer(t, c)
+		}
+	}
+}
+
+func checkContainer(t *testing.T, c corev1.Container) {
+	t.Helper()
+	sc := c.SecurityContext
+	if sc == nil || sc.AllowPrivilegeEscalation == nil || *sc.AllowPrivilegeEscalation ||
+		sc.ReadOnlyRootFilesystem == nil || !*sc.ReadOnlyRootFilesystem ||
+		sc.Capabilities == nil || !slices.Contains(sc.Capabilities.Drop, "ALL") {
+		t.Errorf("container %s is not restricted", c.Name)
+	}
+	if c.Resources.Limits.Memory().IsZero() || !c.Resources.Limits.Cpu().IsZero() {
+		t.Errorf("container %s: want a memory limit and no CPU limit", c.Name)
+	}
+}
+
+func TestTheSidecarIsANativeSidecarWithHTTPProbesOffLoopback(t *testing.T) {
+	t.Parallel()
+	pods := decode[corev1.Pod](t, "Pod")
+	if len(pods) != 1 {
+		t.Fatalf("%d pods, want 1", len(pods))
+	}
+	for _, c := range pods[0].Spec.InitContainers {
+		if c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+			t.Errorf("%s is no native sidecar", c.Name)
+		}
+		for name, p := range map[string]*corev1.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe} {
+			if p == nil || p.HTTPGet == nil {
+				t.Errorf("%s probe is not httpGet", name)
+			}
+		}
+		if !slices.ContainsFunc(c.Args, func(a string) bool { return strings.HasPrefix(a, "--status-listen=0.0.0.0:") }) {
+			t.Error("probes come from the node, but the status port listens on loopback")
+		}
+	}
+}
