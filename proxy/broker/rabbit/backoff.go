@@ -1,0 +1,63 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// refusedCap bounds the delay after a refused TCP connect. Such a try costs one
+// packet, and a restarted broker is found within a second of opening its port.
+const refusedCap = 800 * time.Millisecond
+
+// backoff computes full-jitter delays between tries.
+type backoff struct {
+	opts *Options
+	n    int // tries that failed in a row
+}
+
+// next returns how long to wait after err.
+func (b *backoff) next(err error) time.Duration {
+	limit := b.opts.MaxBackoff
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		limit = min(limit, refusedCap)
+	}
+	ceiling := b.opts.MinBackoff
+	for range b.n {
+		if ceiling >= limit {
+			break
+		}
+		ceiling *= 2
+	}
+	b.n++
+	if slow(err) {
+		return b.opts.SlowBackoff + b.jitter(b.opts.SlowBackoff)
+	}
+	return b.jitter(min(ceiling, limit))
+}
+
+func (b *backoff) jitter(d time.Duration) time.Duration {
+	return time.Duration(b.opts.Rand() * float64(d))
+}
+
+func (b *backoff) reset() { b.n = 0 }
+
+// slow tells what a quick repeat cannot heal: refused credentials (403), a vhost
+// or a limit (530).
+func slow(err error) bool {
+	var e *amqp.Error
+	return errors.As(err, &e) && (e.Code == amqp.AccessRefused || e.Code == amqp.NotAllowed)
+}
+
+// sleep waits for d, at most until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,283 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// wire is what a publish channel needs of AMQP.
+type wire interface {
+	// publish writes p. After an error it may have been written or not.
+	publish(p *pending) (confirmation, error)
+	// returns has every return before the confirmation of its publish is done.
+	returns() <-chan amqp.Return
+	isClosed() bool
+}
+
+// confirmation is what a publish channel needs of an amqp.DeferredConfirmation.
+type confirmation interface {
+	Done() <-chan struct{}
+	Acked() bool
+}
+
+// channel is one AMQP channel that publishes, with its window, its writer and its
+// settler.
+//
+//	accept ──queue──▶ write ──inflight──▶ settle ──▶ receipts
+//
+// Both queues hold a window, and every publish in them holds a slot of it, so
+// sending to them never blocks.
+type channel struct {
+	// Set at construction.
+	wire     wire
+	window   int
+	alarm    *alarm
+	slots    chan struct{}
+	queue    chan *pending
+	inflight chan *pending
+	retired  chan struct{} // closed when it takes no more publishes
+	flushed  chan struct{} // closed when it writes no more
+	drained  chan struct{} // closed when everything is settled
+	opened   time.Time
+
+	since  atomic.Int64          // when the oldest unsettled publish was written, since opened; 0: none
+	broken atomic.Pointer[error] // why the broker closed it
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	closed bool
+
+	// Owned by the settler.
+	returned []amqp.Return
+
+	// Owned by the writer.
+	recent map[string]*pending // mandatory publishes by event id
+	copies int64
+}
+
+// retireAge is how old a channel must be for a nack to retire it: a queue that
+// nacks everything must not make a new channel for each event.
+const retireAge = 100 * time.Millisecond
+
+func newChannel(w wire, window int, a *alarm) *channel {
+	return &channel{
+		wire: w, window: window, alarm: a, opened: time.Now(),
+		slots: make(chan struct{}, window), queue: make(chan *pending, window), inflight: make(chan *pending, window),
+		retired: make(chan struct{}), flushed: make(chan struct{}), drained: make(chan struct{}),
+		recent: map[string]*pending{},
+	}
+}
+
+// start runs the channel's goroutines in the session; false when that is closing.
+func (c *channel) start(s *session, w *amqpWire, known *exchanges) bool {
+	return s.spawn(func() {
+		if e, ok := <-w.closed; ok {
+			var err error = e
+			c.broken.Store(&err)
+			known.fault(err)
+		}
+		c.retire()
+	}) && s.spawn(c.write) && s.spawn(func() {
+		c.settle()
+		_ = s.call(w.ch.Close) // returns at once when it is closed already
+	})
+}
+
+// accept queues p to the writer. It returns false without an error when the
+// channel was retired meanwhile and another one must be asked.
+func (c *channel) accept(ctx context.Context, p *pending) (bool, error) {
+	select {
+	case c.slots <- struct{}{}:
+	default:
+		select {
+		case c.slots <- struct{}{}:
+		case <-c.retired:
+			return false, nil
+		case <-c.alarm.signal():
+			_, reason := c.alarm.state()
+			return false, notSent(broker.Blocked, p.op(), errors.New(reason))
+		case <-ctx.Done():
+			return false, notSent(broker.WindowFull, p.op(), context.Cause(ctx))
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		<-c.slots
+		return false, nil
+	}
+	c.queue <- p
+	return true, nil
+}
+
+// retire makes the channel take no more publishes. What it took goes on.
+func (c *channel) retire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.closed = true
+	close(c.retired)
+	close(c.queue)
+}
+
+func (c *channel) isRetired() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// waited is how long the oldest unsettled publish has waited for its confirm.
+func (c *channel) waited() time.Duration {
+	since := c.since.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(c.opened) - time.Duration(since)
+}
+
+// write is the one writer of the channel. It ends when the channel is retired and
+// the queue is empty.
+func (c *channel) write() {
+	defer close(c.flushed)
+	defer close(c.inflight)
+	for p := range c.queue {
+		if err := c.writeOne(p); err != nil {
+			<-c.slots
+			p.finish(err)
+		}
+	}
+}
+
+// writeOne writes p and hands it to the settler. An error is p's outcome.
+func (c *channel) writeOne(p *pending) error {
+	if !p.take() {
+		return notSent(broker.WindowFull, p.op(), nil) // nobody waits for it
+	}
+	if on, reason := c.alarm.state(); on {
+		return notSent(broker.Blocked, p.op(), errors.New(reason))
+	}
+	c.markCopy(p)
+	confirmed, err := c.wire.publish(p)
+	if err != nil {
+		return c.lost(p, err)
+	}
+	p.confirmed, p.written = confirmed, time.Now()
+	p.message.Body = nil
+	c.inflight <- p
+	return nil
+}
+
+// copyHeader numbers a publish whose event is in flight already on the same
+// channel: only then can a return be taken for the other one's.
+const copyHeader = "warren-copy"
+
+func (c *channel) markCopy(p *pending) {
+	if !p.mandatory {
+		return
+	}
+	if other := c.recent[p.id]; other != nil && !other.settled() {
+		c.copies++
+		p.copy = c.copies
+		p.message.Headers[copyHeader] = p.copy
+	}
+	if len(c.recent) >= 2*c.window {
+		for id, other := range c.recent {
+			if other.settled() {
+				delete(c.recent, id)
+			}
+		}
+	}
+	c.recent[p.id] = p
+}
+
+// settle decides each publish in the order they were written. It ends when the
+// writer has and nothing is in flight.
+func (c *channel) settle() {
+	defer close(c.drained)
+	for p := range c.inflight {
+		c.since.Store(max(int64(p.written.Sub(c.opened)), 1))
+		<-p.confirmed.Done()
+		c.since.Store(0)
+		err := c.verdict(p)
+		<-c.slots
+		p.finish(err)
+	}
+}
+
+// verdict is the outcome of p, whose confirmation is done.
+func (c *channel) verdict(p *pending) error {
+	if r, ok := c.takeReturn(p); ok {
+		return &broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: p.op(), Err: errors.New(r.ReplyText)}
+	}
+	if p.confirmed.Acked() {
+		return nil
+	}
+	if c.wire.isClosed() {
+		return c.lost(p, amqp.ErrClosed)
+	}
+	if time.Since(c.opened) >= retireAge {
+		c.retire() // it may be poisoned: nacked for as long as a dead node is away
+	}
+	return &broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: p.op()}
+}
+
+// lost is the outcome of a publish whose channel was closed before its confirm.
+// What the writer had not reached is not told apart: it is next to nothing.
+func (c *channel) lost(p *pending, err error) error {
+	e := &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: p.op(), Err: err}
+	if cause := c.broken.Load(); cause != nil {
+		e.Err = *cause
+		if exchange, kind, ok := exchangeAtFault(*cause); ok && exchange == p.exchange {
+			e.Kind = kind
+		}
+	}
+	return e
+}
+
+// takeReturn takes p's return out of those that have come.
+func (c *channel) takeReturn(p *pending) (amqp.Return, bool) {
+	if !p.mandatory {
+		return amqp.Return{}, false
+	}
+	c.collectReturns()
+	for i, r := range c.returned {
+		if p.matches(&r) {
+			// Returns come in the order of publishes: what is before it has no owner.
+			c.returned = c.returned[i+1:]
+			return r, true
+		}
+	}
+	return amqp.Return{}, false
+}
+
+// collectReturns takes what the library's reader has enqueued, without blocking.
+func (c *channel) collectReturns() {
+	for {
+		select {
+		case r, ok := <-c.wire.returns():
+			if !ok {
+				return
+			}
+			r.Body = nil
+			c.returned = append(c.returned, r)
+		default:
+			return
+		}
+	}
+}
+
+// matches reports whether r is the return of p.
+func (p *pending) matches(r *amqp.Return) bool {
+	id, _ := r.Headers[eventIDHeader].(string)
+	number, _ := r.Headers[copyHeader].(int64)
+	return id == p.id && number == p.copy && r.Exchange == p.exchange && r.RoutingKey == p.key
+}

@@ -1,0 +1,149 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// Consume implements broker.Consumer. It calls sink in the caller's goroutine. A
+// queue that was declared under Manage and is deleted meanwhile is declared again;
+// another one ends Consume with NotFound.
+func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (drain func(), err error) {
+	if err := checkConsume(opts); err != nil {
+		return func() {}, err
+	}
+	delays := backoff{opts: &n.opts}
+	for {
+		s, err := n.consume.wait(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return func() {}, nil // nothing is unsettled
+		case err != nil:
+			return func() {}, notSent(broker.Unavailable, consumeOp(opts.Queue), err)
+		}
+		c, err := n.attach(s, opts)
+		if err == nil {
+			delays.reset()
+			c.pump(ctx, sink)
+			if ctx.Err() != nil {
+				c.cancel()
+				return c.close, nil
+			}
+			c.close() // what is unsettled comes back by itself
+			err = errEnded
+		}
+		if err := n.heal(ctx, s, opts.Queue, err); err != nil {
+			return func() {}, err
+		}
+		sleep(ctx, delays.next(err))
+	}
+}
+
+// errEnded says that a consumer was cancelled, or its channel closed, by the
+// broker, or that its connection is gone.
+var errEnded = errors.New("consumer ended")
+
+func consumeOp(queue string) string { return fmt.Sprintf("consume from queue %q", queue) }
+
+func checkConsume(o broker.ConsumeOptions) error {
+	switch {
+	case o.Prefetch < 1 || o.Prefetch > math.MaxUint16:
+		return notSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("prefetch %d: want 1 to %d", o.Prefetch, math.MaxUint16))
+	case o.Queue == "" || len(o.Queue) > maxShort:
+		return notSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("queue name of %d bytes: want 1 to %d", len(o.Queue), maxShort))
+	default:
+		return nil
+	}
+}
+
+// heal decides what to do about the end of a consumer, err. nil means that it can
+// be attached again.
+func (n *Node) heal(ctx context.Context, s *session, queue string, err error) error {
+	if s.lost() {
+		return nil
+	}
+	missing := kindOf(err) == broker.NotFound
+	if errors.Is(err, errEnded) || missing {
+		n.opts.Logger.Warn("consumer ended by the broker", "node", n.opts.Address, "queue", queue, "error", err)
+		if n.topology.hasQueue(queue) {
+			return n.redeclare(ctx, s)
+		}
+		if !missing {
+			return nil // attaching again tells whether the queue is gone
+		}
+	}
+	if kind := kindOf(err); kind != broker.Unavailable {
+		return notSent(kind, consumeOp(queue), err)
+	}
+	return nil
+}
+
+// redeclare declares the remembered topology. What cannot be healed by trying
+// again is an error.
+func (n *Node) redeclare(ctx context.Context, s *session) error {
+	err := s.do(ctx, func() error { return s.declare(n.topology.all()) })
+	switch broker.KindOf(err) {
+	case broker.Conflict, broker.Refused, broker.Invalid:
+		return err
+	default:
+		return nil
+	}
+}
+
+// attach opens a channel of its own for a consumer and starts it.
+func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
+	c := &inbound{session: s, queue: o.Queue, unsettled: map[uint64]struct{}{}, stale: &n.stale}
+	err := s.call(func() error {
+		ch, err := s.conn.Channel()
+		if err != nil {
+			return fmt.Errorf("open channel: %w", err)
+		}
+		c.channel, c.epoch = ch, epochs.Add(1)
+		c.tag = consumerTag(o.Tag, c.epoch)
+		// Per consumer: RabbitMQ closes the connection for global QoS on quorum queues.
+		if err := ch.Qos(o.Prefetch, 0, false); err != nil {
+			return fmt.Errorf("set prefetch: %w", err)
+		}
+		c.deliveries, err = ch.Consume(o.Queue, c.tag, false, false, false, false, nil)
+		return err
+	})
+	if err != nil && c.channel != nil {
+		_ = s.call(c.channel.Close)
+	}
+	return c, err
+}
+
+// consumerTag makes a tag that no earlier channel of this process had.
+func consumerTag(tag string, epoch uint64) string {
+	suffix := "." + strconv.FormatUint(epoch, 10)
+	return tag[:min(len(tag), maxShort-len(suffix))] + suffix
+}
+
+// pump calls sink for each delivery until ctx ends or there are no more.
+func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) {
+	for ctx.Err() == nil {
+		select {
+		case d, ok := <-c.deliveries:
+			if !ok {
+				return
+			}
+			sink(c.delivery(&d))
+		case <-ctx.Done():
+		}
+	}
+}
+
+// delivery decodes d and makes it settleable.
+func (c *inbound) delivery(d *amqp.Delivery) *broker.Delivery {
+	out := decode(d, c.queue)
+	out.Epoch, out.Settler = c.epoch, c
+	c.track(d.DeliveryTag)
+	return out
+}

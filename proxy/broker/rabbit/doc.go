@@ -1,0 +1,52 @@
+// Package rabbit is the broker.Driver for one RabbitMQ node. It is the only
+// package that imports amqp091-go.
+//
+// It owns two supervised connections (one publishes, one consumes), the pairing
+// of confirms and returns, consumer channels and their epochs, topology, and the
+// form an event has in AMQP. It does not retry, route or settle: package broker
+// says what the layers above do.
+//
+//	n := rabbit.New(rabbit.Options{Address: "127.0.0.1:5672", Logger: logger})
+//	g.Go(func() error { return n.Run(ctx) })
+//	err := n.EnsureTopology(ctx, topology)
+//	receipt, err := n.Publish(ctx, message)
+//	err = receipt.Wait(ctx)
+//
+// # Goroutines
+//
+// Run owns one goroutine per connection (link.run), which owns the goroutines of
+// its session: a watcher of the connection, and per publish channel a writer, a
+// settler and a watcher. A session is torn down only after they have all ended.
+// Consume runs in its caller's goroutine. Everything on Node is safe for
+// concurrent use.
+//
+// # Decision: new objects on every reconnect
+//
+// Context: amqp091-go can recover connections by itself, but acks carry no epoch
+// across its recovery: late acks for old tags delete other, unprocessed messages.
+// Decision: Config.Recovery stays nil. Every reconnect makes a new Connection and
+// new Channels; each consumer channel has an epoch of its own, and settling a
+// delivery of a channel that is gone does nothing and returns broker.ErrStale.
+// Cost: this package rebuilds channels, topology and consumers itself.
+//
+// # Decision: one settler per publish channel
+//
+// Context: a mandatory message that no queue takes is returned and then acked.
+// The library hands the two over in different ways, and drops returns when their
+// listener is full.
+// Decision: one goroutine per channel waits for confirmations in order, drains
+// the returns without blocking, then decides. The library's reader enqueues the
+// return before it settles the ack, and the buffer holds a whole window, so the
+// pairing is exact. Two copies of one event in flight at once are told apart by
+// the header warren-copy, which the later copy alone carries.
+// Cost: a confirm that overtakes an older one waits for it.
+//
+// # Decision: an RPC without an answer ends its connection
+//
+// Context: the library's calls take no context, and a half-open connection
+// answers nothing until heartbeats fail, 1.5 intervals later.
+// Decision: each call has a timer that closes the raw socket, and each write has
+// a deadline; callers of Publish and EnsureTopology wait with their own context.
+// Cost: a broker that needs longer than Options.CallTimeout to answer is taken
+// for dead.
+package rabbit

@@ -1,0 +1,187 @@
+package rabbit
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
+)
+
+var someTime = time.Date(2026, 11, 23, 10, 20, 30, 123456789, time.FixedZone("", 3600))
+
+// testOptions has the defaults and a clock that stands still.
+func testOptions() *Options {
+	o := Options{Now: func() time.Time { return someTime }}.withDefaults()
+	return &o
+}
+
+func orderPlaced() *event.Event {
+	e := &event.Event{ID: "order-1", Source: "/shop/checkout", Type: "com.shop.order.placed", Data: []byte(`{"n":1}`)}
+	e.Set("datacontenttype", event.String("application/json"))
+	e.Set("subject", event.String("orders/17"))
+	e.Set("time", event.Timestamp(someTime))
+	e.Set("dataschema", event.URI("https://shop.example/order.json"))
+	e.Set("correlationid", event.String("cart-9"))
+	e.Set("traceparent", event.String("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+	e.Set("vip", event.Boolean(true))
+	e.Set("items", event.Integer(3))
+	e.Set("seal", event.Binary([]byte{0, 1, 255}))
+	return e
+}
+
+func TestEncodeWritesBinaryModeAsTheWireDocumentSays(t *testing.T) {
+	t.Parallel()
+	m := &broker.Message{
+		Exchange: "orders", RoutingKey: "com.shop.order.placed", Event: orderPlaced(), Mandatory: true, Persistent: true,
+		Priority: 4, TTL: 1500 * time.Microsecond, AppID: "checkout",
+		Trace: broker.TraceContext{Parent: "00-hop", State: "a=b", Baggage: "k=v"},
+	}
+	p, err := encode(m, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := amqp.Publishing{
+		ContentType: "application/json", DeliveryMode: amqp.Persistent, Priority: 4, CorrelationId: "cart-9",
+		Expiration: "2", MessageId: "order-1", Timestamp: someTime, Type: "com.shop.order.placed", AppId: "checkout",
+		Body: []byte(`{"n":1}`),
+		Headers: amqp.Table{
+			"ce-specversion": "1.0", "ce-id": "order-1", "ce-source": "/shop/checkout", "ce-type": "com.shop.order.placed",
+			"ce-subject": "orders/17", "ce-time": "2026-11-23T10:20:30.123456789+01:00",
+			"ce-dataschema": "https://shop.example/order.json", "ce-correlationid": "cart-9",
+			"ce-traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+			"ce-vip":         true, "ce-items": int32(3), "ce-seal": "AAH/",
+			"traceparent": "00-hop", "tracestate": "a=b", "baggage": "k=v",
+		},
+	}
+	if !reflect.DeepEqual(p.message, want) {
+		t.Errorf("encoded\n%#v\nwant\n%#v", p.message, want)
+	}
+}
+
+func TestEncodeMarksRepeatsAndDeadLetters(t *testing.T) {
+	t.Parallel()
+	m := &broker.Message{
+		Event: &event.Event{ID: "1", Source: "/a", Type: "t"}, Republished: true, Attempt: 4,
+		DeadLetter: &broker.DeadLetter{
+			Reason: "rejected", Detail: strings.Repeat("é", 150), Subscription: "shop/billing", Exchange: "orders",
+			RoutingKey: "k", Attempts: 5, Time: someTime,
+		},
+	}
+	p, err := encode(m, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := amqp.Table{
+		"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/a", "ce-type": "t",
+		"warren-attempt": int64(4), "warren-republished": true,
+		"warren-dead-letter-reason": "rejected", "warren-dead-letter-detail": strings.Repeat("é", 100),
+		"warren-dead-letter-subscription": "shop/billing", "warren-dead-letter-exchange": "orders",
+		"warren-dead-letter-routing-key": "k", "warren-dead-letter-attempts": int64(5),
+		"warren-dead-letter-time": "2026-11-23T09:20:30.123456789Z",
+	}
+	if !reflect.DeepEqual(p.message.Headers, want) {
+		t.Errorf("headers %v, want %v", p.message.Headers, want)
+	}
+	if p.message.DeliveryMode != amqp.Transient {
+		t.Errorf("delivery mode %d, want transient", p.message.DeliveryMode)
+	}
+}
+
+func TestEncodeRefusesWhatWouldCloseAConnection(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 256)
+	tests := map[string]struct {
+		change func(*broker.Message)
+		kind   broker.Kind
+	}{
+		"a routing key over 255 bytes":        {func(m *broker.Message) { m.RoutingKey = long }, broker.Invalid},
+		"an exchange name over 255 bytes":     {func(m *broker.Message) { m.Exchange = long }, broker.Invalid},
+		"an attribute name over 252 bytes":    {func(m *broker.Message) { m.Event.Set(long, event.Boolean(true)) }, broker.Invalid},
+		"data over the limit":                 {func(m *broker.Message) { m.Event.Data = make([]byte, 16<<20+1) }, broker.TooLarge},
+		"headers over the limit":              {func(m *broker.Message) { m.Event.Set("x", event.String(strings.Repeat("x", 64<<10))) }, broker.TooLarge},
+		"an event that has expired":           {func(m *broker.Message) { m.Event.Set("expirytime", event.Timestamp(someTime)) }, broker.Invalid},
+		"a time that RFC 3339 cannot express": {func(m *broker.Message) { m.Event.Set("time", event.Timestamp(someTime.AddDate(9000, 0, 0))) }, broker.Invalid},
+		"no event":                            {func(m *broker.Message) { m.Event = nil }, broker.Invalid},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &broker.Message{Exchange: "x", Event: &event.Event{ID: "1", Source: "/a", Type: "t"}}
+			tc.change(m)
+			_, err := encode(m, testOptions())
+			if broker.KindOf(err) != tc.kind || broker.OutcomeOf(err) != broker.NotSent {
+				t.Errorf("error %v (%v, %v), want %v not sent", err, broker.KindOf(err), broker.OutcomeOf(err), tc.kind)
+			}
+		})
+	}
+}
+
+func TestEncodeLeavesLongPropertiesToTheHeaders(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 256)
+	e := &event.Event{ID: long, Source: "/a", Type: long}
+	e.Set("correlationid", event.String(long))
+	e.Set("datacontenttype", event.String("text/plain; x="+long))
+	p, err := encode(&broker.Message{Event: e, AppID: long}, testOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := p.message
+	if m.MessageId+m.Type+m.CorrelationId+m.ContentType+m.AppId != "" {
+		t.Errorf("properties are %+v, want none of the long ones", m)
+	}
+	got := decode(&amqp.Delivery{Headers: m.Headers, ContentType: m.ContentType}, "q")
+	if got.Malformed != nil || got.Event.ID != long || got.Event.Text("datacontenttype") != "text/plain; x="+long {
+		t.Errorf("decoded %+v (%v), want everything from the headers", got.Event, got.Malformed)
+	}
+}
+
+func TestExpirationIsTheShorterOfTTLAndExpiryTime(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		ttl    time.Duration
+		expiry time.Duration // from now; 0 means none
+		want   string
+	}{
+		"none":                                {0, 0, ""},
+		"the TTL alone":                       {time.Second, 0, "1000"},
+		"the expiry time alone":               {0, 2 * time.Second, "2000"},
+		"the TTL before the expiry time":      {time.Second, time.Minute, "1000"},
+		"the expiry time before the TTL":      {time.Minute, time.Second, "1000"},
+		"less than a millisecond, rounded up": {time.Nanosecond, 0, "1"},
+		"longer than the broker can count":    {0, 50 * 24 * time.Hour, ""},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &broker.Message{TTL: tc.ttl, Event: &event.Event{}}
+			if tc.expiry > 0 {
+				m.Event.Set("expirytime", event.Timestamp(someTime.Add(tc.expiry)))
+			}
+			got, err := expiration(m, someTime)
+			if err != nil || got != tc.want {
+				t.Errorf("expiration %q (%v), want %q", got, err, tc.want)
+			}
+		})
+	}
+}
+
+func TestTableBytesIsTheEncodedSize(t *testing.T) {
+	t.Parallel()
+	got := tableBytes(amqp.Table{"s": "12345", "b": true, "i": int32(1), "l": int64(1)})
+	// Length, then per field: name, type and value.
+	want := 4 + (1 + 1 + 1 + 4 + 5) + (1 + 1 + 1 + 1) + (1 + 1 + 1 + 4) + (1 + 1 + 1 + 8)
+	if got != want {
+		t.Errorf("table is %d bytes, want %d", got, want)
+	}
+	// AMQPLAIN's response is an encoded table without its length.
+	plain := &amqp.AMQPlainAuth{Username: "u", Password: "secret"}
+	if got, want := tableBytes(amqp.Table{"LOGIN": "u", "PASSWORD": "secret"}), len(plain.Response())+4; got != want {
+		t.Errorf("table is %d bytes, the library writes %d", got, want)
+	}
+}

@@ -1,0 +1,111 @@
+package rabbit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// errStopped is the cause of errors after Run has ended.
+var errStopped = errors.New("the driver is stopped")
+
+// errCut replaces the library's guess about a socket that was closed during the
+// handshake; see dial.
+var errCut = errors.New("connection closed during the handshake")
+
+// kindOf classifies what the library says. Anything that is not the answer to
+// one particular request means that the connection is gone.
+func kindOf(err error) broker.Kind {
+	var e *amqp.Error
+	if !errors.As(err, &e) {
+		return broker.Unavailable
+	}
+	switch e.Code {
+	case amqp.NotFound:
+		return broker.NotFound
+	case amqp.AccessRefused, amqp.NotAllowed:
+		return broker.Refused
+	case amqp.PreconditionFailed, amqp.ResourceLocked:
+		return broker.Conflict
+	case amqp.ContentTooLarge:
+		return broker.TooLarge
+	default:
+		return broker.Unavailable
+	}
+}
+
+// notSent makes the error of an operation that put nothing onto the broker.
+func notSent(kind broker.Kind, op string, err error) *broker.Error {
+	return &broker.Error{Kind: kind, Outcome: broker.NotSent, Op: op, Err: err}
+}
+
+// RabbitMQ's 406 for an object that exists otherwise:
+//
+//	inequivalent arg 'type' for exchange 'x' in vhost '/': received 'topic' but current is 'direct'
+//	inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received the value 'quorum' of type 'longstr' but current is none
+var inequivalent = regexp.MustCompile(
+	`inequivalent arg '([^']+)' for (queue|exchange) '(.*)' in vhost '.*': ` +
+		`received (?:the value )?'?([^' ]*)'?(?: of type '[^']*')? but current is (?:the value )?'?([^' ]*)'?`)
+
+// conflictText says in one line what exists and what was wanted, or returns the
+// server's words when they have another form.
+func conflictText(reason string) string {
+	m := inequivalent.FindStringSubmatch(reason)
+	if m == nil {
+		return reason
+	}
+	arg, object, name, want, have := m[1], m[2], m[3], m[4], m[5]
+	switch arg {
+	case "type":
+		return fmt.Sprintf("%s %q exists with type %s, wanted %s", object, name, have, want)
+	case "x-queue-type":
+		return fmt.Sprintf("%s %q exists with type %s, wanted %s", object, name, queueType(have), queueType(want))
+	default:
+		return fmt.Sprintf("%s %q exists with %s %s, wanted %s", object, name, arg, have, want)
+	}
+}
+
+// queueType names the type of a queue that was declared without one.
+func queueType(s string) string {
+	if s == "none" {
+		return "classic"
+	}
+	return cmp.Or(s, "classic")
+}
+
+// declareError classifies the answer to a declare.
+func declareError(op string, err error) error {
+	if broker.KindOf(err) != 0 {
+		return err // found before asking
+	}
+	kind := kindOf(err)
+	var e *amqp.Error
+	if kind == broker.Conflict && errors.As(err, &e) {
+		return notSent(kind, op, errors.New(conflictText(e.Reason)))
+	}
+	return notSent(kind, op, err)
+}
+
+// The exchange a channel was closed for:
+//
+//	NOT_FOUND - no exchange 'x' in vhost '/'
+//	ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused for user 'u'
+var closedFor = regexp.MustCompile(`exchange '(.*)' in vhost`)
+
+// exchangeAtFault returns the exchange that err, a channel's end, is about.
+func exchangeAtFault(err error) (exchange string, kind broker.Kind, ok bool) {
+	var e *amqp.Error
+	if !errors.As(err, &e) || (e.Code != amqp.NotFound && e.Code != amqp.AccessRefused) {
+		return "", 0, false
+	}
+	m := closedFor.FindStringSubmatch(e.Reason)
+	if m == nil {
+		return "", 0, false
+	}
+	return m[1], kindOf(err), true
+}

@@ -1,0 +1,91 @@
+package rabbit
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// exchanges is what one session knows about exchanges. A publish to a missing or
+// forbidden one closes its channel, with everybody's unconfirmed publishes on it,
+// so each is asked for before its first publish, on a channel of its own.
+type exchanges struct {
+	session  *session
+	topology *memory
+	asking   singleflight.Group
+
+	mu      sync.RWMutex
+	known   map[string]struct{}
+	refused map[string]time.Time // write access denied, found out at this time
+}
+
+func newExchanges(s *session, topology *memory) *exchanges {
+	e := &exchanges{session: s, topology: topology, known: map[string]struct{}{"": {}}, refused: map[string]time.Time{}}
+	for _, x := range topology.all().Exchanges {
+		e.known[x.Name] = struct{}{} // restored before the session's first publish
+	}
+	return e
+}
+
+// know returns nil when the exchange exists, as far as is known.
+func (e *exchanges) know(ctx context.Context, name string) error {
+	e.mu.RLock()
+	_, known := e.known[name]
+	refused, denied := e.refused[name]
+	e.mu.RUnlock()
+	if denied && time.Since(refused) < e.session.opts.SlowBackoff {
+		return notSent(broker.Refused, publishOp(name), fmt.Errorf("the broker refused write access %v ago", time.Since(refused).Round(time.Millisecond)))
+	}
+	if known {
+		return nil
+	}
+	err := e.session.do(ctx, func() error {
+		_, err, _ := e.asking.Do(name, func() (any, error) { return nil, e.ask(name) })
+		return err
+	})
+	if err != nil {
+		return notSent(kindOf(err), publishOp(name), err)
+	}
+	e.learn(name)
+	return nil
+}
+
+// ask finds out whether the exchange exists. One that this process declared is
+// declared again before, with what is bound to it.
+func (e *exchanges) ask(name string) error {
+	if e.topology.hasExchange(name) {
+		// A refusal may be about another object; the question below is about this one.
+		_ = e.session.declare(e.topology.all())
+	}
+	return e.session.throwaway(func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil) // the type is not compared
+	})
+}
+
+func (e *exchanges) learn(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.known[name] = struct{}{}
+}
+
+// fault draws the conclusion from a channel's end: an exchange that is gone must
+// be asked for again, one that is forbidden is not tried for a while.
+func (e *exchanges) fault(err error) {
+	name, kind, ok := exchangeAtFault(err)
+	if !ok || name == "" {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.known, name)
+	if kind == broker.Refused {
+		e.refused[name] = time.Now()
+		e.known[name] = struct{}{}
+	}
+}

@@ -1,0 +1,135 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// lane is a place for one publish channel. It has at most one that takes new
+// publishes, and replaces it when it is retired: after a nack, or when the broker
+// closed it. A replacement opens only when the old channel has written everything
+// it took, which keeps the order on the wire.
+type lane struct {
+	// Set at construction.
+	session   *session
+	exchanges *exchanges
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	channel *channel      // nil between two channels
+	last    *channel      // the one opened last
+	changed chan struct{} // closed and replaced when channel is set
+	closed  bool
+}
+
+// open makes the lane's next channel.
+func (l *lane) open() error {
+	w, err := openWire(l.session)
+	if err != nil {
+		return err
+	}
+	c := newChannel(w, l.session.opts.Window, &l.session.alarm)
+	if !c.start(l.session, w, l.exchanges) {
+		return errStopped
+	}
+	l.set(c)
+	return nil
+}
+
+// run replaces the lane's channels until the session ends.
+func (l *lane) run() {
+	for {
+		c := l.current()
+		<-c.retired
+		l.set(nil)
+		<-c.flushed
+		if l.isClosed() || l.session.lost() {
+			return
+		}
+		if err := l.open(); err != nil {
+			l.session.kill() // a lane that cannot open a channel needs a new connection
+			return
+		}
+	}
+}
+
+func (l *lane) publish(ctx context.Context, p *pending) error {
+	for {
+		c, err := l.wait(ctx)
+		if err != nil {
+			return notSent(broker.Unavailable, p.op(), err)
+		}
+		accepted, err := c.accept(ctx, p)
+		if accepted || err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lane) current() *channel {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.channel
+}
+
+func (l *lane) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+func (l *lane) set(c *channel) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.channel = c
+	if c != nil {
+		l.last = c
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
+	if c != nil && l.closed {
+		c.retire()
+	}
+}
+
+// errLost is the cause of publishes that find no connection any more.
+var errLost = errors.New("connection lost")
+
+// wait returns the channel that takes publishes.
+func (l *lane) wait(ctx context.Context) (*channel, error) {
+	for {
+		l.mu.Lock()
+		c, changed, closed := l.channel, l.changed, l.closed
+		l.mu.Unlock()
+		switch {
+		case closed:
+			return nil, errStopped
+		case c != nil && !c.isRetired():
+			return c, nil
+		}
+		select {
+		case <-changed:
+		case <-l.session.done:
+			return nil, errLost
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// shut stops taking publishes and waits until those taken are settled, or ctx
+// ends.
+func (l *lane) shut(ctx context.Context) {
+	l.mu.Lock()
+	l.closed = true
+	c := l.last
+	l.mu.Unlock()
+	c.retire()
+	select {
+	case <-c.drained:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,170 @@
+package rabbit
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// settled is how long a session must have lived for the backoff to start again at
+// its beginning: a broker that accepts and drops is not hammered.
+const settled = 2 * time.Second
+
+// link keeps one connection up.
+//
+//	      ┌──────────── backoff ◀────────────┐
+//	      ▼                                  │ refused, cut, no answer
+//	   dialing ──▶ preparing ──▶ up ─────────┤
+//	handshake      topology,     raised:     │
+//	               channels      others use it
+//
+// Any state ends when run's context does.
+type link struct {
+	// Set at construction.
+	role     string
+	opts     *Options
+	log      *slog.Logger
+	prepare  func(context.Context, *session) error // before the session is raised
+	onChange func()                                // the state has changed
+
+	live atomic.Pointer[session] // nil while down
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when live or stopped changes
+	stopped bool
+	reason  string // why it is down
+	logged  string // the reason told last; the same is told once
+}
+
+func newLink(role string, opts *Options, prepare func(context.Context, *session) error, onChange func()) *link {
+	return &link{
+		role: role, opts: opts, prepare: prepare, onChange: onChange, changed: make(chan struct{}),
+		log:    opts.Logger.With("node", opts.Address, "connection", role),
+		reason: "not started",
+	}
+}
+
+// run keeps the connection up until ctx ends, and closes it.
+func (l *link) run(ctx context.Context) {
+	defer l.stop()
+	delays := backoff{opts: l.opts}
+	for {
+		up, err := l.serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if up >= settled {
+			delays.reset()
+		}
+		d := delays.next(err)
+		l.down(err, d)
+		sleep(ctx, d)
+	}
+}
+
+// serve makes one session and returns how long it was up, and why it ended.
+func (l *link) serve(ctx context.Context) (up time.Duration, err error) {
+	s, err := dial(ctx, l.opts, l.role, l.onChange)
+	if err != nil {
+		return 0, err
+	}
+	defer s.close()
+	if err := l.prepare(ctx, s); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	l.raise(s)
+	select {
+	case <-s.done:
+		l.lower(s.cause.Error())
+		return time.Since(start), s.cause
+	case <-ctx.Done():
+		l.lower("stopping")
+		s.drain()
+		return time.Since(start), nil
+	}
+}
+
+// drain waits for the confirms of what was published, at most CloseTimeout.
+func (s *session) drain() {
+	if s.pub == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.CloseTimeout)
+	defer cancel()
+	s.pub.drain(ctx)
+}
+
+func (l *link) raise(s *session) {
+	l.mu.Lock()
+	l.logged = ""
+	l.mu.Unlock()
+	l.set(s, "")
+	l.log.Info("connection is up", "server", s.server)
+}
+
+func (l *link) lower(reason string) { l.set(nil, reason) }
+
+// down records the end of a session or of a try to get one.
+func (l *link) down(err error, next time.Duration) {
+	reason := err.Error()
+	l.mu.Lock()
+	news := l.logged != reason
+	l.reason, l.logged = reason, reason
+	l.mu.Unlock()
+	level := slog.LevelDebug
+	if news {
+		level = slog.LevelWarn
+	}
+	l.log.Log(context.Background(), level, "connection is down", "error", err, "retry_in", next)
+	l.onChange()
+}
+
+func (l *link) stop() {
+	l.mu.Lock()
+	l.stopped = true
+	l.mu.Unlock()
+	l.set(nil, errStopped.Error())
+}
+
+func (l *link) set(s *session, reason string) {
+	l.mu.Lock()
+	l.live.Store(s)
+	l.reason = reason
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.mu.Unlock()
+	l.onChange()
+}
+
+// why returns why the link is down, "" when it is up.
+func (l *link) why() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reason
+}
+
+// wait returns the session that is up, waiting for one at most until ctx ends.
+func (l *link) wait(ctx context.Context) (*session, error) {
+	for {
+		l.mu.Lock()
+		s, changed, stopped := l.live.Load(), l.changed, l.stopped
+		l.mu.Unlock()
+		switch {
+		case stopped:
+			return nil, errStopped
+		case s != nil && !s.lost():
+			return s, nil
+		case s != nil:
+			// Lost, and about to be lowered.
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}

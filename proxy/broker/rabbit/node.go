@@ -1,0 +1,142 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// Node is the driver for one RabbitMQ node. It implements broker.Driver.
+type Node struct {
+	// Set at construction.
+	opts     Options
+	topology memory
+	publish  *link
+	consume  *link
+
+	stale   atomic.Uint64
+	problem atomic.Pointer[string] // what of the topology could not be declared again
+
+	// Guarded by mu.
+	mu   sync.Mutex
+	told broker.State
+}
+
+var _ broker.Driver = (*Node)(nil)
+
+// New makes a Node. Nothing happens before Run.
+func New(o Options) *Node {
+	n := &Node{opts: o.withDefaults()}
+	n.publish = newLink("publish", &n.opts, n.preparePublish, n.changed)
+	n.consume = newLink("consume", &n.opts, n.restoreTopology, n.changed)
+	return n
+}
+
+// Run implements broker.Driver. When ctx ends it refuses new publishes, waits for
+// confirms at most CloseTimeout and closes both connections. It returns nil.
+func (n *Node) Run(ctx context.Context) error {
+	var links sync.WaitGroup
+	links.Go(func() { n.publish.run(ctx) })
+	links.Go(func() { n.consume.run(ctx) })
+	links.Wait()
+	return nil
+}
+
+// State implements broker.Driver.
+func (n *Node) State() broker.State {
+	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load()}
+	pub, con := n.publish.live.Load(), n.consume.live.Load()
+	st.Publishing, st.Consuming = pub != nil, con != nil
+	switch {
+	case pub == nil:
+		st.Reason = "publish connection: " + n.publish.why()
+	case con == nil:
+		st.Reason = "consume connection: " + n.consume.why()
+	}
+	if con != nil {
+		st.Server = con.server
+	}
+	if pub != nil {
+		st.Server = pub.server
+		if on, reason := pub.alarm.state(); on {
+			st.Publishing, st.Blocked = false, true
+			st.Reason = "the broker raised an alarm: " + reason
+		}
+	}
+	if p := n.problem.Load(); p != nil && st.Reason == "" {
+		st.Reason = *p
+	}
+	return st
+}
+
+// changed tells OnState when there is news.
+func (n *Node) changed() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st := n.State()
+	st.Stale = 0
+	if st != n.told {
+		n.told = st
+		n.opts.OnState(st)
+	}
+}
+
+func (n *Node) preparePublish(ctx context.Context, s *session) error {
+	if err := n.restoreTopology(ctx, s); err != nil {
+		return err
+	}
+	s.pub = newPublisher(s, &n.topology)
+	return s.pub.start(ctx)
+}
+
+// restoreTopology declares what is remembered. What the broker refuses is shown in
+// State and does not keep the rest from working; only a lost connection is an
+// error.
+func (n *Node) restoreTopology(ctx context.Context, s *session) error {
+	err := s.do(ctx, func() error { return s.declare(n.topology.all()) })
+	if err != nil && (s.lost() || ctx.Err() != nil) {
+		return err
+	}
+	if err == nil {
+		n.problem.Store(nil)
+		return nil
+	}
+	text := "declare topology: " + err.Error()
+	n.problem.Store(&text)
+	n.opts.Logger.Warn("topology is not complete", "node", n.opts.Address, "error", err)
+	return nil
+}
+
+// EnsureTopology implements broker.Driver. What it has declared under Manage is
+// added to what is declared again after each reconnect. While the node is down it
+// waits, at most until ctx ends.
+func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
+	for {
+		s, err := n.consume.wait(ctx)
+		if err != nil {
+			return notSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.consume.why())))
+		}
+		err = s.do(ctx, func() error { return s.declare(t) })
+		switch {
+		case err == nil:
+			n.remember(t)
+			return nil
+		case ctx.Err() != nil:
+			return notSent(broker.Unavailable, "declare topology", err)
+		case !s.lost():
+			return err
+		}
+	}
+}
+
+func (n *Node) remember(t broker.Topology) {
+	n.topology.add(t)
+	if s := n.publish.live.Load(); s != nil {
+		for _, x := range t.Exchanges {
+			s.pub.exchanges.learn(x.Name)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package rabbit
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// pending is a publish from its encoding to its outcome. It is the receipt.
+//
+//	queued ──▶ written ──▶ settled
+//	   └─────▶ abandoned (its context ended first; it is never written)
+type pending struct {
+	// Set at construction.
+	exchange    string
+	key         string
+	id          string // of the event
+	mandatory   bool
+	headerBytes int
+
+	// Owned by the writer until written, by the settler after.
+	message   amqp.Publishing
+	copy      int64 // not 0 when the same event is in flight already
+	confirmed confirmation
+	written   time.Time
+
+	stage atomic.Int32
+	done  chan struct{} // closed when err is set
+	err   error
+}
+
+// The stages of a pending.
+const (
+	queued int32 = iota
+	taken        // by the writer
+	abandoned
+	finished
+)
+
+func (p *pending) op() string { return publishOp(p.exchange) }
+
+// Wait implements broker.Receipt. If ctx ends while the message still waits for
+// the writer, the error is of kind WindowFull with outcome NotSent.
+func (p *pending) Wait(ctx context.Context) error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+	}
+	if p.stage.CompareAndSwap(queued, abandoned) {
+		return notSent(broker.WindowFull, p.op(), context.Cause(ctx))
+	}
+	return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: p.op(), Err: context.Cause(ctx)}
+}
+
+// take gives the message to the writer; false means that nobody waits any more.
+func (p *pending) take() bool { return p.stage.CompareAndSwap(queued, taken) }
+
+// finish sets the outcome.
+func (p *pending) finish(err error) {
+	p.err = err
+	p.message = amqp.Publishing{} // receipts may be kept for long; the data need not be
+	p.stage.Store(finished)
+	close(p.done)
+}
+
+// settled reports whether the outcome is known.
+func (p *pending) settled() bool { return p.stage.Load() == finished }

@@ -1,0 +1,237 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// session is one AMQP connection from its handshake to its end. It is never
+// reused: a reconnect makes a new one.
+type session struct {
+	// Set at construction.
+	opts   *Options
+	conn   *amqp.Connection
+	socket *socket
+	server string // product and version
+	alarm  alarm
+	pub    *publisher    // nil on the consume connection
+	done   chan struct{} // closed when the connection is gone
+	cause  error         // why; set before done is closed
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	closing bool
+	tasks   sync.WaitGroup // every goroutine that uses conn; added to under mu
+}
+
+// silentClose is RabbitMQ's pause before it closes the socket of a client with
+// wrong credentials, less a margin. The library reads any end of the connection
+// at that point as wrong credentials; a quicker one is a cut.
+const silentClose = time.Second
+
+// dial connects and shakes hands. onChange is called when the broker blocks or
+// unblocks the connection.
+func dial(ctx context.Context, opts *Options, role string, onChange func()) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, opts.DialTimeout)
+	defer cancel()
+	username, password, err := opts.Credentials()
+	if err != nil {
+		return nil, fmt.Errorf("read credentials: %w", err)
+	}
+	raw, err := opts.Dial(ctx, "tcp", opts.Address)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", opts.Address, err)
+	}
+	s := &session{opts: opts, socket: newSocket(raw, opts.WriteTimeout), done: make(chan struct{})}
+	stop := context.AfterFunc(ctx, s.kill)
+	start := time.Now()
+	conn, err := amqp.Open(s.socket, s.config(role, username, password))
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		s.kill()
+		if errors.Is(err, amqp.ErrCredentials) && time.Since(start) < silentClose {
+			err = errCut
+		}
+		return nil, fmt.Errorf("open connection to %s: %w", opts.Address, err)
+	}
+	s.conn = conn
+	s.identify()
+	s.watch(onChange)
+	return s, nil
+}
+
+func (s *session) config(role, username, password string) amqp.Config {
+	properties := amqp.Table{"product": "Warren"} // the library writes to it: fresh per dial
+	properties.SetClientConnectionName(s.opts.ConnectionName + " " + role)
+	return amqp.Config{
+		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: username, Password: password}},
+		Vhost:      s.opts.VHost,
+		Heartbeat:  s.opts.Heartbeat,
+		FrameSize:  frameSize,
+		Locale:     "en_US",
+		Properties: properties,
+	}
+}
+
+// frameSize is what we propose: RabbitMQ's default.
+const frameSize = 131072
+
+func (s *session) identify() {
+	product, _ := s.conn.Properties["product"].(string)
+	version, _ := s.conn.Properties["version"].(string)
+	s.server = strings.TrimSpace(product + " " + version)
+}
+
+// watch starts the one reader of the connection's notifications. It ends with
+// the connection.
+func (s *session) watch(onChange func()) {
+	closes := s.conn.NotifyClose(make(chan *amqp.Error, 1))
+	blocks := s.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
+	s.spawn(func() {
+		for {
+			select {
+			case e, ok := <-closes:
+				s.cause = amqp.ErrClosed
+				if ok {
+					s.cause = e
+				}
+				close(s.done)
+				return
+			case b, ok := <-blocks:
+				if !ok {
+					blocks = nil
+					continue
+				}
+				s.alarm.set(b.Active, b.Reason)
+				onChange()
+			}
+		}
+	})
+}
+
+// spawn runs fn in a goroutine that close waits for. It does nothing and returns
+// false once close has begun.
+func (s *session) spawn(fn func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.tasks.Go(fn)
+	return true
+}
+
+// do runs fn, which uses the connection, and waits for it at most until ctx ends.
+func (s *session) do(ctx context.Context, fn func() error) error {
+	result := make(chan error, 1)
+	if !s.spawn(func() { result <- fn() }) {
+		return amqp.ErrClosed
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// call runs fn, which waits for answers of the broker. Without them it ends the
+// connection, for fn cannot be abandoned otherwise.
+func (s *session) call(fn func() error) error { return s.callWithin(s.opts.CallTimeout, fn) }
+
+func (s *session) callWithin(d time.Duration, fn func() error) error {
+	t := time.AfterFunc(d, s.kill)
+	defer t.Stop()
+	return fn()
+}
+
+// throwaway runs fn on a channel of its own, so that a refusal closes nothing that
+// others use.
+func (s *session) throwaway(fn func(*amqp.Channel) error) error {
+	return s.call(func() error {
+		ch, err := s.conn.Channel()
+		if err != nil {
+			return fmt.Errorf("open channel: %w", err)
+		}
+		return errors.Join(fn(ch), ch.Close())
+	})
+}
+
+// lost reports whether the connection is gone.
+func (s *session) lost() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return s.conn.IsClosed()
+	}
+}
+
+// kill closes the socket, which ends everything that waits on the connection.
+func (s *session) kill() { _ = s.socket.Close() }
+
+// close ends the connection with the closing handshake, bounded by CloseTimeout,
+// and waits for the session's goroutines.
+func (s *session) close() {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	t := time.AfterFunc(s.opts.CloseTimeout, s.kill)
+	// The error says that the connection was gone before, or that the watchdog
+	// ended it: nothing is left to be done about either.
+	_ = s.conn.Close()
+	t.Stop()
+	s.kill()
+	s.tasks.Wait()
+}
+
+// alarm is whether the broker blocks the connection. The zero value is clear.
+type alarm struct {
+	mu     sync.Mutex
+	on     bool
+	reason string
+	raised chan struct{} // closed while on; made when somebody waits
+}
+
+func (a *alarm) set(on bool, reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.on == on {
+		return
+	}
+	a.on, a.reason = on, reason
+	switch {
+	case !on:
+		a.raised = nil
+	case a.raised != nil:
+		close(a.raised)
+	}
+}
+
+// state returns whether the alarm is raised, and the broker's reason.
+func (a *alarm) state() (on bool, reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.on, a.reason
+}
+
+// signal returns a channel that is closed when the alarm is, or gets, raised.
+func (a *alarm) signal() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.raised == nil {
+		a.raised = make(chan struct{})
+		if a.on {
+			close(a.raised)
+		}
+	}
+	return a.raised
+}

@@ -1,0 +1,43 @@
+package rabbit
+
+import (
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// socket is the connection under amqp091-go. The library has no write deadline:
+// a broker that stops reading would block a writer for ever, and closing the
+// library's connection waits for the lock that writer holds.
+type socket struct {
+	net.Conn
+	writeTimeout time.Duration
+	opened       time.Time
+	lastRead     atomic.Int64 // of the last bytes from the broker, since opened: wall clocks jump
+}
+
+func newSocket(c net.Conn, writeTimeout time.Duration) *socket {
+	return &socket{Conn: c, writeTimeout: writeTimeout, opened: time.Now()}
+}
+
+// Write implements net.Conn with a deadline of its own per call.
+func (s *socket) Write(p []byte) (int, error) {
+	if err := s.SetWriteDeadline(time.Now().Add(s.writeTimeout)); err != nil {
+		return 0, err
+	}
+	return s.Conn.Write(p)
+}
+
+// Read implements net.Conn.
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 {
+		s.lastRead.Store(int64(time.Since(s.opened)))
+	}
+	return n, err
+}
+
+// silence is how long the broker has sent nothing.
+func (s *socket) silence() time.Duration {
+	return time.Since(s.opened) - time.Duration(s.lastRead.Load())
+}
