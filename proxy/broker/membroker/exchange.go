@@ -27,7 +27,11 @@ func (x *exchange) bind(q *queue, key string) {
 			return
 		}
 	}
-	x.bindings = append(x.bindings, binding{queue: q, key: key, words: strings.Split(key, ".")})
+	var words []string // an empty key has none, as in RabbitMQ
+	if key != "" {
+		words = strings.Split(key, ".")
+	}
+	x.bindings = append(x.bindings, binding{queue: q, key: key, words: words})
 }
 
 // appendQueues appends the queues key leads to, each once.

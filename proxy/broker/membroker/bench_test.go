@@ -1,0 +1,54 @@
+package membroker_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// BenchmarkPublishConsume takes one event through a topic exchange and one queue:
+// publish, confirm, deliver, ack. Budget: 5 µs on one core of a small machine.
+func BenchmarkPublishConsume(b *testing.B) {
+	b.ReportAllocs()
+	mem := membroker.New(membroker.Options{MaxQueueLength: b.N + 1})
+	defer mem.Close()
+	node := mem.Node(membroker.NodeOptions{})
+	ctx, cancel := context.WithCancel(b.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { _ = node.Run(ctx) })
+	err := node.EnsureTopology(ctx, broker.Topology{
+		Policy:    mesh.Manage,
+		Exchanges: []mesh.Exchange{{Name: "x", Type: "topic"}},
+		Queues:    []broker.Queue{{Name: "q"}},
+		Bindings:  []broker.Binding{{Exchange: "x", Queue: "q", Key: "com.shop.#"}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	left, all := b.N, make(chan struct{})
+	wg.Go(func() {
+		drain, _ := node.Consume(ctx, broker.ConsumeOptions{Queue: "q", Prefetch: 64}, func(d *broker.Delivery) {
+			if d.Ack() == nil {
+				if left--; left == 0 {
+					close(all)
+				}
+			}
+		})
+		drain()
+	})
+	m := message("x", "com.shop.order.placed", "1")
+	m.Event.Data = make([]byte, 512)
+	b.ResetTimer()
+	for range b.N {
+		if err := publish(ctx, node, m); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-all
+}

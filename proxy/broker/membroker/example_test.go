@@ -1,0 +1,52 @@
+package membroker_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+func Example() {
+	b := membroker.New(membroker.Options{})
+	defer b.Close()
+	node := b.Node(membroker.NodeOptions{})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = node.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+
+	err := node.EnsureTopology(ctx, broker.Topology{
+		Policy:    mesh.Manage,
+		Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}},
+		Queues:    []broker.Queue{{Name: "orders.billing"}},
+		Bindings:  []broker.Binding{{Exchange: "orders", Queue: "orders.billing", Key: "com.shop.order.#"}},
+	})
+	fmt.Println("topology:", err)
+
+	receipt, err := node.Publish(ctx, &broker.Message{
+		Exchange: "orders", RoutingKey: "com.shop.order.placed", Mandatory: true,
+		Event: &event.Event{ID: "17", Source: "/shop", Type: "com.shop.order.placed"},
+	})
+	fmt.Println("publish:", err)
+	fmt.Println("confirm:", receipt.Wait(ctx))
+
+	consuming, stop := context.WithCancel(ctx)
+	drain, err := node.Consume(consuming, broker.ConsumeOptions{Queue: "orders.billing", Prefetch: 10}, func(d *broker.Delivery) {
+		fmt.Println("delivery:", d.Event.ID, "attempt", d.Attempt, "ack:", d.Ack())
+		stop()
+	})
+	drain()
+	fmt.Println("consume:", err)
+	// Output:
+	// topology: <nil>
+	// publish: <nil>
+	// confirm: <nil>
+	// delivery: 17 attempt 1 ack: <nil>
+	// consume: <nil>
+}
