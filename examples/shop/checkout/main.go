@@ -96,7 +96,12 @@ func (c *checkout) placeAll(ctx context.Context, count int, rate float64, inFlig
 		if !waitUntil(ctx, due(begin, n, rate)) {
 			break
 		}
-		orders.Go(func() error { return c.place(ctx, n) })
+		orders.Go(func() error { // waits for one of those in flight
+			if ctx.Err() != nil {
+				return nil
+			}
+			return c.place(ctx, n)
+		})
 	}
 	return orders.Wait()
 }

@@ -35,35 +35,33 @@ func (d *demo) build(ctx context.Context) error {
 
 // prepareNode gets shipping's two libraries, once. It returns why shipping has to
 // be left out, or nothing.
-func (d *demo) prepareNode(ctx context.Context) (leftOut string, err error) {
+func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return "there is no Node here", nil
+		return "there is no Node here"
 	}
 	out, err := exec.CommandContext(ctx, node, "--version").Output() //nolint:gosec // what PATH says is node
 	if err != nil {
-		return "node --version does not run", ctx.Err()
+		return "node --version does not run"
 	}
-	major, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(string(out)), "v"), ".")
+	version := strings.TrimSpace(string(out))
+	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	if n, err := strconv.Atoi(major); err != nil || n < oldestNode {
-		return "Node " + strings.TrimSpace(string(out)) + " is too old", nil
+		return "Node " + version + " is too old"
 	}
 	if d.modulesCurrent() {
-		return "", nil
+		return ""
 	}
 	err = d.tools.Run(ctx, process.Spec{Name: "npm ci", Path: "npm", Dir: d.files.shop("shipping"),
 		Args: []string{"ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"}, Log: d.files.log("npm")})
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
 	var failure *process.Failure
 	switch {
 	case errors.As(err, &failure):
-		return "npm ci did not work, see " + d.files.rel(failure.Log), nil
+		return "npm ci did not work, see " + d.files.rel(failure.Log)
 	case err != nil:
-		return "there is no npm here", nil
+		return "npm does not run: " + err.Error()
 	}
-	return "", nil
+	return ""
 }
 
 // modulesCurrent reports whether npm installed what the lock file names.

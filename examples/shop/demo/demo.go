@@ -114,7 +114,7 @@ func (d *demo) prepare(ctx context.Context) error {
 	preparing, pctx := errgroup.WithContext(ctx)
 	preparing.Go(func() (err error) { none, err = d.findBroker(pctx); return err })
 	preparing.Go(func() error { return d.build(pctx) })
-	preparing.Go(func() (err error) { leftOut, err = d.prepareNode(pctx); return err })
+	preparing.Go(func() error { leftOut = d.prepareNode(pctx); return pctx.Err() })
 	if err := preparing.Wait(); err != nil {
 		return err
 	}

@@ -65,11 +65,11 @@ func (s *screen) settle(status string) {
 }
 
 // write prints a block of text.
-func (s *screen) write(print func(io.Writer) error) error {
+func (s *screen) write(block func(io.Writer) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clear()
-	return print(s.out)
+	return block(s.out)
 }
 
 func (s *screen) clear() {
