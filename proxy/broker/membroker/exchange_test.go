@@ -32,7 +32,7 @@ func FuzzMatchTopic(f *testing.F) {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, key string) {
-		if !utf8.ValidString(pattern+key) {
+		if !utf8.ValidString(pattern) || !utf8.ValidString(key) {
 			t.Skip("the reference knows text only")
 		}
 		if len(pattern) > 40 || len(key) > 40 || pattern == "" || key == "" {
