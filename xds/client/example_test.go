@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -40,7 +39,7 @@ func Example() {
 		Server: "unix:" + socket,
 		Node:   xds.Node{ID: "checkout.shop~1", Namespace: "shop", Workload: "checkout"},
 		Apply:  func(*client.Snapshot) { /* compile it and swap one pointer */ },
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Println(err)

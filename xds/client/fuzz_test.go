@@ -2,7 +2,6 @@ package client
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -73,7 +72,7 @@ func newWorld(t *testing.T, script []byte) *world {
 	}
 	c, err := New(Options{
 		Server: "none", Node: xds.Node{ID: "i", Namespace: "n"},
-		Apply: w.check, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Apply: w.check, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -62,8 +62,15 @@ type resource struct {
 // awaited reports whether the clock of a missing resource runs for the row.
 func (r *resource) awaited() bool { return r.state == Requested && !r.asked.IsZero() }
 
+// brought reports whether the wildcard may have brought the row, asked for by name
+// or not. Our control plane brings subscriptions only; others bring every Listener
+// they have, and do not repeat a topic's when it is asked for by name later.
+func (r *resource) brought(typeURL string) bool {
+	return typeURL == xds.TypeListener && (r.state == Acked || r.state == Nacked)
+}
+
 // table holds the rows by type URL and name. A row exists while its name is
-// subscribed or, for a subscription's Listener, while the wildcard brings it.
+// subscribed to or, for a Listener, while the wildcard brings it.
 type table map[string]map[string]*resource
 
 func newTable() table {
@@ -196,8 +203,8 @@ func (t table) versions(typeURL string) map[string]string {
 // keep forgets the rows that are needed no more.
 func (t table) keep(n needs) {
 	for typeURL, rows := range t {
-		for name := range rows {
-			if !n.has(typeURL, name) && !isSubscription(typeURL, name) {
+		for name, r := range rows {
+			if !n.has(typeURL, name) && !r.brought(typeURL) {
 				delete(rows, name)
 			}
 		}

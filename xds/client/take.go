@@ -7,6 +7,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
 
+	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -39,13 +40,13 @@ func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.
 }
 
 // takeResource notes one resource and returns what is wrong with it. What nobody
-// asked for (any more) is passed over.
+// asked for (any more) is passed over; any Listener was asked for by the wildcard.
 func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 	name := resourceName(r)
 	c.mu.Lock()
 	_, asked := c.table[typeURL][name]
 	c.mu.Unlock()
-	if !asked && !isSubscription(typeURL, name) {
+	if !asked && typeURL != xds.TypeListener {
 		return nil
 	}
 	e, err := c.decode.entry(typeURL, name, r.GetVersion(), r.GetResource())

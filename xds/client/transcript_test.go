@@ -115,7 +115,7 @@ func (p *player) seen() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	slices.Sort(p.answers)
-	lines := append(p.lines, p.answers...)
+	lines := slices.Concat(p.lines, p.answers)
 	p.lines, p.answers = nil, nil
 	return lines
 }
@@ -168,7 +168,7 @@ func (p *player) step(input string) {
 		synctest.Wait()
 		p.hold = nil
 	case "pass":
-		time.Sleep(p.duration(f[1]))
+		pass(p.duration(f[1]))
 	case "status":
 		p.status()
 	case "file":
@@ -179,6 +179,9 @@ func (p *player) step(input string) {
 		p.t.Fatalf("step %q is not known", lines[0])
 	}
 }
+
+// pass lets the time of a bubble pass, so far as everything else rests.
+func pass(d time.Duration) { <-time.After(d) }
 
 func (p *player) duration(s string) time.Duration {
 	d, err := time.ParseDuration(s)
