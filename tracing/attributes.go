@@ -56,5 +56,8 @@ const (
 	keyOutcome     = attribute.Key("warren.outcome")
 )
 
+// linkIsParent marks the link that is the parent too.
+var linkIsParent = semconv.OpenTracingRefTypeChildOf
+
 // eventAttempt is the span event of one failed try that is followed by another.
 const eventAttempt = "warren.attempt"

@@ -417,8 +417,13 @@ func wantLinks(t *testing.T, span tracingtest.Span, traceparents ...string) {
 		t.Fatalf("links = %v, want %v", span.Links, traceparents)
 	}
 	for i, traceparent := range traceparents {
-		if want := remote(traceparent); span.Links[i].SpanID() != want.SpanID() || span.Links[i].TraceID() != want.TraceID() {
-			t.Errorf("link %d = %v, want %v", i, span.Links[i], want)
+		want, got := remote(traceparent), span.Links[i]
+		if got.Context.SpanID() != want.SpanID() || got.Context.TraceID() != want.TraceID() {
+			t.Errorf("link %d = %v, want %v", i, got.Context, want)
+		}
+		isParent := want.SpanID() == span.Parent.SpanID()
+		if marked := got.Attrs["opentracing.ref_type"] == "child_of"; marked != isParent {
+			t.Errorf("link %d is marked as the parent: %v, want %v", i, marked, isParent)
 		}
 	}
 }

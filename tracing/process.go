@@ -51,10 +51,11 @@ func (m *Messaging) StartProcess(ctx context.Context, p Process) (context.Contex
 	if !m.enabled {
 		return withSpanContext(ctx, created), Span{}
 	}
-	if m.relation == Parent {
+	asParent := m.relation == Parent
+	if asParent {
 		ctx = withSpanContext(ctx, created)
 	}
-	ctx, span := m.start(ctx, trace.SpanKindConsumer, p.about(opProcess, typeProcess), creationLinks(created, hop))
+	ctx, span := m.start(ctx, trace.SpanKindConsumer, p.about(opProcess, typeProcess), creationLinks(created, hop, asParent))
 	if span.IsRecording() {
 		span.SetAttributes(p.attributes()...)
 	}
@@ -74,12 +75,18 @@ func (m *Messaging) StartSettle(ctx context.Context, op SettleOp, p Process) (co
 	return ctx, Span{span: span}
 }
 
-// creationLinks links a process span to where its event comes from.
-func creationLinks(created, hop trace.SpanContext) []trace.Link {
+// creationLinks links a process span to where its event comes from. Jaeger merges
+// a parent and a link to it into one reference of the link's type; asParent keeps
+// that CHILD_OF, which all readers of its API take for the parent.
+func creationLinks(created, hop trace.SpanContext, asParent bool) []trace.Link {
 	if !created.IsValid() {
 		return nil
 	}
-	links := []trace.Link{{SpanContext: created}}
+	link := trace.Link{SpanContext: created}
+	if asParent {
+		link.Attributes = []attribute.KeyValue{linkIsParent}
+	}
+	links := []trace.Link{link}
 	if hop.IsValid() && (hop.TraceID() != created.TraceID() || hop.SpanID() != created.SpanID()) {
 		links = append(links, trace.Link{SpanContext: hop})
 	}

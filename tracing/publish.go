@@ -41,10 +41,11 @@ func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Contex
 	created := Hop{Parent: p.EventTraceParent, State: p.EventTraceState}.spanContext()
 	if created.IsValid() {
 		kind = trace.SpanKindClient
-		links = []trace.Link{{SpanContext: created}}
-		if !trace.SpanContextFromContext(ctx).IsValid() {
+		asParent := !trace.SpanContextFromContext(ctx).IsValid()
+		if asParent {
 			ctx = withSpanContext(ctx, created)
 		}
+		links = creationLinks(created, trace.SpanContext{}, asParent)
 	}
 	ctx, span := m.start(ctx, kind, about{
 		system: p.System, operation: opPublish, kind: typeSend,

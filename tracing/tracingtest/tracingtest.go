@@ -29,11 +29,17 @@ type Span struct {
 	Kind    trace.SpanKind
 	Context trace.SpanContext
 	Parent  trace.SpanContext // invalid for a root
-	Links   []trace.SpanContext
+	Links   []Link
 	Attrs   map[string]any // string, int64, bool or float64
 	Events  []Event
 	Failed  bool   // status Error
 	Status  string // description
+}
+
+// Link is a link of a span.
+type Link struct {
+	Context trace.SpanContext
+	Attrs   map[string]any
 }
 
 // Event is an event of a span.
@@ -89,7 +95,7 @@ func convert(s sdktrace.ReadOnlySpan) Span {
 		Attrs: attrs(s.Attributes()), Failed: s.Status().Code == codes.Error, Status: s.Status().Description,
 	}
 	for _, link := range s.Links() {
-		span.Links = append(span.Links, link.SpanContext)
+		span.Links = append(span.Links, Link{link.SpanContext, attrs(link.Attributes)})
 	}
 	for _, e := range s.Events() {
 		span.Events = append(span.Events, Event{Name: e.Name, Attrs: attrs(e.Attributes)})
