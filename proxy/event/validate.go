@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"net/url"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -56,7 +57,7 @@ func (a *Attr) validate() error {
 			return &FieldError{a.Name, "must not be empty when it is set"}
 		}
 	case AttrDataContentType:
-		if _, _, err := mime.ParseMediaType(text); err != nil {
+		if media, _, err := mime.ParseMediaType(text); err != nil || !strings.Contains(media, "/") {
 			return &FieldError{a.Name, "must be a media type such as application/json"}
 		}
 	case AttrDataSchema:
