@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	serverconfig "github.com/envoyproxy/go-control-plane/pkg/server/config"
+	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/warrenmesh/warren/xds/wire"
+)
+
+// Options configures a Server.
+type Options struct {
+	// Logger receives connects, disconnects and rejections. Nil discards them.
+	Logger *slog.Logger
+	// Now tells the time. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Server serves delta ADS. Make it with New.
+type Server struct {
+	cache *cache
+	acks  *tracker
+	ads   discoveryv3.AggregatedDiscoveryServiceServer
+	stop  context.CancelFunc
+}
+
+// New returns a server that refuses streams with UNAVAILABLE until the first
+// Update.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{cache: newCache(), acks: newTracker(o)}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	// An empty subscription means nothing, not everything.
+	s.ads = serverv3.NewServer(ctx, s.cache, s.callbacks(), serverconfig.DeactivateLegacyWildcard())
+	return s
+}
+
+// Register adds the discovery service to g.
+func (s *Server) Register(g *grpc.Server) {
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, s.ads)
+}
+
+// View is everything there is to serve.
+type View struct {
+	// Resources are sent to whoever asks for them by name.
+	Resources []wire.Resource
+	// Scoped are Listeners, sent to the sidecars they concern that ask for "*".
+	Scoped []Scoped
+}
+
+// Scoped is a Listener for some sidecars. One that it does not concern cannot get
+// it by name either.
+type Scoped struct {
+	Resource  wire.Resource
+	Namespace string
+	// Match tells whether a sidecar of Namespace with these labels gets it. It is
+	// called concurrently and must not keep or change the map. Nil matches all.
+	Match func(labels map[string]string) bool
+}
+
+// Update replaces what is served. The caller gives up v's slices. Of two resources
+// of one type and name the last wins.
+func (s *Server) Update(v View) { s.cache.update(newView(v)) }
+
+// Sidecars tells who is connected and what each has accepted, ordered by node id.
+// Of several streams of one node only the newest counts: the others are
+// connections that died without saying so.
+func (s *Server) Sidecars() []Sidecar { return s.acks.sidecars() }
+
+// Changed returns a channel that is closed when what Sidecars returns has changed
+// since this call. Call it before Sidecars so as to miss nothing.
+func (s *Server) Changed() <-chan struct{} { return s.acks.changes() }
+
+// Close ends all streams, and every later one at once. A gRPC server's
+// GracefulStop would wait for them.
+func (s *Server) Close() { s.stop() }
+
+// Keepalive of a stream that may be silent for days.
+const (
+	minPingInterval = 10 * time.Second // a client may ping this often
+	pingInterval    = 30 * time.Second // the server's own, which finds dead sidecars
+	pingTimeout     = 20 * time.Second
+)
+
+// ServerOptions are what a gRPC server needs for this service.
+func ServerOptions() []grpc.ServerOption { //nolint:revive // it is named after what it returns
+	return []grpc.ServerOption{
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingInterval, Timeout: pingTimeout}),
+	}
+}
