@@ -29,7 +29,7 @@ func TestReporterComplainsRarely(t *testing.T) {
 			if err := r.ExportSpans(t.Context(), spans); err != nil {
 				t.Fatalf("error reached the SDK: %v", err)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		if got := strings.Count(log.String(), "spans are lost"); got != 3 {
 			t.Errorf("%d complaints, want 3:\n%s", got, log.String())

@@ -48,7 +48,7 @@ func start(t *testing.T) *server {
 		t.Fatalf("get Jaeger: %v", err)
 	}
 	grpc, http, query := freeAddress(t), freeAddress(t), freeAddress(t)
-	run := exec.Command("sh", path, "run") //nolint:noctx // it is ended by a signal, see stop
+	run := exec.Command("sh", path, "run") // ended by a signal, see stop
 	run.Env = append(os.Environ(), "JAEGER_OTLP_GRPC="+grpc, "JAEGER_OTLP_HTTP="+http, "JAEGER_QUERY="+query)
 	run.Stdout, run.Stderr = os.Stderr, os.Stderr
 	if err := run.Start(); err != nil {
