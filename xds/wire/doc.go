@@ -11,6 +11,12 @@
 // implemented is an error that names its path. What is implemented is one table,
 // kept readable in testdata/supported.txt.
 //
+// Stock clients: gRPC's own ACKs a topic, its routes, a broker and its endpoints as
+// they are encoded here (with grpc-go 1.85.0), with two limits. It does not read a
+// matcher tree, so a topic with nested filters has no routes for it; and it NACKs
+// num_retries 0, which stands for one attempt with a timeout of its own.
+// Subscriptions are Warren's alone.
+//
 // All functions are pure and safe for concurrent use; the values they return are
 // immutable by convention.
 //
