@@ -43,11 +43,12 @@ test-short: ## Run the tests that need neither broker nor binaries
 
 .PHONY: test-jaeger
 test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 minutes)
-	@WARREN_JAEGER=$$(hack/jaeger/build.sh '$(CACHE_DIR)/jaeger') go run ./test/withbroker -- go test -race -count=1 -timeout 5m -v -tags jaeger ./test/jaeger/...
+	@export JAEGER_CACHE='$(CACHE_DIR)/jaeger'; hack/jaeger/jaeger.sh get; \
+	go run ./test/withbroker -- go test -race -count=1 -timeout 5m -v -tags jaeger ./test/jaeger/...
 
 .PHONY: jaeger
 jaeger: ## Run Jaeger on loopback: a jaeger on PATH, an image, or built from source
-	@hack/jaeger/run.sh '$(CACHE_DIR)/jaeger'
+	@JAEGER_CACHE='$(CACHE_DIR)/jaeger' hack/jaeger/jaeger.sh
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
