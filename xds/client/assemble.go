@@ -14,12 +14,7 @@ const wildcard = "*"
 // needs are the names to be subscribed to, by type URL.
 type needs map[string]map[string]struct{}
 
-func (n needs) add(typeURL, name string) {
-	if n[typeURL] == nil {
-		n[typeURL] = map[string]struct{}{}
-	}
-	n[typeURL][name] = struct{}{}
-}
+func (n needs) add(typeURL, name string) { n[typeURL][name] = struct{}{} }
 
 func (n needs) has(typeURL, name string) bool {
 	_, ok := n[typeURL][name]
@@ -50,9 +45,9 @@ type forms struct {
 	brokers       map[string]brokerForm // by name of the cluster
 }
 
-func newForms() *forms {
+func newForms(topics int) *forms {
 	return &forms{
-		topics:        map[mesh.Name]topicForm{},
+		topics:        make(map[mesh.Name]topicForm, topics),
 		subscriptions: map[mesh.Name]subscriptionForm{},
 		brokers:       map[string]brokerForm{},
 	}
@@ -67,7 +62,7 @@ func (f *forms) equal(g *forms) bool {
 // without returns the forms less the topics that drop names, and less the brokers
 // that only those used.
 func (f *forms) without(drop func(topicForm) bool) *forms {
-	g := newForms()
+	g := newForms(len(f.topics))
 	use := func(clusters []string) {
 		for _, c := range clusters {
 			g.brokers[c] = f.brokers[c]
@@ -136,7 +131,10 @@ type assembler struct {
 // assemble returns the newest complete form of everything wanted, an old form
 // where the newest is not complete, and the names that follow from both.
 func assemble(t table, wanted map[mesh.Name]struct{}, old *forms) (*forms, needs) {
-	a := &assembler{table: t, old: old, next: newForms(), needs: needs{}, tried: map[string]brokerForm{}}
+	a := &assembler{table: t, old: old, next: newForms(len(wanted)), needs: needs{}, tried: map[string]brokerForm{}}
+	for typeURL, rows := range t {
+		a.needs[typeURL] = make(map[string]struct{}, len(rows))
+	}
 	a.needs.add(xds.TypeListener, wildcard)
 	for name := range wanted {
 		a.topic(name)

@@ -70,7 +70,7 @@ func New(opts Options) (*Client, error) {
 		wake:    make(chan struct{}, 1),
 		wanted:  make(map[mesh.Name]struct{}, len(opts.Topics)),
 		table:   newTable(),
-		applied: newForms(),
+		applied: newForms(0),
 		changed: make(chan struct{}),
 	}
 	for _, name := range opts.Topics {
