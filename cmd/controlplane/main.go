@@ -1,0 +1,13 @@
+// Command controlplane is Warren's control plane: it turns declared kinds into xDS
+// resources, pushes them to sidecars, and knows from their ACKs what is in force.
+package main
+
+import (
+	"os"
+
+	"github.com/warrenmesh/warren/cmd/internal/daemon"
+)
+
+func main() {
+	os.Exit(daemon.Main(newCommand()))
+}
