@@ -44,7 +44,7 @@ func duration(d *v1alpha1.Duration) time.Duration {
 }
 
 // count is n as the mesh counts; a negative one, which Validate refuses, is 0.
-func count(n int32) uint32 { return uint32(max(0, n)) } //nolint:gosec // not negative
+func count(n int32) uint32 { return uint32(max(0, n)) }
 
 func countOf(n *int32) uint32 {
 	if n == nil {

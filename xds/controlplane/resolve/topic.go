@@ -45,7 +45,7 @@ func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh
 		Persistent:     able.Durable,
 		ConfirmTimeout: duration(p.ConfirmTimeout),
 		TTL:            duration(p.TTL),
-		Priority:       uint8(min(count(p.Priority), 9)), //nolint:gosec // at most 9
+		Priority:       uint8(min(count(p.Priority), 9)),
 		MaxEventBytes:  countOf(p.MaxEventBytes),
 	}
 	if p.Persistent != nil {

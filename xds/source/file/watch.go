@@ -76,7 +76,7 @@ func (s *Source) Run(ctx context.Context, apply func(source.Set, []source.Proble
 	if watcher, err := fsnotify.NewWatcher(); err != nil {
 		s.opts.Logger.WarnContext(ctx, "cannot watch for changes, only polling", "error", err, "interval", s.opts.Poll)
 	} else {
-		defer watcher.Close() //nolint:errcheck // nothing is left to lose
+		defer watcher.Close()
 		events, failures = watcher.Events, watcher.Errors
 		// Adding a watch that exists changes nothing; one of a directory that was
 		// replaced is renewed.

@@ -223,7 +223,7 @@ func TestTheFirstChangeGoesAtOnceAndTheNextAreGathered(t *testing.T) {
 		b.change(t, topicYAML("a", "1"))
 		b.expect(t, 0, "a=1")
 		b.change(t, topicYAML("a", "2"))
-		time.Sleep(15 * time.Millisecond)
+		<-time.After(15 * time.Millisecond) // virtual time
 		b.change(t, topicYAML("a", "3"))
 		b.expect(t, 35*time.Millisecond, "a=3")
 	})
@@ -235,7 +235,7 @@ func TestChangesWithoutEndAreReadAtTheLimit(t *testing.T) {
 		b.change(t, topicYAML("a", "1"))
 		b.expect(t, 0, "a=1")
 		for range 13 { // the last one at 195ms
-			time.Sleep(15 * time.Millisecond)
+			<-time.After(15 * time.Millisecond) // virtual time
 			b.change(t, topicYAML("a", "x"))
 		}
 		b.expect(t, 200*time.Millisecond, "a=x")
@@ -246,7 +246,7 @@ func TestHalfOfAReplacementIsNotHandedOn(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bubble) {
 		b.change(t, "")
-		time.Sleep(10 * time.Millisecond)
+		<-time.After(10 * time.Millisecond) // virtual time
 		b.change(t, topicYAML("a", "1"))
 		b.expect(t, 30*time.Millisecond, "a=1")
 	})

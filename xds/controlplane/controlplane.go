@@ -1,0 +1,193 @@
+package controlplane
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/warrenmesh/warren/xds/server"
+	"github.com/warrenmesh/warren/xds/source"
+	"github.com/warrenmesh/warren/xds/source/file"
+)
+
+const (
+	scope = "github.com/warrenmesh/warren/xds/controlplane"
+	// stopTimeout bounds how long calls in flight are waited for.
+	stopTimeout = 5 * time.Second
+	// followInterval is the least time between two looks at the sidecars' answers.
+	followInterval = 100 * time.Millisecond
+)
+
+// ControlPlane serves one directory of declared objects. Use New.
+type ControlPlane struct {
+	// set at construction
+	opts   Options
+	tracer trace.Tracer
+	state  *state
+	xds    *server.Server
+
+	listening chan struct{} // closed when the addresses are known
+	ready     chan struct{} // closed when the first good set is in force
+	readyOnce sync.Once
+
+	// set before listening is closed
+	listeners listeners
+}
+
+// New checks the options. I/O starts in Run.
+func New(opts Options) (*ControlPlane, error) {
+	if err := opts.complete(); err != nil {
+		return nil, err
+	}
+	return &ControlPlane{
+		opts:      opts,
+		tracer:    opts.TracerProvider.Tracer(scope),
+		state:     newState(opts.Now),
+		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now}),
+		listening: make(chan struct{}),
+		ready:     make(chan struct{}),
+	}, nil
+}
+
+// Ready is closed when all listeners are open and the first good set is in force.
+func (c *ControlPlane) Ready() <-chan struct{} { return c.ready }
+
+// XDSAddr is where sidecars connect, as a gRPC target; "" until Run listens.
+func (c *ControlPlane) XDSAddr() string {
+	return c.address(func(l *listeners) net.Listener { return l.xds })
+}
+
+// AdminAddr is where MeshService answers, as a gRPC target; "" until Run listens.
+func (c *ControlPlane) AdminAddr() string {
+	return c.address(func(l *listeners) net.Listener { return l.admin })
+}
+
+// StatusAddr is where probes are answered, "host:port" or "unix:path"; "" until
+// Run listens.
+func (c *ControlPlane) StatusAddr() string {
+	return c.address(func(l *listeners) net.Listener { return l.status })
+}
+
+func (c *ControlPlane) address(pick func(*listeners) net.Listener) string {
+	select {
+	case <-c.listening:
+		return target(pick(&c.listeners))
+	default:
+		return ""
+	}
+}
+
+// Run serves until ctx ends, then stops and returns nil once everything it started
+// has ended. An error says why it could not start or go on: a directory that is
+// absent or holds no YAML file, or an address it cannot listen on. A directory
+// with problems is no error: sidecars are refused with UNAVAILABLE until they are
+// mended. Run may be called once.
+func (c *ControlPlane) Run(ctx context.Context) error {
+	// Ends the watches of the xDS server even when nothing was ever served.
+	defer c.xds.Close()
+	if err := file.Check(c.opts.Dir); err != nil {
+		return err
+	}
+	if err := c.listeners.open(ctx, &c.opts); err != nil {
+		return err
+	}
+	close(c.listening)
+	c.opts.Logger.InfoContext(ctx, "control plane listening", "xds", c.XDSAddr(), "admin", c.AdminAddr(), "status", c.StatusAddr(), "dir", c.opts.Dir)
+
+	xdsServer := grpc.NewServer(append(server.ServerOptions(), grpc.WaitForHandlers(true))...)
+	c.xds.Register(xdsServer)
+	adminServer := c.newAdminServer()
+	statusServer := newStatusServer(c.ready)
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serveGRPC(xdsServer, c.listeners.xds) })
+	g.Go(func() error { return serveGRPC(adminServer, c.listeners.admin) })
+	g.Go(func() error { return serveHTTP(statusServer, c.listeners.status) })
+	g.Go(func() error {
+		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll}).Run(ctx, c.apply)
+	})
+	g.Go(func() error { c.follow(ctx); return nil })
+	g.Go(func() error {
+		<-ctx.Done()
+		c.xds.Close() // or GracefulStop would wait for its streams
+		stopGRPC(xdsServer)
+		stopGRPC(adminServer)
+		return stopHTTP(statusServer)
+	})
+	err := g.Wait()
+	c.opts.Logger.InfoContext(ctx, "control plane stopped")
+	return err
+}
+
+// apply takes a set from the source. It is called on the source's goroutine.
+func (c *ControlPlane) apply(set source.Set, problems []source.Problem) {
+	ctx, span := c.tracer.Start(context.Background(), "apply configuration", trace.WithAttributes(attribute.Int("warren.objects", len(set.Objects))))
+	defer span.End()
+	compiled, problems := compile(set, problems)
+	if len(problems) > 0 {
+		span.SetStatus(codes.Error, problems[0].String())
+		c.refuse(ctx, set, problems)
+	} else {
+		span.SetAttributes(attribute.String("warren.version", compiled.version))
+		c.state.accept(compiled)
+		c.xds.Update(compiled.view)
+		c.readyOnce.Do(func() { close(c.ready) })
+		c.opts.Logger.InfoContext(ctx, "configuration in force", "version", compiled.version, "objects", len(set.Objects))
+	}
+	c.observe()
+}
+
+func (c *ControlPlane) refuse(ctx context.Context, set source.Set, problems []source.Problem) {
+	for _, p := range c.state.refuse(set.Objects, problems) {
+		c.opts.Logger.ErrorContext(ctx, "problem in configuration", "problem", p.String(), slog.Group("at", "file", p.File, "line", p.Line, "field", p.Field))
+	}
+	c.opts.Logger.ErrorContext(ctx, "configuration refused, the last good one stays in force", "problems", len(problems))
+}
+
+// observe looks at what the sidecars have answered.
+func (c *ControlPlane) observe() snapshot { return c.state.observe(c.xds.Sidecars()) }
+
+// follow observes after each change, so that conditions carry the time at which
+// they changed, not the time at which somebody asked.
+func (c *ControlPlane) follow(ctx context.Context) {
+	pause := time.NewTicker(followInterval)
+	defer pause.Stop()
+	for {
+		changed := c.xds.Changed()
+		c.observe()
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+func serveGRPC(s *grpc.Server, l net.Listener) error {
+	if err := s.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+func serveHTTP(s *http.Server, l net.Listener) error {
+	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

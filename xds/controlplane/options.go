@@ -1,0 +1,105 @@
+package controlplane
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// Addresses of the listeners that Options leave out.
+const (
+	DefaultXDSListen    = "127.0.0.1:17430"
+	DefaultStatusListen = "127.0.0.1:17431"
+	DefaultAdminListen  = "127.0.0.1:17440"
+)
+
+// Options configures a ControlPlane. Every listen address is "host:port", where
+// port 0 lets the system choose, or "unix:path".
+type Options struct {
+	// Dir is the directory of YAML files to serve; required.
+	Dir string
+	// XDSListen is where sidecars connect; default DefaultXDSListen.
+	XDSListen string
+	// AdminListen is where MeshService answers; default DefaultAdminListen. It must
+	// be on loopback or a socket: callers are not authenticated.
+	AdminListen string
+	// StatusListen is where /livez and /readyz answer; default
+	// DefaultStatusListen.
+	StatusListen string
+	// Version of this program, for GetStatus; "" is shown as it is.
+	Version string
+	// Logger receives what comes into force and what is refused; nil discards it.
+	Logger *slog.Logger
+	// TracerProvider gets one span for each set that is applied; nil makes none.
+	TracerProvider trace.TracerProvider
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+	// Poll is how often the directory is read without a notification; default 5s.
+	Poll time.Duration
+}
+
+func (o *Options) complete() error {
+	if o.Dir == "" {
+		return errors.New("options: Dir is empty: name the directory of the declared objects")
+	}
+	for _, d := range []struct {
+		field *string
+		value string
+	}{
+		{&o.XDSListen, DefaultXDSListen}, {&o.AdminListen, DefaultAdminListen}, {&o.StatusListen, DefaultStatusListen},
+	} {
+		if *d.field == "" {
+			*d.field = d.value
+		}
+		if err := checkAddress(*d.field); err != nil {
+			return err
+		}
+	}
+	if err := checkLoopback(o.AdminListen); err != nil {
+		return err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.TracerProvider == nil {
+		o.TracerProvider = noop.NewTracerProvider()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+func checkAddress(address string) error {
+	if path, ok := strings.CutPrefix(address, unixScheme); ok {
+		if strings.Trim(path, "/") == "" {
+			return fmt.Errorf("listen address %q: want unix:path", address)
+		}
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return fmt.Errorf("listen address %q: want host:port or unix:path: %w", address, err)
+	}
+	return nil
+}
+
+// checkLoopback refuses addresses that other hosts could reach.
+func checkLoopback(address string) error {
+	if strings.HasPrefix(address, unixScheme) {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("listen address %q: %w", address, err)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("admin listen address %q: must be on loopback, such as %s: callers are not authenticated", address, DefaultAdminListen)
+}

@@ -1,0 +1,33 @@
+package controlplane
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+const headerTimeout = 5 * time.Second
+
+// newStatusServer answers probes: /livez while the process works, /readyz once a
+// good set is in force, which is when sidecars are served.
+func newStatusServer(ready <-chan struct{}) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case <-ready:
+			answer(w, http.StatusOK, "ok\n")
+		default:
+			answer(w, http.StatusServiceUnavailable, "no good configuration yet: see warren status\n")
+		}
+	})
+	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+}
+
+func answer(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, text) // the caller has gone: nothing to do
+}
