@@ -14,6 +14,9 @@ import (
 
 // newDriver builds the driver of one broker node.
 func (p *Proxy) newDriver(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
+	if p.opts.MemoryOnly {
+		return p.opts.Memory.Node(membroker.NodeOptions{}), nil
+	}
 	switch b.Type {
 	case mesh.RabbitMQ:
 		return rabbit.New(rabbit.Options{
@@ -43,7 +46,7 @@ func readCredentials(dir, name string) (username, password string, err error) {
 	read := func(file string) (string, error) {
 		b, err := os.ReadFile(filepath.Join(dir, name, file)) //nolint:gosec // name is a DNS label, checked where it is declared
 		if err != nil {
-			return "", fmt.Errorf("read credentials: %w", err)
+			return "", err // it names operation and file
 		}
 		return strings.TrimRight(string(b), "\r\n"), nil
 	}

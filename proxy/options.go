@@ -47,6 +47,9 @@ type Options struct {
 	// Memory is the broker behind EventBrokers of type Memory; nil means one of
 	// this proxy's own. Proxies of one process share it by passing the same.
 	Memory *membroker.Broker
+	// MemoryOnly puts every broker into Memory, whatever its declared type: for
+	// trying a configuration where its brokers are not (warren dev).
+	MemoryOnly bool
 	// Tracing is optional; nil means none.
 	Tracing *tracing.Provider
 	// Logger is required.

@@ -61,7 +61,7 @@ runs a whole mesh in one process for a first look.`,
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.NoColor, "no-color", false, "no colour, as with NO_COLOR=1")
 	flags.BoolVarP(&a.Quiet, "quiet", "q", false, "only data and errors: no progress, no summary")
-	root.AddCommand(newPublish(a), newSubscribe(a), newStatus(a), newVersion(a))
+	root.AddCommand(newPublish(a), newSubscribe(a), newStatus(a), newConfig(a), newDev(a), newVersion(a))
 	return root
 }
 

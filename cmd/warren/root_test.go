@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -64,7 +65,7 @@ func TestHelpFits80ColumnsAndHasExamples(t *testing.T) {
 	for _, cmd := range append(commands(root), root) {
 		t.Run(cmd.CommandPath(), func(t *testing.T) {
 			t.Parallel()
-			args := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+			args := slices.Concat(strings.Fields(cmd.CommandPath())[1:], []string{"--help"})
 			r := invocation{}.run(t, args...)
 			if r.code != exitOK || r.err != "" {
 				t.Errorf("exit %d, stderr:\n%s", r.code, r.err)

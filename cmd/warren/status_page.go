@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -170,12 +169,8 @@ func (p *statusPage) sidecarRow(s *adminv1.Sidecar) []terminal.Cell {
 		{Text: age(s.GetConnectedFor().AsDuration())},
 	}
 	if p.wide {
-		var labels []string
-		for _, k := range slices.Sorted(maps.Keys(s.GetLabels())) {
-			labels = append(labels, k+"="+s.GetLabels()[k])
-		}
 		row = append(row, terminal.Cell{Text: s.GetVersion()}, terminal.Cell{Text: s.GetPeer()},
-			terminal.Cell{Text: strings.Join(labels, ",")})
+			terminal.Cell{Text: labelText(s.GetLabels())})
 	}
 	return row
 }

@@ -21,7 +21,7 @@ func (s *fakeSidecar) Subscribe(stream grpc.BidiStreamingServer[eventsv1.Subscri
 	for {
 		r, err := stream.Recv()
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // the client is gone
 		}
 		resp := &eventsv1.SubscribeResponse{}
 		switch r := r.GetRequest().(type) {

@@ -40,7 +40,10 @@ func Decode(raw []byte) (*event.Event, error) {
 	if err := setData(e, members); err != nil {
 		return nil, err
 	}
-	return e, e.Validate()
+	if err := e.Validate(); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // member is one member of the event's object, its value as it stands in the input.
@@ -88,7 +91,7 @@ func members(raw []byte) ([]member, error) {
 }
 
 func syntaxError(err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("not JSON: the event ends too early")
 	}
 	return fmt.Errorf("not JSON: %w", err)

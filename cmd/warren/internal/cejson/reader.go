@@ -80,7 +80,7 @@ func (r *Reader) next() (Record, error) {
 	}
 	for {
 		c, err := r.skipSpace()
-		if err == io.EOF && (r.state == wantItem || r.state == wantNext) {
+		if errors.Is(err, io.EOF) && (r.state == wantItem || r.state == wantNext) {
 			return Record{}, fmt.Errorf("line %d: the array does not end; want ]", r.line)
 		}
 		if err != nil {
@@ -142,7 +142,7 @@ func (r *Reader) readByte() (byte, error) {
 	if c == '\n' {
 		r.line++
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("line %d: read: %w", r.line, err)
 	}
 	return c, err
@@ -156,7 +156,7 @@ func (r *Reader) record() (Record, error) {
 	long := false
 	for len(v.stack) > 0 {
 		c, err := r.readByte()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return r.broken(line, "the event ends too early"), nil
 		}
 		if err != nil {
@@ -176,11 +176,9 @@ func (r *Reader) record() (Record, error) {
 	if long {
 		return Record{Line: line, Err: fmt.Errorf("longer than %d bytes", r.max)}, nil
 	}
-	e, err := Decode(r.buf)
-	if err != nil {
-		return Record{Line: line, Err: err}, nil
-	}
-	return Record{Line: line, Event: e}, nil
+	rec := Record{Line: line}
+	rec.Event, rec.Err = Decode(r.buf)
+	return rec, nil
 }
 
 // broken answers for an event whose end was not found. Lines tell where the next
@@ -196,7 +194,7 @@ func (r *Reader) broken(line int, why string) Record {
 func (r *Reader) skipLine(c byte) error {
 	for c != '\n' {
 		var err error
-		if c, err = r.readByte(); err == io.EOF {
+		if c, err = r.readByte(); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err

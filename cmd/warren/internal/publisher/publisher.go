@@ -141,7 +141,7 @@ func feed(reading context.Context, src Source, records chan<- cejson.Record, sto
 var ErrNobody = errors.New("no sidecar answers")
 
 func (p *Publisher) work(ctx, reading context.Context, records <-chan cejson.Record, stop context.CancelCauseFunc) {
-	for {
+	for reading.Err() == nil { // first: of two ready cases select takes either
 		select {
 		case <-reading.Done():
 			return

@@ -36,7 +36,7 @@ type sidecar struct {
 	tries map[string]int
 }
 
-func (s *sidecar) Publish(ctx context.Context, r *eventsv1.PublishRequest, opts ...grpc.CallOption) (*eventsv1.PublishResponse, error) {
+func (s *sidecar) Publish(ctx context.Context, r *eventsv1.PublishRequest, _ ...grpc.CallOption) (*eventsv1.PublishResponse, error) {
 	id := r.GetEvent().GetId()
 	s.mu.Lock()
 	if s.tries == nil {
@@ -104,7 +104,7 @@ func TestManyEventsAreOnTheirWayAtOnce(t *testing.T) {
 			if n := now.Add(1); n > most.Load() {
 				most.Store(n)
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			now.Add(-1)
 			return nil
 		}}

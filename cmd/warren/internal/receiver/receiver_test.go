@@ -93,7 +93,7 @@ func (q *queue) serve(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest,
 	for {
 		r, err := stream.Recv()
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // the client is gone
 		}
 		if err := q.take(stream, r); err != nil {
 			return err
