@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -181,6 +182,11 @@ func (p *Proxy) Run(ctx context.Context) error {
 }
 
 func (p *Proxy) open(ctx context.Context) error {
+	if p.opts.StateDir != "" {
+		if err := os.MkdirAll(p.opts.StateDir, 0o700); err != nil {
+			return fmt.Errorf("create state directory: %w", err)
+		}
+	}
 	var err error
 	if p.status, err = p.openAdmin(ctx, p.opts.StatusListen, p.statusHandler()); err != nil {
 		return err

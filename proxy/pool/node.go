@@ -3,7 +3,6 @@ package pool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -180,9 +179,6 @@ func (d *declaration) settle(err error) bool {
 }
 
 func (d *declaration) wait(ctx context.Context) error {
-	if d.ready.Load() {
-		return nil
-	}
 	for {
 		d.mu.Lock()
 		exists, err, changed := d.exists, d.err, d.changed
@@ -196,10 +192,7 @@ func (d *declaration) wait(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return &broker.Error{
-				Kind: broker.Unavailable, Outcome: broker.NotSent,
-				Op: fmt.Sprintf("wait for %s to be declared", d.key), Err: errors.Join(err, ctx.Err()),
-			}
+			return &broker.Error{Kind: broker.Unavailable, Op: "declare " + d.key, Err: errors.Join(err, ctx.Err())}
 		}
 	}
 }

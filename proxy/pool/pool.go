@@ -174,7 +174,14 @@ func (p *Pool) Ready(ctx context.Context, name mesh.Name, key string) error {
 	if !ok {
 		return nil // nothing to declare for it
 	}
-	return d.wait(ctx)
+	if d.ready.Load() {
+		return nil
+	}
+	err := d.wait(ctx)
+	if broker.KindOf(err) == broker.Unavailable {
+		err = &broker.Error{Kind: broker.Unavailable, Op: "wait for " + key + " to be declared on broker " + name.String(), Err: errors.Join(e.unready(), ctx.Err())}
+	}
+	return err
 }
 
 // Pick chooses a node to publish to; tried are drivers an earlier try of the same
