@@ -142,7 +142,7 @@ func (c *ControlPlane) apply(set source.Set, problems []source.Problem) {
 		c.state.accept(compiled)
 		c.xds.Update(compiled.view)
 		c.readyOnce.Do(func() { close(c.ready) })
-		c.opts.Logger.InfoContext(ctx, "configuration in force", "version", compiled.version, "objects", len(set.Objects))
+		c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
 	}
 	c.observe()
 }
