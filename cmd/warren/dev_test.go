@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/cmd/warren/internal/cejson"
 	"github.com/warrenmesh/warren/cmd/warren/internal/devmesh"
 )
 
@@ -91,6 +93,34 @@ func TestDevWithoutADirectoryRunsTheExample(t *testing.T) {
 		if r.code != exitOK || strings.Count(r.out, "com.example.x") != 3 {
 			t.Errorf("subscribe %s: %+v", name, r)
 		}
+	}
+}
+
+func TestTheCorpusPassesAMeshByteForByte(t *testing.T) {
+	t.Parallel()
+	path, payloads := corpus(t)
+	m := startDev(t, "--workload", "billing:0")
+	address := m.Sidecars[0].Address
+	if r := (invocation{}).run(t, "publish", "orders", "-f", path, "--sidecar", address); r.code != exitOK {
+		t.Fatalf("publish: %+v", r)
+	}
+	r := invocation{}.run(t, "subscribe", "billing", "-n", "186", "-o", "json", "--sidecar", address)
+	if r.code != exitOK {
+		t.Fatalf("subscribe: exit %d: %s", r.code, r.err)
+	}
+	seen := map[string]bool{}
+	for text := range strings.Lines(r.out) {
+		e, err := cejson.Decode([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[e.ID] = true
+		if !bytes.Equal(e.Data, payloads[e.ID]) {
+			t.Errorf("event %s: data is not byte-identical", e.ID)
+		}
+	}
+	if len(seen) != len(payloads) {
+		t.Errorf("%d different events arrived, want %d", len(seen), len(payloads))
 	}
 }
 

@@ -227,12 +227,12 @@ func TestPublishOverAUnixSocket(t *testing.T) {
 	}
 }
 
-// TestPublishCorpus sends 186 real webhook events: $WARREN_CORPUS (a file or its
-// directory), else the folder beside the checkout. CI names them, so that they
-// cannot be missing there.
-func TestPublishCorpus(t *testing.T) {
-	t.Parallel()
-	path := os.Getenv("WARREN_CORPUS")
+// corpus returns the path of 186 real webhook events and their payloads by id:
+// $WARREN_CORPUS (a file or its directory), else the folder beside the checkout. CI
+// names them, so that they cannot be missing there.
+func corpus(t *testing.T) (path string, payloads map[string][]byte) {
+	t.Helper()
+	path = os.Getenv("WARREN_CORPUS")
 	named := path != ""
 	if !named {
 		path = "../../../shared/data"
@@ -247,16 +247,11 @@ func TestPublishCorpus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fake := &fakeSidecar{}
-	r := invocation{}.run(t, "publish", "hooks", "-f", path, "--sidecar", serve(t, fake.register))
-	if r.code != exitOK || !strings.Contains(r.err, "published 186 of 186 events") {
-		t.Fatalf("exit %d: %s", r.code, r.err)
-	}
-	got := fake.byID()
 	gz, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		t.Fatal(err)
 	}
+	payloads = map[string][]byte{}
 	lines := bufio.NewScanner(gz)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -267,11 +262,26 @@ func TestPublishCorpus(t *testing.T) {
 		if err := json.Unmarshal(lines.Bytes(), &source); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(got[source.ID].GetBinaryData(), source.Data) {
-			t.Errorf("event %s: data is not byte-identical", source.ID)
-		}
+		payloads[source.ID] = source.Data
 	}
-	if len(got) != 186 {
-		t.Errorf("%d events arrived, want 186", len(got))
+	if err := lines.Err(); err != nil || len(payloads) != 186 {
+		t.Fatalf("%d events in the corpus, want 186 (%v)", len(payloads), err)
+	}
+	return path, payloads
+}
+
+func TestPublishSendsTheCorpusByteForByte(t *testing.T) {
+	t.Parallel()
+	path, payloads := corpus(t)
+	fake := &fakeSidecar{}
+	r := invocation{}.run(t, "publish", "hooks", "-f", path, "--sidecar", serve(t, fake.register))
+	if r.code != exitOK || !strings.Contains(r.err, "published 186 of 186 events") {
+		t.Fatalf("exit %d: %s", r.code, r.err)
+	}
+	got := fake.byID()
+	for id, want := range payloads {
+		if !bytes.Equal(got[id].GetBinaryData(), want) {
+			t.Errorf("event %s: data is not byte-identical", id)
+		}
 	}
 }

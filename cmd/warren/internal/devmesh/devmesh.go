@@ -85,7 +85,7 @@ func Run(ctx context.Context, o Options, started func(Mesh)) error {
 	}
 	plane, err := controlplane.New(controlplane.Options{
 		Dir: o.Dir, XDSListen: o.XDSListen, AdminListen: o.AdminListen, StatusListen: o.StatusListen,
-		Version: o.Version, Logger: o.Logger.With("component", "controlplane"),
+		Version: o.Version, Logger: o.Logger.With("part", "controlplane"),
 	})
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func (s *sidecars) add(ctx context.Context, w Workload) error {
 		},
 		ControlPlane: s.plane.XDSAddr(), Listen: []string{w.Listen}, CredentialsDir: s.opts.CredentialsDir,
 		Memory: s.memory, MemoryOnly: !s.opts.Declared, Tracing: provider,
-		Logger: s.opts.Logger.With("component", "sidecar", "workload", w.Name),
+		Logger: s.opts.Logger.With("part", "sidecar", "workload", w.Name),
 	})
 	if err != nil {
 		return err
