@@ -97,10 +97,10 @@ func (c *checkout) placeAll(ctx context.Context, count int, rate float64, inFlig
 			break
 		}
 		orders.Go(func() error { // waits for one of those in flight
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				return c.place(ctx, n)
 			}
-			return c.place(ctx, n)
+			return nil
 		})
 	}
 	return orders.Wait()

@@ -18,11 +18,9 @@ func (d *demo) findBroker(ctx context.Context) (none bool, err error) {
 	if d.options.embedded {
 		return true, nil
 	}
-	broker, err := localbroker.Start(ctx, localbroker.Options{
-		URL:    os.Getenv("AMQP_URL"),
-		Dir:    d.files.runDir() + "/rabbitmq",
-		Report: func(line string) { d.screen.say("%s", line) },
-	})
+	search := d.options.broker
+	search.Report = func(line string) { d.screen.say("%s", line) }
+	broker, err := localbroker.Start(ctx, search)
 	if errors.Is(err, localbroker.ErrNone) {
 		d.screen.say("broker: none: %v", err)
 		return true, nil

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
+	"time"
 
 	"github.com/warrenmesh/warren/examples/shop/internal/process"
 )
@@ -17,20 +17,39 @@ import (
 // oldestNode is the first major version of Node that shipping runs on.
 const oldestNode = 18
 
+// patience is how long a step may take before it says that it is still at work.
+const patience = 5 * time.Second
+
 // build compiles all programs. Go's own cache makes it quick when nothing changed.
 func (d *demo) build(ctx context.Context) error {
-	builds, ctx := errgroup.WithContext(ctx)
-	compile := func(name string, args ...string) {
-		builds.Go(func() error {
-			return d.tools.Run(ctx, process.Spec{Name: "go build", Path: "go", Dir: d.files.root,
-				Args: append([]string{"build"}, args...), Log: d.files.log("build-" + name)})
+	return d.patiently("build: compiling", func() error {
+		return d.tools.Run(ctx, process.Spec{
+			Name: "go build", Path: "go", Dir: d.files.root, Log: d.files.log("build"),
+			Args: []string{
+				"build", "-o", d.files.bin("") + "/", "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren",
+				"./examples/shop/checkout", "./examples/shop/billing", "./examples/shop/audit",
+			},
 		})
+	})
+}
+
+// patiently does something and says now and then that it is not done yet.
+func (d *demo) patiently(what string, do func() error) error {
+	done := make(chan error, 1)
+	var doing sync.WaitGroup
+	defer doing.Wait()
+	doing.Go(func() { done <- do() })
+	begin := time.Now()
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			d.screen.say("%s, %.0f s so far", what, time.Since(begin).Seconds())
+		}
 	}
-	compile("warren", "-o", d.files.bin("")+"/", "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren")
-	for _, name := range []string{"checkout", "billing", "audit"} {
-		compile(name, "-o", d.files.bin("shop-"+name), "./examples/shop/"+name)
-	}
-	return builds.Wait()
 }
 
 // prepareNode gets shipping's two libraries, once. It returns why shipping has to
@@ -52,8 +71,12 @@ func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 	if d.modulesCurrent() {
 		return ""
 	}
-	err = d.tools.Run(ctx, process.Spec{Name: "npm ci", Path: "npm", Dir: d.files.shop("shipping"),
-		Args: []string{"ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"}, Log: d.files.log("npm")})
+	err = d.patiently("shipping: npm fetches its two libraries", func() error {
+		return d.tools.Run(ctx, process.Spec{
+			Name: "npm ci", Path: "npm", Dir: d.files.shop("shipping"), Log: d.files.log("npm"),
+			Args: []string{"ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"},
+		})
+	})
 	var failure *process.Failure
 	switch {
 	case errors.As(err, &failure):

@@ -24,7 +24,8 @@ const stopGrace = 10 * time.Second
 type options struct {
 	orders   int
 	rate     float64
-	embedded bool
+	embedded bool                // do not look for a broker
+	broker   localbroker.Options // where to look for one
 	keep     bool
 	stall    time.Duration
 }

@@ -12,6 +12,7 @@ import (
 // layout knows where everything of the demo is.
 type layout struct {
 	root string // of the repository
+	run  string // for everything that is made: binaries, logs, journals, state
 }
 
 // findRoot goes up from the working directory to this repository's go.mod.
@@ -32,13 +33,10 @@ func findRoot() (string, error) {
 	}
 }
 
-func (l layout) runDir() string { return filepath.Join(l.root, ".run") }
-func (l layout) bin(name string) string {
-	return filepath.Join(l.runDir(), "bin", name)
-}
+func (l layout) bin(name string) string { return filepath.Join(l.run, "bin", name) }
 
 func (l layout) demo(elements ...string) string {
-	return filepath.Join(append([]string{l.runDir(), "demo"}, elements...)...)
+	return filepath.Join(append([]string{l.run, "demo"}, elements...)...)
 }
 
 func (l layout) shop(elements ...string) string {
@@ -53,9 +51,9 @@ func (l layout) log(name string) string     { return l.demo("logs", name+".log")
 func (l layout) journal(name string) string { return l.demo("journals", name+".ndjson") }
 func (l layout) route() string              { return l.config(routeFile) }
 
-// rel shortens a path for people.
+// rel shortens a path below the repository for people.
 func (l layout) rel(path string) string {
-	if short, err := filepath.Rel(l.root, path); err == nil {
+	if short, err := filepath.Rel(l.root, path); err == nil && filepath.IsLocal(short) {
 		return short
 	}
 	return path
@@ -77,10 +75,10 @@ func (l layout) clean() error {
 // lock keeps a second demo out of the same checkout. The lock ends with the
 // process, however it ends.
 func (l layout) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(l.runDir(), 0o755); err != nil { //nolint:gosec // as above
+	if err := os.MkdirAll(l.run, 0o755); err != nil { //nolint:gosec // as above
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(l.runDir(), "demo.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(l.run, "demo.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

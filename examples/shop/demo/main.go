@@ -18,8 +18,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/warrenmesh/warren/internal/localbroker"
 )
 
 // errInterrupted ends a run on the first Ctrl-C.
@@ -41,7 +44,9 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 2
 	}
-	d := newDemo(o, layout{root: root}, newScreen(os.Stdout))
+	files := layout{root: root, run: filepath.Join(root, ".run")}
+	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Dir: filepath.Join(files.run, "rabbitmq")}
+	d := newDemo(o, files, newScreen(os.Stdout))
 	ctx, stop := interruptible(d.kill)
 	defer stop()
 	if err := d.run(ctx); err != nil {

@@ -104,12 +104,15 @@ func waitReady(ctx context.Context, p *process.Process, statusAddress string) er
 	}
 }
 
+// probes keeps no connections: a daemon that stops shall not wait for them.
+var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 func askReady(ctx context.Context, address string) (ready bool, said string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
 	if err != nil {
 		return false, err.Error()
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := probes.Do(req)
 	if err != nil {
 		return false, ""
 	}

@@ -34,7 +34,7 @@ func shopServices(shipping bool) []service {
 func (d *demo) spec(s service, sidecar string) process.Spec {
 	spec := process.Spec{
 		Name: s.name,
-		Path: d.files.bin("shop-" + s.name),
+		Path: d.files.bin(s.name),
 		Args: []string{"--sidecar", sidecar, "--journal", d.files.journal(s.name)},
 		Env:  d.environment(s.name),
 		Log:  d.files.log(s.name),

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"time"
 
@@ -103,23 +102,28 @@ func traceCandidates(records []journal.Record, after time.Time) []string {
 	return append(first, rest...)
 }
 
+// flushed is longer than a process holds its spans back.
+const flushed = 700 * time.Millisecond
+
 // wholeTrace waits until one of the candidates is complete: one root, no parent
-// missing, and every service in it.
+// missing, every service in it, and nothing more coming.
 func (d *demo) wholeTrace(ctx context.Context, candidates []string) (spans.Trace, error) {
 	ctx, cancel := context.WithTimeout(ctx, traceTimeout)
 	defer cancel()
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(flushed)
 	defer tick.Stop()
 	var best spans.Trace
+	before := make(map[string]int) // spans at the last look
 	for {
 		for _, id := range candidates {
 			trace, err := d.traces.fetch(ctx, id)
 			if err != nil && ctx.Err() == nil {
 				return nil, err
 			}
-			if trace.Whole() && len(trace.Services()) == len(d.services) {
+			if trace.Whole() && len(trace.Services()) == len(d.services) && len(trace) == before[id] {
 				return trace, nil
 			}
+			before[id] = len(trace)
 			if len(trace) > len(best) {
 				best = trace
 			}
@@ -130,7 +134,7 @@ func (d *demo) wholeTrace(ctx context.Context, candidates []string) (spans.Trace
 			if len(best) == 0 {
 				return nil, errors.New("no trace of an order arrived")
 			}
-			_ = d.screen.write(func(w io.Writer) error { return best.Write(w) })
+			_ = d.screen.write(best.Write)
 			return nil, errors.New("no trace holds every service's spans under one root; the fullest one is above")
 		}
 	}
