@@ -96,7 +96,7 @@ func TestStatusPages(t *testing.T) {
 func TestStatusAsks(t *testing.T) {
 	t.Parallel()
 	mesh := &fakeMesh{state: troubled()}
-	r := invocation{env: map[string]string{"WARREN_CONTROL_PLANE": serve(t, mesh.register)}}.run(t, "status", "-n", "shop")
+	r := invocation{env: map[string]string{"WARREN_CONTROL_PLANE_ADMIN": serve(t, mesh.register)}}.run(t, "status", "-n", "shop")
 	if r.code != exitOK || r.err != "" || !strings.Contains(r.out, "orders-canary") || mesh.asked != "shop" {
 		t.Errorf("asked for %q: %+v", mesh.asked, r)
 	}

@@ -60,14 +60,14 @@ func (d *demo) showTable(books account.Books) error {
 // showStatus runs `warren status`, as a user would.
 func (d *demo) showStatus(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, d.files.bin("warren"), "status") //nolint:gosec // built by the demo
-	cmd.Env = append(d.environment("warren"), "WARREN_CONTROL_PLANE="+d.addresses.admin)
+	cmd.Env = append(d.environment("warren"), "WARREN_CONTROL_PLANE_ADMIN="+d.addresses.admin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("run warren status: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
-	d.screen.say("\n$ WARREN_CONTROL_PLANE=%s warren status", d.addresses.admin)
+	d.screen.say("\n$ WARREN_CONTROL_PLANE_ADMIN=%s warren status", d.addresses.admin)
 	d.screen.say("%s", strings.TrimRight(string(out), "\n"))
 	return nil
 }
@@ -79,9 +79,9 @@ func (d *demo) showNext() {
 	warren := rel(d.files.bin("warren"))
 	d.screen.say("\nKEEP=1: everything stays up until Ctrl-C. From %s, try:", d.files.root)
 	for _, line := range []string{
-		fmt.Sprintf("WARREN_CONTROL_PLANE=%s %s status", d.addresses.admin, warren),
-		fmt.Sprintf("WARREN_SIDECAR=%s %s publish --help", checkout.events, warren),
-		fmt.Sprintf("WARREN_SIDECAR=%s %s subscribe --help", audit.events, warren),
+		fmt.Sprintf("WARREN_CONTROL_PLANE_ADMIN=%s %s status", d.addresses.admin, warren),
+		fmt.Sprintf(`WARREN_SIDECAR=%s %s publish orders --type com.shop.order.placed --source /me --data '{"cents":100}'`, checkout.events, warren),
+		fmt.Sprintf("WARREN_SIDECAR=%s %s subscribe audit-invoices   # shares them with the audit service", audit.events, warren),
 		fmt.Sprintf("grpcurl -plaintext %s list", checkout.events),
 		fmt.Sprintf(`grpcurl -plaintext -d '{"topic":"orders","event":{"id":"mine-1","source":"/me","spec_version":"1.0","type":"com.shop.order.placed","binary_data":"e30="}}' %s warren.events.v1.EventService/Publish`, checkout.events),
 		fmt.Sprintf("tail -f %s", rel(d.files.journal("audit"))),

@@ -26,7 +26,7 @@ const (
 	DefaultControlPlane = "127.0.0.1:17440"
 
 	EnvSidecar      = "WARREN_SIDECAR"
-	EnvControlPlane = "WARREN_CONTROL_PLANE"
+	EnvControlPlane = "WARREN_CONTROL_PLANE_ADMIN"
 )
 
 // maxMessage holds the largest event, 16 MiB, and its attributes.
