@@ -36,7 +36,7 @@ type server interface {
 	start(ctx context.Context) error
 	// exited returns the channel that is closed when the present run has ended.
 	exited() <-chan struct{}
-	// kill ends the broker's process without warning.
+	// kill ends the broker's process without warning and returns when it is dead.
 	kill(ctx context.Context) error
 	// stop ends everything that start started, gracefully while ctx lasts, and
 	// returns when it is gone. It works whatever became of start.
@@ -69,41 +69,39 @@ func (b *Broker) Supervise(ctx context.Context) error {
 			return nil
 		case <-b.server.exited():
 		}
-		err := b.restart(ctx)
-		if err == nil {
-			continue
-		}
-		if errors.Is(err, errStopped) || ctx.Err() != nil {
+		if !b.restart(ctx) {
 			return nil
-		}
-		b.report(fmt.Sprintf("broker: did not come back: %s", firstLine(err)))
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Second):
 		}
 	}
 }
 
-var errStopped = errors.New("the broker is stopped")
-
-func (b *Broker) restart(ctx context.Context) error {
+// restart starts the broker again, and waits a second after a failure. It reports
+// whether to go on supervising.
+func (b *Broker) restart(ctx context.Context) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stopped {
-		return errStopped
+	if b.stopped || ctx.Err() != nil {
+		return false
 	}
 	b.report("broker: it died; starting it again")
 	began := time.Now()
-	if err := b.server.start(ctx); err != nil {
-		return err
+	err := b.server.start(ctx)
+	if err == nil {
+		b.report(fmt.Sprintf("broker: back after %.1fs", time.Since(began).Seconds()))
+		return true
 	}
-	b.report(fmt.Sprintf("broker: back after %.1fs", time.Since(began).Seconds()))
-	return nil
+	b.report("broker: it did not come back: " + firstLine(err))
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(time.Second):
+		return true
+	}
 }
 
-// Kill ends the broker's process with SIGKILL, as a crash would. Only Supervise
-// brings it back. It is an error when the broker is not private, or not running.
+// Kill ends the broker's process with SIGKILL, as a crash would, and returns when it
+// is dead. Only Supervise brings it back, at once. It is an error when the broker is
+// not private, or not running.
 func (b *Broker) Kill(ctx context.Context) error {
 	if b.server == nil {
 		return fmt.Errorf("kill broker: %w", errNotOurs)

@@ -237,7 +237,18 @@ func (n *node) current() *run {
 func (n *node) exited() <-chan struct{} { return n.current().ended }
 
 // kill implements server.
-func (n *node) kill(context.Context) error { return n.signal(syscall.SIGKILL) }
+func (n *node) kill(ctx context.Context) error {
+	r := n.current()
+	if err := n.signal(syscall.SIGKILL); err != nil {
+		return err
+	}
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("kill private node: %w", ctx.Err())
+	}
+}
 
 // signal sends a signal to the node's beam.
 func (n *node) signal(s syscall.Signal) error {

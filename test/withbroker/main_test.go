@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,8 +28,7 @@ func TestSignalEndsCommandAndBroker(t *testing.T) {
 		t.Skip("starts a RabbitMQ")
 	}
 	dir := t.TempDir()
-	//nolint:noctx // The test ends it by a signal.
-	cmd := exec.Command(build(t), "-dir", filepath.Join(dir, "node"), "--", "sh", "-c", "echo $AMQP_URL; exec sleep 600")
+	cmd := exec.CommandContext(context.Background(), build(t), "-dir", filepath.Join(dir, "node"), "--", "sh", "-c", "echo $AMQP_URL; exec sleep 600")
 	cmd.Env = append(os.Environ(), "AMQP_URL=", "WITHBROKER_TEST="+dir)
 	cmd.Stderr = t.Output()
 	stdout, err := cmd.StdoutPipe()

@@ -35,10 +35,11 @@ type Harness struct {
 	// publishes still reach the broker. Heartbeats may stop too; the suite releases
 	// within a few seconds. nil means that it cannot be done.
 	HoldConfirms func(t *testing.T, d broker.Driver) (release func())
-	// Restart ends the broker's process without warning and starts it again on the
-	// same data; it returns when the broker answers. nil means that it cannot be
-	// done, and then Caps.Durable stays unproven.
-	Restart func(t *testing.T, d broker.Driver)
+	// Alone returns a running driver on a broker that nobody else uses, and a
+	// function that ends that broker's process without warning and sees to it that it
+	// starts again on the same data. nil means that it cannot be done, and then Caps.Durable stays
+	// unproven.
+	Alone func(t *testing.T) (d broker.Driver, restart func())
 	// Delete removes the exchanges and queues of topology at the end of a behaviour.
 	// Objects may be missing. nil means that they go with the driver.
 	Delete func(t *testing.T, d broker.Driver, topology broker.Topology)
@@ -48,6 +49,7 @@ type Harness struct {
 type behaviour struct {
 	name  string                // a sentence
 	needs func(h *Harness) bool // nil: it runs on every driver
+	alone bool                  // on a driver from Alone
 	run   func(r *rig)
 }
 
@@ -74,7 +76,7 @@ func Run(t *testing.T, h Harness) {
 				}
 				t.Run(b.name, func(t *testing.T) {
 					t.Parallel()
-					r := newRig(t, &h)
+					r := newRig(t, &h, b.alone)
 					name := r.driver.State().Server
 					server.Store(&name)
 					b.run(r)

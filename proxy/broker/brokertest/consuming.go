@@ -126,8 +126,8 @@ func slowSink(r *rig) {
 	}
 	cancel()
 	select {
-	case <-returned:
-		r.Error("Consume returned while sink was running")
+	case err := <-returned:
+		r.Errorf("Consume returned while sink was running: %v", err)
 		close(leave)
 		return
 	case <-time.After(quiet):

@@ -34,6 +34,9 @@
 //
 //	Interrupt: func(t *testing.T, d broker.Driver) { d.(proxied).proxy.Cut() },
 //
+// Alone must not hurt the broker other tests share. For RabbitMQ it starts a private
+// node with internal/localbroker, lets Supervise bring it back, and kills it.
+//
 // The suite finds the broker the driver's own test was given (for RabbitMQ the
 // variable AMQP_URL, which test/withbroker sets); without one that test fails, it
 // does not skip. A hook that is nil leaves out the behaviours that need it, with a

@@ -26,7 +26,7 @@ func (r *rig) consume(queue string, prefetch int) *inbox {
 
 func (r *rig) consumeWith(d broker.Driver, queue string, prefetch int) *inbox {
 	r.Helper()
-	ctx, cancel := context.WithCancel(r.T.Context())
+	ctx, cancel := context.WithCancel(r.Context())
 	in := &inbox{rig: r, deliveries: make(chan *broker.Delivery, 4096), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(in.ended)

@@ -28,12 +28,18 @@ type rig struct {
 	*testing.T
 	harness *Harness
 	driver  broker.Driver
+	restart func() // only of a rig that is alone
 	prefix  string
 }
 
-func newRig(t *testing.T, h *Harness) *rig {
+func newRig(t *testing.T, h *Harness, alone bool) *rig {
 	t.Helper()
-	r := &rig{T: t, harness: h, driver: h.New(t), prefix: "brokertest." + strings.ToLower(rand.Text()[:10]) + "."}
+	r := &rig{T: t, harness: h, prefix: "brokertest." + strings.ToLower(rand.Text()[:10]) + "."}
+	if alone {
+		r.driver, r.restart = h.Alone(t)
+	} else {
+		r.driver = h.New(t)
+	}
 	r.awaitState("the driver is publishing", func(s broker.State) bool { return s.Publishing })
 	return r
 }
@@ -43,7 +49,7 @@ func (r *rig) name(s string) string { return r.prefix + s }
 
 // context returns one that ends with the behaviour, or when patience does.
 func (r *rig) context() context.Context {
-	ctx, cancel := context.WithTimeout(r.T.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	r.Cleanup(cancel)
 	return ctx
 }
@@ -70,7 +76,7 @@ func (r *rig) tryEnsure(t broker.Topology) error {
 	if t.Policy == 0 {
 		t.Policy = mesh.Manage
 	}
-	if r.harness.Delete != nil && t.Policy == mesh.Manage {
+	if r.harness.Delete != nil && t.Policy == mesh.Manage && r.restart == nil {
 		r.Cleanup(func() { r.harness.Delete(r.T, r.driver, t) })
 	}
 	return r.driver.EnsureTopology(r.context(), t)

@@ -16,8 +16,8 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 		return func() {}, &broker.Error{Kind: broker.Invalid, Op: op, Err: fmt.Errorf("prefetch %d: want at least 1", opts.Prefetch)}
 	}
 	for {
-		s, err := n.awaitSession(ctx)
-		if err != nil {
+		s := n.awaitSession(ctx)
+		if s == nil {
 			return func() {}, nil // ctx ended while the node was down
 		}
 		q := n.broker.queue(opts.Queue)
@@ -31,8 +31,7 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 		if c == nil {
 			continue // cut since awaitSession
 		}
-		c.deliver(ctx, sink)
-		if ctx.Err() != nil {
+		if c.deliver(ctx, sink) {
 			return c.close, nil
 		}
 	}
@@ -61,21 +60,21 @@ func newChannel(s *session, q *queue, prefetch int) *channel {
 	}
 }
 
-// deliver calls sink until ctx ends or the channel is closed.
-func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) {
+// deliver calls sink until ctx ends, which it reports, or the channel is closed.
+func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) (ended bool) {
 	// A token taken on the way out belongs to the other consumers.
 	defer c.queue.signal()
 	for {
 		select {
 		case c.slots <- struct{}{}:
 		case <-c.done:
-			return
+			return ctx.Err() != nil
 		case <-ctx.Done():
-			return
+			return true
 		}
 		d := c.next(ctx)
 		if d == nil {
-			return
+			return ctx.Err() != nil
 		}
 		sink(d)
 	}

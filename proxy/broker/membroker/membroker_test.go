@@ -221,7 +221,7 @@ func TestDelayQueueKeepsWhatCannotBeForwarded(t *testing.T) {
 		mustEnsure(t, node, topology)
 		mustPublish(t, node, message("", "target", "there"))
 		mustPublish(t, node, message("", "delay", "1"))
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second) // of the bubble
 		mustPublish(t, node, message("", "delay", "2"))
 		wantLen := func(delay, target int) {
 			t.Helper()
@@ -233,9 +233,9 @@ func TestDelayQueueKeepsWhatCannotBeForwarded(t *testing.T) {
 			}
 		}
 		wantLen(2, 1)
-		time.Sleep(31 * time.Second)
+		<-time.After(31 * time.Second)
 		wantLen(1, 2)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		wantLen(1, 2) // the target is full
 		in, stop := consume(t, node, "target", 10)
 		for _, id := range []string{"there", "1", "2"} {

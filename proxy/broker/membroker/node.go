@@ -88,19 +88,19 @@ func (n *Node) live() *session {
 	return s
 }
 
-// awaitSession blocks until the node is up, at most until ctx ends.
-func (n *Node) awaitSession(ctx context.Context) (*session, error) {
+// awaitSession blocks until the node is up. It returns nil when ctx ends first.
+func (n *Node) awaitSession(ctx context.Context) *session {
 	for {
 		n.mu.Lock()
 		changed := n.changed
 		n.mu.Unlock()
 		if s := n.live(); s != nil {
-			return s, nil
+			return s
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil
 		}
 	}
 }

@@ -20,8 +20,8 @@ func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 	if t.Policy == mesh.Ignore {
 		return nil
 	}
-	if _, err := n.awaitSession(ctx); err != nil {
-		return &broker.Error{Kind: broker.Unavailable, Op: "ensure topology", Err: err}
+	if n.awaitSession(ctx) == nil {
+		return &broker.Error{Kind: broker.Unavailable, Op: "ensure topology", Err: ctx.Err()}
 	}
 	b := n.broker
 	b.mu.Lock()
