@@ -45,10 +45,11 @@ type channel struct {
 	retired  chan struct{} // closed when it takes no more publishes
 	flushed  chan struct{} // closed when it writes no more
 	drained  chan struct{} // closed when everything is settled
+	ended    chan struct{} // closed when the AMQP channel is gone
 	opened   time.Time
+	cause    error // why the broker closed it, or nil; set before ended is closed
 
-	since  atomic.Int64          // when the oldest unsettled publish was written, since opened; 0: none
-	broken atomic.Pointer[error] // why the broker closed it
+	since atomic.Int64 // when the oldest unsettled publish was written, since opened; 0: none
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -70,7 +71,7 @@ func newChannel(w wire, window int, a *alarm) *channel {
 	return &channel{
 		wire: w, window: window, alarm: a, opened: time.Now(),
 		slots: make(chan struct{}, window), queue: make(chan *pending, window), inflight: make(chan *pending, window),
-		retired: make(chan struct{}), flushed: make(chan struct{}), drained: make(chan struct{}),
+		retired: make(chan struct{}), flushed: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
 		recent: map[string]*pending{},
 	}
 }
@@ -78,16 +79,24 @@ func newChannel(w wire, window int, a *alarm) *channel {
 // start runs the channel's goroutines in the session; false when that is closing.
 func (c *channel) start(s *session, w *amqpWire, known *exchanges) bool {
 	return s.spawn(func() {
-		if e, ok := <-w.closed; ok {
-			var err error = e
-			c.broken.Store(&err)
-			known.fault(err)
+		e, ok := <-w.closed
+		if ok {
+			known.fault(e)
+			c.end(e)
+		} else {
+			c.end(nil)
 		}
-		c.retire()
 	}) && s.spawn(c.write) && s.spawn(func() {
 		c.settle()
 		_ = s.call(w.ch.Close) // returns at once when it is closed already
 	})
+}
+
+// end records that the AMQP channel is gone, and why.
+func (c *channel) end(cause error) {
+	c.cause = cause
+	close(c.ended)
+	c.retire()
 }
 
 // accept queues p to the writer. It returns false without an error when the
@@ -234,9 +243,10 @@ func (c *channel) verdict(p *pending) error {
 // What the writer had not reached is not told apart: it is next to nothing.
 func (c *channel) lost(p *pending, err error) error {
 	e := &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: p.op(), Err: err}
-	if cause := c.broken.Load(); cause != nil {
-		e.Err = *cause
-		if exchange, kind, ok := exchangeAtFault(*cause); ok && exchange == p.exchange {
+	<-c.ended // the library tells why before it fails confirmations, but to another goroutine
+	if c.cause != nil {
+		e.Err = c.cause
+		if exchange, kind, ok := exchangeAtFault(c.cause); ok && exchange == p.exchange {
 			e.Kind = kind
 		}
 	}

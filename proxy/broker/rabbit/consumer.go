@@ -24,16 +24,14 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 		s, err := n.consume.wait(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return func() {}, nil // nothing is unsettled
+			return func() {}, nil //nolint:nilerr // the end was asked for, and nothing is unsettled
 		case err != nil:
 			return func() {}, notSent(broker.Unavailable, consumeOp(opts.Queue), err)
 		}
 		c, err := n.attach(s, opts)
 		if err == nil {
 			delays.reset()
-			c.pump(ctx, sink)
-			if ctx.Err() != nil {
-				c.cancel()
+			if c.pump(ctx, sink) {
 				return c.close, nil
 			}
 			c.close() // what is unsettled comes back by itself
@@ -126,18 +124,23 @@ func consumerTag(tag string, epoch uint64) string {
 	return tag[:min(len(tag), maxShort-len(suffix))] + suffix
 }
 
-// pump calls sink for each delivery until ctx ends or there are no more.
-func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) {
+// pump calls sink for each delivery. It returns true when ctx has ended, with the
+// flow stopped, and false when there are no more deliveries.
+func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
 	for ctx.Err() == nil {
 		select {
 		case d, ok := <-c.deliveries:
-			if !ok {
-				return
+			if !ok && ctx.Err() == nil {
+				return false
 			}
-			sink(c.delivery(&d))
+			if ok {
+				sink(c.delivery(&d))
+			}
 		case <-ctx.Done():
 		}
 	}
+	c.cancel()
+	return true
 }
 
 // delivery decodes d and makes it settleable.

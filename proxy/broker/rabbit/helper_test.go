@@ -186,6 +186,11 @@ func toQueue(queue, id string) *broker.Message {
 	return &broker.Message{RoutingKey: queue, Event: newEvent(id), Mandatory: true, Persistent: true}
 }
 
+// toPlain is what a client without events publishes.
+func toPlain(id string) amqp.Publishing {
+	return amqp.Publishing{MessageId: id, Body: []byte(id)}
+}
+
 func (f *fixture) publish(m *broker.Message) error {
 	f.Helper()
 	ctx := f.context()

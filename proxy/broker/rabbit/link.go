@@ -2,15 +2,18 @@ package rabbit
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// settled is how long a session must have lived for the backoff to start again at
-// its beginning: a broker that accepts and drops is not hammered.
-const settled = 2 * time.Second
+// settled is how long a session must have been up for the backoff to start again
+// at its beginning: a broker that accepts and drops is not hammered.
+const settled = 100 * time.Millisecond
 
 // link keeps one connection up.
 //
@@ -36,14 +39,14 @@ type link struct {
 	changed chan struct{} // closed and replaced when live or stopped changes
 	stopped bool
 	reason  string // why it is down
-	logged  string // the reason told last; the same is told once
+	logged  int    // AMQP code of the failure told last, -1 for none
 }
 
 func newLink(role string, opts *Options, prepare func(context.Context, *session) error, onChange func()) *link {
 	return &link{
 		role: role, opts: opts, prepare: prepare, onChange: onChange, changed: make(chan struct{}),
 		log:    opts.Logger.With("node", opts.Address, "connection", role),
-		reason: "not started",
+		reason: "not started", logged: -1,
 	}
 }
 
@@ -51,7 +54,7 @@ func newLink(role string, opts *Options, prepare func(context.Context, *session)
 func (l *link) run(ctx context.Context) {
 	defer l.stop()
 	delays := backoff{opts: l.opts}
-	for {
+	for ctx.Err() == nil {
 		up, err := l.serve(ctx)
 		if ctx.Err() != nil {
 			return
@@ -100,7 +103,7 @@ func (s *session) drain() {
 
 func (l *link) raise(s *session) {
 	l.mu.Lock()
-	l.logged = ""
+	l.logged = -1
 	l.mu.Unlock()
 	l.set(s, "")
 	l.log.Info("connection is up", "server", s.server)
@@ -108,12 +111,13 @@ func (l *link) raise(s *session) {
 
 func (l *link) lower(reason string) { l.set(nil, reason) }
 
-// down records the end of a session or of a try to get one.
+// down records the end of a session or of a try to get one. A warning is for news
+// only: a node that stays away is told once.
 func (l *link) down(err error, next time.Duration) {
-	reason := err.Error()
+	code := failureCode(err)
 	l.mu.Lock()
-	news := l.logged != reason
-	l.reason, l.logged = reason, reason
+	news := l.logged != code
+	l.reason, l.logged = err.Error(), code
 	l.mu.Unlock()
 	level := slog.LevelDebug
 	if news {
@@ -121,6 +125,16 @@ func (l *link) down(err error, next time.Duration) {
 	}
 	l.log.Log(context.Background(), level, "connection is down", "error", err, "retry_in", next)
 	l.onChange()
+}
+
+// failureCode tells failures apart without what differs from try to try, such as
+// ports: 0 is the network's.
+func failureCode(err error) int {
+	var e *amqp.Error
+	if errors.As(err, &e) && e.Code != amqp.FrameError {
+		return e.Code
+	}
+	return 0
 }
 
 func (l *link) stop() {

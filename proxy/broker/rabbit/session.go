@@ -31,9 +31,15 @@ type session struct {
 }
 
 // silentClose is RabbitMQ's pause before it closes the socket of a client with
-// wrong credentials, less a margin. The library reads any end of the connection
-// at that point as wrong credentials; a quicker one is a cut.
+// wrong credentials, less a margin.
 const silentClose = time.Second
+
+// wasCut tells what the library takes for a refusal when the connection just ends
+// during the handshake. A refused vhost is always answered; refused credentials
+// are not, but their end comes late.
+func wasCut(err error, took time.Duration) bool {
+	return errors.Is(err, amqp.ErrVhost) || errors.Is(err, amqp.ErrCredentials) && took < silentClose
+}
 
 // dial connects and shakes hands. onChange is called when the broker blocks or
 // unblocks the connection.
@@ -52,12 +58,12 @@ func dial(ctx context.Context, opts *Options, role string, onChange func()) (*se
 	stop := context.AfterFunc(ctx, s.kill)
 	start := time.Now()
 	conn, err := amqp.Open(s.socket, s.config(role, username, password))
-	if !stop() && err == nil {
-		err = context.Cause(ctx)
+	if !stop() {
+		err = context.Cause(ctx) // the socket was closed by us
 	}
 	if err != nil {
 		s.kill()
-		if errors.Is(err, amqp.ErrCredentials) && time.Since(start) < silentClose {
+		if wasCut(err, time.Since(start)) {
 			err = errCut
 		}
 		return nil, fmt.Errorf("open connection to %s: %w", opts.Address, err)

@@ -20,12 +20,19 @@ func newSocket(c net.Conn, writeTimeout time.Duration) *socket {
 	return &socket{Conn: c, writeTimeout: writeTimeout, opened: time.Now()}
 }
 
-// Write implements net.Conn with a deadline of its own per call.
+// Write implements net.Conn with a deadline of its own per call. An error closes
+// the socket: after a failed publish the library would leave the connection open,
+// with half a frame on it, until a heartbeat fails too.
 func (s *socket) Write(p []byte) (int, error) {
-	if err := s.SetWriteDeadline(time.Now().Add(s.writeTimeout)); err != nil {
-		return 0, err
+	err := s.SetWriteDeadline(time.Now().Add(s.writeTimeout))
+	n := 0
+	if err == nil {
+		n, err = s.Conn.Write(p)
 	}
-	return s.Conn.Write(p)
+	if err != nil {
+		_ = s.Close()
+	}
+	return n, err
 }
 
 // Read implements net.Conn.

@@ -1,0 +1,94 @@
+package rabbit
+
+import (
+	"context"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
+)
+
+func benchEvent() *event.Event {
+	e := newEvent("3f2b8c1e-0001")
+	e.Data = make([]byte, 1024)
+	e.Set("datacontenttype", event.String("application/json"))
+	e.Set("subject", event.String("orders/17"))
+	e.Set("time", event.Timestamp(someTime))
+	return e
+}
+
+// Budget: 20 allocations; the library boxes every header value.
+func BenchmarkEncode(b *testing.B) {
+	b.ReportAllocs()
+	o := testOptions()
+	m := &broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true, Trace: broker.TraceContext{Parent: "00-hop"}}
+	for b.Loop() {
+		if _, err := encode(m, o); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Budget: 10 allocations.
+func BenchmarkDecode(b *testing.B) {
+	b.ReportAllocs()
+	p, err := encode(&broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Trace: broker.TraceContext{Parent: "00-hop"}}, testOptions())
+	if err != nil {
+		b.Fatal(err)
+	}
+	d := &amqp.Delivery{Headers: p.message.Headers, ContentType: p.message.ContentType, Body: p.message.Body, Exchange: "orders"}
+	for b.Loop() {
+		if out := decode(d, "q"); out.Malformed != nil {
+			b.Fatal(out.Malformed)
+		}
+	}
+}
+
+// instantWire confirms at once: what remains is the driver's own cost.
+type instantWire struct{ none chan amqp.Return }
+
+type confirmed struct{ done chan struct{} }
+
+func (c confirmed) Done() <-chan struct{} { return c.done }
+func (c confirmed) Acked() bool           { return true }
+
+func (w instantWire) publish(*pending) (confirmation, error) { return always, nil }
+func (w instantWire) returns() <-chan amqp.Return            { return w.none }
+func (w instantWire) isClosed() bool                         { return false }
+
+var always = func() confirmation {
+	done := make(chan struct{})
+	close(done)
+	return confirmed{done}
+}()
+
+// Budget: the two hand-overs between goroutines, and Encode's allocations.
+func BenchmarkPublishWithoutTheLibrary(b *testing.B) {
+	b.ReportAllocs()
+	c := newChannel(instantWire{}, 256, &alarm{})
+	go c.write()
+	go c.settle()
+	o := testOptions()
+	m := &broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true}
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			p, err := encode(m, o)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if ok, err := c.accept(context.Background(), p); !ok || err != nil {
+				b.Error(ok, err)
+				return
+			}
+			if err := p.Wait(context.Background()); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	c.end(nil)
+	<-c.drained
+}

@@ -1,0 +1,385 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// fakeWire is a wire whose broker is the test.
+type fakeWire struct {
+	mu      sync.Mutex
+	written []*fakeConfirm
+	back    chan amqp.Return
+	closed  bool
+	hold    chan struct{} // when set, publish blocks on it as on a full socket
+}
+
+type fakeConfirm struct {
+	p     *pending
+	copy  int64 // the header as it was written
+	done  chan struct{}
+	acked bool
+}
+
+func (c *fakeConfirm) Done() <-chan struct{} { return c.done }
+func (c *fakeConfirm) Acked() bool           { return c.acked }
+
+func (c *fakeConfirm) settle(ack bool) {
+	c.acked = ack
+	close(c.done)
+}
+
+func (w *fakeWire) publish(p *pending) (confirmation, error) {
+	if w.hold != nil {
+		<-w.hold
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil, amqp.ErrClosed
+	}
+	number, _ := p.message.Headers[copyHeader].(int64)
+	c := &fakeConfirm{p: p, copy: number, done: make(chan struct{})}
+	w.written = append(w.written, c)
+	return c, nil
+}
+
+func (w *fakeWire) returns() <-chan amqp.Return { return w.back }
+
+func (w *fakeWire) isClosed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
+func (w *fakeWire) at(i int) *fakeConfirm {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.written[i]
+}
+
+// sendBack enqueues the return of c, as the broker does before it confirms.
+func (w *fakeWire) sendBack(c *fakeConfirm) {
+	h := amqp.Table{eventIDHeader: c.p.id}
+	if c.copy != 0 {
+		h[copyHeader] = c.copy
+	}
+	w.back <- amqp.Return{ReplyCode: 312, ReplyText: "NO_ROUTE", Exchange: c.p.exchange, RoutingKey: c.p.key, Headers: h}
+}
+
+// close ends the channel as the library does: everything unconfirmed is negative.
+func (w *fakeWire) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	for _, c := range w.written {
+		select {
+		case <-c.done:
+		default:
+			c.settle(false)
+		}
+	}
+}
+
+// onChannel runs test in a bubble with a channel on a fake wire.
+func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *fakeWire)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &fakeWire{back: make(chan amqp.Return, window)}
+		c := newChannel(w, window, &alarm{})
+		go c.write()
+		go c.settle()
+		test(t, c, w)
+		w.close()
+		if !c.isEnded() {
+			c.end(nil)
+		}
+		<-c.drained
+	})
+}
+
+func (c *channel) isEnded() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func newPending(exchange, id string) *pending {
+	return &pending{exchange: exchange, key: "k", id: id, mandatory: true, message: amqp.Publishing{Headers: amqp.Table{}}, done: make(chan struct{})}
+}
+
+func accept(t *testing.T, c *channel, p *pending) *pending {
+	t.Helper()
+	if ok, err := c.accept(t.Context(), p); !ok || err != nil {
+		t.Fatalf("accept: %v, %v", ok, err)
+	}
+	return p
+}
+
+func TestReturnsAndConfirmsArePairedExactly(t *testing.T) {
+	t.Parallel()
+	const window, rounds = 64, 50
+	onChannel(t, window, func(t *testing.T, c *channel, w *fakeWire) {
+		random := rand.New(rand.NewPCG(1, 2))
+		for round := range rounds {
+			receipts, unroutable := make([]*pending, window), make([]bool, window)
+			for i := range receipts {
+				// Few ids, so that copies of an event are in flight together.
+				receipts[i] = accept(t, c, newPending("x", fmt.Sprint(random.IntN(8))))
+			}
+			synctest.Wait()
+			for i := range receipts {
+				if unroutable[i] = random.IntN(3) == 0; unroutable[i] {
+					w.sendBack(w.at(round*window + i))
+				}
+			}
+			for _, i := range random.Perm(window) { // confirms may come in any order
+				w.at(round*window + i).settle(true)
+			}
+			for i, p := range receipts {
+				err := p.Wait(t.Context())
+				if unroutable[i] {
+					wantKind(t, err, broker.Unroutable, broker.Failed)
+				} else if err != nil {
+					t.Fatalf("round %d, publish %d: %v", round, i, err)
+				}
+			}
+		}
+	})
+}
+
+func TestOnlyACopyInFlightCarriesACopyHeader(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+		first, other, second := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b")), accept(t, c, newPending("x", "a"))
+		synctest.Wait()
+		for i, want := range []int64{0, 0, 1} {
+			if got := w.at(i).copy; got != want {
+				t.Errorf("publish %d has copy header %d, want %d", i, got, want)
+			}
+			w.at(i).settle(true)
+		}
+		for _, p := range []*pending{first, other, second} {
+			if err := p.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		accept(t, c, newPending("x", "a"))
+		synctest.Wait()
+		if got := w.at(3).copy; got != 0 {
+			t.Errorf("a later publish of the event has copy header %d, want none", got)
+		}
+	})
+}
+
+func TestAClosedChannelFailsEverythingAsUnknownAtOnce(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+		a, b := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
+		synctest.Wait()
+		w.sendBack(w.at(0)) // returned, but its confirm did not come
+		late := accept(t, c, newPending("x", "c"))
+		synctest.Wait()
+		w.close()
+		c.end(nil)
+		wantKind(t, a.Wait(t.Context()), broker.Unroutable, broker.Failed)
+		wantKind(t, b.Wait(t.Context()), broker.Closed, broker.Unknown)
+		wantKind(t, late.Wait(t.Context()), broker.Closed, broker.Unknown)
+	})
+}
+
+func TestAChannelClosedForAnExchangeSaysSoToItsPublishes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		cause *amqp.Error
+		kind  broker.Kind
+	}{
+		"missing":   {&amqp.Error{Code: 404, Reason: "NOT_FOUND - no exchange 'x' in vhost '/'"}, broker.NotFound},
+		"forbidden": {&amqp.Error{Code: 403, Reason: "ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused for user 'u'"}, broker.Refused},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+				guilty, neighbour := accept(t, c, newPending("x", "a")), accept(t, c, newPending("y", "b"))
+				synctest.Wait()
+				w.close()
+				c.end(tc.cause)
+				wantKind(t, guilty.Wait(t.Context()), tc.kind, broker.Unknown)
+				wantKind(t, neighbour.Wait(t.Context()), broker.Closed, broker.Unknown)
+			})
+		})
+	}
+}
+
+func TestANackIsUnknownAndRetiresTheChannel(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+		young := accept(t, c, newPending("x", "a"))
+		synctest.Wait()
+		w.at(0).settle(false)
+		wantKind(t, young.Wait(t.Context()), broker.Nacked, broker.Unknown)
+		if c.isRetired() {
+			t.Fatal("a channel that was just opened is retired by a nack: a full queue would make one per event")
+		}
+		<-time.After(retireAge) // of the bubble's clock
+		nacked, inFlight := accept(t, c, newPending("x", "b")), accept(t, c, newPending("x", "c"))
+		synctest.Wait()
+		w.at(1).settle(false)
+		wantKind(t, nacked.Wait(t.Context()), broker.Nacked, broker.Unknown)
+		if ok, err := c.accept(t.Context(), newPending("x", "d")); ok || err != nil {
+			t.Fatalf("a retired channel accepts: %v, %v", ok, err)
+		}
+		w.at(2).settle(true)
+		if err := inFlight.Wait(t.Context()); err != nil {
+			t.Fatalf("what was in flight on a retired channel: %v", err)
+		}
+	})
+}
+
+func TestTheWindowBoundsUnconfirmedPublishes(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 2, func(t *testing.T, c *channel, w *fakeWire) {
+		accept(t, c, newPending("x", "a"))
+		accept(t, c, newPending("x", "b"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.accept(ctx, newPending("x", "c"))
+		wantKind(t, err, broker.WindowFull, broker.NotSent)
+		go func() { w.at(0).settle(true) }()
+		accept(t, c, newPending("x", "d"))
+	})
+}
+
+func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 2, func(t *testing.T, c *channel, w *fakeWire) {
+		accept(t, c, newPending("x", "a"))
+		accept(t, c, newPending("x", "b"))
+		synctest.Wait()
+		waiting := make(chan error, 1)
+		go func() {
+			_, err := c.accept(t.Context(), newPending("x", "c"))
+			waiting <- err
+		}()
+		synctest.Wait()
+		c.alarm.set(true, "memory")
+		wantKind(t, <-waiting, broker.Blocked, broker.NotSent)
+		w.at(0).settle(true)
+		synctest.Wait()
+		queued := accept(t, c, newPending("x", "d")) // a slot is free, but the writer sees the alarm
+		wantKind(t, queued.Wait(t.Context()), broker.Blocked, broker.NotSent)
+		c.alarm.set(false, "")
+		accept(t, c, newPending("x", "e"))
+		synctest.Wait()
+		if n := len(w.written); n != 3 {
+			t.Errorf("%d messages were written, want 3", n)
+		}
+	})
+}
+
+func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &fakeWire{back: make(chan amqp.Return, 8), hold: make(chan struct{})}
+		c := newChannel(w, 8, &alarm{})
+		go c.write()
+		go c.settle()
+		stuck, behind := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		synctest.Wait()
+		wantKind(t, behind.Wait(ctx), broker.WindowFull, broker.NotSent)
+		wantKind(t, stuck.Wait(ctx), broker.ConfirmTimeout, broker.Unknown)
+		close(w.hold)
+		synctest.Wait()
+		if n := len(w.written); n != 1 {
+			t.Errorf("%d messages were written, want only the one the writer had", n)
+		}
+		w.close()
+		c.end(nil)
+		<-c.drained
+	})
+}
+
+func TestWaitPrefersAnOutcomeToAnEndedContext(t *testing.T) {
+	t.Parallel()
+	p := newPending("x", "a")
+	p.finish(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Wait(ctx); err != nil {
+		t.Errorf("confirmed publish: %v", err)
+	}
+}
+
+// fakeAcker is a consumer channel whose broker is the test.
+type fakeAcker struct {
+	closed bool
+	err    error
+	sent   []string
+}
+
+func (a *fakeAcker) Ack(tag uint64, _ bool) error { return a.send("ack", tag) }
+
+func (a *fakeAcker) Reject(tag uint64, requeue bool) error {
+	return a.send(fmt.Sprintf("reject requeue=%t", requeue), tag)
+}
+
+func (a *fakeAcker) send(what string, tag uint64) error {
+	a.sent = append(a.sent, fmt.Sprintf("%s %d", what, tag))
+	return a.err
+}
+
+func (a *fakeAcker) Cancel(string, bool) error { return nil }
+func (a *fakeAcker) IsClosed() bool            { return a.closed }
+func (a *fakeAcker) Close() error              { a.sent = append(a.sent, "close"); return nil }
+
+func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
+	t.Parallel()
+	var node Node
+	a := &fakeAcker{}
+	s := &session{opts: testOptions()}
+	c := &inbound{session: s, channel: a, unsettled: map[uint64]struct{}{}, stale: &node.stale}
+	for tag := range uint64(6) {
+		c.track(tag)
+	}
+	stale := 0
+	wantStale := func(why string, err error) {
+		t.Helper()
+		stale++
+		if !errors.Is(err, broker.ErrStale) || node.stale.Load() != uint64(stale) {
+			t.Errorf("%s: error %v and %d counted, want ErrStale and %d", why, err, node.stale.Load(), stale)
+		}
+	}
+	if err := errors.Join(c.Ack(0), c.Requeue(1)); err != nil {
+		t.Fatal(err)
+	}
+	wantStale("settled before", c.Ack(0))
+	wantStale("settled before in another way", c.Ack(1))
+	wantStale("never delivered", c.Ack(99))
+	a.err = amqp.ErrClosed
+	wantStale("the connection is lost while acking", c.Ack(2))
+	a.closed = true
+	wantStale("the channel is gone", c.Ack(3))
+	a.closed = false
+	c.close()
+	c.close()
+	wantStale("the channel was drained", c.Requeue(4))
+	want := []string{"ack 0", "reject requeue=true 1", "ack 2", "close"}
+	if fmt.Sprint(a.sent) != fmt.Sprint(want) {
+		t.Errorf("sent %v, want %v", a.sent, want)
+	}
+}

@@ -1,0 +1,277 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// This test counts the process's goroutines, so it does not run beside others.
+func TestGoroutinesAndDescriptorsStayFlatOverReconnects(t *testing.T) {
+	f := newFixture(t, func(o *Options) { o.MaxBackoff = 50 * time.Millisecond })
+	queue := f.queue("q")
+	in := f.consume(queue, 10)
+	cut := func(i int) {
+		before := f.node.publish.live.Load()
+		ctx := f.context()
+		for range 20 {
+			if r, err := f.node.Publish(ctx, toQueue(queue, fmt.Sprint(i))); err == nil {
+				defer func() { _ = r.Wait(ctx) }() // confirmed or unknown; it must only not hang
+			}
+		}
+		f.proxy.Cut()
+		f.poll("the node has new connections", func() bool {
+			s, c := f.node.publish.live.Load(), f.node.consume.live.Load()
+			return s != nil && s != before && !s.lost() && c != nil && !c.lost()
+		})
+		id := fmt.Sprintf("%d-after", i)
+		f.poll("publishes are confirmed again", func() bool { return f.publish(toQueue(queue, id)) == nil })
+		for got := ""; got != id; { // before it comes what was in flight at the cut
+			d := in.next()
+			got = d.Event.ID
+			_ = d.Ack() // stale for what came over the connection that was cut
+		}
+	}
+	for i := range 3 {
+		cut(i)
+	}
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+	for i := range 30 {
+		cut(i + 3)
+	}
+	// A few belong to connections that are still being torn down.
+	const slack = 10
+	f.poll("goroutines are as many as before", func() bool { return runtime.NumGoroutine() <= goroutines+slack })
+	f.poll("descriptors are as many as before", func() bool { return openDescriptors(t) <= descriptors+slack })
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if errors.Is(err, os.ErrNotExist) {
+		return 0 // not Linux
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// stall makes connections whose writes block as on a full socket while it is on.
+type stall struct {
+	on    atomic.Bool
+	wrote chan struct{} // gets a value when a write begins to block
+}
+
+func (s *stall) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &stalledConn{Conn: c, stall: s, closed: make(chan struct{})}, nil
+}
+
+type stalledConn struct {
+	net.Conn
+	stall    *stall
+	closing  sync.Once
+	closed   chan struct{}
+	deadline atomic.Pointer[time.Time]
+}
+
+func (c *stalledConn) SetWriteDeadline(t time.Time) error {
+	c.deadline.Store(&t)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *stalledConn) Write(p []byte) (int, error) {
+	if !c.stall.on.Load() {
+		return c.Conn.Write(p)
+	}
+	select {
+	case c.stall.wrote <- struct{}{}:
+	default:
+	}
+	t := time.NewTimer(time.Until(*c.deadline.Load()))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return 0, os.ErrDeadlineExceeded
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *stalledConn) Close() error {
+	c.closing.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+func TestABrokerThatStopsReadingHangsNoCaller(t *testing.T) {
+	t.Parallel()
+	s := &stall{wrote: make(chan struct{}, 1)}
+	f := newFixture(t, func(o *Options) {
+		o.Dial, o.WriteTimeout, o.Window, o.Channels = s.dial, 700*time.Millisecond, 4, 1
+	})
+	queue := f.queue("q")
+	f.mustPublish(toQueue(queue, "before"))
+	live := f.node.publish.live.Load()
+	s.on.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	var receipts []broker.Receipt
+	for i := range 4 {
+		r, err := f.node.Publish(ctx, toQueue(queue, fmt.Sprint(i)))
+		if err != nil {
+			t.Fatalf("publish %d into the window: %v", i, err)
+		}
+		receipts = append(receipts, r)
+	}
+	_, err := f.node.Publish(ctx, toQueue(queue, "over the window"))
+	wantKind(t, err, broker.WindowFull, broker.NotSent)
+	wantKind(t, receipts[0].Wait(ctx), broker.ConfirmTimeout, broker.Unknown)
+	wantKind(t, receipts[3].Wait(ctx), broker.WindowFull, broker.NotSent)
+	select {
+	case <-live.done:
+	case <-time.After(patience):
+		t.Fatal("a write that exceeded its deadline did not end the connection")
+	}
+	s.on.Store(false)
+	f.poll("the node publishes again", func() bool { return f.publish(toQueue(queue, "after")) == nil })
+}
+
+func TestStoppingIsNotHeldUpByABrokerThatStopsReading(t *testing.T) {
+	t.Parallel()
+	s := &stall{wrote: make(chan struct{}, 1)}
+	u := server(t)
+	o := options(t, u, hostPort(u))
+	o.Dial, o.WriteTimeout, o.CloseTimeout = s.dial, time.Hour, 200*time.Millisecond
+	n := New(o)
+	stop := runNode(t, n)
+	f := newFixture(t)
+	queue := f.queue("q")
+	f.poll("the node is up", func() bool { s := n.State(); return s.Publishing && s.Consuming })
+	s.on.Store(true)
+	r, err := n.Publish(f.context(), toQueue(queue, "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-s.wrote
+	stop() // fails the test when Run does not return
+	wantKind(t, r.Wait(f.context()), broker.Closed, broker.Unknown)
+}
+
+func TestAHalfOpenConnectionIsFoundByItsUnconfirmedPublishes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *Options) { o.ConfirmWatch = 400 * time.Millisecond })
+	queue := f.queue("q")
+	f.mustPublish(toQueue(queue, "before"))
+	release := f.proxy.HoldReplies()
+	defer release()
+	r, err := f.node.Publish(f.context(), toQueue(queue, "lost"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The heartbeat would need 15 seconds, and the context has longer still.
+	start := time.Now()
+	wantKind(t, r.Wait(f.context()), broker.Closed, broker.Unknown)
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("found after %v, want the confirm watch to find it", took)
+	}
+	release()
+	f.poll("the node publishes again", func() bool { return f.publish(toQueue(queue, "after")) == nil })
+}
+
+func TestASlowConfirmOnALivingConnectionIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *Options) { o.ConfirmWatch, o.Heartbeat = 4*time.Second, time.Minute })
+	live := f.node.publish.live.Load()
+	// A publish that waits, on a broker that has nothing to say but answers: no
+	// confirm will come for it, because it was never sent.
+	c := live.pub.lanes[0].current()
+	c.since.Store(1)
+	defer c.since.Store(0)
+	silent := false
+	f.poll("the broker has been asked and has answered", func() bool {
+		d := live.socket.silence()
+		silent = silent || d > 1500*time.Millisecond
+		return silent && d < time.Second
+	})
+	if live.lost() {
+		t.Error("a living connection was ended")
+	}
+}
+
+func TestAnAlarmOfTheBrokerIsToldAndStopsPublishes(t *testing.T) {
+	t.Parallel()
+	states := make(chan broker.State, 100)
+	f := newFixture(t, func(o *Options) { o.OnState = func(s broker.State) { states <- s } })
+	queue := f.queue("q")
+	live := f.node.publish.live.Load()
+	live.alarm.set(true, "low on memory") // what connection.blocked does
+	f.node.changed()
+	_, err := f.node.Publish(f.context(), toQueue(queue, "1"))
+	wantKind(t, err, broker.Blocked, broker.NotSent)
+	told := <-states
+	for !told.Blocked {
+		told = <-states
+	}
+	if told.Publishing || !told.Consuming || told.Reason == "" {
+		t.Errorf("state under an alarm is %+v", told)
+	}
+	in := f.consume(queue, 1)
+	if err := f.plain.Publish("", queue, false, false, toPlain("2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.next().Ack(); err != nil {
+		t.Errorf("ack under an alarm: %v", err)
+	}
+	live.alarm.set(false, "")
+	f.mustPublish(toQueue(queue, "3"))
+}
+
+func TestWrongCredentialsAreAClearStateAndHealWhenTheyAreRight(t *testing.T) {
+	t.Parallel()
+	u := server(t)
+	var right atomic.Bool
+	o := options(t, u, hostPort(u))
+	o.SlowBackoff = 10 * time.Millisecond
+	o.Credentials = func() (string, string, error) {
+		if right.Load() {
+			return u.Username, u.Password, nil
+		}
+		return u.Username, "wrong", nil
+	}
+	n := New(o)
+	runNode(t, n)
+	f := newFixture(t)
+	f.poll("the state says that access is refused", func() bool {
+		return n.State().Reason == "publish connection: open connection to "+hostPort(u)+`: Exception (403) Reason: "username or password not allowed"`
+	})
+	right.Store(true)
+	f.poll("the node is up", func() bool { s := n.State(); return s.Publishing && s.Consuming && s.Reason == "" })
+}
+
+func TestAMissingVHostIsAClearState(t *testing.T) {
+	t.Parallel()
+	u := server(t)
+	o := options(t, u, hostPort(u))
+	o.VHost = "no such vhost"
+	n := New(o)
+	runNode(t, n)
+	f := newFixture(t)
+	f.poll("the state names the vhost", func() bool {
+		s := n.State()
+		return !s.Publishing && !s.Consuming && s.Reason != "publish connection: not started"
+	})
+	t.Log(n.State().Reason)
+}
