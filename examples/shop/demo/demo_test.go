@@ -199,6 +199,23 @@ func TestProgrammedMeansThatNobodyIsPending(t *testing.T) {
 	}
 }
 
+func TestInSyncMeansThatEverySidecarIsThereAndSynced(t *testing.T) {
+	t.Parallel()
+	mesh := func(states ...string) *adminv1.GetStatusResponse {
+		status := &adminv1.GetStatusResponse{}
+		for _, state := range states {
+			status.Sidecars = append(status.Sidecars, &adminv1.Sidecar{State: state})
+		}
+		return status
+	}
+	if !inSync(mesh("SYNCED", "SYNCED"), 2) {
+		t.Error("two of two synced are not in sync")
+	}
+	if inSync(mesh("SYNCED"), 2) || inSync(mesh("SYNCED", "STALE"), 2) || inSync(mesh("NACK", "SYNCED"), 2) {
+		t.Error("a sidecar that is missing, stale or refuses was called in sync")
+	}
+}
+
 func TestTraceCandidatesBeginWithOrdersOfOneCall(t *testing.T) {
 	t.Parallel()
 	repeated := confirmed(11, "second")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/internal/account"
 	"github.com/warrenmesh/warren/examples/shop/internal/journal"
 )
@@ -57,19 +58,38 @@ func (d *demo) showTable(books account.Books) error {
 	return d.screen.write(func(w io.Writer) error { return writeTable(w, books) })
 }
 
-// showStatus runs `warren status`, as a user would.
+// showStatus waits until every sidecar has acknowledged everything and runs
+// `warren status`, as a user would.
 func (d *demo) showStatus(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, d.files.bin("warren"), "status") //nolint:gosec // built by the demo
-	cmd.Env = append(d.environment("warren"), "WARREN_CONTROL_PLANE_ADMIN="+d.addresses.admin)
+	err := d.await(ctx, "every sidecar to be in sync", func() (bool, error) {
+		status, err := d.meshStatus(ctx)
+		return err == nil && inSync(status, len(d.services)), err
+	})
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, d.files.bin("warren"), "status", "--control-plane", d.addresses.admin) //nolint:gosec // built by the demo
+	cmd.Env = d.environment("warren")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("run warren status: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
-	d.screen.say("\n$ WARREN_CONTROL_PLANE_ADMIN=%s warren status", d.addresses.admin)
+	d.screen.say("\n$ warren status --control-plane %s", d.addresses.admin)
 	d.screen.say("%s", strings.TrimRight(string(out), "\n"))
 	return nil
+}
+
+// inSync reports whether as many sidecars as expected are connected and all of
+// them run on what was declared.
+func inSync(status *adminv1.GetStatusResponse, sidecars int) bool {
+	for _, s := range status.GetSidecars() {
+		if s.GetState() != "SYNCED" {
+			return false
+		}
+	}
+	return len(status.GetSidecars()) == sidecars
 }
 
 // showNext prints what can be tried while everything stays up.
@@ -79,9 +99,9 @@ func (d *demo) showNext() {
 	warren := rel(d.files.bin("warren"))
 	d.screen.say("\nKEEP=1: everything stays up until Ctrl-C. From %s, try:", d.files.root)
 	for _, line := range []string{
-		fmt.Sprintf("WARREN_CONTROL_PLANE_ADMIN=%s %s status", d.addresses.admin, warren),
-		fmt.Sprintf(`WARREN_SIDECAR=%s %s publish orders --type com.shop.order.placed --source /me --data '{"cents":100}'`, checkout.events, warren),
-		fmt.Sprintf("WARREN_SIDECAR=%s %s subscribe audit-invoices   # shares them with the audit service", audit.events, warren),
+		fmt.Sprintf("%s status --control-plane %s", warren, d.addresses.admin),
+		fmt.Sprintf(`%s publish orders --sidecar %s --type com.shop.order.placed --source /me --data '{"cents":100}'`, warren, checkout.events),
+		fmt.Sprintf("%s subscribe audit-invoices --sidecar %s   # shares them with the audit service", warren, audit.events),
 		fmt.Sprintf("grpcurl -plaintext %s list", checkout.events),
 		fmt.Sprintf(`grpcurl -plaintext -d '{"topic":"orders","event":{"id":"mine-1","source":"/me","spec_version":"1.0","type":"com.shop.order.placed","binary_data":"e30="}}' %s warren.events.v1.EventService/Publish`, checkout.events),
 		fmt.Sprintf("tail -f %s", rel(d.files.journal("audit"))),
