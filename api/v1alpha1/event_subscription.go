@@ -1,0 +1,102 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// EventSubscription declares a workload's durable interest in a topic. It owns one
+// queue.
+type EventSubscription struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   EventSubscriptionSpec `json:"spec"`
+	Status Status                `json:"status,omitempty"`
+}
+
+// EventSubscriptionSpec says which events go to whom, and how.
+type EventSubscriptionSpec struct {
+	// TopicRef names the topic.
+	// +warren:refers=EventTopic
+	TopicRef LocalRef `json:"topicRef"`
+	// Selector picks the workloads of the subscription's namespace by their labels;
+	// they share its events. An empty selector is refused.
+	Selector metav1.LabelSelector `json:"selector"`
+	// Filters say which events are delivered; all must match. The others are taken
+	// off the queue unseen.
+	// +warren:default:text=none, every event is delivered
+	Filters []Filter `json:"filters,omitempty"`
+	// Queue of the subscription.
+	Queue *Queue `json:"queue,omitempty"`
+	// Ordering of the deliveries.
+	// +kubebuilder:validation:Enum=None
+	// +warren:unsupported:values=PerKey
+	// +warren:default=None
+	Ordering string `json:"ordering,omitempty"`
+	// Delivery says how events reach the service.
+	// +warren:default:text=the service pulls by stream
+	Delivery *Delivery `json:"delivery,omitempty"`
+	// AckDeadline is how long the service may take to settle a delivery before it
+	// counts as failed.
+	// +warren:range=1s..15m
+	// +warren:default=30s
+	AckDeadline *metav1.Duration `json:"ackDeadline,omitempty"`
+	// Retry policy of the deliveries.
+	Retry *SubscriptionRetry `json:"retry,omitempty"`
+	// DeadLetter says where events go that were given up.
+	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
+}
+
+// Queue of a subscription.
+type Queue struct {
+	// Name of the queue. Two subscriptions never share one.
+	// +warren:format=amqp-name
+	// +warren:default:text=<namespace>.<name of the subscription>
+	Name string `json:"name,omitempty"`
+	// Type of the queue. Memory has classic ones only.
+	// +kubebuilder:validation:Enum=quorum;classic
+	// +warren:default:text=quorum on RabbitMQ, classic on Memory
+	Type string `json:"type,omitempty"`
+	// Prefetch bounds the unsettled deliveries of one stream.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +warren:default=64
+	Prefetch *int32 `json:"prefetch,omitempty"`
+}
+
+// Delivery says how events reach the service.
+type Delivery struct {
+	// Push calls the service for each event; without it the service pulls by stream.
+	// +warren:unsupported
+	Push *Push `json:"push,omitempty"`
+}
+
+// Push is delivery by OnEvent on a loopback port.
+type Push struct {
+	// Port on loopback where the service listens.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+}
+
+// SubscriptionRetry says how often and how soon a failed delivery is repeated.
+type SubscriptionRetry struct {
+	// Attempts in all, the first included.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	// +warren:default=5
+	Attempts *int32 `json:"attempts,omitempty"`
+	// Backoff between the attempts.
+	// +warren:default:baseInterval=1s
+	// +warren:default:maxInterval=5m
+	Backoff *Backoff `json:"backoff,omitempty"`
+}
+
+// DeadLetter says where dead letters go.
+type DeadLetter struct {
+	// Queue of the dead letters, not one that a subscription owns. Several
+	// subscriptions may share it.
+	// +warren:format=amqp-name
+	// +warren:default:text=<name of the subscription's queue>.dead
+	Queue string `json:"queue,omitempty"`
+}

@@ -1,0 +1,85 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// EventTopic declares a topic: a name services publish events to.
+type EventTopic struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   EventTopicSpec `json:"spec"`
+	Status Status         `json:"status,omitempty"`
+}
+
+// EventTopicSpec says where a topic's events are put.
+type EventTopicSpec struct {
+	// BrokerRef names the broker that carries the topic.
+	// +warren:refers=EventBroker
+	BrokerRef LocalRef `json:"brokerRef"`
+	// Exchange the events are published to. Two topics never share one.
+	Exchange *Exchange `json:"exchange,omitempty"`
+	// RoutingKey is a template: text in which {attribute} stands for an attribute
+	// of the event, and for nothing when the event does not have it. A routing key
+	// has at most 255 bytes.
+	// +warren:format=template
+	// +warren:default={type}
+	RoutingKey string `json:"routingKey,omitempty"`
+	// Partitions keep the events of one key in order.
+	// +warren:unsupported
+	Partitions *Partitions `json:"partitions,omitempty"`
+	// Publish settings.
+	Publish *PublishSettings `json:"publish,omitempty"`
+}
+
+// Exchange is an AMQP exchange.
+type Exchange struct {
+	// Name of the exchange.
+	// +warren:format=amqp-name
+	// +warren:default:text=the topic's name
+	Name string `json:"name,omitempty"`
+	// Type of the exchange.
+	// +kubebuilder:validation:Enum=topic;direct;fanout;headers
+	// +warren:default=topic
+	Type string `json:"type,omitempty"`
+}
+
+// Partitions split a topic by a key.
+type Partitions struct {
+	// Count of the partitions; it never changes.
+	// +kubebuilder:validation:Minimum=1
+	Count int32 `json:"count"`
+	// Key is the attribute whose value decides the partition.
+	Key string `json:"key,omitempty"`
+}
+
+// PublishSettings say how events are published.
+type PublishSettings struct {
+	// ConfirmTimeout is how long one try waits for the broker's confirm.
+	// +warren:range=1ns..
+	// +warren:default=2s
+	ConfirmTimeout *metav1.Duration `json:"confirmTimeout,omitempty"`
+	// Mandatory makes an event that no queue takes fail as UNROUTABLE; without it
+	// such an event is confirmed, and lost.
+	// +warren:default=true
+	Mandatory *bool `json:"mandatory,omitempty"`
+	// Persistent events survive a restart of the broker. Memory cannot keep any.
+	// +warren:default:text=true on RabbitMQ, false on Memory
+	Persistent *bool `json:"persistent,omitempty"`
+	// TTL is how long the broker keeps an event that nobody takes, in whole
+	// milliseconds. Memory has none.
+	// +warren:range=1ms..1176h
+	// +warren:default:text=none, events do not expire
+	TTL *metav1.Duration `json:"ttl,omitempty"`
+	// Priority of the messages. Memory has none.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9
+	// +warren:default=0
+	Priority int32 `json:"priority,omitempty"`
+	// MaxEventBytes is the largest payload; a larger event is refused.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16777216
+	// +warren:default=1048576
+	MaxEventBytes *int32 `json:"maxEventBytes,omitempty"`
+}
