@@ -28,6 +28,16 @@ func (s *eventServer) Publish(ctx context.Context, req *eventsv1.PublishRequest)
 	return s.publish.Publish(ctx, req)
 }
 
+// PublishBatch implements EventServiceServer.
+func (s *eventServer) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRequest) (*eventsv1.PublishBatchResponse, error) {
+	return s.publish.PublishBatch(ctx, req)
+}
+
+// PublishStream implements EventServiceServer.
+func (s *eventServer) PublishStream(stream grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]) error {
+	return s.publish.PublishStream(stream)
+}
+
 // Subscribe implements EventServiceServer.
 func (s *eventServer) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
 	return s.deliver.Subscribe(stream)

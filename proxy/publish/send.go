@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/route"
@@ -13,68 +14,119 @@ import (
 	"github.com/warrenmesh/warren/xds"
 )
 
-// send publishes m until it is confirmed, the retry policy or the deadline says
-// stop, or the failure is certain. It returns the tries made.
-func (s *Service) send(ctx context.Context, rule *route.Rule, b *route.Backend, m *broker.Message) (uint32, error) {
+// transit is one event on its way to its confirm. depart makes its first try, wait
+// tells how a try ended, arrive makes the others. Between depart and wait it costs
+// no goroutine, so that a batch or a stream can be written in order and be
+// confirmed as a pipeline.
+type transit struct {
+	ctx     context.Context //nolint:containedctx // the life of one call, cut at its deadline
+	cancel  context.CancelFunc
+	rule    *route.Rule
+	backend *route.Backend
+	message *broker.Message
+	span    tracing.Span
+
+	tried   []broker.Driver
+	attempt uint32
+	unknown bool // an earlier try may have reached the broker
+
+	// the try under way
+	tryCtx    context.Context //nolint:containedctx // the life of one try
+	tryCancel context.CancelFunc
+	receipt   broker.Receipt
+	err       error // why the try wrote nothing
+}
+
+// depart addresses e and writes it for the first time. An error means that it was
+// refused here; what the broker or the way to it says comes out of arrive.
+func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) (*transit, error) {
+	rule, backend, err := s.route(ctx, topicName, e)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.message(backend, e)
+	if err != nil {
+		return nil, err
+	}
+	t := &transit{rule: rule, backend: backend, message: m, cancel: func() {}}
 	if rule.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, rule.Timeout)
-		defer cancel()
+		ctx, t.cancel = context.WithTimeout(ctx, rule.Timeout)
 	}
-	ctx, span := s.startSpan(ctx, b, m)
-	m.Trace = broker.TraceContext(span.Hop())
-	attempts, err := s.tries(ctx, rule, b, m, span)
-	span.End(err)
-	if err == nil {
-		return attempts, nil
-	}
-	if ctx.Err() != nil && broker.KindOf(err) != broker.Unroutable {
-		return attempts, rpcerr.Deadline(broker.OutcomeOf(err), err.Error())
-	}
-	return attempts, rpcerr.FromBroker(err)
+	t.ctx, t.span = s.startSpan(ctx, backend, m)
+	m.Trace = broker.TraceContext(t.span.Hop())
+	s.try(t)
+	return t, nil
 }
 
-func (s *Service) tries(ctx context.Context, rule *route.Rule, b *route.Backend, m *broker.Message, span tracing.Span) (uint32, error) {
-	var (
-		tried   []broker.Driver
-		unknown bool // an earlier try may have reached the broker
-	)
-	for attempt := uint32(1); ; attempt++ {
-		driver, err := s.try(ctx, rule, b, m, tried, span)
-		if err == nil {
-			return attempt, nil
-		}
-		unknown = unknown || broker.OutcomeOf(err) == broker.Unknown
-		delay, again := rule.RetryPolicy.Next(attempt, err, s.opts.Random())
-		if !again || !sleep(ctx, delay) {
-			return attempt, honest(err, unknown)
-		}
-		span.Attempt(int(attempt), err)
-		tried = append(tried, driver)
-		// A receipt may still hold m, so a repeat gets a message of its own.
-		repeat := *m
-		repeat.Republished = unknown
-		m = &repeat
+// arrive goes on after the first try ended with err: it repeats the publish as the
+// route's retry policy says, until it is confirmed, the failure is certain, or time
+// is up. With a nil err it does not block.
+func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, error) {
+	defer t.cancel()
+	for err != nil && s.again(t, err) {
+		s.try(t)
+		err = t.wait()
+	}
+	if err != nil {
+		err = honest(err, t.unknown)
+	}
+	t.span.End(err)
+	switch {
+	case err == nil:
+		return &eventsv1.PublishResponse{
+			EventId:  t.message.Event.ID,
+			Route:    t.rule.Name,
+			Topic:    t.backend.Topic.String(),
+			Attempts: int32(t.attempt), //nolint:gosec // bounded by the retry policy
+		}, nil
+	case t.ctx.Err() != nil && broker.KindOf(err) != broker.Unroutable:
+		return nil, rpcerr.Deadline(broker.OutcomeOf(err), err.Error())
+	default:
+		return nil, rpcerr.FromBroker(err)
 	}
 }
 
-// try is one try on one node.
-func (s *Service) try(ctx context.Context, rule *route.Rule, b *route.Backend, m *broker.Message, tried []broker.Driver, span tracing.Span) (broker.Driver, error) {
-	ctx, cancel := context.WithTimeout(ctx, rule.RetryPolicy.PerTry(b.ConfirmTimeout))
-	defer cancel()
-	if err := s.opts.Brokers.Ready(ctx, b.Broker, xds.TopicResource(b.Topic)); err != nil {
-		return nil, err
+// try writes the event once, on one node.
+func (s *Service) try(t *transit) {
+	t.attempt++
+	t.tryCtx, t.tryCancel = context.WithTimeout(t.ctx, t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout))
+	t.receipt, t.err = nil, s.opts.Brokers.Ready(t.tryCtx, t.backend.Broker, xds.TopicResource(t.backend.Topic))
+	if t.err != nil {
+		return
 	}
-	driver, err := s.opts.Brokers.Pick(b.Broker, tried)
+	driver, err := s.opts.Brokers.Pick(t.backend.Broker, t.tried)
 	if err != nil {
-		return nil, err
+		t.err = err
+		return
 	}
-	span.SetServerAddress(driver.State().Address)
-	receipt, err := driver.Publish(ctx, m)
-	if err != nil {
-		return driver, err
+	t.span.SetServerAddress(driver.State().Address)
+	t.tried = append(t.tried, driver)
+	t.receipt, t.err = driver.Publish(t.tryCtx, t.message)
+}
+
+// wait returns how the try under way ended.
+func (t *transit) wait() error {
+	defer t.tryCancel()
+	if t.err != nil {
+		return t.err
 	}
-	return driver, receipt.Wait(ctx)
+	return t.receipt.Wait(t.tryCtx)
+}
+
+// again reports whether the event is to be tried once more, after having waited
+// for the moment to do so.
+func (s *Service) again(t *transit, err error) bool {
+	t.unknown = t.unknown || broker.OutcomeOf(err) == broker.Unknown
+	delay, retry := t.rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
+	if !retry || !sleep(t.ctx, delay) {
+		return false
+	}
+	t.span.Attempt(int(t.attempt), err)
+	// A receipt may still hold the message, so the repeat gets one of its own.
+	repeat := *t.message
+	repeat.Republished = t.unknown
+	t.message = &repeat
+	return true
 }
 
 // honest makes the last error say unknown when any try was: a later certain

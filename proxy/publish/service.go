@@ -1,6 +1,7 @@
 // Package publish is the way of an event from a gRPC call to the broker's
 // confirm: accept (decode, check) → match → pick → try, again where the route's
-// retry policy says so → answer. One stage a file.
+// retry policy says so → answer. One stage a file; batch and stream put many
+// events through the same stages as a pipeline.
 //
 // It is the only layer that repeats a publish. What it answers is honest: OK only
 // after a confirm; a failure says whether the broker may have the event. A Service
@@ -10,7 +11,7 @@ package publish
 import (
 	"context"
 	"math/rand/v2"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
@@ -57,7 +58,8 @@ type Options struct {
 // Service implements the publishing half of EventService.
 type Service struct {
 	opts     Options
-	draining atomic.Bool
+	drain    sync.Once
+	draining chan struct{} // closed when Drain begins
 }
 
 // New builds a Service.
@@ -68,12 +70,22 @@ func New(opts Options) *Service {
 	if opts.Random == nil {
 		opts.Random = rand.Float64
 	}
-	return &Service{opts: opts}
+	return &Service{opts: opts, draining: make(chan struct{})}
 }
 
 // Drain makes every further publish fail with UNAVAILABLE, reason DRAINING; those
-// under way go on.
-func (s *Service) Drain() { s.draining.Store(true) }
+// under way go on, and publish streams end with that error when theirs are
+// answered. It returns at once and is idempotent.
+func (s *Service) Drain() { s.drain.Do(func() { close(s.draining) }) }
+
+func (s *Service) isDraining() bool {
+	select {
+	case <-s.draining:
+		return true
+	default:
+		return false
+	}
+}
 
 // Publish implements EventService.Publish.
 func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
@@ -87,36 +99,35 @@ func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*e
 }
 
 func (s *Service) publish(ctx context.Context, topicName string, e *event.Event) (*eventsv1.PublishResponse, error) {
-	if s.draining.Load() {
+	t, err := s.depart(ctx, topicName, e)
+	if err != nil {
+		return nil, err
+	}
+	return s.arrive(t, t.wait())
+}
+
+// route finds where e is to go.
+func (s *Service) route(ctx context.Context, topicName string, e *event.Event) (*route.Rule, *route.Backend, error) {
+	topic, err := s.topic(ctx, topicName)
+	if err != nil {
+		return nil, nil, err
+	}
+	rule := topic.Match(e)
+	if rule == nil {
+		return nil, nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", topic.Name.String(), "no rule of the topic matches this event")
+	}
+	return rule, rule.Pick(uint32(s.opts.Random() * (1 << 32))), nil
+}
+
+func (s *Service) topic(ctx context.Context, topicName string) (*route.Topic, error) {
+	if s.isDraining() {
 		return nil, rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
 	}
 	name, err := mesh.ParseName(topicName, s.opts.Namespace)
 	if err != nil {
 		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name"`)
 	}
-	topic, err := s.opts.Topics.Topic(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	rule := topic.Match(e)
-	if rule == nil {
-		return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", name.String(), "no rule of the topic matches this event")
-	}
-	backend := rule.Pick(uint32(s.opts.Random() * (1 << 32)))
-	m, err := s.message(backend, e)
-	if err != nil {
-		return nil, err
-	}
-	attempts, err := s.send(ctx, rule, backend, m)
-	if err != nil {
-		return nil, err
-	}
-	return &eventsv1.PublishResponse{
-		EventId:  e.ID,
-		Route:    rule.Name,
-		Topic:    backend.Topic.String(),
-		Attempts: int32(attempts), //nolint:gosec // bounded by the retry policy
-	}, nil
+	return s.opts.Topics.Topic(ctx, name)
 }
 
 const (

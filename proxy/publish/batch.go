@@ -1,0 +1,76 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc/status"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/tracing"
+)
+
+// MaxBatch is the most events one PublishBatch takes.
+const MaxBatch = 10_000
+
+// PublishBatch implements EventService.PublishBatch. Events are written in the
+// order of the entries and confirmed as a pipeline; each has its own result. The
+// call fails as a whole, before anything is tried, when the topic is unknown, the
+// batch is empty or over MaxBatch, or the sidecar drains.
+func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRequest) (*eventsv1.PublishBatchResponse, error) {
+	ctx, cancel := answerInTime(ctx)
+	defer cancel()
+	if n := len(req.GetEntries()); n == 0 || n > MaxBatch {
+		return nil, rpcerr.Field(rpcerr.InvalidRequest, "entries", fmt.Sprintf("must have 1 to %d events, has %d", MaxBatch, n))
+	}
+	if _, err := s.topic(ctx, req.GetTopic()); err != nil {
+		return nil, err
+	}
+	results := make([]*eventsv1.PublishResult, len(req.GetEntries()))
+	under := make([]*transit, len(results))
+	for i, entry := range req.GetEntries() {
+		t, err := s.departEntry(tracing.Extract(ctx, entry.GetTraceContext()), req.GetTopic(), entry.GetEvent())
+		if err != nil {
+			results[i] = failed(err)
+			continue
+		}
+		under[i] = t
+	}
+	// Confirms come in order; those that fail are retried beside the others.
+	var retrying sync.WaitGroup
+	for i, t := range under {
+		if t == nil {
+			continue
+		}
+		if err := t.wait(); err != nil {
+			retrying.Go(func() { results[i] = s.result(t, err) })
+			continue
+		}
+		results[i] = s.result(t, nil)
+	}
+	retrying.Wait()
+	return &eventsv1.PublishBatchResponse{Results: results}, nil
+}
+
+func (s *Service) departEntry(ctx context.Context, topicName string, p *eventsv1.CloudEvent) (*transit, error) {
+	e, err := s.accept(p)
+	if err != nil {
+		return nil, err
+	}
+	return s.depart(ctx, topicName, e)
+}
+
+func (s *Service) result(t *transit, err error) *eventsv1.PublishResult {
+	res, err := s.arrive(t, err)
+	if err != nil {
+		return failed(err)
+	}
+	return &eventsv1.PublishResult{Response: res}
+}
+
+func failed(err error) *eventsv1.PublishResult {
+	p := status.Convert(err).Proto()
+	return &eventsv1.PublishResult{Status: &eventsv1.Status{Code: p.GetCode(), Message: p.GetMessage(), Details: p.GetDetails()}}
+}
