@@ -1,9 +1,16 @@
 package rabbit
 
 import (
+	"context"
+	"path/filepath"
+
+	"sync"
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -31,6 +38,41 @@ func TestNodeIsADriver(t *testing.T) {
 		},
 		Interrupt:    func(_ *testing.T, d broker.Driver) { d.(proxied).proxy.Cut() },
 		HoldConfirms: func(_ *testing.T, d broker.Driver) func() { return d.(proxied).proxy.HoldReplies() },
+		Alone:        alone,
 		Delete:       func(t *testing.T, _ broker.Driver, topology broker.Topology) { deleteTopology(t, topology) },
 	})
+}
+
+// alone starts a RabbitMQ of its own, which comes back when it is killed.
+func alone(t *testing.T) (d broker.Driver, restart func()) {
+	t.Helper()
+	b, err := localbroker.Start(t.Context(), localbroker.Options{
+		Dir:    filepath.Join(t.TempDir(), "rabbitmq"),
+		Skip:   []localbroker.Step{localbroker.Running},
+		Report: func(line string) { t.Log(line) },
+	})
+	if err != nil {
+		t.Fatalf("start a private RabbitMQ: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = b.Supervise(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		if err := b.Stop(context.Background()); err != nil {
+			t.Errorf("stop the private RabbitMQ: %v", err)
+		}
+	})
+	u, err := amqp.ParseURI(b.URL)
+	if err != nil {
+		t.Fatalf("parse URL: %v", err)
+	}
+	n := New(options(t, u, hostPort(u)))
+	runNode(t, n)
+	return n, func() {
+		if err := b.Kill(t.Context()); err != nil {
+			t.Fatalf("kill the private RabbitMQ: %v", err)
+		}
+	}
 }
