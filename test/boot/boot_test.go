@@ -429,15 +429,6 @@ func TestHealthFollowsReadiness(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereYetSaysSo(t *testing.T) {
-	t.Parallel()
-	p := start(t)
-	checkout := p.sidecar("checkout", "")
-	_, err := checkout.events.PublishBatch(t.Context(), &eventsv1.PublishBatchRequest{})
-	if status.Code(err) != codes.Unimplemented {
-		t.Errorf("PublishBatch: %v", err)
-	}
-}
 
 func TestManySidecarsStartAndStopLeavingNothingBehind(t *testing.T) {
 	t.Parallel()
