@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -176,99 +175,6 @@ func (d *demo) tend(ctx context.Context, cancel context.CancelCauseFunc) {
 		cancel(err)
 	case <-ctx.Done():
 	}
-}
-
-// await polls the journals and shows the progress until done says so. It gives up
-// when nothing at all has moved for as long as the options allow.
-func (d *demo) await(ctx context.Context, what string, done func() (bool, error)) error {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	moved := time.Now()
-	for {
-		grew, err := d.watch.poll()
-		if err != nil {
-			return err
-		}
-		if grew {
-			moved = time.Now()
-			d.books = d.settle()
-			if d.books.Published > 0 {
-				d.screen.show(progress(d.books, d.options.orders))
-			}
-		}
-		ok, err := done()
-		if ok {
-			return nil
-		}
-		if time.Since(moved) > d.options.stall {
-			return errors.Join(fmt.Errorf("wait for %s: nothing moved for %v; see the logs in %s", what, d.options.stall, d.files.rel(d.files.demo("logs"))), err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (d *demo) allSubscribed() bool {
-	for _, s := range d.services {
-		for _, subscription := range s.subscriptions {
-			if !d.watch.subscribed(s.name, subscription) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// report prints what the run has shown.
-func (d *demo) report(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	d.screen.settle(progress(d.books, d.options.orders))
-	var split error
-	if !d.inForce.IsZero() {
-		d.screen.say("\nthe canary's split, whole run:")
-		d.showSplit()
-		split = checkSplit(splitAt(d.watch.records["checkout"], d.edited, d.inForce))
-	}
-	table := d.showTable(d.books)
-	d.screen.say("\none order, every hop:")
-	return errors.Join(split, table, d.showTrace(ctx), d.showStatus(ctx))
-}
-
-// conclude reads the journals once more and prints the last line.
-func (d *demo) conclude() error {
-	books, err := d.finalBooks()
-	if err != nil {
-		return err
-	}
-	return d.sayBooks(books)
-}
-
-func (d *demo) sayBooks(books account.Books) error {
-	var faults []error
-	for _, f := range books.Faults {
-		faults = append(faults, errors.New(f.String()))
-	}
-	d.screen.say("\ndemo: %s", books.Summary())
-	if !books.Balanced() && len(faults) == 0 {
-		faults = append(faults, errors.New("nothing was published"))
-	}
-	return errors.Join(faults...)
-}
-
-// stay leaves everything up until Ctrl-C, which is then a good end.
-func (d *demo) stay(ctx context.Context) error {
-	err := d.conclude()
-	d.showNext()
-	<-ctx.Done()
-	if reason := context.Cause(ctx); !errors.Is(reason, errInterrupted) {
-		return errors.Join(err, reason)
-	}
-	return err
 }
 
 // stop ends all programs, layer by layer. It is idempotent.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -30,6 +31,55 @@ func (d *demo) finalBooks() (account.Books, error) {
 		journals[s.name] = records
 	}
 	return account.Settle(account.Shop(d.shipping), d.runID+"-", journals), nil
+}
+
+// report prints what the run has shown.
+func (d *demo) report(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	d.screen.settle(progress(d.books, d.options.orders))
+	var split error
+	if !d.inForce.IsZero() {
+		d.screen.say("\nthe canary's split, whole run:")
+		d.showSplit()
+		split = checkSplit(splitAt(d.watch.records["checkout"], d.edited, d.inForce))
+	}
+	table := d.showTable(d.books)
+	d.screen.say("\none order, every hop:")
+	return errors.Join(split, table, d.showTrace(ctx), d.showStatus(ctx))
+}
+
+// conclude reads the journals once more and prints the last line.
+func (d *demo) conclude() error {
+	books, err := d.finalBooks()
+	if err != nil {
+		return err
+	}
+	return d.sayBooks(books)
+}
+
+func (d *demo) sayBooks(books account.Books) error {
+	var faults []error
+	for _, f := range books.Faults {
+		faults = append(faults, errors.New(f.String()))
+	}
+	d.screen.say("\ndemo: %s", books.Summary())
+	if !books.Balanced() && len(faults) == 0 {
+		faults = append(faults, errors.New("nothing was published"))
+	}
+	return errors.Join(faults...)
+}
+
+// stay leaves everything up until Ctrl-C, which is then a good end.
+func (d *demo) stay(ctx context.Context) error {
+	err := d.conclude()
+	d.showNext()
+	<-ctx.Done()
+	if reason := context.Cause(ctx); !errors.Is(reason, errInterrupted) {
+		return errors.Join(err, reason)
+	}
+	return err
 }
 
 // writeTable prints a row for each service.

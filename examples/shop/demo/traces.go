@@ -78,7 +78,8 @@ func (d *demo) showTrace(ctx context.Context) error {
 		return err
 	}
 	if d.traces.jaeger != nil {
-		d.screen.say("%s", d.traces.jaeger.Page(trace[0].TraceID))
+		d.screen.say("in Jaeger: %s", d.traces.jaeger.Page(trace[0].TraceID))
+		d.screen.say("as JSON:   %s", d.traces.jaeger.API(trace[0].TraceID))
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ type Jaeger struct {
 // Page is the URL at which people see a trace.
 func (j *Jaeger) Page(traceID string) string { return j.URL + "/trace/" + traceID }
 
+// API is the URL at which programs read a trace; it works without the UI, too.
+func (j *Jaeger) API(traceID string) string { return j.URL + "/api/traces/" + traceID }
+
 // Answers reports whether a Jaeger's API answers.
 func (j *Jaeger) Answers(ctx context.Context) bool {
 	var services struct {

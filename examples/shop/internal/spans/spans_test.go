@@ -231,5 +231,8 @@ func serve(t *testing.T, pages map[string]string) *spans.Jaeger {
 	if got, want := jaeger.Page("t1"), fmt.Sprintf("%s/trace/t1", server.URL); got != want {
 		t.Errorf("page is %q, want %q", got, want)
 	}
+	if got, want := jaeger.API("t1"), server.URL+"/api/traces/t1"; got != want {
+		t.Errorf("API is %q, want %q", got, want)
+	}
 	return jaeger
 }

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// pollEvery is how often the journals are read.
+const pollEvery = 200 * time.Millisecond
+
+// await polls the journals and shows the progress until done says so. It gives up
+// when nothing at all has moved for as long as the options allow.
+func (d *demo) await(ctx context.Context, what string, done func() (bool, error)) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	moved := time.Now()
+	for {
+		grew, err := d.watch.poll()
+		if err != nil {
+			return err
+		}
+		if grew {
+			moved = time.Now()
+			d.books = d.settle()
+			if d.books.Published > 0 {
+				d.screen.show(progress(d.books, d.options.orders))
+			}
+		}
+		ok, err := done()
+		if ok {
+			return nil
+		}
+		if time.Since(moved) > d.options.stall {
+			return errors.Join(fmt.Errorf("wait for %s: nothing moved for %v; see the logs in %s", what, d.options.stall, d.files.rel(d.files.demo("logs"))), err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (d *demo) allSubscribed() bool {
+	for _, s := range d.services {
+		for _, subscription := range s.subscriptions {
+			if !d.watch.subscribed(s.name, subscription) {
+				return false
+			}
+		}
+	}
+	return true
+}
