@@ -566,7 +566,11 @@ type SidecarResource struct {
 	// ACKED, SENT, NACKED or DOES_NOT_EXIST.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Error of the newest NACK.
-	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// Version that was sent last.
+	SentVersion string `protobuf:"bytes,7,opt,name=sent_version,json=sentVersion,proto3" json:"sent_version,omitempty"`
+	// Since when it is in this state.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -643,6 +647,20 @@ func (x *SidecarResource) GetError() string {
 	return ""
 }
 
+func (x *SidecarResource) GetSentVersion() string {
+	if x != nil {
+		return x.SentVersion
+	}
+	return ""
+}
+
+func (x *SidecarResource) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 var File_warren_admin_v1_mesh_service_proto protoreflect.FileDescriptor
 
 const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
@@ -693,14 +711,16 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\x04peer\x18\t \x01(\tR\x04peer\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x02\n" +
 	"\x0fSidecarResource\x12\x19\n" +
 	"\btype_url\x18\x01 \x01(\tR\atypeUrl\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12#\n" +
 	"\racked_version\x18\x04 \x01(\tR\fackedVersion\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error2a\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\x12!\n" +
+	"\fsent_version\x18\a \x01(\tR\vsentVersion\x120\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since2a\n" +
 	"\vMeshService\x12R\n" +
 	"\tGetStatus\x12!.warren.admin.v1.GetStatusRequest\x1a\".warren.admin.v1.GetStatusResponseB3Z1github.com/warrenmesh/warren/api/admin/v1;adminv1b\x06proto3"
 
@@ -739,13 +759,14 @@ var file_warren_admin_v1_mesh_service_proto_depIdxs = []int32{
 	7,  // 6: warren.admin.v1.Sidecar.labels:type_name -> warren.admin.v1.Sidecar.LabelsEntry
 	9,  // 7: warren.admin.v1.Sidecar.connected_for:type_name -> google.protobuf.Duration
 	6,  // 8: warren.admin.v1.Sidecar.resources:type_name -> warren.admin.v1.SidecarResource
-	0,  // 9: warren.admin.v1.MeshService.GetStatus:input_type -> warren.admin.v1.GetStatusRequest
-	1,  // 10: warren.admin.v1.MeshService.GetStatus:output_type -> warren.admin.v1.GetStatusResponse
-	10, // [10:11] is the sub-list for method output_type
-	9,  // [9:10] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	8,  // 9: warren.admin.v1.SidecarResource.since:type_name -> google.protobuf.Timestamp
+	0,  // 10: warren.admin.v1.MeshService.GetStatus:input_type -> warren.admin.v1.GetStatusRequest
+	1,  // 11: warren.admin.v1.MeshService.GetStatus:output_type -> warren.admin.v1.GetStatusResponse
+	11, // [11:12] is the sub-list for method output_type
+	10, // [10:11] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_warren_admin_v1_mesh_service_proto_init() }
