@@ -18,7 +18,7 @@ import (
 // session. The driver calls it for one delivery after the other; blocking here
 // holds the flow back.
 func (ss *session) intake(ctx context.Context, d *broker.Delivery) {
-	sub := ss.sub.Load()
+	sub := ss.subscription.Load()
 	switch {
 	case d.Malformed != nil:
 		ss.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error())
@@ -46,7 +46,7 @@ func (ss *session) handOut(d *broker.Delivery) error {
 		}
 		ss.epoch = d.Epoch
 	}
-	sub := ss.sub.Load()
+	sub := ss.subscription.Load()
 	h := &handout{Delivery: d, token: ss.token(d), deadline: time.Now().Add(ss.ackDeadline()), process: ss.process(sub, d)}
 	// The span's parent is the event's own history, not this hours-long stream.
 	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)

@@ -31,16 +31,11 @@ const (
 //	reader ──requests──▶ run ◀──arrivals── intake (the driver's goroutine)
 //	                      └──▶ settling goroutines, joined before run returns
 type session struct {
-	// set at construction
-	service *Service
-	stream  grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
-	name    mesh.Name
-	id      string
-	limits  limits
-	driver  broker.Driver
+	settler // its driver is set before anything is consumed
 
-	// sub is replaced when the configuration changes; intake reads it too.
-	sub atomic.Pointer[Subscription]
+	// set at construction
+	stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
+	limits limits
 
 	requests chan *eventsv1.SubscribeRequest
 	readErr  chan error            // cap 1
@@ -79,10 +74,8 @@ func (s *Service) newSession(stream grpc.BidiStreamingServer[eventsv1.SubscribeR
 		return nil, err
 	}
 	ss := &session{
-		service:  s,
+		settler:  settler{service: s, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36)},
 		stream:   stream,
-		name:     name,
-		id:       strconv.FormatUint(sessionCounter.Add(1), 36),
 		limits:   lim,
 		requests: make(chan *eventsv1.SubscribeRequest),
 		readErr:  make(chan error, 1),
@@ -91,7 +84,7 @@ func (s *Service) newSession(stream grpc.BidiStreamingServer[eventsv1.SubscribeR
 		credit:   min(init.GetInitialCredit(), maxCredit),
 		held:     newHandouts(),
 	}
-	ss.sub.Store(sub)
+	ss.subscription.Store(sub)
 	return ss, nil
 }
 
@@ -145,7 +138,7 @@ var errStreamEnded = errors.New("stream ended before the delivery was settled")
 
 // attach waits until the subscription's queue exists and picks a node.
 func (ss *session) attach(ctx context.Context) (broker.Driver, error) {
-	sub := ss.sub.Load()
+	sub := ss.subscription.Load()
 	ctx, cancel := context.WithCancel(ctx)
 	joined := make(chan struct{})
 	go func() {
@@ -175,7 +168,7 @@ func (ss *session) consume(ctx context.Context) (drain func()) {
 		defer close(done)
 		var err error
 		giveBack, err = ss.driver.Consume(ctx, broker.ConsumeOptions{
-			Queue:    ss.sub.Load().Queue.Name,
+			Queue:    ss.subscription.Load().Queue.Name,
 			Prefetch: int(ss.limits.messages),
 			Tag:      ss.service.opts.Workload + "." + ss.name.Name,
 		}, func(d *broker.Delivery) { ss.intake(ctx, d) })
@@ -205,7 +198,7 @@ func (ss *session) read(ctx context.Context) {
 }
 
 func (ss *session) ready() error {
-	sub := ss.sub.Load()
+	sub := ss.subscription.Load()
 	return ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
 		Subscription:           sub.Name.String(),
 		Topic:                  sub.Topic.String(),
@@ -288,14 +281,14 @@ func (ss *session) arm(t *time.Timer) {
 // update takes over a changed subscription. What needs another consumer ends the
 // stream; the service connects again and gets the new form.
 func (ss *session) update(sub *Subscription) error {
-	old := ss.sub.Load()
+	old := ss.subscription.Load()
 	if old == sub {
 		return nil
 	}
 	if old.Queue != sub.Queue || old.Broker != sub.Broker || old.Exchange != sub.Exchange || old.Topic != sub.Topic {
 		return rpcerr.Unavailable(rpcerr.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
 	}
-	ss.sub.Store(sub)
+	ss.subscription.Store(sub)
 	return nil
 }
 
@@ -310,7 +303,7 @@ func (ss *session) look(now time.Time) error {
 	if ss.driver.State().Consuming {
 		return nil
 	}
-	other, err := ss.service.opts.Brokers.PickConsumer(ss.sub.Load().Broker)
+	other, err := ss.service.opts.Brokers.PickConsumer(ss.subscription.Load().Broker)
 	if err == nil && other != ss.driver && other.State().Consuming {
 		return rpcerr.Unavailable(rpcerr.ConnectionLost, "the broker node is gone; subscribe again to use another")
 	}
@@ -327,5 +320,5 @@ func (ss *session) ackDeadline() time.Duration {
 	if ss.limits.ackDeadline > 0 {
 		return ss.limits.ackDeadline
 	}
-	return ss.sub.Load().AckDeadline
+	return ss.subscription.Load().AckDeadline
 }

@@ -2,31 +2,14 @@ package deliver
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
-)
-
-// Reasons a dead letter carries.
-const (
-	reasonInvalidEvent = "invalid-event"      // the message is no event
-	reasonExhausted    = "attempts-exhausted" // the last attempt failed
-	reasonRejected     = "rejected"           // the service said so
-	reasonAckDeadline  = "ack-deadline"       // the last attempt was never settled
-)
-
-const (
-	maxReason     = 200 // bytes of a service's words that are kept
-	settleTimeout = 5 * time.Second
 )
 
 // outcome is what is to be done with a delivery.
@@ -99,14 +82,8 @@ func (ss *session) conclude(h *handout, o outcome) error {
 		}
 		return nil
 	}
-	sub := ss.sub.Load()
 	ss.settling.Go(func() {
-		ctx := context.WithoutCancel(ss.stream.Context())
-		if o.kind == eventsv1.Outcome_OUTCOME_RETRY && h.Attempt < sub.Attempts {
-			ss.repeat(ctx, sub, h.Delivery, o.after)
-		} else {
-			ss.bury(ctx, h.Delivery, o.reason, o.detail)
-		}
+		ss.fail(context.WithoutCancel(ss.stream.Context()), h.Delivery, o)
 		h.span.End(handlerError{o.reason, o.detail})
 	})
 	return nil
@@ -117,72 +94,6 @@ type handlerError struct{ reason, detail string }
 
 func (e handlerError) Error() string     { return e.reason + ": " + e.detail }
 func (e handlerError) ErrorType() string { return "handler-error" }
-
-// repeat puts a copy of d with the next attempt's number where it waits for its
-// time, then acknowledges d. If the copy is not confirmed d goes back instead: it
-// may be delivered twice, but it is not lost.
-func (ss *session) repeat(ctx context.Context, sub *Subscription, d *broker.Delivery, after time.Duration) {
-	m := ss.copyOf(d)
-	m.RoutingKey = retryQueue(sub.Subscription, d.Attempt, after)
-	m.Attempt = d.Attempt + 1
-	ss.move(ctx, d, m)
-}
-
-// bury puts d into the dead-letter queue, then acknowledges it.
-func (ss *session) bury(ctx context.Context, d *broker.Delivery, reason, detail string) {
-	sub := ss.sub.Load()
-	m := ss.copyOf(d)
-	m.RoutingKey = sub.DeadLetterQueue
-	m.Attempt = d.Attempt
-	m.DeadLetter = &broker.DeadLetter{
-		Reason:       reason,
-		Detail:       clip(detail),
-		Subscription: sub.Name.String(),
-		Exchange:     d.Exchange,
-		RoutingKey:   d.RoutingKey,
-		Attempts:     d.Attempt,
-		Time:         time.Now(),
-	}
-	ss.move(ctx, d, m)
-}
-
-// copyOf starts a message for the default exchange that carries d's event.
-func (ss *session) copyOf(d *broker.Delivery) *broker.Message {
-	e := d.Event
-	if e == nil {
-		e = &event.Event{
-			ID: fmt.Sprintf("malformed-%s-%d-%d", ss.id, d.Epoch, d.Tag), Source: "/warren/" + ss.name.String(),
-			Type: "io.warrenmesh.malformed", Data: d.Raw,
-		}
-	}
-	return &broker.Message{
-		Event: e, Trace: d.Trace, Priority: d.Priority, Mandatory: true, Persistent: true, AppID: d.AppID,
-		OriginExchange: d.Exchange, OriginKey: d.RoutingKey,
-	}
-}
-
-// move publishes m, waits for the confirm, and only then acknowledges d.
-func (ss *session) move(ctx context.Context, d *broker.Delivery, m *broker.Message) {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
-	receipt, err := ss.driver.Publish(ctx, m)
-	if err == nil {
-		err = receipt.Wait(ctx)
-	}
-	if err == nil {
-		ss.ack(d)
-		return
-	}
-	if requeueErr := d.Requeue(); requeueErr == nil || !errors.Is(requeueErr, broker.ErrStale) {
-		ss.service.opts.Logger.Warn("settle delivery: it goes back to its queue", "subscription", ss.name.String(), "queue", m.RoutingKey, "error", errors.Join(err, requeueErr))
-	}
-}
-
-func (ss *session) ack(d *broker.Delivery) {
-	if err := d.Ack(); err != nil {
-		ss.service.stale.Add(1)
-	}
-}
 
 func (ss *session) ackSpanned(h *handout) error {
 	_, span := ss.service.opts.Tracing.StartSettle(h.spanCtx, tracing.Ack, h.process)
@@ -237,11 +148,4 @@ func result(token string, err error) *eventsv1.SettleResult {
 		r.Status = &eventsv1.Status{Code: p.GetCode(), Message: p.GetMessage(), Details: p.GetDetails()}
 	}
 	return r
-}
-
-func clip(s string) string {
-	if len(s) <= maxReason {
-		return s
-	}
-	return s[:maxReason]
 }
