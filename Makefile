@@ -31,7 +31,8 @@ build: ## Build the three binaries into bin/
 
 .PHONY: demo
 demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost (KEEP=1 leaves it up)
-	@go run ./examples/shop/demo
+	@echo "building the demo"
+	@mkdir -p .run/bin && go build -o .run/bin/demo ./examples/shop/demo && exec .run/bin/demo
 
 .PHONY: test
 test: ## Run all tests with a real RabbitMQ and real binaries

@@ -41,6 +41,7 @@ type Proxy struct {
 	pool    *pool.Pool
 	publish *publish.Service
 	deliver *deliver.Service
+	pusher  *deliver.Pusher
 	xds     *client.Client
 	health  *health.Server
 	started chan struct{} // closed when the listeners are open
@@ -87,6 +88,9 @@ func New(opts Options) (*Proxy, error) {
 		Brokers:       p.pool,
 		Tracing:       opts.Tracing.Messaging(),
 		Logger:        opts.Logger,
+	})
+	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{
+		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
 	})
 	return p, nil
 }
@@ -145,6 +149,7 @@ func (p *Proxy) apply(s *client.Snapshot) {
 		p.opts.Logger.Error("start broker drivers", "error", err)
 	}
 	p.config.swap(s)
+	p.pusher.Apply(p.config.current.Load().subscriptions)
 	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
 		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
 }
@@ -223,6 +228,7 @@ func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
 	p.draining.Store(true)
 	p.health.Shutdown()
 	p.publish.Drain()
+	p.pusher.Stop(ctx)
 	p.deliver.Drain(ctx)
 	graceful := context.AfterFunc(ctx, server.Stop)
 	server.GracefulStop()

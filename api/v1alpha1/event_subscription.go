@@ -67,7 +67,6 @@ type Queue struct {
 // Delivery says how events reach the service.
 type Delivery struct {
 	// Push calls the service for each event; without it the service pulls by stream.
-	// +warren:unsupported
 	Push *Push `json:"push,omitempty"`
 }
 

@@ -22,6 +22,8 @@ const (
 	MaxAttempts = 100
 	// MaxWeight bounds one weight, as in the Gateway API.
 	MaxWeight = 1_000_000
+	// MaxPort is the largest TCP port.
+	MaxPort = 65535
 	// MaxPrefetch is the most AMQP's basic.qos can say.
 	MaxPrefetch = 65535
 
@@ -210,7 +212,7 @@ func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
 		c.oneOf(p.Child("ordering"), s.Ordering, OrderingNone)
 	}
 	if s.Delivery != nil && s.Delivery.Push != nil {
-		c.unsupported(p.Child("delivery").Child("push"), "push delivery")
+		c.between(p.Child("delivery").Child("push").Child("port"), int64(s.Delivery.Push.Port), 1, MaxPort)
 	}
 	if d := s.AckDeadline; d != nil && (d.Duration < MinAckDeadline || d.Duration > MaxAckDeadline) {
 		c.invalid(p.Child("ackDeadline"), "is %s: want %s to %s", d.Duration, short(MinAckDeadline), short(MaxAckDeadline))

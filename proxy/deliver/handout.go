@@ -9,30 +9,19 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 	"github.com/warrenmesh/warren/tracing"
 )
 
-// intake sorts out what the service is not to see, and offers the rest to the
-// session. The driver calls it for one delivery after the other; blocking here
-// holds the flow back.
+// intake offers the session what the service is to see. The driver calls it for
+// one delivery after the other; blocking here holds the flow back.
 func (ss *session) intake(ctx context.Context, d *broker.Delivery) {
-	sub := ss.subscription.Load()
-	switch {
-	case d.Malformed != nil:
-		ss.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error())
-	case !sub.Filter.Matches(d.Event):
-		ss.ack(d)
-	case d.Attempt > sub.Attempts:
-		// Attempts are counted on settlement too; this catches the ones that ended
-		// with a crash of the service or the sidecar.
-		ss.bury(ctx, d, reasonExhausted, "the service never settled it")
-	default:
-		select {
-		case ss.arrivals <- d:
-		case <-ctx.Done(): // unsettled: drain gives it back
-		}
+	if !ss.wanted(ctx, d) {
+		return
+	}
+	select {
+	case ss.arrivals <- d:
+	case <-ctx.Done(): // unsettled: drain gives it back
 	}
 }
 
@@ -72,28 +61,4 @@ func (ss *session) token(d *broker.Delivery) string {
 	b = strconv.AppendUint(b, d.Epoch, 36)
 	b = append(b, '-')
 	return string(strconv.AppendUint(b, d.Tag, 36))
-}
-
-func (ss *session) process(sub *Subscription, d *broker.Delivery) tracing.Process {
-	e := d.Event
-	return tracing.Process{
-		System:           tracing.SystemRabbitMQ,
-		Exchange:         d.Exchange,
-		RoutingKey:       d.RoutingKey,
-		Queue:            d.Queue,
-		Topic:            sub.Topic.Name,
-		Subscription:     sub.Name.String(),
-		Hop:              tracing.Hop(d.Trace),
-		EventID:          e.ID,
-		EventSource:      e.Source,
-		EventType:        e.Type,
-		EventSubject:     e.Text(event.AttrSubject),
-		EventTraceParent: e.Text(event.AttrTraceParent),
-		EventTraceState:  e.Text(event.AttrTraceState),
-		DeliveryTag:      d.Tag,
-		Attempt:          d.Attempt,
-		Redelivered:      d.Redelivered,
-		BodySize:         len(e.Data),
-		ServerAddress:    ss.driver.State().Address,
-	}
 }

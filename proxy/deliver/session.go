@@ -285,11 +285,16 @@ func (ss *session) update(sub *Subscription) error {
 	if old == sub {
 		return nil
 	}
-	if old.Queue != sub.Queue || old.Broker != sub.Broker || old.Exchange != sub.Exchange || old.Topic != sub.Topic {
+	if !sameSource(old, sub) {
 		return rpcerr.Unavailable(rpcerr.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
 	}
 	ss.subscription.Store(sub)
 	return nil
+}
+
+// sameSource reports whether two forms of a subscription can share a consumer.
+func sameSource(a, b *Subscription) bool {
+	return a.Queue == b.Queue && a.Broker == b.Broker && a.Exchange == b.Exchange && a.Topic == b.Topic
 }
 
 // look runs once a second: heartbeats, and a move to another node when this one

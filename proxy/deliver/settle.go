@@ -9,7 +9,6 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
-	"github.com/warrenmesh/warren/tracing"
 )
 
 // outcome is what is to be done with a delivery.
@@ -75,7 +74,7 @@ func (ss *session) settle(s *eventsv1.Settlement) error {
 // hold up the stream.
 func (ss *session) conclude(h *handout, o outcome) error {
 	if o.kind == eventsv1.Outcome_OUTCOME_ACK {
-		err := ss.ackSpanned(h)
+		err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
 		h.span.End(nil)
 		if err != nil {
 			return rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid, "the broker connection was lost; the event is delivered again")
@@ -94,16 +93,6 @@ type handlerError struct{ reason, detail string }
 
 func (e handlerError) Error() string     { return e.reason + ": " + e.detail }
 func (e handlerError) ErrorType() string { return "handler-error" }
-
-func (ss *session) ackSpanned(h *handout) error {
-	_, span := ss.service.opts.Tracing.StartSettle(h.spanCtx, tracing.Ack, h.process)
-	err := h.Ack()
-	span.End(err)
-	if err != nil {
-		ss.service.stale.Add(1)
-	}
-	return err
-}
 
 // expire treats deliveries whose deadline has passed as failed.
 func (ss *session) expire(now time.Time) {

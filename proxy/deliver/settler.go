@@ -11,6 +11,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
@@ -37,6 +38,24 @@ type settler struct {
 
 	// subscription is replaced when the configuration changes.
 	subscription atomic.Pointer[Subscription]
+}
+
+// wanted settles what the service is not to see, and reports whether it is to see d.
+func (st *settler) wanted(ctx context.Context, d *broker.Delivery) bool {
+	sub := st.subscription.Load()
+	switch {
+	case d.Malformed != nil:
+		st.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error())
+	case !sub.Filter.Matches(d.Event):
+		st.ack(d)
+	case d.Attempt > sub.Attempts:
+		// Attempts are counted on settlement too; this catches the ones that ended
+		// with a crash of the service or the sidecar.
+		st.bury(ctx, d, reasonExhausted, "the service never settled it")
+	default:
+		return true
+	}
+	return false
 }
 
 // fail carries out a negative outcome: another attempt while some are left and the
@@ -114,6 +133,42 @@ func (st *settler) ack(d *broker.Delivery) {
 	if err := d.Ack(); err != nil {
 		st.service.stale.Add(1)
 	}
+}
+
+// process describes d to tracing.
+func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Process {
+	e := d.Event
+	return tracing.Process{
+		System:           tracing.SystemRabbitMQ,
+		Exchange:         d.Exchange,
+		RoutingKey:       d.RoutingKey,
+		Queue:            d.Queue,
+		Topic:            sub.Topic.Name,
+		Subscription:     sub.Name.String(),
+		Hop:              tracing.Hop(d.Trace),
+		EventID:          e.ID,
+		EventSource:      e.Source,
+		EventType:        e.Type,
+		EventSubject:     e.Text(event.AttrSubject),
+		EventTraceParent: e.Text(event.AttrTraceParent),
+		EventTraceState:  e.Text(event.AttrTraceState),
+		DeliveryTag:      d.Tag,
+		Attempt:          d.Attempt,
+		Redelivered:      d.Redelivered,
+		BodySize:         len(e.Data),
+		ServerAddress:    st.driver.State().Address,
+	}
+}
+
+// ackSpanned acknowledges d within a span of its own.
+func (st *settler) ackSpanned(ctx context.Context, d *broker.Delivery, p tracing.Process) error {
+	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)
+	err := d.Ack()
+	span.End(err)
+	if err != nil {
+		st.service.stale.Add(1)
+	}
+	return err
 }
 
 func clip(s string) string {

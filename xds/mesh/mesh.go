@@ -214,6 +214,7 @@ type Subscription struct {
 	Attempts        uint32 // all deliveries, the first included; at least 1
 	Backoff         Backoff
 	DeadLetterQueue string
+	PushPort        uint32 // loopback port of the service; 0 means it pulls by stream
 }
 
 // Queue is a subscription's queue.

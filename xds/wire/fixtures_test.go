@@ -121,6 +121,7 @@ func billing() *mesh.Subscription {
 		Attempts:        5,
 		Backoff:         mesh.Backoff{Base: time.Second, Max: 5 * time.Minute},
 		DeadLetterQueue: "orders.billing.dead",
+		PushPort:        9090,
 	}
 }
 

@@ -17,6 +17,8 @@ const subscriptionListener = "warren.xds.v1.SubscriptionListener"
 // maxPrefetch is AMQP's: basic.qos counts in 16 bits.
 const maxPrefetch = math.MaxUint16
 
+const maxPort = math.MaxUint16
+
 var queueTypes = []string{"quorum", "classic"}
 
 // EncodeSubscription returns the Listener of a subscription.
@@ -35,6 +37,7 @@ func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
 			MaxInterval:  durationpb.New(s.Backoff.Max),
 		},
 		DeadLetterQueue: s.DeadLetterQueue,
+		PushPort:        s.PushPort,
 	})
 	if err != nil {
 		return nil, err
@@ -91,6 +94,9 @@ func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.S
 	}
 	if s.Backoff, err = decodeRedelivery(p.field("redelivery"), m.GetRedelivery()); err != nil {
 		return err
+	}
+	if s.PushPort = m.GetPushPort(); s.PushPort > maxPort {
+		return p.field("push_port").errorf("is %d, want 1 to %d, or 0 for none", s.PushPort, maxPort)
 	}
 	s.DeadLetterQueue = m.GetDeadLetterQueue()
 	return checkAMQPName(p.field("dead_letter_queue"), s.DeadLetterQueue)

@@ -61,7 +61,7 @@ var supported = map[protoreflect.FullName][]protoreflect.Name{
 	},
 	"warren.xds.v1.AmqpProtocolOptions": {"type", "vhost", "credentials", "topology", "heartbeat"},
 	"warren.xds.v1.SubscriptionListener": {
-		"topic", "cluster", "exchange", "queue", "filters", "ack_deadline", "redelivery", "dead_letter_queue",
+		"topic", "cluster", "exchange", "queue", "filters", "ack_deadline", "redelivery", "dead_letter_queue", "push_port",
 	},
 	"warren.xds.v1.Queue":          {"name", "type", "prefetch"},
 	"warren.xds.v1.Redelivery":     {"attempts", "base_interval", "max_interval"},

@@ -27,8 +27,15 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // EventHandlerService is what a service implements to have events pushed to it.
+// The sidecar asks grpc.health.v1 of the service first, under this service's name
+// or under ""; while it is not SERVING no event is taken from the queue. A service
+// without health checks counts as ready.
 type EventHandlerServiceClient interface {
-	// OnEvent hands over one event. A non-OK status counts as OUTCOME_RETRY.
+	// OnEvent hands over one event; its deadline is the ack deadline. OK with
+	// OUTCOME_UNSPECIFIED counts as OUTCOME_ACK. INVALID_ARGUMENT counts as
+	// OUTCOME_DEAD_LETTER. UNAVAILABLE means that the service is gone: the call is
+	// repeated when it is ready again, within the deadline. Any other status counts
+	// as OUTCOME_RETRY, with the delay of google.rpc.RetryInfo if there is one.
 	OnEvent(ctx context.Context, in *OnEventRequest, opts ...grpc.CallOption) (*OnEventResponse, error)
 }
 
@@ -55,8 +62,15 @@ func (c *eventHandlerServiceClient) OnEvent(ctx context.Context, in *OnEventRequ
 // for forward compatibility.
 //
 // EventHandlerService is what a service implements to have events pushed to it.
+// The sidecar asks grpc.health.v1 of the service first, under this service's name
+// or under ""; while it is not SERVING no event is taken from the queue. A service
+// without health checks counts as ready.
 type EventHandlerServiceServer interface {
-	// OnEvent hands over one event. A non-OK status counts as OUTCOME_RETRY.
+	// OnEvent hands over one event; its deadline is the ack deadline. OK with
+	// OUTCOME_UNSPECIFIED counts as OUTCOME_ACK. INVALID_ARGUMENT counts as
+	// OUTCOME_DEAD_LETTER. UNAVAILABLE means that the service is gone: the call is
+	// repeated when it is ready again, within the deadline. Any other status counts
+	// as OUTCOME_RETRY, with the delay of google.rpc.RetryInfo if there is one.
 	OnEvent(context.Context, *OnEventRequest) (*OnEventResponse, error)
 	mustEmbedUnimplementedEventHandlerServiceServer()
 }

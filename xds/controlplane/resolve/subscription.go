@@ -34,6 +34,14 @@ func (r *resolver) subscriptions() {
 	})
 }
 
+// pushPort is where the service wants to be called; 0 when it pulls.
+func pushPort(d *v1alpha1.Delivery) uint32 {
+	if d == nil || d.Push == nil {
+		return 0
+	}
+	return uint32(d.Push.Port) //nolint:gosec // validated
+}
+
 func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription, d mesh.Destination) *mesh.Subscription {
 	spec := &s.Spec
 	return &mesh.Subscription{
@@ -51,6 +59,7 @@ func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription,
 		Attempts:        countOf(spec.Retry.Attempts),
 		Backoff:         backoff(spec.Retry.Backoff),
 		DeadLetterQueue: spec.DeadLetter.Queue,
+		PushPort:        pushPort(spec.Delivery),
 	}
 }
 
