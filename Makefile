@@ -72,14 +72,17 @@ fmt: $(GOLANGCI_LINT) $(BUF) ## Format Go and proto files
 	$(BUF) format -w
 
 .PHONY: generate
-generate: $(BUF) ## Generate Go from the protos
+generate: $(BUF) ## Generate Go from the protos and JSON Schemas from the kinds
 	$(BUF) generate
+	go run ./api/schema/internal/generate
 
 .PHONY: check-generate
 check-generate: $(BUF) ## Fail when generated code is not current
 	@rm -rf .run/generate && mkdir -p .run/generate
 	@$(BUF) generate -o .run/generate
 	@for f in $$(cd .run/generate/api && find . -name '*.go'); do diff -u "api/$$f" ".run/generate/api/$$f" || { echo "api/$$f is not current: run 'make generate'"; exit 1; }; done
+	@go run ./api/schema/internal/generate -out .run/generate/schema
+	@diff -ru api/schema/v1alpha1 .run/generate/schema || { echo "api/schema is not current: run 'make generate'"; exit 1; }
 	@echo "generated code is current"
 
 .PHONY: image
