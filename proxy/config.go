@@ -22,8 +22,8 @@ import (
 // compiled is the configuration in force, immutable and swapped as a whole.
 type compiled struct {
 	version       string
-	fromDisk      bool
 	at            time.Time
+	mesh          *mesh.Config
 	table         *route.Table
 	subscriptions map[mesh.Name]*deliver.Subscription
 	superseded    chan struct{} // closed when a newer one is in force
@@ -41,8 +41,8 @@ func (c *configuration) swap(s *client.Snapshot) {
 	old := c.current.Load()
 	c.current.Store(&compiled{
 		version:       s.Version,
-		fromDisk:      s.FromDisk,
 		at:            s.At,
+		mesh:          s.Config,
 		table:         route.Compile(s.Config),
 		subscriptions: deliver.Compile(s.Config),
 		superseded:    make(chan struct{}),

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"time"
@@ -32,14 +33,24 @@ type Options struct {
 	Listen []string
 	// StatusListen serves /livez, /readyz and /startupz; "" serves none.
 	StatusListen string
-	// AdminListen serves the operator's HTTP endpoints, loopback only; "" serves
-	// none.
+	// AdminListen serves operators by gRPC and HTTP (package admin), loopback only;
+	// "" serves none.
 	AdminListen string
 	// NoReflection turns gRPC server reflection off.
 	NoReflection bool
 	// MaxMessageBytes bounds one gRPC message; zero means 17 MiB, enough for the
 	// largest event a topic can allow.
 	MaxMessageBytes int
+
+	// MaxInFlight bounds the events between their acceptance and the answer; zero
+	// means 16,384. Above it unary calls get RESOURCE_EXHAUSTED and streams are read
+	// no further.
+	MaxInFlight int64
+	// MaxInFlightBytes bounds their payloads in all; zero means 256 MiB.
+	MaxInFlightBytes int64
+	// MaxStreams bounds the Subscribe and PublishStream calls under way; zero means
+	// 1,024. One more is refused with RESOURCE_EXHAUSTED.
+	MaxStreams int64
 
 	// DrainTimeout bounds a graceful stop; zero means 10 s.
 	DrainTimeout time.Duration
@@ -50,6 +61,9 @@ type Options struct {
 	// MemoryOnly puts every broker into Memory, whatever its declared type: for
 	// trying a configuration where its brokers are not (warren dev).
 	MemoryOnly bool
+	// LogLevel is the level of Logger, changed by operators at run time; nil means
+	// that it cannot be.
+	LogLevel *slog.LevelVar
 	// Tracing is optional; nil means none.
 	Tracing *tracing.Provider
 	// Logger is required.
@@ -59,6 +73,12 @@ type Options struct {
 const (
 	defaultDrainTimeout = 10 * time.Second
 	defaultMaxMessage   = 17 << 20
+
+	defaultMaxInFlight      = 16_384
+	defaultMaxInFlightBytes = 256 << 20
+	defaultMaxStreams       = 1024
+	// maxHeaderList bounds the metadata of one call.
+	maxHeaderList = 64 << 10
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -83,6 +103,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.DrainTimeout <= 0 {
 		o.DrainTimeout = defaultDrainTimeout
 	}
+	o.MaxInFlight = cmp.Or(max(o.MaxInFlight, 0), defaultMaxInFlight)
+	o.MaxInFlightBytes = cmp.Or(max(o.MaxInFlightBytes, 0), defaultMaxInFlightBytes)
+	o.MaxStreams = cmp.Or(max(o.MaxStreams, 0), defaultMaxStreams)
 	if o.MaxMessageBytes <= 0 {
 		o.MaxMessageBytes = defaultMaxMessage
 	}

@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,8 +29,10 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/xds/client"
 )
 
@@ -44,14 +47,20 @@ type Proxy struct {
 	pusher  *deliver.Pusher
 	xds     *client.Client
 	health  *health.Server
+	tap     *tap.Bus
 	started chan struct{} // closed when the listeners are open
+	quit    chan struct{} // closed by Quit
 
 	draining atomic.Bool
+	failed   atomic.Bool  // by FailHealthCheck
+	drained  atomic.Int32 // the furthest adminv1.DrainPhase
+	quitOnce sync.Once
 
 	// set by Run before started is closed
-	events []net.Listener
-	status *admin.Server
-	admin  *admin.Server
+	events    []net.Listener
+	status    *admin.Server
+	admin     *admin.Server
+	startedAt time.Time
 }
 
 // New builds a proxy. It opens nothing.
@@ -60,7 +69,7 @@ func New(opts Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sidecar options: %w", err)
 	}
-	p := &Proxy{opts: opts, health: newHealth(), started: make(chan struct{})}
+	p := &Proxy{opts: opts, health: newHealth(), tap: &tap.Bus{}, started: make(chan struct{}), quit: make(chan struct{})}
 	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Logger: opts.Logger})
 	p.xds, err = client.New(client.Options{
 		Server:    opts.ControlPlane,
@@ -80,6 +89,7 @@ func New(opts Options) (*Proxy, error) {
 		Topics:    p.config,
 		Brokers:   p.pool,
 		Tracing:   opts.Tracing.Messaging(),
+		InFlight:  limit.NewBudget(opts.MaxInFlight, opts.MaxInFlightBytes),
 	})
 	p.deliver = deliver.New(deliver.Options{
 		Namespace:     opts.Node.Namespace,
@@ -119,8 +129,8 @@ func (p *Proxy) EventAddresses() []string {
 // valid once Started is closed.
 func (p *Proxy) StatusAddress() string { return p.status.Address() }
 
-// AdminAddress returns the address of the operator's endpoints, "" when there are
-// none. Only valid once Started is closed.
+// AdminAddress returns where operators are served, by gRPC and HTTP, "" when they
+// are not. Only valid once Started is closed.
 func (p *Proxy) AdminAddress() string { return p.admin.Address() }
 
 // Ready returns nil when configuration has arrived and every broker can be
@@ -129,6 +139,8 @@ func (p *Proxy) Ready() error {
 	switch {
 	case p.draining.Load():
 		return errors.New("draining")
+	case p.failed.Load():
+		return errFailedByHand
 	case p.config.current.Load() == nil:
 		return fmt.Errorf("no configuration yet: %s", p.xdsTrouble())
 	default:
@@ -174,12 +186,14 @@ func (p *Proxy) Run(ctx context.Context) error {
 	for _, l := range p.events {
 		group.Go(func() error { return server.Serve(l) })
 	}
+	p.startedAt = time.Now()
 	close(p.started)
 	p.opts.Logger.Info("sidecar started", "listen", p.EventAddresses(), "status", p.StatusAddress(), "admin", p.AdminAddress())
 
 	select {
 	case <-ctx.Done():
 	case <-failed.Done():
+	case <-p.quit:
 	}
 	stopErr := p.stop(context.WithoutCancel(ctx), server)
 	endBackground()
@@ -193,10 +207,10 @@ func (p *Proxy) open(ctx context.Context) error {
 		}
 	}
 	var err error
-	if p.status, err = p.openAdmin(ctx, p.opts.StatusListen, p.statusHandler()); err != nil {
+	if p.status, err = openStatus(ctx, p.opts.StatusListen, p.statusHandler()); err != nil {
 		return err
 	}
-	if p.admin, err = p.openAdmin(ctx, p.opts.AdminListen, p.adminHandler()); err != nil {
+	if p.admin, err = p.openAdmin(ctx); err != nil {
 		return err
 	}
 	for _, address := range p.opts.Listen {
@@ -237,6 +251,7 @@ func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
 	if !inTime {
 		err = errors.Join(err, fmt.Errorf("drain: not finished within %s", p.opts.DrainTimeout))
 	}
+	p.tap.Close()
 	err = errors.Join(err, p.status.Close(), p.admin.Close())
 	p.opts.Logger.Info("sidecar stopped", "took", time.Since(begin).String(), "clean", err == nil)
 	return err

@@ -7,7 +7,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/admin"
 )
 
-func (p *Proxy) openAdmin(ctx context.Context, address string, h http.Handler) (*admin.Server, error) {
+func openStatus(ctx context.Context, address string, h http.Handler) (*admin.Server, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // a nil *admin.Server serves nothing, as documented
 	}
@@ -15,7 +15,7 @@ func (p *Proxy) openAdmin(ctx context.Context, address string, h http.Handler) (
 	if err != nil {
 		return nil, err
 	}
-	return admin.New(l, h), nil
+	return admin.New(l, h, nil), nil
 }
 
 // statusHandler serves the probes of the kubelet.
@@ -27,54 +27,21 @@ func (p *Proxy) statusHandler() http.Handler {
 	return mux
 }
 
-// adminHandler serves operators; see package admin for the paths.
-func (p *Proxy) adminHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /ready", admin.Probe(p.Ready))
-	mux.Handle("GET /server_info", admin.JSON(func() any { return p.info() }))
-	admin.HandleProfiling(mux)
-	return mux
-}
-
-// info is what /server_info shows.
-type info struct {
-	Node          string       `json:"node"`
-	Namespace     string       `json:"namespace"`
-	Workload      string       `json:"workload"`
-	Version       string       `json:"version"`
-	Ready         bool         `json:"ready"`
-	Reason        string       `json:"reason,omitempty"`
-	ConfigVersion string       `json:"configVersion,omitempty"`
-	ConfigOnDisk  bool         `json:"configFromDisk"`
-	Stale         uint64       `json:"staleSettlements"`
-	Brokers       []brokerInfo `json:"brokers"`
-}
-
-type brokerInfo struct {
-	Broker     string `json:"broker"`
-	Address    string `json:"address,omitempty"`
-	Server     string `json:"server,omitempty"`
-	Publishing bool   `json:"publishing"`
-	Consuming  bool   `json:"consuming"`
-	Blocked    bool   `json:"blocked"`
-	Reason     string `json:"reason,omitempty"`
-}
-
-func (p *Proxy) info() info {
-	n := p.opts.Node
-	out := info{Node: n.ID, Namespace: n.Namespace, Workload: n.Workload, Version: n.Version, Stale: p.deliver.StaleSettlements()}
-	if err := p.Ready(); err != nil {
-		out.Reason = err.Error()
+// openAdmin serves operators; see package admin for the paths and the protocol.
+func (p *Proxy) openAdmin(ctx context.Context) (*admin.Server, error) {
+	if p.opts.AdminListen == "" {
+		return nil, nil //nolint:nilnil // as above
 	}
-	out.Ready = out.Reason == ""
-	if cur := p.config.current.Load(); cur != nil {
-		out.ConfigVersion, out.ConfigOnDisk = cur.version, cur.fromDisk
+	l, err := listen(ctx, p.opts.AdminListen)
+	if err != nil {
+		return nil, err
 	}
-	for _, c := range p.pool.Conditions() {
-		out.Brokers = append(out.Brokers, brokerInfo{
-			Broker: c.Broker.String(), Address: c.Address, Server: c.Server,
-			Publishing: c.Publishing, Consuming: c.Consuming, Blocked: c.Blocked, Reason: c.Reason,
-		})
-	}
-	return out
+	s := admin.NewService(admin.Options{
+		Sidecar:      p,
+		Namespace:    p.opts.Node.Namespace,
+		Tap:          p.tap,
+		DrainTimeout: p.opts.DrainTimeout,
+		LogLevel:     p.opts.LogLevel,
+	})
+	return admin.New(l, s.Handler(), s.GRPC()), nil
 }

@@ -53,6 +53,9 @@ type settings struct {
 	StateDir       string        `koanf:"state-dir"`
 	CredentialsDir string        `koanf:"credentials-dir"`
 	DrainTimeout   time.Duration `koanf:"drain-timeout"`
+	MaxInFlight    int64         `koanf:"max-in-flight"`
+	MaxBytes       int64         `koanf:"max-in-flight-bytes"`
+	MaxStreams     int64         `koanf:"max-streams"`
 	NoReflection   bool          `koanf:"no-reflection"`
 	ServiceName    string        `koanf:"service-name"`
 	LogLevel       string        `koanf:"log-level"`
@@ -87,10 +90,13 @@ func newCommand() *cobra.Command {
 	f.String("control-plane", "127.0.0.1:17430", "`address` of the control plane, host:port or unix:/path")
 	f.StringArray("listen", []string{"127.0.0.1:17400"}, "`address` of the event API, loopback host:port or unix:/path; repeat for more")
 	f.String("status-listen", "127.0.0.1:17420", "`address` of /livez, /readyz and /startupz; \"\" turns it off")
-	f.String("admin-listen", "127.0.0.1:17410", "loopback `address` for operators: /ready, /server_info, /debug/pprof/; \"\" turns it off")
+	f.String("admin-listen", "127.0.0.1:17410", "loopback `address` for operators, by gRPC for the warren command and by HTTP, GET /help lists the paths; \"\" turns it off")
 	f.String("state-dir", "", "`directory` for the last good configuration, used when the control plane is away at the start; \"\" keeps none")
 	f.String("credentials-dir", "", "`directory` with one directory for each named credential, holding the files username and password")
 	f.Duration("drain-timeout", 10*time.Second, "longest graceful stop")
+	f.Int64("max-in-flight", 16384, "most events between their acceptance and the answer")
+	f.Int64("max-in-flight-bytes", 256<<20, "most payload `bytes` of those events")
+	f.Int64("max-streams", 1024, "most Subscribe and PublishStream calls at once")
 	f.Bool("no-reflection", false, "turn gRPC server reflection off")
 	f.String("service-name", "", "service.name of the spans, unless OTEL_SERVICE_NAME says so. Default: <workload>")
 	daemon.AddFlags(f)
@@ -103,7 +109,7 @@ func run(cmd *cobra.Command, s settings) error {
 		return &daemon.UsageError{Err: err}
 	}
 	v := version.Current().Version
-	opts.Logger, _, err = daemon.NewLogger(cmd.ErrOrStderr(), s.LogFormat, s.LogLevel, "sidecar", v)
+	opts.Logger, opts.LogLevel, err = daemon.NewLogger(cmd.ErrOrStderr(), s.LogFormat, s.LogLevel, "sidecar", v)
 	if err != nil {
 		return err
 	}
@@ -164,6 +170,8 @@ func (s settings) options() (proxy.Options, error) {
 		AdminListen:    s.AdminListen,
 		NoReflection:   s.NoReflection,
 		DrainTimeout:   s.DrainTimeout,
+
+		MaxInFlight: s.MaxInFlight, MaxInFlightBytes: s.MaxBytes, MaxStreams: s.MaxStreams,
 	}, nil
 }
 

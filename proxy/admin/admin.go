@@ -1,17 +1,41 @@
-// Package admin serves a sidecar's HTTP endpoints: probes for the kubelet on one
-// listener, and on another, loopback only, what operators look at. It owns the
-// HTTP server and small handlers; what they show comes from the caller.
+// Package admin is how operators and the kubelet look at a sidecar and steer it:
+// probes on one listener, and on another, loopback only, warren.admin.v1 by gRPC
+// and Envoy-like HTTP paths, on one port.
+//
+// It owns the server, the paths and the tap's stream. What they show and do comes
+// from a Sidecar, which the composition root implements. Reading needs GET,
+// everything that changes something POST; a GET of such a path is 400, as Envoy
+// has it. Requests that a browser sends for another site are refused. All of it is
+// safe for concurrent use.
+//
+//	GET   /ready /server_info /config_dump /clusters /listeners /memory /help /debug/pprof/
+//	POST  /healthcheck/fail /healthcheck/ok /logging?level= /drain?phase=
+//	      /drain_listeners /quitquitquit
+//
+//	service := admin.NewService(admin.Options{Sidecar: p, ...})
+//	s := admin.New(listener, service.Handler(), service.GRPC())
+//	g.Go(s.Serve)
+//	defer s.Close()
+//
+// One port for both protocols:
+//
+// Context: operators reach for curl, the warren command for gRPC; two ports would
+// be two flags and two things to get wrong.
+// Decision: HTTP/1.1 and unencrypted HTTP/2 on one listener; requests with
+// content-type application/grpc go to the gRPC server.
+// Cost: gRPC's own transport is not used here, so keepalive options have no effect.
 package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof"
+	"strings"
 	"time"
+
+	"google.golang.org/grpc"
 )
 
 // Server is an HTTP server on one listener. A nil *Server serves nothing: its
@@ -19,11 +43,32 @@ import (
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	grpc     *grpc.Server // nil when there is none
 }
 
-// New builds a server; Serve starts it.
-func New(l net.Listener, h http.Handler) *Server {
-	return &Server{listener: l, http: &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}}
+// New builds a server; Serve starts it. A g that is not nil answers gRPC on the
+// same port and is stopped by Close.
+func New(l net.Listener, h http.Handler, g *grpc.Server) *Server {
+	s := &Server{listener: l, grpc: g, http: &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}}
+	if g != nil {
+		s.http.Handler = split(h, g)
+		s.http.Protocols = new(http.Protocols)
+		s.http.Protocols.SetHTTP1(true)
+		s.http.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return s
+}
+
+// split tells gRPC from plain HTTP by the content type, as gRPC's specification
+// has it (PROTOCOL-HTTP2, Requests).
+func split(h http.Handler, g *grpc.Server) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			g.ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // Address returns host:port or the socket's path.
@@ -53,7 +98,11 @@ func (s *Server) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
+	err := s.http.Shutdown(ctx)
+	if s.grpc != nil {
+		s.grpc.Stop()
+	}
+	if err != nil {
 		return errors.Join(err, s.http.Close())
 	}
 	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -65,31 +114,17 @@ func (s *Server) Close() error {
 // Probe answers 200 "ok", or 503 with the reason when check returns an error.
 func Probe(check func() error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		text := "ok"
+		status := http.StatusOK
 		if err := check(); err != nil {
-			text = err.Error()
-			w.WriteHeader(http.StatusServiceUnavailable)
+			text, status = err.Error(), http.StatusServiceUnavailable
 		}
-		_, _ = w.Write([]byte(text + "\n")) // the prober may be gone
+		writeText(w, status, text+"\n")
 	})
 }
 
-// JSON answers with what value returns.
-func JSON(value func() any) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		_ = enc.Encode(value()) // the reader may be gone
-	})
-}
-
-// HandleProfiling adds /debug/pprof/.
-func HandleProfiling(mux *http.ServeMux) {
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // the reader may be gone
 }

@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/xds/client"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// ServerInfo implements admin.Sidecar.
+func (p *Proxy) ServerInfo() *adminv1.GetServerInfoResponse {
+	n := p.opts.Node
+	out := &adminv1.GetServerInfoResponse{
+		Node: n.ID, Namespace: n.Namespace, Workload: n.Workload, Labels: n.Labels, Version: n.Version,
+		StaleSettlements: p.deliver.StaleSettlements(), Brokers: p.brokerNodes(),
+		Drained: adminv1.DrainPhase(p.drained.Load()),
+	}
+	if err := p.Ready(); err != nil {
+		out.Reason = err.Error()
+	}
+	out.Ready = out.Reason == ""
+	select {
+	case <-p.started:
+		out.Listeners = p.EventAddresses()
+		out.Uptime = durationpb.New(time.Since(p.startedAt))
+	default:
+	}
+	if cur := p.config.current.Load(); cur != nil {
+		out.ConfigVersion = cur.version
+	}
+	out.ConfigFromDisk = p.xds.Status().FromDisk
+	return out
+}
+
+// ConfigDump implements admin.Sidecar. Configuration names credentials and never
+// holds them, so there is nothing to take out.
+func (p *Proxy) ConfigDump() *adminv1.GetConfigDumpResponse {
+	status, n := p.xds.Status(), p.opts.Node
+	out := &adminv1.GetConfigDumpResponse{
+		Node: n.ID, Namespace: n.Namespace, Workload: n.Workload,
+		FromDisk: status.FromDisk, StateFileError: status.StateFileError,
+		ControlPlane: &adminv1.ControlPlaneContact{Address: status.Server, Connected: status.Connected, LastError: status.LastError},
+		Resources:    resourceDump(status.Resources),
+	}
+	if !status.LastContact.IsZero() {
+		out.ControlPlane.LastContact = timestamppb.New(status.LastContact)
+	}
+	cur := p.config.current.Load()
+	if cur == nil {
+		return out
+	}
+	out.Version, out.AppliedAt = cur.version, timestamppb.New(cur.at)
+	for _, name := range sortedNames(cur.mesh.Topics) {
+		out.Topics = append(out.Topics, topicDump(cur.mesh.Topics[name]))
+	}
+	for _, name := range sortedNames(cur.mesh.Subscriptions) {
+		out.Subscriptions = append(out.Subscriptions, subscriptionDump(cur.mesh.Subscriptions[name]))
+	}
+	nodes := p.brokerNodes()
+	for _, name := range sortedNames(cur.mesh.Brokers) {
+		out.Brokers = append(out.Brokers, brokerDump(cur.mesh.Brokers[name], nodes))
+	}
+	return out
+}
+
+// brokerNodes joins the declared nodes with the state of their drivers.
+func (p *Proxy) brokerNodes() []*adminv1.BrokerNode {
+	declared := map[string]mesh.Node{}
+	if cur := p.config.current.Load(); cur != nil {
+		for name, b := range cur.mesh.Brokers {
+			for _, n := range b.Nodes {
+				declared[name.String()+" "+n.Address] = n
+			}
+		}
+	}
+	var out []*adminv1.BrokerNode
+	for _, c := range p.pool.Conditions() {
+		n := declared[c.Broker.String()+" "+c.Address]
+		out = append(out, &adminv1.BrokerNode{
+			Broker: c.Broker.String(), Address: c.Address, Server: c.Server, Publishing: c.Publishing,
+			Consuming: c.Consuming, Blocked: c.Blocked, Reason: c.Reason, Priority: n.Priority, Zone: n.Zone,
+		})
+	}
+	return out
+}
+
+func topicDump(t *mesh.Topic) *adminv1.TopicConfig {
+	out := &adminv1.TopicConfig{Name: t.Name.String()}
+	for i := range t.Rules {
+		r := &t.Rules[i]
+		rule := &adminv1.RuleConfig{Name: r.Name, Filters: filterTexts(r.Filters), Attempts: r.Retry.Attempts}
+		if r.Timeout > 0 {
+			rule.Timeout = durationpb.New(r.Timeout)
+		}
+		for _, on := range r.Retry.On {
+			rule.RetryOn = append(rule.RetryOn, on.String())
+		}
+		for j := range r.Backends {
+			d := &r.Backends[j].Destination
+			rule.Backends = append(rule.Backends, &adminv1.BackendConfig{
+				Topic: d.Topic.String(), Weight: r.Backends[j].Weight, Broker: d.Broker.String(),
+				Exchange: d.Exchange.Name, ExchangeType: d.Exchange.Type, RoutingKey: string(d.RoutingKey),
+				ConfirmTimeout: durationpb.New(d.ConfirmTimeout), MaxEventBytes: d.MaxEventBytes,
+			})
+		}
+		out.Rules = append(out.Rules, rule)
+	}
+	return out
+}
+
+func subscriptionDump(s *mesh.Subscription) *adminv1.SubscriptionConfig {
+	return &adminv1.SubscriptionConfig{
+		Name: s.Name.String(), Topic: s.Topic.String(), Broker: s.Broker.String(),
+		Queue: s.Queue.Name, QueueType: s.Queue.Type, Prefetch: s.Queue.Prefetch, Filters: filterTexts(s.Filters),
+		AckDeadline: durationpb.New(s.AckDeadline), Attempts: s.Attempts, DeadLetterQueue: s.DeadLetterQueue,
+	}
+}
+
+func brokerDump(b *mesh.Broker, nodes []*adminv1.BrokerNode) *adminv1.BrokerConfig {
+	out := &adminv1.BrokerConfig{
+		Name: b.Name.String(), Type: b.Type.String(), Vhost: b.VHost, Credentials: b.Credentials, Topology: b.Topology.String(),
+	}
+	for _, n := range nodes {
+		if n.GetBroker() == out.Name {
+			out.Nodes = append(out.Nodes, n)
+		}
+	}
+	return out
+}
+
+func resourceDump(resources []client.ResourceStatus) []*adminv1.ConfigResource {
+	out := make([]*adminv1.ConfigResource, len(resources))
+	for i, r := range resources {
+		out[i] = &adminv1.ConfigResource{
+			TypeUrl: r.TypeURL, Name: r.Name, State: r.State.String(), Version: r.Version,
+			RejectedVersion: r.RejectedVersion, Error: r.Error,
+		}
+	}
+	return out
+}
+
+func filterTexts(filters []mesh.Filter) []string {
+	out := make([]string, len(filters))
+	for i, f := range filters {
+		out[i] = filterText(f)
+	}
+	return out
+}
+
+// filterText writes a filter as one reads it aloud: prefix(type, "com.shop.").
+func filterText(f mesh.Filter) string {
+	if len(f.Sub) > 0 {
+		return f.Op.String() + "(" + strings.Join(filterTexts(f.Sub), ", ") + ")"
+	}
+	return fmt.Sprintf("%s(%s, %q)", f.Op, f.Attr, f.Value)
+}
+
+func sortedNames[V any](m map[mesh.Name]V) []mesh.Name {
+	return slices.SortedFunc(maps.Keys(m), func(a, b mesh.Name) int { return cmp.Compare(a.String(), b.String()) })
+}
