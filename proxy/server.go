@@ -13,7 +13,9 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
 )
 
 // eventServer is EventService: publishing and receiving are rooms of their own.
@@ -21,6 +23,7 @@ type eventServer struct {
 	eventsv1.UnimplementedEventServiceServer
 	publish *publish.Service
 	deliver *deliver.Service
+	streams *limit.Budget
 }
 
 // Publish implements EventServiceServer.
@@ -35,12 +38,27 @@ func (s *eventServer) PublishBatch(ctx context.Context, req *eventsv1.PublishBat
 
 // PublishStream implements EventServiceServer.
 func (s *eventServer) PublishStream(stream grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.streams.Give(0)
 	return s.publish.PublishStream(stream)
 }
 
 // Subscribe implements EventServiceServer.
 func (s *eventServer) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.streams.Give(0)
 	return s.deliver.Subscribe(stream)
+}
+
+func (s *eventServer) enter() error {
+	if s.streams.TryTake(0) {
+		return nil
+	}
+	return rpcerr.Exhausted(rpcerr.TooManyStreams, "the sidecar serves as many streams as it may")
 }
 
 // newEventServer builds the gRPC server of the event API.
@@ -49,9 +67,12 @@ func (p *Proxy) newEventServer() *grpc.Server {
 		grpc.StatsHandler(p.opts.Tracing.ServerHandler()),
 		grpc.MaxRecvMsgSize(p.opts.MaxMessageBytes),
 		grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)
-	eventsv1.RegisterEventServiceServer(server, &eventServer{publish: p.publish, deliver: p.deliver})
+	eventsv1.RegisterEventServiceServer(server, &eventServer{
+		publish: p.publish, deliver: p.deliver, streams: limit.NewBudget(p.opts.MaxStreams, 0),
+	})
 	healthv1.RegisterHealthServer(server, p.health)
 	if !p.opts.NoReflection {
 		reflection.Register(server)

@@ -31,7 +31,7 @@ func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRe
 	results := make([]*eventsv1.PublishResult, len(req.GetEntries()))
 	under := make([]*transit, len(results))
 	for i, entry := range req.GetEntries() {
-		t, err := s.departEntry(tracing.Extract(ctx, entry.GetTraceContext()), req.GetTopic(), entry.GetEvent())
+		t, err := s.departEvent(tracing.Extract(ctx, entry.GetTraceContext()), req.GetTopic(), entry.GetEvent(), s.refuse)
 		if err != nil {
 			results[i] = failed(err)
 			continue
@@ -52,14 +52,6 @@ func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRe
 	}
 	retrying.Wait()
 	return &eventsv1.PublishBatchResponse{Results: results}, nil
-}
-
-func (s *Service) departEntry(ctx context.Context, topicName string, p *eventsv1.CloudEvent) (*transit, error) {
-	e, err := s.accept(p)
-	if err != nil {
-		return nil, err
-	}
-	return s.depart(ctx, topicName, e)
 }
 
 func (s *Service) result(t *transit, err error) *eventsv1.PublishResult {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
@@ -311,4 +313,70 @@ func waitFor(t *testing.T, ok func() bool) {
 			t.Fatal("condition never came true")
 		}
 	}
+}
+
+func TestWhatIsInFlightIsBounded(t *testing.T) {
+	t.Parallel()
+	bounded := func(r *rig, count, bytes int64) *publish.Service {
+		return publish.New(publish.Options{
+			Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(),
+			InFlight: limit.NewBudget(count, bytes),
+		})
+	}
+	t.Run("a unary call too many is told when to come again", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		s := bounded(r, 1, 0)
+		release := r.broker.HoldConfirms()
+		first := make(chan error, 1)
+		go func() {
+			_, err := s.Publish(context.Background(), &eventsv1.PublishRequest{Topic: "orders", Event: numbered(1)})
+			first <- err
+		}()
+		waitFor(t, func() bool { ready, _ := r.broker.Len("q"); return ready == 1 })
+		_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: numbered(2)})
+		check(t, err, refusal{code: codes.ResourceExhausted, reason: rpcerr.BufferFull, outcome: "not_sent"})
+		var delay *errdetails.RetryInfo
+		for _, d := range status.Convert(err).Details() {
+			if info, ok := d.(*errdetails.RetryInfo); ok {
+				delay = info
+			}
+		}
+		if delay.GetRetryDelay().AsDuration() <= 0 {
+			t.Error("no RetryInfo")
+		}
+		release()
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: numbered(2)}); err != nil {
+			t.Errorf("after room was made: %v", err)
+		}
+	})
+	t.Run("a refused event gives its place back", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		s := bounded(r, 1, 0)
+		for range 3 {
+			_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "nowhere", Event: numbered(1)})
+			check(t, err, refusal{code: codes.NotFound, reason: rpcerr.TopicNotFound, outcome: "not_sent"})
+		}
+	})
+	t.Run("a stream is held back and loses nothing", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		s, _ := openStream(t, bounded(r, 2, 0))
+		for i := range 10 {
+			put(t, s, &eventsv1.PublishStreamEntry{RequestId: uint64(i), Event: numbered(i)})
+		}
+		got, err := results(t, s, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, r := range got {
+			if r.GetResponse() == nil {
+				t.Errorf("request %d: %v", id, r)
+			}
+		}
+	})
 }

@@ -21,6 +21,7 @@ import (
 type transit struct {
 	ctx     context.Context //nolint:containedctx // the life of one call, cut at its deadline
 	cancel  context.CancelFunc
+	release func() // gives back the place in flight
 	rule    *route.Rule
 	backend *route.Backend
 	message *broker.Message
@@ -35,6 +36,25 @@ type transit struct {
 	tryCancel context.CancelFunc
 	receipt   broker.Receipt
 	err       error // why the try wrote nothing
+}
+
+// departEvent accepts p and departs it; admit is asked for a place in flight.
+func (s *Service) departEvent(ctx context.Context, topicName string, p *eventsv1.CloudEvent, admit admission) (*transit, error) {
+	e, err := s.accept(p)
+	if err != nil {
+		return nil, err
+	}
+	release, err := admit(ctx, weight(e))
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.depart(ctx, topicName, e)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	t.release = release
+	return t, nil
 }
 
 // depart addresses e and writes it for the first time. An error means that it was
@@ -62,6 +82,7 @@ func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) 
 // route's retry policy says, until it is confirmed, the failure is certain, or time
 // is up. With a nil err it does not block.
 func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, error) {
+	defer t.release()
 	defer t.cancel()
 	for err != nil && s.again(t, err) {
 		s.try(t)

@@ -17,6 +17,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
@@ -49,6 +50,9 @@ type Options struct {
 	Brokers Brokers
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
 	Tracing *tracing.Messaging
+	// InFlight bounds the events that are between acceptance and answer; nil means
+	// no bound.
+	InFlight *limit.Budget
 	// Now and Random are for tests; nil means the real ones. Random is uniform in
 	// [0,1).
 	Now    func() time.Time
@@ -69,6 +73,9 @@ func New(opts Options) *Service {
 	}
 	if opts.Random == nil {
 		opts.Random = rand.Float64
+	}
+	if opts.InFlight == nil {
+		opts.InFlight = limit.NewBudget(0, 0)
 	}
 	return &Service{opts: opts, draining: make(chan struct{})}
 }
@@ -91,15 +98,7 @@ func (s *Service) isDraining() bool {
 func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
 	ctx, cancel := answerInTime(ctx)
 	defer cancel()
-	e, err := s.accept(req.GetEvent())
-	if err != nil {
-		return nil, err
-	}
-	return s.publish(ctx, req.GetTopic(), e)
-}
-
-func (s *Service) publish(ctx context.Context, topicName string, e *event.Event) (*eventsv1.PublishResponse, error) {
-	t, err := s.depart(ctx, topicName, e)
+	t, err := s.departEvent(ctx, req.GetTopic(), req.GetEvent(), s.refuse)
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func (st *stream) depart(ctx context.Context, topic string, e *eventsv1.PublishS
 		topic = e.GetTopic()
 	}
 	ctx, cancel := context.WithTimeout(tracing.Extract(ctx, e.GetTraceContext()), defaultDeadline)
-	t, err := st.service.departEntry(ctx, topic, e.GetEvent())
+	t, err := st.service.departEvent(ctx, topic, e.GetEvent(), st.service.hold)
 	st.underWay <- entry{id: e.GetRequestId(), transit: t, refused: err, cancel: cancel}
 	return true
 }

@@ -35,6 +35,7 @@ const (
 	TopologyConflict    = "TOPOLOGY_CONFLICT"
 	AccessRefused       = "BROKER_ACCESS_REFUSED"
 	BufferFull          = "BUFFER_FULL"
+	TooManyStreams      = "TOO_MANY_STREAMS"
 	BrokerBlocked       = "BROKER_BLOCKED"
 	BrokerUnavailable   = "BROKER_UNAVAILABLE"
 	ConfigNotReady      = "CONFIG_NOT_READY"
@@ -88,6 +89,12 @@ func NotFound(reason, resourceType, name, message string) error {
 // Unavailable is an UNAVAILABLE before anything was sent.
 func Unavailable(reason, message string) error {
 	return with(codes.Unavailable, reason, message, []string{"outcome", broker.NotSent.String()}, retryInfo())
+}
+
+// Exhausted is a RESOURCE_EXHAUSTED before anything was sent.
+func Exhausted(reason, message string) error {
+	return with(codes.ResourceExhausted, reason, message, []string{"outcome", broker.NotSent.String()}, retryInfo(),
+		&errdetails.QuotaFailure{Violations: []*errdetails.QuotaFailure_Violation{{Subject: "sidecar", Description: message}}})
 }
 
 // Reason returns the reason of the error's ErrorInfo, "" when it has none.
