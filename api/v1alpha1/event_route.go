@@ -96,7 +96,7 @@ type RouteRetry struct {
 	// PerTryTimeout is how long one try waits for the confirm; not longer than the
 	// rule's timeout.
 	// +warren:range=1ns..
-	// +warren:default:text=the confirmTimeout of the topic it goes to
+	// +warren:default:text=the backend topic's confirmTimeout
 	PerTryTimeout *metav1.Duration `json:"perTryTimeout,omitempty"`
 	// Backoff between the tries.
 	// +warren:default:baseInterval=50ms

@@ -41,7 +41,7 @@ type LocalRef struct {
 	Kind string `json:"kind,omitempty"`
 	// Namespace of the object.
 	// +warren:format=namespace
-	// +warren:default:text=the namespace of the object that refers to it
+	// +warren:default:text=the referrer's namespace
 	Namespace string `json:"namespace,omitempty"`
 	// Name of the object.
 	// +warren:format=name

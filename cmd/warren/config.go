@@ -19,10 +19,11 @@ import (
 func newConfig(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check configuration before it is applied",
-		Long:  `Works on directories of declared objects, as the control plane reads them.`,
+		Short: "Check and explain configuration before it is applied",
+		Long: `Works on declared objects as the control plane reads them, without one: checks
+directories of them, says what their fields mean, and tells editors.`,
 	}
-	cmd.AddCommand(newConfigValidate(a))
+	cmd.AddCommand(newConfigValidate(a), newConfigExplainField(a), newConfigSchema(a))
 	return cmd
 }
 

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/warrenmesh/warren/api/schema/schematest"
+)
+
+// TestJSONSchema takes the way of somebody who writes configuration: the schema the
+// command prints goes to a validator of another author, as an editor has one, and
+// what it says of files agrees with what the control plane would say.
+func TestJSONSchema(t *testing.T) {
+	t.Parallel()
+	printed := invocation{}.run(t, "config", "schema")
+	if printed.code != exitOK || printed.err != "" {
+		t.Fatalf("exit %d: %s", printed.code, printed.err)
+	}
+	schema := schematest.CompileText(t, []byte(printed.out))
+
+	t.Run("it accepts the shop", func(t *testing.T) {
+		t.Parallel()
+		files, err := filepath.Glob("../../examples/shop/config/*.yaml")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%v %v", files, err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.ValidateYAML(text); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+
+	topic := func(spec string) string {
+		return "apiVersion: warrenmesh.io/v1alpha1\nkind: EventTopic\nmetadata: {name: orders, namespace: shop}\nspec:\n  brokerRef: {name: main}\n" + spec
+	}
+	for _, c := range []struct {
+		name, file string
+		valid      bool
+	}{
+		{"it accepts several objects in a file", brokerYAML + "---\n" + flowYAML, true},
+		{"it accepts comments alone", brokerYAML + "---\n# later\n", true},
+		{"it accepts durations as Go writes them", brokerYAML + "---\n" + topic("  publish: {confirmTimeout: 1m30s, ttl: 1.5s}\n"), true},
+		{"it refuses a misspelt field", brokerYAML + "---\n" + topic("  routingkey: x\n"), false},
+		{"it refuses a number out of range", brokerYAML + "---\n" + topic("  publish: {priority: 10}\n"), false},
+		{"it refuses text for a number", brokerYAML + "---\n" + topic("  publish: {priority: high}\n"), false},
+		{"it refuses a number for text", brokerYAML + "---\n" + topic("  routingKey: 12\n"), false},
+		{"it refuses a duration without a unit", brokerYAML + "---\n" + topic("  publish: {ttl: 5}\n"), false},
+		{"it refuses an empty text", brokerYAML + "---\n" + topic("  routingKey: \"\"\n"), false},
+		{"it refuses a value that is none of the list", brokerYAML + "---\n" + topic("  exchange: {type: Topic}\n"), false},
+		{"it refuses what is not supported yet", brokerYAML + "---\n" + topic("  partitions: {count: 8}\n"), false},
+		{"it refuses an unknown kind", brokerYAML + "---\n" + strings.Replace(topic(""), "EventTopic", "EventTopik", 1), false},
+		{"it refuses another version", brokerYAML + "---\n" + strings.Replace(topic(""), "v1alpha1", "v1", 1), false},
+		{"it refuses an object without a name", brokerYAML + "---\n" + strings.Replace(topic(""), "name: orders, ", "", 1), false},
+		{"it refuses status", brokerYAML + "---\n" + topic("") + "status: {}\n", false},
+		{"it refuses a RabbitMQ without nodes", "apiVersion: warrenmesh.io/v1alpha1\nkind: EventBroker\nmetadata: {name: a}\nspec: {vhost: /}\n", false},
+		{"it refuses nodes in memory", "apiVersion: warrenmesh.io/v1alpha1\nkind: EventBroker\nmetadata: {name: a}\nspec: {type: Memory, nodes: [{address: \"a:1\"}]}\n", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			plane := invocation{}.run(t, "config", "validate", configDir(t, map[string]string{"a.yaml": c.file}))
+			if valid := plane.code == exitOK; valid != c.valid {
+				t.Errorf("the control plane: exit %d\n%s%s", plane.code, plane.out, plane.err)
+			}
+			if err := schema.ValidateYAML([]byte(c.file)); (err == nil) != c.valid {
+				t.Errorf("the schema: %v", err)
+			}
+		})
+	}
+}
+
+func TestConfigSchemaPrintsOneKind(t *testing.T) {
+	t.Parallel()
+	r := invocation{}.run(t, "config", "schema", "EventBroker")
+	if err := schematest.CompileText(t, []byte(r.out)).ValidateYAML([]byte(brokerYAML)); err != nil {
+		t.Error(err)
+	}
+	if r := (invocation{}).run(t, "config", "schema", "EventBrokr"); r.code != exitUsage || !strings.Contains(r.err, `did you mean "EventBroker"?`) {
+		t.Errorf("a kind that is none: %+v", r)
+	}
+}
