@@ -89,6 +89,7 @@ func New(opts Options) (*Proxy, error) {
 		Topics:    p.config,
 		Brokers:   p.pool,
 		Tracing:   opts.Tracing.Messaging(),
+		Tap:       p.tap,
 		InFlight:  limit.NewBudget(opts.MaxInFlight, opts.MaxInFlightBytes),
 	})
 	p.deliver = deliver.New(deliver.Options{
@@ -97,6 +98,7 @@ func New(opts Options) (*Proxy, error) {
 		Subscriptions: p.config,
 		Brokers:       p.pool,
 		Tracing:       opts.Tracing.Messaging(),
+		Tap:           p.tap,
 		Logger:        opts.Logger,
 	})
 	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{

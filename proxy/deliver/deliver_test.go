@@ -24,6 +24,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -49,6 +50,7 @@ type rig struct {
 	service *deliver.Service
 	client  eventsv1.EventServiceClient
 	config  *config
+	tap     *tap.Bus
 }
 
 // config is a deliver.Subscriptions that can change.
@@ -107,11 +109,11 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	if err := node.EnsureTopology(t.Context(), deliver.Layout(&sub, mesh.Manage)); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, broker: b, driver: node, config: &config{changed: make(chan struct{})}}
+	r := &rig{t: t, broker: b, driver: node, config: &config{changed: make(chan struct{})}, tap: &tap.Bus{}}
 	r.config.set(sub)
 	r.service = deliver.New(deliver.Options{
 		Namespace: "shop", Workload: "billing", Subscriptions: r.config, Brokers: one{node},
-		Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler), Heartbeat: time.Second,
+		Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler), Heartbeat: time.Second, Tap: r.tap,
 	})
 	server := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(server, &eventServer{Service: r.service})

@@ -36,10 +36,12 @@ func (ss *session) handOut(d *broker.Delivery) error {
 		ss.epoch = d.Epoch
 	}
 	sub := ss.subscription.Load()
-	h := &handout{Delivery: d, token: ss.token(d), deadline: time.Now().Add(ss.ackDeadline()), process: ss.process(sub, d)}
+	now := time.Now()
+	h := &handout{Delivery: d, token: ss.token(d), at: now, deadline: now.Add(ss.ackDeadline()), process: ss.process(sub, d)}
 	// The span's parent is the event's own history, not this hours-long stream.
 	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)
 	ss.held.add(h)
+	ss.showDelivered(d)
 	ss.credit--
 	return ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
 		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{

@@ -13,6 +13,7 @@ import (
 type handout struct {
 	*broker.Delivery
 	token    string
+	at       time.Time // when it was handed out
 	deadline time.Time
 	index    int // in the deadline heap
 

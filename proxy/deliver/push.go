@@ -227,6 +227,8 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery) {
 	sub := w.subscription.Load()
 	process := w.process(sub, d)
 	spanCtx, span := w.service.opts.Tracing.StartProcess(ctx, process)
+	at := time.Now()
+	w.showDelivered(d)
 	callCtx, cancel := context.WithTimeout(spanCtx, sub.AckDeadline)
 	defer cancel()
 	o, err := w.call(callCtx, sub, d)
@@ -235,9 +237,12 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery) {
 		return
 	}
 	if o.kind == eventsv1.Outcome_OUTCOME_ACK {
-		_ = w.ackSpanned(spanCtx, d, process) // stale: counted, and delivered again
+		if w.ackSpanned(spanCtx, d, process) == nil { // else stale: counted, and delivered again
+			w.showSettled(d, effectAck, "", at)
+		}
 	} else {
-		w.fail(context.WithoutCancel(ctx), d, o)
+		effect := w.fail(context.WithoutCancel(ctx), d, o)
+		w.showSettled(d, effect, o.why(effect), at)
 	}
 	span.End(err)
 }

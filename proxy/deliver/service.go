@@ -28,6 +28,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -74,6 +75,8 @@ type Options struct {
 	Brokers       Brokers
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
 	Tracing *tracing.Messaging
+	// Tap shows deliveries to operators; nil shows none.
+	Tap *tap.Bus
 	// Logger is required.
 	Logger *slog.Logger
 	// Heartbeat is how long a stream may be silent; zero means 30 s.

@@ -79,10 +79,12 @@ func (ss *session) conclude(h *handout, o outcome) error {
 		if err != nil {
 			return rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid, "the broker connection was lost; the event is delivered again")
 		}
+		ss.showSettled(h.Delivery, effectAck, "", h.at)
 		return nil
 	}
 	ss.settling.Go(func() {
-		ss.fail(context.WithoutCancel(ss.stream.Context()), h.Delivery, o)
+		effect := ss.fail(context.WithoutCancel(ss.stream.Context()), h.Delivery, o)
+		ss.showSettled(h.Delivery, effect, o.why(effect), h.at)
 		h.span.End(handlerError{o.reason, o.detail})
 	})
 	return nil

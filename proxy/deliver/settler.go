@@ -45,13 +45,13 @@ func (st *settler) wanted(ctx context.Context, d *broker.Delivery) bool {
 	sub := st.subscription.Load()
 	switch {
 	case d.Malformed != nil:
-		st.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error())
+		st.showSettled(d, st.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error()), d.Malformed.Error(), time.Time{})
 	case !sub.Filter.Matches(d.Event):
 		st.ack(d)
 	case d.Attempt > sub.Attempts:
 		// Attempts are counted on settlement too; this catches the ones that ended
 		// with a crash of the service or the sidecar.
-		st.bury(ctx, d, reasonExhausted, "the service never settled it")
+		st.showSettled(d, st.bury(ctx, d, reasonExhausted, "the service never settled it"), reasonExhausted, time.Time{})
 	default:
 		return true
 	}
@@ -59,28 +59,28 @@ func (st *settler) wanted(ctx context.Context, d *broker.Delivery) bool {
 }
 
 // fail carries out a negative outcome: another attempt while some are left and the
-// service did not say otherwise, else the dead-letter queue.
-func (st *settler) fail(ctx context.Context, d *broker.Delivery, o outcome) {
+// service did not say otherwise, else the dead-letter queue. It returns what took
+// effect, "" when d went back to its queue.
+func (st *settler) fail(ctx context.Context, d *broker.Delivery, o outcome) (effect string) {
 	sub := st.subscription.Load()
 	if o.kind == eventsv1.Outcome_OUTCOME_RETRY && d.Attempt < sub.Attempts {
-		st.repeat(ctx, sub, d, o.after)
-		return
+		return st.repeat(ctx, sub, d, o.after)
 	}
-	st.bury(ctx, d, o.reason, o.detail)
+	return st.bury(ctx, d, o.reason, o.detail)
 }
 
 // repeat puts a copy of d with the next attempt's number where it waits for its
 // time, then acknowledges d. If the copy is not confirmed d goes back instead: it
 // may be delivered twice, but it is not lost.
-func (st *settler) repeat(ctx context.Context, sub *Subscription, d *broker.Delivery, after time.Duration) {
+func (st *settler) repeat(ctx context.Context, sub *Subscription, d *broker.Delivery, after time.Duration) (effect string) {
 	m := st.copyOf(d)
 	m.RoutingKey = retryQueue(sub.Subscription, d.Attempt, after)
 	m.Attempt = d.Attempt + 1
-	st.move(ctx, d, m)
+	return st.move(ctx, d, m, effectRetry)
 }
 
 // bury puts d into the dead-letter queue, then acknowledges it.
-func (st *settler) bury(ctx context.Context, d *broker.Delivery, reason, detail string) {
+func (st *settler) bury(ctx context.Context, d *broker.Delivery, reason, detail string) (effect string) {
 	sub := st.subscription.Load()
 	m := st.copyOf(d)
 	m.RoutingKey = sub.DeadLetterQueue
@@ -94,7 +94,7 @@ func (st *settler) bury(ctx context.Context, d *broker.Delivery, reason, detail 
 		Attempts:     d.Attempt,
 		Time:         time.Now(),
 	}
-	st.move(ctx, d, m)
+	return st.move(ctx, d, m, effectDeadLetter)
 }
 
 // copyOf starts a message for the default exchange that carries d's event.
@@ -112,8 +112,9 @@ func (st *settler) copyOf(d *broker.Delivery) *broker.Message {
 	}
 }
 
-// move publishes m, waits for the confirm, and only then acknowledges d.
-func (st *settler) move(ctx context.Context, d *broker.Delivery, m *broker.Message) {
+// move publishes m, waits for the confirm, and only then acknowledges d. It returns
+// effect, or "" when m was not confirmed and d went back.
+func (st *settler) move(ctx context.Context, d *broker.Delivery, m *broker.Message, effect string) string {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	receipt, err := st.driver.Publish(ctx, m)
@@ -122,11 +123,12 @@ func (st *settler) move(ctx context.Context, d *broker.Delivery, m *broker.Messa
 	}
 	if err == nil {
 		st.ack(d)
-		return
+		return effect
 	}
 	if requeueErr := d.Requeue(); requeueErr == nil || !errors.Is(requeueErr, broker.ErrStale) {
 		st.service.opts.Logger.Warn("settle delivery: it goes back to its queue", "subscription", st.name.String(), "queue", m.RoutingKey, "error", errors.Join(err, requeueErr))
 	}
+	return ""
 }
 
 func (st *settler) ack(d *broker.Delivery) {

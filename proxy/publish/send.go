@@ -26,6 +26,8 @@ type transit struct {
 	backend *route.Backend
 	message *broker.Message
 	span    tracing.Span
+	asked   string    // the topic as the caller wrote it
+	began   time.Time // zero unless a tap was open
 
 	tried   []broker.Driver
 	attempt uint32
@@ -68,7 +70,10 @@ func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) 
 	if err != nil {
 		return nil, err
 	}
-	t := &transit{rule: rule, backend: backend, message: m, cancel: func() {}}
+	t := &transit{rule: rule, backend: backend, message: m, cancel: func() {}, asked: topicName}
+	if s.opts.Tap.Active() {
+		t.began = time.Now()
+	}
 	if rule.Timeout > 0 {
 		ctx, t.cancel = context.WithTimeout(ctx, rule.Timeout)
 	}
@@ -92,6 +97,9 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 		err = honest(err, t.unknown)
 	}
 	t.span.End(err)
+	if s.opts.Tap.Active() {
+		s.show(t, err)
+	}
 	switch {
 	case err == nil:
 		return &eventsv1.PublishResponse{

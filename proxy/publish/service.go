@@ -20,6 +20,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -48,6 +49,8 @@ type Options struct {
 	// Topics and Brokers are required.
 	Topics  Topics
 	Brokers Brokers
+	// Tap shows publishes to operators; nil shows none.
+	Tap *tap.Bus
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
 	Tracing *tracing.Messaging
 	// InFlight bounds the events that are between acceptance and answer; nil means

@@ -18,6 +18,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -36,6 +37,7 @@ type rig struct {
 	broker *membroker.Broker
 	driver broker.Driver
 	topics topics
+	tap    *tap.Bus
 }
 
 type topics map[mesh.Name]*route.Topic
@@ -92,9 +94,9 @@ func newRig(t *testing.T, change func(*mesh.Rule)) *rig {
 	}
 	table := route.Compile(&mesh.Config{Topics: map[mesh.Name]*mesh.Topic{orders: {Name: orders, Rules: []mesh.Rule{rule}}}})
 	topic, _ := table.Topic(orders)
-	r := &rig{broker: b, driver: node, topics: topics{orders: topic}}
+	r := &rig{broker: b, driver: node, topics: topics{orders: topic}, tap: &tap.Bus{}}
 	r.Service = publish.New(publish.Options{
-		Namespace: "shop", Workload: "checkout", Topics: r.topics, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(),
+		Namespace: "shop", Workload: "checkout", Topics: r.topics, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(), Tap: r.tap,
 	})
 	return r
 }
