@@ -89,7 +89,12 @@ type product struct {
 
 func start(t *testing.T) *product {
 	t.Helper()
-	p := &product{t: t, dir: t.TempDir(), memory: membroker.New(membroker.Options{})}
+	return startOn(t, membroker.Options{})
+}
+
+func startOn(t *testing.T, broker membroker.Options) *product {
+	t.Helper()
+	p := &product{t: t, dir: t.TempDir(), memory: membroker.New(broker)}
 	t.Cleanup(p.memory.Close)
 	p.write("broker.yaml", brokerYAML)
 	p.write("route.yaml", routeYAML(1, 0))
@@ -428,7 +433,6 @@ func TestHealthFollowsReadiness(t *testing.T) {
 		t.Errorf("health of an unknown service: %v", err)
 	}
 }
-
 
 func TestManySidecarsStartAndStopLeavingNothingBehind(t *testing.T) {
 	t.Parallel()
