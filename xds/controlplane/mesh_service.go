@@ -87,7 +87,7 @@ func (m *meshService) sidecarProto(s *server.Sidecar, versions map[resolve.Resou
 	for _, r := range s.Resources {
 		out.Resources = append(out.Resources, &adminv1.SidecarResource{
 			TypeUrl: r.TypeURL, Name: r.Name, Version: versions[resolve.ResourceKey{TypeURL: r.TypeURL, Name: r.Name}],
-			AckedVersion: r.Acked, State: r.State.String(), Error: r.Error,
+			AckedVersion: r.Acked, State: r.State.String(), Error: r.Error, SentVersion: r.Version, Since: timestamppb.New(r.Since),
 		})
 	}
 	return out

@@ -132,7 +132,7 @@ func TestGetStatusShowsEverySidecarAndItsResources(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	for _, r := range got.GetResources() {
-		if r.GetVersion() == "" || r.GetVersion() != r.GetAckedVersion() || r.GetState() != "ACKED" {
+		if r.GetVersion() == "" || r.GetVersion() != r.GetAckedVersion() || r.GetState() != "ACKED" || r.GetSentVersion() != r.GetVersion() || r.GetSince().AsTime().IsZero() {
 			t.Errorf("got %v, want it acknowledged", r)
 		}
 	}

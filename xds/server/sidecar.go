@@ -52,5 +52,6 @@ type ResourceState struct {
 	Version string // last sent; "" when it does not exist
 	Acked   string // last accepted; "" for none
 	State   State
-	Error   string // why Version was refused; "" unless Nacked
+	Error   string    // why Version was refused; "" unless Nacked
+	Since   time.Time // when it came into State
 }

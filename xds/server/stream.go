@@ -22,6 +22,7 @@ type stream struct {
 	node        xds.Node // zero until the first request
 	peer        string
 	connectedAt time.Time
+	now         func() time.Time
 	resources   map[key]*ResourceState
 	named       map[key]struct{} // subscribed by name
 	unanswered  []response       // oldest first
@@ -57,7 +58,7 @@ func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) {
 	}
 	for name, version := range req.GetInitialResourceVersions() {
 		if s.wants(key{typeURL, name}) {
-			*s.state(key{typeURL, name}) = ResourceState{TypeURL: typeURL, Name: name, Version: version, Acked: version, State: Acked}
+			*s.state(key{typeURL, name}) = ResourceState{TypeURL: typeURL, Name: name, Version: version, Acked: version, State: Acked, Since: s.now()}
 		}
 	}
 	for _, name := range req.GetResourceNamesUnsubscribe() {
@@ -80,7 +81,7 @@ func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse) {
 	versions := make(map[string]string, len(resp.GetResources()))
 	for _, r := range resp.GetResources() {
 		state := s.state(key{resp.GetTypeUrl(), r.GetName()})
-		state.Version, state.State, state.Error = r.GetVersion(), Sent, ""
+		state.Version, state.State, state.Error, state.Since = r.GetVersion(), Sent, "", s.now()
 		versions[r.GetName()] = r.GetVersion()
 	}
 	for _, name := range resp.GetRemovedResources() {
@@ -89,7 +90,7 @@ func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse) {
 			delete(s.resources, k)
 			continue
 		}
-		*s.state(k) = ResourceState{TypeURL: k.typeURL, Name: name, State: DoesNotExist}
+		*s.state(k) = ResourceState{TypeURL: k.typeURL, Name: name, State: DoesNotExist, Since: s.now()}
 	}
 	if len(s.unanswered) == maxUnanswered {
 		s.unanswered = slices.Delete(s.unanswered, 0, 1)
@@ -126,10 +127,10 @@ func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState 
 		case !isRefused:
 			r.Acked = version
 			if r.Version == version {
-				r.State, r.Error = Acked, ""
+				r.State, r.Error, r.Since = Acked, "", s.now()
 			}
 		case r.Version == version:
-			r.State, r.Error = Nacked, reason
+			r.State, r.Error, r.Since = Nacked, reason, s.now()
 			out = append(out, *r)
 		}
 	}

@@ -33,6 +33,7 @@ func (t *tracker) opened(id int64, peer string) {
 		id:          id,
 		peer:        peer,
 		connectedAt: t.now(),
+		now:         t.now,
 		resources:   map[key]*ResourceState{},
 		named:       map[key]struct{}{},
 	}
