@@ -60,7 +60,7 @@ func TestValuesHaveTheirCanonicalForm(t *testing.T) {
 		if got := v.String(); got != want {
 			t.Errorf("%v: %q, want %q", v.Kind(), got, want)
 		}
-		if !v.Equal(v) {
+		if same := v; !v.Equal(same) {
 			t.Errorf("%v is not equal to itself", v.Kind())
 		}
 	}

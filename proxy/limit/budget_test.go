@@ -13,8 +13,10 @@ func TestBudget(t *testing.T) {
 	t.Run("bounds the count", func(t *testing.T) {
 		t.Parallel()
 		b := limit.NewBudget(2, 0)
-		if !b.TryTake(1) || !b.TryTake(1) || b.TryTake(1) {
-			t.Error("want two takes and no third")
+		for take, want := range []bool{true, true, false} {
+			if got := b.TryTake(1); got != want {
+				t.Errorf("take %d: %v, want %v", take+1, got, want)
+			}
 		}
 		b.Give(1)
 		if !b.TryTake(1) {
