@@ -1,6 +1,8 @@
 package tracing
 
 import (
+	"runtime"
+
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
@@ -54,7 +56,17 @@ const (
 	keyAttempt     = attribute.Key("warren.attempt")
 	keyRedelivered = attribute.Key("warren.redelivered")
 	keyOutcome     = attribute.Key("warren.outcome")
+	keyVersion     = attribute.Key("version")
+	keyRevision    = attribute.Key("revision")
+	keyGoVersion   = attribute.Key("goversion")
 )
+
+// buildAttributes has the names Prometheus's own *_build_info metrics use.
+func buildAttributes(opts Options) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{keyVersion.String(opts.Version), keyGoVersion.String(runtime.Version())}
+	attrs = appendString(attrs, keyRevision, opts.Commit)
+	return appendString(attrs, keyComponent, opts.Component)
+}
 
 // linkIsParent marks the link that is the parent too.
 var linkIsParent = semconv.OpenTracingRefTypeChildOf

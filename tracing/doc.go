@@ -3,9 +3,11 @@
 //
 // It owns the tracer provider and its exporter, the propagation over gRPC and
 // AMQP, the names and attributes of all messaging spans, and the trace ids in
-// logs. It does not own metrics, and it does not decide when a span begins: the
-// rooms that publish, deliver and settle do. It imports no other room, so Hop has
-// the fields of broker.TraceContext and converts to and from it.
+// logs. It owns the meter provider, the way metrics leave the process (scraped, or
+// pushed by OTLP), and what is measured of the process itself: build, Go runtime,
+// gRPC calls. It does not own other instruments: the rooms that know what to
+// measure do; nor does it decide when a span begins. It imports no other room, so
+// Hop has the fields of broker.TraceContext and converts to and from it.
 //
 // Spans follow OpenTelemetry's messaging conventions for RabbitMQ, version 1.43.
 // They bear the service.name of the service beside the sidecar and the attribute
@@ -16,6 +18,7 @@
 //
 //	p, err := tracing.Setup(ctx, tracing.Options{ServiceName: "checkout", Component: "sidecar"})
 //	defer p.Shutdown(context.Background())
+//	mux.Handle("GET /metrics", p.MetricsHandler())
 //	ctx, span := p.Messaging().StartPublish(ctx, tracing.Publish{Topic: "orders", ...})
 //	message.Trace = broker.TraceContext(span.Hop())
 //	span.End(err)

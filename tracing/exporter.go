@@ -45,7 +45,7 @@ func (e *environment) exporters() []string {
 
 // mentionsOTLP reports whether somebody configured OTLP for traces.
 func (e *environment) mentionsOTLP() bool {
-	value, _ := e.first(varTracesEndpoint, varEndpoint, varTracesProtocol, varProtocol)
+	value, _ := e.first(append(signalTraces.either("ENDPOINT"), signalTraces.either("PROTOCOL")...)...)
 	return value != ""
 }
 
@@ -62,7 +62,7 @@ func (e *environment) pipeline() pipeline {
 		return p
 	}
 	if slices.Contains(p.kinds, exporterOTLP) {
-		p.target = e.otlp()
+		p.target = e.otlp(signalTraces)
 	}
 	p.batching = []sdktrace.BatchSpanProcessorOption{
 		sdktrace.WithBatchTimeout(e.millis(5*time.Second, "OTEL_BSP_SCHEDULE_DELAY")),

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/stats"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// untraced are prefixes of gRPC methods that get no span: probes and tools, and
+// untraced are prefixes of gRPC methods that get no span and no measurement: probes and tools, and
 // streams that live for hours, whose span nobody would ever see ended.
 var untraced = [...]string{
 	"/grpc.health.",
@@ -22,21 +23,21 @@ var untraced = [...]string{
 	"/envoy.service.",
 }
 
-// ServerHandler traces a gRPC server's unary calls. A call from another host does
-// not become part of the caller's trace, it is linked to it: who can reach a port
-// must not decide what is sampled. Without exporter the handler only takes over
-// the caller's context.
+// ServerHandler traces and measures a gRPC server's unary calls. A call from another
+// host does not become part of the caller's trace, it is linked to it: who can reach
+// a port must not decide what is sampled. With neither traces nor metrics the
+// handler only takes over the caller's context.
 func (p *Provider) ServerHandler() stats.Handler {
-	if !p.enabled {
+	if !p.enabled && !p.measures() {
 		return extractHandler{propagator: p.propagator}
 	}
 	return otelgrpc.NewServerHandler(append(p.handlerOptions(), otelgrpc.WithPublicEndpointFn(fromElsewhere))...)
 }
 
-// ClientHandler traces a gRPC client's unary calls and passes ctx's trace context
-// on. Without exporter it only does the latter.
+// ClientHandler traces and measures a gRPC client's unary calls and passes ctx's
+// trace context on. With neither traces nor metrics it only does the latter.
 func (p *Provider) ClientHandler() stats.Handler {
-	if !p.enabled {
+	if !p.enabled && !p.measures() {
 		return injectHandler{propagator: p.propagator}
 	}
 	return otelgrpc.NewClientHandler(p.handlerOptions()...)
@@ -46,7 +47,7 @@ func (p *Provider) handlerOptions() []otelgrpc.Option {
 	opts := []otelgrpc.Option{
 		otelgrpc.WithTracerProvider(p.tracers),
 		otelgrpc.WithPropagators(p.propagator),
-		otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider()),
+		otelgrpc.WithMeterProvider(p.MeterProvider()),
 		otelgrpc.WithFilter(traced),
 	}
 	if p.component != "" {
@@ -61,7 +62,19 @@ func traced(info *stats.RPCTagInfo) bool {
 			return false
 		}
 	}
-	return true
+	return declared(info.FullMethodName)
+}
+
+// declared reports whether this program has the method's description. Callers may
+// ask for any name; those that nobody implements would each be a series of its own.
+func declared(fullMethod string) bool {
+	service, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
+	if err != nil {
+		return false
+	}
+	s, ok := d.(protoreflect.ServiceDescriptor)
+	return ok && s.Methods().ByName(protoreflect.Name(method)) != nil
 }
 
 // fromElsewhere reports whether a call came over a network from another host.

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	_ "github.com/warrenmesh/warren/api/events/v1" // declares the methods that are called
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
@@ -116,6 +117,7 @@ func TestServerHandlerDropsStreamsAndLinksForeignCallers(t *testing.T) {
 		"a config stream has no span":       {"/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources", "127.0.0.1", 0, false, false},
 		"reflection has no span":            {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "127.0.0.1", 0, false, false},
 		"channelz has no span":              {"/grpc.channelz.v1.Channelz/GetServers", "127.0.0.1", 0, false, false},
+		"a method nobody has has no span":   {"/warren.events.v1.EventService/Made-up", "127.0.0.1", 0, false, false},
 		"a local caller is the parent":      {method, "127.0.0.1", 1, true, false},
 		"a caller from elsewhere is a link": {method, "192.0.2.1", 1, false, true},
 	} {

@@ -23,7 +23,7 @@ func (c ConsumerParent) String() string {
 	return "parent"
 }
 
-// Options says who is traced. The environment says where the spans go.
+// Options says who is traced and measured. The environment says where that goes.
 type Options struct {
 	// ServiceName is service.name when neither OTEL_SERVICE_NAME nor
 	// OTEL_RESOURCE_ATTRIBUTES says one. "" is "unknown_service:warren". For a
@@ -32,8 +32,12 @@ type Options struct {
 	// Component is warren.component on every span: "sidecar", "controlplane".
 	// "" leaves it out.
 	Component string
-	// Version is Warren's own version, shown as the version of the scope.
+	// Version is Warren's own version, shown as the version of the scope and in
+	// warren.build.info.
 	Version string
+	// Commit is the revision Version was built from, shown in warren.build.info;
+	// "" leaves it out.
+	Commit string
 	// Namespace is service.namespace; "" leaves it out.
 	Namespace string
 	// InstanceID is service.instance.id; "" leaves it out.

@@ -18,17 +18,31 @@ import (
 // The variables of OTLP that say where to and how; see
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/.
 const (
-	varEndpoint       = "OTEL_EXPORTER_OTLP_ENDPOINT"
-	varTracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-	varProtocol       = "OTEL_EXPORTER_OTLP_PROTOCOL"
-	varTracesProtocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+	varPrefix   = "OTEL_EXPORTER_OTLP_"
+	varEndpoint = varPrefix + "ENDPOINT"
 )
+
+// signal is a kind of telemetry with variables of its own.
+type signal struct {
+	infix string // of its variables
+	path  string // of OTLP by HTTP
+}
+
+var (
+	signalTraces  = signal{"TRACES_", "/v1/traces"}
+	signalMetrics = signal{"METRICS_", "/v1/metrics"}
+)
+
+// own names the signal's own variable of an option.
+func (s signal) own(option string) string { return varPrefix + s.infix + option }
+
+// either names the variables of an option; the signal's own one wins.
+func (s signal) either(option string) []string { return []string{s.own(option), varPrefix + option} }
 
 const (
 	protocolGRPC = "grpc"
 	protocolHTTP = "http/protobuf"
 	portGRPC     = "4317"
-	tracesPath   = "/v1/traces"
 )
 
 // otlpTarget is an OTLP receiver as the environment describes it.
@@ -43,19 +57,18 @@ type otlpTarget struct {
 	tls      *tls.Config
 }
 
-// otlp reads every variable of the OTLP trace exporter. The SDK's own reading is
+// otlp reads every variable of a signal's OTLP exporter. The SDK's own reading is
 // overridden by it: that one takes https where nothing is said and ignores what it
 // cannot understand.
-func (e *environment) otlp() otlpTarget {
-	t := otlpTarget{timeout: e.millis(10*time.Second,
-		"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")}
-	t.protocol = e.protocol()
-	e.endpoint(&t)
+func (e *environment) otlp(s signal) otlpTarget {
+	t := otlpTarget{timeout: e.millis(10*time.Second, s.either("TIMEOUT")...)}
+	t.protocol = e.protocol(s)
+	e.endpoint(s, &t)
 	t.headers = make(map[string]string)
-	for _, p := range e.pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS") {
+	for _, p := range e.pairs(s.either("HEADERS")...) {
 		t.headers[p.key] = p.value
 	}
-	switch value, name := e.first("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"); value {
+	switch value, name := e.first(s.either("COMPRESSION")...); value {
 	case "", "none":
 	case "gzip":
 		t.gzip = true
@@ -63,19 +76,19 @@ func (e *environment) otlp() otlpTarget {
 		e.fail(name, value, "gzip or none")
 	}
 	if !t.plain {
-		t.tls = e.tls()
+		t.tls = e.tls(s)
 	}
 	return t
 }
 
 // protocol returns what is said, or what port 4317 says, or http/protobuf.
-func (e *environment) protocol() string {
-	value, name := e.first(varTracesProtocol, varProtocol)
+func (e *environment) protocol(s signal) string {
+	value, name := e.first(s.either("PROTOCOL")...)
 	switch value {
 	case protocolGRPC, protocolHTTP:
 		return value
 	case "":
-		endpoint, _ := e.first(varTracesEndpoint, varEndpoint)
+		endpoint, _ := e.first(s.either("ENDPOINT")...)
 		if strings.HasSuffix(strings.TrimSuffix(endpoint, "/"), ":"+portGRPC) {
 			return protocolGRPC
 		}
@@ -87,8 +100,8 @@ func (e *environment) protocol() string {
 
 // endpoint reads where to send. http:// means plaintext, https:// TLS; a bare
 // host:port, which only gRPC takes, is TLS unless OTEL_EXPORTER_OTLP_INSECURE.
-func (e *environment) endpoint(t *otlpTarget) {
-	value, name := e.first(varTracesEndpoint, varEndpoint)
+func (e *environment) endpoint(s signal, t *otlpTarget) {
+	value, name := e.first(s.either("ENDPOINT")...)
 	if value == "" {
 		value, name = "http://localhost:4318", varEndpoint
 		if t.protocol == protocolGRPC {
@@ -97,7 +110,7 @@ func (e *environment) endpoint(t *otlpTarget) {
 	}
 	if t.protocol == protocolGRPC && !strings.Contains(value, "://") {
 		t.host = value
-		t.plain = e.flag("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE")
+		t.plain = e.flag(s.either("INSECURE")...)
 		return
 	}
 	u, err := url.Parse(value)
@@ -110,7 +123,7 @@ func (e *environment) endpoint(t *otlpTarget) {
 		t.host += ":" + portGRPC
 	}
 	if name == varEndpoint {
-		t.path = strings.TrimSuffix(t.path, "/") + tracesPath
+		t.path = strings.TrimSuffix(t.path, "/") + s.path
 	}
 	if t.path == "" {
 		t.path = "/"
@@ -118,9 +131,9 @@ func (e *environment) endpoint(t *otlpTarget) {
 }
 
 // tls reads the certificate files; the system's roots are used where none is named.
-func (e *environment) tls() *tls.Config {
+func (e *environment) tls(s signal) *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	file, name := e.first("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE")
+	file, name := e.first(s.either("CERTIFICATE")...)
 	if file != "" {
 		pem, err := os.ReadFile(file)
 		config.RootCAs = x509.NewCertPool()
@@ -128,8 +141,8 @@ func (e *environment) tls() *tls.Config {
 			e.fail(name, file, "a readable file with PEM certificates")
 		}
 	}
-	cert, name := e.first("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE")
-	key, _ := e.first("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY")
+	cert, name := e.first(s.either("CLIENT_CERTIFICATE")...)
+	key, _ := e.first(s.either("CLIENT_KEY")...)
 	if cert != "" || key != "" {
 		own, err := tls.LoadX509KeyPair(cert, key)
 		if err != nil {

@@ -2,10 +2,12 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 )
@@ -14,7 +16,7 @@ import (
 // the end of a process.
 const shutdownTimeout = 5 * time.Second
 
-// Provider is a process's tracing. The zero value is not usable; use Setup,
+// Provider is a process's tracing and metrics. The zero value is not usable; use Setup,
 // Disabled or New.
 type Provider struct {
 	tracers    trace.TracerProvider
@@ -22,11 +24,12 @@ type Provider struct {
 	enabled    bool
 	component  string
 	messaging  Messaging
-	shutdown   func(context.Context) error // nil when there is nothing to flush
+	meters     meters
+	shutdown   func(context.Context) error // of the tracer provider; nil when there is nothing to flush
 }
 
-// Disabled returns a Provider that records nothing and passes incoming trace
-// context on, over gRPC and AMQP.
+// Disabled returns a Provider that records and measures nothing and passes incoming
+// trace context on, over gRPC and AMQP.
 func Disabled() *Provider {
 	return newProvider(noop.NewTracerProvider(), w3c, false, Options{})
 }
@@ -66,16 +69,20 @@ func (p *Provider) Enabled() bool { return p.enabled }
 // Messaging starts the spans of events.
 func (p *Provider) Messaging() *Messaging { return &p.messaging }
 
-// Shutdown exports what is recorded and ends the exporter, in at most 5 seconds
-// or until ctx ends. Later calls and spans do nothing. It is idempotent.
+// Shutdown exports what is recorded and ends the exporters, in at most 5 seconds
+// or until ctx ends. Later calls and spans do nothing, later scrapes are empty. It
+// is idempotent.
 func (p *Provider) Shutdown(ctx context.Context) error {
-	if p.shutdown == nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	if err := p.shutdown(ctx); err != nil {
-		return fmt.Errorf("shut down tracing: %w", err)
+	var errs []error
+	for _, end := range []func(context.Context) error{p.shutdown, p.meters.shutdown} {
+		if end == nil {
+			continue
+		}
+		if err := end(ctx); err != nil && !errors.Is(err, sdkmetric.ErrReaderShutdown) {
+			errs = append(errs, fmt.Errorf("shut down telemetry: %w", err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

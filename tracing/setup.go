@@ -15,9 +15,10 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// Setup reads the OTEL_* variables and returns the tracing they ask for. Without
-// an exporter, and with OTEL_SDK_DISABLED, that is one that records nothing and
-// still passes trace context on. Exporters connect in the background: a collector
+// Setup reads the OTEL_* variables and returns the telemetry they ask for. Without
+// an exporter, and with OTEL_SDK_DISABLED, that is tracing that records nothing and
+// still passes trace context on. Metrics are there to be scraped unless
+// OTEL_METRICS_EXPORTER is "none". Exporters connect in the background: a collector
 // that is away is no error. A variable that cannot be understood is; all of them
 // are joined. Setup keeps no reference to ctx.
 //
@@ -30,25 +31,32 @@ func Setup(ctx context.Context, opts Options) (*Provider, error) {
 	disabled := env.flag("OTEL_SDK_DISABLED")
 	prop := env.propagator()
 	var (
-		pipe    pipeline
-		res     *resource.Resource
-		sampler sdktrace.Sampler
+		pipe      pipeline
+		res       *resource.Resource
+		sampler   sdktrace.Sampler
+		measuring = measuring{off: true}
 	)
 	if !disabled {
-		pipe, res, sampler = env.pipeline(), env.resource(opts), env.sampler(opts.Logger)
+		pipe, res, sampler, measuring = env.pipeline(), env.resource(opts), env.sampler(opts.Logger), env.metrics()
 	}
 	if len(env.errs) > 0 {
 		return nil, errors.Join(env.errs...)
 	}
+	meters, err := measuring.start(ctx, res, opts)
+	if err != nil {
+		return nil, err
+	}
 	if len(pipe.kinds) == 0 {
-		return newProvider(noop.NewTracerProvider(), prop, false, opts), nil
+		p := newProvider(noop.NewTracerProvider(), prop, false, opts)
+		p.meters = meters
+		return p, nil
 	}
 	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sampler))
-	if err := pipe.attach(ctx, tp, opts); err != nil {
-		return nil, errors.Join(err, tp.Shutdown(ctx))
-	}
 	p := newProvider(tp, prop, true, opts)
-	p.shutdown = tp.Shutdown
+	p.meters, p.shutdown = meters, tp.Shutdown
+	if err := pipe.attach(ctx, tp, opts); err != nil {
+		return nil, errors.Join(err, p.Shutdown(ctx))
+	}
 	return p, nil
 }
 
