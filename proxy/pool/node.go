@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -33,18 +32,21 @@ type node struct {
 
 // shared is the part of a node that outlives configurations.
 type shared struct {
+	// set at construction
 	driver   broker.Driver
 	identity identity
 	log      *slog.Logger
-	cancel   context.CancelFunc
+	signal   chan struct{} // cap 1: wanted was replaced
 
-	mu     sync.Mutex
-	queue  []*declaration // guarded by mu; declared in order
-	signal chan struct{}  // cap 1: queue grew
+	cancel context.CancelFunc // set by start
+
+	// wanted is what the configuration in force asks for; replaced as a whole.
+	wanted atomic.Pointer[[]*declaration]
 }
 
 func newNode(d broker.Driver, id identity, n mesh.Node, log *slog.Logger) *node {
 	s := &shared{driver: d, identity: id, log: log.With("broker_node", n.Address), signal: make(chan struct{}, 1)}
+	s.wanted.Store(new([]*declaration))
 	return &node{shared: s, priority: n.Priority}
 }
 
@@ -63,136 +65,73 @@ func (s *shared) start(ctx context.Context, wg *sync.WaitGroup) {
 
 func (s *shared) stop() { s.cancel() }
 
-// declare queues what this node has not been asked to declare yet.
-func (s *shared) declare(wanted map[string]*declaration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range wanted {
-		if d.claim(s) {
-			s.queue = append(s.queue, d)
-		}
-	}
+// want makes ds what this node has to declare.
+func (s *shared) want(ds []*declaration) {
+	s.wanted.Store(&ds)
 	select {
 	case s.signal <- struct{}{}:
 	default: // already told
 	}
 }
 
-func (s *shared) next() *declaration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
-		return nil
-	}
-	d := s.queue[0]
-	s.queue = s.queue[1:]
-	return d
-}
-
 // redeclareDelay is how long a refused or conflicting declaration rests before
 // it is tried again; somebody has to change something on the broker first.
 const redeclareDelay = 5 * time.Second
 
+// declareAll declares what is wanted, once each, and tries again what failed.
 func (s *shared) declareAll(ctx context.Context) {
-	var failed []*declaration
+	declared := map[*declaration]bool{}
 	retry := time.NewTimer(redeclareDelay)
 	defer retry.Stop()
 	for {
-		for d := s.next(); d != nil; d = s.next() {
-			if !s.declareOne(ctx, d) {
-				failed = append(failed, d)
-				retry.Reset(redeclareDelay)
-			}
+		var failed bool
+		declared, failed = s.declareRound(ctx, declared)
+		if failed {
+			retry.Reset(redeclareDelay)
 		}
 		select {
 		case <-s.signal:
 		case <-retry.C:
-			s.mu.Lock()
-			s.queue = append(s.queue, failed...)
-			s.mu.Unlock()
-			failed = nil
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// declareRound goes through what is wanted now, and returns which of that this
+// node has declared. What no configuration wants any more is forgotten.
+func (s *shared) declareRound(ctx context.Context, before map[*declaration]bool) (declared map[*declaration]bool, failed bool) {
+	wanted := *s.wanted.Load()
+	declared = make(map[*declaration]bool, len(wanted))
+	for _, d := range wanted {
+		if before[d] || s.declareOne(ctx, d) {
+			declared[d] = true
+		} else {
+			failed = true
+		}
+	}
+	return declared, failed
+}
+
+// declareOne reports whether d needs no further try. It gives up as soon as d is
+// dropped: what nobody wants any more must not appear on the broker.
 func (s *shared) declareOne(ctx context.Context, d *declaration) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.life, cancel)()
+	if d.life.Err() != nil {
+		return true
+	}
 	err := s.driver.EnsureTopology(ctx, d.topology)
 	if ctx.Err() != nil {
-		return true // stopping; nobody waits any more
+		return true // dropped, or the node stops
 	}
-	if d.settle(err) && err != nil {
+	switch d.settle(err) {
+	case refused:
 		s.log.Error("topology cannot be declared", "object", d.key, "error", err)
+	case healed:
+		s.log.Info("topology is declared now", "object", d.key)
+	case nothingNew:
 	}
 	return err == nil
-}
-
-// declaration is topology on its way to the broker, shared by a broker's nodes:
-// it exists when one of them declared it.
-type declaration struct {
-	key      string
-	topology broker.Topology
-	ready    atomic.Bool // mirrors exists, so that an event takes no lock
-
-	mu      sync.Mutex
-	claimed map[*shared]bool // guarded by mu
-	exists  bool             // guarded by mu
-	err     error            // guarded by mu; why it could not be declared
-	changed chan struct{}    // guarded by mu; closed at the next change
-}
-
-// takeDeclaration keeps the old declaration of the same key and content, so that
-// an unrelated change of configuration makes nobody wait.
-func takeDeclaration(old *entry, w Declaration) *declaration {
-	if old != nil {
-		if d, ok := old.declarations[w.Key]; ok && equalTopology(d.topology, w.Topology) {
-			return d
-		}
-	}
-	return &declaration{key: w.Key, topology: w.Topology, claimed: map[*shared]bool{}, changed: make(chan struct{})}
-}
-
-func (d *declaration) claim(s *shared) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.claimed[s] {
-		return false
-	}
-	d.claimed[s] = true
-	return true
-}
-
-// settle records a result and reports whether it is news.
-func (d *declaration) settle(err error) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.exists {
-		return false
-	}
-	news := err == nil || d.err == nil || d.err.Error() != err.Error()
-	d.exists, d.err = err == nil, err
-	d.ready.Store(d.exists)
-	close(d.changed)
-	d.changed = make(chan struct{})
-	return news
-}
-
-func (d *declaration) wait(ctx context.Context) error {
-	for {
-		d.mu.Lock()
-		exists, err, changed := d.exists, d.err, d.changed
-		d.mu.Unlock()
-		if exists {
-			return nil
-		}
-		if err != nil && broker.KindOf(err) != broker.Unavailable {
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return &broker.Error{Kind: broker.Unavailable, Op: "declare " + d.key, Err: errors.Join(err, ctx.Err())}
-		}
-	}
 }

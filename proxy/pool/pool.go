@@ -4,6 +4,13 @@
 // declared. It does not publish, consume or retry: publish and deliver do, with the
 // drivers picked here. Apply is called by one goroutine at a time; everything else
 // is safe for concurrent use, and lookups take no lock.
+//
+//	p := pool.New(pool.Options{NewDriver: newDriver, Logger: log})
+//	p.Start(ctx)
+//	err := p.Apply(cfg.Brokers, declarations) // at each configuration
+//	err = p.Ready(ctx, broker, key)           // before key is used
+//	driver, err := p.Pick(broker, nil)
+//	err = p.Stop(ctx)
 package pool
 
 import (
@@ -12,7 +19,9 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -39,17 +48,25 @@ type Pool struct {
 	cancel context.CancelFunc
 
 	running sync.WaitGroup // one for each goroutine of a node
-	turn    atomic.Uint32  // round robin among equal nodes
+
+	mu      sync.Mutex // held by Apply, and by Stop for a moment
+	stopped bool       // guarded by mu
 
 	// view is replaced as a whole by Apply.
 	view atomic.Pointer[map[mesh.Name]*entry]
 }
 
-// entry is one broker.
+// entry is one broker in one configuration.
 type entry struct {
 	spec         *mesh.Broker
 	nodes        []*node
 	declarations map[string]*declaration
+
+	// Round robin among equal nodes; a counter for each purpose and broker, for two
+	// that take turns would each get every second node only. They begin at random:
+	// else the first consumers of all sidecars meet on one node.
+	publishTurn atomic.Uint32
+	consumeTurn atomic.Uint32
 }
 
 // New builds a pool without brokers.
@@ -65,8 +82,11 @@ func (p *Pool) Start(ctx context.Context) {
 }
 
 // Stop closes all drivers and returns when they are closed, or when ctx ends. It
-// is idempotent.
+// is idempotent; an Apply after it does nothing.
 func (p *Pool) Stop(ctx context.Context) error {
+	p.mu.Lock()
+	p.stopped = true
+	p.mu.Unlock()
 	if p.cancel == nil {
 		return nil
 	}
@@ -89,8 +109,14 @@ type Declaration struct {
 
 // Apply makes brokers and declarations those given: it starts drivers of new
 // nodes, keeps the ones that did not change, stops the others, and declares what
-// is not declared yet in the background.
+// is not declared yet in the background. A broker whose driver cannot be built has
+// no node; the others are served all the same.
 func (p *Pool) Apply(brokers map[mesh.Name]*mesh.Broker, declarations map[mesh.Name][]Declaration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return nil
+	}
 	old := *p.view.Load()
 	next := make(map[mesh.Name]*entry, len(brokers))
 	var errs []error
@@ -103,7 +129,7 @@ func (p *Pool) Apply(brokers map[mesh.Name]*mesh.Broker, declarations map[mesh.N
 	}
 	p.view.Store(&next)
 	for name, e := range old {
-		stopUnused(e, next[name])
+		retire(e, next[name])
 	}
 	return errors.Join(errs...)
 }
@@ -112,12 +138,12 @@ func compareNames(a, b mesh.Name) int {
 	return slices.Compare([]string{a.Namespace, a.Name}, []string{b.Namespace, b.Name})
 }
 
-// reconcile builds the entry of a broker, taking over what is unchanged in old.
+// reconcile builds the entry of a broker, taking over what is unchanged in old,
+// which may be nil.
 func (p *Pool) reconcile(old *entry, spec *mesh.Broker, wanted []Declaration) (*entry, error) {
 	e := &entry{spec: spec, declarations: make(map[string]*declaration, len(wanted))}
-	for _, w := range wanted {
-		e.declarations[w.Key] = takeDeclaration(old, w)
-	}
+	e.publishTurn.Store(rand.Uint32())
+	e.consumeTurn.Store(rand.Uint32())
 	nodes := spec.Nodes
 	if spec.Type == mesh.Memory {
 		nodes = []mesh.Node{{}}
@@ -129,10 +155,32 @@ func (p *Pool) reconcile(old *entry, spec *mesh.Broker, wanted []Declaration) (*
 			errs = append(errs, err)
 			continue
 		}
-		running.declare(e.declarations)
 		e.nodes = append(e.nodes, running)
 	}
+	for _, w := range wanted {
+		e.declarations[w.Key] = p.takeDeclaration(old, e, w)
+	}
+	for _, n := range e.nodes {
+		n.want(slices.Collect(maps.Values(e.declarations)))
+	}
 	return e, errors.Join(errs...)
+}
+
+// takeDeclaration keeps the old declaration of the same key and content, so that
+// an unrelated change of configuration makes nobody wait. Where no node stays it
+// may be another broker altogether, of which nothing is known.
+func (p *Pool) takeDeclaration(old, next *entry, w Declaration) *declaration {
+	if old != nil && slices.ContainsFunc(old.nodes, next.has) {
+		if d, ok := old.declarations[w.Key]; ok && equalTopology(d.topology, w.Topology) {
+			return d
+		}
+	}
+	return newDeclaration(p.ctx, w)
+}
+
+// has reports whether n runs in e, which may be nil.
+func (e *entry) has(n *node) bool {
+	return e != nil && slices.ContainsFunc(e.nodes, func(m *node) bool { return m.shared == n.shared })
 }
 
 func (p *Pool) takeNode(old *entry, spec *mesh.Broker, n mesh.Node) (*node, error) {
@@ -153,65 +201,81 @@ func (p *Pool) takeNode(old *entry, spec *mesh.Broker, n mesh.Node) (*node, erro
 	return running, nil
 }
 
-func stopUnused(old, next *entry) {
+// retire ends what old has and next, which may be nil, has not.
+func retire(old, next *entry) {
 	for _, n := range old.nodes {
-		used := next != nil && slices.ContainsFunc(next.nodes, func(m *node) bool { return m.shared == n.shared })
-		if !used {
+		if !next.has(n) {
 			n.stop()
+		}
+	}
+	for key, d := range old.declarations {
+		if next == nil || next.declarations[key] != d {
+			d.drop()
 		}
 	}
 }
 
 // Ready waits until the declaration of key exists on the broker. A conflict or a
 // refusal is returned at once; while the broker cannot be reached Ready waits, and
-// when ctx ends it returns Unavailable, not sent.
+// when ctx ends it returns Unavailable, not sent, with the reason. A key that has
+// no declaration is ready.
 func (p *Pool) Ready(ctx context.Context, name mesh.Name, key string) error {
-	e, ok := (*p.view.Load())[name]
-	if !ok {
-		return unknownBroker(name)
+	for {
+		e, ok := (*p.view.Load())[name]
+		if !ok {
+			return unknownBroker(name)
+		}
+		d, ok := e.declarations[key]
+		if !ok || d.ready.Load() {
+			return nil
+		}
+		err := d.wait(ctx)
+		switch {
+		case errors.Is(err, errDropped) && p.ctx.Err() == nil:
+			continue // look again: the newer configuration is in force
+		case errors.Is(err, errDropped), broker.KindOf(err) == broker.Unavailable:
+			op := fmt.Sprintf("wait for %s to be declared on broker %s", key, name)
+			return &broker.Error{Kind: broker.Unavailable, Op: op, Err: errors.Join(e.unready(), ctx.Err())}
+		default:
+			return err
+		}
 	}
-	d, ok := e.declarations[key]
-	if !ok {
-		return nil // nothing to declare for it
-	}
-	if d.ready.Load() {
-		return nil
-	}
-	err := d.wait(ctx)
-	if broker.KindOf(err) == broker.Unavailable {
-		err = &broker.Error{Kind: broker.Unavailable, Op: "wait for " + key + " to be declared on broker " + name.String(), Err: errors.Join(e.unready(), ctx.Err())}
-	}
-	return err
 }
 
 // Pick chooses a node to publish to; tried are drivers an earlier try of the same
 // event went to.
 func (p *Pool) Pick(name mesh.Name, tried []broker.Driver) (broker.Driver, error) {
-	return p.pick(name, func(n *node) balance.Candidate {
-		return balance.Candidate{Priority: n.priority, Up: n.driver.State().Publishing, Tried: slices.Contains(tried, n.driver)}
-	})
-}
-
-// PickConsumer chooses a node to consume from.
-func (p *Pool) PickConsumer(name mesh.Name) (broker.Driver, error) {
-	return p.pick(name, func(n *node) balance.Candidate {
-		return balance.Candidate{Priority: n.priority, Up: n.driver.State().Consuming}
-	})
-}
-
-func (p *Pool) pick(name mesh.Name, candidate func(*node) balance.Candidate) (broker.Driver, error) {
 	e, ok := (*p.view.Load())[name]
 	if !ok || len(e.nodes) == 0 {
 		return nil, unknownBroker(name)
 	}
+	return e.pick(&e.publishTurn, func(n *node) balance.Candidate {
+		return balance.Candidate{Priority: n.priority, Up: n.driver.State().Publishing, Tried: slices.Contains(tried, n.driver)}
+	}), nil
+}
+
+// PickConsumer chooses a node to consume from.
+func (p *Pool) PickConsumer(name mesh.Name) (broker.Driver, error) {
+	e, ok := (*p.view.Load())[name]
+	if !ok || len(e.nodes) == 0 {
+		return nil, unknownBroker(name)
+	}
+	return e.pick(&e.consumeTurn, func(n *node) balance.Candidate {
+		return balance.Candidate{Priority: n.priority, Up: n.driver.State().Consuming}
+	}), nil
+}
+
+// pick chooses among the nodes, of which there is at least one.
+func (e *entry) pick(turn *atomic.Uint32, candidate func(*node) balance.Candidate) broker.Driver {
 	if len(e.nodes) == 1 {
-		return e.nodes[0].driver, nil
+		return e.nodes[0].driver
 	}
-	candidates := make([]balance.Candidate, len(e.nodes))
-	for i, n := range e.nodes {
-		candidates[i] = candidate(n)
+	var space [8]balance.Candidate // enough for most clusters, without an allocation
+	candidates := space[:0]
+	for _, n := range e.nodes {
+		candidates = append(candidates, candidate(n))
 	}
-	return e.nodes[balance.PickNode(candidates, p.turn.Add(1))].driver, nil
+	return e.nodes[balance.PickNode(candidates, turn.Add(1))].driver
 }
 
 func unknownBroker(name mesh.Name) error {
@@ -238,11 +302,14 @@ func (p *Pool) Conditions() []Condition {
 }
 
 // Unready says why the pool cannot serve everything it should, nil when it can:
-// each broker needs one node that publishes and consumes.
+// each broker needs one node it is connected to, for publishing and for consuming.
+// A broker's alarm is no reason: it passes by itself, meanwhile each publish says
+// so, and consumers go on.
 func (p *Pool) Unready() error {
+	view := *p.view.Load()
 	var errs []error
-	for name, e := range *p.view.Load() {
-		if err := e.unready(); err != nil {
+	for _, name := range slices.SortedFunc(maps.Keys(view), compareNames) {
+		if err := view[name].unready(); err != nil {
 			errs = append(errs, fmt.Errorf("broker %s: %w", name, err))
 		}
 	}
@@ -250,13 +317,16 @@ func (p *Pool) Unready() error {
 }
 
 func (e *entry) unready() error {
-	err := errors.New("no nodes")
+	reasons := make([]string, 0, len(e.nodes))
 	for _, n := range e.nodes {
 		s := n.driver.State()
-		if s.Publishing && s.Consuming {
+		if (s.Publishing || s.Blocked) && s.Consuming {
 			return nil
 		}
-		err = fmt.Errorf("node %s: %s", s.Address, s.Reason)
+		reasons = append(reasons, strings.TrimSpace("node "+s.Address)+": "+s.Reason)
 	}
-	return err
+	if len(reasons) == 0 {
+		return errors.New("it has no node this sidecar can use")
+	}
+	return errors.New(strings.Join(reasons, "; "))
 }
