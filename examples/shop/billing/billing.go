@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	otelcodes "go.opentelemetry.io/otel/codes"
@@ -14,11 +15,11 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/examples/shop/internal/events"
 	"github.com/warrenmesh/warren/examples/shop/internal/journal"
-	"github.com/warrenmesh/warren/tracing"
 )
 
 // billing turns orders into invoices. It may be used from several goroutines.
 type billing struct {
+	eventsv1.UnimplementedEventHandlerServiceServer
 	publisher *events.Publisher
 	journal   *journal.Writer
 	tracer    trace.Tracer
@@ -31,41 +32,36 @@ type invoice struct {
 	Cents int    `json:"cents"`
 }
 
-// ready notes that a subscription is open.
-func (b *billing) ready(subscription string) func(*eventsv1.SubscribeReady) {
-	return func(r *eventsv1.SubscribeReady) {
-		b.log.Info("subscribed", "subscription", r.GetSubscription(), "topic", r.GetTopic())
-		b.append(journal.Record{What: journal.Ready, Subscription: subscription, Topic: r.GetTopic()})
-	}
+// ready notes that orders may be pushed.
+func (b *billing) ready() {
+	b.log.Info("ready for events")
+	b.append(journal.Record{What: journal.Ready})
 }
 
-// handle bills one order of a subscription and acks it when its invoice is with
-// the broker. Whatever stands in the way makes the order come again.
-func (b *billing) handle(subscription string) func(context.Context, *eventsv1.Delivery) *eventsv1.Settlement {
-	return func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
-		if deadline := d.GetAckDeadline(); deadline != nil {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithDeadline(ctx, deadline.AsTime())
-			defer cancel()
-		}
-		ctx, span := b.tracer.Start(tracing.Extract(ctx, d.GetTraceContext()), "bill order",
-			trace.WithAttributes(attribute.String("cloudevents.event_id", d.GetEvent().GetId())))
-		defer span.End()
-		if err := b.bill(ctx, subscription, d); err != nil {
-			span.SetStatus(otelcodes.Error, err.Error())
-			b.log.Warn("order not billed", "event_id", d.GetEvent().GetId(), "error", err)
-			return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_RETRY, Reason: "invoice not published"}
-		}
-		return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_ACK}
+// OnEvent implements EventHandlerService: it bills one order and acks it when its
+// invoice is with the broker. Whatever stands in the way makes the order come again;
+// an order that nobody can read never will be readable and is refused.
+func (b *billing) OnEvent(ctx context.Context, req *eventsv1.OnEventRequest) (*eventsv1.OnEventResponse, error) {
+	ctx, span := b.tracer.Start(ctx, "bill order",
+		trace.WithAttributes(attribute.String("cloudevents.event_id", req.GetEvent().GetId())))
+	defer span.End()
+	event, err := invoiceFor(req.GetEvent())
+	if err == nil {
+		err = b.bill(ctx, req, event)
 	}
+	if err == nil {
+		return &eventsv1.OnEventResponse{Outcome: eventsv1.Outcome_OUTCOME_ACK}, nil
+	}
+	span.SetStatus(otelcodes.Error, err.Error())
+	b.log.Warn("order not billed", "event_id", req.GetEvent().GetId(), "error", err)
+	if event == nil {
+		return &eventsv1.OnEventResponse{Outcome: eventsv1.Outcome_OUTCOME_DEAD_LETTER, Reason: "order not readable"}, nil
+	}
+	return &eventsv1.OnEventResponse{Outcome: eventsv1.Outcome_OUTCOME_RETRY, Reason: "invoice not published"}, nil
 }
 
-func (b *billing) bill(ctx context.Context, subscription string, d *eventsv1.Delivery) error {
-	order := d.GetEvent()
-	event, err := invoiceFor(order)
-	if err != nil {
-		return err
-	}
+func (b *billing) bill(ctx context.Context, req *eventsv1.OnEventRequest, event *eventsv1.CloudEvent) error {
+	order := req.GetEvent()
 	line := journal.Record{What: journal.Published, ID: event.GetId(), Cause: order.GetId(), Topic: "invoices"}
 	if err := b.journal.Append(line); err != nil {
 		return err
@@ -74,14 +70,15 @@ func (b *billing) bill(ctx context.Context, subscription string, d *eventsv1.Del
 	if err != nil {
 		return err
 	}
+	_, subscription, _ := strings.Cut(req.GetSubscription(), "/") // "namespace/name"
 	line.What, line.Topic, line.Attempt = journal.Confirmed, answer.GetTopic(), attempts
 	return b.journal.Append(line, journal.Record{
 		What:         journal.Delivered,
 		ID:           order.GetId(),
 		Subscription: subscription,
-		Topic:        d.GetTopic(),
-		Attempt:      int(d.GetAttempt()),
-		Redelivered:  d.GetRedelivered(),
+		Topic:        req.GetTopic(),
+		Attempt:      int(req.GetAttempt()),
+		Redelivered:  req.GetRedelivered(),
 	})
 }
 

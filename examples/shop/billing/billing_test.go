@@ -41,14 +41,17 @@ func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest, _ ...
 	return &eventsv1.PublishResponse{EventId: req.GetEvent().GetId(), Topic: "shop/invoices"}, nil
 }
 
-func order(id string) *eventsv1.Delivery {
-	return &eventsv1.Delivery{Token: "t", Attempt: 2, Redelivered: true, Topic: "shop/orders", Event: &eventsv1.CloudEvent{
-		Id: id, Data: &eventsv1.CloudEvent_BinaryData{BinaryData: []byte(`{"id":"` + id + `","cents":1234}`)},
-	}}
+func order(id string) *eventsv1.OnEventRequest {
+	return &eventsv1.OnEventRequest{
+		Subscription: "shop/billing", Topic: "shop/orders", Attempt: 2, Redelivered: true,
+		Event: &eventsv1.CloudEvent{
+			Id: id, Data: &eventsv1.CloudEvent_BinaryData{BinaryData: []byte(`{"id":"` + id + `","cents":1234}`)},
+		},
+	}
 }
 
 // bill hands one order to a billing and returns the outcome and the journal.
-func bill(t *testing.T, s *sidecar, d *eventsv1.Delivery) (eventsv1.Outcome, []journal.Record) {
+func bill(t *testing.T, s *sidecar, req *eventsv1.OnEventRequest) (eventsv1.Outcome, []journal.Record) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal")
 	book, err := journal.Open(path)
@@ -62,12 +65,15 @@ func bill(t *testing.T, s *sidecar, d *eventsv1.Delivery) (eventsv1.Outcome, []j
 		tracer:    noop.NewTracerProvider().Tracer(""),
 		log:       slog.New(slog.DiscardHandler),
 	}
-	settlement := b.handle("billing")(t.Context(), d)
+	answer, err := b.OnEvent(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
 	records, err := journal.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return settlement.GetOutcome(), records
+	return answer.GetOutcome(), records
 }
 
 func TestAnOrderIsAckedAfterItsInvoiceIsConfirmed(t *testing.T) {
@@ -103,12 +109,13 @@ func TestAnOrderWhoseInvoiceIsRefusedComesAgain(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatCannotBeReadComesAgain(t *testing.T) {
+func TestAnOrderThatCannotBeReadIsRefused(t *testing.T) {
 	t.Parallel()
 	d := order("o1")
 	d.Event.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: []byte("not JSON")}
-	if outcome, _ := bill(t, &sidecar{answers: []error{nil}}, d); outcome != eventsv1.Outcome_OUTCOME_RETRY {
-		t.Errorf("outcome is %v, want retry", outcome)
+	s := &sidecar{answers: []error{nil}}
+	if outcome, _ := bill(t, s, d); outcome != eventsv1.Outcome_OUTCOME_DEAD_LETTER || len(s.published) > 0 {
+		t.Errorf("outcome is %v with invoices %v, want dead letter without any", outcome, s.published)
 	}
 }
 

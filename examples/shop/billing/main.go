@@ -1,9 +1,11 @@
-// Command billing answers every order with an invoice: it receives orders from
-// its own sidecar and publishes an event "com.shop.invoice.issued" for each. The
+// Command billing answers every order with an invoice: its own sidecar pushes
+// orders to it and it publishes an event "com.shop.invoice.issued" for each. The
 // order is acked only after the invoice was confirmed, and the invoice's id is
 // made from the order's: an order that comes twice repeats the same invoice.
 //
-//	billing --sidecar 127.0.0.1:17400 --journal billing.ndjson
+// It names no subscription: the configuration says what is pushed to its port.
+//
+//	billing --sidecar 127.0.0.1:17400 --listen 127.0.0.1:9090 --journal billing.ndjson
 package main
 
 import (
@@ -13,7 +15,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 
@@ -27,20 +28,21 @@ import (
 
 func main() {
 	sidecar := flag.String("sidecar", "127.0.0.1:17400", "gRPC target of the service's own sidecar")
+	listen := flag.String("listen", "127.0.0.1:9090", "loopback address that events are pushed to")
 	path := flag.String("journal", "billing.ndjson", "file that records every order and invoice")
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "billing")
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *sidecar, *path, log); err != nil {
+	if err := run(ctx, *sidecar, *listen, *path, log); err != nil {
 		log.Error("billing ended", "error", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
 }
 
-func run(ctx context.Context, sidecar, path string, log *slog.Logger) error {
+func run(ctx context.Context, sidecar, listen, path string, log *slog.Logger) error {
 	traces, err := tracing.Setup(ctx, tracing.Options{ServiceName: "billing", Logger: log})
 	if err != nil {
 		return fmt.Errorf("set up tracing: %w", err)
@@ -57,20 +59,17 @@ func run(ctx context.Context, sidecar, path string, log *slog.Logger) error {
 	}
 	defer func() { _ = conn.Close() }()
 
-	client := eventsv1.NewEventServiceClient(conn)
 	b := &billing{
-		publisher: &events.Publisher{Client: client},
+		publisher: &events.Publisher{Client: eventsv1.NewEventServiceClient(conn)},
 		journal:   book,
 		tracer:    traces.TracerProvider().Tracer("shop/billing"),
 		log:       log,
 	}
-	var subscriptions sync.WaitGroup
-	for _, name := range []string{"billing", "billing-next"} {
-		subscriber := &events.Subscriber{Client: client, Subscription: name, Ready: b.ready(name), Handle: b.handle(name), Log: log}
-		subscriptions.Go(func() { subscriber.Run(ctx) })
+	server := &events.Server{
+		Address: listen, Handler: b, Ready: b.ready,
+		Options: []grpc.ServerOption{grpc.StatsHandler(traces.ServerHandler())},
 	}
-	subscriptions.Wait()
-	return nil
+	return server.Run(ctx)
 }
 
 func closeTraces(traces *tracing.Provider, log *slog.Logger) {

@@ -13,13 +13,18 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/internal/events"
 	"github.com/warrenmesh/warren/examples/shop/internal/journal"
 )
 
+// publisher publishes an event until it is confirmed; events.Pipeline is one. It
+// returns the tries it took. It is called from several goroutines.
+type publisher interface {
+	Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, int, error)
+}
+
 // checkout places orders. It may be used from several goroutines.
 type checkout struct {
-	publisher *events.Publisher
+	publisher publisher
 	journal   *journal.Writer
 	tracer    trace.Tracer
 	run       string

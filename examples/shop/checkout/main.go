@@ -2,8 +2,8 @@
 // event for each to the topic "orders" of its own sidecar. It knows nothing of
 // brokers, routes or canaries.
 //
-// Each order is repeated with the same event id until the sidecar says that the
-// broker confirmed it.
+// All orders go through one PublishStream, many under way at once. Each is repeated
+// with the same event id until the sidecar says that the broker confirmed it.
 //
 //	checkout --sidecar 127.0.0.1:17400 --count 1000 --rate 200 --journal checkout.ndjson
 package main
@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -43,7 +44,7 @@ func main() {
 	flag.StringVar(&f.run, "run", time.Now().UTC().Format("20060102T150405"), "prefix that makes the event ids of this run unique")
 	flag.IntVar(&f.count, "count", 1000, "orders to place")
 	flag.Float64Var(&f.rate, "rate", 200, "orders per second; 0 means as fast as they are confirmed")
-	flag.IntVar(&f.inFlight, "in-flight", 64, "most orders that wait for their confirm at once")
+	flag.IntVar(&f.inFlight, "in-flight", 64, "most orders that wait for their confirm at once: the stream's window")
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "checkout")
 
@@ -73,14 +74,21 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	}
 	defer func() { _ = conn.Close() }()
 
+	pipeline := &events.Pipeline{Client: eventsv1.NewEventServiceClient(conn), Log: log}
 	c := &checkout{
-		publisher: &events.Publisher{Client: eventsv1.NewEventServiceClient(conn)},
+		publisher: pipeline,
 		journal:   book,
 		tracer:    traces.TracerProvider().Tracer("shop/checkout"),
 		run:       f.run,
 		log:       log,
 	}
-	if err := c.placeAll(ctx, f.count, f.rate, f.inFlight); err != nil {
+	streaming, stop := context.WithCancel(ctx)
+	var stream sync.WaitGroup
+	stream.Go(func() { pipeline.Run(streaming) })
+	err = c.placeAll(ctx, f.count, f.rate, f.inFlight)
+	stop()
+	stream.Wait()
+	if err != nil {
 		return err
 	}
 	return book.Append(journal.Record{What: journal.Done})

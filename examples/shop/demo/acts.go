@@ -22,7 +22,7 @@ func (d *demo) drive(ctx context.Context) error {
 	if _, err := d.apps.Start(d.spec(d.services[0], d.addresses.sidecars["checkout"].events)); err != nil {
 		return err
 	}
-	d.screen.say("checkout: places %d orders, %v a second", d.options.orders, d.options.rate)
+	d.screen.say("checkout: places %d orders, %v a second, through one publish stream", d.options.orders, d.options.rate)
 	third := d.options.orders / 3
 	if err := d.await(ctx, "the first third of the orders", func() (bool, error) { return d.watch.confirmed() >= third, nil }); err != nil {
 		return err

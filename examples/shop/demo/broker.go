@@ -91,3 +91,20 @@ func (d *demo) declareBroker() error {
 		d.files.writeCredentials(found.username, found.password),
 	)
 }
+
+// declarePush writes the port that billing listens on into the configuration.
+func (d *demo) declarePush() error {
+	_, port, err := net.SplitHostPort(d.addresses.push)
+	if err != nil {
+		return fmt.Errorf("read billing's address: %w", err)
+	}
+	text, err := os.ReadFile(d.files.config(pushFile))
+	if err != nil {
+		return err
+	}
+	declared, err := setPushPort(string(text), port)
+	if err != nil {
+		return err
+	}
+	return replaceFile(d.files.config(pushFile), []byte(declared))
+}

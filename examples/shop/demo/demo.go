@@ -138,6 +138,9 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if d.addresses, err = pickAddresses(ctx, d.services); err != nil {
 		return err
 	}
+	if err := d.declarePush(); err != nil {
+		return err
+	}
 	if d.broker == nil {
 		err = d.startEmbedded(ctx)
 	} else {
@@ -153,7 +156,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	}
 	err = d.await(ctx, "every service to have its subscriptions open", func() (bool, error) { return d.allSubscribed(), nil })
 	if err == nil {
-		d.screen.say("services: %s receive", strings.Join(names(d.services[1:]), ", "))
+		d.screen.say("services: %s receive; billing by push, the others by their own streams", strings.Join(names(d.services[1:]), ", "))
 	}
 	return err
 }

@@ -39,6 +39,21 @@ func TestTheBrokerThatWasFoundIsWrittenIntoTheShopsFile(t *testing.T) {
 	}
 }
 
+func TestTheFreePortIsWrittenIntoBillingsSubscriptions(t *testing.T) {
+	t.Parallel()
+	before := shopFile(t, "config", pushFile)
+	after, err := setPushPort(before, "24321")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(after, "delivery: {push: {port: 24321}}"); n != 2 {
+		t.Errorf("the port is there %d times, want 2", n)
+	}
+	if undone := strings.ReplaceAll(after, "24321", "9090"); undone != before {
+		t.Errorf("edited file:\n%s", after)
+	}
+}
+
 func TestTheCanaryEditChangesTheTwoWeightsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	before := shopFile(t, "config", routeFile)
@@ -70,6 +85,9 @@ func TestAFileThatIsNotTheShopsIsNotEdited(t *testing.T) {
 	}
 	if _, err := setBroker("nodes: []", "a:1", "/"); err == nil {
 		t.Error("setBroker edited something else")
+	}
+	if _, err := setPushPort("push: {port: 1}", "2"); err == nil {
+		t.Error("setPushPort edited something else")
 	}
 	if _, _, err := misspell(""); err == nil {
 		t.Error("misspell edited something else")

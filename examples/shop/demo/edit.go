@@ -11,6 +11,7 @@ import (
 const (
 	brokerFile = "broker.yaml"
 	routeFile  = "orders-canary.yaml"
+	pushFile   = "subscriptions.yaml"
 )
 
 // misspelled is what the broken edit calls the canary's topic.
@@ -23,6 +24,12 @@ func setBroker(text, address, vhost string) (string, error) {
 		return "", err
 	}
 	return substitute(text, `(?m)^(  vhost: ).*$`, "${1}"+strings.ReplaceAll(strconv.Quote(vhost), "$", "$$"))
+}
+
+// setPushPort returns the subscriptions' file with another port for both of
+// billing's.
+func setPushPort(text, port string) (string, error) {
+	return substituteAll(text, `(push: \{port: )\d+`, "${1}"+port, 2)
 }
 
 // setWeights returns the route's file with other weights.
@@ -45,12 +52,17 @@ func misspell(text string) (broken string, line int, err error) {
 	return broken, strings.Count(before, "\n") + 1, nil
 }
 
-// substitute replaces the one match of a pattern. None, or more than one, means
-// that the file is not what this demo was written for.
+// substitute replaces the one match of a pattern.
 func substitute(text, pattern, replacement string) (string, error) {
+	return substituteAll(text, pattern, replacement, 1)
+}
+
+// substituteAll replaces the matches of a pattern. Fewer or more of them than are
+// wanted means that the file is not what this demo was written for.
+func substituteAll(text, pattern, replacement string, want int) (string, error) {
 	re := regexp.MustCompile(pattern)
-	if n := len(re.FindAllString(text, -1)); n != 1 {
-		return "", fmt.Errorf("edit the configuration: %d matches of %s, want 1", n, pattern)
+	if n := len(re.FindAllString(text, -1)); n != want {
+		return "", fmt.Errorf("edit the configuration: %d matches of %s, want %d", n, pattern, want)
 	}
 	return re.ReplaceAllString(text, replacement), nil
 }

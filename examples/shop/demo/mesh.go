@@ -22,21 +22,22 @@ const startTimeout = 60 * time.Second
 // sidecarAddresses are where one sidecar listens.
 type sidecarAddresses struct{ events, admin, status string }
 
-// meshAddresses are where the mesh listens.
+// meshAddresses are where the mesh listens, and the service that is pushed to.
 type meshAddresses struct {
 	xds, admin, status string // the control plane
+	push               string // billing
 	sidecars           map[string]sidecarAddresses
 }
 
 // pickAddresses finds a free port for everything.
 func pickAddresses(ctx context.Context, services []service) (meshAddresses, error) {
-	ports, err := process.FreePorts(ctx, 3+3*len(services))
+	ports, err := process.FreePorts(ctx, 4+3*len(services))
 	if err != nil {
 		return meshAddresses{}, err
 	}
-	m := meshAddresses{xds: ports[0], admin: ports[1], status: ports[2], sidecars: make(map[string]sidecarAddresses)}
+	m := meshAddresses{xds: ports[0], admin: ports[1], status: ports[2], push: ports[3], sidecars: make(map[string]sidecarAddresses)}
 	for i, s := range services {
-		at := ports[3+3*i:]
+		at := ports[4+3*i:]
 		m.sidecars[s.name] = sidecarAddresses{events: at[0], admin: at[1], status: at[2]}
 	}
 	return m, nil

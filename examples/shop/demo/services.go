@@ -11,7 +11,8 @@ import (
 // service is one of the shop's programs.
 type service struct {
 	name string
-	// subscriptions it opens before it counts as ready.
+	// subscriptions it opens before it counts as ready; "" stands for being ready to
+	// be pushed to.
 	subscriptions []string
 	// node is set for the service that is written for Node.
 	node bool
@@ -21,7 +22,7 @@ type service struct {
 func shopServices(shipping bool) []service {
 	all := []service{
 		{name: "checkout"},
-		{name: "billing", subscriptions: []string{"billing", "billing-next"}},
+		{name: "billing", subscriptions: []string{""}},
 	}
 	if shipping {
 		all = append(all, service{name: "shipping", subscriptions: []string{"shipping", "shipping-next"}, node: true})
@@ -42,6 +43,9 @@ func (d *demo) spec(s service, sidecar string) process.Spec {
 	if s.node {
 		spec.Path = "node"
 		spec.Args = append([]string{d.files.shop("shipping", "main.js"), "--proto", d.files.root + "/api/proto"}, spec.Args...)
+	}
+	if s.name == "billing" {
+		spec.Args = append(spec.Args, "--listen", d.addresses.push)
 	}
 	if s.name == "checkout" {
 		spec.MayEnd = true

@@ -38,7 +38,8 @@ func (w *watch) poll() (grew bool, err error) {
 	return grew, nil
 }
 
-// subscribed reports whether a service said that a subscription is open.
+// subscribed reports whether a service said that a subscription is open, or, with
+// "", that it can be pushed to.
 func (w *watch) subscribed(service, subscription string) bool {
 	return slices.ContainsFunc(w.records[service], func(r journal.Record) bool {
 		return r.What == journal.Ready && r.Subscription == subscription

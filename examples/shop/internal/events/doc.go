@@ -14,5 +14,7 @@
 //	conn, err := events.Dial("unix:///var/run/warren/warren.sock")
 //	client := eventsv1.NewEventServiceClient(conn)
 //	resp, attempts, err := (&events.Publisher{Client: client}).Publish(ctx, "orders", event)
+//	pipeline := &events.Pipeline{Client: client, Log: log} // the same over one stream, while pipeline.Run(ctx) runs
+//	resp, attempts, err = pipeline.Publish(ctx, "orders", event)
 //	err = (&events.Subscriber{Client: client, Subscription: "billing", Handle: handle}).Run(ctx)
 package events

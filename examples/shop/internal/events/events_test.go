@@ -30,6 +30,8 @@ type sidecar struct {
 	eventsv1.UnimplementedEventServiceServer
 	publish   func(*eventsv1.PublishRequest) error
 	subscribe func(eventsv1.EventService_SubscribeServer) error
+
+	publishStream func(eventsv1.EventService_PublishStreamServer) error
 }
 
 func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
@@ -41,6 +43,10 @@ func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest) (*eve
 
 func (s *sidecar) Subscribe(stream eventsv1.EventService_SubscribeServer) error {
 	return s.subscribe(stream)
+}
+
+func (s *sidecar) PublishStream(stream eventsv1.EventService_PublishStreamServer) error {
+	return s.publishStream(stream)
 }
 
 func (s *sidecar) client(t *testing.T) eventsv1.EventServiceClient {

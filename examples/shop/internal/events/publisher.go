@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -28,21 +30,27 @@ type Publisher struct {
 // with the same event until ctx ends: the id stays, so receivers can tell a
 // repetition from a new event. Any other failure is returned at once.
 func (p *Publisher) Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, int, error) {
-	wait := newBackoff(p.Backoff)
+	return untilConfirmed(ctx, event.GetId(), newBackoff(p.Backoff), func() (*eventsv1.PublishResponse, error) {
+		return p.try(ctx, topic, event)
+	})
+}
+
+// untilConfirmed repeats a try as long as that may help.
+func untilConfirmed(ctx context.Context, id string, wait *backoff.ExponentialBackOff, try func() (*eventsv1.PublishResponse, error)) (*eventsv1.PublishResponse, int, error) {
 	for attempt := 1; ; attempt++ {
-		resp, err := p.try(ctx, topic, event)
+		resp, err := try()
 		if err == nil {
 			return resp, attempt, nil
 		}
 		if ctx.Err() != nil {
-			return nil, attempt, fmt.Errorf("publish event %q: %w: %w", event.GetId(), ctx.Err(), err)
+			return nil, attempt, fmt.Errorf("publish event %q: %w: %w", id, ctx.Err(), err)
 		}
 		if !repeatable(err) {
-			return nil, attempt, fmt.Errorf("publish event %q: %w", event.GetId(), err)
+			return nil, attempt, fmt.Errorf("publish event %q: %w", id, err)
 		}
 		delay := max(wait.NextBackOff(), askedDelay(err))
 		if err := sleep(ctx, delay); err != nil {
-			return nil, attempt, fmt.Errorf("publish event %q: %w", event.GetId(), err)
+			return nil, attempt, fmt.Errorf("publish event %q: %w", id, err)
 		}
 	}
 }
@@ -67,6 +75,11 @@ func repeatable(err error) bool {
 	default:
 		return false
 	}
+}
+
+// statusError is the error of one result of a stream; nil means OK.
+func statusError(s *eventsv1.Status) error {
+	return status.ErrorProto(&statuspb.Status{Code: s.GetCode(), Message: s.GetMessage(), Details: s.GetDetails()})
 }
 
 // askedDelay is the RetryInfo of an error, or 0.

@@ -18,7 +18,8 @@ import "time"
 
 // What a line says.
 const (
-	// Ready: a subscription is open; it names Subscription and Topic.
+	// Ready: a subscription is open; it names Subscription and Topic. A service that
+	// events are pushed to names neither: it accepts them now.
 	Ready = "ready"
 	// Published: an event is about to be published for the first time.
 	Published = "published"
