@@ -1,0 +1,260 @@
+package skew
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/xds/server"
+	"github.com/warrenmesh/warren/xds/wire"
+)
+
+// TestUpgradeSkew puts every recorded version on either side of today's.
+func TestUpgradeSkew(t *testing.T) {
+	t.Parallel()
+	if *record != "" {
+		makeRecording(t, *record)
+		return
+	}
+	for _, dir := range recordings(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			t.Run("an older sidecar accepts a configuration of its time", func(t *testing.T) {
+				t.Parallel()
+				olderSidecarAccepts(t, open(t, dir))
+			})
+			t.Run("an older sidecar refuses a field its descriptors do not have", func(t *testing.T) {
+				t.Parallel()
+				olderSidecarRefusesTheUnknown(t, open(t, dir))
+			})
+			t.Run("a newer sidecar runs what an older control plane sends", func(t *testing.T) {
+				t.Parallel()
+				newerSidecarRuns(t, open(t, dir))
+			})
+		})
+	}
+	t.Run("a sidecar older than push refuses push and keeps what it has", func(t *testing.T) {
+		t.Parallel()
+		olderSidecarRefusesPush(t, open(t, "testdata/first-light"))
+	})
+	t.Run("today's sidecar refuses a field of tomorrow and keeps publishing", func(t *testing.T) {
+		t.Parallel()
+		todayRefusesTomorrow(t, open(t, "testdata/first-light"))
+	})
+}
+
+func files(t *testing.T, r *recording, change func(string) string) map[string]string {
+	t.Helper()
+	text := string(r.read(t, configFile))
+	if change != nil {
+		changed := change(text)
+		if changed == text {
+			t.Fatal("the recording's configuration cannot be changed like this")
+		}
+		text = changed
+	}
+	return map[string]string{configFile: text}
+}
+
+// A field that is added must not be set where nobody asks for it, or every older
+// sidecar refuses everything on the day of the upgrade.
+func olderSidecarAccepts(t *testing.T, old *recording) {
+	t.Helper()
+	p := launch(t, files(t, old, nil))
+	connect(t, p.XDSAddr(), old).readAll()
+	now := p.eventually(t, "the older sidecar is in sync", func(s seen) bool { return s.state == "SYNCED" && len(s.resources) == 7 })
+	for name, r := range now.resources {
+		if r.GetState() != "ACKED" || r.GetAckedVersion() != r.GetVersion() {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+	for name, o := range now.objects {
+		for _, c := range o.GetConditions() {
+			if c.GetStatus() != "True" {
+				t.Errorf("%s: %s is %s: %s %s", name, c.GetType(), c.GetStatus(), c.GetReason(), c.GetMessage())
+			}
+		}
+	}
+}
+
+// addPush changes the recorded configuration to one that first-light refuses.
+func addPush(text string) string {
+	return strings.Replace(text, "  ackDeadline: 30s\n", "  ackDeadline: 30s\n  delivery: {push: {port: 9090}}\n", 1)
+}
+
+func olderSidecarRefusesPush(t *testing.T, old *recording) {
+	t.Helper()
+	p := launch(t, files(t, old, nil))
+	sidecar := connect(t, p.XDSAddr(), old)
+	sidecar.readAll()
+	before := p.eventually(t, "the older sidecar is in sync", func(s seen) bool { return s.state == "SYNCED" && len(s.resources) == 7 })
+
+	p.write(t, files(t, old, addPush))
+	sidecar.next()
+	now := p.eventually(t, "the refusal is seen", func(s seen) bool { return s.state == "NACK" })
+	refused(t, now, "push_port: not supported")
+	key := xds.TypeListener + " " + billing
+	if had := before.resources[key].GetVersion(); now.resources[key].GetAckedVersion() != had {
+		t.Errorf("it runs version %q, want the last good one, %q", now.resources[key].GetAckedVersion(), had)
+	}
+}
+
+// refused checks what people see of a subscription that a sidecar refused.
+func refused(t *testing.T, s seen, why string) {
+	t.Helper()
+	if r := s.resources[xds.TypeListener+" "+billing]; r.GetState() != "NACKED" || !strings.Contains(r.GetError(), why) {
+		t.Errorf("the resource: %v, want NACKED with %q", r, why)
+	}
+	o := s.objects["EventSubscription billing"]
+	if o.GetRejected() != 1 || !strings.Contains(o.GetLastError(), why) {
+		t.Errorf("the object: %v, want one rejection with %q", o, why)
+	}
+	for _, c := range o.GetConditions() {
+		if c.GetType() == "Programmed" && (c.GetStatus() != "False" || c.GetReason() != "Rejected") {
+			t.Errorf("Programmed: %v", c)
+		}
+	}
+	for name, r := range s.resources {
+		if !strings.HasSuffix(name, billing) && r.GetState() != "ACKED" {
+			t.Errorf("%s was drawn in: %v", name, r)
+		}
+	}
+}
+
+// tomorrow is a control plane of a later version: today's, whose answers get a field
+// that nobody knows yet.
+type tomorrow struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+	today discoveryv3.AggregatedDiscoveryServiceClient
+}
+
+// fieldOfTomorrow has a number that no message of ours has.
+const fieldOfTomorrow = 1000
+
+func serveTomorrow(t *testing.T, p *plane) string {
+	t.Helper()
+	later := &tomorrow{today: discoveryv3.NewAggregatedDiscoveryServiceClient(dial(t, p.XDSAddr()))}
+	return serve(t, func(s *grpc.Server) { discoveryv3.RegisterAggregatedDiscoveryServiceServer(s, later) }, func() {}, server.ServerOptions()...)
+}
+
+// DeltaAggregatedResources carries requests to today's control plane and its
+// responses, changed, back.
+func (l *tomorrow) DeltaAggregatedResources(down discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	g, ctx := errgroup.WithContext(down.Context())
+	up, err := l.today.DeltaAggregatedResources(ctx)
+	if err != nil {
+		return err
+	}
+	g.Go(func() error {
+		for {
+			req, err := down.Recv()
+			if err != nil {
+				return errors.Join(err, up.CloseSend())
+			}
+			if err := up.Send(req); err != nil {
+				return err
+			}
+		}
+	})
+	g.Go(func() error {
+		for {
+			resp, err := up.Recv()
+			if errors.Is(err, io.EOF) {
+				return context.Canceled
+			}
+			if err != nil {
+				return err
+			}
+			for _, r := range resp.GetResources() {
+				if err := addField(r); err != nil {
+					return err
+				}
+			}
+			if err := down.Send(resp); err != nil {
+				return err
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// addField sets the field of tomorrow in subscriptions.
+func addField(r *discoveryv3.Resource) error {
+	if r.GetName() != billing {
+		return nil
+	}
+	var l listenerv3.Listener
+	if err := proto.Unmarshal(r.GetResource().GetValue(), &l); err != nil {
+		return err
+	}
+	inner := l.GetApiListener().GetApiListener()
+	inner.Value = protowire.AppendVarint(protowire.AppendTag(inner.GetValue(), fieldOfTomorrow, protowire.VarintType), 1)
+	return r.GetResource().MarshalFrom(&l)
+}
+
+func olderSidecarRefusesTheUnknown(t *testing.T, old *recording) {
+	t.Helper()
+	p := launch(t, files(t, old, nil))
+	connect(t, serveTomorrow(t, p), old).readAll()
+	refused(t, p.eventually(t, "the refusal is seen", func(s seen) bool { return s.state == "NACK" && len(s.resources) == 7 }),
+		"warren.xds.v1.SubscriptionListener has no field number 1000")
+}
+
+func todayRefusesTomorrow(t *testing.T, version *recording) {
+	t.Helper()
+	p := launch(t, files(t, version, nil))
+	sidecar := follow(t, serveTomorrow(t, p))
+	if err := sidecar.Await(t.Context(), orders); err != nil {
+		t.Fatalf("publishing does not go on: %v", err)
+	}
+	now := p.eventually(t, "the refusal is seen", func(s seen) bool { return s.state == "NACK" })
+	refused(t, now, "warren.xds.v1.SubscriptionListener has no field number 1000")
+	config := sidecar.config(t, func(c *mesh.Config) bool { return c.Topics[orders] != nil })
+	if len(config.Subscriptions) > 0 {
+		t.Errorf("it runs the half it knows of a subscription: %+v", config.Subscriptions)
+	}
+}
+
+// newerSidecarRuns compares what today's sidecar makes of the recorded bytes with
+// what it makes of today's: fields that were added since have their defaults.
+func newerSidecarRuns(t *testing.T, old *recording) {
+	t.Helper()
+	complete := func(c *mesh.Config) bool { return len(c.Topics) == 1 && len(c.Subscriptions) == 1 }
+	want := follow(t, launch(t, files(t, old, nil)).XDSAddr()).config(t, complete)
+	got := follow(t, replay(t, old)).config(t, complete)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the same configuration means something else:\n%s\nwant:\n%s", show(got), show(want))
+	}
+}
+
+// replay serves what the older control plane sent.
+func replay(t *testing.T, old *recording) string {
+	t.Helper()
+	var view server.View
+	for _, resp := range old.resources {
+		for _, r := range resp.GetResources() {
+			resource := wire.Resource{TypeURL: resp.GetTypeUrl(), Name: r.GetName(), Version: r.GetVersion(), Any: r.GetResource()}
+			if r.GetName() == billing {
+				view.Scoped = append(view.Scoped, server.Scoped{Resource: resource, Namespace: node.Namespace})
+			} else {
+				view.Resources = append(view.Resources, resource)
+			}
+		}
+	}
+	s := server.New(server.Options{})
+	s.Update(view)
+	return serve(t, s.Register, s.Close, server.ServerOptions()...)
+}
