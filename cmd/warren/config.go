@@ -23,7 +23,7 @@ func newConfig(a *app) *cobra.Command {
 		Long: `Works on declared objects as the control plane reads them, without one: checks
 directories of them, says what their fields mean, and tells editors.`,
 	}
-	cmd.AddCommand(newConfigValidate(a), newConfigExplainField(a), newConfigSchema(a))
+	cmd.AddCommand(newConfigValidate(a), newConfigDump(a), newConfigExplainField(a), newConfigSchema(a))
 	return cmd
 }
 

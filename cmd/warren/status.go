@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -9,6 +11,7 @@ import (
 	grpcpeer "google.golang.org/grpc/peer"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 )
 
@@ -16,13 +19,14 @@ import (
 type statusFlags struct {
 	output    string
 	namespace string
+	kind      string
 	timeout   time.Duration
 }
 
 func newStatus(a *app) *cobra.Command {
 	f := &statusFlags{}
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use:   "status [SIDECAR]",
 		Short: "Show what is in force in the mesh, and what is not",
 		Long: `Asks the control plane for every declared object and every connected sidecar.
 
@@ -35,26 +39,38 @@ answer is due) or NACK (it refused something and runs on what it had before).
 When the newest configuration was refused, its problems are listed with file,
 line and field; the one before it stays in force.
 
-The exit code tells only whether the control plane answered.`,
+With SIDECAR, which is an id, the beginning of one, or a workload, every
+resource of that sidecar is listed: what it acknowledged and what is in force.
+With -o wide the table of sidecars counts resources by kind.
+
+The exit code tells only whether the control plane answered, and knows the
+sidecar.`,
 		Example: `  warren status
   warren status -n shop -o wide
+  warren status billing
+  warren status --kind subscription
   warren status -o json | jq '.sidecars[] | select(.state != "SYNCED")'`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.status(cmd, f)
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.status(cmd, strings.Join(args, ""), f)
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.output, "output", "o", formatTable, "`format`: table, wide, json or yaml")
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "only this namespace (default: all)")
+	flags.StringVar(&f.kind, "kind", "", "only objects of this `kind`: broker, topic, route, subscription or policy (default: all)")
 	flags.String("control-plane", peer.DefaultControlPlane, "admin `address` of the control plane, host:port or unix:/path; env "+peer.EnvControlPlane)
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
 	return cmd
 }
 
-func (a *app) status(cmd *cobra.Command, f *statusFlags) error {
+func (a *app) status(cmd *cobra.Command, sidecar string, f *statusFlags) error {
 	if err := oneOf("output", f.output, formatTable, formatWide, formatJSON, formatYAML); err != nil {
+		return err
+	}
+	kind, err := statusKind(f.kind)
+	if err != nil {
 		return err
 	}
 	address := a.address(cmd, "control-plane", peer.EnvControlPlane)
@@ -62,12 +78,37 @@ func (a *app) status(cmd *cobra.Command, f *statusFlags) error {
 	if err != nil {
 		return err
 	}
+	resp.Objects = slices.DeleteFunc(resp.Objects, func(o *adminv1.Object) bool { return kind != "" && o.GetKind() != kind })
+	if sidecar != "" {
+		found := selectSidecars(resp.GetSidecars(), sidecar)
+		if len(found) == 0 {
+			a.errorf("%s", a.ErrStyle().Red("no sidecar "+sidecar+" is connected"))
+			a.hint("warren status lists those that are")
+			return errReported
+		}
+		resp.Sidecars, resp.Objects, resp.Problems = found, nil, nil
+	}
 	if f.output == formatJSON || f.output == formatYAML {
 		return writeMessage(a.Out, f.output, resp)
 	}
-	return (&statusPage{
-		wide: f.output == formatWide, style: a.OutStyle(), now: time.Now(),
-	}).write(a.Out, resp)
+	page := &statusPage{wide: f.output == formatWide, style: a.OutStyle(), now: time.Now()}
+	if sidecar != "" {
+		return page.writeSidecars(a.Out, resp.GetSidecars())
+	}
+	return page.write(a.Out, resp)
+}
+
+// statusKind reads --kind: "topic", "EventTopic" and "eventtopic" are the same.
+func statusKind(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	for _, kind := range v1alpha1.Kinds() {
+		if strings.EqualFold(text, kind) || strings.EqualFold("Event"+text, kind) {
+			return kind, nil
+		}
+	}
+	return "", usagef("--kind %q: want broker, topic, route, subscription or policy", text)
 }
 
 func fetchStatus(ctx context.Context, address string, f *statusFlags) (*adminv1.GetStatusResponse, error) {

@@ -143,6 +143,9 @@ func (p *statusPage) sidecars(sidecars []*adminv1.Sidecar) {
 	var table terminal.Table
 	heading := []string{"SIDECAR", "WORKLOAD", "STATE", "ACKED", "CONNECTED"}
 	if p.wide {
+		for _, kind := range resourceKinds {
+			heading = append(heading, strings.ToUpper(kind))
+		}
 		heading = append(heading, "VERSION", "PEER", "LABELS")
 	}
 	table.Cells(p.heads(heading)...)
@@ -169,6 +172,10 @@ func (p *statusPage) sidecarRow(s *adminv1.Sidecar) []terminal.Cell {
 		{Text: age(s.GetConnectedFor().AsDuration())},
 	}
 	if p.wide {
+		progress := byKind(s)
+		for _, kind := range resourceKinds {
+			row = append(row, terminal.Cell{Text: progress[kind].String()})
+		}
 		row = append(row, terminal.Cell{Text: s.GetVersion()}, terminal.Cell{Text: s.GetPeer()},
 			terminal.Cell{Text: labelText(s.GetLabels())})
 	}
@@ -178,7 +185,8 @@ func (p *statusPage) sidecarRow(s *adminv1.Sidecar) []terminal.Cell {
 func (p *statusPage) sidecarTrouble(s *adminv1.Sidecar) {
 	for _, r := range s.GetResources() {
 		if r.GetState() == "NACKED" {
-			fmt.Fprintf(&p.buf, "%s\n  %s\n", p.style.Red(s.GetId()+" refused "+r.GetName()), r.GetError())
+			kind, name := resourceKind(r.GetTypeUrl(), r.GetName())
+			fmt.Fprintf(&p.buf, "%s\n  %s\n", p.style.Red(fmt.Sprintf("%s refused %s %s", s.GetId(), kind, name)), r.GetError())
 		}
 	}
 }

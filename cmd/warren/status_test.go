@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/xds"
 )
 
 // fakeMesh answers GetStatus with a fixed state.
@@ -39,6 +40,18 @@ func conditions(accepted, refs, programmed, reason, message string) []*adminv1.C
 	}
 }
 
+// resource is one of a sidecar's, in its state since two minutes after loaded.
+func resource(typeURL, name, state, problem string) *adminv1.SidecarResource {
+	r := &adminv1.SidecarResource{
+		TypeUrl: typeURL, Name: name, Version: "77aa2200ffee1133", AckedVersion: "77aa2200ffee1133", SentVersion: "77aa2200ffee1133",
+		State: state, Error: problem, Since: timestamppb.New(loaded.Add(2 * time.Minute)),
+	}
+	if state != "ACKED" {
+		r.AckedVersion = "11bb44cc55dd66ee"
+	}
+	return r
+}
+
 // troubled is a mesh in which a route is refused by one sidecar, another has not
 // answered, and the newest configuration was refused.
 func troubled() *adminv1.GetStatusResponse {
@@ -58,14 +71,16 @@ func troubled() *adminv1.GetStatusResponse {
 		Sidecars: []*adminv1.Sidecar{
 			{Id: "checkout.shop~7f3a", Namespace: "shop", Workload: "checkout", State: "SYNCED", Version: "v0.1.0", Peer: "10.0.0.7:41000",
 				Labels: map[string]string{"zone": "a", "app": "checkout"}, ConnectedFor: durationpb.New(125 * time.Minute),
-				Resources: []*adminv1.SidecarResource{{Name: "shop/orders", State: "ACKED"}, {Name: "shop/main", State: "ACKED"}}},
+				Resources: []*adminv1.SidecarResource{resource(xds.TypeListener, "topic/shop/orders", "ACKED", ""), resource(xds.TypeCluster, "broker/shop/main", "ACKED", "")}},
 			{Id: "billing.shop~1c20", Namespace: "shop", Workload: "billing", State: "NACK", Version: "v0.0.9", Peer: "10.0.0.8:41000",
 				ConnectedFor: durationpb.New(42 * time.Second),
 				Resources: []*adminv1.SidecarResource{
-					{Name: "shop/orders", State: "NACKED", Error: "regex is not supported"}, {Name: "shop/main", State: "ACKED"},
+					resource(xds.TypeListener, "topic/shop/orders", "ACKED", ""), resource(xds.TypeRoute, "topic/shop/orders", "NACKED", "regex is not supported"),
+					resource(xds.TypeListener, "subscription/shop/billing", "ACKED", ""),
+					resource(xds.TypeCluster, "broker/shop/main", "ACKED", ""), resource(xds.TypeEndpoint, "broker/shop/main", "SENT", ""),
 				}},
 			{Id: "audit.shop~99ab", Namespace: "shop", Workload: "audit", State: "STALE", Version: "v0.1.0", Peer: "10.0.0.9:41000",
-				ConnectedFor: durationpb.New(50 * time.Hour), Resources: []*adminv1.SidecarResource{{Name: "shop/orders", State: "SENT"}}},
+				ConnectedFor: durationpb.New(50 * time.Hour), Resources: []*adminv1.SidecarResource{resource(xds.TypeListener, "topic/shop/orders", "SENT", "")}},
 		},
 	}
 }
@@ -128,4 +143,52 @@ func TestStatusOfSomethingElseSaysSo(t *testing.T) {
 	t.Parallel()
 	args := []string{"status", "--control-plane", serve(t, (&fakeSidecar{}).register)}
 	golden(t, "status-wrong-peer", transcript(invocation{}.run(t, args...), args...))
+}
+
+func TestStatusOfOneSidecarListsItsResources(t *testing.T) {
+	t.Parallel()
+	for _, wide := range []bool{false, true} {
+		var out bytes.Buffer
+		p := &statusPage{wide: wide, now: loaded.Add(7 * time.Minute)}
+		if err := p.writeSidecars(&out, selectSidecars(troubled().GetSidecars(), "billing")); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, map[bool]string{false: "status-sidecar", true: "status-sidecar-wide"}[wide], out.String())
+	}
+}
+
+func TestASidecarIsMeantByIDWorkloadOrBeginning(t *testing.T) {
+	t.Parallel()
+	all := []*adminv1.Sidecar{
+		{Id: "billing.shop~1", Namespace: "shop", Workload: "billing"}, {Id: "billing.shop~12", Namespace: "shop", Workload: "billing"},
+		{Id: "billing.eu~3", Namespace: "eu", Workload: "billing"},
+	}
+	for name, want := range map[string]int{
+		"billing.shop~1": 1, "billing": 3, "shop/billing": 2, "billing.shop": 2, "bill": 3, "checkout": 0,
+	} {
+		if got := len(selectSidecars(all, name)); got != want {
+			t.Errorf("%q means %d sidecars, want %d", name, got, want)
+		}
+	}
+}
+
+func TestStatusOfASidecarThatIsNotThereExitsWith1(t *testing.T) {
+	t.Parallel()
+	address := serve(t, (&fakeMesh{state: troubled()}).register)
+	args := []string{"status", "nobody", "--control-plane", address}
+	golden(t, "status-no-sidecar", transcript(invocation{}.run(t, args...), args...))
+	if r := (invocation{}).run(t, "status", "audit", "--control-plane", address); r.code != exitOK || !strings.Contains(r.out, "audit.shop~99ab") || strings.Contains(r.out, "OBJECT") {
+		t.Errorf("status of audit: %+v", r)
+	}
+}
+
+func TestStatusShowsOneKindOfObject(t *testing.T) {
+	t.Parallel()
+	address := serve(t, (&fakeMesh{state: troubled()}).register)
+	for _, kind := range []string{"subscription", "EventSubscription"} {
+		r := invocation{}.run(t, "status", "--kind", kind, "--control-plane", address)
+		if r.code != exitOK || !strings.Contains(r.out, "shop/billing  ") || strings.Contains(r.out, "shop/orders-canary") {
+			t.Errorf("--kind %s: %+v", kind, r)
+		}
+	}
 }

@@ -23,9 +23,11 @@ import (
 // Default addresses (DESIGN §7.7) and the variables that replace them.
 const (
 	DefaultSidecar      = "127.0.0.1:17400"
+	DefaultSidecarAdmin = "127.0.0.1:17410"
 	DefaultControlPlane = "127.0.0.1:17440"
 
 	EnvSidecar      = "WARREN_SIDECAR"
+	EnvSidecarAdmin = "WARREN_SIDECAR_ADMIN"
 	EnvControlPlane = "WARREN_CONTROL_PLANE_ADMIN"
 )
 
