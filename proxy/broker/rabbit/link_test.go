@@ -3,6 +3,7 @@ package rabbit
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // dialing runs a node's two links for d of fake time and returns the times of the
@@ -200,6 +202,27 @@ func TestUnreadableCredentialsAreTriedAgain(t *testing.T) {
 			t.Errorf("%d dials and %d reads, want none and many", len(tries), calls)
 		}
 	})
+}
+
+func TestAPublishRightAfterTheFirstTopologyIsNotTooEarly(t *testing.T) {
+	t.Parallel()
+	u := server(t)
+	topology := broker.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "rabbit." + strings.ToLower(rand.Text()[:10]), Type: "topic"}}}
+	t.Cleanup(func() { deleteTopology(t, topology) })
+	for range 10 {
+		n := New(options(t, u, hostPort(u)))
+		stop := runNode(t, n)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		if err := n.EnsureTopology(ctx, topology); err != nil {
+			t.Errorf("ensure topology: %v", err)
+		}
+		_, err := n.Publish(ctx, &broker.Message{Exchange: topology.Exchanges[0].Name, RoutingKey: "k", Event: orderPlaced()})
+		if err != nil {
+			t.Errorf("publish: %v", err)
+		}
+		cancel()
+		stop()
+	}
 }
 
 func TestADriverThatIsDownSaysWhyAndRefusesPublishes(t *testing.T) {

@@ -112,7 +112,8 @@ func (n *Node) restoreTopology(ctx context.Context, s *session) error {
 
 // EnsureTopology implements broker.Driver. What it has declared under Manage is
 // added to what is declared again after each reconnect. While the node is down it
-// waits, at most until ctx ends.
+// waits, at most until ctx ends; for the publish connection too, because who waits
+// for topology is about to publish, and the two connections come up one by one.
 func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 	for {
 		s, err := n.consume.wait(ctx)
@@ -123,6 +124,9 @@ func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 		switch {
 		case err == nil:
 			n.remember(t)
+			if _, err := n.publish.wait(ctx); err != nil {
+				return notSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.publish.why())))
+			}
 			return nil
 		case ctx.Err() != nil:
 			return notSent(broker.Unavailable, "declare topology", err)
