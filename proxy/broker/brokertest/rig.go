@@ -40,7 +40,7 @@ func newRig(t *testing.T, h *Harness, alone bool) *rig {
 	} else {
 		r.driver = h.New(t)
 	}
-	r.awaitState("the driver is publishing", func(s broker.State) bool { return s.Publishing })
+	r.awaitState("the driver is up", func(s broker.State) bool { return s.Publishing && s.Consuming })
 	return r
 }
 
