@@ -127,10 +127,11 @@ func (p *dumpPage) brokers(brokers []*adminv1.BrokerConfig) {
 	p.heads(&t, []string{"BROKER", "TYPE", "NODE", "STATE", "SERVER"}, "VHOST", "CREDENTIALS", "TOPOLOGY")
 	var trouble []string
 	for _, b := range brokers {
-		name := b.GetName()
+		name, kind := b.GetName(), b.GetType()
 		for _, n := range b.GetNodes() {
-			p.row(&t, []string{name, b.GetType(), orDash(n.GetAddress()), nodeState(n), orDash(n.GetServer())},
+			p.row(&t, []string{name, kind, orDash(n.GetAddress()), nodeState(n), orDash(n.GetServer())},
 				orDash(b.GetVhost()), orDash(b.GetCredentials()), b.GetTopology())
+			name, kind = "", ""
 			if n.GetReason() != "" {
 				trouble = append(trouble, fmt.Sprintf("%s\n  %s", p.style.Red(b.GetName()+" "+n.GetAddress()+" cannot be used"), n.GetReason()))
 			}

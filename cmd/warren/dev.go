@@ -47,8 +47,9 @@ needed and nothing is durable. With --broker=declared they are used as declared.
 
 A workload is written name[:port][,label=value...]. Its labels decide which
 subscriptions it gets; app=name when none are given. Ports left out are 17400
-for the first workload, then 17500, 17600 and so on. Without --workload there is
-one for each app that a subscription selects.`,
+for the first workload, then 17500, 17600 and so on; operators find a sidecar 10
+above its port. Without --workload there is one for each app that a subscription
+selects.`,
 		Example: `  warren dev
   warren dev ./config --workload checkout --workload billing
   warren dev ./config --workload billing:17400,app=billing,tier=gold

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -60,6 +61,12 @@ func (p plan) workloads(flags []string, namespace string) ([]devmesh.Workload, e
 		}
 		list = append(list, w)
 	}
+	for i := range list {
+		taken := slices.ContainsFunc(list, func(o devmesh.Workload) bool { return o.Listen == list[i].Admin })
+		if taken { // one that was asked for wins
+			list[i].Admin = loopback(0)
+		}
+	}
 	return list, nil
 }
 
@@ -94,7 +101,7 @@ func parseWorkload(text string, port int) (devmesh.Workload, error) {
 		port = int(n)
 	}
 	w := devmesh.Workload{
-		Name: name, Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Labels: map[string]string{"app": name},
+		Name: name, Listen: loopback(port), Admin: loopback(adminPort(port)), Labels: map[string]string{"app": name},
 	}
 	if !labelled {
 		return w, nil
@@ -108,6 +115,17 @@ func parseWorkload(text string, port int) (devmesh.Workload, error) {
 		w.Labels[key] = value
 	}
 	return w, nil
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// adminPort is where operators find the sidecar whose events are on port: 10 above,
+// as 17410 is above 17400.
+func adminPort(port int) int {
+	if port == 0 || port+10 > math.MaxUint16 {
+		return 0
+	}
+	return port + 10
 }
 
 // receives returns the first subscription that a workload is given, "" when there

@@ -24,6 +24,7 @@ type devSidecar struct {
 	Namespace string            `json:"namespace"`
 	Workload  string            `json:"workload"`
 	Address   string            `json:"address"`
+	Admin     string            `json:"admin"` // for warren tail, config dump and drain
 	Labels    map[string]string `json:"labels"`
 	Trouble   string            `json:"trouble,omitempty"`
 }
@@ -33,15 +34,15 @@ func (a *app) showMesh(f *devFlags, dir string, m devmesh.Mesh, p plan) error {
 	if f.output != formatTable {
 		out := devOutput{Broker: f.broker, Config: dir, ControlPlane: m.Admin, XDS: m.XDS}
 		for _, s := range m.Sidecars {
-			out.Sidecars = append(out.Sidecars, devSidecar{s.Namespace, s.Name, s.Address, s.Labels, s.Trouble})
+			out.Sidecars = append(out.Sidecars, devSidecar{s.Namespace, s.Name, s.Address, s.AdminAddress, s.Labels, s.Trouble})
 		}
 		return writeValue(a.Out, f.output, out)
 	}
 	var table terminal.Table
-	table.Row("RUNS", "ADDRESS", "LABELS")
-	table.Row("control plane", m.Admin, "")
+	table.Row("RUNS", "ADDRESS", "ADMIN", "LABELS")
+	table.Row("control plane", m.Admin, "", "")
 	for _, s := range m.Sidecars {
-		table.Row("sidecar of "+s.Namespace+"/"+s.Name, s.Address, labelText(s.Labels))
+		table.Row("sidecar of "+s.Namespace+"/"+s.Name, s.Address, s.AdminAddress, labelText(s.Labels))
 	}
 	if _, err := table.WriteTo(a.Out); err != nil {
 		return fmt.Errorf("write output: %w", err)
@@ -81,6 +82,7 @@ func tryNext(m devmesh.Mesh, p plan) string {
 		fmt.Fprintf(&b, "  warren publish %s%s --type com.example.hello \\\n      --source /me --data '{\"hello\": \"world\"}'\n",
 			topic, at("sidecar", first.Address, peer.DefaultSidecar))
 	}
+	fmt.Fprintf(&b, "  warren tail%s\n", at("admin", first.AdminAddress, peer.DefaultSidecarAdmin))
 	fmt.Fprintf(&b, "  warren status%s\n", at("control-plane", m.Admin, peer.DefaultControlPlane))
 	return b.String()
 }

@@ -173,17 +173,24 @@ func TestWorkloads(t *testing.T) {
 		{
 			"a name alone", []string{"a", "b"},
 			[]devmesh.Workload{
-				{Namespace: "default", Name: "a", Labels: map[string]string{"app": "a"}, Listen: "127.0.0.1:17400"},
-				{Namespace: "default", Name: "b", Labels: map[string]string{"app": "b"}, Listen: "127.0.0.1:17500"},
+				{Namespace: "default", Name: "a", Labels: map[string]string{"app": "a"}, Listen: "127.0.0.1:17400", Admin: "127.0.0.1:17410"},
+				{Namespace: "default", Name: "b", Labels: map[string]string{"app": "b"}, Listen: "127.0.0.1:17500", Admin: "127.0.0.1:17510"},
 			}, "",
 		},
 		{
 			"a port and labels", []string{"a:9,app=x,tier=gold"},
-			[]devmesh.Workload{{Namespace: "default", Name: "a", Labels: map[string]string{"app": "x", "tier": "gold"}, Listen: "127.0.0.1:9"}}, "",
+			[]devmesh.Workload{{Namespace: "default", Name: "a", Labels: map[string]string{"app": "x", "tier": "gold"}, Listen: "127.0.0.1:9", Admin: "127.0.0.1:19"}}, "",
 		},
 		{
 			"nothing at all", nil,
-			[]devmesh.Workload{{Namespace: "default", Name: "dev", Labels: map[string]string{"app": "dev"}, Listen: "127.0.0.1:17400"}}, "",
+			[]devmesh.Workload{{Namespace: "default", Name: "dev", Labels: map[string]string{"app": "dev"}, Listen: "127.0.0.1:17400", Admin: "127.0.0.1:17410"}}, "",
+		},
+		{
+			"a port where another's operators would be", []string{"a:17400", "b:17410"},
+			[]devmesh.Workload{
+				{Namespace: "default", Name: "a", Labels: map[string]string{"app": "a"}, Listen: "127.0.0.1:17400", Admin: "127.0.0.1:0"},
+				{Namespace: "default", Name: "b", Labels: map[string]string{"app": "b"}, Listen: "127.0.0.1:17410", Admin: "127.0.0.1:17420"},
+			}, "",
 		},
 		{"no name", []string{":1"}, nil, "want name[:port]"},
 		{"a port too large", []string{"a:70000"}, nil, "want 0 to 65535"},

@@ -60,6 +60,8 @@ type Workload struct {
 	Labels    map[string]string
 	// Listen is the address of its sidecar's event API.
 	Listen string
+	// Admin is where its sidecar serves operators; "" means nowhere.
+	Admin string
 }
 
 // Mesh is what runs, for those who want to talk to it.
@@ -73,6 +75,8 @@ type Mesh struct {
 type Sidecar struct {
 	Workload
 	Address string // gRPC target of its event API
+	// AdminAddress is where it serves operators, "" when nowhere.
+	AdminAddress string
 	// Trouble says why it was not ready in time, "" when it was.
 	Trouble string
 }
@@ -157,7 +161,7 @@ func (s *sidecars) add(ctx context.Context, w Workload) error {
 			ID:        fmt.Sprintf("%s.%s~dev-%s", w.Name, w.Namespace, strings.ToLower(rand.Text()[:6])),
 			Namespace: w.Namespace, Workload: w.Name, Labels: w.Labels, Version: s.opts.Version,
 		},
-		ControlPlane: s.plane.XDSAddr(), Listen: []string{w.Listen}, CredentialsDir: s.opts.CredentialsDir,
+		ControlPlane: s.plane.XDSAddr(), Listen: []string{w.Listen}, AdminListen: w.Admin, CredentialsDir: s.opts.CredentialsDir,
 		Memory: s.memory, MemoryOnly: !s.opts.Declared, Tracing: provider,
 		Logger: s.opts.Logger.With("part", "sidecar", "workload", w.Name),
 	})
@@ -180,7 +184,7 @@ func (s *sidecars) await(ctx context.Context) (Mesh, bool) {
 		case <-ctx.Done():
 			return m, false
 		}
-		sidecar := Sidecar{Workload: s.opts.Workloads[i], Address: p.EventAddresses()[0]}
+		sidecar := Sidecar{Workload: s.opts.Workloads[i], Address: p.EventAddresses()[0], AdminAddress: p.AdminAddress()}
 		if err := awaitReady(patience, p); err != nil {
 			sidecar.Trouble = err.Error()
 		}
