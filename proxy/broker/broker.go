@@ -122,12 +122,15 @@ type Delivery struct {
 	Event     *event.Event
 	Malformed error
 	// Raw is the body as it came, for dead-lettering what cannot be decoded.
-	Raw         []byte
-	Trace       TraceContext
-	Exchange    string // exchange it was first published to
-	RoutingKey  string // its routing key there
-	Queue       string
-	Attempt     uint32 // 1 for the first
+	Raw        []byte
+	Trace      TraceContext
+	Exchange   string // exchange it was first published to
+	RoutingKey string // its routing key there
+	Queue      string
+	Attempt    uint32 // 1 for the first
+	// Returned is how often the broker took the message back unsettled; it is part
+	// of Attempt. 0 where the broker does not count.
+	Returned    uint32
 	Redelivered bool   // the broker's flag, or a repeated publish
 	AppID       string // workload that published, as in Message
 	Priority    uint8  // as in Message

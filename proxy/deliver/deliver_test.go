@@ -727,3 +727,40 @@ func TestProtocolErrorsSayWhatIsWrong(t *testing.T) {
 		t.Errorf("credit before init: %v", status.Convert(err).Message())
 	}
 }
+
+func TestWhatWasOnlyPrefetchedSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.publish("poison", "neighbour")
+	for range 3 {
+		s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 1})
+		if d := s.delivery(); d.GetEvent().GetId() != "poison" {
+			t.Fatalf("delivered %s first", d.GetEvent().GetId())
+		}
+		s.cancel() // the service dies with one event in its hands and one behind it
+		_ = s.end()
+	}
+	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 1})
+	d := s.delivery()
+	if d.GetEvent().GetId() != "neighbour" || d.GetAttempt() != 1 || !d.GetRedelivered() {
+		t.Errorf("then came %v; want the neighbour's first attempt, flagged as redelivered", d)
+	}
+	if dl := r.letter().DeadLetter; dl.Reason != "attempts-exhausted" {
+		t.Errorf("dead letter %+v", dl)
+	}
+}
+
+func TestAStreamTheSidecarEndsSpendsNoAttempt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.publish("1")
+	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 1})
+	s.delivery()
+	moved := subscription()
+	moved.Queue.Prefetch = 4
+	r.config.set(moved)
+	_ = s.end()
+	if d := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 1}).delivery(); d.GetAttempt() != 1 || !d.GetRedelivered() {
+		t.Errorf("delivery %v; want a first attempt, flagged as redelivered", d)
+	}
+}

@@ -88,10 +88,12 @@ type Service struct {
 	opts  Options
 	stale atomic.Uint64
 
+	unfinished unfinished
+
 	drainOnce sync.Once
-	draining  chan struct{} // closed when Drain begins: take nothing new
-	hardOnce  sync.Once
-	hard      chan struct{} // closed when Drain's time is up: leave now
+	draining  chan struct{}      // closed when Drain begins: take nothing new
+	life      context.Context    //nolint:containedctx // of all sessions; ends when Drain's time is up: leave now
+	cut       context.CancelFunc // ends life
 
 	mu       sync.Mutex
 	closed   bool           // guarded by mu; no new sessions
@@ -103,7 +105,9 @@ func New(opts Options) *Service {
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 30 * time.Second
 	}
-	return &Service{opts: opts, draining: make(chan struct{}), hard: make(chan struct{})}
+	s := &Service{opts: opts, draining: make(chan struct{})}
+	s.life, s.cut = context.WithCancel(context.Background())
+	return s
 }
 
 // StaleSettlements counts settlements that came too late to have an effect.
@@ -112,20 +116,26 @@ func (s *Service) StaleSettlements() uint64 { return s.stale.Load() }
 // Subscribe implements EventService.Subscribe. It returns when the service ends
 // the stream, the subscription goes away, or the sidecar drains.
 func (s *Service) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
-	init, err := receiveInit(stream)
-	if err != nil {
-		return err
-	}
 	if !s.enter() {
-		return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+		return errDraining()
 	}
 	defer s.sessions.Done()
-	ss, err := s.newSession(stream, init)
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	w := newWire(stream)
+	go w.read(ctx) // ends when this call has returned, for then Recv fails
+	init, err := s.awaitInit(ctx, w)
 	if err != nil {
 		return err
 	}
-	return ss.run()
+	ss, err := s.newSession(w, init)
+	if err != nil {
+		return err
+	}
+	return ss.run(ctx)
 }
+
+func errDraining() error { return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down") }
 
 func (s *Service) enter() bool {
 	s.mu.Lock()
@@ -137,9 +147,14 @@ func (s *Service) enter() bool {
 	return true
 }
 
+// cutTimeout is how long a session may take to end once Drain's time is up. Only a
+// broker that does not answer makes it take long; then closing the broker's
+// connection ends it.
+const cutTimeout = time.Second
+
 // Drain stops the flow of deliveries, lets services settle what they hold until
-// ctx ends, then ends all streams. It returns when they have ended and is
-// idempotent. What was not settled goes back to its queue.
+// ctx ends, then ends all streams. It returns when they have ended, at the latest a
+// second after ctx, and is idempotent. What was not settled goes back to its queue.
 func (s *Service) Drain(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true
@@ -149,19 +164,36 @@ func (s *Service) Drain(ctx context.Context) {
 	go func() { s.sessions.Wait(); close(done) }()
 	select {
 	case <-done:
+		return
 	case <-ctx.Done():
-		s.hardOnce.Do(func() { close(s.hard) })
-		<-done
+		s.cut()
+	}
+	awaitCut(done)
+}
+
+// awaitCut waits until what was cut has ended, at most for cutTimeout.
+func awaitCut(done <-chan struct{}) {
+	timer := time.NewTimer(cutTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
 	}
 }
 
-func receiveInit(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) (*eventsv1.SubscribeInit, error) {
-	first, err := stream.Recv()
-	if err != nil {
+// awaitInit returns the first message of a stream.
+func (s *Service) awaitInit(ctx context.Context, w *wire) (*eventsv1.SubscribeInit, error) {
+	select {
+	case first := <-w.requests:
+		if first.GetInit() == nil {
+			return nil, rpcerr.Field(rpcerr.InvalidRequest, "init", "must be the first message of the stream")
+		}
+		return first.GetInit(), nil
+	case err := <-w.readErr:
 		return nil, err
+	case <-s.draining:
+		return nil, errDraining()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	if first.GetInit() == nil {
-		return nil, rpcerr.Field(rpcerr.InvalidRequest, "init", "must be the first message of the stream")
-	}
-	return first.GetInit(), nil
 }

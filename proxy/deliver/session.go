@@ -29,23 +29,22 @@ const (
 // others talk to it through channels:
 //
 //	reader ──requests──▶ run ◀──arrivals── intake (the driver's goroutine)
-//	                      └──▶ settling goroutines, joined before run returns
+//	writer ◀──outbox───── │ ◀──concluded── settling goroutines
 type session struct {
 	settler // its driver is set before anything is consumed
-
-	// set at construction
-	stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
+	*wire
 	limits limits
 
-	requests chan *eventsv1.SubscribeRequest
-	readErr  chan error            // cap 1
-	arrivals chan *broker.Delivery // unbuffered: intake waits for credit here
-	consumed chan error            // cap 1: Consume has returned
+	arrivals  chan *broker.Delivery        // unbuffered: intake waits for credit here
+	consumed  chan error                   // cap 1: Consume has returned
+	concluded chan *eventsv1.SettleResult // of settlements that needed the broker's confirm
 
 	// belongs to run
 	credit   uint32
 	epoch    uint64
 	held     *handouts
+	results  []*eventsv1.SettleResult      // not in a message yet
+	pending  []*eventsv1.SubscribeResponse // the outbox was full
 	lastSent time.Time
 	settling sync.WaitGroup
 }
@@ -60,7 +59,7 @@ type limits struct {
 
 var sessionCounter atomic.Uint64
 
-func (s *Service) newSession(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse], init *eventsv1.SubscribeInit) (*session, error) {
+func (s *Service) newSession(w *wire, init *eventsv1.SubscribeInit) (*session, error) {
 	name, err := mesh.ParseName(init.GetSubscription(), s.opts.Namespace)
 	if err != nil {
 		return nil, rpcerr.Field(rpcerr.InvalidRequest, "init.subscription", `must be "name" or "namespace/name"`)
@@ -74,15 +73,14 @@ func (s *Service) newSession(stream grpc.BidiStreamingServer[eventsv1.SubscribeR
 		return nil, err
 	}
 	ss := &session{
-		settler:  settler{service: s, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36)},
-		stream:   stream,
-		limits:   lim,
-		requests: make(chan *eventsv1.SubscribeRequest),
-		readErr:  make(chan error, 1),
-		arrivals: make(chan *broker.Delivery),
-		consumed: make(chan error, 1),
-		credit:   min(init.GetInitialCredit(), maxCredit),
-		held:     newHandouts(),
+		settler:   settler{service: s, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: s.life},
+		wire:      w,
+		limits:    lim,
+		arrivals:  make(chan *broker.Delivery),
+		consumed:  make(chan error, 1),
+		concluded: make(chan *eventsv1.SettleResult),
+		credit:    min(init.GetInitialCredit(), maxCredit),
+		held:      newHandouts(),
 	}
 	ss.subscription.Store(sub)
 	return ss, nil
@@ -107,30 +105,55 @@ func limitsOf(init *eventsv1.SubscribeInit, sub *Subscription) (limits, error) {
 
 // run serves the stream until it ends and leaves nothing behind: every goroutine
 // is joined and unsettled deliveries are back in the queue when it returns. Only
-// the reader outlives it for a moment, until gRPC fails its Recv.
-func (ss *session) run() error {
-	ctx, cancel := context.WithCancel(ss.stream.Context())
-	defer cancel()
-	go ss.read(ctx)
-
+// the reader outlives it for a moment, until gRPC fails its Recv; and the writer, if
+// the client does not read and Drain's time is up, until gRPC fails its Send.
+func (ss *session) run(ctx context.Context) error {
 	driver, err := ss.attach(ctx)
 	if err != nil {
 		return err
 	}
-	ss.driver = driver
 	consumeCtx, stopConsuming := context.WithCancel(ctx)
 	defer stopConsuming()
+	ss.driver, ss.leaving = driver, consumeCtx.Done()
+	go ss.write()
 	drain := ss.consume(consumeCtx)
-	if err = ss.ready(); err == nil {
-		err = ss.loop(ctx, stopConsuming)
-	}
+	ss.ready()
+	err = ss.loop(ctx, stopConsuming)
 	stopConsuming()
-	ss.settling.Wait()
+	ss.conclusions()
 	drain()
 	for _, h := range ss.held.byToken {
 		h.span.End(errStreamEnded)
 	}
+	ss.flush(ctx)
 	return err
+}
+
+// conclusions waits for what is being settled and takes down the results.
+func (ss *session) conclusions() {
+	go func() { ss.settling.Wait(); close(ss.concluded) }()
+	for r := range ss.concluded {
+		ss.report(r)
+	}
+	ss.pack()
+}
+
+// flush lets what was said reach the client before the stream's status does, unless
+// the client is gone or does not read until Drain's time is up.
+func (ss *session) flush(ctx context.Context) {
+	for _, r := range ss.pending {
+		select {
+		case ss.outbox <- r:
+		case <-ss.written:
+		case <-ss.life.Done():
+		case <-ctx.Done():
+		}
+	}
+	close(ss.outbox)
+	select {
+	case <-ss.written:
+	case <-ss.life.Done():
+	}
 }
 
 // errStreamEnded ends the spans of deliveries nobody settled.
@@ -152,6 +175,11 @@ func (ss *session) attach(ctx context.Context) (broker.Driver, error) {
 	err := ss.service.opts.Brokers.Ready(ctx, sub.Broker, xds.SubscriptionResource(sub.Name))
 	cancel()
 	<-joined
+	select {
+	case <-ss.service.draining:
+		return nil, errDraining()
+	default:
+	}
 	if err != nil {
 		return nil, rpcerr.FromBroker(err)
 	}
@@ -182,148 +210,3 @@ func (ss *session) consume(ctx context.Context) (drain func()) {
 	}
 }
 
-func (ss *session) read(ctx context.Context) {
-	for {
-		req, err := ss.stream.Recv()
-		if err != nil {
-			ss.readErr <- err
-			return
-		}
-		select {
-		case ss.requests <- req:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (ss *session) ready() error {
-	sub := ss.subscription.Load()
-	return ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
-		Subscription:           sub.Name.String(),
-		Topic:                  sub.Topic.String(),
-		MaxOutstandingMessages: ss.limits.messages,
-		AckDeadline:            durationpb.New(ss.ackDeadline()),
-	}}})
-}
-
-// loop is the session's one goroutine.
-func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	deadline := time.NewTimer(time.Hour)
-	defer deadline.Stop()
-	draining := ss.service.draining
-	for {
-		sub, changed, err := ss.service.opts.Subscriptions.Subscription(ss.name)
-		if err != nil {
-			return err
-		}
-		if err := ss.update(sub); err != nil {
-			return err
-		}
-		if draining == nil && len(ss.held.byToken) == 0 {
-			return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
-		}
-		ss.arm(deadline)
-		select {
-		case d := <-ss.gate(draining):
-			err = ss.handOut(d)
-		case req := <-ss.requests:
-			err = ss.handle(req)
-		case err = <-ss.readErr:
-			if errors.Is(err, io.EOF) {
-				return nil // half-closed: nothing more can be settled
-			}
-		case err = <-ss.consumed:
-			if err == nil && draining == nil {
-				ss.consumed = nil // we stopped it
-			} else {
-				err = rpcerr.FromBroker(err)
-			}
-		case now := <-deadline.C:
-			ss.expire(now)
-		case now := <-tick.C:
-			err = ss.look(now)
-		case <-changed:
-		case <-draining:
-			draining = nil
-			stopConsuming()
-		case <-ss.service.hard:
-			return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// gate is where deliveries come from, nil while none may be handed out. One is
-// always allowed through the byte bound, however large.
-func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
-	full := len(ss.held.byToken) > 0 && ss.held.bytes >= ss.limits.bytes
-	if draining == nil || ss.credit == 0 || full {
-		return nil
-	}
-	return ss.arrivals
-}
-
-func (ss *session) arm(t *time.Timer) {
-	if at, ok := ss.held.next(); ok {
-		t.Reset(time.Until(at))
-		return
-	}
-	t.Stop()
-}
-
-// update takes over a changed subscription. What needs another consumer ends the
-// stream; the service connects again and gets the new form.
-func (ss *session) update(sub *Subscription) error {
-	old := ss.subscription.Load()
-	if old == sub {
-		return nil
-	}
-	if !sameSource(old, sub) {
-		return rpcerr.Unavailable(rpcerr.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
-	}
-	ss.subscription.Store(sub)
-	return nil
-}
-
-// sameSource reports whether two forms of a subscription can share a consumer.
-func sameSource(a, b *Subscription) bool {
-	return a.Queue == b.Queue && a.Broker == b.Broker && a.Exchange == b.Exchange && a.Topic == b.Topic
-}
-
-// look runs once a second: heartbeats, and a move to another node when this one
-// is gone and another is up.
-func (ss *session) look(now time.Time) error {
-	if now.Sub(ss.lastSent) >= ss.service.opts.Heartbeat {
-		if err := ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Heartbeat{Heartbeat: &eventsv1.SubscribeHeartbeat{}}}); err != nil {
-			return err
-		}
-	}
-	if ss.driver.State().Consuming {
-		return nil
-	}
-	other, err := ss.service.opts.Brokers.PickConsumer(ss.subscription.Load().Broker)
-	if err == nil && other != ss.driver && other.State().Consuming {
-		return rpcerr.Unavailable(rpcerr.ConnectionLost, "the broker node is gone; subscribe again to use another")
-	}
-	return nil
-}
-
-func (ss *session) send(r *eventsv1.SubscribeResponse) error {
-	r.RemainingCredit = ss.credit
-	ss.lastSent = time.Now()
-	return ss.stream.Send(r)
-}
-
-func (ss *session) ackDeadline() time.Duration {
-	if ss.limits.ackDeadline > 0 {
-		return ss.limits.ackDeadline
-	}
-	return ss.subscription.Load().AckDeadline
-}

@@ -48,14 +48,19 @@ func (st *settler) wanted(ctx context.Context, d *broker.Delivery) bool {
 		st.showSettled(d, st.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error()), d.Malformed.Error(), time.Time{})
 	case !sub.Filter.Matches(d.Event):
 		st.ack(d)
-	case d.Attempt > sub.Attempts:
-		// Attempts are counted on settlement too; this catches the ones that ended
-		// with a crash of the service or the sidecar.
+	case st.countAttempts(d) > sub.Attempts || d.Returned >= poisonLimit:
 		st.showSettled(d, st.bury(ctx, d, reasonExhausted, "the service never settled it"), reasonExhausted, time.Time{})
 	default:
 		return true
 	}
 	return false
+}
+
+// countAttempts replaces the broker's count of what it took back by ours of what
+// the service really had in its hands.
+func (st *settler) countAttempts(d *broker.Delivery) uint32 {
+	d.Attempt += st.service.unfinished.of(d) - min(d.Returned, d.Attempt-1)
+	return d.Attempt
 }
 
 // fail carries out a negative outcome: another attempt while some are left and the
@@ -132,6 +137,7 @@ func (st *settler) move(ctx context.Context, d *broker.Delivery, m *broker.Messa
 }
 
 func (st *settler) ack(d *broker.Delivery) {
+	st.service.unfinished.forget(d)
 	if err := d.Ack(); err != nil {
 		st.service.stale.Add(1)
 	}
@@ -164,6 +170,7 @@ func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Proces
 
 // ackSpanned acknowledges d within a span of its own.
 func (st *settler) ackSpanned(ctx context.Context, d *broker.Delivery, p tracing.Process) error {
+	st.service.unfinished.forget(d)
 	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)
 	err := d.Ack()
 	span.End(err)

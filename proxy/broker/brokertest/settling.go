@@ -44,6 +44,9 @@ var settling = []behaviour{
 		if first.Attempt != 3 || second.Attempt != 4 {
 			r.Fatalf("attempts are %d and %d, want 3 and 4", first.Attempt, second.Attempt)
 		}
+		if first.Returned != 0 || second.Returned != 1 {
+			r.Fatalf("returned %d and %d times, want 0 and 1", first.Returned, second.Returned)
+		}
 	}},
 	{name: "requeued events return to their places", run: func(r *rig) {
 		queue := r.queue("q")

@@ -128,6 +128,7 @@ func (c *channel) delivery(e *entry) *broker.Delivery {
 		RoutingKey:  key,
 		Queue:       c.queue.name,
 		Attempt:     e.attempt,
+		Returned:    e.attempt - max(m.Attempt, 1),
 		Redelivered: e.redelivered || m.Republished,
 		AppID:       m.AppID,
 		Priority:    m.Priority,

@@ -39,7 +39,8 @@ func decode(d *amqp.Delivery, queue string) *broker.Delivery {
 	if _, ok := d.Headers[originExchangeHeader]; ok {
 		out.Exchange, out.RoutingKey = text(d.Headers, originExchangeHeader), text(d.Headers, originKeyHeader)
 	}
-	out.Attempt = uint32(min(max(count(d.Headers, attemptHeader), 1)+count(d.Headers, deliveryCountHeader), math.MaxUint32))
+	out.Returned = uint32(count(d.Headers, deliveryCountHeader))
+	out.Attempt = uint32(min(max(count(d.Headers, attemptHeader), 1)+int64(out.Returned), math.MaxUint32))
 	republished, _ := d.Headers[republishedHeader].(bool)
 	out.Redelivered = d.Redelivered || republished || out.Attempt > 1
 	e, err := decodeEvent(d, queue)
