@@ -1,0 +1,62 @@
+package product
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Programs are built binaries.
+type Programs struct {
+	root string // of the repository
+	dir  string // of the binaries
+}
+
+// Build builds the three commands, and packages besides, with the race detector:
+// their packages come out of the build cache that go test -race fills. The binaries
+// stay in .run/<name> of the repository, so that the next build links only what has
+// changed; builds of one name must not run at the same time.
+func Build(ctx context.Context, name string, packages ...string) (Programs, error) {
+	root, err := findRoot()
+	if err != nil {
+		return Programs{}, err
+	}
+	p := Programs{root: root, dir: filepath.Join(root, ".run", name)}
+	if err := os.MkdirAll(p.dir, 0o750); err != nil {
+		return Programs{}, fmt.Errorf("build programs: %w", err)
+	}
+	args := []string{"build", "-race", "-buildvcs=false", "-o", p.dir + string(filepath.Separator), "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren"}
+	build := exec.CommandContext(ctx, "go", append(args, packages...)...)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return Programs{}, fmt.Errorf("build programs: %w\n%s", err, out)
+	}
+	return p, nil
+}
+
+// Path returns the path of a binary, which has the name of its package's folder.
+func (p Programs) Path(name string) string { return filepath.Join(p.dir, name) }
+
+// Root returns the repository's root.
+func (p Programs) Root() string { return p.root }
+
+// findRoot looks for go.mod upwards: go test runs a test in its package's folder.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the repository: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("find the repository: no go.mod in any folder above")
+		}
+		dir = parent
+	}
+}

@@ -1,0 +1,83 @@
+package product
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Mesh is a directory of declared objects, the control plane that watches it, and
+// sidecars.
+type Mesh struct {
+	// Broker is the one the sidecars have credentials for.
+	Broker Broker
+
+	t        testing.TB
+	programs Programs
+	dir      string // short: socket paths are bounded
+	plane    *Process
+	sidecars int
+}
+
+// NewMesh makes a mesh in which nothing runs yet. Its directory goes with the test.
+func NewMesh(t testing.TB, programs Programs, broker Broker) *Mesh {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "warren")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	m := &Mesh{Broker: broker, t: t, programs: programs, dir: dir}
+	if err := os.Mkdir(m.path("config"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := broker.writeCredentials(m.path("credentials")); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *Mesh) path(name string) string { return filepath.Join(m.dir, name) }
+
+// Write replaces a declared file as editors do: a new one is renamed over it.
+func (m *Mesh) Write(name, text string) {
+	m.t.Helper()
+	temp := m.path(name + ".new")
+	if err := os.WriteFile(temp, []byte(text), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.Rename(temp, filepath.Join(m.path("config"), name)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// StartControlPlane starts the control plane and waits until it listens. It may be
+// called again after the end of the one before; the addresses stay the same.
+func (m *Mesh) StartControlPlane() *Process {
+	m.t.Helper()
+	m.plane = Run(m.t, Spec{Name: "controlplane", Path: m.programs.Path("controlplane"), Args: []string{
+		"--config-dir", m.path("config"), "--listen", "unix:" + m.path("xds"),
+		"--admin-listen", m.Admin(), "--status-listen", "unix:" + m.path("status"),
+	}})
+	m.plane.AwaitLog("configuration in force")
+	return m.plane
+}
+
+// Admin is the address of the control plane's mesh API.
+func (m *Mesh) Admin() string { return "unix:" + m.path("admin") }
+
+// Warren runs the warren command to its end.
+func (m *Mesh) Warren(ctx context.Context, args ...string) (stdout, stderr string, code int) {
+	m.t.Helper()
+	cmd := exec.CommandContext(ctx, m.programs.Path("warren"), args...) //nolint:gosec // a program of ours
+	cmd.Env = environment([]string{"NO_COLOR=1"})
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		m.t.Fatalf("run warren: %v", err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}

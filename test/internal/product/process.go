@@ -1,0 +1,183 @@
+package product
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	// patience bounds every wait for something that normally takes a moment.
+	patience = 60 * time.Second
+	// grace is how long a program may take to end after its test.
+	grace = 20 * time.Second
+)
+
+// Process is a running program.
+type Process struct {
+	t    testing.TB
+	name string
+	cmd  *exec.Cmd
+	log  *book
+	done chan struct{} // closed when it has ended
+
+	mayEnd   bool
+	signaled bool // by the test, which says itself what is right then
+}
+
+// Spec says what to run.
+type Spec struct {
+	// Name in messages.
+	Name string
+	// Path of the binary.
+	Path string
+	Args []string
+	// Env is added to this process's environment, from which everything that
+	// configures Warren or OpenTelemetry is taken away.
+	Env []string
+	// MayEnd means that ending by itself with 0 is right.
+	MayEnd bool
+}
+
+// Run starts a program that ends with the test at the latest.
+func Run(t testing.TB, spec Spec) *Process {
+	t.Helper()
+	p := &Process{t: t, name: spec.Name, log: &book{}, done: make(chan struct{}), mayEnd: spec.MayEnd}
+	p.cmd = exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // a program of ours; ended by a signal, see finish
+	p.cmd.Env = environment(spec.Env)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.SysProcAttr = diesWithUs()
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", spec.Name, err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // how it ended is in the process state
+		close(p.done)
+	}()
+	t.Cleanup(p.finish)
+	return p
+}
+
+func environment(extra []string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "OTEL_") && !strings.HasPrefix(kv, "WARREN_") {
+			env = append(env, kv)
+		}
+	}
+	// The race detector would sleep a second at each exit.
+	return append(append(env, "GORACE=atexit_sleep_ms=10"), extra...)
+}
+
+// finish ends the program and checks how it ended, unless the test did.
+func (p *Process) finish() {
+	p.t.Helper()
+	defer func() {
+		if accident := p.log.accident(); accident != "" {
+			p.t.Errorf("%s: %s", p.name, accident)
+		}
+		if p.t.Failed() {
+			p.t.Logf("log of %s, the last lines:\n%s", p.name, p.log.tail(40))
+		}
+	}()
+	if p.Ended() {
+		if code := p.cmd.ProcessState.ExitCode(); !p.signaled && (!p.mayEnd || code != 0) {
+			p.t.Errorf("%s ended before its test: %v", p.name, p.cmd.ProcessState)
+		}
+		return
+	}
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+			p.t.Errorf("%s: %v after SIGTERM, want exit code 0", p.name, p.cmd.ProcessState)
+		}
+	case <-time.After(grace):
+		p.t.Errorf("%s did not end within %s of SIGTERM", p.name, grace)
+		p.Kill()
+	}
+}
+
+// Signal sends a signal. What becomes of the program is then the test's business.
+func (p *Process) Signal(s syscall.Signal) {
+	p.signaled = true
+	_ = p.cmd.Process.Signal(s) // it may have ended
+}
+
+// Kill ends the program by SIGKILL and waits for its end.
+func (p *Process) Kill() {
+	p.Signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// Done is closed when the program has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Ended reports whether the program has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// AwaitExit waits at most within for the program's end and returns its exit code.
+func (p *Process) AwaitExit(within time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(within):
+		p.t.Fatalf("%s did not end within %s", p.name, within)
+		return 0
+	}
+}
+
+// AwaitLog waits for a record with that message.
+func (p *Process) AwaitLog(message string) Record {
+	p.t.Helper()
+	var found Record
+	Eventually(p.t, fmt.Sprintf("%s logs %q", p.name, message), func() error {
+		var ok bool
+		if found, ok = p.log.find(func(r Record) bool { return r.Message() == message }); ok {
+			return nil
+		}
+		if p.Ended() {
+			p.t.Fatalf("%s ended: %v\n%s", p.name, p.cmd.ProcessState, p.log.tail(20))
+		}
+		return fmt.Errorf("its last lines are\n%s", p.log.tail(5))
+	})
+	return found
+}
+
+// Logged reports whether there is a record that match accepts.
+func (p *Process) Logged(match func(Record) bool) bool {
+	_, ok := p.log.find(match)
+	return ok
+}
+
+// Eventually polls ok until it returns nil, and fails the test with its last error
+// when that does not happen within a minute.
+func Eventually(t testing.TB, what string, ok func() error) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		err := ok()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("not within %s: %s: %v", patience, what, err)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package product
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// Sidecar says how to run a sidecar.
+type Sidecar struct {
+	Namespace string
+	// Workload is its name, and the value of its label app.
+	Workload string
+	// Drain is the longest graceful stop. 0 means the sidecar's default.
+	Drain time.Duration
+	// Env is added to its environment.
+	Env []string
+}
+
+// RunningSidecar is a sidecar's process and its addresses.
+type RunningSidecar struct {
+	*Process
+	// TCP and Socket are gRPC targets of the event API.
+	TCP, Socket string
+
+	status string
+}
+
+// StartSidecar starts a sidecar and waits until it listens. Sidecars of one
+// workload, one after the other, share a state directory.
+func (m *Mesh) StartSidecar(s Sidecar) *RunningSidecar {
+	m.t.Helper()
+	m.sidecars++
+	socket := m.path(fmt.Sprintf("s%d", m.sidecars))
+	args := []string{
+		"--namespace", s.Namespace, "--workload", s.Workload, "--label", "app=" + s.Workload,
+		"--control-plane", "unix:" + m.path("xds"), "--listen", "127.0.0.1:0", "--listen", "unix:" + socket,
+		"--status-listen", "127.0.0.1:0", "--admin-listen", "",
+		"--state-dir", m.path("state-" + s.Workload), "--credentials-dir", m.path("credentials"),
+	}
+	if s.Drain > 0 {
+		args = append(args, "--drain-timeout", s.Drain.String())
+	}
+	p := Run(m.t, Spec{Name: "sidecar of " + s.Workload, Path: m.programs.Path("sidecar"), Args: args, Env: s.Env})
+	started := p.AwaitLog("sidecar started")
+	targets := started.Texts("listen")
+	if len(targets) != 2 {
+		m.t.Fatalf("sidecar of %s listens on %v, want two addresses", s.Workload, targets)
+	}
+	return &RunningSidecar{Process: p, TCP: targets[0], Socket: targets[1], status: started.Text("status")}
+}
+
+// AwaitReady waits until /readyz says so.
+func (s *RunningSidecar) AwaitReady() {
+	s.t.Helper()
+	Eventually(s.t, s.name+" is ready", func() error { return s.Ready(s.t.Context()) })
+}
+
+// Ready asks /readyz once; the error is what it says is missing.
+func (s *RunningSidecar) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.status+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	request.Close = true // or an idle connection outlives the test
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("/readyz: %s: %s", response.Status, strings.TrimSpace(string(text)))
+	}
+	return err
+}
+
+// Dial connects as the service beside the sidecar does. The connection closes with
+// the test.
+func (s *RunningSidecar) Dial(target string) *grpc.ClientConn {
+	s.t.Helper()
+	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
