@@ -64,10 +64,12 @@ func (s *Subscriber) openAndServe(ctx context.Context) (opened bool, err error) 
 	// The stream outlives ctx: handlers at work shall be able to settle.
 	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	opening := context.AfterFunc(ctx, cancel) // else it would wait for a sidecar that is away
 	stream, err := s.Client.Subscribe(streamCtx)
 	if err != nil {
 		return false, err
 	}
+	opening()
 	if err := stream.Send(s.init()); err != nil {
 		return false, err
 	}
