@@ -13,20 +13,25 @@ const ScopeName = "github.com/warrenmesh/warren"
 // schemaURL is the version of the conventions the keys below are taken from.
 const schemaURL = semconv.SchemaURL
 
-// Keys of the messaging conventions; their meaning is fixed in
-// https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/.
+// Keys of the messaging conventions that metrics have, too; their meaning is fixed
+// in https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/.
 const (
-	keySystem              = semconv.MessagingSystemKey
-	keyOperationName       = semconv.MessagingOperationNameKey
-	keyOperationType       = semconv.MessagingOperationTypeKey
-	keyDestinationName     = semconv.MessagingDestinationNameKey
-	keyDestinationTemplate = semconv.MessagingDestinationTemplateKey
-	keySubscription        = semconv.MessagingDestinationSubscriptionNameKey
-	keyRoutingKey          = semconv.MessagingRabbitMQDestinationRoutingKeyKey
-	keyDeliveryTag         = semconv.MessagingRabbitMQMessageDeliveryTagKey
-	keyMessageID           = semconv.MessagingMessageIDKey
-	keyBodySize            = semconv.MessagingMessageBodySizeKey
-	keyClientID            = semconv.MessagingClientIDKey
+	KeySystem              = semconv.MessagingSystemKey
+	KeyOperationName       = semconv.MessagingOperationNameKey
+	KeyOperationType       = semconv.MessagingOperationTypeKey
+	KeyDestinationTemplate = semconv.MessagingDestinationTemplateKey
+	KeySubscription        = semconv.MessagingDestinationSubscriptionNameKey
+	KeyErrorType           = semconv.ErrorTypeKey
+)
+
+// Keys of spans alone.
+const (
+	keyDestinationName = semconv.MessagingDestinationNameKey
+	keyRoutingKey      = semconv.MessagingRabbitMQDestinationRoutingKeyKey
+	keyDeliveryTag     = semconv.MessagingRabbitMQMessageDeliveryTagKey
+	keyMessageID       = semconv.MessagingMessageIDKey
+	keyBodySize        = semconv.MessagingMessageBodySizeKey
+	keyClientID        = semconv.MessagingClientIDKey
 
 	keyEventID      = semconv.CloudEventsEventIDKey
 	keyEventSource  = semconv.CloudEventsEventSourceKey
@@ -38,7 +43,6 @@ const (
 	keyServerPort    = semconv.ServerPortKey
 	keyPeerAddress   = semconv.NetworkPeerAddressKey
 	keyPeerPort      = semconv.NetworkPeerPortKey
-	keyErrorType     = semconv.ErrorTypeKey
 
 	keyServiceName       = semconv.ServiceNameKey
 	keyServiceNamespace  = semconv.ServiceNamespaceKey

@@ -11,11 +11,11 @@ import (
 
 // Values of messaging.operation.name and .type.
 const (
-	opPublish   = "publish"
-	opProcess   = "process"
-	typeSend    = "send"
-	typeProcess = "process"
-	typeSettle  = "settle"
+	OpPublish   = "publish"
+	OpProcess   = "process"
+	TypeSend    = "send"
+	TypeProcess = "process"
+	TypeSettle  = "settle"
 )
 
 // SettleOp names how a delivery is settled; it is the span's
@@ -58,11 +58,11 @@ func (m *Messaging) attributes(a about) []attribute.KeyValue {
 	const room = 8
 	kvs := make([]attribute.KeyValue, 0, room)
 	kvs = append(kvs,
-		keySystem.String(a.system),
-		keyOperationName.String(a.operation),
-		keyOperationType.String(a.kind),
+		KeySystem.String(a.system),
+		KeyOperationName.String(a.operation),
+		KeyOperationType.String(a.kind),
 		keyDestinationName.String(a.destination))
-	kvs = appendString(kvs, keyDestinationTemplate, a.topic)
+	kvs = appendString(kvs, KeyDestinationTemplate, a.topic)
 	kvs = appendString(kvs, keyComponent, m.component)
 	return appendAddress(kvs, keyServerAddress, keyServerPort, a.server)
 }
@@ -137,6 +137,12 @@ func appendAddress(kvs []attribute.KeyValue, address, port attribute.Key, hostpo
 		kvs = append(kvs, port.Int(n))
 	}
 	return kvs
+}
+
+// AppendServer appends server.address and server.port of a node, host:port as
+// configured; nothing for "".
+func AppendServer(kvs []attribute.KeyValue, hostport string) []attribute.KeyValue {
+	return appendAddress(kvs, keyServerAddress, keyServerPort, hostport)
 }
 
 // appendNode appends the node really talked to, known only where the address is

@@ -55,7 +55,7 @@ func (m *Messaging) StartProcess(ctx context.Context, p Process) (context.Contex
 	if asParent {
 		ctx = withSpanContext(ctx, created)
 	}
-	ctx, span := m.start(ctx, trace.SpanKindConsumer, p.about(opProcess, typeProcess), creationLinks(created, hop, asParent))
+	ctx, span := m.start(ctx, trace.SpanKindConsumer, p.about(OpProcess, TypeProcess), creationLinks(created, hop, asParent))
 	if span.IsRecording() {
 		span.SetAttributes(p.attributes()...)
 	}
@@ -68,7 +68,7 @@ func (m *Messaging) StartSettle(ctx context.Context, op SettleOp, p Process) (co
 	if !m.enabled {
 		return ctx, Span{}
 	}
-	ctx, span := m.start(ctx, trace.SpanKindClient, p.about(string(op), typeSettle), nil)
+	ctx, span := m.start(ctx, trace.SpanKindClient, p.about(string(op), TypeSettle), nil)
 	if span.IsRecording() {
 		span.SetAttributes(p.settleAttributes()...)
 	}
@@ -104,7 +104,7 @@ func (p *Process) about(operation, kind string) about {
 func (p *Process) attributes() []attribute.KeyValue {
 	const room = 16
 	kvs := make([]attribute.KeyValue, 0, room)
-	kvs = appendString(kvs, keySubscription, p.Subscription)
+	kvs = appendString(kvs, KeySubscription, p.Subscription)
 	kvs = appendString(kvs, keyRoutingKey, p.RoutingKey)
 	kvs = appendString(kvs, keyClientID, p.ClientID)
 	kvs = append(kvs, keyBodySize.Int(p.BodySize))
@@ -116,7 +116,7 @@ func (p *Process) attributes() []attribute.KeyValue {
 func (p *Process) settleAttributes() []attribute.KeyValue {
 	const room = 10
 	kvs := make([]attribute.KeyValue, 0, room)
-	kvs = appendString(kvs, keySubscription, p.Subscription)
+	kvs = appendString(kvs, KeySubscription, p.Subscription)
 	kvs = appendString(kvs, keyMessageID, p.EventID)
 	kvs = appendString(kvs, keyClientID, p.ClientID)
 	kvs = appendNode(kvs, p.ServerAddress)

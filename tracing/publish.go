@@ -48,7 +48,7 @@ func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Contex
 		links = creationLinks(created, trace.SpanContext{}, asParent)
 	}
 	ctx, span := m.start(ctx, kind, about{
-		system: p.System, operation: opPublish, kind: typeSend,
+		system: p.System, operation: OpPublish, kind: TypeSend,
 		destination: sendDestination(p.Exchange, p.RoutingKey), topic: p.Topic, server: p.ServerAddress,
 	}, links)
 	if span.IsRecording() {

@@ -21,8 +21,10 @@ const maxDescription = 256
 // invalid.
 const (
 	errorTimeout = "timeout"
-	errorHandler = "handler-error"
-	errorOther   = "_OTHER"
+	// ErrorHandler is an event the service did not take.
+	ErrorHandler = "handler-error"
+	// ErrorOther is everything that has no name.
+	ErrorOther = "_OTHER"
 )
 
 // Span is one stage of an event's way. It is a small value to pass on by copy; the
@@ -48,7 +50,7 @@ func (s Span) Attempt(n int, err error) {
 	}
 	kvs := []attribute.KeyValue{keyAttempt.Int(n)}
 	if err != nil {
-		kvs = append(kvs, keyErrorType.String(s.errorType(err)))
+		kvs = append(kvs, KeyErrorType.String(s.errorType(err)))
 	}
 	s.span.AddEvent(eventAttempt, trace.WithAttributes(kvs...))
 }
@@ -82,23 +84,31 @@ func (s Span) End(err error) {
 		return
 	}
 	if err != nil && s.span.IsRecording() {
-		s.span.SetAttributes(keyErrorType.String(s.errorType(err)))
+		s.span.SetAttributes(KeyErrorType.String(s.errorType(err)))
 		s.span.SetStatus(codes.Error, describe(err))
 	}
 	s.span.End()
 }
 
 func (s Span) errorType(err error) string {
+	if s.processing {
+		return ErrorType(err, ErrorHandler)
+	}
+	return ErrorType(err, ErrorOther)
+}
+
+// ErrorType returns the value of error.type for err, of low cardinality: what the
+// first ErrorType() string in its chain says, "timeout" for a deadline, else
+// otherwise.
+func ErrorType(err error, otherwise string) string {
 	var typed interface{ ErrorType() string }
 	switch {
 	case errors.As(err, &typed):
 		return typed.ErrorType()
 	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == grpccodes.DeadlineExceeded:
 		return errorTimeout
-	case s.processing:
-		return errorHandler
 	default:
-		return errorOther
+		return otherwise
 	}
 }
 

@@ -1,0 +1,142 @@
+// Package metrics measures the way of events: what is published, delivered,
+// settled, repeated and given up.
+//
+// It owns the instruments and the attribute sets of events; names, units, buckets
+// and attributes of messaging.* follow OpenTelemetry's conventions for RabbitMQ,
+// our own begin with warren. (docs/metrics.md lists all). It does not own the meter
+// provider, nor what is read off other rooms' state when somebody looks.
+//
+// Cardinality is that of the configuration: attributes name topics, subscriptions
+// and broker nodes, outcomes and kinds of error; never an event's id, type, subject
+// or key. Sets are built once for each combination and kept, so an event builds none
+// and takes no lock. Counters are atomic integers that are read when somebody looks:
+// a count through the SDK costs 250 ns, and has no exemplar that a duration lacks.
+//
+// Everything is safe for concurrent use, but a Sending and a Processing belong to
+// the event they measure. A nil *Events measures nothing.
+//
+//	events, err := metrics.New(meterProvider)
+//	sending := events.Send(topic)
+//	sending.To(driver.State().Address)
+//	sending.Written()
+//	sending.Settled(err)
+//	sending.End(ctx, err)
+package metrics
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Buckets returns the bounds of every duration, in seconds: those of the messaging
+// conventions, for the SDK's own default is made for milliseconds.
+func Buckets() []float64 {
+	return []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
+}
+
+// Keys of our own attributes.
+const (
+	keyReason = attribute.Key("warren.dead_letter.reason")
+	keyCause  = attribute.Key("warren.redelivery.cause")
+)
+
+// Events are the instruments of a sidecar's events.
+type Events struct {
+	// Set at construction.
+	operation  metric.Float64Histogram
+	processing metric.Float64Histogram
+
+	topics        table[mesh.Name, *topic]
+	subscriptions table[subscriptionKey, *subscription]
+}
+
+// New makes the instruments. It returns nil, which measures nothing, when the
+// provider measures nothing.
+func New(provider metric.MeterProvider) (*Events, error) {
+	b := builder{meter: provider.Meter(tracing.ScopeName)}
+	e := &Events{
+		operation:  b.seconds("messaging.client.operation.duration", "Duration of a publish, confirm and retries included, or of a settlement."),
+		processing: b.seconds("messaging.process.duration", "Time from handing an event to the service to its outcome."),
+	}
+	b.observe(e)
+	if err := errors.Join(b.errs...); err != nil {
+		return nil, err
+	}
+	if !e.operation.Enabled(context.Background()) {
+		return nil, nil //nolint:nilnil // a nil *Events measures nothing, as documented
+	}
+	return e, nil
+}
+
+// builder collects what is wrong with instruments.
+type builder struct {
+	meter metric.Meter
+	errs  []error
+}
+
+func (b *builder) seconds(name, description string) metric.Float64Histogram {
+	h, err := b.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
+		metric.WithExplicitBucketBoundaries(Buckets()...))
+	b.errs = append(b.errs, err)
+	return h
+}
+
+func (b *builder) counter(name, unit, description string) metric.Int64ObservableCounter {
+	c, err := b.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	b.errs = append(b.errs, err)
+	return c
+}
+
+func (b *builder) level(name, description string) metric.Int64ObservableUpDownCounter {
+	l, err := b.meter.Int64ObservableUpDownCounter(name, metric.WithUnit("{message}"), metric.WithDescription(description))
+	b.errs = append(b.errs, err)
+	return l
+}
+
+// observe makes the instruments that are read when somebody looks.
+func (b *builder) observe(e *Events) {
+	var (
+		sent         = b.counter("messaging.client.sent.messages", "{message}", "Attempts to publish an event that were written to the broker's connection.")
+		retries      = b.counter("warren.publish.retries", "{retry}", "Further attempts to publish an event.")
+		pending      = b.level("warren.publish.pending", "Events accepted from the service that wait to be written, or written again.")
+		unconfirmed  = b.level("warren.publish.unconfirmed", "Events written to the broker whose confirm has not come.")
+		consumed     = b.counter("messaging.client.consumed.messages", "{message}", "Deliveries handed to the service.")
+		redeliveries = b.counter("warren.delivery.redeliveries", "{message}", "Deliveries of events that had been delivered before.")
+		deadLetters  = b.counter("warren.delivery.dead_letters", "{message}", "Events put into a dead-letter queue.")
+		outstanding  = b.level("warren.delivery.outstanding", "Events in the hands of the service, not settled.")
+	)
+	_, err := b.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		for _, t := range e.topics.all() {
+			written := t.unconfirmed.Load()
+			o.ObserveInt64(unconfirmed, written, t.own)
+			o.ObserveInt64(pending, max(t.inFlight.Load()-written, 0), t.own)
+			t.retries.observe(o, retries)
+			for _, d := range t.nodes.all() {
+				d.sent.observe(o, sent)
+			}
+		}
+		for _, s := range e.subscriptions.all() {
+			o.ObserveInt64(outstanding, s.outstanding.Load(), s.own)
+			for _, r := range s.redelivered {
+				r.observe(o, redeliveries)
+			}
+			for _, d := range s.deadLetters.all() {
+				d.observe(o, deadLetters)
+			}
+			for _, src := range s.nodes.all() {
+				src.consumed.observe(o, consumed)
+			}
+		}
+		return nil
+	}, sent, retries, pending, unconfirmed, consumed, redeliveries, deadLetters, outstanding)
+	b.errs = append(b.errs, err)
+}
+
+func seconds(since time.Time) float64 { return time.Since(since).Seconds() }

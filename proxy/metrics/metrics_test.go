@@ -1,0 +1,261 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.uber.org/goleak"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	orders  = mesh.Name{Namespace: "shop", Name: "orders"}
+	billing = mesh.Name{Namespace: "shop", Name: "billing"}
+)
+
+// rig reads what was measured.
+type rig struct {
+	*metrics.Events
+	t      testing.TB
+	reader *sdkmetric.ManualReader
+}
+
+func newRig(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{t: t, reader: sdkmetric.NewManualReader()}
+	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader))
+	t.Cleanup(func() { _ = mp.Shutdown(context.Background()) })
+	var err error
+	if r.Events, err = metrics.New(mp); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// series returns every series as "name unit{attributes} count", sorted. Durations
+// show how many there are.
+func (r *rig) series() []string {
+	r.t.Helper()
+	var data metricdata.ResourceMetrics
+	if err := r.reader.Collect(r.t.Context(), &data); err != nil {
+		r.t.Fatal(err)
+	}
+	var out []string
+	for _, scope := range data.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			switch d := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				for _, p := range d.DataPoints {
+					out = append(out, fmt.Sprintf("%s %s{%s} %d", m.Name, m.Unit, text(p.Attributes), p.Value))
+				}
+			case metricdata.Histogram[float64]:
+				for _, p := range d.DataPoints {
+					if !slices.Equal(p.Bounds, metrics.Buckets()) {
+						r.t.Errorf("%s has the bounds %v", m.Name, p.Bounds)
+					}
+					out = append(out, fmt.Sprintf("%s %s{%s} %d", m.Name, m.Unit, text(p.Attributes), p.Count))
+				}
+			default:
+				r.t.Errorf("%s is a %T", m.Name, d)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func text(set attribute.Set) string {
+	var parts []string
+	for _, kv := range set.ToSlice() {
+		parts = append(parts, string(kv.Key)+"="+kv.Value.String())
+	}
+	return strings.Join(parts, " ")
+}
+
+func (r *rig) want(series ...string) {
+	r.t.Helper()
+	slices.Sort(series)
+	got := r.series()
+	for _, s := range got {
+		if !slices.Contains(series, s) {
+			r.t.Errorf("unexpected: %s", s)
+		}
+	}
+	for _, s := range series {
+		if !slices.Contains(got, s) {
+			r.t.Errorf("missing:    %s", s)
+		}
+	}
+}
+
+func TestAPublishIsMeasured(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	lost := &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}
+
+	s := r.Send(orders)
+	s.To("127.0.0.1:5672")
+	s.Written()
+	waiting := r.Send(orders)
+	r.want(
+		"warren.publish.pending {message}{messaging.destination.template=shop/orders} 1",
+		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders} 1")
+
+	s.Settled(lost)
+	s.Retry(lost)
+	s.To("127.0.0.1:5673")
+	s.Written()
+	s.Settled(nil)
+	s.End(t.Context(), nil)
+	waiting.End(t.Context(), &broker.Error{Kind: broker.Unavailable, Op: "pick"})
+
+	const on = " messaging.operation.name=publish"
+	r.want(
+		"warren.publish.pending {message}{messaging.destination.template=shop/orders} 0",
+		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders} 0",
+		"warren.publish.retries {retry}{error.type=connection-lost messaging.destination.template=shop/orders} 1",
+		"messaging.client.sent.messages {message}{error.type=connection-lost messaging.destination.template=shop/orders"+on+" messaging.system=rabbitmq server.address=127.0.0.1 server.port=5672} 1",
+		"messaging.client.sent.messages {message}{messaging.destination.template=shop/orders"+on+" messaging.system=rabbitmq server.address=127.0.0.1 server.port=5673} 1",
+		"messaging.client.operation.duration s{messaging.destination.template=shop/orders"+on+" messaging.operation.type=send messaging.system=rabbitmq server.address=127.0.0.1 server.port=5673} 1",
+		"messaging.client.operation.duration s{error.type=unavailable messaging.destination.template=shop/orders"+on+" messaging.operation.type=send messaging.system=rabbitmq} 1")
+}
+
+func TestADeliveryIsMeasured(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	deliver := func(attempt uint32, redelivered bool) metrics.Processing {
+		return r.Process(metrics.Delivery{Subscription: billing, Topic: orders, Attempt: attempt, Redelivered: redelivered})
+	}
+	first, again, cut := deliver(1, false), deliver(2, true), deliver(1, true)
+	const (
+		sub = "messaging.destination.subscription.name=shop/billing messaging.destination.template=shop/orders"
+		mem = " messaging.system=warren.memory"
+	)
+	before := []string{
+		"messaging.client.consumed.messages {message}{" + sub + " messaging.operation.name=process" + mem + "} 3",
+		"warren.delivery.redeliveries {message}{" + sub + " warren.redelivery.cause=retry} 1",
+		"warren.delivery.redeliveries {message}{" + sub + " warren.redelivery.cause=broker} 1",
+	}
+	r.want(append(before, "warren.delivery.outstanding {message}{"+sub+"} 3")...)
+
+	first.Settled(t.Context(), tracing.Ack, time.Now(), nil)
+	first.End(t.Context(), nil)
+	again.End(t.Context(), errors.New("no"))
+	cut.Settled(t.Context(), tracing.Ack, time.Now(), broker.ErrStale)
+	cut.End(t.Context(), context.DeadlineExceeded)
+	r.DeadLetter(billing, orders, "rejected")
+	r.want(append(before,
+		"warren.delivery.outstanding {message}{"+sub+"} 0",
+		"warren.delivery.dead_letters {message}{"+sub+" warren.dead_letter.reason=rejected} 1",
+		"messaging.client.operation.duration s{"+sub+" messaging.operation.name=ack messaging.operation.type=settle"+mem+"} 1",
+		"messaging.client.operation.duration s{error.type=_OTHER "+sub+" messaging.operation.name=ack messaging.operation.type=settle"+mem+"} 1",
+		"messaging.process.duration s{"+sub+" messaging.operation.name=process"+mem+"} 1",
+		"messaging.process.duration s{error.type=handler-error "+sub+" messaging.operation.name=process"+mem+"} 1",
+		"messaging.process.duration s{error.type=timeout "+sub+" messaging.operation.name=process"+mem+"} 1")...)
+}
+
+func TestWithoutAProviderNothingIsMeasured(t *testing.T) {
+	t.Parallel()
+	e, err := metrics.New(metricnoop.NewMeterProvider())
+	if err != nil || e != nil {
+		t.Fatalf("events %v, error %v; want none", e, err)
+	}
+	publishOne(t.Context(), e)
+	deliverOne(t.Context(), e)
+	e.DeadLetter(billing, orders, "rejected")
+}
+
+func TestManyEventsAtOnceAreAllCounted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 250 {
+				publishOne(t.Context(), r.Events)
+				deliverOne(t.Context(), r.Events)
+			}
+		})
+	}
+	wg.Wait()
+	got := map[string]bool{}
+	for _, s := range r.series() {
+		name, _, _ := strings.Cut(s, " ")
+		got[name+s[strings.LastIndexByte(s, ' '):]] = true
+	}
+	for _, want := range []string{
+		"messaging.client.sent.messages 2000", "messaging.client.operation.duration 2000", "messaging.client.consumed.messages 2000",
+		"messaging.process.duration 2000", "warren.publish.pending 0", "warren.publish.unconfirmed 0", "warren.delivery.outstanding 0",
+	} {
+		if !got[want] {
+			t.Errorf("no %q in %v", want, slices.Sorted(maps.Keys(got)))
+		}
+	}
+}
+
+func publishOne(ctx context.Context, e *metrics.Events) {
+	s := e.Send(orders)
+	s.To("127.0.0.1:5672")
+	s.Written()
+	s.Settled(nil)
+	s.End(ctx, nil)
+}
+
+func deliverOne(ctx context.Context, e *metrics.Events) {
+	p := e.Process(metrics.Delivery{Subscription: billing, Topic: orders, Address: "127.0.0.1:5672", Attempt: 1})
+	p.Settled(ctx, tracing.Ack, time.Now(), nil)
+	p.End(ctx, nil)
+}
+
+// Budget: an event allocates nothing for being measured.
+func TestMeasuringAllocatesNothing(t *testing.T) {
+	// No t.Parallel: AllocsPerRun counts what all goroutines allocate.
+	r := newRig(t)
+	ctx := context.Background()
+	for name, one := range map[string]func(){
+		"a publish":  func() { publishOne(ctx, r.Events) },
+		"a delivery": func() { deliverOne(ctx, r.Events) },
+	} {
+		if got := testing.AllocsPerRun(1000, one); got != 0 {
+			t.Errorf("%v allocations for %s, want none", got, name)
+		}
+	}
+}
+
+// Budget: 0.5 µs for a publish, 1 µs for a delivery, nearly all of it in the SDK,
+// which looks at every attribute of every duration; no allocations.
+func BenchmarkEvent(b *testing.B) {
+	r := newRig(b)
+	ctx := context.Background()
+	for name, one := range map[string]func(context.Context, *metrics.Events){"publish": publishOne, "deliver": deliverOne} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				one(ctx, r.Events)
+			}
+		})
+		b.Run(name+" off", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				one(ctx, nil)
+			}
+		})
+	}
+}

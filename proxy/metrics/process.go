@@ -1,0 +1,144 @@
+package metrics
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// subscriptionKey tells apart what a subscription was before its topic changed.
+type subscriptionKey struct{ name, topic mesh.Name }
+
+// subscription is what is kept for a subscription that is delivered.
+type subscription struct {
+	attrs       []attribute.KeyValue // must not be changed
+	own         metric.ObserveOption
+	nodes       table[string, *source] // by address
+	deadLetters table[string, *series]
+	redelivered [2]*series // by cause
+
+	outstanding atomic.Int64 // handed out and not settled
+}
+
+// source is a subscription on one node.
+type source struct {
+	consumed   *series
+	processing *outcomes
+	settling   map[tracing.SettleOp]*outcomes
+}
+
+// Values of warren.redelivery.cause, by their place in subscription.redelivered.
+const (
+	byRetry  = iota // the service asked for it, or did not settle in time
+	byBroker        // the broker handed it out again, after a cut or a crash
+)
+
+func newSubscription(k subscriptionKey) *subscription {
+	attrs := []attribute.KeyValue{tracing.KeySubscription.String(k.name.String()), tracing.KeyDestinationTemplate.String(k.topic.String())}
+	return &subscription{
+		attrs: attrs, own: metric.WithAttributeSet(attribute.NewSet(concat(attrs)...)),
+		redelivered: [...]*series{
+			byRetry:  newSeries(attrs, keyCause.String("retry")),
+			byBroker: newSeries(attrs, keyCause.String("broker")),
+		},
+	}
+}
+
+func (s *subscription) from(address string) *source {
+	if src, ok := s.nodes.get(address); ok {
+		return src
+	}
+	attrs := tracing.AppendServer(concat(s.attrs, tracing.KeySystem.String(systemOf(address))), address)
+	process := concat(attrs, tracing.KeyOperationName.String(tracing.OpProcess))
+	src := &source{consumed: newSeries(process), processing: newOutcomes(process), settling: map[tracing.SettleOp]*outcomes{}}
+	for _, op := range []tracing.SettleOp{tracing.Ack, tracing.Nack, tracing.Reject} {
+		src.settling[op] = newOutcomes(concat(attrs, tracing.KeyOperationName.String(string(op)), tracing.KeyOperationType.String(tracing.TypeSettle)))
+	}
+	return s.nodes.add(address, src)
+}
+
+func (e *Events) subscription(name, of mesh.Name) *subscription {
+	k := subscriptionKey{name, of}
+	s, ok := e.subscriptions.get(k)
+	if !ok {
+		s = e.subscriptions.add(k, newSubscription(k))
+	}
+	return s
+}
+
+// Delivery says what is handed to the service.
+type Delivery struct {
+	Subscription mesh.Name
+	Topic        mesh.Name
+	Address      string // of the node as configured; "" is the broker in this process
+	Attempt      uint32 // 1 for the first
+	Redelivered  bool   // the broker's flag, or a repeated publish
+}
+
+// Processing measures one delivery in the hands of the service. The zero value
+// measures nothing.
+type Processing struct {
+	events       *Events
+	subscription *subscription
+	from         *source
+	begun        time.Time
+}
+
+// Process counts a delivery that is handed to the service now. The caller ends it
+// with End.
+func (e *Events) Process(d Delivery) Processing {
+	if e == nil {
+		return Processing{}
+	}
+	s := e.subscription(d.Subscription, d.Topic)
+	p := Processing{events: e, subscription: s, from: s.from(d.Address), begun: time.Now()}
+	s.outstanding.Add(1)
+	p.from.consumed.n.Add(1)
+	switch {
+	case d.Attempt > 1:
+		s.redelivered[byRetry].n.Add(1)
+	case d.Redelivered:
+		s.redelivered[byBroker].n.Add(1)
+	}
+	return p
+}
+
+// End says what became of the delivery, nil when the service took it; ctx has its
+// span. It is called once.
+func (p Processing) End(ctx context.Context, err error) {
+	if p.events == nil {
+		return
+	}
+	p.subscription.outstanding.Add(-1)
+	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, tracing.ErrorHandler).record...)
+}
+
+// Settled measures telling the broker, which began at the given time.
+func (p Processing) Settled(ctx context.Context, op tracing.SettleOp, begun time.Time, err error) {
+	if p.events == nil {
+		return
+	}
+	if set, ok := p.from.settling[op]; ok {
+		p.events.operation.Record(ctx, seconds(begun), set.of(err, tracing.ErrorOther).record...)
+	}
+}
+
+// DeadLetter counts an event that was put into a subscription's dead-letter queue.
+// reason is one of few.
+func (e *Events) DeadLetter(name, of mesh.Name, reason string) {
+	if e == nil {
+		return
+	}
+	s := e.subscription(name, of)
+	set, ok := s.deadLetters.get(reason)
+	if !ok {
+		set = s.deadLetters.add(reason, newSeries(s.attrs, keyReason.String(reason)))
+	}
+	set.n.Add(1)
+}

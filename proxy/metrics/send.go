@@ -1,0 +1,120 @@
+package metrics
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// topic is what is kept for a topic that is published to.
+type topic struct {
+	name    mesh.Name
+	own     metric.ObserveOption
+	nodes   table[string, *destination] // by address
+	none    *destination                // of publishes that found no node
+	retries *outcomes
+
+	inFlight    atomic.Int64 // accepted and not answered
+	unconfirmed atomic.Int64 // written and not settled
+}
+
+// destination is a topic on one node.
+type destination struct {
+	sent      *outcomes
+	operation *outcomes
+}
+
+func newTopic(name mesh.Name) *topic {
+	own := []attribute.KeyValue{tracing.KeyDestinationTemplate.String(name.String())}
+	return &topic{
+		name: name, own: metric.WithAttributeSet(attribute.NewSet(concat(own)...)),
+		none: newDestination(name, tracing.SystemRabbitMQ, ""), retries: newOutcomes(own),
+	}
+}
+
+func newDestination(name mesh.Name, system, address string) *destination {
+	attrs := tracing.AppendServer([]attribute.KeyValue{
+		tracing.KeySystem.String(system),
+		tracing.KeyOperationName.String(tracing.OpPublish),
+		tracing.KeyDestinationTemplate.String(name.String()),
+	}, address)
+	return &destination{
+		sent:      newOutcomes(attrs),
+		operation: newOutcomes(concat(attrs, tracing.KeyOperationType.String(tracing.TypeSend))),
+	}
+}
+
+// Sending measures one event from its acceptance to its answer. The zero value
+// measures nothing.
+type Sending struct {
+	events *Events
+	topic  *topic
+	to     *destination
+	begun  time.Time
+}
+
+// Send begins to measure an event on its way to a topic of the configuration. The
+// caller ends it with End.
+func (e *Events) Send(name mesh.Name) Sending {
+	if e == nil {
+		return Sending{}
+	}
+	t, ok := e.topics.get(name)
+	if !ok {
+		t = e.topics.add(name, newTopic(name))
+	}
+	t.inFlight.Add(1)
+	return Sending{events: e, topic: t, to: t.none, begun: time.Now()}
+}
+
+// To says which node, by its address as configured, the next try goes to; "" is
+// the broker in this process.
+func (s *Sending) To(address string) {
+	if s.topic == nil {
+		return
+	}
+	d, ok := s.topic.nodes.get(address)
+	if !ok {
+		d = s.topic.nodes.add(address, newDestination(s.topic.name, systemOf(address), address))
+	}
+	s.to = d
+}
+
+// Written says that the try was written. Settled follows.
+func (s *Sending) Written() {
+	if s.topic != nil {
+		s.topic.unconfirmed.Add(1)
+	}
+}
+
+// Settled counts a try that was written; err is what became of it, nil when it was
+// confirmed.
+func (s *Sending) Settled(err error) {
+	if s.topic == nil {
+		return
+	}
+	s.topic.unconfirmed.Add(-1)
+	s.to.sent.of(err, tracing.ErrorOther).n.Add(1)
+}
+
+// Retry counts a further try, made because of err.
+func (s *Sending) Retry(err error) {
+	if s.topic != nil {
+		s.topic.retries.of(err, tracing.ErrorOther).n.Add(1)
+	}
+}
+
+// End says how the publish ended; ctx has its span. It is called once.
+func (s *Sending) End(ctx context.Context, err error) {
+	if s.topic == nil {
+		return
+	}
+	s.topic.inFlight.Add(-1)
+	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, tracing.ErrorOther).record...)
+}

@@ -1,0 +1,116 @@
+package metrics
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/warrenmesh/warren/tracing"
+)
+
+// table finds what is kept for a key. It only grows, with the configuration;
+// looking up takes no lock and allocates nothing. The zero value is empty.
+type table[K comparable, V any] struct {
+	current atomic.Pointer[map[K]V] // nil while empty; replaced, never changed
+
+	mu sync.Mutex // held while replacing
+}
+
+func (t *table[K, V]) get(key K) (V, bool) {
+	if m := t.current.Load(); m != nil {
+		v, ok := (*m)[key]
+		return v, ok
+	}
+	var none V
+	return none, false
+}
+
+// add keeps v, unless there is something for key already, and returns what is.
+func (t *table[K, V]) add(key K, v V) V {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if old, ok := t.get(key); ok {
+		return old
+	}
+	next := maps.Clone(t.all())
+	if next == nil {
+		next = map[K]V{}
+	}
+	next[key] = v
+	t.current.Store(&next)
+	return v
+}
+
+// all must not be changed.
+func (t *table[K, V]) all() map[K]V {
+	if m := t.current.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// series is one attribute set of one instrument: counted here and read when
+// somebody looks, which costs an event next to nothing, or recorded by the SDK.
+type series struct {
+	n      atomic.Int64
+	as     metric.ObserveOption
+	record []metric.RecordOption
+}
+
+func newSeries(attrs []attribute.KeyValue, more ...attribute.KeyValue) *series {
+	set := metric.WithAttributeSet(attribute.NewSet(concat(attrs, more...)...))
+	return &series{as: set, record: []metric.RecordOption{set}}
+}
+
+func (s *series) observe(o metric.Observer, c metric.Int64Observable) {
+	if n := s.n.Load(); n > 0 {
+		o.ObserveInt64(c, n, s.as)
+	}
+}
+
+// outcomes are the series of one operation on one node: one for success, and one
+// for each type of error that has happened.
+type outcomes struct {
+	attrs  []attribute.KeyValue // must not be changed
+	byType table[string, *series]
+}
+
+func newOutcomes(attrs []attribute.KeyValue) *outcomes { return &outcomes{attrs: attrs} }
+
+// of returns the series of err, nil being success; otherwise is the type of errors
+// that name none.
+func (o *outcomes) of(err error, otherwise string) *series {
+	errorType := ""
+	if err != nil {
+		errorType = tracing.ErrorType(err, otherwise)
+	}
+	if s, ok := o.byType.get(errorType); ok {
+		return s
+	}
+	if errorType == "" {
+		return o.byType.add("", newSeries(o.attrs))
+	}
+	return o.byType.add(errorType, newSeries(o.attrs, tracing.KeyErrorType.String(errorType)))
+}
+
+func (o *outcomes) observe(to metric.Observer, c metric.Int64Observable) {
+	for _, s := range o.byType.all() {
+		s.observe(to, c)
+	}
+}
+
+// concat copies: sets sort what they are made of.
+func concat(attrs []attribute.KeyValue, more ...attribute.KeyValue) []attribute.KeyValue {
+	return append(append(make([]attribute.KeyValue, 0, len(attrs)+len(more)), attrs...), more...)
+}
+
+// systemOf tells the driver by the node's address: only that of membroker has none.
+func systemOf(address string) string {
+	if address == "" {
+		return tracing.SystemMemory
+	}
+	return tracing.SystemRabbitMQ
+}

@@ -1,0 +1,143 @@
+package tracing
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Names of the spans of one change of configuration.
+const (
+	SpanChange  = "change configuration"
+	SpanRead    = "read configuration"
+	SpanResolve = "resolve configuration"
+	SpanPush    = "push configuration"
+	SpanApply   = "apply configuration"
+)
+
+// Keys of configuration spans. The version is, on the control plane's spans, the
+// one "warren status" shows; on a sidecar's and on publish spans it is the
+// sidecar's own, which "warren config dump" shows: a sidecar has only the part of
+// the configuration that concerns it.
+const (
+	keyConfigVersion = attribute.Key("warren.config.version")
+	keyObjects       = attribute.Key("warren.config.objects")
+	keySidecar       = attribute.Key("warren.sidecar")
+	keyWorkload      = attribute.Key("warren.workload")
+	keyResourceType  = attribute.Key("warren.resource.type")
+	keyResources     = attribute.Key("warren.resource.names")
+	keyResourceCount = attribute.Key("warren.resource.count")
+)
+
+// maxResourceNames bounds the names a push span lists; the count is always whole.
+const maxResourceNames = 16
+
+// Configuration starts the spans of a change of configuration, on its way from a
+// file to the sidecars that run on it:
+//
+//	change configuration         control plane, from the reading to the hand-over
+//	├─ read configuration
+//	├─ resolve configuration
+//	└─ push configuration        one for each sidecar's answer, from the send to it
+//	   └─ apply configuration    sidecar
+//
+// A nil *Configuration records nothing. It is safe for concurrent use.
+type Configuration struct {
+	tracer    trace.Tracer
+	enabled   bool
+	component string
+}
+
+// Configuration starts the spans of changes of configuration.
+func (p *Provider) Configuration() *Configuration {
+	return &Configuration{tracer: p.messaging.tracer, enabled: p.enabled, component: p.component}
+}
+
+// Change describes a set of declared objects that was read.
+type Change struct {
+	Objects int
+	// Began and Read are when reading began and ended; zero means now.
+	Began, Read time.Time
+}
+
+// StartChange begins the span of a change, and records its reading as a span
+// below it. It is the root of a trace: nobody calls a change. The caller ends it.
+func (c *Configuration) StartChange(ctx context.Context, change Change) (context.Context, Span) {
+	if change.Began.IsZero() {
+		change.Began = time.Now()
+	}
+	if change.Read.IsZero() {
+		change.Read = change.Began
+	}
+	ctx, span := c.start(withSpanContext(ctx, trace.SpanContext{}), SpanChange, trace.SpanKindInternal, change.Began, keyObjects.Int(change.Objects))
+	_, read := c.start(ctx, SpanRead, trace.SpanKindInternal, change.Began)
+	if read.span != nil {
+		read.span.End(trace.WithTimestamp(change.Read))
+	}
+	return ctx, span
+}
+
+// StartResolve begins the span of turning objects into resources; ctx is the
+// change's. The caller ends it.
+func (c *Configuration) StartResolve(ctx context.Context) (context.Context, Span) {
+	return c.start(ctx, SpanResolve, trace.SpanKindInternal, time.Time{})
+}
+
+// Push describes one response to one sidecar.
+type Push struct {
+	Version   string // of the whole configuration
+	Sidecar   string // xDS node id
+	Workload  string // "namespace/name"
+	Type      string // of the resources, its last word
+	Resources []string
+}
+
+// StartPush begins the span of a response that a change made due, from its sending
+// to the sidecar's answer. The caller ends it, with the refusal as error.
+func (c *Configuration) StartPush(change Hop, p Push) Span {
+	if c == nil || !c.enabled {
+		return Span{}
+	}
+	names := p.Resources[:min(len(p.Resources), maxResourceNames)]
+	_, span := c.start(change.into(context.Background()), SpanPush, trace.SpanKindClient, time.Time{},
+		keyConfigVersion.String(p.Version), keySidecar.String(p.Sidecar), keyWorkload.String(p.Workload),
+		keyResourceType.String(p.Type), keyResourceCount.Int(len(p.Resources)), keyResources.StringSlice(names))
+	return span
+}
+
+// StartApply begins the span of a sidecar's taking over a configuration that came
+// with push's context. Without one there is no span. The caller ends it.
+func (c *Configuration) StartApply(push Hop, version string) Span {
+	if c == nil || !c.enabled || push.Parent == "" {
+		return Span{}
+	}
+	_, span := c.start(push.into(context.Background()), SpanApply, trace.SpanKindServer, time.Time{}, keyConfigVersion.String(version))
+	return span
+}
+
+// SetConfigVersion records which version a change became.
+func (s Span) SetConfigVersion(version string) {
+	if s.Recording() {
+		s.span.SetAttributes(keyConfigVersion.String(version))
+	}
+}
+
+// start begins a span below ctx's; a zero begin means now.
+func (c *Configuration) start(
+	ctx context.Context, name string, kind trace.SpanKind, begin time.Time, kvs ...attribute.KeyValue,
+) (context.Context, Span) {
+	if c == nil || !c.enabled {
+		return ctx, Span{}
+	}
+	if c.component != "" {
+		kvs = append(kvs, keyComponent.String(c.component))
+	}
+	opts := []trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(kvs...)}
+	if !begin.IsZero() {
+		opts = append(opts, trace.WithTimestamp(begin))
+	}
+	ctx, span := c.tracer.Start(ctx, name, opts...)
+	return ctx, Span{span: span, hop: hopOf(ctx)}
+}
