@@ -3,8 +3,8 @@
 //
 // It owns the instruments and the attribute sets of events; names, units, buckets
 // and attributes of messaging.* follow OpenTelemetry's conventions for RabbitMQ,
-// our own begin with warren. (docs/metrics.md lists all). It does not own the meter
-// provider, nor what is read off other rooms' state when somebody looks.
+// our own begin with warren. (docs/metrics.md lists all). It owns how a sidecar's
+// State is shown, not where it comes from, and not the meter provider.
 //
 // Cardinality is that of the configuration: attributes name topics, subscriptions
 // and broker nodes, outcomes and kinds of error; never an event's id, type, subject
@@ -94,10 +94,18 @@ func (b *builder) counter(name, unit, description string) metric.Int64Observable
 	return c
 }
 
-func (b *builder) level(name, description string) metric.Int64ObservableUpDownCounter {
-	l, err := b.meter.Int64ObservableUpDownCounter(name, metric.WithUnit("{message}"), metric.WithDescription(description))
+// level is a number of things that are there.
+func (b *builder) level(name, unit, description string) metric.Int64ObservableUpDownCounter {
+	l, err := b.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
 	b.errs = append(b.errs, err)
 	return l
+}
+
+// gauge is a value that cannot be summed up over sidecars.
+func (b *builder) gauge(name, unit, description string) metric.Float64ObservableGauge {
+	g, err := b.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+	b.errs = append(b.errs, err)
+	return g
 }
 
 // observe makes the instruments that are read when somebody looks.
@@ -105,12 +113,12 @@ func (b *builder) observe(e *Events) {
 	var (
 		sent         = b.counter("messaging.client.sent.messages", "{message}", "Attempts to publish an event that were written to the broker's connection.")
 		retries      = b.counter("warren.publish.retries", "{retry}", "Further attempts to publish an event.")
-		pending      = b.level("warren.publish.pending", "Events accepted from the service that wait to be written, or written again.")
-		unconfirmed  = b.level("warren.publish.unconfirmed", "Events written to the broker whose confirm has not come.")
+		pending      = b.level("warren.publish.pending", "{message}", "Events accepted from the service that wait to be written, or written again.")
+		unconfirmed  = b.level("warren.publish.unconfirmed", "{message}", "Events written to the broker whose confirm has not come.")
 		consumed     = b.counter("messaging.client.consumed.messages", "{message}", "Deliveries handed to the service.")
 		redeliveries = b.counter("warren.delivery.redeliveries", "{message}", "Deliveries of events that had been delivered before.")
 		deadLetters  = b.counter("warren.delivery.dead_letters", "{message}", "Events put into a dead-letter queue.")
-		outstanding  = b.level("warren.delivery.outstanding", "Events in the hands of the service, not settled.")
+		outstanding  = b.level("warren.delivery.outstanding", "{message}", "Events in the hands of the service, not settled.")
 	)
 	_, err := b.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		for _, t := range e.topics.all() {

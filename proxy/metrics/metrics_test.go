@@ -33,17 +33,18 @@ var (
 // rig reads what was measured.
 type rig struct {
 	*metrics.Events
-	t      testing.TB
-	reader *sdkmetric.ManualReader
+	t        testing.TB
+	reader   *sdkmetric.ManualReader
+	provider *sdkmetric.MeterProvider
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, reader: sdkmetric.NewManualReader()}
-	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader))
-	t.Cleanup(func() { _ = mp.Shutdown(context.Background()) })
+	r.provider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader))
+	t.Cleanup(func() { _ = r.provider.Shutdown(context.Background()) })
 	var err error
-	if r.Events, err = metrics.New(mp); err != nil {
+	if r.Events, err = metrics.New(r.provider); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -64,6 +65,10 @@ func (r *rig) series() []string {
 			case metricdata.Sum[int64]:
 				for _, p := range d.DataPoints {
 					out = append(out, fmt.Sprintf("%s %s{%s} %d", m.Name, m.Unit, text(p.Attributes), p.Value))
+				}
+			case metricdata.Gauge[float64]:
+				for _, p := range d.DataPoints {
+					out = append(out, fmt.Sprintf("%s %s{%s} %.0f", m.Name, m.Unit, text(p.Attributes), p.Value))
 				}
 			case metricdata.Histogram[float64]:
 				for _, p := range d.DataPoints {
