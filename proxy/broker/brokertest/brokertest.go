@@ -58,6 +58,8 @@ var (
 	interrupt  = func(h *Harness) bool { return h.Interrupt != nil }
 	hold       = func(h *Harness) bool { return h.HoldConfirms != nil }
 	holdAndCut = func(h *Harness) bool { return h.HoldConfirms != nil && h.Interrupt != nil }
+	// Where nothing can be deleted, nothing needs to be declared again.
+	deleteAndCut = func(h *Harness) bool { return h.Delete != nil && h.Interrupt != nil }
 )
 
 // Run runs every behaviour the harness allows, in parallel, and prints how many

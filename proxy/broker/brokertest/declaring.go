@@ -50,27 +50,77 @@ var declaring = []behaviour{
 			Queues:    []broker.Queue{{Name: queues[0], Type: r.queueType()}},
 		})
 	}},
-	{name: "Verify names what is missing and declares nothing", run: func(r *rig) {
-		for _, t := range []broker.Topology{
-			{Policy: mesh.Verify, Exchanges: []mesh.Exchange{{Name: r.name("missing"), Type: "topic"}}},
-			{Policy: mesh.Verify, Queues: []broker.Queue{{Name: r.name("missing"), Type: r.queueType()}}},
-		} {
-			for range 2 { // the first try must not have declared it
-				err := r.tryEnsure(t)
-				r.wantKind(err, broker.NotFound)
-				if !strings.Contains(err.Error(), r.name("missing")) {
-					r.Fatalf("error does not name %q: %v", r.name("missing"), err)
+	{name: "Verify names everything that is missing, says what to declare, and declares nothing", run: func(r *rig) {
+		queue := r.queue("there")
+		t := broker.Topology{
+			Policy:    mesh.Verify,
+			Exchanges: []mesh.Exchange{{Name: r.name("no-exchange"), Type: "fanout"}},
+			Queues:    []broker.Queue{{Name: queue, Type: r.queueType()}, {Name: r.name("no-queue"), Type: r.queueType()}},
+		}
+		for range 2 { // the first try must not have declared it
+			err := r.tryEnsure(t)
+			r.wantKind(err, broker.NotFound)
+			for _, part := range []string{r.name("no-exchange"), r.name("no-queue"), "type fanout", "topology Manage"} {
+				if !strings.Contains(err.Error(), part) {
+					r.Fatalf("the error does not say %q: %v", part, err)
 				}
 			}
+			if strings.Contains(err.Error(), queue) {
+				r.Fatalf("the error is about queue %q, which is there: %v", queue, err)
+			}
 		}
+	}},
+	{name: "Verify binds nothing", run: func(r *rig) {
+		exchange, queues := r.exchange("x", "topic", "only.this")
+		r.ensure(broker.Topology{
+			Policy:    mesh.Verify,
+			Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}},
+			Queues:    []broker.Queue{{Name: queues[0], Type: r.queueType()}},
+			Bindings:  []broker.Binding{{Exchange: exchange, Queue: queues[0], Key: "#"}},
+		})
+		r.wantKind(r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "other", Event: newEvent("lost"), Mandatory: true}), broker.Unroutable)
+		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "only.this", Event: newEvent("taken"), Mandatory: true})
+		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"taken"})
 	}},
 	{name: "Ignore declares nothing", run: func(r *rig) {
 		r.ensure(broker.Topology{
 			Policy:    mesh.Ignore,
 			Exchanges: []mesh.Exchange{{Name: r.name("x"), Type: "topic"}},
 			Queues:    []broker.Queue{{Name: r.name("q"), Type: r.queueType()}},
+			Bindings:  []broker.Binding{{Exchange: r.name("x"), Queue: r.name("q"), Key: "#"}},
 		})
 		r.wantKind(r.tryPublish(toQueue(r.name("q"), "a")), broker.Unroutable)
+		r.wantKind(r.tryPublish(&broker.Message{Exchange: r.name("x"), RoutingKey: "k", Event: newEvent("a")}), broker.NotFound, broker.NotSent)
+	}},
+	{name: "Ignore takes what is otherwise as it is", run: func(r *rig) {
+		exchange, queues := r.exchange("x", "fanout", "")
+		r.ensure(broker.Topology{
+			Policy:    mesh.Ignore,
+			Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}},
+			Queues:    []broker.Queue{{Name: queues[0], Type: r.queueType(), Delay: time.Second, Forward: "nowhere"}},
+			Bindings:  []broker.Binding{{Exchange: exchange, Queue: r.name("nothing"), Key: "k"}},
+		})
+		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "any", Event: newEvent("a"), Mandatory: true})
+		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"a"})
+	}},
+	{name: "what is no longer managed is not declared again", needs: deleteAndCut, run: func(r *rig) {
+		for _, policy := range []mesh.TopologyPolicy{mesh.Verify, mesh.Ignore} {
+			queue := r.name("q." + policy.String())
+			t := broker.Topology{
+				Queues: []broker.Queue{{Name: queue, Type: r.queueType()}, {Name: queue + ".room", Type: r.queueType(), Delay: time.Second, Forward: queue}},
+			}
+			r.ensure(t)
+			managed := t
+			t.Policy, t.Queues = policy, t.Queues[:1]
+			r.ensure(t)
+			r.harness.Delete(r.T, r.driver, managed)
+			r.interrupt()
+			r.publishAgain(toQueue(r.queue("mark."+policy.String()), "reconnected"))
+			r.awaitState("the driver is up again", func(s broker.State) bool { return s.Publishing && s.Consuming })
+			for _, gone := range managed.Queues {
+				r.wantKind(r.tryPublish(toQueue(gone.Name, "a")), broker.Unroutable)
+			}
+		}
 	}},
 	{name: "a binding to a missing exchange is not found", run: func(r *rig) {
 		queue := r.queue("q")

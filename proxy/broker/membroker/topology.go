@@ -39,6 +39,9 @@ func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 func (b *Broker) check(t broker.Topology) error {
 	var problems []error
 	mustExist := t.Policy == mesh.Verify
+	if mustExist {
+		t.Bindings = nil // those are their owner's
+	}
 	exchanges, queues := map[string]bool{}, map[string]bool{}
 	for _, x := range t.Exchanges {
 		exchanges[x.Name] = true
@@ -61,12 +64,12 @@ func (b *Broker) check(t broker.Topology) error {
 }
 
 func checkExchange(have *exchange, want mesh.Exchange, mustExist bool) error {
-	op := fmt.Sprintf("declare exchange %q", want.Name)
+	op := fmt.Sprintf("%s exchange %q", verb(mustExist), want.Name)
 	switch {
 	case !slices.Contains(exchangeKinds, want.Type):
 		return &broker.Error{Kind: broker.Invalid, Op: op, Err: fmt.Errorf("exchange type %q: want topic, direct or fanout", want.Type)}
 	case have == nil && mustExist:
-		return notFound(op, "it does not exist, and the topology policy is Verify")
+		return notFound(op, "declare an exchange of type "+want.Type+" with this name, or let Warren do it with topology Manage")
 	case have != nil && have.kind != want.Type:
 		return conflict(op, "type", have.kind, want.Type)
 	default:
@@ -75,14 +78,14 @@ func checkExchange(have *exchange, want mesh.Exchange, mustExist bool) error {
 }
 
 func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
-	op := fmt.Sprintf("declare queue %q", want.Name)
+	op := fmt.Sprintf("%s queue %q", verb(mustExist), want.Name)
 	switch {
 	case want.Name == "":
 		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue needs a name")}
 	case want.Delay > 0 && want.Forward == "":
 		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue with a delay needs a queue to forward to")}
 	case have == nil && mustExist:
-		return notFound(op, "it does not exist, and the topology policy is Verify")
+		return notFound(op, "declare a queue with this name, or let Warren do it with topology Manage")
 	case have == nil:
 		return nil
 	case have.kind != want.Type:
@@ -112,6 +115,13 @@ func (b *Broker) declare(t broker.Topology) {
 	for _, bound := range t.Bindings {
 		b.exchanges[bound.Exchange].bind(b.queues[bound.Queue], bound.Key)
 	}
+}
+
+func verb(mustExist bool) string {
+	if mustExist {
+		return "verify"
+	}
+	return "declare"
 }
 
 func (b *Broker) newQueue(q broker.Queue) *queue {

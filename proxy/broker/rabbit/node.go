@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Node is the driver for one RabbitMQ node. It implements broker.Driver.
@@ -138,6 +139,9 @@ func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 
 func (n *Node) remember(t broker.Topology) {
 	n.topology.add(t)
+	if t.Policy == mesh.Ignore {
+		return // nobody knows whether its exchanges are there
+	}
 	if s := n.publish.live.Load(); s != nil {
 		for _, x := range t.Exchanges {
 			s.pub.exchanges.learn(x.Name)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -13,8 +14,9 @@ import (
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
-// memory is what was declared under Manage, by name; a later declaration of the
-// same object replaces the earlier. The zero value is empty.
+// memory is what was declared under Manage, by name; a later topology with the
+// same object replaces the earlier, so that what others manage from now on is
+// declared no more. The zero value is empty.
 type memory struct {
 	mu        sync.Mutex
 	exchanges map[string]mesh.Exchange
@@ -23,11 +25,12 @@ type memory struct {
 }
 
 func (m *memory) add(t broker.Topology) {
-	if t.Policy != mesh.Manage {
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if t.Policy != mesh.Manage {
+		m.forget(t)
+		return
+	}
 	if m.exchanges == nil {
 		m.exchanges, m.queues = map[string]mesh.Exchange{}, map[string]broker.Queue{}
 		m.bindings = map[broker.Binding]struct{}{}
@@ -40,6 +43,19 @@ func (m *memory) add(t broker.Topology) {
 	}
 	for _, b := range t.Bindings {
 		m.bindings[b] = struct{}{}
+	}
+}
+
+// forget drops the objects of t, with the bindings of its queues and the waiting
+// rooms before them. It is called with mu held.
+func (m *memory) forget(t broker.Topology) {
+	for _, x := range t.Exchanges {
+		delete(m.exchanges, x.Name)
+	}
+	for _, q := range t.Queues {
+		delete(m.queues, q.Name)
+		maps.DeleteFunc(m.queues, func(_ string, room broker.Queue) bool { return room.Forward == q.Name })
+		maps.DeleteFunc(m.bindings, func(b broker.Binding, _ struct{}) bool { return b.Queue == q.Name })
 	}
 }
 
@@ -77,33 +93,61 @@ func (m *memory) hasExchange(name string) bool {
 // declare makes t exist, or checks that it does, by its policy. It goes on after
 // an object that is refused, and returns all refusals; a lost connection ends it.
 func (s *session) declare(t broker.Topology) error {
-	d := &declarer{session: s, verify: t.Policy == mesh.Verify}
-	if t.Policy == mesh.Ignore {
-		return nil
-	}
+	d := &declarer{session: s}
 	defer d.close()
+	switch t.Policy {
+	case mesh.Ignore:
+	case mesh.Verify:
+		d.verify(t)
+	default:
+		d.manage(t)
+	}
+	return errors.Join(d.problems...)
+}
+
+func (d *declarer) manage(t broker.Topology) {
 	for _, x := range t.Exchanges {
-		d.do(fmt.Sprintf("declare exchange %q", x.Name), func(ch *amqp.Channel) error { return d.exchange(ch, x) })
+		d.do(fmt.Sprintf("declare exchange %q", x.Name), func(ch *amqp.Channel) error { return declareExchange(ch, x) })
 	}
 	for _, q := range t.Queues {
-		d.do(fmt.Sprintf("declare queue %q", q.Name), func(ch *amqp.Channel) error { return d.queue(ch, q) })
+		d.do(fmt.Sprintf("declare queue %q", q.Name), func(ch *amqp.Channel) error { return declareQueue(ch, q) })
 	}
 	for _, b := range t.Bindings {
 		d.do(fmt.Sprintf("bind queue %q to exchange %q", b.Queue, b.Exchange), func(ch *amqp.Channel) error {
-			if d.verify {
-				return nil // AMQP cannot ask for a binding
-			}
 			return ch.QueueBind(b.Queue, b.Key, b.Exchange, false, nil)
 		})
 	}
-	return errors.Join(d.problems...)
+}
+
+// verify asks for each exchange and queue by a passive declare. RabbitMQ answers
+// whether there is one of that name that this connection may use; it compares
+// neither type nor arguments then, and AMQP cannot ask for a binding.
+func (d *declarer) verify(t broker.Topology) {
+	for _, x := range t.Exchanges {
+		d.do(fmt.Sprintf("verify exchange %q", x.Name), func(ch *amqp.Channel) error {
+			return missing(passiveExchange(ch, x.Name, x.Type), fmt.Sprintf("a durable exchange of type %s", x.Type))
+		})
+	}
+	for _, q := range t.Queues {
+		d.do(fmt.Sprintf("verify queue %q", q.Name), func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
+			return missing(err, fmt.Sprintf("a durable queue of type %s", cmp.Or(q.Type, "quorum")))
+		})
+	}
+}
+
+// missing says what to do about an object that is not there.
+func missing(err error, what string) error {
+	if kindOf(err) != broker.NotFound {
+		return err
+	}
+	return fmt.Errorf("declare %s with this name, or let Warren do it with topology Manage: %w", what, err)
 }
 
 // declarer declares on a channel nobody else uses, with a new one after each
 // refusal, for a refusal closes the channel.
 type declarer struct {
 	session  *session
-	verify   bool
 	ch       *amqp.Channel
 	lost     bool
 	problems []error
@@ -135,21 +179,21 @@ func (d *declarer) close() {
 	}
 }
 
-func (d *declarer) exchange(ch *amqp.Channel, x mesh.Exchange) error {
-	if d.verify || predeclared(x.Name) {
-		return ch.ExchangeDeclarePassive(x.Name, x.Type, true, false, false, false, nil)
+func declareExchange(ch *amqp.Channel, x mesh.Exchange) error {
+	if predeclared(x.Name) {
+		return passiveExchange(ch, x.Name, x.Type)
 	}
 	return ch.ExchangeDeclare(x.Name, x.Type, true, false, false, false, nil)
+}
+
+func passiveExchange(ch *amqp.Channel, name, kind string) error {
+	return ch.ExchangeDeclarePassive(name, kind, true, false, false, false, nil)
 }
 
 // predeclared tells the exchanges every vhost has, which must not be declared.
 func predeclared(name string) bool { return strings.HasPrefix(name, "amq.") }
 
-func (d *declarer) queue(ch *amqp.Channel, q broker.Queue) error {
-	if d.verify {
-		_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
-		return err
-	}
+func declareQueue(ch *amqp.Channel, q broker.Queue) error {
 	args, err := queueArguments(q)
 	if err != nil {
 		return err
