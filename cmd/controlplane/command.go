@@ -81,13 +81,13 @@ func run(cmd *cobra.Command, s settings) error {
 		return &daemon.UsageError{Err: err}
 	}
 	cp, err := controlplane.New(controlplane.Options{
-		Dir:            s.ConfigDir,
-		XDSListen:      s.Listen,
-		AdminListen:    s.AdminListen,
-		StatusListen:   s.StatusListen,
-		Version:        v,
-		Logger:         logger,
-		TracerProvider: traces.TracerProvider(),
+		Dir:          s.ConfigDir,
+		XDSListen:    s.Listen,
+		AdminListen:  s.AdminListen,
+		StatusListen: s.StatusListen,
+		Version:      v,
+		Logger:       logger,
+		Tracing:      traces,
 	})
 	if err != nil {
 		return &daemon.UsageError{Err: err}

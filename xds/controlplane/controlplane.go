@@ -3,25 +3,23 @@ package controlplane
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/server"
 	"github.com/warrenmesh/warren/xds/source"
 	"github.com/warrenmesh/warren/xds/source/file"
 )
 
 const (
-	scope = "github.com/warrenmesh/warren/xds/controlplane"
 	// stopTimeout bounds how long calls in flight are waited for.
 	stopTimeout = 5 * time.Second
 	// followInterval is the least time between two looks at the sidecars' answers.
@@ -31,10 +29,10 @@ const (
 // ControlPlane serves one directory of declared objects. Use New.
 type ControlPlane struct {
 	// set at construction
-	opts   Options
-	tracer trace.Tracer
-	state  *state
-	xds    *server.Server
+	opts  Options
+	spans *tracing.Configuration
+	state *state
+	xds   *server.Server
 
 	listening chan struct{} // closed when the addresses are known
 	ready     chan struct{} // closed when the first good set is in force
@@ -51,9 +49,9 @@ func New(opts Options) (*ControlPlane, error) {
 	}
 	return &ControlPlane{
 		opts:      opts,
-		tracer:    opts.TracerProvider.Tracer(scope),
+		spans:     opts.Tracing.Configuration(),
 		state:     newState(opts.Now),
-		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now}),
+		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration()}),
 		listening: make(chan struct{}),
 		ready:     make(chan struct{}),
 	}, nil
@@ -131,20 +129,35 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 
 // apply takes a set from the source. It is called on the source's goroutine.
 func (c *ControlPlane) apply(set source.Set, problems []source.Problem) {
-	ctx, span := c.tracer.Start(context.Background(), "apply configuration", trace.WithAttributes(attribute.Int("warren.objects", len(set.Objects))))
-	defer span.End()
+	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
+	_, resolve := c.spans.StartResolve(ctx)
 	compiled, problems := compile(set, problems)
-	if len(problems) > 0 {
-		span.SetStatus(codes.Error, problems[0].String())
+	err := whyRefused(problems)
+	resolve.End(err)
+	defer span.End(err)
+	if err != nil {
 		c.refuse(ctx, set, problems)
 	} else {
-		span.SetAttributes(attribute.String("warren.version", compiled.version))
+		span.SetConfigVersion(compiled.version)
+		compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
 		c.state.accept(compiled)
 		c.xds.Update(compiled.view)
 		c.readyOnce.Do(func() { close(c.ready) })
 		c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
 	}
 	c.observe()
+}
+
+// whyRefused is why a set does not come into force, in brief; nil when it does.
+func whyRefused(problems []source.Problem) error {
+	switch len(problems) {
+	case 0:
+		return nil
+	case 1:
+		return problems[0]
+	default:
+		return fmt.Errorf("%w (and %d more)", problems[0], len(problems)-1)
+	}
 }
 
 func (c *ControlPlane) refuse(ctx context.Context, set source.Set, problems []source.Problem) {

@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
+	"github.com/warrenmesh/warren/tracing"
 )
 
 // Addresses of the listeners that Options leave out.
@@ -36,8 +35,9 @@ type Options struct {
 	Version string
 	// Logger receives what comes into force and what is refused; nil discards it.
 	Logger *slog.Logger
-	// TracerProvider gets one span for each set that is applied; nil makes none.
-	TracerProvider trace.TracerProvider
+	// Tracing gets a trace for each set that is read, down to the answers of the
+	// sidecars; nil makes none.
+	Tracing *tracing.Provider
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Poll is how often the directory is read without a notification; default 5s.
@@ -67,8 +67,8 @@ func (o *Options) complete() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.TracerProvider == nil {
-		o.TracerProvider = noop.NewTracerProvider()
+	if o.Tracing == nil {
+		o.Tracing = tracing.Disabled()
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -4,25 +4,42 @@ import (
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel/codes"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
 
-func TestEverySetThatIsAppliedIsASpan(t *testing.T) {
+func TestEverySetThatIsReadIsATrace(t *testing.T) {
 	t.Parallel()
-	spans := tracetest.NewInMemoryExporter()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	provider, spans := tracingtest.New(t, tracing.Options{Component: "controlplane"})
 	dir := shopDir(t)
-	cp := launch(t, dir, func(o *Options) { o.TracerProvider = provider })
+	cp := launch(t, dir, func(o *Options) { o.Tracing = provider })
 	wait(t, "ready", cp.Ready())
 	edit(t, dir, map[string]string{"routes.yaml": routeYAML(0, 0)})
-	eventually(t, "two sets were applied", func() bool { return len(spans.GetSpans()) == 2 })
-	good, bad := spans.GetSpans()[0], spans.GetSpans()[1]
-	if good.Name != "apply configuration" || good.Status.Code == codes.Error {
-		t.Errorf("the good set: got %q, %v", good.Name, good.Status)
+	changes := func() (out []tracingtest.Span) {
+		for _, s := range spans.Spans() {
+			if s.Name == tracing.SpanChange {
+				out = append(out, s)
+			}
+		}
+		return out
 	}
-	if bad.Status.Code != codes.Error || !strings.Contains(bad.Status.Description, "routes.yaml:8: spec.rules[0].backendRefs: has weights that sum to 0") {
-		t.Errorf("the broken set: got %v", bad.Status)
+	eventually(t, "two sets were read", func() bool { return len(changes()) == 2 })
+	good, bad := changes()[0], changes()[1]
+	if good.Failed || good.Attrs["warren.config.version"] == nil || good.Attrs["warren.config.objects"] == int64(0) {
+		t.Errorf("the good set: %+v", good)
+	}
+	if !bad.Failed || !strings.Contains(bad.Status, "routes.yaml:8: spec.rules[0].backendRefs: has weights that sum to 0") || bad.Attrs["warren.config.version"] != nil {
+		t.Errorf("the broken set: %+v", bad)
+	}
+	for _, change := range []tracingtest.Span{good, bad} {
+		var below []string
+		for _, s := range spans.Spans() {
+			if s.Parent.SpanID() == change.Context.SpanID() {
+				below = append(below, s.Name)
+			}
+		}
+		if got := strings.Join(below, ", "); got != "read configuration, resolve configuration" {
+			t.Errorf("below %q: %s", change.Status, got)
+		}
 	}
 }

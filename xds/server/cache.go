@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
@@ -32,8 +33,10 @@ func newCache() *cache { return &cache{watches: map[*watch]struct{}{}} }
 var pushOrder = []string{xds.TypeCluster, xds.TypeEndpoint, xds.TypeListener, xds.TypeRoute}
 
 // update swaps the view and wakes the watches that lack something of it.
-func (c *cache) update(v *view) {
+func (c *cache) update(from View, now time.Time) {
+	v := newView(from)
 	c.mu.Lock()
+	v.changesSince(c.view, from.Cause, from.Version, now)
 	c.view = v
 	open := make([]*watch, 0, len(c.watches))
 	for w := range c.watches {

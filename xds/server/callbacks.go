@@ -25,7 +25,8 @@ func (s *Server) callbacks() serverv3.Callbacks {
 			return nil
 		},
 		StreamDeltaResponseFunc: func(id int64, _ *discoveryv3.DeltaDiscoveryRequest, resp *discoveryv3.DeltaDiscoveryResponse) {
-			s.acks.responded(id, resp)
+			cause, _ := s.cache.current().causeOf(resp, s.now())
+			s.acks.responded(id, resp, cause)
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -20,12 +21,16 @@ type Options struct {
 	Logger *slog.Logger
 	// Now tells the time. Nil means time.Now.
 	Now func() time.Time
+	// Tracing gets a span for each answer of a sidecar to a change, from the send to
+	// the answer; nil makes none.
+	Tracing *tracing.Configuration
 }
 
 // Server serves delta ADS. Make it with New.
 type Server struct {
 	cache *cache
 	acks  *tracker
+	now   func() time.Time
 	ads   discoveryv3.AggregatedDiscoveryServiceServer
 	stop  context.CancelFunc
 }
@@ -39,7 +44,7 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{cache: newCache(), acks: newTracker(o)}
+	s := &Server{cache: newCache(), acks: newTracker(o), now: o.Now}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	// An empty subscription means nothing, not everything.
@@ -58,6 +63,10 @@ type View struct {
 	Resources []wire.Resource
 	// Scoped are Listeners, sent to the sidecars they concern that ask for "*".
 	Scoped []Scoped
+	// Cause is the trace context of the change that made the view; zero means that
+	// its pushes belong to no trace. Version names the view in their spans.
+	Cause   tracing.Hop
+	Version string
 }
 
 // Scoped is a Listener for some sidecars. One that it does not concern cannot get
@@ -72,7 +81,7 @@ type Scoped struct {
 
 // Update replaces what is served. The caller gives up v's slices. Of two resources
 // of one type and name the last wins.
-func (s *Server) Update(v View) { s.cache.update(newView(v)) }
+func (s *Server) Update(v View) { s.cache.update(v, s.now()) }
 
 // Sidecars tells who is connected and what each has accepted, ordered by node id.
 // Of several streams of one node only the newest counts: the others are

@@ -8,6 +8,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/wire"
 )
@@ -35,6 +36,7 @@ type response struct {
 	nonce    string
 	typeURL  string
 	versions map[string]string
+	span     tracing.Span // until the answer
 }
 
 func (s *stream) sidecar() Sidecar {
@@ -77,7 +79,7 @@ func (s *stream) wants(k key) bool {
 }
 
 // record notes what a response carries, before it is sent.
-func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse) {
+func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span tracing.Span) {
 	versions := make(map[string]string, len(resp.GetResources()))
 	for _, r := range resp.GetResources() {
 		state := s.state(key{resp.GetTypeUrl(), r.GetName()})
@@ -93,9 +95,10 @@ func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse) {
 		*s.state(k) = ResourceState{TypeURL: k.typeURL, Name: name, State: DoesNotExist, Since: s.now()}
 	}
 	if len(s.unanswered) == maxUnanswered {
+		s.unanswered[0].span.End(errForgotten)
 		s.unanswered = slices.Delete(s.unanswered, 0, 1)
 	}
-	s.unanswered = append(s.unanswered, response{resp.GetNonce(), resp.GetTypeUrl(), versions})
+	s.unanswered = append(s.unanswered, response{resp.GetNonce(), resp.GetTypeUrl(), versions, span})
 }
 
 func (s *stream) state(k key) *ResourceState {
@@ -116,6 +119,7 @@ func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState 
 	answered := s.unanswered[i]
 	s.unanswered = slices.Delete(s.unanswered, i, i+1)
 	refused := refusals(answered, req)
+	answered.span.End(refusal(req))
 	var out []ResourceState
 	for name, version := range answered.versions {
 		r := s.resources[key{answered.typeURL, name}]

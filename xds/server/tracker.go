@@ -9,13 +9,15 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 )
 
 // tracker keeps the ACK state of every stream.
 type tracker struct {
-	logger *slog.Logger
-	now    func() time.Time
+	logger  *slog.Logger
+	now     func() time.Time
+	tracing *tracing.Configuration
 
 	mu      sync.Mutex
 	streams map[int64]*stream // by the library's stream id; guarded by mu
@@ -23,7 +25,7 @@ type tracker struct {
 }
 
 func newTracker(o Options) *tracker {
-	return &tracker{logger: o.Logger, now: o.Now, streams: map[int64]*stream{}}
+	return &tracker{logger: o.Logger, now: o.Now, tracing: o.Tracing, streams: map[int64]*stream{}}
 }
 
 func (t *tracker) opened(id int64, peer string) {
@@ -44,7 +46,11 @@ func (t *tracker) closed(id int64) {
 	defer t.mu.Unlock()
 	s := t.streams[id]
 	delete(t.streams, id)
-	if s != nil && s.node.ID != "" {
+	if s == nil {
+		return
+	}
+	s.hangUp()
+	if s.node.ID != "" {
 		t.logger.Info("sidecar disconnected", "node", s.node.ID, "peer", s.peer)
 		t.notify()
 	}
@@ -75,11 +81,13 @@ func (t *tracker) requested(id int64, req *discoveryv3.DeltaDiscoveryRequest) er
 	return nil
 }
 
-func (t *tracker) responded(id int64, resp *discoveryv3.DeltaDiscoveryResponse) {
+// responded takes note of a response about to be sent. One that a change made due
+// gets a span, whose context travels in its resources' metadata.
+func (t *tracker) responded(id int64, resp *discoveryv3.DeltaDiscoveryResponse, cause change) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.streams[id]; s != nil {
-		s.record(resp)
+		s.record(resp, t.startPush(s, resp, cause))
 		t.notify()
 	}
 }

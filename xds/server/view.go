@@ -16,6 +16,9 @@ import (
 type view struct {
 	named  map[string]map[string]*discoveryv3.Resource // by type URL and name
 	scoped map[string][]scoped                         // by namespace
+
+	versions map[key]string // of all resources
+	changes  map[key]change // recent ones
 }
 
 type scoped struct {
@@ -24,15 +27,17 @@ type scoped struct {
 }
 
 func newView(v View) *view {
-	out := &view{named: map[string]map[string]*discoveryv3.Resource{}, scoped: map[string][]scoped{}}
+	out := &view{named: map[string]map[string]*discoveryv3.Resource{}, scoped: map[string][]scoped{}, versions: map[key]string{}}
 	for _, r := range v.Resources {
 		if out.named[r.TypeURL] == nil {
 			out.named[r.TypeURL] = map[string]*discoveryv3.Resource{}
 		}
 		out.named[r.TypeURL][r.Name] = message(r)
+		out.versions[key{r.TypeURL, r.Name}] = r.Version
 	}
 	for _, s := range v.Scoped {
 		out.scoped[s.Namespace] = append(out.scoped[s.Namespace], scoped{message(s.Resource), s.Match})
+		out.versions[key{s.Resource.TypeURL, s.Resource.Name}] = s.Resource.Version
 	}
 	return out
 }

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
 )
@@ -29,6 +30,9 @@ type Set struct {
 	// Incomplete is true when there was text from which not even the name of an
 	// object could be read: a name that is absent may be in there.
 	Incomplete bool
+	// Began and Read are when the source began to read the set and when it had read
+	// it; zero when it does not say.
+	Began, Read time.Time
 }
 
 // Object is one declared object and where it stands.

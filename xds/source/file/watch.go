@@ -154,7 +154,9 @@ func (s *Source) concerns(e fsnotify.Event) bool {
 // read hands the content on if it is new. Unless it is settled, content with
 // problems or with less in it than before is left for the next read.
 func (s *Source) read(settled bool) {
+	began := time.Now()
 	set, problems, sum := load(s.opts.Dir)
+	set.Began, set.Read = began, time.Now()
 	if s.handed && sum == s.last {
 		return
 	}

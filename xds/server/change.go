@@ -1,0 +1,76 @@
+package server
+
+import (
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/warrenmesh/warren/tracing"
+)
+
+// traceWindow is how long after a change its pushes belong to the change's trace.
+// A sidecar that connects later gets the same resources for a reason of its own.
+const traceWindow = time.Minute
+
+// change says why a resource got its version, or went.
+type change struct {
+	version string // absent when it went
+	at      time.Time
+	cause   tracing.Hop
+	config  string // version of the configuration that the change made
+}
+
+// changesSince tells what v has other than old, and keeps what old told of recent
+// changes that still stand. The first view is no change.
+func (v *view) changesSince(old *view, cause tracing.Hop, config string, now time.Time) {
+	v.changes = map[key]change{}
+	if old == nil {
+		return
+	}
+	for k, c := range old.changes {
+		if now.Sub(c.at) < traceWindow && v.versionOf(k) == c.version {
+			v.changes[k] = c
+		}
+	}
+	if cause == (tracing.Hop{}) {
+		return
+	}
+	for k, version := range v.versions {
+		if old.versionOf(k) != version {
+			v.changes[k] = change{version, now, cause, config}
+		}
+	}
+	for k := range old.versions {
+		if _, ok := v.versions[k]; !ok {
+			v.changes[k] = change{absent, now, cause, config}
+		}
+	}
+}
+
+func (v *view) versionOf(k key) string {
+	if version, ok := v.versions[k]; ok {
+		return version
+	}
+	return absent
+}
+
+// causeOf returns the newest recent change that made a response due, false when
+// none did: then the sidecar asked by itself.
+func (v *view) causeOf(resp *discoveryv3.DeltaDiscoveryResponse, now time.Time) (newest change, ok bool) {
+	if v == nil || len(v.changes) == 0 {
+		return change{}, false
+	}
+	consider := func(name, version string) {
+		c, found := v.changes[key{resp.GetTypeUrl(), name}]
+		if found && c.version == version && now.Sub(c.at) < traceWindow && !c.at.Before(newest.at) {
+			newest, ok = c, true
+		}
+	}
+	for _, r := range resp.GetResources() {
+		consider(r.GetName(), r.GetVersion())
+	}
+	for _, name := range resp.GetRemovedResources() {
+		consider(name, absent)
+	}
+	return newest, ok
+}
