@@ -16,7 +16,7 @@ import (
 // intake offers the session what the service is to see. The driver calls it for
 // one delivery after the other; blocking here holds the flow back.
 func (ss *session) intake(ctx context.Context, d *broker.Delivery) {
-	if !ss.wanted(ctx, d) {
+	if !ss.wanted(d) {
 		return
 	}
 	select {
@@ -26,7 +26,7 @@ func (ss *session) intake(ctx context.Context, d *broker.Delivery) {
 }
 
 // handOut sends d to the service.
-func (ss *session) handOut(d *broker.Delivery) error {
+func (ss *session) handOut(d *broker.Delivery) {
 	if d.Epoch > ss.epoch {
 		// The broker hands out again by itself what older channels held.
 		for _, h := range ss.held.before(d.Epoch) {
@@ -43,7 +43,7 @@ func (ss *session) handOut(d *broker.Delivery) error {
 	ss.held.add(h)
 	ss.showDelivered(d)
 	ss.credit--
-	return ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
+	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
 		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{
 			Token:        h.token,
 			Event:        eventpb.ToProto(d.Event),

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -20,6 +21,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -97,7 +99,7 @@ func (p *Pusher) Apply(subs map[mesh.Name]*Subscription) {
 }
 
 // Stop ends all workers' intake, lets calls under way finish until ctx ends, then
-// cancels them. It returns when all have ended.
+// cancels them. It returns when all have ended, at the latest a second after ctx.
 func (p *Pusher) Stop(ctx context.Context) {
 	p.mu.Lock()
 	p.closed = true
@@ -106,14 +108,22 @@ func (p *Pusher) Stop(ctx context.Context) {
 	for _, w := range running {
 		w.cancel()
 	}
-	for _, w := range running {
-		select {
-		case <-w.done:
-		case <-ctx.Done():
-			w.abort()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, w := range running {
 			<-w.done
 		}
+	}()
+	select {
+	case <-done:
+		return
+	case <-ctx.Done():
 	}
+	for _, w := range running {
+		w.abort()
+	}
+	awaitCut(done)
 }
 
 // pushWorker serves one subscription.
@@ -130,6 +140,7 @@ type pushWorker struct {
 	health *healthGate
 	slots  chan struct{} // calls under way
 	calls  sync.WaitGroup
+	told   string // belongs to run; why it could not consume last
 }
 
 // start is called with mu held.
@@ -137,7 +148,7 @@ func (p *Pusher) start(name mesh.Name, sub *Subscription) *pushWorker {
 	intake, cancel := context.WithCancel(context.Background())
 	calls, abort := context.WithCancel(context.Background())
 	w := &pushWorker{
-		settler: settler{service: p.service, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36)},
+		settler: settler{service: p.service, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: calls},
 		opts:    p.opts, port: sub.PushPort, cancel: cancel, abort: abort,
 		done: make(chan struct{}), slots: make(chan struct{}, sub.Queue.Prefetch),
 		log: p.service.opts.Logger.With("subscription", name.String()),
@@ -170,16 +181,20 @@ func (w *pushWorker) run(intake, calls context.Context) {
 		return
 	}
 	defer func() { _ = conn.Close() }() // nothing is under way any more
-	w.conn, w.health = conn, &healthGate{client: healthv1.NewHealthClient(conn), period: w.opts.HealthPeriod}
+	w.conn, w.health = conn, newHealthGate(conn, w.opts.HealthPeriod)
 	for intake.Err() == nil {
 		if err := w.serve(intake, calls); err != nil && intake.Err() == nil {
-			w.log.Error("consume for push", "error", err)
+			if text := err.Error(); text != w.told {
+				w.told = text
+				w.log.Error("consume for push", "error", err)
+			}
 			pause(intake, time.Second)
 		}
 	}
 }
 
-// serve consumes while the service is healthy.
+// serve consumes on one node, once the service is healthy, until intake ends or
+// another node is the better one.
 func (w *pushWorker) serve(intake, calls context.Context) error {
 	if !w.health.await(intake) {
 		return nil
@@ -192,10 +207,16 @@ func (w *pushWorker) serve(intake, calls context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.driver = driver
+	intake, leave := context.WithCancel(intake)
+	defer leave()
+	w.driver, w.leaving = driver, intake.Done()
+	var watch sync.WaitGroup
+	watch.Go(func() { w.watch(intake, leave) })
 	drain, err := driver.Consume(intake, broker.ConsumeOptions{
 		Queue: sub.Queue.Name, Prefetch: int(sub.Queue.Prefetch), Tag: w.service.opts.Workload + "." + w.name.Name + ".push",
 	}, func(d *broker.Delivery) { w.intake(intake, calls, d) })
+	leave()
+	watch.Wait()
 	w.calls.Wait()
 	if drain != nil {
 		drain()
@@ -203,9 +224,18 @@ func (w *pushWorker) serve(intake, calls context.Context) error {
 	return err
 }
 
+// watch calls leave when the node is gone and another is up.
+func (w *pushWorker) watch(ctx context.Context, leave func()) {
+	for pause(ctx, time.Second) {
+		if w.strandedBeside(w.service.opts.Brokers) {
+			leave()
+		}
+	}
+}
+
 // intake is called for one delivery after the other; blocking holds the flow back.
 func (w *pushWorker) intake(intake, calls context.Context, d *broker.Delivery) {
-	if !w.wanted(intake, d) {
+	if !w.wanted(d) {
 		return
 	}
 	if !w.health.await(intake) {
@@ -236,15 +266,22 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery) {
 		span.End(errStreamEnded) // aborted by Stop: drain gives it back
 		return
 	}
+	w.carryOut(spanCtx, span, d, o, process, at)
+	span.End(err)
+}
+
+// carryOut settles d as o says; at is when d was handed over.
+func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.Delivery, o outcome, p tracing.Process, at time.Time) {
+	effect, err := effectAck, error(nil)
 	if o.kind == eventsv1.Outcome_OUTCOME_ACK {
-		if w.ackSpanned(spanCtx, d, process) == nil { // else stale: counted, and delivered again
-			w.showSettled(d, effectAck, "", at)
-		}
+		err = w.ackSpanned(ctx, d, p) // stale: counted, and delivered again
 	} else {
-		effect := w.fail(context.WithoutCancel(ctx), d, o)
+		effect, err = w.fail(d, o)
+	}
+	if err == nil {
+		span.SetOutcome(effect)
 		w.showSettled(d, effect, o.why(effect), at)
 	}
-	span.End(err)
 }
 
 // call repeats OnEvent while the service is away, within ctx.
@@ -306,26 +343,33 @@ func failedCall(err error) (outcome, error) {
 type healthGate struct {
 	client healthv1.HealthClient
 	period time.Duration
+	turn   chan struct{} // cap 1: one waiter asks at a time
+	ok     atomic.Bool   // until lost is called
+}
 
-	mu sync.Mutex
-	ok bool // guarded by mu; until lost is called
+func newHealthGate(conn *grpc.ClientConn, period time.Duration) *healthGate {
+	return &healthGate{client: healthv1.NewHealthClient(conn), period: period, turn: make(chan struct{}, 1)}
 }
 
 // lost says that a call found nobody.
-func (g *healthGate) lost() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.ok = false
-}
+func (g *healthGate) lost() { g.ok.Store(false) }
 
 // await returns true once the service is ready, false when ctx ends first. Waiters
 // ask one after the other.
 func (g *healthGate) await(ctx context.Context) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for !g.ok {
-		g.ok = g.ask(ctx)
-		if !g.ok && !pause(ctx, g.period) {
+	if g.ok.Load() {
+		return ctx.Err() == nil
+	}
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-ctx.Done():
+		return false
+	}
+	for !g.ok.Load() {
+		if g.ask(ctx) {
+			g.ok.Store(true)
+		} else if !pause(ctx, g.period) {
 			return false
 		}
 	}

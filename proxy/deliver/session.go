@@ -3,14 +3,10 @@ package deliver
 import (
 	"context"
 	"errors"
-	"io"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -35,8 +31,8 @@ type session struct {
 	*wire
 	limits limits
 
-	arrivals  chan *broker.Delivery        // unbuffered: intake waits for credit here
-	consumed  chan error                   // cap 1: Consume has returned
+	arrivals  chan *broker.Delivery       // unbuffered: intake waits for credit here
+	consumed  chan error                  // cap 1: Consume has returned
 	concluded chan *eventsv1.SettleResult // of settlements that needed the broker's confirm
 
 	// belongs to run
@@ -45,6 +41,7 @@ type session struct {
 	held     *handouts
 	results  []*eventsv1.SettleResult      // not in a message yet
 	pending  []*eventsv1.SubscribeResponse // the outbox was full
+	deserted bool                          // the service ended the stream, not the sidecar
 	lastSent time.Time
 	settling sync.WaitGroup
 }
@@ -121,10 +118,13 @@ func (ss *session) run(ctx context.Context) error {
 	err = ss.loop(ctx, stopConsuming)
 	stopConsuming()
 	ss.conclusions()
-	drain()
 	for _, h := range ss.held.byToken {
+		if ss.deserted {
+			ss.service.unfinished.add(h.Delivery) // before another stream can have it
+		}
 		h.span.End(errStreamEnded)
 	}
+	drain()
 	ss.flush(ctx)
 	return err
 }
@@ -209,4 +209,3 @@ func (ss *session) consume(ctx context.Context) (drain func()) {
 		}
 	}
 }
-

@@ -1,7 +1,7 @@
 package deliver
 
 import (
-	"context"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -19,6 +19,13 @@ type outcome struct {
 	detail string        // the service's words
 }
 
+const (
+	// maxTokens bounds the tokens of one request: no stream can hold more.
+	maxTokens = 1 << 16
+	// maxResults bounds the results of one message.
+	maxResults = 1024
+)
+
 func (ss *session) handle(req *eventsv1.SubscribeRequest) error {
 	switch r := req.GetRequest().(type) {
 	case *eventsv1.SubscribeRequest_Credit:
@@ -35,59 +42,83 @@ func (ss *session) handle(req *eventsv1.SubscribeRequest) error {
 	}
 }
 
+// settleAll carries settlements out. What is known at once is answered at once;
+// what needs the broker's confirm is answered when that is there.
 func (ss *session) settleAll(settlements []*eventsv1.Settlement) error {
-	var results []*eventsv1.SettleResult
+	if len(settlements) > maxTokens {
+		return rpcerr.Field(rpcerr.InvalidRequest, "settle.settlements", fmt.Sprintf("must be at most %d", maxTokens))
+	}
 	for _, s := range settlements {
-		err := ss.settle(s)
-		if err != nil || ss.limits.results {
-			results = append(results, result(s.GetToken(), err))
+		o, err := outcomeOf(s)
+		if err != nil {
+			ss.answer(s.GetToken(), toStatus(err))
+			continue
+		}
+		h := ss.held.take(s.GetToken())
+		switch {
+		case h == nil:
+			ss.service.stale.Add(1)
+			ss.answer(s.GetToken(), unknownToken)
+		case o.kind == eventsv1.Outcome_OUTCOME_ACK:
+			ss.answer(s.GetToken(), ss.acknowledge(h))
+		default:
+			ss.conclude(h, o, true)
 		}
 	}
-	return ss.answer(results)
+	return nil
 }
 
-func (ss *session) settle(s *eventsv1.Settlement) error {
+func outcomeOf(s *eventsv1.Settlement) (outcome, error) {
 	o := outcome{kind: s.GetOutcome(), detail: clip(s.GetReason())}
 	switch o.kind {
 	case eventsv1.Outcome_OUTCOME_ACK:
 	case eventsv1.Outcome_OUTCOME_RETRY:
 		o.reason, o.after = reasonExhausted, s.GetRetryAfter().AsDuration()
 		if o.after < 0 {
-			return rpcerr.Field(rpcerr.InvalidRequest, "retry_after", "must not be negative")
+			return o, rpcerr.Field(rpcerr.InvalidRequest, "retry_after", "must not be negative")
 		}
 	case eventsv1.Outcome_OUTCOME_DEAD_LETTER:
 		o.reason = reasonRejected
 	default:
-		return rpcerr.Field(rpcerr.InvalidRequest, "outcome", "must be OUTCOME_ACK, OUTCOME_RETRY or OUTCOME_DEAD_LETTER")
+		return o, rpcerr.Field(rpcerr.InvalidRequest, "outcome", "must be OUTCOME_ACK, OUTCOME_RETRY or OUTCOME_DEAD_LETTER")
 	}
-	h := ss.held.take(s.GetToken())
-	if h == nil {
-		ss.service.stale.Add(1)
-		return rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid,
-			"the token is unknown, settled, past its deadline, or of a connection that was lost; the event is delivered again unless it was settled")
-	}
-	return ss.conclude(h, o)
+	return o, nil
 }
 
-// conclude carries an outcome out. An ack is done at once; what needs the
-// broker's confirm goes on beside the session, so that one slow confirm does not
-// hold up the stream.
-func (ss *session) conclude(h *handout, o outcome) error {
-	if o.kind == eventsv1.Outcome_OUTCOME_ACK {
-		err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
-		h.span.End(nil)
-		if err != nil {
-			return rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid, "the broker connection was lost; the event is delivered again")
-		}
-		ss.showSettled(h.Delivery, effectAck, "", h.at)
-		return nil
+// Why a token has no effect; shared, for a client can send any number of them.
+var (
+	unknownToken = toStatus(rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid,
+		"the token is unknown, settled, past its deadline, or of a connection that was lost; the event is delivered again unless it was settled"))
+	staleToken = toStatus(rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid,
+		"the broker connection was lost; the event is delivered again"))
+)
+
+// acknowledge returns nil when the event is gone for good.
+func (ss *session) acknowledge(h *handout) *eventsv1.Status {
+	err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
+	h.span.SetOutcome(effectAck)
+	h.span.End(nil) // the service did its part
+	if err != nil {
+		return staleToken
 	}
-	ss.settling.Go(func() {
-		effect := ss.fail(context.WithoutCancel(ss.stream.Context()), h.Delivery, o)
-		ss.showSettled(h.Delivery, effect, o.why(effect), h.at)
-		h.span.End(handlerError{o.reason, o.detail})
-	})
+	ss.showSettled(h.Delivery, effectAck, "", h.at)
 	return nil
+}
+
+// conclude carries a negative outcome out. It needs the broker's confirm and goes
+// on beside the session, so that a slow one does not hold up the stream.
+func (ss *session) conclude(h *handout, o outcome, asked bool) {
+	ss.settling.Go(func() {
+		effect, err := ss.fail(h.Delivery, o)
+		if err == nil {
+			h.span.SetOutcome(effect)
+			ss.showSettled(h.Delivery, effect, o.why(effect), h.at)
+		}
+		h.span.End(handlerError{o.reason, o.detail})
+		if asked {
+			ss.concluded <- result(h.token, err)
+		}
+	})
 }
 
 // handlerError is a service's negative outcome, as telemetry sees it.
@@ -99,7 +130,7 @@ func (e handlerError) ErrorType() string { return "handler-error" }
 // expire treats deliveries whose deadline has passed as failed.
 func (ss *session) expire(now time.Time) {
 	for _, h := range ss.held.expired(now) {
-		_ = ss.conclude(h, outcome{kind: eventsv1.Outcome_OUTCOME_RETRY, reason: reasonAckDeadline, detail: "not settled within its ack deadline"}) // only an ack can fail
+		ss.conclude(h, outcome{kind: eventsv1.Outcome_OUTCOME_RETRY, reason: reasonAckDeadline, detail: "not settled within its ack deadline"}, false)
 	}
 }
 
@@ -108,35 +139,57 @@ func (ss *session) extend(req *eventsv1.SubscribeExtend) error {
 	if by < 0 || by > maxAckDeadline {
 		return rpcerr.Field(rpcerr.InvalidRequest, "extend.ack_deadline", "must be between 0 and "+maxAckDeadline.String())
 	}
+	if len(req.GetTokens()) > maxTokens {
+		return rpcerr.Field(rpcerr.InvalidRequest, "extend.tokens", fmt.Sprintf("must be at most %d", maxTokens))
+	}
 	if by == 0 {
 		by = ss.ackDeadline()
 	}
 	deadline := time.Now().Add(by)
-	var results []*eventsv1.SettleResult
 	for _, token := range req.GetTokens() {
-		var err error
-		if !ss.held.extend(token, deadline) {
-			err = rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid, "the token is unknown, settled, or past its deadline")
-		}
-		if err != nil || ss.limits.results {
-			results = append(results, result(token, err))
+		if ss.held.extend(token, deadline) {
+			ss.answer(token, nil)
+		} else {
+			ss.answer(token, unknownToken)
 		}
 	}
-	return ss.answer(results)
+	return nil
 }
 
-func (ss *session) answer(results []*eventsv1.SettleResult) error {
-	if len(results) == 0 {
-		return nil
+// answer takes down the result of a request, nil meaning that it took effect.
+func (ss *session) answer(token string, st *eventsv1.Status) {
+	ss.report(&eventsv1.SettleResult{Token: token, Status: st})
+}
+
+// report takes a result down, unless the client does not want to know.
+func (ss *session) report(r *eventsv1.SettleResult) {
+	if r.GetStatus() == nil && !ss.limits.results {
+		return
 	}
-	return ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Settled{Settled: &eventsv1.SubscribeSettled{Results: results}}})
+	if ss.results = append(ss.results, r); len(ss.results) == maxResults {
+		ss.pack()
+	}
 }
 
+// pack sends the results taken down since the last message of them.
+func (ss *session) pack() {
+	if len(ss.results) == 0 {
+		return
+	}
+	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Settled{Settled: &eventsv1.SubscribeSettled{Results: ss.results}}})
+	ss.results = nil
+}
+
+// result says what became of a negative outcome.
 func result(token string, err error) *eventsv1.SettleResult {
 	r := &eventsv1.SettleResult{Token: token}
 	if err != nil {
-		p := status.Convert(err).Proto()
-		r.Status = &eventsv1.Status{Code: p.GetCode(), Message: p.GetMessage(), Details: p.GetDetails()}
+		r.Status = toStatus(rpcerr.FromBroker(err))
 	}
 	return r
+}
+
+func toStatus(err error) *eventsv1.Status {
+	p := status.Convert(err).Proto()
+	return &eventsv1.Status{Code: p.GetCode(), Message: p.GetMessage(), Details: p.GetDetails()}
 }

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -26,30 +25,39 @@ const (
 const (
 	maxReason     = 200 // bytes of a service's words that are kept
 	settleTimeout = 5 * time.Second
+	// requeueDelay is how long a delivery rests that cannot be settled. Given back at
+	// once it would come back at once, for as long as the broker takes no publishes.
+	requeueDelay = time.Second
 )
 
 // settler carries outcomes out on one broker node, for a stream or a pusher. It is
 // safe for concurrent use.
 type settler struct {
+	// set before anything is consumed
 	service *Service
 	name    mesh.Name // of the subscription
 	id      string    // unique in this process
 	driver  broker.Driver
+	life    context.Context //nolint:containedctx // outcomes not carried out when it ends are given up
+	leaving <-chan struct{} // closed when nothing more is consumed
 
 	// subscription is replaced when the configuration changes.
 	subscription atomic.Pointer[Subscription]
+
+	// troubled is set while outcomes cannot be carried out, and that was told.
+	troubled atomic.Bool
 }
 
 // wanted settles what the service is not to see, and reports whether it is to see d.
-func (st *settler) wanted(ctx context.Context, d *broker.Delivery) bool {
+func (st *settler) wanted(d *broker.Delivery) bool {
 	sub := st.subscription.Load()
 	switch {
 	case d.Malformed != nil:
-		st.showSettled(d, st.bury(ctx, d, reasonInvalidEvent, d.Malformed.Error()), d.Malformed.Error(), time.Time{})
+		st.reject(d, reasonInvalidEvent, d.Malformed.Error())
 	case !sub.Filter.Matches(d.Event):
 		st.ack(d)
 	case st.countAttempts(d) > sub.Attempts || d.Returned >= poisonLimit:
-		st.showSettled(d, st.bury(ctx, d, reasonExhausted, "the service never settled it"), reasonExhausted, time.Time{})
+		st.reject(d, reasonExhausted, "the service never settled it")
 	default:
 		return true
 	}
@@ -63,29 +71,45 @@ func (st *settler) countAttempts(d *broker.Delivery) uint32 {
 	return d.Attempt
 }
 
+// reject buries what is not to be handed out.
+func (st *settler) reject(d *broker.Delivery, reason, detail string) {
+	if st.bury(d, reason, detail) == nil {
+		st.showSettled(d, effectDeadLetter, reason+": "+detail, time.Time{})
+	}
+}
+
+// strandedBeside reports whether the settler's node is gone and another is up.
+func (st *settler) strandedBeside(brokers Brokers) bool {
+	if st.driver.State().Consuming {
+		return false
+	}
+	other, err := brokers.PickConsumer(st.subscription.Load().Broker)
+	return err == nil && other != st.driver && other.State().Consuming
+}
+
 // fail carries out a negative outcome: another attempt while some are left and the
 // service did not say otherwise, else the dead-letter queue. It returns what took
-// effect, "" when d went back to its queue.
-func (st *settler) fail(ctx context.Context, d *broker.Delivery, o outcome) (effect string) {
+// effect; after an error nothing did, and d is back in its queue.
+func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error) {
 	sub := st.subscription.Load()
 	if o.kind == eventsv1.Outcome_OUTCOME_RETRY && d.Attempt < sub.Attempts {
-		return st.repeat(ctx, sub, d, o.after)
+		return effectRetry, st.repeat(sub, d, o.after)
 	}
-	return st.bury(ctx, d, o.reason, o.detail)
+	return effectDeadLetter, st.bury(d, o.reason, o.detail)
 }
 
 // repeat puts a copy of d with the next attempt's number where it waits for its
 // time, then acknowledges d. If the copy is not confirmed d goes back instead: it
 // may be delivered twice, but it is not lost.
-func (st *settler) repeat(ctx context.Context, sub *Subscription, d *broker.Delivery, after time.Duration) (effect string) {
+func (st *settler) repeat(sub *Subscription, d *broker.Delivery, after time.Duration) error {
 	m := st.copyOf(d)
 	m.RoutingKey = retryQueue(sub.Subscription, d.Attempt, after)
 	m.Attempt = d.Attempt + 1
-	return st.move(ctx, d, m, effectRetry)
+	return st.move(d, m)
 }
 
 // bury puts d into the dead-letter queue, then acknowledges it.
-func (st *settler) bury(ctx context.Context, d *broker.Delivery, reason, detail string) (effect string) {
+func (st *settler) bury(d *broker.Delivery, reason, detail string) error {
 	sub := st.subscription.Load()
 	m := st.copyOf(d)
 	m.RoutingKey = sub.DeadLetterQueue
@@ -99,7 +123,7 @@ func (st *settler) bury(ctx context.Context, d *broker.Delivery, reason, detail 
 		Attempts:     d.Attempt,
 		Time:         time.Now(),
 	}
-	return st.move(ctx, d, m, effectDeadLetter)
+	return st.move(d, m)
 }
 
 // copyOf starts a message for the default exchange that carries d's event.
@@ -117,23 +141,39 @@ func (st *settler) copyOf(d *broker.Delivery) *broker.Message {
 	}
 }
 
-// move publishes m, waits for the confirm, and only then acknowledges d. It returns
-// effect, or "" when m was not confirmed and d went back.
-func (st *settler) move(ctx context.Context, d *broker.Delivery, m *broker.Message, effect string) string {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+// move publishes m, waits for the confirm, and only then acknowledges d. When m was
+// not confirmed it gives d back, after a rest, and returns why.
+func (st *settler) move(d *broker.Delivery, m *broker.Message) error {
+	ctx, cancel := context.WithTimeout(st.life, settleTimeout)
 	defer cancel()
 	receipt, err := st.driver.Publish(ctx, m)
 	if err == nil {
 		err = receipt.Wait(ctx)
 	}
 	if err == nil {
+		st.troubled.Store(false)
 		st.ack(d)
-		return effect
+		return nil
 	}
-	if requeueErr := d.Requeue(); requeueErr == nil || !errors.Is(requeueErr, broker.ErrStale) {
-		st.service.opts.Logger.Warn("settle delivery: it goes back to its queue", "subscription", st.name.String(), "queue", m.RoutingKey, "error", errors.Join(err, requeueErr))
+	if !st.troubled.Swap(true) {
+		st.service.opts.Logger.Warn("deliveries cannot be settled: they go back to their queue",
+			"subscription", st.name.String(), "queue", m.RoutingKey, "error", err)
 	}
-	return ""
+	st.rest()
+	if d.Requeue() != nil {
+		st.service.stale.Add(1) // its channel is gone, and it is back already
+	}
+	return err
+}
+
+func (st *settler) rest() {
+	timer := time.NewTimer(requeueDelay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-st.leaving:
+	case <-st.life.Done():
+	}
 }
 
 func (st *settler) ack(d *broker.Delivery) {

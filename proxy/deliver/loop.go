@@ -1,12 +1,18 @@
-func (ss *session) ready() error {
-	sub := ss.subscription.Load()
-	return ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
-		Subscription:           sub.Name.String(),
-		Topic:                  sub.Topic.String(),
-		MaxOutstandingMessages: ss.limits.messages,
-		AckDeadline:            durationpb.New(ss.ackDeadline()),
-	}}})
-}
+package deliver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+)
 
 // loop is the session's one goroutine.
 func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
@@ -24,18 +30,27 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 			return err
 		}
 		if draining == nil && len(ss.held.byToken) == 0 {
-			return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+			return errDraining()
 		}
+		ss.pack()
 		ss.arm(deadline)
+		outbox, next := ss.overflow()
 		select {
 		case d := <-ss.gate(draining):
-			err = ss.handOut(d)
-		case req := <-ss.requests:
+			ss.handOut(d)
+		case req := <-ss.inbox():
 			err = ss.handle(req)
+		case r := <-ss.concluded:
+			ss.report(r)
+		case outbox <- next:
+			ss.pending = slices.Delete(ss.pending, 0, 1)
 		case err = <-ss.readErr:
+			ss.deserted = true
 			if errors.Is(err, io.EOF) {
 				return nil // half-closed: nothing more can be settled
 			}
+		case err = <-ss.writeErr:
+			ss.deserted = true
 		case err = <-ss.consumed:
 			if err == nil && draining == nil {
 				ss.consumed = nil // we stopped it
@@ -50,9 +65,10 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 		case <-draining:
 			draining = nil
 			stopConsuming()
-		case <-ss.service.hard:
-			return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+		case <-ss.life.Done():
+			return errDraining()
 		case <-ctx.Done():
+			ss.deserted = true
 			return ctx.Err()
 		}
 		if err != nil {
@@ -65,10 +81,27 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 // always allowed through the byte bound, however large.
 func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
 	full := len(ss.held.byToken) > 0 && ss.held.bytes >= ss.limits.bytes
-	if draining == nil || ss.credit == 0 || full {
+	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 {
 		return nil
 	}
 	return ss.arrivals
+}
+
+// inbox is where requests come from, nil while the client does not read the
+// answers to earlier ones.
+func (ss *session) inbox() <-chan *eventsv1.SubscribeRequest {
+	if len(ss.pending) >= outboxSize {
+		return nil
+	}
+	return ss.requests
+}
+
+// overflow is where the first pending message goes, nil when there is none.
+func (ss *session) overflow() (chan<- *eventsv1.SubscribeResponse, *eventsv1.SubscribeResponse) {
+	if len(ss.pending) == 0 {
+		return nil, nil
+	}
+	return ss.outbox, ss.pending[0]
 }
 
 func (ss *session) arm(t *time.Timer) {
@@ -101,25 +134,37 @@ func sameSource(a, b *Subscription) bool {
 // look runs once a second: heartbeats, and a move to another node when this one
 // is gone and another is up.
 func (ss *session) look(now time.Time) error {
-	if now.Sub(ss.lastSent) >= ss.service.opts.Heartbeat {
-		if err := ss.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Heartbeat{Heartbeat: &eventsv1.SubscribeHeartbeat{}}}); err != nil {
-			return err
-		}
+	if now.Sub(ss.lastSent) >= ss.service.opts.Heartbeat && len(ss.outbox) == 0 {
+		ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Heartbeat{Heartbeat: &eventsv1.SubscribeHeartbeat{}}})
 	}
-	if ss.driver.State().Consuming {
-		return nil
-	}
-	other, err := ss.service.opts.Brokers.PickConsumer(ss.subscription.Load().Broker)
-	if err == nil && other != ss.driver && other.State().Consuming {
+	if ss.strandedBeside(ss.service.opts.Brokers) {
 		return rpcerr.Unavailable(rpcerr.ConnectionLost, "the broker node is gone; subscribe again to use another")
 	}
 	return nil
 }
 
-func (ss *session) send(r *eventsv1.SubscribeResponse) error {
+func (ss *session) ready() {
+	sub := ss.subscription.Load()
+	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
+		Subscription:           sub.Name.String(),
+		Topic:                  sub.Topic.String(),
+		MaxOutstandingMessages: ss.limits.messages,
+		AckDeadline:            durationpb.New(ss.ackDeadline()),
+	}}})
+}
+
+// say sends r as soon as the client reads. It never blocks.
+func (ss *session) say(r *eventsv1.SubscribeResponse) {
 	r.RemainingCredit = ss.credit
 	ss.lastSent = time.Now()
-	return ss.stream.Send(r)
+	if len(ss.pending) == 0 {
+		select {
+		case ss.outbox <- r:
+			return
+		default:
+		}
+	}
+	ss.pending = append(ss.pending, r)
 }
 
 func (ss *session) ackDeadline() time.Duration {
