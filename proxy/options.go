@@ -31,7 +31,7 @@ type Options struct {
 	// At least one is required; host must be loopback, for callers are not
 	// authenticated.
 	Listen []string
-	// StatusListen serves /livez, /readyz and /startupz; "" serves none.
+	// StatusListen serves /livez, /readyz, /startupz and /metrics; "" serves none.
 	StatusListen string
 	// AdminListen serves operators by gRPC and HTTP (package admin), loopback only;
 	// "" serves none.
@@ -64,7 +64,7 @@ type Options struct {
 	// LogLevel is the level of Logger, changed by operators at run time; nil means
 	// that it cannot be.
 	LogLevel *slog.LevelVar
-	// Tracing is optional; nil means none.
+	// Tracing is optional, and so are its metrics; nil means none.
 	Tracing *tracing.Provider
 	// Logger is required.
 	Logger *slog.Logger

@@ -30,6 +30,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/limit"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/tap"
@@ -77,10 +78,15 @@ func New(opts Options) (*Proxy, error) {
 		StateFile: stateFile(opts.StateDir),
 		Topics:    opts.Topics,
 		Apply:     p.apply,
+		Tracing:   opts.Tracing.Configuration(),
 		Logger:    opts.Logger,
 	})
 	if err != nil {
 		return nil, err
+	}
+	events, err := metrics.New(opts.Tracing.MeterProvider())
+	if err != nil {
+		return nil, fmt.Errorf("make metrics: %w", err)
 	}
 	p.config = &configuration{arrived: make(chan struct{}), await: p.xds.Await}
 	p.publish = publish.New(publish.Options{
@@ -90,6 +96,7 @@ func New(opts Options) (*Proxy, error) {
 		Brokers:   p.pool,
 		Tracing:   opts.Tracing.Messaging(),
 		Tap:       p.tap,
+		Metrics:   events,
 		InFlight:  limit.NewBudget(opts.MaxInFlight, opts.MaxInFlightBytes),
 	})
 	p.deliver = deliver.New(deliver.Options{
@@ -174,6 +181,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if err := p.open(ctx); err != nil {
 		return errors.Join(err, p.closeListeners())
 	}
+	unwatch, err := metrics.Watch(p.opts.Tracing.MeterProvider(), p.state)
+	if err != nil {
+		return errors.Join(fmt.Errorf("make metrics: %w", err), p.closeListeners())
+	}
 	server := p.newEventServer()
 	p.pool.Start(ctx)
 
@@ -199,7 +210,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	stopErr := p.stop(context.WithoutCancel(ctx), server)
 	endBackground()
-	return errors.Join(group.Wait(), stopErr)
+	return errors.Join(group.Wait(), stopErr, unwatch())
 }
 
 func (p *Proxy) open(ctx context.Context) error {

@@ -18,12 +18,13 @@ func openStatus(ctx context.Context, address string, h http.Handler) (*admin.Ser
 	return admin.New(l, h, nil), nil
 }
 
-// statusHandler serves the probes of the kubelet.
+// statusHandler serves the probes of the kubelet, and Prometheus.
 func (p *Proxy) statusHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", admin.Probe(func() error { return nil }))
 	mux.Handle("GET /readyz", admin.Probe(p.Ready))
 	mux.Handle("GET /startupz", admin.Probe(p.Ready))
+	mux.Handle("GET /metrics", p.opts.Tracing.MetricsHandler())
 	return mux
 }
 

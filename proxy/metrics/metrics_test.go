@@ -129,6 +129,8 @@ func TestAPublishIsMeasured(t *testing.T) {
 	s.Written()
 	s.Settled(nil)
 	s.End(t.Context(), nil)
+	waiting.Written()
+	waiting.Settled(&broker.Error{Kind: broker.WindowFull, Op: "publish"}) // not sent
 	waiting.End(t.Context(), &broker.Error{Kind: broker.Unavailable, Op: "pick"})
 
 	const on = " messaging.operation.name=publish"

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -94,13 +95,16 @@ func (s *Sending) Written() {
 }
 
 // Settled counts a try that was written; err is what became of it, nil when it was
-// confirmed.
+// confirmed. One that waited for its turn on the connection and never got it was
+// not sent and does not count.
 func (s *Sending) Settled(err error) {
 	if s.topic == nil {
 		return
 	}
 	s.topic.unconfirmed.Add(-1)
-	s.to.sent.of(err, tracing.ErrorOther).n.Add(1)
+	if err == nil || broker.OutcomeOf(err) != broker.NotSent {
+		s.to.sent.of(err, tracing.ErrorOther).n.Add(1)
+	}
 }
 
 // Retry counts a further try, made because of err.

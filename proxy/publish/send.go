@@ -8,6 +8,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
@@ -26,6 +27,7 @@ type transit struct {
 	backend *route.Backend
 	message *broker.Message
 	span    tracing.Span
+	sending metrics.Sending
 	asked   string    // the topic as the caller wrote it
 	began   time.Time // zero unless a tap was open
 
@@ -77,7 +79,8 @@ func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) 
 	if rule.Timeout > 0 {
 		ctx, t.cancel = context.WithTimeout(ctx, rule.Timeout)
 	}
-	t.ctx, t.span = s.startSpan(ctx, backend, m)
+	t.sending = s.opts.Metrics.Send(backend.Topic)
+	t.ctx, t.span = s.startSpan(ctx, rule, backend, m)
 	m.Trace = broker.TraceContext(t.span.Hop())
 	s.try(t)
 	return t, nil
@@ -97,6 +100,7 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 		err = honest(err, t.unknown)
 	}
 	t.span.End(err)
+	t.sending.End(t.ctx, err)
 	if s.opts.Tap.Active() {
 		s.show(t, err)
 	}
@@ -128,9 +132,13 @@ func (s *Service) try(t *transit) {
 		t.err = err
 		return
 	}
-	t.span.SetServerAddress(driver.State().Address)
+	address := driver.State().Address
+	t.span.SetServerAddress(address)
+	t.sending.To(address)
 	t.tried = append(t.tried, driver)
-	t.receipt, t.err = driver.Publish(t.tryCtx, t.message)
+	if t.receipt, t.err = driver.Publish(t.tryCtx, t.message); t.err == nil {
+		t.sending.Written()
+	}
 }
 
 // wait returns how the try under way ended.
@@ -139,7 +147,9 @@ func (t *transit) wait() error {
 	if t.err != nil {
 		return t.err
 	}
-	return t.receipt.Wait(t.tryCtx)
+	err := t.receipt.Wait(t.tryCtx)
+	t.sending.Settled(err)
+	return err
 }
 
 // again reports whether the event is to be tried once more, after having waited
@@ -151,6 +161,7 @@ func (s *Service) again(t *transit, err error) bool {
 		return false
 	}
 	t.span.Attempt(int(t.attempt), err)
+	t.sending.Retry(err)
 	// A receipt may still hold the message, so the repeat gets one of its own.
 	repeat := *t.message
 	repeat.Republished = t.unknown
@@ -185,7 +196,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (s *Service) startSpan(ctx context.Context, b *route.Backend, m *broker.Message) (context.Context, tracing.Span) {
+func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend, m *broker.Message) (context.Context, tracing.Span) {
 	e := m.Event
 	return s.opts.Tracing.StartPublish(ctx, tracing.Publish{
 		System:           tracing.SystemRabbitMQ,
@@ -199,5 +210,6 @@ func (s *Service) startSpan(ctx context.Context, b *route.Backend, m *broker.Mes
 		EventTraceParent: e.Text(event.AttrTraceParent),
 		EventTraceState:  e.Text(event.AttrTraceState),
 		BodySize:         len(e.Data),
+		ConfigVersion:    r.ConfigVersion,
 	})
 }

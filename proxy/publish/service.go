@@ -18,6 +18,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/limit"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
@@ -53,6 +54,8 @@ type Options struct {
 	Tap *tap.Bus
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
 	Tracing *tracing.Messaging
+	// Metrics measures publishes; nil measures nothing.
+	Metrics *metrics.Events
 	// InFlight bounds the events that are between acceptance and answer; nil means
 	// no bound.
 	InFlight *limit.Budget
