@@ -26,6 +26,7 @@ type Publish struct {
 	BodySize      int    // bytes
 	ServerAddress string // host:port of the node as configured; see Span.SetServerAddress
 	ClientID      string // name of the AMQP connection
+	ConfigVersion string // of the configuration that decided where it goes
 }
 
 // StartPublish begins the span of one publish, from the choice of a node to the
@@ -59,10 +60,11 @@ func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Contex
 
 // attributes are those no sampler needs.
 func (p *Publish) attributes() []attribute.KeyValue {
-	const room = 14
+	const room = 15
 	kvs := make([]attribute.KeyValue, 0, room)
 	kvs = appendString(kvs, keyRoutingKey, p.RoutingKey)
 	kvs = appendString(kvs, keyClientID, p.ClientID)
+	kvs = appendString(kvs, keyConfigVersion, p.ConfigVersion)
 	kvs = append(kvs, keyBodySize.Int(p.BodySize))
 	kvs = appendNode(kvs, p.ServerAddress)
 	kvs = appendPeer(kvs, p.System)

@@ -27,7 +27,7 @@ type Table struct {
 func Compile(cfg *mesh.Config) *Table {
 	t := &Table{topics: make(map[mesh.Name]*Topic, len(cfg.Topics))}
 	for name, topic := range cfg.Topics {
-		t.topics[name] = compileTopic(topic)
+		t.topics[name] = compileTopic(topic, cfg.Version)
 	}
 	return t
 }
@@ -60,6 +60,8 @@ type Rule struct {
 	*mesh.Rule
 	// RetryPolicy decides about further tries.
 	RetryPolicy retry.Policy
+	// ConfigVersion is that of the configuration the rule belongs to.
+	ConfigVersion string
 
 	filter   Filter
 	backends []Backend
@@ -97,10 +99,12 @@ func expand(s mesh.Segment, e *event.Event) string {
 	return e.Text(s.Attribute)
 }
 
-func compileTopic(t *mesh.Topic) *Topic {
+func compileTopic(t *mesh.Topic, version string) *Topic {
 	out := &Topic{Name: t.Name, rules: make([]Rule, 0, len(t.Rules))}
 	for i := range t.Rules {
-		out.rules = append(out.rules, compileRule(&t.Rules[i]))
+		rule := compileRule(&t.Rules[i])
+		rule.ConfigVersion = version
+		out.rules = append(out.rules, rule)
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/mesh"
 	"github.com/warrenmesh/warren/xds/wire"
@@ -54,7 +55,9 @@ type Client struct {
 	stateFileError string
 	unsaved        bool // what belongs into the state file changed, and the snapshot did not
 
-	told string // the failure to connect that was logged last; Run only
+	// cause is the push that the next Apply is due to; Run only.
+	cause tracing.Hop
+	told  string // the failure to connect that was logged last; Run only
 }
 
 // New checks the options and builds a client. Nothing is read or dialled before
@@ -147,9 +150,13 @@ func (c *Client) advance() needs {
 	due := !next.equal(c.applied) || c.snapshot == nil && c.firstIsDue()
 	fromDisk := c.lastContact.IsZero()
 	unsaved := c.unsaved && c.snapshot != nil
+	settled := c.table.settled()
 	c.mu.Unlock()
 	if due {
 		c.apply(next, newSnapshot(next, fromDisk))
+	}
+	if due || settled { // else it waits for what a new resource names
+		c.cause = tracing.Hop{}
 	}
 	if !fromDisk && (due || unsaved) {
 		c.save()
@@ -163,7 +170,9 @@ func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.s
 
 // apply hands a snapshot over and then shows it to Await and Status.
 func (c *Client) apply(f *forms, s *Snapshot) {
+	span := c.opts.Tracing.StartApply(c.cause, s.Version)
 	c.opts.Apply(s)
+	span.End(nil)
 	c.mu.Lock()
 	c.applied, c.snapshot = f, s
 	c.announce()

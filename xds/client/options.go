@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -36,6 +37,8 @@ type Options struct {
 	// time, and must return soon: nothing is read from the control plane meanwhile.
 	// Required.
 	Apply func(*Snapshot)
+	// Tracing gets a span for each Apply that a traced push made due; nil makes none.
+	Tracing *tracing.Configuration
 	// Logger takes what happens to the connection and to resources. Required.
 	Logger *slog.Logger
 	// MissingAfter is how long a topic that was asked for on a live stream may stay

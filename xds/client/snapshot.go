@@ -27,7 +27,9 @@ type Snapshot struct {
 }
 
 func newSnapshot(f *forms, fromDisk bool) *Snapshot {
-	return &Snapshot{Config: f.config(), Version: versionOf(f.entries()), FromDisk: fromDisk, At: time.Now()}
+	cfg := f.config()
+	cfg.Version = versionOf(f.entries())
+	return &Snapshot{Config: cfg, Version: cfg.Version, FromDisk: fromDisk, At: time.Now()}
 }
 
 func byTypeAndName(a, b *entry) int {

@@ -36,6 +36,8 @@ func ParseName(s, ns string) (Name, error) {
 
 // Config is everything a sidecar runs on. A nil map is an empty one.
 type Config struct {
+	// Version is a hash over what the configuration was made of; "" when unknown.
+	Version       string
 	Topics        map[Name]*Topic
 	Subscriptions map[Name]*Subscription
 	Brokers       map[Name]*Broker
