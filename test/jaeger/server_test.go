@@ -113,6 +113,7 @@ func (s *server) read(ctx context.Context, path string, v any) error {
 	if err != nil {
 		return err
 	}
+	request.Close = true // or an idle connection outlives the test
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err

@@ -11,7 +11,19 @@ import (
 type trace struct {
 	TraceID   string
 	Spans     []span
-	Processes map[string]struct{ ServiceName string }
+	Processes map[string]process
+}
+
+// process is who recorded spans.
+type process struct {
+	ServiceName string
+	Tags        []tag
+}
+
+// component returns the attribute warren.component of the resource.
+func (p process) component() string {
+	name, _ := find(p.Tags, "warren.component").(string)
+	return name
 }
 
 type span struct {
@@ -19,21 +31,26 @@ type span struct {
 	OperationName string
 	ProcessID     string
 	References    []struct{ RefType, TraceID, SpanID string }
-	Tags          []struct {
-		Key   string
-		Value any
-	}
+	Tags          []tag
 }
 
-// tag returns the value of a tag, nil if the span has none of that key.
-func (s *span) tag(key string) any {
-	for _, tag := range s.Tags {
+type tag struct {
+	Key   string
+	Value any
+}
+
+// find returns the value of a tag, nil if there is none of that key.
+func find(tags []tag, key string) any {
+	for _, tag := range tags {
 		if tag.Key == key {
 			return tag.Value
 		}
 	}
 	return nil
 }
+
+// tag returns the value of a tag, nil if the span has none of that key.
+func (s *span) tag(key string) any { return find(s.Tags, key) }
 
 // parent returns the id of the span's parent, "" for a root.
 func (s *span) parent() string {
@@ -51,6 +68,39 @@ func (t *trace) find(service, name string) *span {
 		if s := &t.Spans[i]; s.OperationName == name && t.Processes[s.ProcessID].ServiceName == service {
 			return s
 		}
+	}
+	return nil
+}
+
+// hop returns the first span that h describes, or nil.
+func (t *trace) hop(h hop) *span {
+	for i := range t.Spans {
+		s := &t.Spans[i]
+		component, _ := s.tag("warren.component").(string)
+		if component == "" {
+			component = t.Processes[s.ProcessID].component()
+		}
+		if s.OperationName == h.name && t.Processes[s.ProcessID].ServiceName == h.service && component == h.component {
+			return s
+		}
+	}
+	return nil
+}
+
+// between returns the names of the spans from s, without it, up to above, with it;
+// nil when above is not among them.
+func (t *trace) between(s, above *span) []string {
+	var names []string
+	for parent := s.parent(); parent != ""; {
+		i := slices.IndexFunc(t.Spans, func(s span) bool { return s.SpanID == parent })
+		if i < 0 {
+			return nil
+		}
+		names = append(names, t.Spans[i].OperationName)
+		if t.Spans[i].SpanID == above.SpanID {
+			return names
+		}
+		parent = t.Spans[i].parent()
 	}
 	return nil
 }
