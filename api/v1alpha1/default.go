@@ -35,6 +35,8 @@ const (
 	BrokerMemory   = "Memory"
 
 	TopologyManage = "Manage"
+	TopologyVerify = "Verify"
+	TopologyIgnore = "Ignore"
 
 	OrderingNone   = "None"
 	OrderingPerKey = "PerKey"

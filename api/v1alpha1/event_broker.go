@@ -29,10 +29,10 @@ type EventBrokerSpec struct {
 	Nodes []BrokerNode `json:"nodes,omitempty"`
 	// Credentials to log in with. Memory has none.
 	Credentials *CredentialsRef `json:"credentials,omitempty"`
-	// Topology says who declares exchanges, queues and bindings: with Manage the
-	// sidecars do.
-	// +kubebuilder:validation:Enum=Manage
-	// +warren:unsupported:values=Verify;Ignore
+	// Topology says who declares exchanges, queues and bindings. Manage: sidecars
+	// do. Verify: others do, and sidecars check that exchanges and queues are there.
+	// Ignore: others do, and nothing is checked. Memory is always managed.
+	// +kubebuilder:validation:Enum=Manage;Verify;Ignore
 	// +warren:default=Manage
 	Topology string `json:"topology,omitempty"`
 	// Heartbeat of AMQP connections, in whole seconds. Memory has none.

@@ -68,7 +68,7 @@ func (c *checker) meta(obj Object) {
 
 func (c *checker) broker(s *EventBrokerSpec, p Path) {
 	c.oneOf(p.Child("type"), s.Type, BrokerRabbitMQ, BrokerMemory)
-	c.topology(p.Child("topology"), s.Topology)
+	c.oneOf(p.Child("topology"), s.Topology, TopologyManage, TopologyVerify, TopologyIgnore)
 	if s.TLS != nil {
 		c.unsupported(p.Child("tls"), "tls")
 	}
@@ -101,15 +101,8 @@ func (c *checker) memoryBroker(s *EventBrokerSpec, p Path) {
 	refuse("vhost", s.VHost != "")
 	refuse("credentials", s.Credentials != nil)
 	refuse("heartbeat", s.Heartbeat != nil)
-}
-
-func (c *checker) topology(p Path, value string) {
-	switch value {
-	case TopologyManage:
-	case mesh.Verify.String(), mesh.Ignore.String():
-		c.unsupported(p, "topology "+value)
-	default:
-		c.oneOf(p, value, TopologyManage)
+	if s.Topology == TopologyVerify || s.Topology == TopologyIgnore {
+		c.invalid(p.Child("topology"), "is %s, but a broker of type Memory lives inside one process, where nobody else can declare anything: remove it", s.Topology)
 	}
 }
 

@@ -9,13 +9,14 @@ type Capabilities struct {
 	Expiration  bool // publish.ttl is honoured
 	Networked   bool // processes share it through nodes
 	QuorumQueue bool // queues of type quorum
+	Headers     bool // exchanges of type headers
 }
 
 // Capabilities returns what brokers of type t can do.
 func (t BrokerType) Capabilities() Capabilities {
 	switch t {
 	case RabbitMQ:
-		return Capabilities{Durable: true, Priorities: true, Expiration: true, Networked: true, QuorumQueue: true}
+		return Capabilities{Durable: true, Priorities: true, Expiration: true, Networked: true, QuorumQueue: true, Headers: true}
 	default:
 		return Capabilities{}
 	}

@@ -26,6 +26,11 @@ var routing = []behaviour{
 			r.wantIDs(r.consume(queue, 5).acked(1), []string{"1"})
 		}
 	}},
+	{name: "a headers exchange takes everything where nothing is asked for", needs: func(h *Harness) bool { return h.Caps.Headers }, run: func(r *rig) {
+		exchange, queues := r.exchange("x", "headers", "#")
+		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "any", Event: newEvent("1"), Mandatory: true})
+		r.wantIDs(r.consume(queues[0], 5).acked(1), []string{"1"})
+	}},
 	{name: "every bound queue gets its own copy, in order", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "#", "order.*", "order.placed")
 		var messages []*broker.Message

@@ -10,12 +10,17 @@ import (
 	"github.com/warrenmesh/warren/xds/source"
 )
 
+// policies are the topology policies by the names of the kind.
+var policies = map[string]mesh.TopologyPolicy{
+	v1alpha1.TopologyManage: mesh.Manage, v1alpha1.TopologyVerify: mesh.Verify, v1alpha1.TopologyIgnore: mesh.Ignore,
+}
+
 func broker(name mesh.Name, s *v1alpha1.EventBrokerSpec) *mesh.Broker {
 	b := &mesh.Broker{
 		Name:      name,
 		Type:      mesh.RabbitMQ,
 		VHost:     s.VHost,
-		Topology:  mesh.Manage, // Validate refuses the others
+		Topology:  policies[s.Topology],
 		Heartbeat: duration(s.Heartbeat),
 	}
 	if s.Type == v1alpha1.BrokerMemory {

@@ -213,6 +213,8 @@ func TestResolveRefuses(t *testing.T) {
 		{"priority on a memory broker", []string{memory, topic("priority: 1")}, `a.yaml:10: spec.publish.priority: asks for message priorities, which broker shop/main of type Memory cannot honour: remove it`, v1alpha1.Invalid},
 		{"persistence on a memory broker", []string{memory, topic("persistent: true")}, `a.yaml:10: spec.publish.persistent: asks for events that survive a restart, which broker shop/main of type Memory cannot honour: remove it or set it to false`, v1alpha1.Invalid},
 		{"a quorum queue on a memory broker", []string{memory, orders, sub("s", "queue: {type: quorum}")}, `a.yaml:15: spec.queue.type: asks for a quorum queue, which broker shop/main of type Memory cannot honour: remove it`, v1alpha1.Invalid},
+		{"a headers exchange on a memory broker", []string{memory, `EventTopic orders: {brokerRef: {name: main}, exchange: {type: headers}}`}, `a.yaml:10: spec.exchange.type: asks for an exchange of type headers, which broker shop/main of type Memory cannot honour: want topic, direct or fanout`, v1alpha1.Invalid},
+		{"a subscription that a sidecar would bind to a direct exchange", []string{rabbit, `EventTopic orders: {brokerRef: {name: main}, exchange: {type: direct}}`, billing}, `a.yaml:15: spec.topicRef: EventTopic shop/orders has an exchange of type direct, which has no binding for all of its events: give it type topic or fanout, or bind the queue yourself and set topology Verify on broker shop/main`, v1alpha1.Invalid},
 		{"two topics on one exchange", []string{rabbit, orders, `EventTopic audit: {brokerRef: {name: main}, exchange: {name: orders}}`}, `a.yaml:15: spec.exchange.name: exchange "orders" on broker shop/main belongs to EventTopic shop/orders (a.yaml:7): give one of the two another exchange, or subscribers of one would get the events of both`, v1alpha1.Conflict},
 		{"two subscriptions on one queue", []string{rabbit, orders, sub("s1", "queue: {name: q}"), sub("s2", "queue: {name: q}")}, `a.yaml:20: spec.queue.name: queue "q" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
 		{"dead letters in the queue of another", []string{rabbit, orders, sub("s1", "deadLetter: {queue: shop.s2}"), sub("s2", "")}, `a.yaml:15: spec.deadLetter.queue: queue "shop.s2" on broker shop/main belongs to EventSubscription shop/s2 (a.yaml:17): send dead letters to a queue of their own`, v1alpha1.Conflict},
@@ -236,6 +238,23 @@ func TestWhatLooksAlikeButIsAllowed(t *testing.T) {
 		`EventSubscription s2: {topicRef: {name: orders}, selector: {matchLabels: {a: b}}, deadLetter: {queue: dead}}`,
 		`EventSubscription s3: {topicRef: {name: elsewhere}, selector: {matchLabels: {a: b}}, queue: {name: q}}`,
 	)
+}
+
+func TestTopologiesOfOthersMayBeShared(t *testing.T) {
+	t.Parallel()
+	for policy, want := range map[string]mesh.TopologyPolicy{"Verify": mesh.Verify, "Ignore": mesh.Ignore, "Manage": mesh.Manage} {
+		broker := strings.Replace(rabbit, "{nodes", "{topology: "+policy+", nodes", 1)
+		set := objects(t, broker, billing,
+			`EventTopic orders: {brokerRef: {name: main}, exchange: {name: events, type: direct}, routingKey: order}`,
+			`EventTopic audit: {brokerRef: {name: main}, exchange: {name: events, type: direct}, routingKey: audit}`)
+		result, problems := Resolve(set)
+		if got := result.Config.Brokers[n("main")].Topology; got != want {
+			t.Errorf("topology %s is resolved to %s", policy, got)
+		}
+		if managed := want == mesh.Manage; managed != (len(problems) == 2) {
+			t.Errorf("%s: got %v, want two problems under Manage and else none", policy, problems)
+		}
+	}
 }
 
 func TestAReferenceToAnObjectWithProblemsIsNotDangling(t *testing.T) {

@@ -24,6 +24,7 @@ func (r *resolver) subscriptions() {
 		if !found {
 			return // the topic's own reference dangles, and is reported
 		}
+		r.bindable(o, d)
 		// Validate reports a selector that does not compile.
 		matches, err := v1alpha1.SelectorMatches(s.Spec.Selector)
 		if err != nil {
@@ -61,6 +62,16 @@ func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription,
 		DeadLetterQueue: spec.DeadLetter.Queue,
 		PushPort:        pushPort(spec.Delivery),
 	}
+}
+
+// bindable refuses a queue that a sidecar would have to bind to a direct exchange:
+// AMQP has no binding for all of its events.
+func (r *resolver) bindable(o *source.Object, d mesh.Destination) {
+	if d.Exchange.Type != "direct" || r.result.Config.Brokers[d.Broker].Topology != mesh.Manage {
+		return
+	}
+	r.problem(o, v1alpha1.Path("spec").Child("topicRef"), v1alpha1.Invalid, fmt.Sprintf(
+		"EventTopic %s has an exchange of type direct, which has no binding for all of its events: give it type topic or fanout, or bind the queue yourself and set topology Verify on broker %s", d.Topic, d.Broker))
 }
 
 // queueType fills in the default: quorum where the broker has such queues.

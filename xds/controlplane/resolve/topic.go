@@ -36,6 +36,9 @@ func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh
 	if p.Persistent != nil && *p.Persistent && !able.Durable {
 		r.refuse(o, path.Child("persistent"), b, "events that survive a restart", "remove it or set it to false")
 	}
+	if s.Exchange.Type == "headers" && !able.Headers {
+		r.refuse(o, v1alpha1.Path("spec").Child("exchange").Child("type"), b, "an exchange of type headers", "want topic, direct or fanout")
+	}
 	d := mesh.Destination{
 		Topic:          nameOf(t),
 		Broker:         b.Name,
@@ -54,8 +57,9 @@ func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh
 	return d
 }
 
-// exchanges refuses two topics on one exchange: a subscription to one would get
-// the events of both.
+// exchanges refuses two topics on one exchange that sidecars manage: a subscription
+// to one would get the events of both. Where others manage it their bindings decide
+// that.
 func (r *resolver) exchanges() {
 	type key struct {
 		broker   mesh.Name
@@ -64,7 +68,7 @@ func (r *resolver) exchanges() {
 	owners := map[key]*source.Object{}
 	each(r, func(o *source.Object, t *v1alpha1.EventTopic) {
 		d, found := r.destinations[nameOf(t)]
-		if !found || d.Exchange.Name == "" {
+		if !found || d.Exchange.Name == "" || r.result.Config.Brokers[d.Broker].Topology != mesh.Manage {
 			return
 		}
 		k := key{d.Broker, d.Exchange.Name}

@@ -106,8 +106,9 @@ var conditions = map[string]func(spec *schema.Node){
 			networked = append(networked, &schema.Node{Required: []string{field}})
 		}
 		spec.Then = &schema.Node{
+			Properties:   schema.Properties{{Name: "topology", Node: &schema.Node{Const: "Manage"}}},
 			Not:          &schema.Node{AnyOf: networked},
-			ErrorMessage: "A broker of type Memory lives inside one process: it has no nodes, vhost, credentials or heartbeat.",
+			ErrorMessage: "A broker of type Memory lives inside one process: it has no nodes, vhost, credentials or heartbeat, and topology Manage.",
 		}
 		spec.Else = &schema.Node{
 			Properties: schema.Properties{{Name: "nodes", Node: &schema.Node{MinItems: new(int64(1))}}},
