@@ -106,6 +106,7 @@ func New(opts Options) (*Proxy, error) {
 		Brokers:       p.pool,
 		Tracing:       opts.Tracing.Messaging(),
 		Tap:           p.tap,
+		Metrics:       events,
 		Logger:        opts.Logger,
 	})
 	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{

@@ -31,7 +31,7 @@ func (ss *session) handOut(d *broker.Delivery) {
 		// The broker hands out again by itself what older channels held.
 		for _, h := range ss.held.before(d.Epoch) {
 			ss.service.stale.Add(1)
-			h.span.End(broker.ErrStale)
+			h.end(broker.ErrStale)
 		}
 		ss.epoch = d.Epoch
 	}
@@ -40,6 +40,7 @@ func (ss *session) handOut(d *broker.Delivery) {
 	h := &handout{Delivery: d, token: ss.token(d), at: now, deadline: now.Add(ss.ackDeadline()), process: ss.process(sub, d)}
 	// The span's parent is the event's own history, not this hours-long stream.
 	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)
+	h.processing = ss.service.opts.Metrics.Process(ss.measured(d))
 	ss.held.add(h)
 	ss.showDelivered(d)
 	ss.credit--

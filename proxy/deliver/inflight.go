@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -20,6 +21,14 @@ type handout struct {
 	span    tracing.Span
 	spanCtx context.Context //nolint:containedctx // parent of the settle span
 	process tracing.Process
+
+	processing metrics.Processing
+}
+
+// end says to telemetry what became of the delivery.
+func (h *handout) end(err error) {
+	h.span.End(err)
+	h.processing.End(h.spanCtx, err)
 }
 
 // handouts are the unsettled deliveries of a session: by token, and ordered by

@@ -257,6 +257,7 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery) {
 	sub := w.subscription.Load()
 	process := w.process(sub, d)
 	spanCtx, span := w.service.opts.Tracing.StartProcess(ctx, process)
+	processing := w.service.opts.Metrics.Process(w.measured(d))
 	at := time.Now()
 	w.showDelivered(d)
 	callCtx, cancel := context.WithTimeout(spanCtx, sub.AckDeadline)
@@ -264,10 +265,12 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery) {
 	o, err := w.call(callCtx, sub, d)
 	if ctx.Err() != nil {
 		span.End(errStreamEnded) // aborted by Stop: drain gives it back
+		processing.End(spanCtx, errStreamEnded)
 		return
 	}
 	w.carryOut(spanCtx, span, d, o, process, at)
 	span.End(err)
+	processing.End(spanCtx, err)
 }
 
 // carryOut settles d as o says; at is when d was handed over.

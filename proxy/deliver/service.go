@@ -26,6 +26,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
@@ -75,6 +76,8 @@ type Options struct {
 	Brokers       Brokers
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
 	Tracing *tracing.Messaging
+	// Metrics measures deliveries; nil measures nothing.
+	Metrics *metrics.Events
 	// Tap shows deliveries to operators; nil shows none.
 	Tap *tap.Bus
 	// Logger is required.

@@ -122,7 +122,7 @@ func (ss *session) run(ctx context.Context) error {
 		if ss.deserted {
 			ss.service.unfinished.add(h.Delivery) // before another stream can have it
 		}
-		h.span.End(errStreamEnded)
+		h.end(errStreamEnded)
 	}
 	drain()
 	ss.flush(ctx)

@@ -97,7 +97,7 @@ var (
 func (ss *session) acknowledge(h *handout) *eventsv1.Status {
 	err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
 	h.span.SetOutcome(effectAck)
-	h.span.End(nil) // the service did its part
+	h.end(nil) // the service did its part
 	if err != nil {
 		return staleToken
 	}
@@ -114,7 +114,7 @@ func (ss *session) conclude(h *handout, o outcome, asked bool) {
 			h.span.SetOutcome(effect)
 			ss.showSettled(h.Delivery, effect, o.why(effect), h.at)
 		}
-		h.span.End(handlerError{o.reason, o.detail})
+		h.end(handlerError{o.reason, o.detail})
 		if asked {
 			ss.concluded <- result(h.token, err)
 		}

@@ -123,7 +123,11 @@ func (st *settler) bury(d *broker.Delivery, reason, detail string) error {
 		Attempts:     d.Attempt,
 		Time:         time.Now(),
 	}
-	return st.move(d, m)
+	if err := st.move(d, m); err != nil {
+		return err
+	}
+	st.service.opts.Metrics.DeadLetter(sub.Name, sub.Topic, reason)
+	return nil
 }
 
 // copyOf starts a message for the default exchange that carries d's event.
@@ -160,9 +164,7 @@ func (st *settler) move(d *broker.Delivery, m *broker.Message) error {
 			"subscription", st.name.String(), "queue", m.RoutingKey, "error", err)
 	}
 	st.rest()
-	if d.Requeue() != nil {
-		st.service.stale.Add(1) // its channel is gone, and it is back already
-	}
+	_ = st.tell(ctx, tracing.Reject, d) // stale: its channel is gone, and it is back already
 	return err
 }
 
@@ -178,9 +180,7 @@ func (st *settler) rest() {
 
 func (st *settler) ack(d *broker.Delivery) {
 	st.service.unfinished.forget(d)
-	if err := d.Ack(); err != nil {
-		st.service.stale.Add(1)
-	}
+	_ = st.tell(st.life, tracing.Ack, d) // stale: counted, and delivered again
 }
 
 // process describes d to tracing.
@@ -212,11 +212,8 @@ func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Proces
 func (st *settler) ackSpanned(ctx context.Context, d *broker.Delivery, p tracing.Process) error {
 	st.service.unfinished.forget(d)
 	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)
-	err := d.Ack()
+	err := st.tell(ctx, tracing.Ack, d)
 	span.End(err)
-	if err != nil {
-		st.service.stale.Add(1)
-	}
 	return err
 }
 

@@ -147,8 +147,11 @@ func TestAPublishIsMeasured(t *testing.T) {
 func TestADeliveryIsMeasured(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	d := metrics.Delivery{Subscription: billing, Topic: orders}
 	deliver := func(attempt uint32, redelivered bool) metrics.Processing {
-		return r.Process(metrics.Delivery{Subscription: billing, Topic: orders, Attempt: attempt, Redelivered: redelivered})
+		d := d
+		d.Attempt, d.Redelivered = attempt, redelivered
+		return r.Process(d)
 	}
 	first, again, cut := deliver(1, false), deliver(2, true), deliver(1, true)
 	const (
@@ -162,17 +165,17 @@ func TestADeliveryIsMeasured(t *testing.T) {
 	}
 	r.want(append(before, "warren.delivery.outstanding {message}{"+sub+"} 3")...)
 
-	first.Settled(t.Context(), tracing.Ack, time.Now(), nil)
+	r.Settle(t.Context(), tracing.Ack, d, time.Now(), nil)
 	first.End(t.Context(), nil)
 	again.End(t.Context(), errors.New("no"))
-	cut.Settled(t.Context(), tracing.Ack, time.Now(), broker.ErrStale)
+	r.Settle(t.Context(), tracing.Reject, d, time.Now(), broker.ErrStale)
 	cut.End(t.Context(), context.DeadlineExceeded)
 	r.DeadLetter(billing, orders, "rejected")
 	r.want(append(before,
 		"warren.delivery.outstanding {message}{"+sub+"} 0",
 		"warren.delivery.dead_letters {message}{"+sub+" warren.dead_letter.reason=rejected} 1",
 		"messaging.client.operation.duration s{"+sub+" messaging.operation.name=ack messaging.operation.type=settle"+mem+"} 1",
-		"messaging.client.operation.duration s{error.type=_OTHER "+sub+" messaging.operation.name=ack messaging.operation.type=settle"+mem+"} 1",
+		"messaging.client.operation.duration s{error.type=_OTHER "+sub+" messaging.operation.name=reject messaging.operation.type=settle"+mem+"} 1",
 		"messaging.process.duration s{"+sub+" messaging.operation.name=process"+mem+"} 1",
 		"messaging.process.duration s{error.type=handler-error "+sub+" messaging.operation.name=process"+mem+"} 1",
 		"messaging.process.duration s{error.type=timeout "+sub+" messaging.operation.name=process"+mem+"} 1")...)
@@ -226,8 +229,9 @@ func publishOne(ctx context.Context, e *metrics.Events) {
 }
 
 func deliverOne(ctx context.Context, e *metrics.Events) {
-	p := e.Process(metrics.Delivery{Subscription: billing, Topic: orders, Address: "127.0.0.1:5672", Attempt: 1})
-	p.Settled(ctx, tracing.Ack, time.Now(), nil)
+	d := metrics.Delivery{Subscription: billing, Topic: orders, Address: "127.0.0.1:5672", Attempt: 1}
+	p := e.Process(d)
+	e.Settle(ctx, tracing.Ack, d, time.Now(), nil)
 	p.End(ctx, nil)
 }
 

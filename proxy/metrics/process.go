@@ -72,7 +72,7 @@ func (e *Events) subscription(name, of mesh.Name) *subscription {
 	return s
 }
 
-// Delivery says what is handed to the service.
+// Delivery says what is handed to the service or settled.
 type Delivery struct {
 	Subscription mesh.Name
 	Topic        mesh.Name
@@ -119,13 +119,13 @@ func (p Processing) End(ctx context.Context, err error) {
 	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, tracing.ErrorHandler).record...)
 }
 
-// Settled measures telling the broker, which began at the given time.
-func (p Processing) Settled(ctx context.Context, op tracing.SettleOp, begun time.Time, err error) {
-	if p.events == nil {
+// Settle measures a settlement that began at the given time and is done.
+func (e *Events) Settle(ctx context.Context, op tracing.SettleOp, d Delivery, begun time.Time, err error) {
+	if e == nil {
 		return
 	}
-	if set, ok := p.from.settling[op]; ok {
-		p.events.operation.Record(ctx, seconds(begun), set.of(err, tracing.ErrorOther).record...)
+	if set, ok := e.subscription(d.Subscription, d.Topic).from(d.Address).settling[op]; ok {
+		e.operation.Record(ctx, seconds(begun), set.of(err, tracing.ErrorOther).record...)
 	}
 }
 

@@ -1,0 +1,36 @@
+package deliver
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/tracing"
+)
+
+// tell settles d with the broker, and counts it when that came too late.
+func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *broker.Delivery) error {
+	begun := time.Now()
+	settle := d.Ack
+	if op != tracing.Ack {
+		settle = d.Requeue
+	}
+	err := settle()
+	st.service.opts.Metrics.Settle(ctx, op, st.measured(d), begun, err)
+	if err != nil {
+		st.service.stale.Add(1)
+	}
+	return err
+}
+
+// measured describes d to metrics.
+func (st *settler) measured(d *broker.Delivery) metrics.Delivery {
+	return metrics.Delivery{
+		Subscription: st.name,
+		Topic:        st.subscription.Load().Topic,
+		Address:      st.driver.State().Address,
+		Attempt:      d.Attempt,
+		Redelivered:  d.Redelivered,
+	}
+}
