@@ -287,3 +287,12 @@ func TestPushStop(t *testing.T) {
 		}
 	})
 }
+
+// serviceOf runs a service that acks and tells the ids of what it was handed.
+func serviceOf(t *testing.T, l net.Listener, ids chan<- string) {
+	t.Helper()
+	service(t, l, &handler{answer: func(_ context.Context, req *eventsv1.OnEventRequest) (*eventsv1.OnEventResponse, error) {
+		ids <- req.GetEvent().GetId()
+		return &eventsv1.OnEventResponse{}, nil
+	}}, nil)
+}
