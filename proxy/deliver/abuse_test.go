@@ -386,6 +386,7 @@ func TestPushLeavesANodeThatIsGone(t *testing.T) {
 	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	r.publish("1")
 	<-calls
+	r.empty("shop.billing")
 	kill()
 	r.publish("2")
 	within(t, "the push by the other node", func() {
