@@ -28,6 +28,8 @@ type RunningSidecar struct {
 	*Process
 	// TCP and Socket are gRPC targets of the event API.
 	TCP, Socket string
+	// Admin is the gRPC target of the operator's API.
+	Admin string
 
 	status string
 }
@@ -37,11 +39,11 @@ type RunningSidecar struct {
 func (m *Mesh) StartSidecar(s Sidecar) *RunningSidecar {
 	m.t.Helper()
 	m.sidecars++
-	socket := m.path(fmt.Sprintf("s%d", m.sidecars))
+	socket, admin := m.path(fmt.Sprintf("s%d", m.sidecars)), "unix:"+m.path(fmt.Sprintf("a%d", m.sidecars))
 	args := []string{
 		"--namespace", s.Namespace, "--workload", s.Workload, "--label", "app=" + s.Workload,
 		"--control-plane", "unix:" + m.path("xds"), "--listen", "127.0.0.1:0", "--listen", "unix:" + socket,
-		"--status-listen", "127.0.0.1:0", "--admin-listen", "",
+		"--status-listen", "127.0.0.1:0", "--admin-listen", admin,
 		"--state-dir", m.path("state-" + s.Workload), "--credentials-dir", m.path("credentials"),
 	}
 	if s.Drain > 0 {
@@ -53,7 +55,7 @@ func (m *Mesh) StartSidecar(s Sidecar) *RunningSidecar {
 	if len(targets) != 2 {
 		m.t.Fatalf("sidecar of %s listens on %v, want two addresses", s.Workload, targets)
 	}
-	return &RunningSidecar{Process: p, TCP: targets[0], Socket: targets[1], status: started.Text("status")}
+	return &RunningSidecar{Process: p, TCP: targets[0], Socket: targets[1], Admin: admin, status: started.Text("status")}
 }
 
 // AwaitReady waits until /readyz says so.
