@@ -89,7 +89,7 @@ func (d *declaration) wait(ctx context.Context) error {
 		case <-changed:
 		case <-d.life.Done():
 		case <-ctx.Done():
-			return &broker.Error{Kind: broker.Unavailable, Op: "declare " + d.key, Err: errors.Join(err, ctx.Err())}
+			return &broker.Error{Kind: broker.Unavailable, Op: "declare " + d.key, Err: because(err, ctx.Err())}
 		}
 	}
 }

@@ -235,7 +235,7 @@ func (p *Pool) Ready(ctx context.Context, name mesh.Name, key string) error {
 			continue // look again: the newer configuration is in force
 		case errors.Is(err, errDropped), broker.KindOf(err) == broker.Unavailable:
 			op := fmt.Sprintf("wait for %s to be declared on broker %s", key, name)
-			return &broker.Error{Kind: broker.Unavailable, Op: op, Err: errors.Join(e.unready(), ctx.Err())}
+			return &broker.Error{Kind: broker.Unavailable, Op: op, Err: because(e.unready(), ctx.Err())}
 		default:
 			return err
 		}
@@ -307,13 +307,25 @@ func (p *Pool) Conditions() []Condition {
 // so, and consumers go on.
 func (p *Pool) Unready() error {
 	view := *p.view.Load()
-	var errs []error
+	var reasons []string
 	for _, name := range slices.SortedFunc(maps.Keys(view), compareNames) {
 		if err := view[name].unready(); err != nil {
-			errs = append(errs, fmt.Errorf("broker %s: %w", name, err))
+			reasons = append(reasons, fmt.Sprintf("broker %s: %v", name, err))
 		}
 	}
-	return errors.Join(errs...)
+	if len(reasons) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(reasons, "; "))
+}
+
+// because is one line of text: what is wrong, if anything is, and what ended the
+// wait for it.
+func because(trouble, ended error) error {
+	if trouble == nil {
+		return ended
+	}
+	return fmt.Errorf("%w (%w)", trouble, ended)
 }
 
 func (e *entry) unready() error {

@@ -80,7 +80,7 @@ func TestPublishBatch(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		_, err := send(r)
-		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidRequest, field: "entries"})
+		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidRequest, outcome: "not_sent", field: "entries"})
 		_, err = r.PublishBatch(t.Context(), &eventsv1.PublishBatchRequest{Topic: "other", Entries: []*eventsv1.PublishBatchEntry{{Event: event()}}})
 		check(t, err, refusal{code: codes.NotFound, reason: rpcerr.TopicNotFound, outcome: "not_sent"})
 		r.Drain()

@@ -12,7 +12,6 @@ import (
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
-	"github.com/warrenmesh/warren/xds"
 )
 
 // transit is one event on its way to its confirm. depart makes its first try, wait
@@ -109,10 +108,11 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 		return &eventsv1.PublishResponse{
 			EventId:  t.message.Event.ID,
 			Route:    t.rule.Name,
-			Topic:    t.backend.Topic.String(),
+			Topic:    t.backend.TopicName,
 			Attempts: int32(t.attempt), //nolint:gosec // bounded by the retry policy
 		}, nil
-	case t.ctx.Err() != nil && broker.KindOf(err) != broker.Unroutable:
+	case t.ctx.Err() != nil && broker.OutcomeOf(err) == broker.Unknown:
+		// What is known for certain is said by its own name instead.
 		return nil, rpcerr.Deadline(broker.OutcomeOf(err), err.Error())
 	default:
 		return nil, rpcerr.FromBroker(err)
@@ -123,7 +123,7 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 func (s *Service) try(t *transit) {
 	t.attempt++
 	t.tryCtx, t.tryCancel = context.WithTimeout(t.ctx, t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout))
-	t.receipt, t.err = nil, s.opts.Brokers.Ready(t.tryCtx, t.backend.Broker, xds.TopicResource(t.backend.Topic))
+	t.receipt, t.err = nil, s.opts.Brokers.Ready(t.tryCtx, t.backend.Broker, t.backend.Resource)
 	if t.err != nil {
 		return
 	}
@@ -199,7 +199,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend, m *broker.Message) (context.Context, tracing.Span) {
 	e := m.Event
 	return s.opts.Tracing.StartPublish(ctx, tracing.Publish{
-		System:           tracing.SystemRabbitMQ,
+		System:           b.System,
 		Exchange:         m.Exchange,
 		RoutingKey:       m.RoutingKey,
 		Topic:            b.Topic.Name,

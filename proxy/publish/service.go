@@ -12,7 +12,10 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -121,7 +124,19 @@ func (s *Service) route(ctx context.Context, topicName string, e *event.Event) (
 	if rule == nil {
 		return nil, nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", topic.Name.String(), "no rule of the topic matches this event")
 	}
-	return rule, rule.Pick(uint32(s.opts.Random() * (1 << 32))), nil
+	return rule, rule.Pick(spread(e)), nil
+}
+
+// spread maps an event's identity to a uniformly distributed number, so that a
+// service's own repeat of an event goes to the same backend as long as the weights
+// stay, and cannot put one event on both sides of a canary.
+func spread(e *event.Event) uint32 {
+	var d xxhash.Digest
+	d.Reset()
+	_, _ = d.WriteString(e.Source) // never fails
+	_, _ = d.WriteString("\x00")
+	_, _ = d.WriteString(e.ID)
+	return uint32(d.Sum64() >> 32)
 }
 
 func (s *Service) topic(ctx context.Context, topicName string) (*route.Topic, error) {

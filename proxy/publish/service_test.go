@@ -159,7 +159,7 @@ func TestBadEventsAreRefusedWithTheirField(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	invalid := func(field string) refusal {
-		return refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidEvent, field: field}
+		return refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidEvent, outcome: "not_sent", field: field}
 	}
 	for name, test := range map[string]struct {
 		spoil func(*eventsv1.CloudEvent)
@@ -189,10 +189,10 @@ func TestBadEventsAreRefusedWithTheirField(t *testing.T) {
 			e.Attributes = map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{"expirytime": {
 				Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now().Add(-time.Hour))},
 			}}
-		}, refusal{code: codes.InvalidArgument, reason: rpcerr.EventExpired, field: "event.expirytime"}},
+		}, refusal{code: codes.InvalidArgument, reason: rpcerr.EventExpired, outcome: "not_sent", field: "event.expirytime"}},
 		"data over the topic's limit": {func(e *eventsv1.CloudEvent) {
 			e.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: make([]byte, 1001)}
-		}, refusal{code: codes.InvalidArgument, reason: rpcerr.EventTooLarge, field: "event.data"}},
+		}, refusal{code: codes.InvalidArgument, reason: rpcerr.EventTooLarge, outcome: "not_sent", field: "event.data"}},
 		"a routing key over 255 bytes": {func(e *eventsv1.CloudEvent) { e.Type = "com.shop." + strings.Repeat("x", 250) }, invalid("event")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +230,7 @@ func TestWhatTheBrokerSaysReachesTheService(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		_, err := r.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "a/b/c", Event: event()})
-		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidRequest, field: "topic"})
+		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidRequest, outcome: "not_sent", field: "topic"})
 	})
 	t.Run("an exchange that does not exist", func(t *testing.T) {
 		t.Parallel()

@@ -46,7 +46,6 @@ const (
 	DeadlineNear        = "DEADLINE_NEAR"
 	SubscriptionChanged = "SUBSCRIPTION_CHANGED"
 	AckIDInvalid        = "ACK_ID_INVALID"
-	NotSupported        = "NOT_SUPPORTED_YET"
 )
 
 // retryDelay is what RetryInfo suggests; short, because the sidecar reconnects
@@ -74,9 +73,9 @@ func with(code codes.Code, reason, message string, metadata []string, details ..
 	return detailed.Err()
 }
 
-// Field is an INVALID_ARGUMENT that names the request's field.
+// Field is an INVALID_ARGUMENT that names the request's field; nothing was sent.
 func Field(reason, field, description string) error {
-	return with(codes.InvalidArgument, reason, field+": "+description, []string{"field", field},
+	return with(codes.InvalidArgument, reason, field+": "+description, []string{"field", field, "outcome", broker.NotSent.String()},
 		&errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: field, Description: description}}})
 }
 

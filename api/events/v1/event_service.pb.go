@@ -1040,8 +1040,9 @@ type Settlement struct {
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// What the service decided.
 	Outcome Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=warren.events.v1.Outcome" json:"outcome,omitempty"`
-	// With OUTCOME_RETRY: wait at least this long before the next attempt; unset
-	// means the subscription's backoff.
+	// With OUTCOME_RETRY: wait this long before the next attempt, rounded up to a
+	// delay of the subscription's backoff and at most its longest; unset means the
+	// backoff's own.
 	RetryAfter *durationpb.Duration `protobuf:"bytes,3,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
 	// With OUTCOME_RETRY and OUTCOME_DEAD_LETTER: why, in at most 200 bytes. It is
 	// kept in the dead letter's headers.
@@ -1266,7 +1267,8 @@ type isSubscribeResponse_Response interface {
 }
 
 type SubscribeResponse_Ready struct {
-	// Answer to init: the subscription exists and is being consumed.
+	// Answer to init: the subscription exists and its queue was declared.
+	// Deliveries come as soon as the broker can be reached.
 	Ready *SubscribeReady `protobuf:"bytes,1,opt,name=ready,proto3,oneof"`
 }
 

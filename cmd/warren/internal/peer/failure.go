@@ -107,7 +107,6 @@ var hints = map[string]string{
 	rpcerr.ConfigNotReady:      "the sidecar has no configuration yet: is its control plane up?",
 	rpcerr.EventTooLarge:       "raise the topic's publish.maxEventBytes, or send less",
 	rpcerr.DeadlineNear:        "raise --timeout",
-	rpcerr.NotSupported:        "this build does not do that yet",
 }
 
 // Hint says what to do about a failure, "" when there is no advice. What and
