@@ -34,6 +34,8 @@ type ControlPlane struct {
 	state *state
 	xds   *server.Server
 
+	reloads reloads
+
 	listening chan struct{} // closed when the addresses are known
 	ready     chan struct{} // closed when the first good set is in force
 	readyOnce sync.Once
@@ -96,8 +98,12 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 	if err := file.Check(c.opts.Dir); err != nil {
 		return err
 	}
-	if err := c.listeners.open(ctx, &c.opts); err != nil {
+	unmeasure, err := c.measure()
+	if err != nil {
 		return err
+	}
+	if err := c.listeners.open(ctx, &c.opts); err != nil {
+		return errors.Join(err, unmeasure())
 	}
 	close(c.listening)
 	c.opts.Logger.InfoContext(ctx, "control plane listening", "xds", c.XDSAddr(), "admin", c.AdminAddr(), "status", c.StatusAddr(), "dir", c.opts.Dir)
@@ -105,7 +111,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 	xdsServer := grpc.NewServer(append(server.ServerOptions(), grpc.WaitForHandlers(true))...)
 	c.xds.Register(xdsServer)
 	adminServer := c.newAdminServer()
-	statusServer := newStatusServer(c.ready)
+	statusServer := newStatusServer(c.ready, c.opts.Tracing.MetricsHandler())
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveGRPC(xdsServer, c.listeners.xds) })
@@ -122,7 +128,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 		stopGRPC(adminServer)
 		return stopHTTP(statusServer)
 	})
-	err := g.Wait()
+	err = errors.Join(g.Wait(), unmeasure())
 	c.opts.Logger.InfoContext(ctx, "control plane stopped")
 	return err
 }
@@ -136,8 +142,10 @@ func (c *ControlPlane) apply(set source.Set, problems []source.Problem) {
 	resolve.End(err)
 	defer span.End(err)
 	if err != nil {
+		c.reloads.refused.Add(1)
 		c.refuse(ctx, set, problems)
 	} else {
+		c.reloads.applied.Add(1)
 		span.SetConfigVersion(compiled.version)
 		compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
 		c.state.accept(compiled)

@@ -28,7 +28,7 @@ type Options struct {
 	// AdminListen is where MeshService answers; default DefaultAdminListen. It must
 	// be on loopback or a socket: callers are not authenticated.
 	AdminListen string
-	// StatusListen is where /livez and /readyz answer; default
+	// StatusListen is where /livez, /readyz and /metrics answer; default
 	// DefaultStatusListen.
 	StatusListen string
 	// Version of this program, for GetStatus; "" is shown as it is.
@@ -36,7 +36,7 @@ type Options struct {
 	// Logger receives what comes into force and what is refused; nil discards it.
 	Logger *slog.Logger
 	// Tracing gets a trace for each set that is read, down to the answers of the
-	// sidecars; nil makes none.
+	// sidecars, and the metrics; nil makes none.
 	Tracing *tracing.Provider
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time

@@ -9,9 +9,11 @@ import (
 const headerTimeout = 5 * time.Second
 
 // newStatusServer answers probes: /livez while the process works, /readyz once a
-// good set is in force, which is when sidecars are served.
-func newStatusServer(ready <-chan struct{}) *http.Server {
+// good set is in force, which is when sidecars are served. Prometheus finds metrics
+// beside them.
+func newStatusServer(ready <-chan struct{}, metrics http.Handler) *http.Server {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, "ok\n")
 	})

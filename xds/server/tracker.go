@@ -20,12 +20,13 @@ type tracker struct {
 	tracing *tracing.Configuration
 
 	mu      sync.Mutex
-	streams map[int64]*stream // by the library's stream id; guarded by mu
-	changed chan struct{}     // nil when nobody waits; guarded by mu
+	streams map[int64]*stream   // by the library's stream id; guarded by mu
+	changed chan struct{}       // nil when nobody waits; guarded by mu
+	traffic map[string]*Traffic // by type URL; guarded by mu
 }
 
 func newTracker(o Options) *tracker {
-	return &tracker{logger: o.Logger, now: o.Now, tracing: o.Tracing, streams: map[int64]*stream{}}
+	return &tracker{logger: o.Logger, now: o.Now, tracing: o.Tracing, streams: map[int64]*stream{}, traffic: map[string]*Traffic{}}
 }
 
 func (t *tracker) opened(id int64, peer string) {
@@ -74,6 +75,7 @@ func (t *tracker) requested(id int64, req *discoveryv3.DeltaDiscoveryRequest) er
 		t.logger.Info("sidecar connected", "node", node.ID, "namespace", node.Namespace, "peer", s.peer)
 	}
 	s.subscribe(req)
+	t.countAnswer(s, req)
 	for _, r := range s.settle(req) {
 		t.logger.Warn("resource rejected", "node", s.node.ID, "type", r.TypeURL, "resource", r.Name, "version", r.Version, "error", r.Error)
 	}
@@ -87,6 +89,7 @@ func (t *tracker) responded(id int64, resp *discoveryv3.DeltaDiscoveryResponse, 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s := t.streams[id]; s != nil {
+		t.countPush(resp.GetTypeUrl())
 		s.record(resp, t.startPush(s, resp, cause))
 		t.notify()
 	}
