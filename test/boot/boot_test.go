@@ -94,20 +94,28 @@ func start(t *testing.T) *product {
 
 func startOn(t *testing.T, broker membroker.Options) *product {
 	t.Helper()
+	p := newProduct(t, broker)
+	p.startPlane(controlplane.Options{})
+	return p
+}
+
+// newProduct is a product in which nothing runs yet.
+func newProduct(t *testing.T, broker membroker.Options) *product {
+	t.Helper()
 	p := &product{t: t, dir: t.TempDir(), memory: membroker.New(broker)}
 	t.Cleanup(p.memory.Close)
 	p.write("broker.yaml", brokerYAML)
 	p.write("route.yaml", routeYAML(1, 0))
-	p.startPlane("127.0.0.1:0")
 	return p
 }
 
-func (p *product) startPlane(listen string) {
+// startPlane starts the control plane on addresses of its own.
+func (p *product) startPlane(opts controlplane.Options) {
 	p.t.Helper()
+	opts.Dir, opts.Logger = p.dir, slog.New(slog.DiscardHandler)
+	opts.XDSListen, opts.AdminListen, opts.StatusListen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	var err error
-	p.plane, err = controlplane.New(controlplane.Options{
-		Dir: p.dir, XDSListen: listen, AdminListen: "127.0.0.1:0", StatusListen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
-	})
+	p.plane, err = controlplane.New(opts)
 	if err != nil {
 		p.t.Fatal(err)
 	}
