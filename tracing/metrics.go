@@ -139,7 +139,7 @@ func measureProcess(mp metric.MeterProvider, opts Options) error {
 		return fmt.Errorf("measure the Go runtime: %w", err)
 	}
 	build := metric.WithAttributes(buildAttributes(opts)...)
-	_, err := mp.Meter(ScopeName, metric.WithInstrumentationVersion(opts.Version)).Int64ObservableGauge("warren.build.info",
+	_, err := mp.Meter(ScopeName).Int64ObservableGauge("warren.build.info",
 		metric.WithDescription("Always 1; its attributes say which build this is."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(1, build)

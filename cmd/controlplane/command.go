@@ -62,7 +62,7 @@ func newCommand() *cobra.Command {
 	f.String("config-dir", "", "`directory` of YAML files to watch (required)")
 	f.String("listen", "127.0.0.1:17430", "`address` of xDS for sidecars, host:port or unix:/path")
 	f.String("admin-listen", "127.0.0.1:17440", "loopback `address` of the mesh API that 'warren status' asks")
-	f.String("status-listen", "127.0.0.1:17431", "`address` of /livez and /readyz")
+	f.String("status-listen", "127.0.0.1:17431", "`address` of /livez, /readyz and /metrics")
 	daemon.AddFlags(f)
 	return cmd
 }
@@ -76,7 +76,9 @@ func run(cmd *cobra.Command, s settings) error {
 	if err != nil {
 		return err
 	}
-	traces, err := tracing.Setup(cmd.Context(), tracing.Options{ServiceName: "warren-controlplane", Component: "controlplane", Version: v, Logger: logger})
+	traces, err := tracing.Setup(cmd.Context(), tracing.Options{
+		ServiceName: "warren-controlplane", Component: "controlplane", Version: v, Commit: version.Current().Commit, Logger: logger,
+	})
 	if err != nil {
 		return &daemon.UsageError{Err: err}
 	}

@@ -27,7 +27,8 @@ retries and dead letters, and takes its configuration from the control plane.
 Every flag can also be set in the file of --config, by the flag's name, or in the
 environment: --control-plane is WARREN_CONTROL_PLANE. Flags win over the
 environment, the environment over the file. Tracing is set by the standard OTEL_*
-variables; without them nothing is exported.
+variables; without them no span is exported. Metrics are at /metrics of
+--status-listen.
 
 SIGTERM drains: no new publishes, no new deliveries, what services hold may still
 be settled, confirms are awaited, connections are closed, within --drain-timeout.
@@ -89,7 +90,7 @@ func newCommand() *cobra.Command {
 	f.StringArray("topic", nil, "topic to load at the start instead of at its first use; repeat for more")
 	f.String("control-plane", "127.0.0.1:17430", "`address` of the control plane, host:port or unix:/path")
 	f.StringArray("listen", []string{"127.0.0.1:17400"}, "`address` of the event API, loopback host:port or unix:/path; repeat for more")
-	f.String("status-listen", "127.0.0.1:17420", "`address` of /livez, /readyz and /startupz; \"\" turns it off")
+	f.String("status-listen", "127.0.0.1:17420", "`address` of /livez, /readyz, /startupz and /metrics; \"\" turns it off")
 	f.String("admin-listen", "127.0.0.1:17410", "loopback `address` for operators, by gRPC for the warren command and by HTTP, GET /help lists the paths; \"\" turns it off")
 	f.String("state-dir", "", "`directory` for the last good configuration, used when the control plane is away at the start; \"\" keeps none")
 	f.String("credentials-dir", "", "`directory` with one directory for each named credential, holding the files username and password")
@@ -117,6 +118,7 @@ func run(cmd *cobra.Command, s settings) error {
 		ServiceName: cmp.Or(s.ServiceName, s.Workload),
 		Component:   "sidecar",
 		Version:     v,
+		Commit:      version.Current().Commit,
 		Namespace:   s.Namespace,
 		InstanceID:  opts.Node.ID,
 		Logger:      opts.Logger,
