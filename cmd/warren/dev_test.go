@@ -213,3 +213,18 @@ func TestWorkloads(t *testing.T) {
 		})
 	}
 }
+
+func TestDevDeclaresWhatOthersDeclareElsewhere(t *testing.T) {
+	t.Parallel()
+	dir := configDir(t, map[string]string{
+		"broker.yaml": strings.Replace(brokerYAML, "spec:", "spec:\n  topology: Verify", 1), "flow.yaml": flowYAML,
+	})
+	m := startDev(t, dir, "--workload", "checkout:0", "--workload", "billing:0")
+	published := invocation{}.run(t, "publish", "orders", "--sidecar", m.Sidecars[0].Address, "--type", "t", "--source", "/me", "--data", "x")
+	if published.code != exitOK {
+		t.Errorf("publish: %+v", published)
+	}
+	if r := m.end(); r.code != exitOK {
+		t.Errorf("dev ended with %+v", r)
+	}
+}

@@ -12,6 +12,9 @@ import (
 // the subscription's queue bound to all of the exchange's events, the dead-letter
 // queue, and one waiting room for each delay of its backoff. Filters are applied
 // by the sidecar: a change of filters must not leave old bindings behind.
+//
+// Where others declare, the bindings are theirs, and waiting rooms are welcome but
+// not asked for: settler.repeat does without.
 func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	t := broker.Topology{
 		Policy:    policy,
@@ -20,8 +23,11 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 			{Name: s.Queue.Name, Type: s.Queue.Type},
 			{Name: s.DeadLetterQueue, Type: s.Queue.Type},
 		},
-		Bindings: []broker.Binding{{Exchange: s.Exchange.Name, Queue: s.Queue.Name, Key: "#"}},
 	}
+	if policy != mesh.Manage {
+		return t
+	}
+	t.Bindings = []broker.Binding{{Exchange: s.Exchange.Name, Queue: s.Queue.Name, Key: "#"}}
 	for _, delay := range delays(s) {
 		t.Queues = append(t.Queues, broker.Queue{
 			Name: waitingRoom(s, delay), Type: s.Queue.Type, Delay: delay, Forward: s.Queue.Name,
@@ -53,20 +59,22 @@ func waitingRoom(s *mesh.Subscription, d time.Duration) string {
 }
 
 // retryQueue names the queue a delivery waits in after its attempt-th attempt
-// failed. A service's own wish takes the shortest delay that is long enough, else
-// the longest there is. Without any delay it is the subscription's queue itself.
-func retryQueue(s *mesh.Subscription, attempt uint32, wish time.Duration) string {
+// failed, and how long. A service's own wish takes the shortest delay that is long
+// enough, else the longest there is. Without any delay it is the subscription's
+// queue itself.
+func retryQueue(s *mesh.Subscription, attempt uint32, wish time.Duration) (queue string, delay time.Duration) {
 	tiers := delays(s)
 	if len(tiers) == 0 {
-		return s.Queue.Name
+		return s.Queue.Name, 0
 	}
 	if wish <= 0 {
 		wish = s.Backoff.Delay(attempt)
 	}
 	for _, d := range tiers {
 		if d >= wish {
-			return waitingRoom(s, d)
+			return waitingRoom(s, d), d
 		}
 	}
-	return waitingRoom(s, tiers[len(tiers)-1])
+	longest := tiers[len(tiers)-1]
+	return waitingRoom(s, longest), longest
 }

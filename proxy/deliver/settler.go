@@ -28,6 +28,9 @@ const (
 	// requeueDelay is how long a delivery rests that cannot be settled. Given back at
 	// once it would come back at once, for as long as the broker takes no publishes.
 	requeueDelay = time.Second
+	// maxHold bounds how long a delivery waits unsettled for its next attempt: with
+	// an ack deadline before, it stays under RabbitMQ's consumer_timeout.
+	maxHold = 10 * time.Minute
 )
 
 // settler carries outcomes out on one broker node, for a stream or a pusher. It is
@@ -101,11 +104,22 @@ func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error
 // repeat puts a copy of d with the next attempt's number where it waits for its
 // time, then acknowledges d. If the copy is not confirmed d goes back instead: it
 // may be delivered twice, but it is not lost.
+//
+// Where others declare topology there may be no waiting room. Then d waits here,
+// unsettled, and counts against the prefetch; the copy goes straight to the queue.
 func (st *settler) repeat(sub *Subscription, d *broker.Delivery, after time.Duration) error {
 	m := st.copyOf(d)
-	m.RoutingKey = retryQueue(sub.Subscription, d.Attempt, after)
-	m.Attempt = d.Attempt + 1
-	return st.move(d, m)
+	queue, delay := retryQueue(sub.Subscription, d.Attempt, after)
+	m.RoutingKey, m.Attempt = queue, d.Attempt+1
+	err := st.put(m)
+	if broker.KindOf(err) != broker.Unroutable || queue == sub.Queue.Name {
+		return st.finish(d, m, err)
+	}
+	if !st.hold(min(delay, maxHold)) {
+		return err // unsettled: drain gives it back
+	}
+	m.RoutingKey = sub.Queue.Name
+	return st.finish(d, m, st.put(m))
 }
 
 // bury puts d into the dead-letter queue, then acknowledges it.
@@ -123,7 +137,7 @@ func (st *settler) bury(d *broker.Delivery, reason, detail string) error {
 		Attempts:     d.Attempt,
 		Time:         time.Now(),
 	}
-	if err := st.move(d, m); err != nil {
+	if err := st.finish(d, m, st.put(m)); err != nil {
 		return err
 	}
 	st.service.opts.Metrics.DeadLetter(sub.Name, sub.Topic, reason)
@@ -145,15 +159,20 @@ func (st *settler) copyOf(d *broker.Delivery) *broker.Message {
 	}
 }
 
-// move publishes m, waits for the confirm, and only then acknowledges d. When m was
-// not confirmed it gives d back, after a rest, and returns why.
-func (st *settler) move(d *broker.Delivery, m *broker.Message) error {
+// put publishes m and waits for the confirm.
+func (st *settler) put(m *broker.Message) error {
 	ctx, cancel := context.WithTimeout(st.life, settleTimeout)
 	defer cancel()
 	receipt, err := st.driver.Publish(ctx, m)
-	if err == nil {
-		err = receipt.Wait(ctx)
+	if err != nil {
+		return err
 	}
+	return receipt.Wait(ctx)
+}
+
+// finish acknowledges d once m, which stands for it, is confirmed. When err says
+// that it is not, finish gives d back, after a rest, and returns err.
+func (st *settler) finish(d *broker.Delivery, m *broker.Message, err error) error {
 	if err == nil {
 		st.troubled.Store(false)
 		st.ack(d)
@@ -163,19 +182,22 @@ func (st *settler) move(d *broker.Delivery, m *broker.Message) error {
 		st.service.opts.Logger.Warn("deliveries cannot be settled: they go back to their queue",
 			"subscription", st.name.String(), "queue", m.RoutingKey, "error", err)
 	}
-	st.rest()
-	_ = st.tell(ctx, tracing.Reject, d) // stale: its channel is gone, and it is back already
+	st.hold(requeueDelay)
+	_ = st.tell(st.life, tracing.Reject, d) // stale: its channel is gone, and it is back already
 	return err
 }
 
-func (st *settler) rest() {
-	timer := time.NewTimer(requeueDelay)
+// hold reports whether all of delay passed before the settler had to leave.
+func (st *settler) hold(delay time.Duration) bool {
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
 	case <-st.leaving:
 	case <-st.life.Done():
 	}
+	return false
 }
 
 func (st *settler) ack(d *broker.Delivery) {
