@@ -159,16 +159,20 @@ func (p *statusPage) sidecars(sidecars []*adminv1.Sidecar) {
 }
 
 func (p *statusPage) sidecarRow(s *adminv1.Sidecar) []terminal.Cell {
-	acked := 0
+	acked, known := 0, 0
 	for _, r := range s.GetResources() {
-		if r.GetState() == "ACKED" {
+		switch r.GetState() {
+		case "DOES_NOT_EXIST":
+			continue // asked for by name; there is nothing to be in sync with
+		case "ACKED":
 			acked++
 		}
+		known++
 	}
 	row := []terminal.Cell{
 		{Text: s.GetId()}, {Text: s.GetNamespace() + "/" + s.GetWorkload()},
 		{Text: s.GetState(), Paint: p.syncPaint(s.GetState())},
-		{Text: fmt.Sprintf("%d/%d", acked, len(s.GetResources()))},
+		{Text: fmt.Sprintf("%d/%d", acked, known)},
 		{Text: age(s.GetConnectedFor().AsDuration())},
 	}
 	if p.wide {

@@ -64,12 +64,12 @@ func (p *deliveryPrinter) print(d *eventsv1.Delivery) error {
 // row is one line of a table whose widths must be guessed, because rows come one
 // by one: it fits 80 columns while type, id and subject are of ordinary length.
 func (p *deliveryPrinter) row(e *event.Event) {
-	const format = "%-26s  %-20s  %-12s  %s\n"
+	const format = "%-26s  %-36s  %-9s  %s\n" // an id is a UUID as a rule
 	if !p.headed {
 		p.headed = true
 		fmt.Fprintf(&p.buf, format, "TYPE", "ID", "SUBJECT", "DATA")
 	}
-	fmt.Fprintf(&p.buf, format, e.Type, e.ID, orDash(e.Text(event.AttrSubject)), excerpt(e.Data, 14))
+	fmt.Fprintf(&p.buf, format, e.Type, e.ID, orDash(e.Text(event.AttrSubject)), excerpt(e.Data, 24))
 }
 
 // wide shows everything about a delivery, one attribute a line.

@@ -128,7 +128,9 @@ type session struct {
 func (s *session) open() error {
 	s.granted = s.want(int64(s.opts.Window))
 	return s.send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{
-		Subscription: s.opts.Subscription, MaxOutstandingMessages: s.opts.Window,
+		// No more is prefetched than is wanted, so that neighbours are not marked as
+		// redelivered for having been looked past.
+		Subscription: s.opts.Subscription, MaxOutstandingMessages: min(s.opts.Window, uint32(s.granted)),
 		InitialCredit: uint32(s.granted), SettleResults: true,
 	}}})
 }
