@@ -14,9 +14,6 @@ import (
 
 // newDriver builds the driver of one broker node.
 func (p *Proxy) newDriver(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
-	if p.opts.MemoryOnly {
-		return p.opts.Memory.Node(membroker.NodeOptions{}), nil
-	}
 	switch b.Type {
 	case mesh.RabbitMQ:
 		return rabbit.New(rabbit.Options{
@@ -32,6 +29,17 @@ func (p *Proxy) newDriver(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
 	default:
 		return nil, fmt.Errorf("broker type %s is not supported", b.Type)
 	}
+}
+
+// inMemory returns cfg with every broker put into memory. Nobody else declares
+// anything there, so the sidecar does.
+func inMemory(cfg *mesh.Config) *mesh.Config {
+	moved := *cfg
+	moved.Brokers = make(map[mesh.Name]*mesh.Broker, len(cfg.Brokers))
+	for name := range cfg.Brokers {
+		moved.Brokers[name] = &mesh.Broker{Name: name, Type: mesh.Memory, Topology: mesh.Manage}
+	}
+	return &moved
 }
 
 // readCredentials reads <dir>/<name>/username and password; "" names RabbitMQ's

@@ -166,6 +166,11 @@ func (p *Proxy) xdsTrouble() string {
 }
 
 func (p *Proxy) apply(s *client.Snapshot) {
+	if p.opts.MemoryOnly {
+		moved := *s
+		moved.Config = inMemory(s.Config)
+		s = &moved
+	}
 	// Brokers first: whoever sees the new table finds its brokers running.
 	if err := p.pool.Apply(s.Config.Brokers, declarations(s.Config)); err != nil {
 		p.opts.Logger.Error("start broker drivers", "error", err)

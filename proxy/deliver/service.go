@@ -38,13 +38,14 @@ import (
 type Subscription struct {
 	*mesh.Subscription
 	Filter route.Filter
+	System string // what its broker is to telemetry
 }
 
 // Compile builds the subscriptions of a configuration.
 func Compile(cfg *mesh.Config) map[mesh.Name]*Subscription {
 	out := make(map[mesh.Name]*Subscription, len(cfg.Subscriptions))
 	for name, s := range cfg.Subscriptions {
-		out[name] = &Subscription{Subscription: s, Filter: route.CompileFilters(s.Filters)}
+		out[name] = &Subscription{Subscription: s, Filter: route.CompileFilters(s.Filters), System: route.System(cfg, s.Broker)}
 	}
 	return out
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/retry"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
@@ -27,7 +29,7 @@ type Table struct {
 func Compile(cfg *mesh.Config) *Table {
 	t := &Table{topics: make(map[mesh.Name]*Topic, len(cfg.Topics))}
 	for name, topic := range cfg.Topics {
-		t.topics[name] = compileTopic(topic, cfg.Version)
+		t.topics[name] = compileTopic(topic, cfg)
 	}
 	return t
 }
@@ -76,7 +78,21 @@ func (r *Rule) Pick(random uint32) *Backend {
 // Backend is a compiled destination.
 type Backend struct {
 	*mesh.Destination
+	// TopicName is the destination's topic as "namespace/name", Resource its xDS
+	// resource, and System what its broker is to telemetry.
+	TopicName string
+	Resource  string
+	System    string
+
 	key []mesh.Segment
+}
+
+// System returns the messaging.system of telemetry for the broker called name.
+func System(cfg *mesh.Config, name mesh.Name) string {
+	if b, ok := cfg.Brokers[name]; ok && b.Type == mesh.Memory {
+		return tracing.SystemMemory
+	}
+	return tracing.SystemRabbitMQ
 }
 
 // RoutingKey expands the destination's template for e; a missing attribute
@@ -99,28 +115,35 @@ func expand(s mesh.Segment, e *event.Event) string {
 	return e.Text(s.Attribute)
 }
 
-func compileTopic(t *mesh.Topic, version string) *Topic {
+func compileTopic(t *mesh.Topic, cfg *mesh.Config) *Topic {
 	out := &Topic{Name: t.Name, rules: make([]Rule, 0, len(t.Rules))}
 	for i := range t.Rules {
-		rule := compileRule(&t.Rules[i])
-		rule.ConfigVersion = version
-		out.rules = append(out.rules, rule)
+		out.rules = append(out.rules, compileRule(&t.Rules[i], cfg))
 	}
 	return out
 }
 
-func compileRule(r *mesh.Rule) Rule {
-	out := Rule{Rule: r, RetryPolicy: retry.NewPolicy(r.Retry), filter: CompileFilters(r.Filters)}
+func compileRule(r *mesh.Rule, cfg *mesh.Config) Rule {
+	out := Rule{Rule: r, RetryPolicy: retry.NewPolicy(r.Retry), ConfigVersion: cfg.Version, filter: CompileFilters(r.Filters)}
 	weights := make([]uint32, 0, len(r.Backends))
 	for i := range r.Backends {
-		d := &r.Backends[i].Destination
-		segments, err := d.RoutingKey.Segments()
-		if err != nil { // refused by xds/wire; literal text is the least surprise
-			segments = []mesh.Segment{{Literal: string(d.RoutingKey)}}
-		}
-		out.backends = append(out.backends, Backend{Destination: d, key: segments})
+		out.backends = append(out.backends, compileBackend(&r.Backends[i].Destination, cfg))
 		weights = append(weights, r.Backends[i].Weight)
 	}
 	out.weights = balance.NewWeighted(weights)
 	return out
+}
+
+func compileBackend(d *mesh.Destination, cfg *mesh.Config) Backend {
+	segments, err := d.RoutingKey.Segments()
+	if err != nil { // refused by xds/wire; literal text is the least surprise
+		segments = []mesh.Segment{{Literal: string(d.RoutingKey)}}
+	}
+	return Backend{
+		Destination: d,
+		TopicName:   d.Topic.String(),
+		Resource:    xds.TopicResource(d.Topic),
+		System:      System(cfg, d.Broker),
+		key:         segments,
+	}
 }
