@@ -209,7 +209,7 @@ func (st *settler) ack(d *broker.Delivery) {
 func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Process {
 	e := d.Event
 	return tracing.Process{
-		System:           tracing.SystemRabbitMQ,
+		System:           sub.System,
 		Exchange:         d.Exchange,
 		RoutingKey:       d.RoutingKey,
 		Queue:            d.Queue,
