@@ -71,10 +71,14 @@ fmt: $(GOLANGCI_LINT) $(BUF) ## Format Go and proto files
 	$(GOLANGCI_LINT) fmt ./...
 	$(BUF) format -w
 
+# The commands compare their pages in docs/cli with themselves, or write them.
+CLI_REFERENCE := '^TestTheCommandReferenceIsCurrent$$' ./cmd/sidecar ./cmd/controlplane ./cmd/warren
+
 .PHONY: generate
-generate: $(BUF) ## Generate Go from the protos and JSON Schemas from the kinds
+generate: $(BUF) ## Generate Go from the protos, JSON Schemas from the kinds, docs/cli from the commands
 	$(BUF) generate
 	go run ./api/schema/internal/generate
+	go test -run $(CLI_REFERENCE) -update
 
 .PHONY: check-generate
 check-generate: $(BUF) ## Fail when generated code is not current
@@ -83,6 +87,7 @@ check-generate: $(BUF) ## Fail when generated code is not current
 	@for f in $$(cd .run/generate/api && find . -name '*.go'); do diff -u "api/$$f" ".run/generate/api/$$f" || { echo "api/$$f is not current: run 'make generate'"; exit 1; }; done
 	@go run ./api/schema/internal/generate -out .run/generate/schema
 	@diff -ru api/schema/v1alpha1 .run/generate/schema || { echo "api/schema is not current: run 'make generate'"; exit 1; }
+	@go test -count=1 -run $(CLI_REFERENCE) >/dev/null || { go test -run $(CLI_REFERENCE); exit 1; }
 	@echo "generated code is current"
 
 .PHONY: image
