@@ -25,8 +25,7 @@ func (p *Proxy) Drain(ctx context.Context, phase adminv1.DrainPhase) (clean bool
 		return true
 	}
 	p.opts.Logger.Info("drain requested", "phase", phase.String())
-	p.pusher.Stop(ctx)
-	p.deliver.Drain(ctx)
+	p.endDeliveries(ctx)
 	return ctx.Err() == nil
 }
 

@@ -40,17 +40,18 @@ import (
 // Proxy is one sidecar. Build it with New, run it once with Run.
 type Proxy struct {
 	// set at construction
-	opts    Options
-	config  *configuration
-	pool    *pool.Pool
-	publish *publish.Service
-	deliver *deliver.Service
-	pusher  *deliver.Pusher
-	xds     *client.Client
-	health  *health.Server
-	tap     *tap.Bus
-	started chan struct{} // closed when the listeners are open
-	quit    chan struct{} // closed by Quit
+	opts     Options
+	config   *configuration
+	pool     *pool.Pool
+	publish  *publish.Service
+	deliver  *deliver.Service
+	pusher   *deliver.Pusher
+	xds      *client.Client
+	health   *health.Server
+	tap      *tap.Bus
+	started  chan struct{} // closed when the listeners are open
+	stopping chan struct{} // closed when calls that do not end by themselves must
+	quit     chan struct{} // closed by Quit
 
 	draining atomic.Bool
 	failed   atomic.Bool  // by FailHealthCheck
@@ -70,7 +71,10 @@ func New(opts Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sidecar options: %w", err)
 	}
-	p := &Proxy{opts: opts, health: newHealth(), tap: &tap.Bus{}, started: make(chan struct{}), quit: make(chan struct{})}
+	p := &Proxy{
+		opts: opts, health: newHealth(), tap: &tap.Bus{},
+		started: make(chan struct{}), stopping: make(chan struct{}), quit: make(chan struct{}),
+	}
 	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Logger: opts.Logger})
 	p.xds, err = client.New(client.Options{
 		Server:    opts.ControlPlane,
@@ -203,7 +207,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	group.Go(p.status.Serve)
 	group.Go(p.admin.Serve)
 	for _, l := range p.events {
-		group.Go(func() error { return server.Serve(l) })
+		group.Go(func() error { return serve(server, l) })
 	}
 	p.startedAt = time.Now()
 	close(p.started)
@@ -250,30 +254,64 @@ func (p *Proxy) closeListeners() error {
 	return errors.Join(errs...)
 }
 
+// closeReserve is the part of DrainTimeout, at most a quarter, that is kept for
+// closing what did not end by itself.
+const closeReserve = 2 * time.Second
+
 // stop ends the proxy in the order that loses nothing: not ready; no new
 // publishes; no new deliveries, while services settle what they hold; publishes
 // under way get their confirms; channels and connections close. Whatever is left
-// when DrainTimeout is up is cut.
+// when DrainTimeout is nearly up is cut.
 func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, p.opts.DrainTimeout)
 	defer cancel()
+	gentle, cancelGentle := context.WithTimeout(ctx, p.opts.DrainTimeout-min(closeReserve, p.opts.DrainTimeout/4))
+	defer cancelGentle()
 	p.draining.Store(true)
 	p.health.Shutdown()
 	p.publish.Drain()
-	p.pusher.Stop(ctx)
-	p.deliver.Drain(ctx)
-	graceful := context.AfterFunc(ctx, server.Stop)
-	server.GracefulStop()
-	inTime := graceful()
+	p.endDeliveries(gentle)
+	served := p.endServing(gentle, server)
+	late := gentle.Err() != nil
 	err := p.pool.Stop(ctx)
-	if !inTime {
+	// A call that waited for a broker that does not answer ends now that the
+	// connection to it is closed.
+	select {
+	case <-served:
+	case <-ctx.Done():
+	}
+	if late {
 		err = errors.Join(err, fmt.Errorf("drain: not finished within %s", p.opts.DrainTimeout))
 	}
 	p.tap.Close()
 	err = errors.Join(err, p.status.Close(), p.admin.Close())
 	p.opts.Logger.Info("sidecar stopped", "took", time.Since(begin).String(), "clean", err == nil)
 	return err
+}
+
+// endDeliveries ends streams and pushes, side by side: none takes anything new
+// while the others settle what they hold. What is unsettled when ctx ends goes back
+// to its queue.
+func (p *Proxy) endDeliveries(ctx context.Context) {
+	var ending sync.WaitGroup
+	ending.Go(func() { p.pusher.Stop(ctx) })
+	ending.Go(func() { p.deliver.Drain(ctx) })
+	ending.Wait()
+}
+
+// endServing waits until every call under way is answered; those left when ctx ends
+// are cut. The channel returned is closed when all have ended.
+func (p *Proxy) endServing(ctx context.Context, server *grpc.Server) <-chan struct{} {
+	close(p.stopping)
+	served := make(chan struct{})
+	go func() { defer close(served); server.GracefulStop() }()
+	select {
+	case <-served:
+	case <-ctx.Done():
+		server.Stop()
+	}
+	return served
 }
 
 // healthPeriod is how often readiness is looked at.

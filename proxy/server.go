@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"math"
+	"net"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -69,6 +72,7 @@ func (p *Proxy) newEventServer() *grpc.Server {
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainStreamInterceptor(p.untilStop),
 	)
 	eventsv1.RegisterEventServiceServer(server, &eventServer{
 		publish: p.publish, deliver: p.deliver, streams: limit.NewBudget(p.opts.MaxStreams, 0),
@@ -78,6 +82,31 @@ func (p *Proxy) newEventServer() *grpc.Server {
 		reflection.Register(server)
 	}
 	return server
+}
+
+// untilStop ends streams that last until their client ends them, such as a health
+// watch, for a graceful stop waits for them. Those of the event API end by
+// themselves.
+func (p *Proxy) untilStop(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if strings.HasPrefix(info.FullMethod, "/"+eventsv1.EventService_ServiceDesc.ServiceName+"/") {
+		return handle(srv, stream)
+	}
+	done := make(chan error, 1)
+	go func() { done <- handle(srv, stream) }() // ends at the latest with the stream
+	select {
+	case err := <-done:
+		return err
+	case <-p.stopping:
+		return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+	}
+}
+
+// serve runs the server on l. A stop that comes before it has begun is no failure.
+func serve(server *grpc.Server, l net.Listener) error {
+	if err := server.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
 }
 
 // newHealth starts out NOT_SERVING; watchHealth keeps it true.

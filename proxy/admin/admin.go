@@ -90,8 +90,8 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Close ends the server after giving requests under way a second. It may be
-// called without Serve.
+// Close ends the server after giving requests under way a second; those that take
+// longer, such as a profile, are cut. It may be called without Serve.
 func (s *Server) Close() error {
 	if s == nil {
 		return nil
@@ -103,7 +103,7 @@ func (s *Server) Close() error {
 		s.grpc.Stop()
 	}
 	if err != nil {
-		return errors.Join(err, s.http.Close())
+		return s.http.Close()
 	}
 	if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err
