@@ -18,7 +18,8 @@ type EventTopicSpec struct {
 	// BrokerRef names the broker that carries the topic.
 	// +warren:refers=EventBroker
 	BrokerRef LocalRef `json:"brokerRef"`
-	// Exchange the events are published to. Two topics never share one.
+	// Exchange the events are published to. Two topics share one only where others
+	// declare it.
 	Exchange *Exchange `json:"exchange,omitempty"`
 	// RoutingKey is a template: text in which {attribute} stands for an attribute
 	// of the event, and for nothing when the event does not have it. A routing key

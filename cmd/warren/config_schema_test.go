@@ -85,3 +85,39 @@ func TestConfigSchemaPrintsOneKind(t *testing.T) {
 		t.Errorf("a kind that is none: %+v", r)
 	}
 }
+
+// yamlBlocks are the fenced blocks of YAML in a page.
+func yamlBlocks(t *testing.T, page string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for _, rest := range strings.Split(string(text), "\n```yaml\n")[1:] {
+		block, _, _ := strings.Cut(rest, "\n```")
+		blocks = append(blocks, block)
+	}
+	return blocks
+}
+
+func TestJSONSchemaAcceptsTheDocumentation(t *testing.T) {
+	t.Parallel()
+	printed := invocation{}.run(t, "config", "schema")
+	schema := schematest.CompileText(t, []byte(printed.out))
+	for page, blocks := range map[string]int{"configuration-schema.md": 2, "existing-topologies.md": 1} {
+		found := yamlBlocks(t, page)
+		if len(found) != blocks {
+			t.Errorf("%s has %d blocks of YAML, want %d", page, len(found), blocks)
+		}
+		for _, block := range found {
+			if err := schema.ValidateYAML([]byte(block)); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+	dir := configDir(t, map[string]string{"books.yaml": yamlBlocks(t, "existing-topologies.md")[0]})
+	if r := (invocation{}).run(t, "config", "validate", dir); r.code != exitOK {
+		t.Errorf("the topology made by hand: %+v", r)
+	}
+}

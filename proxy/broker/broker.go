@@ -21,6 +21,11 @@ type Driver interface {
 	// returns when they do. It is idempotent. An object that exists with another
 	// type is an Error of kind Conflict naming both. The driver remembers t and
 	// declares it again after each reconnect, before publishers and consumers go on.
+	//
+	// Under Verify nothing is declared: what is missing is an Error of kind NotFound
+	// that says what to declare, and bindings are not looked at. Whether another type
+	// is noticed is the driver's to say. Under Ignore nothing happens at all. Either
+	// way, what t names is remembered no more.
 	EnsureTopology(ctx context.Context, t Topology) error
 
 	Publisher
