@@ -55,10 +55,11 @@ func (m *Mesh) Write(name, text string) {
 }
 
 // StartControlPlane starts the control plane and waits until it listens. It may be
-// called again after the end of the one before; the addresses stay the same.
-func (m *Mesh) StartControlPlane() *Process {
+// called again after the end of the one before; the addresses stay the same. Env is
+// added to its environment.
+func (m *Mesh) StartControlPlane(env ...string) *Process {
 	m.t.Helper()
-	m.plane = Run(m.t, Spec{Name: "controlplane", Path: m.programs.Path("controlplane"), Args: []string{
+	m.plane = Run(m.t, Spec{Name: "controlplane", Path: m.programs.Path("controlplane"), Env: env, Args: []string{
 		"--config-dir", m.path("config"), "--listen", "unix:" + m.path("xds"),
 		"--admin-listen", m.Admin(), "--status-listen", "unix:" + m.path("status"),
 	}})
