@@ -123,13 +123,20 @@ func (m measuring) start(ctx context.Context, res *resource.Resource, opts Optio
 			sdkmetric.NewPeriodicReader(reporter, sdkmetric.WithInterval(m.interval), sdkmetric.WithTimeout(m.timeout))))
 	}
 	mp := sdkmetric.NewMeterProvider(slices.Concat(readers, []sdkmetric.Option{
-		sdkmetric.WithResource(res), sdkmetric.WithCardinalityLimit(maxSeries), sdkmetric.WithExemplarFilter(m.filter),
+		sdkmetric.WithResource(componentOf(res, opts)), sdkmetric.WithCardinalityLimit(maxSeries), sdkmetric.WithExemplarFilter(m.filter),
 	})...)
 	out := meters{provider: mp, scrape: handler, shutdown: mp.Shutdown}
 	if err := measureProcess(mp, opts); err != nil {
 		return meters{}, errors.Join(err, mp.Shutdown(ctx))
 	}
 	return out, nil
+}
+
+// componentOf adds warren.component to the resource: spans bear it themselves, but
+// of metrics only target_info can tell a sidecar's from its service's own.
+func componentOf(res *resource.Resource, opts Options) *resource.Resource {
+	attrs := appendString(res.Attributes(), keyComponent, opts.Component)
+	return resource.NewWithAttributes(res.SchemaURL(), attrs...)
 }
 
 // measureProcess adds what is known without anybody's help: which build this is,

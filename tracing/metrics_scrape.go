@@ -32,6 +32,7 @@ func newScrape(opts Options) (sdkmetric.Reader, http.Handler, error) {
 	}
 	return reader, promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true, // exemplars exist in no other format
+		DisableCompression:  true, // a compressor takes a megabyte to save some kilobytes
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            scrapeLog{opts.Logger},
 		MaxRequestsInFlight: maxScrapes,

@@ -67,7 +67,7 @@ func TestMetricsAreScraped(t *testing.T) {
 			t.Errorf("status %d, content type %q", code, contentType)
 		}
 		contains(t, body, `revision="abc"`, `version="v1"`, "\nwarren_build_info{", "\ngo_goroutine_count{", "\nprocess_start_time_seconds ",
-			"\ntarget_info{", `service_name="checkout"`, `service_namespace="shop"`, "# EOF")
+			"\ntarget_info{", `service_name="checkout"`, `service_namespace="shop"`, `warren_component="sidecar"} 1`, "# EOF")
 		if _, contentType, _ := scrape(t, p, "text/plain"); !strings.HasPrefix(contentType, "text/plain") {
 			t.Errorf("content type %q for a scraper without OpenMetrics", contentType)
 		}

@@ -26,9 +26,11 @@ func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *broker.Deli
 
 // measured describes d to metrics.
 func (st *settler) measured(d *broker.Delivery) metrics.Delivery {
+	sub := st.subscription.Load()
 	return metrics.Delivery{
 		Subscription: st.name,
-		Topic:        st.subscription.Load().Topic,
+		Topic:        sub.Topic,
+		System:       sub.System,
 		Address:      st.driver.State().Address,
 		Attempt:      d.Attempt,
 		Redelivered:  d.Redelivered,

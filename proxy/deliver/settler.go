@@ -140,7 +140,7 @@ func (st *settler) bury(d *broker.Delivery, reason, detail string) error {
 	if err := st.finish(d, m, st.put(m)); err != nil {
 		return err
 	}
-	st.service.opts.Metrics.DeadLetter(sub.Name, sub.Topic, reason)
+	st.service.opts.Metrics.DeadLetter(st.measured(d), reason)
 	return nil
 }
 

@@ -16,7 +16,7 @@
 // the event they measure. A nil *Events measures nothing.
 //
 //	events, err := metrics.New(meterProvider)
-//	sending := events.Send(topic)
+//	sending := events.Send(topic, tracing.SystemRabbitMQ)
 //	sending.To(driver.State().Address)
 //	sending.Written()
 //	sending.Settled(err)
@@ -32,7 +32,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/warrenmesh/warren/tracing"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Buckets returns the bounds of every duration, in seconds: those of the messaging
@@ -53,7 +52,7 @@ type Events struct {
 	operation  metric.Float64Histogram
 	processing metric.Float64Histogram
 
-	topics        table[mesh.Name, *topic]
+	topics        table[topicKey, *topic]
 	subscriptions table[subscriptionKey, *subscription]
 }
 

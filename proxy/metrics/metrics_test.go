@@ -115,13 +115,13 @@ func TestAPublishIsMeasured(t *testing.T) {
 	r := newRig(t)
 	lost := &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}
 
-	s := r.Send(orders)
+	s := r.Send(orders, tracing.SystemRabbitMQ)
 	s.To("127.0.0.1:5672")
 	s.Written()
-	waiting := r.Send(orders)
+	waiting := r.Send(orders, tracing.SystemRabbitMQ)
 	r.want(
-		"warren.publish.pending {message}{messaging.destination.template=shop/orders} 1",
-		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders} 1")
+		"warren.publish.pending {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
+		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1")
 
 	s.Settled(lost)
 	s.Retry(lost)
@@ -135,9 +135,9 @@ func TestAPublishIsMeasured(t *testing.T) {
 
 	const on = " messaging.operation.name=publish"
 	r.want(
-		"warren.publish.pending {message}{messaging.destination.template=shop/orders} 0",
-		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders} 0",
-		"warren.publish.retries {retry}{error.type=connection-lost messaging.destination.template=shop/orders} 1",
+		"warren.publish.pending {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 0",
+		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 0",
+		"warren.publish.retries {retry}{error.type=connection-lost messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
 		"messaging.client.sent.messages {message}{error.type=connection-lost messaging.destination.template=shop/orders"+on+" messaging.system=rabbitmq server.address=127.0.0.1 server.port=5672} 1",
 		"messaging.client.sent.messages {message}{messaging.destination.template=shop/orders"+on+" messaging.system=rabbitmq server.address=127.0.0.1 server.port=5673} 1",
 		"messaging.client.operation.duration s{messaging.destination.template=shop/orders"+on+" messaging.operation.type=send messaging.system=rabbitmq server.address=127.0.0.1 server.port=5673} 1",
@@ -147,7 +147,7 @@ func TestAPublishIsMeasured(t *testing.T) {
 func TestADeliveryIsMeasured(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := metrics.Delivery{Subscription: billing, Topic: orders}
+	d := metrics.Delivery{Subscription: billing, Topic: orders, System: tracing.SystemMemory}
 	deliver := func(attempt uint32, redelivered bool) metrics.Processing {
 		d := d
 		d.Attempt, d.Redelivered = attempt, redelivered
@@ -160,20 +160,20 @@ func TestADeliveryIsMeasured(t *testing.T) {
 	)
 	before := []string{
 		"messaging.client.consumed.messages {message}{" + sub + " messaging.operation.name=process" + mem + "} 3",
-		"warren.delivery.redeliveries {message}{" + sub + " warren.redelivery.cause=retry} 1",
-		"warren.delivery.redeliveries {message}{" + sub + " warren.redelivery.cause=broker} 1",
+		"warren.delivery.redeliveries {message}{" + sub + mem + " warren.redelivery.cause=retry} 1",
+		"warren.delivery.redeliveries {message}{" + sub + mem + " warren.redelivery.cause=broker} 1",
 	}
-	r.want(append(before, "warren.delivery.outstanding {message}{"+sub+"} 3")...)
+	r.want(append(before, "warren.delivery.outstanding {message}{"+sub+mem+"} 3")...)
 
 	r.Settle(t.Context(), tracing.Ack, d, time.Now(), nil)
 	first.End(t.Context(), nil)
 	again.End(t.Context(), errors.New("no"))
 	r.Settle(t.Context(), tracing.Reject, d, time.Now(), broker.ErrStale)
 	cut.End(t.Context(), context.DeadlineExceeded)
-	r.DeadLetter(billing, orders, "rejected")
+	r.DeadLetter(d, "rejected")
 	r.want(append(before,
-		"warren.delivery.outstanding {message}{"+sub+"} 0",
-		"warren.delivery.dead_letters {message}{"+sub+" warren.dead_letter.reason=rejected} 1",
+		"warren.delivery.outstanding {message}{"+sub+mem+"} 0",
+		"warren.delivery.dead_letters {message}{"+sub+mem+" warren.dead_letter.reason=rejected} 1",
 		"messaging.client.operation.duration s{"+sub+" messaging.operation.name=ack messaging.operation.type=settle"+mem+"} 1",
 		"messaging.client.operation.duration s{error.type=_OTHER "+sub+" messaging.operation.name=reject messaging.operation.type=settle"+mem+"} 1",
 		"messaging.process.duration s{"+sub+" messaging.operation.name=process"+mem+"} 1",
@@ -189,7 +189,7 @@ func TestWithoutAProviderNothingIsMeasured(t *testing.T) {
 	}
 	publishOne(t.Context(), e)
 	deliverOne(t.Context(), e)
-	e.DeadLetter(billing, orders, "rejected")
+	e.DeadLetter(metrics.Delivery{Subscription: billing}, "rejected")
 }
 
 func TestManyEventsAtOnceAreAllCounted(t *testing.T) {
@@ -221,7 +221,7 @@ func TestManyEventsAtOnceAreAllCounted(t *testing.T) {
 }
 
 func publishOne(ctx context.Context, e *metrics.Events) {
-	s := e.Send(orders)
+	s := e.Send(orders, tracing.SystemRabbitMQ)
 	s.To("127.0.0.1:5672")
 	s.Written()
 	s.Settled(nil)
@@ -229,7 +229,7 @@ func publishOne(ctx context.Context, e *metrics.Events) {
 }
 
 func deliverOne(ctx context.Context, e *metrics.Events) {
-	d := metrics.Delivery{Subscription: billing, Topic: orders, Address: "127.0.0.1:5672", Attempt: 1}
+	d := metrics.Delivery{Subscription: billing, Topic: orders, System: tracing.SystemRabbitMQ, Address: "127.0.0.1:5672", Attempt: 1}
 	p := e.Process(d)
 	e.Settle(ctx, tracing.Ack, d, time.Now(), nil)
 	p.End(ctx, nil)

@@ -12,8 +12,12 @@ import (
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
-// subscriptionKey tells apart what a subscription was before its topic changed.
-type subscriptionKey struct{ name, topic mesh.Name }
+// subscriptionKey tells apart what a subscription was before its topic or broker
+// changed.
+type subscriptionKey struct {
+	name, topic mesh.Name
+	system      string
+}
 
 // subscription is what is kept for a subscription that is delivered.
 type subscription struct {
@@ -40,7 +44,11 @@ const (
 )
 
 func newSubscription(k subscriptionKey) *subscription {
-	attrs := []attribute.KeyValue{tracing.KeySubscription.String(k.name.String()), tracing.KeyDestinationTemplate.String(k.topic.String())}
+	attrs := []attribute.KeyValue{
+		tracing.KeySystem.String(k.system),
+		tracing.KeySubscription.String(k.name.String()),
+		tracing.KeyDestinationTemplate.String(k.topic.String()),
+	}
 	return &subscription{
 		attrs: attrs, own: metric.WithAttributeSet(attribute.NewSet(concat(attrs)...)),
 		redelivered: [...]*series{
@@ -54,7 +62,7 @@ func (s *subscription) from(address string) *source {
 	if src, ok := s.nodes.get(address); ok {
 		return src
 	}
-	attrs := tracing.AppendServer(concat(s.attrs, tracing.KeySystem.String(systemOf(address))), address)
+	attrs := tracing.AppendServer(concat(s.attrs), address)
 	process := concat(attrs, tracing.KeyOperationName.String(tracing.OpProcess))
 	src := &source{consumed: newSeries(process), processing: newOutcomes(process), settling: map[tracing.SettleOp]*outcomes{}}
 	for _, op := range []tracing.SettleOp{tracing.Ack, tracing.Nack, tracing.Reject} {
@@ -63,8 +71,8 @@ func (s *subscription) from(address string) *source {
 	return s.nodes.add(address, src)
 }
 
-func (e *Events) subscription(name, of mesh.Name) *subscription {
-	k := subscriptionKey{name, of}
+func (e *Events) subscription(d Delivery) *subscription {
+	k := subscriptionKey{d.Subscription, d.Topic, d.System}
 	s, ok := e.subscriptions.get(k)
 	if !ok {
 		s = e.subscriptions.add(k, newSubscription(k))
@@ -76,6 +84,7 @@ func (e *Events) subscription(name, of mesh.Name) *subscription {
 type Delivery struct {
 	Subscription mesh.Name
 	Topic        mesh.Name
+	System       string // messaging.system of the broker
 	Address      string // of the node as configured; "" is the broker in this process
 	Attempt      uint32 // 1 for the first
 	Redelivered  bool   // the broker's flag, or a repeated publish
@@ -96,7 +105,7 @@ func (e *Events) Process(d Delivery) Processing {
 	if e == nil {
 		return Processing{}
 	}
-	s := e.subscription(d.Subscription, d.Topic)
+	s := e.subscription(d)
 	p := Processing{events: e, subscription: s, from: s.from(d.Address), begun: time.Now()}
 	s.outstanding.Add(1)
 	p.from.consumed.n.Add(1)
@@ -124,18 +133,18 @@ func (e *Events) Settle(ctx context.Context, op tracing.SettleOp, d Delivery, be
 	if e == nil {
 		return
 	}
-	if set, ok := e.subscription(d.Subscription, d.Topic).from(d.Address).settling[op]; ok {
+	if set, ok := e.subscription(d).from(d.Address).settling[op]; ok {
 		e.operation.Record(ctx, seconds(begun), set.of(err, tracing.ErrorOther).record...)
 	}
 }
 
-// DeadLetter counts an event that was put into a subscription's dead-letter queue.
-// reason is one of few.
-func (e *Events) DeadLetter(name, of mesh.Name, reason string) {
+// DeadLetter counts a delivery that was put into its subscription's dead-letter
+// queue. reason is one of few.
+func (e *Events) DeadLetter(d Delivery, reason string) {
 	if e == nil {
 		return
 	}
-	s := e.subscription(name, of)
+	s := e.subscription(d)
 	set, ok := s.deadLetters.get(reason)
 	if !ok {
 		set = s.deadLetters.add(reason, newSeries(s.attrs, keyReason.String(reason)))

@@ -13,9 +13,15 @@ import (
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
+// topicKey tells apart what a topic was before its broker changed.
+type topicKey struct {
+	name   mesh.Name
+	system string
+}
+
 // topic is what is kept for a topic that is published to.
 type topic struct {
-	name    mesh.Name
+	key     topicKey
 	own     metric.ObserveOption
 	nodes   table[string, *destination] // by address
 	none    *destination                // of publishes that found no node
@@ -31,19 +37,19 @@ type destination struct {
 	operation *outcomes
 }
 
-func newTopic(name mesh.Name) *topic {
-	own := []attribute.KeyValue{tracing.KeyDestinationTemplate.String(name.String())}
+func newTopic(k topicKey) *topic {
+	own := []attribute.KeyValue{tracing.KeySystem.String(k.system), tracing.KeyDestinationTemplate.String(k.name.String())}
 	return &topic{
-		name: name, own: metric.WithAttributeSet(attribute.NewSet(concat(own)...)),
-		none: newDestination(name, tracing.SystemRabbitMQ, ""), retries: newOutcomes(own),
+		key: k, own: metric.WithAttributeSet(attribute.NewSet(concat(own)...)),
+		none: newDestination(k, ""), retries: newOutcomes(own),
 	}
 }
 
-func newDestination(name mesh.Name, system, address string) *destination {
+func newDestination(k topicKey, address string) *destination {
 	attrs := tracing.AppendServer([]attribute.KeyValue{
-		tracing.KeySystem.String(system),
+		tracing.KeySystem.String(k.system),
 		tracing.KeyOperationName.String(tracing.OpPublish),
-		tracing.KeyDestinationTemplate.String(name.String()),
+		tracing.KeyDestinationTemplate.String(k.name.String()),
 	}, address)
 	return &destination{
 		sent:      newOutcomes(attrs),
@@ -60,15 +66,16 @@ type Sending struct {
 	begun  time.Time
 }
 
-// Send begins to measure an event on its way to a topic of the configuration. The
-// caller ends it with End.
-func (e *Events) Send(name mesh.Name) Sending {
+// Send begins to measure an event on its way to a topic of the configuration, on a
+// broker of that messaging.system. The caller ends it with End.
+func (e *Events) Send(name mesh.Name, system string) Sending {
 	if e == nil {
 		return Sending{}
 	}
-	t, ok := e.topics.get(name)
+	k := topicKey{name, system}
+	t, ok := e.topics.get(k)
 	if !ok {
-		t = e.topics.add(name, newTopic(name))
+		t = e.topics.add(k, newTopic(k))
 	}
 	t.inFlight.Add(1)
 	return Sending{events: e, topic: t, to: t.none, begun: time.Now()}
@@ -82,7 +89,7 @@ func (s *Sending) To(address string) {
 	}
 	d, ok := s.topic.nodes.get(address)
 	if !ok {
-		d = s.topic.nodes.add(address, newDestination(s.topic.name, systemOf(address), address))
+		d = s.topic.nodes.add(address, newDestination(s.topic.key, address))
 	}
 	s.to = d
 }

@@ -106,11 +106,3 @@ func (o *outcomes) observe(to metric.Observer, c metric.Int64Observable) {
 func concat(attrs []attribute.KeyValue, more ...attribute.KeyValue) []attribute.KeyValue {
 	return append(append(make([]attribute.KeyValue, 0, len(attrs)+len(more)), attrs...), more...)
 }
-
-// systemOf tells the driver by the node's address: only that of membroker has none.
-func systemOf(address string) string {
-	if address == "" {
-		return tracing.SystemMemory
-	}
-	return tracing.SystemRabbitMQ
-}

@@ -78,7 +78,7 @@ func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) 
 	if rule.Timeout > 0 {
 		ctx, t.cancel = context.WithTimeout(ctx, rule.Timeout)
 	}
-	t.sending = s.opts.Metrics.Send(backend.Topic)
+	t.sending = s.opts.Metrics.Send(backend.Topic, backend.System)
 	t.ctx, t.span = s.startSpan(ctx, rule, backend, m)
 	m.Trace = broker.TraceContext(t.span.Hop())
 	s.try(t)
