@@ -54,13 +54,20 @@ func (c *configuration) swap(s *client.Snapshot) {
 	close(old.superseded)
 }
 
+// Lookup implements publish.Topics.
+func (c *configuration) Lookup(name mesh.Name) (*route.Topic, bool) {
+	cur := c.current.Load()
+	if cur == nil {
+		return nil, false
+	}
+	return cur.table.Topic(name)
+}
+
 // Topic implements publish.Topics. A topic that was never used is asked for from
 // the control plane, and waited for within ctx.
 func (c *configuration) Topic(ctx context.Context, name mesh.Name) (*route.Topic, error) {
-	if cur := c.current.Load(); cur != nil {
-		if t, ok := cur.table.Topic(name); ok {
-			return t, nil
-		}
+	if t, ok := c.Lookup(name); ok {
+		return t, nil
 	}
 	switch err := c.await(ctx, name); {
 	case err == nil:
@@ -71,7 +78,7 @@ func (c *configuration) Topic(ctx context.Context, name mesh.Name) (*route.Topic
 	default:
 		return nil, rpcerr.Unavailable(rpcerr.ConfigNotReady, fmt.Sprintf("configuration of topic %s has not arrived from the control plane", name))
 	}
-	if t, ok := c.current.Load().table.Topic(name); ok {
+	if t, ok := c.Lookup(name); ok {
 		return t, nil
 	}
 	return nil, rpcerr.Unavailable(rpcerr.ConfigNotReady, fmt.Sprintf("configuration of topic %s is changing", name))

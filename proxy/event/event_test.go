@@ -3,6 +3,8 @@ package event_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net/url"
 	"testing"
 	"time"
 
@@ -109,4 +111,24 @@ func ExampleEvent_Validate() {
 	e.Set("time", event.Timestamp(time.Unix(0, 0).UTC()))
 	fmt.Println(e.Validate(), e.Text("time"))
 	// Output: <nil> 1970-01-01T00:00:00Z
+}
+
+// What is accepted without parsing must be what parsing accepts.
+func TestPlainSourcesAreReferences(t *testing.T) {
+	t.Parallel()
+	const unreserved = "abzAZ019-._~/"
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		source := make([]byte, 1+r.IntN(8))
+		for i := range source {
+			source[i] = unreserved[r.IntN(len(unreserved))]
+		}
+		if _, err := url.Parse(string(source)); err != nil {
+			t.Fatalf("%q is no reference: %v", source, err)
+		}
+		e := &event.Event{ID: "1", Source: string(source), Type: "t"}
+		if err := e.Validate(); err != nil {
+			t.Fatalf("%q: %v", source, err)
+		}
+	}
 }

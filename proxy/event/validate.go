@@ -106,6 +106,9 @@ func checkText(field, s string) error {
 }
 
 func checkURIRef(field, s string) error {
+	if plainPath(s) {
+		return nil
+	}
 	if err := checkText(field, s); err != nil {
 		return err
 	}
@@ -113,4 +116,18 @@ func checkURIRef(field, s string) error {
 		return &FieldError{field, "must be a URI-reference"}
 	}
 	return nil
+}
+
+// plainPath reports whether s is a path of unreserved characters (RFC 3986, section
+// 2.3), as most sources are: parsing would find nothing and costs an allocation.
+func plainPath(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '/':
+		default:
+			return false
+		}
+	}
+	return true
 }

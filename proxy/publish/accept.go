@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -22,10 +23,21 @@ func (s *Service) accept(p *eventsv1.CloudEvent) (*event.Event, error) {
 	if err != nil {
 		return nil, invalid(err)
 	}
-	if expiry, ok := e.Lookup(event.AttrExpiryTime); ok && !s.opts.Now().Before(expiry.Time()) {
-		return nil, rpcerr.Field(rpcerr.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
-	}
 	return e, nil
+}
+
+// lifetime returns how long a message with e may live on the broker, 0 meaning for
+// ever, and false when e has expired.
+func (s *Service) lifetime(b *route.Backend, e *event.Event) (time.Duration, bool) {
+	expiry, ok := e.Lookup(event.AttrExpiryTime)
+	if !ok {
+		return b.TTL, true
+	}
+	left := expiry.Time().Sub(s.opts.Now())
+	if b.TTL > 0 {
+		return min(left, b.TTL), left > 0
+	}
+	return left, left > 0
 }
 
 func invalid(err error) error {
@@ -51,20 +63,18 @@ func (s *Service) message(b *route.Backend, e *event.Event) (*broker.Message, er
 		return nil, rpcerr.Field(rpcerr.InvalidEvent, "event",
 			fmt.Sprintf("its routing key by template %q has %d bytes; AMQP allows %d", b.Destination.RoutingKey, len(key), mesh.MaxRoutingKey))
 	}
-	m := &broker.Message{
+	ttl, alive := s.lifetime(b, e)
+	if !alive {
+		return nil, rpcerr.Field(rpcerr.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
+	}
+	return &broker.Message{
 		Exchange:   b.Exchange.Name,
 		RoutingKey: key,
 		Event:      e,
 		Mandatory:  b.Mandatory,
 		Persistent: b.Persistent,
 		Priority:   b.Priority,
-		TTL:        b.TTL,
+		TTL:        ttl,
 		AppID:      s.opts.Workload,
-	}
-	if expiry, ok := e.Lookup(event.AttrExpiryTime); ok {
-		if left := expiry.Time().Sub(s.opts.Now()); m.TTL == 0 || left < m.TTL {
-			m.TTL = left
-		}
-	}
-	return m, nil
+	}, nil
 }

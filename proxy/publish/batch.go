@@ -20,18 +20,17 @@ const MaxBatch = 10_000
 // call fails as a whole, before anything is tried, when the topic is unknown, the
 // batch is empty or over MaxBatch, or the sidecar drains.
 func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRequest) (*eventsv1.PublishBatchResponse, error) {
-	ctx, cancel := answerInTime(ctx)
-	defer cancel()
+	deadline := answerBy(ctx)
 	if n := len(req.GetEntries()); n == 0 || n > MaxBatch {
 		return nil, rpcerr.Field(rpcerr.InvalidRequest, "entries", fmt.Sprintf("must have 1 to %d events, has %d", MaxBatch, n))
 	}
-	if _, err := s.topic(ctx, req.GetTopic()); err != nil {
+	if _, err := s.topic(ctx, deadline, req.GetTopic()); err != nil {
 		return nil, err
 	}
 	results := make([]*eventsv1.PublishResult, len(req.GetEntries()))
 	under := make([]*transit, len(results))
 	for i, entry := range req.GetEntries() {
-		t, err := s.departEvent(tracing.Extract(ctx, entry.GetTraceContext()), req.GetTopic(), entry.GetEvent(), s.refuse)
+		t, err := s.departEvent(tracing.Extract(ctx, entry.GetTraceContext()), deadline, req.GetTopic(), entry.GetEvent(), s.refuse)
 		if err != nil {
 			results[i] = failed(err)
 			continue

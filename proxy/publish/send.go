@@ -19,18 +19,19 @@ import (
 // no goroutine, so that a batch or a stream can be written in order and be
 // confirmed as a pipeline.
 type transit struct {
-	ctx     context.Context //nolint:containedctx // the life of one call, cut at its deadline
-	cancel  context.CancelFunc
-	release func() // gives back the place in flight
-	rule    *route.Rule
-	backend *route.Backend
-	message *broker.Message
-	span    tracing.Span
-	sending metrics.Sending
-	asked   string    // the topic as the caller wrote it
-	began   time.Time // zero unless a tap was open
+	ctx      context.Context //nolint:containedctx // of the call, with the span
+	deadline time.Time       // when the call must be answered
+	weight   int64           // in the budget of what is in flight
+	rule     *route.Rule
+	backend  *route.Backend
+	message  *broker.Message
+	span     tracing.Span
+	sending  metrics.Sending
+	asked    string    // the topic as the caller wrote it
+	began    time.Time // zero unless a tap was open
 
 	tried   []broker.Driver
+	space   [2]broker.Driver // for the first of tried
 	attempt uint32
 	unknown bool // an earlier try may have reached the broker
 
@@ -42,28 +43,28 @@ type transit struct {
 }
 
 // departEvent accepts p and departs it; admit is asked for a place in flight.
-func (s *Service) departEvent(ctx context.Context, topicName string, p *eventsv1.CloudEvent, admit admission) (*transit, error) {
+func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p *eventsv1.CloudEvent, admit admission) (*transit, error) {
 	e, err := s.accept(p)
 	if err != nil {
 		return nil, err
 	}
-	release, err := admit(ctx, weight(e))
-	if err != nil {
+	w := weight(e)
+	if err := admit(ctx, deadline, w); err != nil {
 		return nil, err
 	}
-	t, err := s.depart(ctx, topicName, e)
+	t, err := s.depart(ctx, deadline, topicName, e)
 	if err != nil {
-		release()
+		s.opts.InFlight.Give(w)
 		return nil, err
 	}
-	t.release = release
+	t.weight = w
 	return t, nil
 }
 
 // depart addresses e and writes it for the first time. An error means that it was
 // refused here; what the broker or the way to it says comes out of arrive.
-func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) (*transit, error) {
-	rule, backend, err := s.route(ctx, topicName, e)
+func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, e *event.Event) (*transit, error) {
+	rule, backend, err := s.route(ctx, deadline, topicName, e)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +72,13 @@ func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) 
 	if err != nil {
 		return nil, err
 	}
-	t := &transit{rule: rule, backend: backend, message: m, cancel: func() {}, asked: topicName}
+	t := &transit{deadline: deadline, rule: rule, backend: backend, message: m, asked: topicName}
+	t.tried = t.space[:0]
 	if s.opts.Tap.Active() {
 		t.began = time.Now()
 	}
 	if rule.Timeout > 0 {
-		ctx, t.cancel = context.WithTimeout(ctx, rule.Timeout)
+		t.deadline = earliest(deadline, time.Now().Add(rule.Timeout))
 	}
 	t.sending = s.opts.Metrics.Send(backend.Topic, backend.System)
 	t.ctx, t.span = s.startSpan(ctx, rule, backend, m)
@@ -89,8 +91,7 @@ func (s *Service) depart(ctx context.Context, topicName string, e *event.Event) 
 // route's retry policy says, until it is confirmed, the failure is certain, or time
 // is up. With a nil err it does not block.
 func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, error) {
-	defer t.release()
-	defer t.cancel()
+	defer s.opts.InFlight.Give(t.weight)
 	for err != nil && s.again(t, err) {
 		s.try(t)
 		err = t.wait()
@@ -111,7 +112,7 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 			Topic:    t.backend.TopicName,
 			Attempts: int32(t.attempt), //nolint:gosec // bounded by the retry policy
 		}, nil
-	case t.ctx.Err() != nil && broker.OutcomeOf(err) == broker.Unknown:
+	case t.over() && broker.OutcomeOf(err) == broker.Unknown:
 		// What is known for certain is said by its own name instead.
 		return nil, rpcerr.Deadline(broker.OutcomeOf(err), err.Error())
 	default:
@@ -122,7 +123,8 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 // try writes the event once, on one node.
 func (s *Service) try(t *transit) {
 	t.attempt++
-	t.tryCtx, t.tryCancel = context.WithTimeout(t.ctx, t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout))
+	perTry := t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout)
+	t.tryCtx, t.tryCancel = context.WithDeadline(t.ctx, earliest(t.deadline, time.Now().Add(perTry)))
 	t.receipt, t.err = nil, s.opts.Brokers.Ready(t.tryCtx, t.backend.Broker, t.backend.Resource)
 	if t.err != nil {
 		return
@@ -157,15 +159,18 @@ func (t *transit) wait() error {
 func (s *Service) again(t *transit, err error) bool {
 	t.unknown = t.unknown || broker.OutcomeOf(err) == broker.Unknown
 	delay, retry := t.rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
-	if !retry || !sleep(t.ctx, delay) {
+	if !retry || !t.sleep(delay) {
 		return false
 	}
-	t.span.Attempt(int(t.attempt), err)
-	t.sending.Retry(err)
 	// A receipt may still hold the message, so the repeat gets one of its own.
 	repeat := *t.message
 	repeat.Republished = t.unknown
+	if repeat.TTL, retry = s.lifetime(t.backend, repeat.Event); !retry {
+		return false // it expired
+	}
 	t.message = &repeat
+	t.span.Attempt(int(t.attempt), err)
+	t.sending.Retry(err)
 	return true
 }
 
@@ -181,17 +186,20 @@ func honest(err error, unknown bool) error {
 	return &softened
 }
 
-// sleep waits and reports whether ctx allows another try after that.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+// over reports whether the call's time is up.
+func (t *transit) over() bool { return t.ctx.Err() != nil || !time.Now().Before(t.deadline) }
+
+// sleep waits and reports whether the call's time allows another try after that.
+func (t *transit) sleep(d time.Duration) bool {
+	if time.Until(t.deadline) <= d {
 		return false
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
+		return t.ctx.Err() == nil
+	case <-t.ctx.Done():
 		return false
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -31,8 +30,10 @@ import (
 
 // Topics finds topics in the configuration in force.
 type Topics interface {
-	// Topic returns a topic, waiting for it within ctx when it was never used
-	// before. The error is a gRPC status.
+	// Lookup returns a topic that is in force. It never blocks.
+	Lookup(name mesh.Name) (*route.Topic, bool)
+	// Topic is Lookup for a topic that may never have been used before; it waits for
+	// it within ctx. The error is a gRPC status.
 	Topic(ctx context.Context, name mesh.Name) (*route.Topic, error)
 }
 
@@ -105,18 +106,16 @@ func (s *Service) isDraining() bool {
 
 // Publish implements EventService.Publish.
 func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
-	ctx, cancel := answerInTime(ctx)
-	defer cancel()
-	t, err := s.departEvent(ctx, req.GetTopic(), req.GetEvent(), s.refuse)
+	t, err := s.departEvent(ctx, answerBy(ctx), req.GetTopic(), req.GetEvent(), s.refuse)
 	if err != nil {
 		return nil, err
 	}
 	return s.arrive(t, t.wait())
 }
 
-// route finds where e is to go.
-func (s *Service) route(ctx context.Context, topicName string, e *event.Event) (*route.Rule, *route.Backend, error) {
-	topic, err := s.topic(ctx, topicName)
+// route finds where e is to go, by deadline at the latest.
+func (s *Service) route(ctx context.Context, deadline time.Time, topicName string, e *event.Event) (*route.Rule, *route.Backend, error) {
+	topic, err := s.topic(ctx, deadline, topicName)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,7 +138,7 @@ func spread(e *event.Event) uint32 {
 	return uint32(d.Sum64() >> 32)
 }
 
-func (s *Service) topic(ctx context.Context, topicName string) (*route.Topic, error) {
+func (s *Service) topic(ctx context.Context, deadline time.Time, topicName string) (*route.Topic, error) {
 	if s.isDraining() {
 		return nil, rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
 	}
@@ -147,6 +146,11 @@ func (s *Service) topic(ctx context.Context, topicName string) (*route.Topic, er
 	if err != nil {
 		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name"`)
 	}
+	if t, ok := s.opts.Topics.Lookup(name); ok {
+		return t, nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
 	return s.opts.Topics.Topic(ctx, name)
 }
 
@@ -155,14 +159,21 @@ const (
 	answerMargin    = 20 * time.Millisecond
 )
 
-// answerInTime ends the work a little before the caller's own deadline (20 ms or
-// 5 %, whichever is less), so that the outcome still reaches the caller. A caller
-// without a deadline gets 10 s.
-func answerInTime(ctx context.Context) (context.Context, context.CancelFunc) {
+// answerBy is when a call must be answered: a little before the caller's own
+// deadline (20 ms or 5 %, whichever is less), so that the outcome still reaches the
+// caller. A caller without a deadline gets 10 s.
+func answerBy(ctx context.Context) time.Time {
+	now := time.Now()
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return context.WithTimeout(ctx, defaultDeadline)
+		return now.Add(defaultDeadline)
 	}
-	margin := min(answerMargin, time.Until(deadline)/20)
-	return context.WithDeadline(ctx, deadline.Add(-margin))
+	return deadline.Add(-min(answerMargin, max(deadline.Sub(now), 0)/20))
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

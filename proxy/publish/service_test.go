@@ -42,6 +42,11 @@ type rig struct {
 
 type topics map[mesh.Name]*route.Topic
 
+func (ts topics) Lookup(name mesh.Name) (*route.Topic, bool) {
+	t, ok := ts[name]
+	return t, ok
+}
+
 func (ts topics) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	if t, ok := ts[name]; ok {
 		return t, nil
@@ -357,6 +362,8 @@ func TestDataOfEveryFormArrivesAsItsBytes(t *testing.T) {
 	}
 }
 
+// Budget: 10 allocations an event, of which 3 are the context of its try. It has one
+// context only: deadlines of caller and route are times until a try needs them.
 func BenchmarkPublish(b *testing.B) {
 	br := membroker.New(membroker.Options{MaxQueueLength: 1})
 	defer br.Close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -43,7 +44,6 @@ type entry struct {
 	id      uint64
 	transit *transit
 	refused error
-	cancel  context.CancelFunc
 }
 
 // PublishStream implements EventService.PublishStream. Events are written in the
@@ -136,9 +136,9 @@ func (st *stream) depart(ctx context.Context, topic string, e *eventsv1.PublishS
 	if e.GetTopic() != "" {
 		topic = e.GetTopic()
 	}
-	ctx, cancel := context.WithTimeout(tracing.Extract(ctx, e.GetTraceContext()), defaultDeadline)
-	t, err := st.service.departEvent(ctx, topic, e.GetEvent(), st.service.hold)
-	st.underWay <- entry{id: e.GetRequestId(), transit: t, refused: err, cancel: cancel}
+	ctx = tracing.Extract(ctx, e.GetTraceContext())
+	t, err := st.service.departEvent(ctx, time.Now().Add(defaultDeadline), topic, e.GetEvent(), st.service.hold)
+	st.underWay <- entry{id: e.GetRequestId(), transit: t, refused: err}
 	return true
 }
 
@@ -161,7 +161,6 @@ func (st *stream) finish() {
 }
 
 func (st *stream) answer(e entry, r *eventsv1.PublishResult) {
-	e.cancel()
 	st.results <- &eventsv1.PublishStreamResult{RequestId: e.id, Result: r}
 }
 

@@ -3,6 +3,8 @@
 package eventpb
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -35,8 +37,11 @@ func FromProto(p *eventsv1.CloudEvent) (*event.Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Set(name, value)
+		e.Attrs = append(e.Attrs, event.Attr{Name: name, Value: value})
 	}
+	// Sorted once: inserting one by one would take an event with very many
+	// attributes quadratic time.
+	slices.SortFunc(e.Attrs, func(a, b event.Attr) int { return strings.Compare(a.Name, b.Name) })
 	setData(e, p)
 	return e, nil
 }

@@ -1,0 +1,132 @@
+package publish_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// clock is set by hand.
+type clock struct{ offset atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Unix(1_700_000_000, c.offset.Load()) }
+
+func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+// expiring is an event that expires d after the clock's beginning.
+func expiring(d time.Duration) *eventsv1.CloudEvent {
+	e := event()
+	e.Attributes = map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{"expirytime": {
+		Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Unix(1_700_000_000, 0).Add(d))},
+	}}
+	return e
+}
+
+// late has topics that were never used before and take a minute to come.
+type late struct {
+	topics
+	clock *clock
+}
+
+func (l late) Lookup(mesh.Name) (*route.Topic, bool) { return nil, false }
+
+func (l late) Topic(ctx context.Context, name mesh.Name) (*route.Topic, error) {
+	l.clock.advance(time.Minute)
+	return l.topics.Topic(ctx, name)
+}
+
+func TestAnEventThatExpiresOnItsWayIsNotSent(t *testing.T) {
+	t.Parallel()
+	t.Run("while its topic is waited for", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		c := &clock{}
+		s := publish.New(publish.Options{
+			Namespace: "shop", Topics: late{r.topics, c}, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
+		})
+		_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: expiring(30 * time.Second)})
+		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.EventExpired, outcome: "not_sent", field: "event.expirytime"})
+		if n := len(r.broker.Peek("q", 1)); n != 0 {
+			t.Error("it was sent, to stay for ever")
+		}
+	})
+	t.Run("between two tries", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		c := &clock{}
+		s := publish.New(publish.Options{
+			Namespace: "shop", Topics: r.topics, Brokers: one{slowly{&flaky{r.driver, 1}, c}}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
+		})
+		_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: expiring(30 * time.Second)})
+		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "not_sent"})
+	})
+	t.Run("but a repeat in time lives only as long as is left", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, nil)
+		c := &clock{}
+		s := publish.New(publish.Options{
+			Namespace: "shop", Topics: r.topics, Brokers: one{slowly{&flaky{r.driver, 1}, c}}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
+		})
+		if _, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: expiring(3 * time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+		if m := r.broker.Peek("q", 1); len(m) != 1 || m[0].TTL != 2*time.Minute {
+			t.Errorf("queued %+v, want one with two minutes to live", m)
+		}
+	})
+}
+
+// slowly takes a minute to write.
+type slowly struct {
+	broker.Driver
+	clock *clock
+}
+
+func (s slowly) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+	receipt, err := s.Driver.Publish(ctx, m)
+	s.clock.advance(time.Minute)
+	return receipt, err
+}
+
+func TestACallersDeadlineIsKept(t *testing.T) {
+	t.Parallel()
+	for name, timeout := range map[string]time.Duration{"past": -time.Hour, "tiny": time.Microsecond, "short": 50 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			defer r.broker.HoldConfirms()()
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
+			defer cancel()
+			_, err := r.Publish(ctx, &eventsv1.PublishRequest{Topic: "orders", Event: event()})
+			if err == nil {
+				t.Fatal("published without a confirm")
+			}
+			want := "not_sent"
+			if len(r.broker.Peek("q", 1)) > 0 {
+				want = "unknown"
+			}
+			if got := rpcerr.Metadata(err, "outcome"); got != want {
+				t.Errorf("outcome %q, want %q: %v", got, want, err)
+			}
+		})
+	}
+	t.Run("and that of the route", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, func(rule *mesh.Rule) { rule.Timeout = 20 * time.Millisecond })
+		defer r.broker.HoldConfirms()()
+		_, err := r.send(t, event())
+		check(t, err, refusal{code: codes.DeadlineExceeded, reason: rpcerr.DeadlineNear, outcome: "unknown"})
+	})
+}
