@@ -125,7 +125,7 @@ func passing() []*adminv1.TapResponse {
 		{Stage: adminv1.TapStage_TAP_STAGE_PUBLISHED, Time: at, EventId: "order-17", Source: "/checkout", Type: "com.shop.order.placed",
 			Attributes: map[string]string{"subject": "17"}, Topic: "shop/orders", Route: "canary/eu", Exchange: "orders", RoutingKey: "com.shop.order.placed",
 			Attempt: 2, Took: durationpb.New(1834 * time.Microsecond), DataBytes: 20, Data: []byte("{\"order\":\n17"), Traceparent: "00-1-2-01"},
-		{Stage: adminv1.TapStage_TAP_STAGE_DELIVERED, Time: at, EventId: "order-17", Subscription: "shop/billing", Topic: "shop/orders", Attempt: 1},
+		{Stage: adminv1.TapStage_TAP_STAGE_DELIVERED, Time: at, EventId: "e369722e-2d57-4416-99ab-55feebff052a order-17", Subscription: "shop/billing", Topic: "shop/orders", Attempt: 1},
 		{Stage: adminv1.TapStage_TAP_STAGE_SETTLED, Time: at, EventId: "order-17", Subscription: "shop/billing", Topic: "shop/orders", Attempt: 5,
 			Outcome: "dead-letter", Error: "rejected: no such customer", Took: durationpb.New(12 * time.Second), Dropped: 7},
 		{Stage: adminv1.TapStage_TAP_STAGE_PUBLISHED, Time: at, EventId: "order-18\x1b[31m", Topic: "shop/orders", Error: "no route", Attempt: 1, Took: durationpb.New(90 * time.Microsecond), Dropped: 7},

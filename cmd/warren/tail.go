@@ -115,7 +115,7 @@ func (s *sidecarAdmin) tailEnd(ctx context.Context, name string, err error, show
 	var output *outputError
 	switch {
 	case err == nil, errors.Is(err, io.EOF), ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // it was to end
 	case errors.As(err, &output):
 		return err
 	}

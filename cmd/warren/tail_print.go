@@ -70,7 +70,7 @@ func (p *tailPrinter) script(r *adminv1.TapResponse) error {
 const tailTime = "15:04:05.000"
 
 // row is one line of a table whose widths must be guessed, because rows come one
-// by one; the payload, if any, has a line of its own.
+// by one; a long id is cut. The payload, if any, has a line of its own, once.
 func (p *tailPrinter) row(r *adminv1.TapResponse) {
 	const format = "%-12s  %-9s  %-20s  %s\n"
 	if !p.headed {
@@ -78,11 +78,11 @@ func (p *tailPrinter) row(r *adminv1.TapResponse) {
 		fmt.Fprintf(&p.buf, format, "TIME", "STAGE", "ID", "WHAT")
 	}
 	fmt.Fprintf(&p.buf, format, r.GetTime().AsTime().Local().Format(tailTime), stageWords[r.GetStage()],
-		excerpt([]byte(r.GetEventId()), 64), p.paint(r)(tailText(r)))
+		excerpt([]byte(r.GetEventId()), 20), p.paint(r)(tailText(r)))
 	if r.GetError() != "" {
 		fmt.Fprintf(&p.buf, "  %s\n", excerpt([]byte(r.GetError()), 400))
 	}
-	if len(r.GetData()) > 0 {
+	if len(r.GetData()) > 0 && r.GetStage() != adminv1.TapStage_TAP_STAGE_SETTLED {
 		fmt.Fprintf(&p.buf, "  %s\n", p.data(r))
 	}
 }
