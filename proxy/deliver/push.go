@@ -30,7 +30,7 @@ import (
 type PushOptions struct {
 	// DialOptions are added to those of connections to the service, for tracing.
 	DialOptions []grpc.DialOption
-	// HealthPeriod is how often a service that is not ready is asked again; zero
+	// HealthPeriod is how long an answer about the service's health holds; zero
 	// means 500 ms.
 	HealthPeriod time.Duration
 }
@@ -342,25 +342,29 @@ func failedCall(err error) (outcome, error) {
 	return o, handlerError{o.reason, o.detail}
 }
 
-// healthGate holds events back while the service is not ready.
+// healthGate holds events back while the service is not ready. An answer is good
+// for one period; then the service is asked again, before the next event.
 type healthGate struct {
 	client healthv1.HealthClient
 	period time.Duration
 	turn   chan struct{} // cap 1: one waiter asks at a time
-	ok     atomic.Bool   // until lost is called
+	begin  time.Time     // what until counts from; monotonic
+	until  atomic.Int64  // nanoseconds; the last good answer holds until then
 }
 
 func newHealthGate(conn *grpc.ClientConn, period time.Duration) *healthGate {
-	return &healthGate{client: healthv1.NewHealthClient(conn), period: period, turn: make(chan struct{}, 1)}
+	return &healthGate{client: healthv1.NewHealthClient(conn), period: period, turn: make(chan struct{}, 1), begin: time.Now()}
 }
 
 // lost says that a call found nobody.
-func (g *healthGate) lost() { g.ok.Store(false) }
+func (g *healthGate) lost() { g.until.Store(0) }
+
+func (g *healthGate) open() bool { return int64(time.Since(g.begin)) < g.until.Load() }
 
 // await returns true once the service is ready, false when ctx ends first. Waiters
 // ask one after the other.
 func (g *healthGate) await(ctx context.Context) bool {
-	if g.ok.Load() {
+	if g.open() {
 		return ctx.Err() == nil
 	}
 	select {
@@ -369,9 +373,9 @@ func (g *healthGate) await(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-	for !g.ok.Load() {
+	for !g.open() {
 		if g.ask(ctx) {
-			g.ok.Store(true)
+			g.until.Store(int64(time.Since(g.begin) + g.period))
 		} else if !pause(ctx, g.period) {
 			return false
 		}

@@ -196,6 +196,33 @@ func TestPushWaitsForTheServicesHealth(t *testing.T) {
 	r.empty("shop.billing")
 }
 
+func TestPushStopsWhenTheServiceSaysItIsNotReady(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	l, port := listenLoopback(t, "127.0.0.1:0")
+	checks := health.NewServer()
+	checks.SetServingStatus("", healthv1.HealthCheckResponse_SERVING)
+	calls := make(chan string, 100)
+	service(t, l, &handler{answer: func(_ context.Context, req *eventsv1.OnEventRequest) (*eventsv1.OnEventResponse, error) {
+		calls <- req.GetEvent().GetId()
+		return &eventsv1.OnEventResponse{}, nil
+	}}, checks)
+	r.publish("first")
+	r.pushing(port, nil)
+	<-calls
+	checks.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
+	// The last good answer holds for a period; from then on events stay.
+	eventually(t, "an event is held back", func() bool {
+		r.publish("held")
+		ready, unsettled := r.broker.Len("shop.billing")
+		return ready+unsettled > 3
+	})
+	passed := len(calls)
+	checks.SetServingStatus("", healthv1.HealthCheckResponse_SERVING)
+	eventually(t, "they come when it is ready again", func() bool { return len(calls) > passed+2 })
+	r.empty("shop.billing")
+}
+
 func TestPushOutlivesARestartOfTheServiceWithoutSpendingAttempts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
