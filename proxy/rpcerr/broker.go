@@ -47,7 +47,7 @@ func FromBroker(err error) error {
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			return Deadline(broker.Unknown, err.Error())
 		}
-		return New(codes.Internal, "INTERNAL", "publish failed", "outcome", broker.Unknown.String())
+		return New(codes.Internal, "INTERNAL", "the broker operation failed", "outcome", broker.Unknown.String())
 	}
 	c, ok := classes[be.Kind]
 	if !ok {

@@ -64,7 +64,7 @@ func TestOtherErrors(t *testing.T) {
 	if err := rpcerr.FromBroker(context.DeadlineExceeded); status.Code(err) != codes.DeadlineExceeded || rpcerr.Metadata(err, "outcome") != "unknown" {
 		t.Errorf("deadline became %v", err)
 	}
-	if err := rpcerr.FromBroker(errors.New("a secret of the inside")); status.Code(err) != codes.Internal || status.Convert(err).Message() != "publish failed" {
+	if err := rpcerr.FromBroker(errors.New("a secret of the inside")); status.Code(err) != codes.Internal || status.Convert(err).Message() != "the broker operation failed" {
 		t.Errorf("an unclassified error became %v", err)
 	}
 }
