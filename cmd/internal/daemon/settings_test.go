@@ -90,9 +90,9 @@ func TestListsAndDurationsComeFromEveryLayer(t *testing.T) {
 
 func TestAMistypedKeyIsAnErrorThatListsTheKnownOnes(t *testing.T) {
 	t.Parallel()
-	_, err := load(t, []string{"--config=" + file(t, "addres: x\n")}, nil)
+	_, err := load(t, []string{"--config=" + file(t, "addr: x\n")}, nil)
 	var usage *daemon.UsageError
-	if !errors.As(err, &usage) || !strings.Contains(err.Error(), `unknown key "addres"; known are address,`) {
+	if !errors.As(err, &usage) || !strings.Contains(err.Error(), `unknown key "addr"; known are address,`) {
 		t.Errorf("error %v", err)
 	}
 }
