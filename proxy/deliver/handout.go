@@ -51,7 +51,7 @@ func (ss *session) handOut(d *broker.Delivery) {
 			Attempt:      d.Attempt,
 			Redelivered:  d.Redelivered || d.Attempt > 1,
 			TraceContext: tracing.Inject(h.spanCtx),
-			Topic:        sub.Topic.String(),
+			Topic:        sub.TopicName,
 			AckDeadline:  timestamppb.New(h.deadline),
 		}}},
 	}})

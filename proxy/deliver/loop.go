@@ -146,8 +146,8 @@ func (ss *session) look(now time.Time) error {
 func (ss *session) ready() {
 	sub := ss.subscription.Load()
 	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
-		Subscription:           sub.Name.String(),
-		Topic:                  sub.Topic.String(),
+		Subscription:           sub.FullName,
+		Topic:                  sub.TopicName,
 		MaxOutstandingMessages: ss.limits.messages,
 		AckDeadline:            durationpb.New(ss.ackDeadline()),
 	}}})

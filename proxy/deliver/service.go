@@ -38,14 +38,21 @@ import (
 type Subscription struct {
 	*mesh.Subscription
 	Filter route.Filter
-	System string // what its broker is to telemetry
+	// FullName and TopicName are "namespace/name" of the subscription and its topic,
+	// and System is what its broker is to telemetry.
+	FullName  string
+	TopicName string
+	System    string
 }
 
 // Compile builds the subscriptions of a configuration.
 func Compile(cfg *mesh.Config) map[mesh.Name]*Subscription {
 	out := make(map[mesh.Name]*Subscription, len(cfg.Subscriptions))
 	for name, s := range cfg.Subscriptions {
-		out[name] = &Subscription{Subscription: s, Filter: route.CompileFilters(s.Filters), System: route.System(cfg, s.Broker)}
+		out[name] = &Subscription{
+			Subscription: s, Filter: route.CompileFilters(s.Filters),
+			FullName: s.Name.String(), TopicName: s.Topic.String(), System: route.System(cfg, s.Broker),
+		}
 	}
 	return out
 }

@@ -131,7 +131,7 @@ func (st *settler) bury(d *broker.Delivery, reason, detail string) error {
 	m.DeadLetter = &broker.DeadLetter{
 		Reason:       reason,
 		Detail:       clip(detail),
-		Subscription: sub.Name.String(),
+		Subscription: sub.FullName,
 		Exchange:     d.Exchange,
 		RoutingKey:   d.RoutingKey,
 		Attempts:     d.Attempt,
@@ -214,7 +214,7 @@ func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Proces
 		RoutingKey:       d.RoutingKey,
 		Queue:            d.Queue,
 		Topic:            sub.Topic.Name,
-		Subscription:     sub.Name.String(),
+		Subscription:     sub.FullName,
 		Hop:              tracing.Hop(d.Trace),
 		EventID:          e.ID,
 		EventSource:      e.Source,
