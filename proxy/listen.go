@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -29,7 +30,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		}
 		return l, nil
 	}
-	path = "/" + strings.TrimLeft(path, "/")
+	path = filepath.Clean(path) // gRPC's own form is unix:///path
 	if err := removeStale(ctx, path); err != nil {
 		return nil, err
 	}
@@ -65,9 +66,12 @@ func removeStale(ctx context.Context, path string) error {
 	return nil
 }
 
-// checkLoopback refuses addresses other hosts could reach.
+// checkLoopback refuses addresses other hosts could reach, and sockets whose place
+// depends on where the process was started.
 func checkLoopback(address string) error {
-	if address == "" || strings.HasPrefix(address, unixScheme) {
+	if path, unix := strings.CutPrefix(address, unixScheme); unix && !filepath.IsAbs(path) {
+		return fmt.Errorf("listen address %q: want unix: and an absolute path", address)
+	} else if unix || address == "" {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(address)

@@ -40,18 +40,19 @@ import (
 // Proxy is one sidecar. Build it with New, run it once with Run.
 type Proxy struct {
 	// set at construction
-	opts     Options
-	config   *configuration
-	pool     *pool.Pool
-	publish  *publish.Service
-	deliver  *deliver.Service
-	pusher   *deliver.Pusher
-	xds      *client.Client
-	health   *health.Server
-	tap      *tap.Bus
-	started  chan struct{} // closed when the listeners are open
-	stopping chan struct{} // closed when calls that do not end by themselves must
-	quit     chan struct{} // closed by Quit
+	opts      Options
+	ownMemory bool // opts.Memory ends with the proxy
+	config    *configuration
+	pool      *pool.Pool
+	publish   *publish.Service
+	deliver   *deliver.Service
+	pusher    *deliver.Pusher
+	xds       *client.Client
+	health    *health.Server
+	tap       *tap.Bus
+	started   chan struct{} // closed when the listeners are open
+	stopping  chan struct{} // closed when calls that do not end by themselves must
+	quit      chan struct{} // closed by Quit
 
 	draining atomic.Bool
 	failed   atomic.Bool  // by FailHealthCheck
@@ -67,12 +68,13 @@ type Proxy struct {
 
 // New builds a proxy. It opens nothing.
 func New(opts Options) (*Proxy, error) {
+	ownMemory := opts.Memory == nil
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, fmt.Errorf("sidecar options: %w", err)
 	}
 	p := &Proxy{
-		opts: opts, health: newHealth(), tap: &tap.Bus{},
+		opts: opts, ownMemory: ownMemory, health: newHealth(), tap: &tap.Bus{},
 		started: make(chan struct{}), stopping: make(chan struct{}), quit: make(chan struct{}),
 	}
 	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Logger: opts.Logger})
@@ -275,6 +277,9 @@ func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
 	served := p.endServing(gentle, server)
 	late := gentle.Err() != nil
 	err := p.pool.Stop(ctx)
+	if err == nil && p.ownMemory {
+		p.opts.Memory.Close()
+	}
 	// A call that waited for a broker that does not answer ends now that the
 	// connection to it is closed.
 	select {
