@@ -66,6 +66,13 @@ func (d *declaration) settle(err error) verdict {
 	}
 }
 
+// tried reports whether a node's try has come to a result.
+func (d *declaration) tried() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.exists || d.err != nil
+}
+
 // errDropped says that a newer configuration replaced the declaration.
 var errDropped = errors.New("the configuration has changed")
 

@@ -61,6 +61,9 @@ type entry struct {
 	spec         *mesh.Broker
 	nodes        []*node
 	declarations map[string]*declaration
+	// settled becomes true when every declaration has been tried, and stays so over
+	// later configurations: a topic's first use must not make the sidecar unready.
+	settled *atomic.Bool
 
 	// Round robin among equal nodes; a counter for each purpose and broker, for two
 	// that take turns would each get every second node only. They begin at random:
@@ -141,7 +144,10 @@ func compareNames(a, b mesh.Name) int {
 // reconcile builds the entry of a broker, taking over what is unchanged in old,
 // which may be nil.
 func (p *Pool) reconcile(old *entry, spec *mesh.Broker, wanted []Declaration) (*entry, error) {
-	e := &entry{spec: spec, declarations: make(map[string]*declaration, len(wanted))}
+	e := &entry{spec: spec, declarations: make(map[string]*declaration, len(wanted)), settled: new(atomic.Bool)}
+	if old != nil {
+		e.settled = old.settled
+	}
 	e.publishTurn.Store(rand.Uint32())
 	e.consumeTurn.Store(rand.Uint32())
 	nodes := spec.Nodes
@@ -302,14 +308,19 @@ func (p *Pool) Conditions() []Condition {
 }
 
 // Unready says why the pool cannot serve everything it should, nil when it can:
-// each broker needs one node it is connected to, for publishing and for consuming.
-// A broker's alarm is no reason: it passes by itself, meanwhile each publish says
+// each broker needs one node it is connected to, for publishing and for consuming,
+// and what was first to be declared there must have been tried: events published
+// after that reach the queues of this sidecar's subscriptions. A broker's alarm is no reason: it passes by itself, meanwhile each publish says
 // so, and consumers go on.
 func (p *Pool) Unready() error {
 	view := *p.view.Load()
 	var reasons []string
 	for _, name := range slices.SortedFunc(maps.Keys(view), compareNames) {
-		if err := view[name].unready(); err != nil {
+		err := view[name].unready()
+		if err == nil {
+			err = view[name].unsettled()
+		}
+		if err != nil {
 			reasons = append(reasons, fmt.Sprintf("broker %s: %v", name, err))
 		}
 	}
@@ -341,4 +352,19 @@ func (e *entry) unready() error {
 		return errors.New("it has no node this sidecar can use")
 	}
 	return errors.New(strings.Join(reasons, "; "))
+}
+
+// unsettled names a declaration that no node has tried yet, of those a broker has
+// at first. One that was refused is settled: readiness cannot heal it.
+func (e *entry) unsettled() error {
+	if e.settled.Load() {
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(e.declarations)) {
+		if !e.declarations[key].tried() {
+			return fmt.Errorf("%s is not declared yet", key)
+		}
+	}
+	e.settled.Store(true)
+	return nil
 }

@@ -53,14 +53,17 @@ func (d *driver) EnsureTopology(ctx context.Context, t broker.Topology) error {
 			return &broker.Error{Kind: broker.Unavailable, Op: "declare", Err: ctx.Err()}
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	queue := t.Queues[0].Name
-	if answer := d.answers[queue]; answer != nil {
+	d.mu.Lock()
+	answer := d.answers[queue]
+	d.mu.Unlock()
+	if answer != nil {
 		if err := answer(); err != nil {
 			return err
 		}
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.declared = append(d.declared, queue)
 	return nil
 }
@@ -521,6 +524,36 @@ func TestUnready(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestASidecarIsReadyOnlyAfterItsFirstTopologyWasTried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.down = true
+		r.apply(rabbit("a"), "q", "odd")
+		slow := make(chan struct{})
+		r.built[0].answer("q", func() error { <-slow; return nil })
+		r.built[0].answer("odd", conflict)
+		r.built[0].set(func(s *broker.State) { *s = broker.State{Publishing: true, Consuming: true} })
+		<-time.After(time.Second) // of the bubble
+		if err := r.Unready(); err == nil || !strings.Contains(err.Error(), "is not declared yet") {
+			t.Errorf("while q is being declared: unready because %v", err)
+		}
+		close(slow)
+		<-time.After(time.Second) // of the bubble
+		if err := r.Unready(); err != nil {
+			t.Errorf("with q declared and odd refused: unready because %v", err)
+		}
+		later := make(chan struct{})
+		r.built[0].answer("later", func() error { <-later; return nil })
+		r.apply(rabbit("a"), "q", "odd", "later")
+		<-time.After(time.Second) // of the bubble
+		if err := r.Unready(); err != nil {
+			t.Errorf("while a later topic is being declared: unready because %v", err)
+		}
+		close(later)
+	})
 }
 
 func TestPickTakesTurnsAndPassesOverWhatIsDownTriedOrSecond(t *testing.T) {
