@@ -52,9 +52,59 @@ func documents(t *testing.T) []document {
 
 // kustomization is as much of kustomize's kind as the manifests use.
 type kustomization struct {
-	metav1.TypeMeta `json:",inline"`
-	Namespace       string   `json:"namespace"`
-	Resources       []string `json:"resources"`
+	metav1.TypeMeta    `json:",inline"`
+	Namespace          string   `json:"namespace"`
+	Resources          []string `json:"resources"`
+	ConfigMapGenerator []struct {
+		Name    string   `json:"name"`
+		Files   []string `json:"files"`
+		Options struct {
+			Labels map[string]string `json:"labels"`
+		} `json:"options"`
+	} `json:"configMapGenerator"`
+	GeneratorOptions struct {
+		DisableNameSuffixHash bool `json:"disableNameSuffixHash"`
+	} `json:"generatorOptions"`
+}
+
+// monitor is as much of the Prometheus operator's PodMonitor and ServiceMonitor as
+// the manifests use.
+type monitor struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		NamespaceSelector struct {
+			Any bool `json:"any"`
+		} `json:"namespaceSelector"`
+		Selector            metav1.LabelSelector `json:"selector"`
+		PodMetricsEndpoints []endpoint           `json:"podMetricsEndpoints"`
+		Endpoints           []endpoint           `json:"endpoints"`
+	} `json:"spec"`
+}
+
+type endpoint struct {
+	Port     string `json:"port"`
+	Path     string `json:"path"`
+	Interval string `json:"interval"`
+}
+
+// prometheusRule is as much of the operator's kind as the manifests use; test/metrics
+// looks at the expressions.
+type prometheusRule struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              struct {
+		Groups []struct {
+			Name  string `json:"name"`
+			Rules []struct {
+				Alert       string            `json:"alert"`
+				Expr        string            `json:"expr"`
+				For         string            `json:"for"`
+				Labels      map[string]string `json:"labels"`
+				Annotations map[string]string `json:"annotations"`
+			} `json:"rules"`
+		} `json:"groups"`
+	} `json:"spec"`
 }
 
 func newObject(kind string) any {
@@ -77,6 +127,10 @@ func newObject(kind string) any {
 		return &networkingv1.NetworkPolicy{}
 	case "Kustomization":
 		return &kustomization{}
+	case "PodMonitor", "ServiceMonitor":
+		return &monitor{}
+	case "PrometheusRule":
+		return &prometheusRule{}
 	default:
 		return nil
 	}
@@ -102,26 +156,80 @@ func TestEveryManifestIsStrictlyValid(t *testing.T) {
 
 func TestKustomizationListsEveryFile(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("base/kustomization.yaml")
-	if err != nil {
-		t.Fatal(err)
+	for _, dir := range []string{"base", "monitoring"} {
+		t.Run(dir, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(filepath.Join(dir, "kustomization.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var k kustomization
+			if err := yaml.UnmarshalStrict(text, &k); err != nil {
+				t.Fatal(err)
+			}
+			listed := []string{"kustomization.yaml"}
+			for _, g := range k.ConfigMapGenerator {
+				listed = append(listed, g.Files...)
+			}
+			listed = append(listed, k.Resources...)
+			files, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				if !slices.Contains(listed, f.Name()) {
+					t.Errorf("%s/kustomization.yaml does not list %s", dir, f.Name())
+				}
+			}
+			for _, name := range listed {
+				if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+					t.Errorf("%s/kustomization.yaml lists %s: %v", dir, name, err)
+				}
+			}
+		})
 	}
-	var k kustomization
-	if err := yaml.UnmarshalStrict(text, &k); err != nil {
-		t.Fatal(err)
+}
+
+func TestPrometheusFindsThePortsAndMayReachThem(t *testing.T) {
+	t.Parallel()
+	podMonitors := decode[monitor](t, "PodMonitor")
+	if len(podMonitors) == 0 {
+		t.Error("no pod monitor")
 	}
-	files, err := filepath.Glob("base/*.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range files {
-		if name := filepath.Base(f); name != "kustomization.yaml" && !slices.Contains(k.Resources, name) {
-			t.Errorf("base/kustomization.yaml does not list %s", name)
+	for _, m := range podMonitors {
+		for _, e := range m.Spec.PodMetricsEndpoints {
+			for _, p := range decode[corev1.Pod](t, "Pod") {
+				for _, c := range p.Spec.InitContainers {
+					if !slices.ContainsFunc(c.Ports, func(port corev1.ContainerPort) bool { return port.Name == e.Port }) {
+						t.Errorf("sidecar of pod %s has no port %s", p.Name, e.Port)
+					}
+				}
+			}
 		}
 	}
-	for _, r := range k.Resources {
-		if _, err := os.Stat(filepath.Join("base", r)); err != nil {
-			t.Errorf("base/kustomization.yaml lists %s: %v", r, err)
+	monitors, services := decode[monitor](t, "ServiceMonitor"), decode[corev1.Service](t, "Service")
+	if len(monitors) != 1 || len(services) != 1 {
+		t.Fatalf("%d service monitors and %d services, want one of each", len(monitors), len(services))
+	}
+	m, s := monitors[0], services[0]
+	for key, value := range m.Spec.Selector.MatchLabels {
+		if s.Labels[key] != value {
+			t.Errorf("the service monitor wants %s=%s, the service has %q", key, value, s.Labels[key])
+		}
+	}
+	for _, e := range m.Spec.Endpoints {
+		i := slices.IndexFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return p.Name == e.Port })
+		if i < 0 {
+			t.Errorf("the service has no port %s", e.Port)
+			continue
+		}
+		open := slices.ContainsFunc(decode[networkingv1.NetworkPolicy](t, "NetworkPolicy"), func(n networkingv1.NetworkPolicy) bool {
+			return slices.ContainsFunc(n.Spec.Ingress, func(r networkingv1.NetworkPolicyIngressRule) bool {
+				return slices.ContainsFunc(r.Ports, func(p networkingv1.NetworkPolicyPort) bool { return p.Port.IntValue() == int(s.Spec.Ports[i].Port) })
+			})
+		})
+		if !open {
+			t.Errorf("no network policy lets anybody in to port %d", s.Spec.Ports[i].Port)
 		}
 	}
 }
