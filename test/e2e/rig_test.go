@@ -22,8 +22,7 @@ type rig struct {
 	conn      *amqp.Connection // of the plain client
 	plain     *amqp.Channel
 
-	exchanges, queues []string            // to delete
-	subscribed        map[string][]string // subscriptions by workload
+	exchanges, queues []string // to delete
 }
 
 // newRig returns a rig on the broker AMQP_URL names. Nothing runs yet.
@@ -58,7 +57,6 @@ func (r *rig) connect(url string) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.subscribed = map[string][]string{}
 	r.namespace = "e2e-" + strings.ToLower(rand.Text()[:10])
 	r.mesh = product.NewMesh(r, programs, broker)
 }
@@ -107,7 +105,6 @@ type subscription struct {
 // subscription declares one; its queue is name(s.name).
 func (r *rig) subscription(s subscription) string {
 	queue := r.name(s.name)
-	r.subscribed[s.app] = append(r.subscribed[s.app], s.name)
 	r.queues = append(r.queues, queue, queue+".dead", fmt.Sprintf("%s.retry.%dms", queue, s.backoff.Milliseconds()))
 	backoff := max(s.backoff, time.Millisecond)
 	return fmt.Sprintf(`apiVersion: warrenmesh.io/v1alpha1
@@ -120,24 +117,6 @@ spec:
   %s
 ---
 `, s.name, r.namespace, s.topic, s.app, max(s.attempts, 1), backoff, backoff, strings.Join(s.more, "\n  "))
-}
-
-// awaitQueue waits until a sidecar has declared the queue of a subscription: a
-// sidecar is ready a moment earlier.
-func (r *rig) awaitQueue(subscription string) {
-	r.Helper()
-	if r.conn == nil {
-		return // whoever has no plain client subscribes before publishing
-	}
-	product.Eventually(r, "the queue of "+subscription+" exists", func() error {
-		ch, err := r.conn.Channel() // a missing queue closes it
-		if err != nil {
-			r.Fatal(err)
-		}
-		defer func() { _ = ch.Close() }()
-		_, err = ch.QueueDeclarePassive(r.name(subscription), true, false, false, false, nil)
-		return err
-	})
 }
 
 // start declares objects in shop.yaml, with the broker, and starts the control
@@ -155,15 +134,11 @@ type service struct {
 	rig *rig
 }
 
-// service starts a workload's sidecar and waits until it is ready and its queues
-// exist.
+// service starts a workload's sidecar and waits until it is ready.
 func (r *rig) service(workload string) *service {
 	r.Helper()
 	s := r.run(product.Sidecar{Workload: workload})
 	s.AwaitReady()
-	for _, subscription := range r.subscribed[workload] {
-		r.awaitQueue(subscription)
-	}
 	return s
 }
 

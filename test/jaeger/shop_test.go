@@ -87,8 +87,6 @@ func openShop(t *testing.T, jaeger *server) *shop {
 	s.mesh.StartControlPlane()
 	s.service("billing", "--listen", pushed)
 	s.service("audit")
-	s.awaitQueue("billing")
-	s.awaitQueue("audit-invoices")
 	return s
 }
 
@@ -127,20 +125,6 @@ func (s *shop) service(name string, args ...string) *product.Process {
 	return product.Run(s, product.Spec{
 		Name: name, Path: programs.Path(name), Env: s.environment(), MayEnd: name == "checkout",
 		Args: append([]string{"--sidecar", sidecar.TCP, "--journal", s.journal(name)}, args...),
-	})
-}
-
-// awaitQueue waits until the sidecars have declared the queue of a subscription.
-func (s *shop) awaitQueue(subscription string) {
-	s.Helper()
-	product.Eventually(s, "the queue of "+subscription+" exists", func() error {
-		ch, err := s.broker.Channel() // a missing queue closes it
-		if err != nil {
-			s.Fatal(err)
-		}
-		defer func() { _ = ch.Close() }()
-		_, err = ch.QueueDeclarePassive(s.namespace+"."+subscription, true, false, false, false, nil)
-		return err
 	})
 }
 
