@@ -43,6 +43,7 @@ func (p *Proxy) openAdmin(ctx context.Context) (*admin.Server, error) {
 		Tap:          p.tap,
 		DrainTimeout: p.opts.DrainTimeout,
 		LogLevel:     p.opts.LogLevel,
+		Metrics:      p.opts.Tracing.MetricsHandler(),
 	})
 	return admin.New(l, s.Handler(), s.GRPC()), nil
 }

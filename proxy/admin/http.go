@@ -27,7 +27,7 @@ type path struct {
 }
 
 func (s *Service) paths() []path {
-	return []path{
+	paths := []path{
 		{"/ready", false, "200 when ready, else 503 and why", Probe(s.opts.Sidecar.Ready).ServeHTTP},
 		{"/server_info", false, "who this sidecar is and how it fares", message(func() proto.Message { return s.serverInfo() })},
 		{"/config_dump", false, "what it runs on, versions, refusals, last contact", message(func() proto.Message { return s.opts.Sidecar.ConfigDump() })},
@@ -41,6 +41,10 @@ func (s *Service) paths() []path {
 		{"/drain_listeners", true, "the same as /drain?phase=all", s.drainListeners},
 		{"/quitquitquit", true, "stop the process gracefully", s.quit},
 	}
+	if s.opts.Metrics != nil {
+		paths = append(paths, path{"/stats/prometheus", false, "metrics, as at /metrics of the status port", s.opts.Metrics.ServeHTTP})
+	}
+	return paths
 }
 
 // Handler serves the HTTP paths.

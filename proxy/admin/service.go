@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -50,6 +51,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// LogLevel is changed by POST /logging; nil refuses that.
 	LogLevel *slog.LevelVar
+	// Metrics answers /stats/prometheus; nil leaves the path out.
+	Metrics http.Handler
 }
 
 // Service answers warren.admin.v1.AdminService and the HTTP paths.

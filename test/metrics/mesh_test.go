@@ -152,7 +152,7 @@ func (m *mesh) sidecar(workload string) *sidecar {
 	p, err := proxy.New(proxy.Options{
 		Node:         xds.Node{ID: workload + ".shop~1", Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
 		ControlPlane: m.plane.XDSAddr(), Memory: m.memory,
-		Listen: []string{"127.0.0.1:0"}, StatusListen: "127.0.0.1:0",
+		Listen: []string{"127.0.0.1:0"}, StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		Tracing: m.telemetry(workload, "sidecar"), Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -334,7 +334,12 @@ func (m *mesh) day() {
 // scrape asks for metrics as Prometheus does.
 func (m *mesh) scrape(address string) samples {
 	m.Helper()
-	req, err := http.NewRequestWithContext(m.Context(), http.MethodGet, "http://"+address+"/metrics", http.NoBody)
+	return m.scrapePath(address, "/metrics")
+}
+
+func (m *mesh) scrapePath(address, path string) samples {
+	m.Helper()
+	req, err := http.NewRequestWithContext(m.Context(), http.MethodGet, "http://"+address+path, http.NoBody)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -347,7 +352,7 @@ func (m *mesh) scrape(address string) samples {
 	body, err := io.ReadAll(resp.Body)
 	_ = resp.Body.Close()
 	if err != nil || resp.StatusCode != http.StatusOK {
-		m.Fatalf("GET %s/metrics: %s, %v", address, resp.Status, err)
+		m.Fatalf("GET %s%s: %s, %v", address, path, resp.Status, err)
 	}
 	all, err := parse(string(body))
 	if err != nil {

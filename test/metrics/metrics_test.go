@@ -133,6 +133,14 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	}
 }
 
+func TestMetricsAreWhereOperatorsOfEnvoyLook(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t)
+	if len(m.scrapePath(m.checkout.AdminAddress(), "/stats/prometheus").of("warren_ready", nil)) != 1 {
+		t.Error("no warren_ready")
+	}
+}
+
 func TestMetricsLeadToTraces(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t)
