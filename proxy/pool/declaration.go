@@ -3,11 +3,13 @@ package pool
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // declaration is topology on its way to the broker, shared by a broker's nodes:
@@ -99,6 +101,47 @@ func (d *declaration) wait(ctx context.Context) error {
 			return &broker.Error{Kind: broker.Unavailable, Op: "declare " + d.key, Err: because(err, ctx.Err())}
 		}
 	}
+}
+
+// orphans returns what only declarations that are wanted no more name, under Ignore,
+// by which a driver forgets it.
+func orphans(before map[*declaration]bool, wanted []*declaration) broker.Topology {
+	out := broker.Topology{Policy: mesh.Ignore}
+	gone := maps.Clone(before)
+	for _, d := range wanted {
+		delete(gone, d)
+	}
+	if len(gone) == 0 {
+		return out
+	}
+	exchanges, queues := namesOf(wanted)
+	for d := range gone {
+		for _, x := range d.topology.Exchanges {
+			if !exchanges[x.Name] {
+				out.Exchanges = append(out.Exchanges, x)
+			}
+		}
+		for _, q := range d.topology.Queues {
+			if !queues[q.Name] {
+				out.Queues = append(out.Queues, q)
+			}
+		}
+	}
+	return out
+}
+
+// namesOf returns the names of what ds declare.
+func namesOf(ds []*declaration) (exchanges, queues map[string]bool) {
+	exchanges, queues = map[string]bool{}, map[string]bool{}
+	for _, d := range ds {
+		for _, x := range d.topology.Exchanges {
+			exchanges[x.Name] = true
+		}
+		for _, q := range d.topology.Queues {
+			queues[q.Name] = true
+		}
+	}
+	return exchanges, queues
 }
 
 func equalTopology(a, b broker.Topology) bool {

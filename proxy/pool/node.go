@@ -102,6 +102,7 @@ func (s *shared) declareAll(ctx context.Context) {
 // node has declared. What no configuration wants any more is forgotten.
 func (s *shared) declareRound(ctx context.Context, before map[*declaration]bool) (declared map[*declaration]bool, failed bool) {
 	wanted := *s.wanted.Load()
+	s.forget(ctx, before, wanted)
 	declared = make(map[*declaration]bool, len(wanted))
 	for _, d := range wanted {
 		if before[d] || s.declareOne(ctx, d) {
@@ -111,6 +112,18 @@ func (s *shared) declareRound(ctx context.Context, before map[*declaration]bool)
 		}
 	}
 	return declared, failed
+}
+
+// forget tells the driver not to declare again, after a reconnect, what was declared
+// and is wanted no more.
+func (s *shared) forget(ctx context.Context, before map[*declaration]bool, wanted []*declaration) {
+	gone := orphans(before, wanted)
+	if len(gone.Exchanges)+len(gone.Queues) == 0 {
+		return
+	}
+	if err := s.driver.EnsureTopology(ctx, gone); err != nil && ctx.Err() == nil {
+		s.log.Warn("topology cannot be given up", "error", err)
+	}
 }
 
 // declareOne reports whether d needs no further try. It gives up as soon as d is

@@ -36,6 +36,18 @@ type driver struct {
 	state    broker.State            // guarded by mu
 	answers  map[string]func() error // guarded by mu; by queue, what EnsureTopology comes to
 	declared []string                // guarded by mu; queues, in order
+	gone     []string                // guarded by mu; what is to be forgotten, in order
+}
+
+func (d *driver) forget(t broker.Topology) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, x := range t.Exchanges {
+		d.gone = append(d.gone, x.Name)
+	}
+	for _, q := range t.Queues {
+		d.gone = append(d.gone, q.Name)
+	}
 }
 
 func (d *driver) Run(ctx context.Context) error {
@@ -52,6 +64,10 @@ func (d *driver) EnsureTopology(ctx context.Context, t broker.Topology) error {
 		case <-ctx.Done():
 			return &broker.Error{Kind: broker.Unavailable, Op: "declare", Err: ctx.Err()}
 		}
+	}
+	if t.Policy == mesh.Ignore {
+		d.forget(t)
+		return nil
 	}
 	queue := t.Queues[0].Name
 	d.mu.Lock()
@@ -395,6 +411,45 @@ func TestADeclarationThatIsDroppedIsNotTriedAgain(t *testing.T) {
 				t.Errorf("declared %d times", n)
 			}
 		})
+	})
+}
+
+func TestWhatIsDroppedIsForgottenUnlessSomethingElseNeedsIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		declaration := func(key, exchange string, queues ...string) pool.Declaration {
+			d := pool.Declaration{Key: key, Topology: broker.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: exchange}}}}
+			for _, q := range queues {
+				d.Topology.Queues = append(d.Topology.Queues, broker.Queue{Name: q})
+			}
+			return d
+		}
+		apply := func(ds ...pool.Declaration) string {
+			t.Helper()
+			if err := r.Apply(map[mesh.Name]*mesh.Broker{main: rabbit("a")}, map[mesh.Name][]pool.Declaration{main: ds}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			d := r.built[0]
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			gone := strings.Join(d.gone, " ")
+			d.gone = nil
+			return gone
+		}
+		if got := apply(declaration("a", "x", "qa", "qa.dead"), declaration("b", "x", "qb"), declaration("c", "y", "qc")); got != "" {
+			t.Errorf("forgot %q at first", got)
+		}
+		if got := apply(declaration("b", "x", "qb"), declaration("c", "y", "qc")); got != "qa qa.dead" {
+			t.Errorf("without a: forgot %q, want its queues and not the exchange", got)
+		}
+		if got := apply(declaration("b", "x", "qb"), declaration("c", "x", "qc")); got != "y" {
+			t.Errorf("with c moved: forgot %q, want the exchange it left", got)
+		}
+		if got := apply(declaration("b", "x", "qb"), declaration("c", "x", "qc")); got != "" {
+			t.Errorf("without a change: forgot %q", got)
+		}
 	})
 }
 
