@@ -35,6 +35,9 @@ func (s *session) daemon(b *block, c command) bool {
 		return false
 	}
 	c.line = line
+	if strings.Contains(line, "warren dev") {
+		s.end() // the pages say that one ends before the next begins
+	}
 	p := s.start(b, c, env)
 	s.daemons = append(s.daemons, p)
 	s.await(p, "start", func(got string) bool {

@@ -93,7 +93,7 @@ func (s *session) write(name, text string) {
 
 // address finds the loopback ports of pages: ours, and that of a service.
 var (
-	address = regexp.MustCompile(`\b(127\.0\.0\.1:|port: )(17[45]\d\d|9090|5672)\b`)
+	address = regexp.MustCompile(`(\b127\.0\.0\.1:|\bport: |--workload [a-z]+:)(17[45]\d\d|9090|5672)\b`)
 	ours    = regexp.MustCompile(`\b127\.0\.0\.1:[23]\d{4}\b`)
 )
 
@@ -240,15 +240,18 @@ func (s *session) finish(b *block, c command) {
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	var before string // what it printed the last time
 	for {
 		p := s.start(b, c, nil)
 		select {
 		case <-p.done:
 		case <-ctx.Done():
 			p.kill()
-			s.Fatalf("%s: %s\ndid not end within %s; it printed\n%s", b, c.line, patience, s.there(p.printed()))
+			s.Fatalf("%s: %s\nthe page shows\n%s\nit did not end within %s; it printed\n%s\nand before\n%s",
+				b, c.line, c.output, patience, s.there(p.printed()), before)
 		}
 		got := s.there(p.printed())
+		before = got
 		code := p.cmd.ProcessState.ExitCode()
 		right := code == 0 && (b.lang == "sh" || c.output == "") || c.output != "" && matches(c.output, got)
 		if right {
@@ -301,6 +304,7 @@ func (s *session) end() {
 	for _, p := range s.meantime {
 		p.kill()
 	}
+	s.daemons, s.meantime = nil, nil
 }
 
 // settle waits until what goes on meanwhile has printed what the pages show, at the
