@@ -738,7 +738,10 @@ func TestWhatWasOnlyPrefetchedSpendsNoAttempt(t *testing.T) {
 			t.Fatalf("delivered %s first", d.GetEvent().GetId())
 		}
 		s.cancel() // the service dies with one event in its hands and one behind it
-		_ = s.end()
+		eventually(t, "both are back", func() bool {
+			ready, unsettled := r.broker.Len("shop.billing")
+			return ready == 2 && unsettled == 0
+		})
 	}
 	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 1})
 	d := s.delivery()
