@@ -31,6 +31,10 @@ type Driver interface {
 	Publisher
 	Consumer
 
+	// Inspect returns what the broker says of a queue. A missing queue is an Error of
+	// kind NotFound.
+	Inspect(ctx context.Context, queue string) (QueueState, error)
+
 	// State tells whether events can be published and consumed now. It does not
 	// block.
 	State() State
@@ -98,6 +102,12 @@ type Message struct {
 	// the origin.
 	OriginExchange string
 	OriginKey      string
+	// FirstFailure is when the first attempt to deliver the event failed; the zero
+	// value means that none has.
+	FirstFailure time.Time
+	// Partition is the event's, when Partitioned is set.
+	Partition   uint32
+	Partitioned bool
 	// DeadLetter, when set, marks m as a dead letter.
 	DeadLetter *DeadLetter
 }
@@ -117,6 +127,7 @@ type DeadLetter struct {
 	Exchange     string // original exchange
 	RoutingKey   string // original routing key
 	Attempts     uint32
+	FirstFailure time.Time // when its first attempt failed; zero when there was none
 	Time         time.Time // when it was given up
 }
 
@@ -139,6 +150,10 @@ type Delivery struct {
 	Redelivered bool   // the broker's flag, or a repeated publish
 	AppID       string // workload that published, as in Message
 	Priority    uint8  // as in Message
+	// FirstFailure, Partition and Partitioned are what they were in Message.
+	FirstFailure time.Time
+	Partition    uint32
+	Partitioned  bool
 	// DeadLetter is what Message.DeadLetter was, nil for what is no dead letter.
 	DeadLetter *DeadLetter
 	Epoch      uint64 // of the consumer's channel
@@ -179,12 +194,33 @@ type Topology struct {
 	Exchanges []mesh.Exchange
 	Queues    []Queue
 	Bindings  []Binding
+	// Partitioners are declared after the queues they lead to.
+	Partitioners []Partitioner
+}
+
+// Partitioner leads what is published to an exchange into one of several queues:
+// a message of partition i (Message.Partition) into Queues[i], and one without a
+// partition, or with one that no queue stands for, into Queues[0]. Confirms and
+// Mandatory work through it.
+type Partitioner struct {
+	Name     string // of the broker's object that does it, unique in a vhost
+	Exchange string // the topic's
+	Queues   []string
+}
+
+// QueueState is a queue as the broker sees it.
+type QueueState struct {
+	Messages  int // ready to be handed out
+	Consumers int // attached, standing by ones included
 }
 
 // Queue is a queue to declare. It is durable.
 type Queue struct {
 	Name string
 	Type string // quorum, classic
+	// SingleActive lets one consumer at a time receive; the others stand by in the
+	// order in which they came.
+	SingleActive bool
 	// Delay, when set, makes this a waiting room: every message leaves it after
 	// Delay for the queue Forward. Nobody consumes from it.
 	Delay   time.Duration

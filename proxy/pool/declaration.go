@@ -148,5 +148,8 @@ func equalTopology(a, b broker.Topology) bool {
 	return a.Policy == b.Policy &&
 		slices.Equal(a.Exchanges, b.Exchanges) &&
 		slices.Equal(a.Queues, b.Queues) &&
-		slices.Equal(a.Bindings, b.Bindings)
+		slices.Equal(a.Bindings, b.Bindings) &&
+		slices.EqualFunc(a.Partitioners, b.Partitioners, func(x, y broker.Partitioner) bool {
+			return x.Name == y.Name && x.Exchange == y.Exchange && slices.Equal(x.Queues, y.Queues)
+		})
 }

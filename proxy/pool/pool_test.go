@@ -309,6 +309,10 @@ func (stubborn) Consume(context.Context, broker.ConsumeOptions, func(*broker.Del
 	return func() {}, nil
 }
 
+func (stubborn) Inspect(context.Context, string) (broker.QueueState, error) {
+	return broker.QueueState{}, nil
+}
+
 func (stubborn) State() broker.State { return broker.State{} }
 
 func TestADeclarationIsMadeOnceByEachNode(t *testing.T) {

@@ -148,6 +148,14 @@ type Destination struct {
 	TTL            time.Duration // message expiration; 0 means none
 	Priority       uint8         // AMQP priority, 0-9
 	MaxEventBytes  uint32        // largest payload
+	Partitions     Partitions    // the zero value means none
+}
+
+// Partitions split a topic by a key. An event's partition is a hash of the value
+// of the attribute Key modulo Count, whatever nodes and queues there are.
+type Partitions struct {
+	Count uint32 // 0 means that the topic has none
+	Key   string // attribute name
 }
 
 // RetryOn is one kind of failure a retry policy covers.
@@ -215,8 +223,90 @@ type Subscription struct {
 	AckDeadline     time.Duration
 	Attempts        uint32 // all deliveries, the first included; at least 1
 	Backoff         Backoff
+	Strategy        RetryStrategy
 	DeadLetterQueue string
 	PushPort        uint32 // loopback port of the service; 0 means it pulls by stream
+
+	Ordering Ordering
+	// Partitions are the topic's when Ordering is PerKey, and the zero value else.
+	Partitions Partitions
+	// MaxElapsed bounds how long an event's key waits for its retries before the
+	// event is dead-lettered. PerKey only.
+	MaxElapsed time.Duration
+	// KeyPolicy says what becomes of a key after one of its events was dead-lettered.
+	// PerKey only.
+	KeyPolicy KeyPolicy
+	// Dedupe suppresses repeats of an event; the zero value suppresses none.
+	Dedupe Dedupe
+}
+
+// Ordering is the order of a subscription's deliveries.
+type Ordering int
+
+// The orderings.
+const (
+	Unordered Ordering = iota
+	PerKey             // one queue a partition; an event waits until those before it of its key are settled
+)
+
+// String returns the spelling of the EventSubscription kind.
+func (o Ordering) String() string {
+	switch o {
+	case Unordered:
+		return "None"
+	case PerKey:
+		return "PerKey"
+	default:
+		return fmt.Sprintf("Ordering(%d)", int(o))
+	}
+}
+
+// KeyPolicy says what becomes of a key after one of its events was dead-lettered.
+type KeyPolicy int
+
+// The key policies.
+const (
+	Continue KeyPolicy = iota // the next event of the key is delivered
+	Hold                      // what follows of the key is dead-lettered too, in order, until it is released
+)
+
+// String returns the spelling of the EventSubscription kind.
+func (p KeyPolicy) String() string {
+	switch p {
+	case Continue:
+		return "Continue"
+	case Hold:
+		return "Hold"
+	default:
+		return fmt.Sprintf("KeyPolicy(%d)", int(p))
+	}
+}
+
+// RetryStrategy says how an unordered delivery waits for its next attempt.
+type RetryStrategy int
+
+// The retry strategies.
+const (
+	DelayQueues RetryStrategy = iota // in a queue for each delay, on every RabbitMQ
+	BrokerDelay                      // in its own queue, by RabbitMQ's delayed retry (4.3 and later)
+)
+
+// String returns the spelling of the EventSubscription kind.
+func (s RetryStrategy) String() string {
+	switch s {
+	case DelayQueues:
+		return "DelayQueues"
+	case BrokerDelay:
+		return "BrokerDelay"
+	default:
+		return fmt.Sprintf("RetryStrategy(%d)", int(s))
+	}
+}
+
+// Dedupe bounds the memory of events that a service has acknowledged.
+type Dedupe struct {
+	Window     time.Duration // how long an event is remembered; 0 means no deduplication
+	MaxEntries uint32        // how many are; the oldest are forgotten first
 }
 
 // Queue is a subscription's queue.
@@ -224,4 +314,9 @@ type Queue struct {
 	Name     string
 	Type     string // quorum, classic
 	Prefetch uint32 // at least 1
+	// PrefetchBytes bounds the data of what is prefetched: prefetch is lowered so
+	// that as many of the topic's largest events fit. 0 means no bound.
+	PrefetchBytes uint64
+	// MaxEventBytes is the topic's largest payload.
+	MaxEventBytes uint32
 }

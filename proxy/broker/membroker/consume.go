@@ -37,6 +37,20 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 	}
 }
 
+// Inspect implements broker.Driver.
+func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, error) {
+	op := fmt.Sprintf("inspect queue %q", queue)
+	if n.awaitSession(ctx) == nil {
+		return broker.QueueState{}, &broker.Error{Kind: broker.Unavailable, Op: op, Err: ctx.Err()}
+	}
+	q := n.broker.queue(queue)
+	if q == nil {
+		return broker.QueueState{}, notFound(op, "the queue does not exist")
+	}
+	ready, _ := q.len()
+	return broker.QueueState{Messages: ready, Consumers: int(q.consumers.Load())}, nil
+}
+
 // channel is one consumer's hold on one queue; it settles what it delivered.
 type channel struct {
 	// Set at construction.
@@ -62,6 +76,8 @@ func newChannel(s *session, q *queue, prefetch int) *channel {
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
 func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) (ended bool) {
+	c.queue.consumers.Add(1)
+	defer c.queue.consumers.Add(-1)
 	// A token taken on the way out belongs to the other consumers.
 	defer c.queue.signal()
 	for {

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -37,6 +38,8 @@ type queue struct {
 	// queue is due; timers counts the calls that are pending or running.
 	expire func(*queue)
 	timers *sync.WaitGroup
+
+	consumers atomic.Int32 // attached now
 
 	// Guarded by mu. Every entry of returned is older than all of fresh.
 	mu       sync.Mutex

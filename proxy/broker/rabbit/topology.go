@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -134,6 +135,26 @@ func (d *declarer) verify(t broker.Topology) {
 			return missing(err, fmt.Sprintf("a durable queue of type %s", cmp.Or(q.Type, "quorum")))
 		})
 	}
+}
+
+// Inspect implements broker.Driver by a passive declare.
+func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, error) {
+	op := fmt.Sprintf("inspect queue %q", queue)
+	s, err := n.consume.wait(ctx)
+	if err != nil {
+		return broker.QueueState{}, notSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.why())))
+	}
+	var found amqp.Queue
+	err = s.do(ctx, func() error {
+		return s.throwaway(func(ch *amqp.Channel) (err error) {
+			found, err = ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+			return err
+		})
+	})
+	if err != nil {
+		return broker.QueueState{}, notSent(kindOf(err), op, err)
+	}
+	return broker.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
 }
 
 // missing says what to do about an object that is not there.
