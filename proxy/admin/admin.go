@@ -11,6 +11,7 @@
 //	GET   /ready /server_info /config_dump /clusters /listeners /memory /help /debug/pprof/
 //	POST  /healthcheck/fail /healthcheck/ok /logging?level= /drain?phase=
 //	      /drain_listeners /quitquitquit
+//	PUT   /proxy-log-level, and GET, as Linkerd has it
 //
 //	service := admin.NewService(admin.Options{Sidecar: p, ...})
 //	s := admin.New(listener, service.Handler(), service.GRPC())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -53,6 +54,9 @@ func (s *Service) Handler() http.Handler {
 	for _, p := range s.paths() {
 		mux.Handle(p.pattern, method(p.mutates, p.handler))
 	}
+	// Linkerd's path for the same as /logging.
+	mux.HandleFunc("GET /proxy-log-level", s.proxyLogLevel)
+	mux.HandleFunc("PUT /proxy-log-level", s.proxyLogLevel)
 	mux.HandleFunc("GET /help", s.help)
 	mux.HandleFunc("GET /{$}", s.help)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -153,11 +157,16 @@ func (s *Service) healthCheck(fail bool) http.HandlerFunc {
 }
 
 func (s *Service) logging(w http.ResponseWriter, r *http.Request) {
+	s.setLevel(w, r.FormValue("level"))
+}
+
+// setLevel changes the log's level unless want is empty, and shows it.
+func (s *Service) setLevel(w http.ResponseWriter, want string) {
 	if s.opts.LogLevel == nil {
 		writeText(w, http.StatusNotImplemented, "this process does not let its log level be changed\n")
 		return
 	}
-	if want := r.FormValue("level"); want != "" {
+	if want != "" {
 		var level slog.Level
 		if err := level.UnmarshalText([]byte(want)); err != nil {
 			writeText(w, http.StatusBadRequest, fmt.Sprintf("level %q: want debug, info, warn or error\n", want))
@@ -166,6 +175,23 @@ func (s *Service) logging(w http.ResponseWriter, r *http.Request) {
 		s.opts.LogLevel.Set(level)
 	}
 	writeText(w, http.StatusOK, "active log level: "+levelName(s.opts.LogLevel.Level())+"\n")
+}
+
+// maxLevel is more than any level's name has bytes.
+const maxLevel = 16
+
+// proxyLogLevel shows the level, or takes it from the body.
+func (s *Service) proxyLogLevel(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPut {
+		s.setLevel(w, "")
+		return
+	}
+	level, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLevel))
+	if err != nil || len(bytes.TrimSpace(level)) == 0 {
+		writeText(w, http.StatusBadRequest, "the body must be debug, info, warn or error\n")
+		return
+	}
+	s.setLevel(w, string(bytes.TrimSpace(level)))
 }
 
 func levelName(l slog.Level) string { return strings.ToLower(l.String()) }
@@ -221,6 +247,7 @@ func (s *Service) help(w http.ResponseWriter, _ *http.Request) {
 		}
 		fmt.Fprintf(&b, "%s %-18s %s\n", verb, p.pattern, p.help)
 	}
+	b.WriteString("GET  /proxy-log-level   the log's level; PUT one as the body to change it\n")
 	b.WriteString("GET  /debug/pprof/      profiles of the process\n")
 	writeText(w, http.StatusOK, b.String())
 }

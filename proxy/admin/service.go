@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	channelz "google.golang.org/grpc/channelz/service"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -64,7 +65,9 @@ type Service struct {
 // NewService builds a service.
 func NewService(opts Options) *Service { return &Service{opts: opts} }
 
-// GRPC returns a server with AdminService, health and reflection, for New.
+// GRPC returns a server with AdminService, health, reflection and channelz, for
+// New. channelz shows every gRPC channel, server and socket of the process (gRFC
+// A14).
 func (s *Service) GRPC() *grpc.Server {
 	g := grpc.NewServer(grpc.MaxSendMsgSize(math.MaxInt32))
 	adminv1.RegisterAdminServiceServer(g, s)
@@ -72,6 +75,7 @@ func (s *Service) GRPC() *grpc.Server {
 	checks.SetServingStatus(adminv1.AdminService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(g, checks)
 	reflection.Register(g)
+	channelz.RegisterChannelzServiceToServer(g)
 	return g
 }
 

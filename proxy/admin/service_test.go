@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
+	channelzv1 "google.golang.org/grpc/channelz/grpc_channelz_v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -77,6 +78,7 @@ type served struct {
 	server  *admin.Server
 	http    *http.Client
 	grpc    adminv1.AdminServiceClient
+	conn    *grpc.ClientConn
 }
 
 func serve(t *testing.T, sidecar *fakeSidecar) *served {
@@ -102,7 +104,7 @@ func serve(t *testing.T, sidecar *fakeSidecar) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.grpc = adminv1.NewAdminServiceClient(conn)
+	s.conn, s.grpc = conn, adminv1.NewAdminServiceClient(conn)
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		_ = conn.Close()
@@ -165,6 +167,8 @@ func TestEveryPathAnswersAsEnvoysDo(t *testing.T) {
 		{"a timeout that is none", "POST", "/drain?timeout=soon", 400, "want a positive duration"},
 		{"a level that is none", "POST", "/logging?level=loud", 400, "want debug, info, warn or error"},
 		{"the level as it is", "POST", "/logging", 200, "active log level: info"},
+		{"the level as it is, Linkerd's way", "GET", "/proxy-log-level", 200, "active log level: info"},
+		{"a level by PUT without a body", "PUT", "/proxy-log-level", 400, "the body must be debug, info, warn or error"},
 	}
 	s := serve(t, &fakeSidecar{})
 	for _, tt := range tests {
@@ -181,6 +185,44 @@ func TestEveryPathAnswersAsEnvoysDo(t *testing.T) {
 			t.Error("a refused request had an effect")
 		}
 	})
+}
+
+func TestTheLogLevelCanBePutAsLinkerdDoes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeSidecar{})
+	put := func(body string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.address+"/proxy-log-level", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := s.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	if code := put("warn\n"); code != http.StatusOK || s.level.Level() != slog.LevelWarn {
+		t.Errorf("PUT warn: %d, the level is %s", code, s.level.Level())
+	}
+	for _, bad := range []string{"loud", strings.Repeat("debug", 10)} {
+		if code := put(bad); code != http.StatusBadRequest || s.level.Level() != slog.LevelWarn {
+			t.Errorf("PUT %q: %d, the level is %s", bad, code, s.level.Level())
+		}
+	}
+}
+
+func TestChannelzShowsTheProcess(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeSidecar{})
+	servers, err := channelzv1.NewChannelzClient(s.conn).GetServers(t.Context(), &channelzv1.GetServersRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(servers.GetServer()) == 0 {
+		t.Error("no gRPC server is shown")
+	}
 }
 
 func TestPostChangesThings(t *testing.T) {
