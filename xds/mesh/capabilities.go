@@ -10,13 +10,19 @@ type Capabilities struct {
 	Networked   bool // processes share it through nodes
 	QuorumQueue bool // queues of type quorum
 	Headers     bool // exchanges of type headers
+	Partitions  bool // partitioners, and queues with a single active consumer
 }
 
 // Capabilities returns what brokers of type t can do.
 func (t BrokerType) Capabilities() Capabilities {
 	switch t {
 	case RabbitMQ:
-		return Capabilities{Durable: true, Priorities: true, Expiration: true, Networked: true, QuorumQueue: true, Headers: true}
+		return Capabilities{
+			Durable: true, Priorities: true, Expiration: true, Networked: true, QuorumQueue: true, Headers: true,
+			Partitions: true,
+		}
+	case Memory:
+		return Capabilities{Partitions: true}
 	default:
 		return Capabilities{}
 	}

@@ -9,6 +9,7 @@ package mesh
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -319,4 +320,10 @@ type Queue struct {
 	PrefetchBytes uint64
 	// MaxEventBytes is the topic's largest payload.
 	MaxEventBytes uint32
+}
+
+// Partition returns the name of the queue that stands for one partition. A
+// subscription that is ordered by key has such queues and none named q.Name.
+func (q *Queue) Partition(i uint32) string {
+	return q.Name + ".p" + strconv.FormatUint(uint64(i), 10)
 }
