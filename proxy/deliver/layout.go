@@ -8,14 +8,38 @@ import (
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
+// Queues returns the queues s receives from: one, or one for each partition when
+// it is ordered by key.
+func Queues(s *mesh.Subscription) []string {
+	if s.Ordering != mesh.PerKey {
+		return []string{s.Queue.Name}
+	}
+	queues := make([]string, max(s.Partitions.Count, 1))
+	for i := range queues {
+		queues[i] = PartitionQueue(s.Queue.Name, uint32(i))
+	}
+	return queues
+}
+
+// PartitionQueue names the queue of partition i of a subscription whose queue has
+// the given name.
+func PartitionQueue(queue string, i uint32) string { return fmt.Sprintf("%s.p%d", queue, i) }
+
 // Layout returns what a subscription needs on its broker: the topic's exchange,
 // the subscription's queue bound to all of the exchange's events, the dead-letter
 // queue, and one waiting room for each delay of its backoff. Filters are applied
 // by the sidecar: a change of filters must not leave old bindings behind.
 //
+// Ordered by key it is one queue a partition, behind a partitioner, and no waiting
+// rooms: an event that waits for its next attempt waits in the sidecar, unsettled,
+// and its key with it.
+//
 // Where others declare, the bindings are theirs, and waiting rooms are welcome but
 // not asked for: settler.repeat does without.
 func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
+	if s.Ordering == mesh.PerKey {
+		return layoutPerKey(s, policy)
+	}
 	t := broker.Topology{
 		Policy:    policy,
 		Exchanges: []mesh.Exchange{s.Exchange},
@@ -33,6 +57,17 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 			Name: waitingRoom(s, delay), Type: s.Queue.Type, Delay: delay, Forward: s.Queue.Name,
 		})
 	}
+	return t
+}
+
+func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
+	t := broker.Topology{Policy: policy, Exchanges: []mesh.Exchange{s.Exchange}}
+	queues := Queues(s)
+	for _, q := range queues {
+		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true})
+	}
+	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type})
+	t.Partitioners = []broker.Partitioner{{Name: s.Queue.Name + ".partitions", Exchange: s.Exchange.Name, Queues: queues}}
 	return t
 }
 

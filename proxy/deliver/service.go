@@ -101,6 +101,9 @@ type Service struct {
 
 	unfinished unfinished
 
+	memory   sync.Mutex              // held while looking a subscription up
+	heldKeys map[mesh.Name]*heldKeys // guarded by memory
+
 	drainOnce sync.Once
 	draining  chan struct{}      // closed when Drain begins: take nothing new
 	life      context.Context    //nolint:containedctx // of all sessions; ends when Drain's time is up: leave now
@@ -116,7 +119,7 @@ func New(opts Options) *Service {
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 30 * time.Second
 	}
-	s := &Service{opts: opts, draining: make(chan struct{})}
+	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}}
 	s.life, s.cut = context.WithCancel(context.Background())
 	return s
 }
