@@ -6,6 +6,7 @@ import (
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
@@ -67,7 +68,7 @@ func (s *Service) message(b *route.Backend, e *event.Event) (*broker.Message, er
 	if !alive {
 		return nil, rpcerr.Field(rpcerr.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
 	}
-	return &broker.Message{
+	m := &broker.Message{
 		Exchange:   b.Exchange.Name,
 		RoutingKey: key,
 		Event:      e,
@@ -76,5 +77,20 @@ func (s *Service) message(b *route.Backend, e *event.Event) (*broker.Message, er
 		Priority:   b.Priority,
 		TTL:        ttl,
 		AppID:      s.opts.Workload,
-	}, nil
+	}
+	m.Partition, m.Partitioned = partition(b, e)
+	return m, nil
+}
+
+// partition returns the partition e belongs to, and whether there are any. An event
+// without a key has no order: its identity spreads such events evenly.
+func partition(b *route.Backend, e *event.Event) (uint32, bool) {
+	count := b.Partitions.Count
+	if count == 0 {
+		return 0, false
+	}
+	if key := b.Key(e); key != "" {
+		return balance.Partition(key, count), true
+	}
+	return uint32(identity(e) % uint64(count)), true //nolint:gosec // less than count
 }

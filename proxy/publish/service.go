@@ -123,19 +123,29 @@ func (s *Service) route(ctx context.Context, deadline time.Time, topicName strin
 	if rule == nil {
 		return nil, nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", topic.Name.String(), "no rule of the topic matches this event")
 	}
-	return rule, rule.Pick(spread(e)), nil
+	return rule, rule.Pick(spread(rule, e)), nil
 }
 
-// spread maps an event's identity to a uniformly distributed number, so that a
-// service's own repeat of an event goes to the same backend as long as the weights
-// stay, and cannot put one event on both sides of a canary.
-func spread(e *event.Event) uint32 {
+// spread maps an event to a uniformly distributed number that decides between the
+// backends of r: by its key where they have partitions, so that a key's events stay
+// together, else by its identity. Either way a service's own repeat of an event goes
+// to the same backend as long as the weights stay, and cannot put one event on both
+// sides of a canary.
+func spread(r *route.Rule, e *event.Event) uint32 {
+	if key := r.Key(e); key != "" {
+		return uint32(xxhash.Sum64String(key) >> 32) //nolint:gosec // the high half
+	}
+	return uint32(identity(e) >> 32) //nolint:gosec // the high half
+}
+
+// identity is a hash of what tells e from every other event.
+func identity(e *event.Event) uint64 {
 	var d xxhash.Digest
 	d.Reset()
 	_, _ = d.WriteString(e.Source) // never fails
 	_, _ = d.WriteString("\x00")
 	_, _ = d.WriteString(e.ID)
-	return uint32(d.Sum64() >> 32)
+	return d.Sum64()
 }
 
 func (s *Service) topic(ctx context.Context, deadline time.Time, topicName string) (*route.Topic, error) {

@@ -70,7 +70,13 @@ func destination() mesh.Destination {
 
 func newRig(t *testing.T, change func(*mesh.Rule)) *rig {
 	t.Helper()
-	b := membroker.New(membroker.Options{MaxQueueLength: 10})
+	return newRigOf(t, 10, change)
+}
+
+// newRigOf is newRig with a queue for so many messages.
+func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
+	t.Helper()
+	b := membroker.New(membroker.Options{MaxQueueLength: length})
 	t.Cleanup(b.Close)
 	node := b.Node(membroker.NodeOptions{})
 	ctx, cancel := context.WithCancel(context.Background())

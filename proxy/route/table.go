@@ -68,6 +68,17 @@ type Rule struct {
 	filter   Filter
 	backends []Backend
 	weights  balance.Weighted
+	key      string // attribute that keeps events on one backend; "" means none
+}
+
+// Key returns what must keep e on the same backend as others of its key: the value
+// of the attribute that the first backend with partitions is keyed by, "" when there
+// is none. With the key on one side of a canary, its order is a matter of that side.
+func (r *Rule) Key(e *event.Event) string {
+	if r.key == "" {
+		return ""
+	}
+	return e.Text(r.key)
 }
 
 // Pick chooses a backend by weight; random is a uniformly distributed number.
@@ -108,6 +119,15 @@ func (b *Backend) RoutingKey(e *event.Event) string {
 	return string(out)
 }
 
+// Key returns the value of the attribute that the destination is partitioned by, ""
+// when it has no partitions or e no such attribute: then e has no order to keep.
+func (b *Backend) Key(e *event.Event) string {
+	if b.Partitions.Count == 0 {
+		return ""
+	}
+	return e.Text(b.Partitions.Key)
+}
+
 func expand(s mesh.Segment, e *event.Event) string {
 	if s.Attribute == "" {
 		return s.Literal
@@ -127,7 +147,11 @@ func compileRule(r *mesh.Rule, cfg *mesh.Config) Rule {
 	out := Rule{Rule: r, RetryPolicy: retry.NewPolicy(r.Retry), ConfigVersion: cfg.Version, filter: CompileFilters(r.Filters)}
 	weights := make([]uint32, 0, len(r.Backends))
 	for i := range r.Backends {
-		out.backends = append(out.backends, compileBackend(&r.Backends[i].Destination, cfg))
+		d := &r.Backends[i].Destination
+		if out.key == "" && d.Partitions.Count > 0 {
+			out.key = d.Partitions.Key
+		}
+		out.backends = append(out.backends, compileBackend(d, cfg))
 		weights = append(weights, r.Backends[i].Weight)
 	}
 	out.weights = balance.NewWeighted(weights)

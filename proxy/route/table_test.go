@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/warrenmesh/warren/proxy/event"
@@ -100,6 +101,37 @@ func TestRoutingKeyExpandsItsTemplate(t *testing.T) {
 		if got := topic.Match(order()).Pick(0).RoutingKey(order()); got != want {
 			t.Errorf("template %q: key %q, want %q", template, got, want)
 		}
+	}
+}
+
+func TestWhatAnEventsKeyIs(t *testing.T) {
+	t.Parallel()
+	plain := mesh.Backend{Weight: 1}
+	by := func(key string) mesh.Backend {
+		return mesh.Backend{Weight: 1, Destination: mesh.Destination{Partitions: mesh.Partitions{Count: 8, Key: key}}}
+	}
+	for name, test := range map[string]struct {
+		backends []mesh.Backend
+		rule     string
+		backend  string // of the last
+	}{
+		"no partitions, no key":                       {[]mesh.Backend{plain, plain}, "", ""},
+		"the attribute of the partitions":             {[]mesh.Backend{by("region")}, "eu", "eu"},
+		"in its canonical form":                       {[]mesh.Backend{by("amount")}, "42", "42"},
+		"one that the event has not":                  {[]mesh.Backend{by("subject")}, "", ""},
+		"a rule's is its first partitioned backend's": {[]mesh.Backend{plain, by("region"), by("amount")}, "eu", "42"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			topic, _ := table(mesh.Rule{Backends: test.backends})
+			rule := topic.Match(order())
+			if got := rule.Key(order()); got != test.rule {
+				t.Errorf("the rule's key is %q, want %q", got, test.rule)
+			}
+			if got := rule.Pick(math.MaxUint32).Key(order()); got != test.backend {
+				t.Errorf("the backend's key is %q, want %q", got, test.backend)
+			}
+		})
 	}
 }
 
