@@ -14,6 +14,9 @@
 //	...
 //	err = b.Stop(context.WithoutCancel(ctx))
 //
+// StartCluster starts several private nodes that are one RabbitMQ, for who wants to
+// break them one by one.
+//
 // # A private node
 //
 //	caller ──pipe──▶ guard (sh, a process group of its own)

@@ -15,6 +15,7 @@ import (
 type installation struct {
 	server string // the rabbitmq-server script itself, not a wrapper that switches the user
 	epmd   string
+	call   string // erl_call, "" where it is not installed
 }
 
 // serverPlaces are where packages put the script. Debian's and Red Hat's wrappers
@@ -48,7 +49,7 @@ func findInstallation() (installation, error) {
 		if err != nil {
 			return installation{}, err
 		}
-		return installation{server: server, epmd: epmd}, nil
+		return installation{server: server, epmd: epmd, call: findCall(epmd)}, nil
 	}
 	return installation{}, fmt.Errorf("%w: there is no rabbitmq-server in its usual places or in PATH", errNotHere)
 }
@@ -65,6 +66,20 @@ func findEPMD(beside string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%w: there is a rabbitmq-server, but no epmd", errNotHere)
+}
+
+// findCall looks for erl_call in PATH and beside the real epmd.
+func findCall(epmd string) string {
+	places := []string{"erl_call"}
+	if real, err := filepath.EvalSymlinks(epmd); err == nil {
+		places = append(places, filepath.Join(filepath.Dir(real), "erl_call"))
+	}
+	for _, place := range places {
+		if call, err := exec.LookPath(place); err == nil {
+			return call
+		}
+	}
+	return ""
 }
 
 // installed starts a private node of what is installed.

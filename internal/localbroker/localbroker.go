@@ -14,6 +14,9 @@ import (
 // reason of each.
 var ErrNone = errors.New("no RabbitMQ found and none could be started")
 
+// errRefused means that a node could not evaluate what it was asked.
+var errRefused = errors.New("not evaluated")
+
 // errNotHere is the reason of a step that does not apply to this machine.
 var errNotHere = errors.New("not here")
 

@@ -22,13 +22,16 @@ const stopGrace = 15 * time.Second
 // guardScript runs one node in a process group that ends with file descriptor 3.
 // Its arguments are epmd, its port, the pid file for it, the token and the server.
 // epmd must answer before the node starts, or that would start one of its own,
-// outside of the group. The token is there to be seen in the command line.
+// outside of the group; in a cluster it is shared and runs already. The token is
+// there to be seen in the command line.
 const guardScript = `
 epmd=$1 port=$2 pidfile=$3 token=$4 server=$5
 ( cat <&3 >/dev/null; kill -KILL 0 ) &
 exec 3<&-
-"$epmd" -port "$port" -address 127.0.0.1 &
-echo $! >"$pidfile"
+if [ -n "$pidfile" ]; then
+	"$epmd" -port "$port" -address 127.0.0.1 &
+	echo $! >"$pidfile"
+fi
 tries=0
 until "$epmd" -port "$port" -names >/dev/null 2>&1; do
 	tries=$((tries + 1))
@@ -46,9 +49,12 @@ type node struct {
 	dir     string
 	unlock  func()
 	token   string
+	cookie  string
+	config  string // rabbitmq.conf
 	port    int
 	dist    int
 	epmd    int
+	shared  bool // epmd is not the node's own
 
 	// Guarded by mu: the present run, nil before the first.
 	mu  sync.Mutex
@@ -69,7 +75,7 @@ func (o *Options) startNode(ctx context.Context, in installation) (*Broker, erro
 	if err != nil {
 		return nil, err
 	}
-	n := &node{options: o, install: in, dir: dir, unlock: unlock, token: "warren-" + strings.ToLower(rand.Text()[:12])}
+	n := newNode(o, in, dir, unlock)
 	free, err := freePorts(ctx, 3)
 	if err == nil {
 		n.port, n.dist, n.epmd = free[0], free[1], free[2]
@@ -84,7 +90,19 @@ func (o *Options) startNode(ctx context.Context, in installation) (*Broker, erro
 	return launch(ctx, o, localURL(n.address()), how, n)
 }
 
+// newNode makes a node in a directory that was claimed. It has no ports yet.
+func newNode(o *Options, in installation, dir string, unlock func()) *node {
+	return &node{
+		options: o, install: in, dir: dir, unlock: unlock,
+		token: "warren-" + strings.ToLower(rand.Text()[:12]), cookie: rand.Text(),
+		config: "disk_free_limit.absolute = 64MB\n",
+	}
+}
+
 func (n *node) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port)) }
+
+// name is the node's in Erlang.
+func (n *node) name() string { return n.token + "@localhost" }
 
 func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
 
@@ -103,8 +121,8 @@ func (n *node) prepare() error {
 		mode          os.FileMode
 	}{
 		{"token", n.token + "\n" + n.epmdArguments(), 0o600},
-		{"home/.erlang.cookie", rand.Text(), 0o400},
-		{"home/rabbitmq.conf", "disk_free_limit.absolute = 64MB\n", 0o600},
+		{"home/.erlang.cookie", n.cookie, 0o400},
+		{"home/rabbitmq.conf", n.config, 0o600},
 		{"home/rabbitmq-env.conf", "", 0o600},
 		{"home/advanced.config", "[].\n", 0o600},
 		{"home/enabled_plugins", "[].\n", 0o600},
@@ -128,7 +146,7 @@ func (n *node) environment() []string {
 	}
 	return append(env,
 		"HOME="+n.path("home"),
-		"RABBITMQ_NODENAME="+n.token+"@localhost",
+		"RABBITMQ_NODENAME="+n.name(),
 		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
 		"RABBITMQ_NODE_PORT="+strconv.Itoa(n.port),
 		"RABBITMQ_DIST_PORT="+strconv.Itoa(n.dist),
@@ -164,10 +182,20 @@ func (n *node) start(ctx context.Context) error {
 	return nil
 }
 
-// spawn starts the guard. The goroutine that waits for it ends with the group,
-// which stop, or the death of the node, brings about.
+// spawn starts the guard of the node.
 func (n *node) spawn() (*run, error) {
-	output, err := os.OpenFile(n.path("output.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	pidFile := n.path("epmd.pid")
+	if n.shared {
+		pidFile = ""
+	}
+	return startGuard(n.dir, n.environment(), guardScript, n.install.epmd, strconv.Itoa(n.epmd), pidFile, n.token, n.install.server)
+}
+
+// startGuard runs a script in a process group of its own, with its output in
+// output.log of dir. The goroutine that waits for it ends with the group, which
+// end, or the death of what the script runs, brings about.
+func startGuard(dir string, env []string, script string, args ...string) (*run, error) {
+	output, err := os.OpenFile(filepath.Join(dir, "output.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -177,10 +205,10 @@ func (n *node) spawn() (*run, error) {
 		return nil, err
 	}
 	defer func() { _ = watched.Close() }()
-	//nolint:noctx // It ends by its pipe, not by a context: it outlives the one of its start.
-	guard := exec.Command("/bin/sh", "-c", guardScript, "warren-guard", n.install.epmd, strconv.Itoa(n.epmd), n.path("epmd.pid"), n.token, n.install.server)
-	guard.Dir = n.dir
-	guard.Env = n.environment()
+	//nolint:gosec,noctx // A script of ours. It ends by its pipe, not by a context: it outlives the one of its start.
+	guard := exec.Command("/bin/sh", append([]string{"-c", script, "warren-guard"}, args...)...)
+	guard.Dir = dir
+	guard.Env = env
 	guard.Stdout, guard.Stderr = output, output
 	guard.ExtraFiles = []*os.File{watched}
 	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -1,0 +1,203 @@
+package localbroker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// epmdScript runs an epmd in a process group that ends with file descriptor 3.
+const epmdScript = `
+epmd=$1 port=$2 pidfile=$3
+( cat <&3 >/dev/null; kill -KILL 0 ) &
+exec 3<&-
+echo $$ >"$pidfile"
+exec "$epmd" -port "$port" -address 127.0.0.1
+`
+
+// Cluster is private nodes of one RabbitMQ, with an epmd that they share. Unlike a
+// Broker it is not supervised: a member that was killed is dead until Start.
+type Cluster struct {
+	Members []*Member
+
+	unlock func()
+	epmd   *run
+}
+
+// StartCluster starts n private nodes of the installed RabbitMQ in Options.Dir, the
+// only options besides BootTimeout and Report it heeds, and returns when all
+// answer as one cluster. The error is ErrNone when none is installed.
+func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error) {
+	o := options.withDefaults()
+	in, err := findInstallation()
+	if err == nil && in.call == "" {
+		err = fmt.Errorf("%w: there is a rabbitmq-server, but no erl_call", errNotHere)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	dir, unlock, err := claim(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{unlock: unlock}
+	began := time.Now()
+	err = c.prepare(ctx, &o, in, dir, n)
+	if err == nil {
+		err = c.boot(ctx)
+	}
+	if err != nil {
+		c.Stop()
+		return nil, fmt.Errorf("start cluster: %w", err)
+	}
+	o.report("broker: a cluster of %d after %.1fs", n, time.Since(began).Seconds())
+	return c, nil
+}
+
+// prepare starts the epmd and makes the members, which learn of each other by their
+// configuration.
+func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir string, n int) error {
+	ports, err := freePorts(ctx, 2*n+1)
+	if err != nil {
+		return err
+	}
+	epmd, cookie := ports[2*n], rand.Text()
+	config := "disk_free_limit.absolute = 64MB\nlog.file.level = warning\n"
+	for i := range n {
+		claimed, unlock, err := claim(filepath.Join(dir, strconv.Itoa(i+1)))
+		if err != nil {
+			return err
+		}
+		m := newNode(o, in, claimed, unlock)
+		m.port, m.dist, m.epmd, m.shared, m.cookie = ports[2*i], ports[2*i+1], epmd, true, cookie
+		c.Members = append(c.Members, &Member{node: m})
+		m.config = config
+		if i > 0 { // the first forms the cluster at once, without looking for others
+			m.config += "cluster_formation.classic_config.nodes.1 = " + c.Members[0].Name() + "\n"
+		}
+		if err := m.prepare(); err != nil {
+			return err
+		}
+	}
+	first := c.Members[0].node
+	marks := "\n" + first.epmdArguments() // epmd takes no token
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(marks), 0o600); err != nil {
+		return err
+	}
+	if c.epmd, err = startGuard(dir, first.environment(), epmdScript, in.epmd, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
+		return err
+	}
+	return awaitListener(ctx, epmd)
+}
+
+// awaitListener blocks until a port on loopback accepts, at most ten seconds.
+func awaitListener(ctx context.Context, port int) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for epmd: %w", err)
+		case <-poll.C:
+		}
+	}
+}
+
+// boot starts the first member, which the others join.
+func (c *Cluster) boot(ctx context.Context) error {
+	if err := c.Members[0].Start(ctx); err != nil {
+		return err
+	}
+	g, joining := errgroup.WithContext(ctx)
+	for _, m := range c.Members[1:] {
+		g.Go(func() error { return m.Start(joining) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	running, err := c.Members[0].Call(ctx, "length(rabbit_nodes:all_running()).")
+	if err == nil && running != strconv.Itoa(len(c.Members)) {
+		err = fmt.Errorf("%s nodes of %d are in it", running, len(c.Members))
+	}
+	return err
+}
+
+// Stop ends every process of the cluster by SIGKILL: its data is nobody's. It is
+// idempotent and works whatever became of the members.
+func (c *Cluster) Stop() {
+	for _, m := range c.Members {
+		if r := m.node.current(); r != nil {
+			r.end()
+		}
+		m.node.unlock()
+	}
+	if c.epmd != nil {
+		c.epmd.end()
+	}
+	c.unlock()
+}
+
+// Member is one node of a Cluster. Its methods are safe for concurrent use, but one
+// life of the node at a time: Start only before the first and after a death.
+type Member struct{ node *node }
+
+// Name is the node's in Erlang, name@host.
+func (m *Member) Name() string { return m.node.name() }
+
+// Address is where it speaks AMQP, host:port.
+func (m *Member) Address() string { return m.node.address() }
+
+// URL is its AMQP URL, with credentials.
+func (m *Member) URL() string { return localURL(m.node.address()) }
+
+// Start starts the node, with the data it had, and returns when it answers.
+func (m *Member) Start(ctx context.Context) error { return m.node.start(ctx) }
+
+// Kill ends the node by SIGKILL and returns when it and its helpers are dead.
+func (m *Member) Kill(ctx context.Context) error { return m.node.kill(ctx) }
+
+// Signal sends a signal to the node's Erlang machine.
+func (m *Member) Signal(s syscall.Signal) error { return m.node.signal(s) }
+
+// PID is the process of the node's Erlang machine; an error means that it has none.
+func (m *Member) PID() (int, error) {
+	pid, err := readPID(m.node.path("node.pid"))
+	if err == nil && !isOurs(pid, m.node.token) {
+		err = fmt.Errorf("process %d is not the node", pid)
+	}
+	return pid, err
+}
+
+// Call evaluates Erlang expressions in the node and returns the last one's value as
+// Erlang writes it. It takes some milliseconds.
+func (m *Member) Call(ctx context.Context, expressions string) (string, error) {
+	n := m.node
+	//nolint:gosec // a program of the installation
+	cmd := exec.CommandContext(ctx, n.install.call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
+	cmd.Env = n.environment()
+	cmd.Stdin = strings.NewReader(expressions + "\n")
+	out, err := cmd.CombinedOutput()
+	answer := strings.TrimSpace(string(out))
+	value, ok := strings.CutPrefix(answer, "{ok, ")
+	if err != nil || !ok {
+		return "", fmt.Errorf("call %s: %q answers %q: %w", n.name(), expressions, answer, errors.Join(err, errRefused))
+	}
+	return strings.TrimSuffix(value, "}"), nil
+}

@@ -1,0 +1,52 @@
+package localbroker
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// startCluster starts a cluster that the test stops.
+func startCluster(t *testing.T, n int) *Cluster {
+	t.Helper()
+	c, err := StartCluster(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "cluster"), Report: func(line string) { t.Log(line) }}, n)
+	if err != nil {
+		t.Fatalf("start cluster: %v", err)
+	}
+	t.Cleanup(c.Stop)
+	return c
+}
+
+func TestAClusterLosesAMemberAndGetsItBack(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("starts RabbitMQ nodes")
+	}
+	c := startCluster(t, 2)
+	first, second := c.Members[0], c.Members[1]
+	if err := second.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if pid, err := second.PID(); err == nil {
+		t.Errorf("the killed member still is process %d", pid)
+	}
+	await(t, "the first member notices", func() bool {
+		running, err := first.Call(t.Context(), "length(rabbit_nodes:all_running()).")
+		return err == nil && running == "1"
+	})
+	if err := second.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if running, err := first.Call(t.Context(), "length(rabbit_nodes:all_running())."); err != nil || running != "2" {
+		t.Errorf("%s members run, %v; want 2", running, err)
+	}
+	if _, err := first.Call(t.Context(), "this_is:no_function()."); err == nil || !strings.Contains(err.Error(), first.Name()) {
+		t.Errorf("a call that cannot be evaluated says %v", err)
+	}
+	c.Stop()
+	for _, m := range c.Members {
+		if left := processes(t, m.node.token); len(left) > 0 {
+			t.Errorf("processes left after Stop: %q", left)
+		}
+	}
+}
