@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"testing"
 )
 
 // Mesh is a directory of declared objects, the control plane that watches it, and
@@ -15,7 +14,7 @@ type Mesh struct {
 	// Broker is the one the sidecars have credentials for.
 	Broker Broker
 
-	t        testing.TB
+	t        T
 	programs Programs
 	dir      string // short: socket paths are bounded
 	plane    *Process
@@ -23,7 +22,7 @@ type Mesh struct {
 }
 
 // NewMesh makes a mesh in which nothing runs yet. Its directory goes with the test.
-func NewMesh(t testing.TB, programs Programs, broker Broker) *Mesh {
+func NewMesh(t T, programs Programs, broker Broker) *Mesh {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "warren")
 	if err != nil {

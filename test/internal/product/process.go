@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -19,7 +18,7 @@ const (
 
 // Process is a running program.
 type Process struct {
-	t    testing.TB
+	t    T
 	name string
 	cmd  *exec.Cmd
 	log  *book
@@ -44,7 +43,7 @@ type Spec struct {
 }
 
 // Run starts a program that ends with the test at the latest.
-func Run(t testing.TB, spec Spec) *Process {
+func Run(t T, spec Spec) *Process {
 	t.Helper()
 	p := &Process{t: t, name: spec.Name, log: &book{}, done: make(chan struct{}), mayEnd: spec.MayEnd}
 	p.cmd = exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // a program of ours; ended by a signal, see finish
@@ -164,7 +163,7 @@ func (p *Process) Logged(match func(Record) bool) bool {
 
 // Eventually polls ok until it returns nil, and fails the test with its last error
 // when that does not happen within a minute.
-func Eventually(t testing.TB, what string, ok func() error) {
+func Eventually(t T, what string, ok func() error) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
