@@ -203,23 +203,25 @@ type Topology struct {
 // partition, or with one that no queue stands for, into Queues[0]. Confirms and
 // Mandatory work through it.
 type Partitioner struct {
-	Name     string // of the broker's object that does it, unique in a vhost
-	Exchange string // the topic's
-	Queues   []string
+	Name     string   // of the broker's object that does it; exchanges have names of the same kind
+	Exchange string   // the topic's; not of type direct, which has no binding for all keys
+	Queues   []string // at least one
 }
 
 // QueueState is a queue as the broker sees it.
 type QueueState struct {
 	Messages  int // ready to be handed out
-	Consumers int // attached, standing by ones included
+	Consumers int // attached; those standing by are counted or not, as the broker does
 }
 
 // Queue is a queue to declare. It is durable.
 type Queue struct {
 	Name string
 	Type string // quorum, classic
-	// SingleActive lets one consumer at a time receive; the others stand by in the
-	// order in which they came.
+	// SingleActive lets one consumer at a time receive; the others stand by. The next
+	// one's turn comes when everything the one before has not settled is back in the
+	// queue: at its drain, if EnsureTopology has named the queue, and when its
+	// connection is lost.
 	SingleActive bool
 	// Delay, when set, makes this a waiting room: every message leaves it after
 	// Delay for the queue Forward. Nobody consumes from it.

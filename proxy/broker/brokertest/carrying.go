@@ -94,6 +94,25 @@ var carrying = []behaviour{
 		}
 		r.wantSame(d.Event, m.Event)
 	}},
+	{name: "a copy says its partition and when the event first failed", run: func(r *rig) {
+		queue := r.queue("q")
+		m := toQueue(queue, "a")
+		m.Partition, m.Partitioned = 1<<32-1, true
+		m.FirstFailure = time.Date(2026, 2, 28, 23, 59, 59, 123456789, time.UTC)
+		r.publish(m)
+		d := r.consume(queue, 1).next()
+		if !d.Partitioned || d.Partition != m.Partition || !d.FirstFailure.Equal(m.FirstFailure) {
+			r.Fatalf("partition is %d (%t) and the first failure %v, want %d and %v", d.Partition, d.Partitioned, d.FirstFailure, m.Partition, m.FirstFailure)
+		}
+		r.wantSame(d.Event, m.Event)
+	}},
+	{name: "an event without a partition or a failure has none", run: func(r *rig) {
+		queue := r.queue("q")
+		r.publish(toQueue(queue, "a"))
+		if d := r.consume(queue, 1).next(); d.Partitioned || !d.FirstFailure.IsZero() {
+			r.Fatalf("partition is %d (%t) and the first failure %v", d.Partition, d.Partitioned, d.FirstFailure)
+		}
+	}},
 	{name: "a dead letter says where it comes from and why", run: func(r *rig) {
 		queue := r.queue("q")
 		m := toQueue(queue, "a")
@@ -101,7 +120,8 @@ var carrying = []behaviour{
 		m.DeadLetter = &broker.DeadLetter{
 			Reason: "attempts-exhausted", Detail: "naïve: no such order \"17\"", Subscription: "shop/billing",
 			Exchange: "orders", RoutingKey: "com.shop.order.placed", Attempts: 5,
-			Time: time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC),
+			FirstFailure: time.Date(2026, 11, 22, 3, 4, 5, 678_000_000, time.UTC),
+			Time:         time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC),
 		}
 		r.publish(m)
 		d := r.consume(queue, 1).next()
@@ -109,9 +129,9 @@ var carrying = []behaviour{
 		if got == nil {
 			r.Fatal("the delivery is no dead letter")
 		}
-		sameTime := got.Time.Equal(m.DeadLetter.Time)
+		sameTime := got.Time.Equal(m.DeadLetter.Time) && got.FirstFailure.Equal(m.DeadLetter.FirstFailure)
 		flat := *got
-		flat.Time = m.DeadLetter.Time
+		flat.Time, flat.FirstFailure = m.DeadLetter.Time, m.DeadLetter.FirstFailure
 		if flat != *m.DeadLetter || !sameTime || d.AppID != m.AppID {
 			r.Fatalf("dead letter of %q is %+v, want %+v", d.AppID, *got, *m.DeadLetter)
 		}

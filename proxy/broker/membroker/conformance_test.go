@@ -57,7 +57,7 @@ func TestConformance(t *testing.T) {
 		Join: func(t *testing.T, d broker.Driver) broker.Driver {
 			return start(t, d.(testNode).broker, membroker.NodeOptions{})
 		},
-		Interrupt: func(_ *testing.T, d broker.Driver) { d.(testNode).broker.Interrupt() },
+		Interrupt: func(_ *testing.T, d broker.Driver) { d.(testNode).Interrupt() },
 		HoldConfirms: func(_ *testing.T, d broker.Driver) (release func()) {
 			return d.(testNode).broker.HoldConfirms()
 		},

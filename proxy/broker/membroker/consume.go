@@ -58,6 +58,7 @@ type channel struct {
 	queue   *queue
 	epoch   uint64
 	slots   chan struct{} // one per unsettled delivery
+	turn    chan struct{} // closed when it is the consumer's turn; one of many has it at once
 	done    chan struct{} // closed by close
 
 	// Guarded by mu.
@@ -70,14 +71,22 @@ type channel struct {
 func newChannel(s *session, q *queue, prefetch int) *channel {
 	return &channel{
 		session: s, queue: q, epoch: s.node.epoch.Add(1),
-		slots: make(chan struct{}, prefetch), done: make(chan struct{}), unsettled: map[uint64]*entry{},
+		slots: make(chan struct{}, prefetch), turn: make(chan struct{}), done: make(chan struct{}),
+		unsettled: map[uint64]*entry{},
 	}
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
 func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) (ended bool) {
-	c.queue.consumers.Add(1)
-	defer c.queue.consumers.Add(-1)
+	c.queue.join(c)
+	defer c.queue.stop()
+	select {
+	case <-c.turn:
+	case <-c.done:
+		return ctx.Err() != nil
+	case <-ctx.Done():
+		return true
+	}
 	// A token taken on the way out belongs to the other consumers.
 	defer c.queue.signal()
 	for {
@@ -148,10 +157,15 @@ func (c *channel) delivery(e *entry) *broker.Delivery {
 		Redelivered: e.redelivered || m.Republished,
 		AppID:       m.AppID,
 		Priority:    m.Priority,
-		DeadLetter:  m.DeadLetter,
-		Epoch:       c.epoch,
-		Tag:         c.tag,
-		Settler:     c,
+
+		FirstFailure: m.FirstFailure,
+		Partition:    m.Partition,
+		Partitioned:  m.Partitioned,
+		DeadLetter:   m.DeadLetter,
+
+		Epoch:   c.epoch,
+		Tag:     c.tag,
+		Settler: c,
 	}
 }
 
@@ -191,6 +205,7 @@ func (c *channel) close() {
 	}
 	clear(c.unsettled)
 	c.queue.giveBack(entries...)
+	c.queue.leave(c)
 	c.mu.Unlock()
 	c.session.forget(c)
 }

@@ -25,7 +25,7 @@
 //   - Queue types are labels: they are kept and compared, and change nothing.
 //   - A full queue never drops what it has. The publish is nacked, and the other
 //     queues it was routed to keep their copy, as with reject-publish.
-//   - Exchanges of type headers are refused.
+//   - Exchanges of type headers are refused, but for those that partitioners are.
 //
 // # Faults for tests
 //

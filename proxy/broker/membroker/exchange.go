@@ -10,39 +10,64 @@ import (
 // exchange routes by its bindings. It is guarded by Broker.mu.
 type exchange struct {
 	name     string
-	kind     string // topic, direct, fanout
+	kind     string // topic, direct, fanout; headers for a partitioner
 	bindings []binding
+	// partitions are a partitioner's queues; it has no bindings.
+	partitions []*queue
 }
 
+// binding leads to a queue or to a partitioner.
 type binding struct {
 	queue *queue
+	next  *exchange
 	key   string
 	words []string // key split at dots, for topic exchanges
 }
 
-// bind adds a binding unless it exists.
-func (x *exchange) bind(q *queue, key string) {
+// bind adds b, whose words it fills in, unless it exists.
+func (x *exchange) bind(b binding) {
 	for i := range x.bindings {
-		if x.bindings[i].queue == q && x.bindings[i].key == key {
+		if have := &x.bindings[i]; have.queue == b.queue && have.next == b.next && have.key == b.key {
 			return
 		}
 	}
-	var words []string // an empty key has none, as in RabbitMQ
-	if key != "" {
-		words = strings.Split(key, ".")
+	if b.key != "" { // an empty key has no words, as in RabbitMQ
+		b.words = strings.Split(b.key, ".")
 	}
-	x.bindings = append(x.bindings, binding{queue: q, key: key, words: words})
+	x.bindings = append(x.bindings, b)
 }
 
-// appendQueues appends the queues key leads to, each once.
-func (x *exchange) appendQueues(to []*queue, key string) []*queue {
+// appendQueues appends the queues m is led to, each once.
+func (x *exchange) appendQueues(to []*queue, m *broker.Message) []*queue {
+	if len(x.partitions) > 0 {
+		return appendOnce(to, x.partition(m))
+	}
 	for i := range x.bindings {
 		bound := &x.bindings[i]
-		if x.matches(bound, key) && !slices.Contains(to, bound.queue) {
-			to = append(to, bound.queue)
+		switch {
+		case !x.matches(bound, m.RoutingKey):
+		case bound.next != nil:
+			to = bound.next.appendQueues(to, m)
+		default:
+			to = appendOnce(to, bound.queue)
 		}
 	}
 	return to
+}
+
+// partition returns the queue of m's partition, the first where there is none.
+func (x *exchange) partition(m *broker.Message) *queue {
+	if m.Partitioned && int64(m.Partition) < int64(len(x.partitions)) {
+		return x.partitions[m.Partition]
+	}
+	return x.partitions[0]
+}
+
+func appendOnce(to []*queue, q *queue) []*queue {
+	if slices.Contains(to, q) {
+		return to
+	}
+	return append(to, q)
 }
 
 func (x *exchange) matches(bound *binding, key string) bool {
@@ -104,5 +129,5 @@ func (b *Broker) route(to []*queue, m *broker.Message) ([]*queue, error) {
 	if x == nil {
 		return nil, &broker.Error{Kind: broker.NotFound, Outcome: broker.NotSent, Op: publishOp(m)}
 	}
-	return x.appendQueues(to, m.RoutingKey), nil
+	return x.appendQueues(to, m), nil
 }

@@ -25,6 +25,13 @@ func (b *Broker) Interrupt() {
 	}
 }
 
+// Interrupt cuts this node alone from its broker; see Broker.Interrupt.
+func (n *Node) Interrupt() {
+	if s := n.live(); s != nil {
+		s.close()
+	}
+}
+
 // Outage cuts every node and keeps them down until end is called, which is
 // idempotent. Several outages may overlap.
 func (b *Broker) Outage() (end func()) {

@@ -28,6 +28,7 @@ type queue struct {
 	kind       string // label of the declaration
 	delay      time.Duration
 	forward    string
+	single     bool // one consumer at a time
 	maxEntries int
 	maxBytes   int
 
@@ -50,6 +51,7 @@ type queue struct {
 	bytes    int         // data of those
 	timer    *time.Timer // runs expire; nil when none is pending or running
 	closed   bool
+	line     []*channel // of a single active consumer's queue: it, and those standing by
 }
 
 // put appends an entry and reports false when the queue is full.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -60,6 +61,11 @@ func (b *Broker) check(t broker.Topology) error {
 			problems = append(problems, notFound(op, "the queue does not exist"))
 		}
 	}
+	for _, p := range t.Partitioners {
+		exchange := exchanges[p.Exchange] || b.exchanges[p.Exchange] != nil
+		there := func(q string) bool { return queues[q] || b.queues[q] != nil }
+		problems = append(problems, checkPartitioner(b.exchanges[p.Name], p, exchange, there, mustExist))
+	}
 	return errors.Join(problems...)
 }
 
@@ -94,6 +100,8 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 		return conflict(op, "delay", have.delay.String(), want.Delay.String())
 	case have.forward != want.Forward:
 		return conflict(op, "next queue", have.forward, want.Forward)
+	case have.single != want.SingleActive:
+		return conflict(op, "single active consumer", strconv.FormatBool(have.single), strconv.FormatBool(want.SingleActive))
 	default:
 		return nil
 	}
@@ -113,7 +121,13 @@ func (b *Broker) declare(t broker.Topology) {
 		}
 	}
 	for _, bound := range t.Bindings {
-		b.exchanges[bound.Exchange].bind(b.queues[bound.Queue], bound.Key)
+		b.exchanges[bound.Exchange].bind(binding{queue: b.queues[bound.Queue], key: bound.Key})
+	}
+	for _, p := range t.Partitioners {
+		if b.exchanges[p.Name] == nil {
+			b.exchanges[p.Name] = b.newPartitioner(p)
+		}
+		b.exchanges[p.Exchange].bind(binding{next: b.exchanges[p.Name], key: "#"})
 	}
 }
 
@@ -126,7 +140,7 @@ func verb(mustExist bool) string {
 
 func (b *Broker) newQueue(q broker.Queue) *queue {
 	return &queue{
-		name: q.Name, kind: q.Type, delay: q.Delay, forward: q.Forward,
+		name: q.Name, kind: q.Type, delay: q.Delay, forward: q.Forward, single: q.SingleActive,
 		maxEntries: b.options.MaxQueueLength, maxBytes: b.options.MaxQueueBytes,
 		wake: make(chan struct{}, 1), expire: b.forwardDue, timers: &b.timers,
 	}

@@ -97,7 +97,10 @@ func (n *Node) redeclare(ctx context.Context, s *session) error {
 
 // attach opens a channel of its own for a consumer and starts it.
 func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
-	c := &inbound{session: s, queue: o.Queue, unsettled: map[uint64]struct{}{}, stale: &n.stale}
+	c := &inbound{
+		session: s, queue: o.Queue, single: n.topology.singleActive(o.Queue),
+		unsettled: map[uint64]struct{}{}, stale: &n.stale,
+	}
 	err := s.call(func() error {
 		ch, err := s.conn.Channel()
 		if err != nil {
@@ -139,7 +142,7 @@ func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
 		case <-ctx.Done():
 		}
 	}
-	c.cancel()
+	c.stop()
 	return true
 }
 

@@ -39,6 +39,10 @@ func decode(d *amqp.Delivery, queue string) *broker.Delivery {
 	if _, ok := d.Headers[originExchangeHeader]; ok {
 		out.Exchange, out.RoutingKey = text(d.Headers, originExchangeHeader), text(d.Headers, originKeyHeader)
 	}
+	out.FirstFailure = moment(d.Headers, firstFailureHeader)
+	if n, ok := integer(d.Headers[partitionHeader]); ok && n >= 0 && n <= math.MaxUint32 {
+		out.Partition, out.Partitioned = uint32(n), true // a string of digits matches no binding
+	}
 	out.Returned = uint32(count(d.Headers, deliveryCountHeader))
 	out.Attempt = uint32(min(max(count(d.Headers, attemptHeader), 1)+int64(out.Returned), math.MaxUint32))
 	republished, _ := d.Headers[republishedHeader].(bool)
@@ -258,6 +262,12 @@ func number(h amqp.Table, name string) int64 {
 	return n
 }
 
+// moment returns a header that is a time in RFC 3339, the zero time when it is not.
+func moment(h amqp.Table, name string) time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, text(h, name))
+	return t
+}
+
 // count returns a header that counts something, within what a uint32 holds.
 func count(h amqp.Table, name string) int64 {
 	return min(max(number(h, name), 0), math.MaxUint32)
@@ -268,16 +278,14 @@ func decodeDeadLetter(h amqp.Table) *broker.DeadLetter {
 	if !ok {
 		return nil
 	}
-	d := &broker.DeadLetter{
+	return &broker.DeadLetter{
 		Reason:       reason,
 		Detail:       text(h, deadDetailHeader),
 		Subscription: text(h, deadSubscriptionHeader),
 		Exchange:     text(h, deadExchangeHeader),
 		RoutingKey:   text(h, deadRoutingKeyHeader),
 		Attempts:     uint32(count(h, deadAttemptsHeader)),
+		FirstFailure: moment(h, deadFirstFailureHeader),
+		Time:         moment(h, deadTimeHeader),
 	}
-	if t, err := time.Parse(time.RFC3339Nano, text(h, deadTimeHeader)); err == nil {
-		d.Time = t
-	}
-	return d
 }

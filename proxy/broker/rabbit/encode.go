@@ -30,12 +30,16 @@ const (
 	originExchangeHeader = "warren-origin-exchange"
 	originKeyHeader      = "warren-origin-key"
 
+	partitionHeader    = "warren-partition" // an integer, which the bindings of a partitioner match
+	firstFailureHeader = "warren-first-failure"
+
 	deadReasonHeader       = "warren-dead-letter-reason"
 	deadDetailHeader       = "warren-dead-letter-detail"
 	deadSubscriptionHeader = "warren-dead-letter-subscription"
 	deadExchangeHeader     = "warren-dead-letter-exchange"
 	deadRoutingKeyHeader   = "warren-dead-letter-routing-key"
 	deadAttemptsHeader     = "warren-dead-letter-attempts"
+	deadFirstFailureHeader = "warren-dead-letter-first-failure"
 	deadTimeHeader         = "warren-dead-letter-time"
 )
 
@@ -119,6 +123,10 @@ func encodeHeaders(m *broker.Message) (amqp.Table, error) {
 		h[originExchangeHeader] = m.OriginExchange // "" is the default exchange
 		h[originKeyHeader] = m.OriginKey
 	}
+	if m.Partitioned {
+		h[partitionHeader] = int64(m.Partition)
+	}
+	setTime(h, firstFailureHeader, m.FirstFailure)
 	if m.DeadLetter != nil {
 		encodeDeadLetter(h, m.DeadLetter)
 	}
@@ -157,14 +165,19 @@ func encodeDeadLetter(h amqp.Table, d *broker.DeadLetter) {
 	h[deadExchangeHeader] = d.Exchange // "" is the default exchange
 	setText(h, deadRoutingKeyHeader, d.RoutingKey)
 	h[deadAttemptsHeader] = int64(d.Attempts)
-	if !d.Time.IsZero() {
-		h[deadTimeHeader] = d.Time.UTC().Format(time.RFC3339Nano)
-	}
+	setTime(h, deadFirstFailureHeader, d.FirstFailure)
+	setTime(h, deadTimeHeader, d.Time)
 }
 
 func setText(h amqp.Table, name, value string) {
 	if value != "" {
 		h[name] = value
+	}
+}
+
+func setTime(h amqp.Table, name string, t time.Time) {
+	if !t.IsZero() {
+		h[name] = t.UTC().Format(time.RFC3339Nano)
 	}
 }
 

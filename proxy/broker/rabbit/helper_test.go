@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -143,7 +144,11 @@ func deleteTopology(t *testing.T, topology broker.Topology) {
 			t.Errorf("delete queue: %v", err)
 		}
 	}
-	for _, x := range topology.Exchanges {
+	exchanges := slices.Clone(topology.Exchanges)
+	for _, p := range topology.Partitioners {
+		exchanges = append(exchanges, mesh.Exchange{Name: p.Name}, mesh.Exchange{Name: p.Name + unpartitioned})
+	}
+	for _, x := range exchanges {
 		if err := ch.ExchangeDelete(x.Name, false, false); err != nil {
 			t.Errorf("delete exchange: %v", err)
 		}

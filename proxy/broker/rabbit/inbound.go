@@ -27,6 +27,7 @@ type inbound struct {
 	session    *session
 	channel    consumerChannel
 	queue      string
+	single     bool // the queue has one active consumer at a time
 	epoch      uint64
 	tag        string
 	deliveries <-chan amqp.Delivery
@@ -72,8 +73,15 @@ func (c *inbound) settle(tag uint64, send func() error) error {
 	return nil
 }
 
-// cancel stops the flow. What was handed out can still be settled.
-func (c *inbound) cancel() {
+// stop ends the flow. What was handed out can still be settled.
+//
+// A single active consumer only stops reading: RabbitMQ gives the next one its turn
+// as soon as this one is cancelled, with what comes after the events that are
+// unsettled here. The prefetch bounds what the library keeps until the close.
+func (c *inbound) stop() {
+	if c.single {
+		return
+	}
 	if err := c.session.call(func() error { return c.channel.Cancel(c.tag, false) }); err != nil {
 		c.close() // it is closed already, or useless
 	}

@@ -5,91 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
-	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
-
-// memory is what was declared under Manage, by name; a later topology with the
-// same object replaces the earlier, so that what others manage from now on is
-// declared no more. The zero value is empty.
-type memory struct {
-	mu        sync.Mutex
-	exchanges map[string]mesh.Exchange
-	queues    map[string]broker.Queue
-	bindings  map[broker.Binding]struct{}
-}
-
-func (m *memory) add(t broker.Topology) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if t.Policy != mesh.Manage {
-		m.forget(t)
-		return
-	}
-	if m.exchanges == nil {
-		m.exchanges, m.queues = map[string]mesh.Exchange{}, map[string]broker.Queue{}
-		m.bindings = map[broker.Binding]struct{}{}
-	}
-	for _, x := range t.Exchanges {
-		m.exchanges[x.Name] = x
-	}
-	for _, q := range t.Queues {
-		m.queues[q.Name] = q
-	}
-	for _, b := range t.Bindings {
-		m.bindings[b] = struct{}{}
-	}
-}
-
-// forget drops the objects of t, with the bindings of its queues and the waiting
-// rooms before them. It is called with mu held.
-func (m *memory) forget(t broker.Topology) {
-	for _, x := range t.Exchanges {
-		delete(m.exchanges, x.Name)
-	}
-	for _, q := range t.Queues {
-		delete(m.queues, q.Name)
-		maps.DeleteFunc(m.queues, func(_ string, room broker.Queue) bool { return room.Forward == q.Name })
-		maps.DeleteFunc(m.bindings, func(b broker.Binding, _ struct{}) bool { return b.Queue == q.Name })
-	}
-}
-
-// all returns everything remembered, in no particular order.
-func (m *memory) all() broker.Topology {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	t := broker.Topology{Policy: mesh.Manage}
-	for _, x := range m.exchanges {
-		t.Exchanges = append(t.Exchanges, x)
-	}
-	for _, q := range m.queues {
-		t.Queues = append(t.Queues, q)
-	}
-	for b := range m.bindings {
-		t.Bindings = append(t.Bindings, b)
-	}
-	return t
-}
-
-func (m *memory) hasQueue(name string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, ok := m.queues[name]
-	return ok
-}
-
-func (m *memory) hasExchange(name string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, ok := m.exchanges[name]
-	return ok
-}
 
 // declare makes t exist, or checks that it does, by its policy. It goes on after
 // an object that is refused, and returns all refusals; a lost connection ends it.
@@ -118,6 +40,9 @@ func (d *declarer) manage(t broker.Topology) {
 			return ch.QueueBind(b.Queue, b.Key, b.Exchange, false, nil)
 		})
 	}
+	for _, p := range t.Partitioners {
+		d.do(fmt.Sprintf("declare partitioner %q", p.Name), func(ch *amqp.Channel) error { return declarePartitioner(ch, p) })
+	}
 }
 
 // verify asks for each exchange and queue by a passive declare. RabbitMQ answers
@@ -132,7 +57,12 @@ func (d *declarer) verify(t broker.Topology) {
 	for _, q := range t.Queues {
 		d.do(fmt.Sprintf("verify queue %q", q.Name), func(ch *amqp.Channel) error {
 			_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
-			return missing(err, fmt.Sprintf("a durable queue of type %s", cmp.Or(q.Type, "quorum")))
+			return missing(err, queueText(q))
+		})
+	}
+	for _, p := range t.Partitioners {
+		d.do(fmt.Sprintf("verify partitioner %q", p.Name), func(ch *amqp.Channel) error {
+			return missing(passiveExchange(ch, p.Name, amqp.ExchangeHeaders), "a durable exchange of type headers")
 		})
 	}
 }
@@ -155,6 +85,14 @@ func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, er
 		return broker.QueueState{}, notSent(kindOf(err), op, err)
 	}
 	return broker.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
+}
+
+func queueText(q broker.Queue) string {
+	text := "a durable queue of type " + cmp.Or(q.Type, "quorum")
+	if q.SingleActive {
+		text += " with a single active consumer"
+	}
+	return text
 }
 
 // missing says what to do about an object that is not there.
@@ -242,6 +180,9 @@ func queueArguments(q broker.Queue) (amqp.Table, error) {
 		args["x-delivery-limit"] = deliveryLimit
 	default:
 		return nil, notSent(broker.Invalid, fmt.Sprintf("declare queue %q", q.Name), fmt.Errorf("queue type %q: want quorum or classic", q.Type))
+	}
+	if q.SingleActive {
+		args["x-single-active-consumer"] = true // a policy cannot set it
 	}
 	if q.Delay > 0 {
 		args["x-message-ttl"] = max(q.Delay.Milliseconds(), 1)

@@ -1,0 +1,113 @@
+package rabbit
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// memory is what was declared under Manage, by name; a later topology with the
+// same object replaces the earlier, so that what others manage from now on is
+// declared no more. The zero value is empty.
+type memory struct {
+	mu        sync.Mutex
+	exchanges map[string]mesh.Exchange
+	queues    map[string]broker.Queue
+	bindings  map[broker.Binding]struct{}
+	parted    map[string]broker.Partitioner
+	single    map[string]struct{} // queues with a single active consumer, whoever declares them
+}
+
+func (m *memory) add(t broker.Topology) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.exchanges == nil {
+		m.exchanges, m.queues = map[string]mesh.Exchange{}, map[string]broker.Queue{}
+		m.bindings, m.parted = map[broker.Binding]struct{}{}, map[string]broker.Partitioner{}
+		m.single = map[string]struct{}{}
+	}
+	for _, q := range t.Queues {
+		delete(m.single, q.Name)
+		if q.SingleActive {
+			m.single[q.Name] = struct{}{}
+		}
+	}
+	if t.Policy != mesh.Manage {
+		m.forget(t)
+		return
+	}
+	for _, x := range t.Exchanges {
+		m.exchanges[x.Name] = x
+	}
+	for _, q := range t.Queues {
+		m.queues[q.Name] = q
+	}
+	for _, b := range t.Bindings {
+		m.bindings[b] = struct{}{}
+	}
+	for _, p := range t.Partitioners {
+		m.parted[p.Name] = p
+	}
+}
+
+// forget drops the objects of t, with what leads to its queues: bindings,
+// partitioners and the waiting rooms before them. It is called with mu held.
+func (m *memory) forget(t broker.Topology) {
+	for _, x := range t.Exchanges {
+		delete(m.exchanges, x.Name)
+	}
+	for _, q := range t.Queues {
+		delete(m.queues, q.Name)
+		maps.DeleteFunc(m.queues, func(_ string, room broker.Queue) bool { return room.Forward == q.Name })
+		maps.DeleteFunc(m.bindings, func(b broker.Binding, _ struct{}) bool { return b.Queue == q.Name })
+		maps.DeleteFunc(m.parted, func(_ string, p broker.Partitioner) bool { return slices.Contains(p.Queues, q.Name) })
+	}
+	for _, p := range t.Partitioners {
+		delete(m.parted, p.Name)
+	}
+}
+
+// all returns everything remembered, in no particular order.
+func (m *memory) all() broker.Topology {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := broker.Topology{Policy: mesh.Manage}
+	for _, x := range m.exchanges {
+		t.Exchanges = append(t.Exchanges, x)
+	}
+	for _, q := range m.queues {
+		t.Queues = append(t.Queues, q)
+	}
+	for b := range m.bindings {
+		t.Bindings = append(t.Bindings, b)
+	}
+	for _, p := range m.parted {
+		t.Partitioners = append(t.Partitioners, p)
+	}
+	return t
+}
+
+// singleActive tells the queues that let one consumer at a time receive.
+func (m *memory) singleActive(queue string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.single[queue]
+	return ok
+}
+
+func (m *memory) hasQueue(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.queues[name]
+	return ok
+}
+
+func (m *memory) hasExchange(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.exchanges[name]
+	return ok
+}
