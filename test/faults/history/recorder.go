@@ -1,0 +1,132 @@
+package history
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Recorder collects a run. All methods may be called concurrently; none blocks for
+// longer than it takes to append. Its memory grows with what is recorded.
+type Recorder struct {
+	scenario   string
+	seed       uint64
+	start      time.Time
+	publishes  log[Publish]
+	deliveries log[Delivery]
+	calls      atomic.Int64 // unanswered
+	held       atomic.Int64 // without an outcome
+
+	mu   sync.Mutex // guards rare
+	rare Run        // what comes seldom: everything but publishes and deliveries
+}
+
+// New returns a recorder whose run starts now.
+func New(scenario string, seed uint64) *Recorder {
+	return &Recorder{scenario: scenario, seed: seed, start: time.Now()}
+}
+
+// Now returns the time since the run's start.
+func (r *Recorder) Now() time.Duration { return time.Since(r.start) }
+
+// Call is a publish that has begun. The zero Call is none; it may be answered once.
+type Call struct{ entry[Publish] }
+
+// Receipt is a delivery that was recorded and may be settled. The zero Receipt is
+// none.
+type Receipt struct{ entry[Delivery] }
+
+// Begin records a call that is about to be made, unanswered, and stamps its start.
+func (r *Recorder) Begin(p Publish) Call {
+	p.Start, p.End, p.Result = r.Now(), 0, Unanswered
+	r.calls.Add(1)
+	return Call{r.publishes.add(p.ID, p)}
+}
+
+// Answer records what the call was answered, and stamps its end. A second answer
+// to the same call replaces the first.
+func (r *Recorder) Answer(c Call, a Answer) {
+	now := r.Now()
+	c.update(func(p *Publish) {
+		if p.Result == Unanswered && a.Result != Unanswered {
+			r.calls.Add(-1)
+		}
+		p.End, p.Result, p.Code, p.Reason = now, a.Result, a.Code, a.Reason
+	})
+}
+
+// Deliver records a delivery and stamps its time.
+func (r *Recorder) Deliver(d Delivery) Receipt {
+	d.At = r.Now()
+	r.held.Add(1)
+	return Receipt{r.deliveries.add(d.ID, d)}
+}
+
+// Settle records what the service said, and err when it could not be handed over.
+// Call it before the outcome is sent and, when sending fails, again with the error:
+// an outcome that the sidecar acted on is then never missing.
+func (r *Recorder) Settle(d Receipt, o Outcome, err error) {
+	now := r.Now()
+	d.update(func(d *Delivery) {
+		if d.Outcome == None && o != None {
+			r.held.Add(-1)
+		}
+		d.Outcome, d.SettledAt = o, now
+		if err != nil {
+			d.SettleErr = err.Error()
+		}
+	})
+}
+
+// DeadLetter records an event found in a dead-letter queue.
+func (r *Recorder) DeadLetter(d DeadLetter) {
+	r.seldom(func(run *Run) { run.DeadLetters = append(run.DeadLetters, d) })
+}
+
+// Left records an event still in a subscription's queue at the end.
+func (r *Recorder) Left(l Leftover) {
+	r.seldom(func(run *Run) { run.Leftovers = append(run.Leftovers, l) })
+}
+
+// Sample records the state of a process and stamps its time.
+func (r *Recorder) Sample(s Sample) {
+	s.At = r.Now()
+	r.seldom(func(run *Run) { run.Samples = append(run.Samples, s) })
+}
+
+// Fault records a fault with the times it has; they come from Now.
+func (r *Recorder) Fault(f Fault) {
+	r.seldom(func(run *Run) { run.Faults = append(run.Faults, f) })
+}
+
+// Drained records that the load has ended and the queues are drained.
+func (r *Recorder) Drained() {
+	now := r.Now()
+	r.seldom(func(run *Run) { run.Drained = now })
+}
+
+// OpenCalls returns how many calls are unanswered now.
+func (r *Recorder) OpenCalls() int { return int(r.calls.Load()) }
+
+// OpenDeliveries returns how many deliveries have no outcome now, those of services
+// that died included.
+func (r *Recorder) OpenDeliveries() int { return int(r.held.Load()) }
+
+// Run returns a copy of everything recorded so far.
+func (r *Recorder) Run() *Run {
+	run := &Run{Scenario: r.scenario, Seed: r.seed, Start: r.start, Publishes: r.publishes.all(), Deliveries: r.deliveries.all()}
+	r.seldom(func(rare *Run) {
+		run.Drained = rare.Drained
+		run.DeadLetters = append(run.DeadLetters, rare.DeadLetters...)
+		run.Leftovers = append(run.Leftovers, rare.Leftovers...)
+		run.Samples = append(run.Samples, rare.Samples...)
+		run.Faults = append(run.Faults, rare.Faults...)
+	})
+	return run
+}
+
+func (r *Recorder) seldom(f func(*Run)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.rare)
+}
