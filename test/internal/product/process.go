@@ -113,6 +113,9 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
+// PID is the process's.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Done is closed when the program has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 

@@ -32,6 +32,8 @@ type RunningSidecar struct {
 	Admin string
 
 	status string
+	spec   Sidecar
+	socket string // path
 }
 
 // StartSidecar starts a sidecar and waits until it listens. Sidecars of one
@@ -39,7 +41,18 @@ type RunningSidecar struct {
 func (m *Mesh) StartSidecar(s Sidecar) *RunningSidecar {
 	m.t.Helper()
 	m.sidecars++
-	socket, admin := m.path(fmt.Sprintf("s%d", m.sidecars)), "unix:"+m.path(fmt.Sprintf("a%d", m.sidecars))
+	return m.startSidecar(s, m.path(fmt.Sprintf("s%d", m.sidecars)), "unix:"+m.path(fmt.Sprintf("a%d", m.sidecars)))
+}
+
+// RestartSidecar starts a sidecar that has ended again. Its sockets stay where they
+// were.
+func (m *Mesh) RestartSidecar(s *RunningSidecar) *RunningSidecar {
+	m.t.Helper()
+	return m.startSidecar(s.spec, s.socket, s.Admin)
+}
+
+func (m *Mesh) startSidecar(s Sidecar, socket, admin string) *RunningSidecar {
+	m.t.Helper()
 	args := []string{
 		"--namespace", s.Namespace, "--workload", s.Workload, "--label", "app=" + s.Workload,
 		"--control-plane", "unix:" + m.path("xds"), "--listen", "127.0.0.1:0", "--listen", "unix:" + socket,
@@ -55,7 +68,10 @@ func (m *Mesh) StartSidecar(s Sidecar) *RunningSidecar {
 	if len(targets) != 2 {
 		m.t.Fatalf("sidecar of %s listens on %v, want two addresses", s.Workload, targets)
 	}
-	return &RunningSidecar{Process: p, TCP: targets[0], Socket: targets[1], Admin: admin, status: started.Text("status")}
+	return &RunningSidecar{
+		Process: p, TCP: targets[0], Socket: targets[1], Admin: admin,
+		status: started.Text("status"), spec: s, socket: socket,
+	}
 }
 
 // AwaitReady waits until /readyz says so.

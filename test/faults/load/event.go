@@ -1,0 +1,87 @@
+package load
+
+import (
+	"fmt"
+	"strconv"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/status"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/test/faults/history"
+)
+
+// The attributes that carry an event's place in the order.
+const (
+	// KeyAttribute is the default key of a partitioned topic.
+	KeyAttribute = "partitionkey"
+	seqAttribute = "sequence"
+)
+
+// numbered is one event of a publisher.
+type numbered struct {
+	id, key string
+	seq     uint64
+	repeat  uint32
+}
+
+// counter makes the events of one publisher: its keys take turns.
+type counter struct {
+	name string
+	keys int
+	n    uint64
+}
+
+func (c *counter) next() numbered {
+	key, seq := c.n%uint64(c.keys), c.n/uint64(c.keys)+1
+	c.n++
+	k := fmt.Sprintf("%s.%d", c.name, key)
+	return numbered{id: fmt.Sprintf("%s-%d", k, seq), key: k, seq: seq}
+}
+
+func text(s string) *eventsv1.CloudEvent_CloudEventAttributeValue {
+	return &eventsv1.CloudEvent_CloudEventAttributeValue{Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: s}}
+}
+
+// proto is the event as it is published.
+func (n numbered) proto(kind string, data []byte) *eventsv1.CloudEvent {
+	return &eventsv1.CloudEvent{
+		Id: n.id, Source: "/faults", SpecVersion: "1.0", Type: kind,
+		Attributes: map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
+			KeyAttribute: text(n.key), seqAttribute: text(strconv.FormatUint(n.seq, 10)),
+		},
+		Data: &eventsv1.CloudEvent_BinaryData{BinaryData: data},
+	}
+}
+
+// keyOf reads an event's key, "" when it has none.
+func keyOf(e *eventsv1.CloudEvent) string { return e.GetAttributes()[KeyAttribute].GetCeString() }
+
+// seqOf reads an event's place, 0 when it has none.
+func seqOf(e *eventsv1.CloudEvent) uint64 {
+	n, _ := strconv.ParseUint(e.GetAttributes()[seqAttribute].GetCeString(), 10, 64)
+	return n
+}
+
+// Classify says what a publish error tells about the event. The API's contract is
+// that a failure after which the event may have been written says so; an error that
+// no sidecar made (a broken connection, the client's own deadline) tells nothing.
+func Classify(err error) history.Answer {
+	if err == nil {
+		return history.Answer{Result: history.OK}
+	}
+	return classify(status.Convert(err))
+}
+
+func classify(s *status.Status) history.Answer {
+	a := history.Answer{Result: history.Unknown, Code: s.Code().String()}
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == "warrenmesh.io" {
+			a.Reason = info.GetReason()
+			if info.GetMetadata()["outcome"] != "unknown" {
+				a.Result = history.Failed
+			}
+		}
+	}
+	return a
+}

@@ -1,0 +1,50 @@
+package load
+
+import (
+	"context"
+	"time"
+)
+
+// pace spreads events over time. What could not be made in time is not made up for
+// by a burst: the load is open, and the machine is not to be the fault.
+type pace struct {
+	every time.Duration
+	due   time.Time
+}
+
+func newPace(rate int) *pace {
+	return &pace{every: time.Second / time.Duration(max(rate, 1)), due: time.Now()}
+}
+
+// wait blocks until n more events are due, and reports whether to go on.
+func (p *pace) wait(ctx context.Context, stop <-chan struct{}, n int) bool {
+	p.due = p.due.Add(p.every * time.Duration(n))
+	if late := time.Since(p.due); late > 100*time.Millisecond {
+		p.due = p.due.Add(late)
+	}
+	return sleep(ctx, stop, time.Until(p.due))
+}
+
+// sleep waits and reports whether neither ctx has ended nor stop is closed.
+func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
+	select { // an ended load makes no event even when one is due
+	case <-stop:
+		return false
+	case <-ctx.Done():
+		return false
+	default:
+	}
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-stop:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}

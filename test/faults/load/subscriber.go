@@ -1,0 +1,181 @@
+package load
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/test/faults/history"
+)
+
+// Decision is what a subscriber does with a delivery. The zero value says nothing,
+// ever.
+type Decision struct {
+	Outcome history.Outcome
+	// After is how long it works before it says so.
+	After time.Duration
+	// RetryAfter and Reason go with Retry and Dead.
+	RetryAfter time.Duration
+	Reason     string
+	// Crash ends the stream at once, without an outcome.
+	Crash bool
+}
+
+// Subscriber is the service beside a sidecar: it subscribes, again when its stream
+// ends, until it is stopped.
+type Subscriber struct {
+	Recorder *history.Recorder
+	Client   eventsv1.EventServiceClient
+	// Subscription as "namespace/name", which is how it is recorded.
+	Subscription string
+	// Consumer tells several subscribers of one subscription apart.
+	Consumer string
+	// Decide is asked for each delivery, by one goroutine. nil acknowledges.
+	Decide func(d *eventsv1.Delivery) Decision
+	// Outstanding bounds the unsettled deliveries; 0 means the subscription's.
+	Outstanding uint32
+
+	// Streams counts the streams that got ready; Refused the settlements that had no
+	// effect, because they were too late or of a lost connection.
+	Streams, Refused atomic.Int64
+	// Unsettled is how many deliveries are in its hands, and Most the most there were.
+	Unsettled, Most atomic.Int64
+}
+
+// Run subscribes until ctx ends.
+func (s *Subscriber) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.receive(ctx)
+		sleep(ctx, nil, repeatAfter)
+	}
+}
+
+// session is the life of one Subscribe stream.
+type session struct {
+	*Subscriber
+	stream  eventsv1.EventService_SubscribeClient
+	sending sync.Mutex // Send is for one goroutine at a time
+	held    atomic.Int64
+}
+
+func (s *Subscriber) receive(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := s.Client.Subscribe(ctx)
+	if err != nil {
+		cancel()
+		return
+	}
+	c := &session{Subscriber: s, stream: stream}
+	var working sync.WaitGroup
+	defer func() {
+		cancel()
+		working.Wait()
+		s.Unsettled.Add(-c.held.Load())
+	}()
+	_ = stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{
+		Subscription: s.Subscription, MaxOutstandingMessages: s.Outstanding, InitialCredit: 1 << 30,
+	}}}) // its error comes out of Recv
+	for {
+		message, err := stream.Recv()
+		if err != nil {
+			return
+		}
+		if message.GetReady() != nil {
+			s.Streams.Add(1)
+		}
+		s.Refused.Add(int64(len(message.GetSettled().GetResults())))
+		if !c.handle(ctx, &working, message.GetDeliveries().GetDeliveries()) {
+			return
+		}
+	}
+}
+
+// said is an outcome on its way to the sidecar.
+type said struct {
+	settlement *eventsv1.Settlement
+	receipt    history.Receipt
+	outcome    history.Outcome
+}
+
+// handle records deliveries and does with each what is decided. What takes no time
+// is settled in one message. It reports whether the service lives.
+func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliveries []*eventsv1.Delivery) bool {
+	var now []said
+	defer func() { c.settle(now) }()
+	for _, d := range deliveries {
+		receipt := c.note(d)
+		decision := Decision{Outcome: history.Ack}
+		if c.Decide != nil {
+			decision = c.Decide(d)
+		}
+		s := said{decision.settlement(d.GetToken()), receipt, decision.Outcome}
+		switch {
+		case decision.Crash:
+			return false
+		case decision.Outcome == history.None:
+		case decision.After > 0:
+			working.Go(func() {
+				if sleep(ctx, nil, decision.After) {
+					c.settle([]said{s})
+				}
+			})
+		default:
+			now = append(now, s)
+		}
+	}
+	return true
+}
+
+func (c *session) note(d *eventsv1.Delivery) history.Receipt {
+	c.held.Add(1)
+	if n := c.Unsettled.Add(1); n > c.Most.Load() {
+		c.Most.Store(n)
+	}
+	e := d.GetEvent()
+	return c.Recorder.Deliver(history.Delivery{
+		Subscription: c.Subscription, Consumer: c.Consumer,
+		ID: e.GetId(), Key: keyOf(e), Seq: seqOf(e), Attempt: d.GetAttempt(), Redelivered: d.GetRedelivered(),
+	})
+}
+
+var outcomes = [...]eventsv1.Outcome{
+	history.Ack:   eventsv1.Outcome_OUTCOME_ACK,
+	history.Retry: eventsv1.Outcome_OUTCOME_RETRY,
+	history.Dead:  eventsv1.Outcome_OUTCOME_DEAD_LETTER,
+}
+
+func (d Decision) settlement(token string) *eventsv1.Settlement {
+	s := &eventsv1.Settlement{Token: token, Outcome: outcomes[d.Outcome], Reason: d.Reason}
+	if d.RetryAfter > 0 {
+		s.RetryAfter = durationpb.New(d.RetryAfter)
+	}
+	return s
+}
+
+// settle says outcomes. They are recorded before, so that none the sidecar acted on
+// is missing; what could not be said is recorded with the reason.
+func (c *session) settle(now []said) {
+	if len(now) == 0 {
+		return
+	}
+	settle := &eventsv1.SubscribeSettle{}
+	for _, s := range now {
+		c.Recorder.Settle(s.receipt, s.outcome, nil)
+		settle.Settlements = append(settle.Settlements, s.settlement)
+	}
+	c.sending.Lock()
+	err := c.stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: settle}})
+	c.sending.Unlock()
+	c.held.Add(-int64(len(now)))
+	c.Unsettled.Add(-int64(len(now)))
+	if err == nil {
+		return
+	}
+	for _, s := range now {
+		c.Recorder.Settle(s.receipt, s.outcome, err)
+	}
+}
