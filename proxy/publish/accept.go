@@ -41,6 +41,10 @@ func (s *Service) lifetime(b *route.Backend, e *event.Event) (time.Duration, boo
 	return left, left > 0
 }
 
+func expired() error {
+	return rpcerr.Field(rpcerr.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
+}
+
 func invalid(err error) error {
 	var fe *event.FieldError
 	if !errors.As(err, &fe) {
@@ -66,7 +70,7 @@ func (s *Service) message(b *route.Backend, e *event.Event) (*broker.Message, er
 	}
 	ttl, alive := s.lifetime(b, e)
 	if !alive {
-		return nil, rpcerr.Field(rpcerr.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
+		return nil, expired()
 	}
 	m := &broker.Message{
 		Exchange:   b.Exchange.Name,

@@ -16,7 +16,8 @@ import (
 const MaxBatch = 10_000
 
 // PublishBatch implements EventService.PublishBatch. Events are written in the
-// order of the entries and confirmed as a pipeline; each has its own result. The
+// order of the entries and confirmed as a pipeline, those of one key one after the
+// other; each has its own result. The
 // call fails as a whole, before anything is tried, when the topic is unknown, the
 // batch is empty or over MaxBatch, or the sidecar drains.
 func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRequest) (*eventsv1.PublishBatchResponse, error) {
@@ -29,27 +30,31 @@ func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRe
 	}
 	results := make([]*eventsv1.PublishResult, len(req.GetEntries()))
 	under := make([]*transit, len(results))
+	var beside sync.WaitGroup // those that the others must not wait for
 	for i, entry := range req.GetEntries() {
 		t, err := s.departEvent(tracing.Extract(ctx, entry.GetTraceContext()), deadline, req.GetTopic(), entry.GetEvent(), s.refuse)
 		if err != nil {
 			results[i] = failed(err)
 			continue
 		}
+		if t.place != nil {
+			beside.Go(func() { results[i] = s.result(t, s.wait(t)) })
+			continue
+		}
 		under[i] = t
 	}
 	// Confirms come in order; those that fail are retried beside the others.
-	var retrying sync.WaitGroup
 	for i, t := range under {
 		if t == nil {
 			continue
 		}
-		if err := t.wait(); err != nil {
-			retrying.Go(func() { results[i] = s.result(t, err) })
+		if err := s.wait(t); err != nil {
+			beside.Go(func() { results[i] = s.result(t, err) })
 			continue
 		}
 		results[i] = s.result(t, nil)
 	}
-	retrying.Wait()
+	beside.Wait()
 	return &eventsv1.PublishBatchResponse{Results: results}, nil
 }
 

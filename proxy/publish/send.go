@@ -17,7 +17,9 @@ import (
 // transit is one event on its way to its confirm. depart makes its first try, wait
 // tells how a try ended, arrive makes the others. Between depart and wait it costs
 // no goroutine, so that a batch or a stream can be written in order and be
-// confirmed as a pipeline.
+// confirmed as a pipeline. An event that has to wait for its turn among those of its
+// key makes its first try in wait: whoever departs events with a key waits for each
+// in a goroutine of its own, so that none waits for an event of another key.
 type transit struct {
 	ctx      context.Context //nolint:containedctx // of the call, with the span
 	deadline time.Time       // when the call must be answered
@@ -29,11 +31,12 @@ type transit struct {
 	sending  metrics.Sending
 	asked    string    // the topic as the caller wrote it
 	began    time.Time // zero unless a tap was open
+	place    *place    // in the line of its key; nil when it keeps no order
 
 	tried   []broker.Driver
 	space   [2]broker.Driver // for the first of tried
-	attempt uint32
-	unknown bool // an earlier try may have reached the broker
+	attempt uint32           // 0 until it is its turn
+	unknown bool             // an earlier try may have reached the broker
 
 	// the try under way
 	tryCtx    context.Context //nolint:containedctx // the life of one try
@@ -83,7 +86,12 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	t.sending = s.opts.Metrics.Send(backend.Topic, backend.System)
 	t.ctx, t.span = s.startSpan(ctx, rule, backend, m)
 	m.Trace = broker.TraceContext(t.span.Hop())
-	s.try(t)
+	if key := backend.Key(e); key != "" {
+		t.place = s.lines.join(backend.Topic, key)
+	}
+	if t.place.atOnce() {
+		s.try(t)
+	}
 	return t, nil
 }
 
@@ -94,8 +102,9 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 	defer s.opts.InFlight.Give(t.weight)
 	for err != nil && s.again(t, err) {
 		s.try(t)
-		err = t.wait()
+		err = t.settle()
 	}
+	t.place.leave()
 	if err != nil {
 		err = honest(err, t.unknown)
 	}
@@ -112,7 +121,9 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 			Topic:    t.backend.TopicName,
 			Attempts: int32(t.attempt), //nolint:gosec // bounded by the retry policy
 		}, nil
-	case t.over() && broker.OutcomeOf(err) == broker.Unknown:
+	case errors.Is(err, errTurn):
+		return nil, rpcerr.Deadline(broker.NotSent, err.Error())
+	case t.attempt > 0 && t.over() && broker.OutcomeOf(err) == broker.Unknown:
 		// What is known for certain is said by its own name instead.
 		return nil, rpcerr.Deadline(broker.OutcomeOf(err), err.Error())
 	default:
@@ -143,8 +154,25 @@ func (s *Service) try(t *transit) {
 	}
 }
 
-// wait returns how the try under way ended.
-func (t *transit) wait() error {
+// wait returns how the first try ended, which it makes when it is the event's turn
+// only now.
+func (s *Service) wait(t *transit) error {
+	if t.attempt > 0 {
+		return t.settle()
+	}
+	if err := t.place.await(t.ctx, t.deadline); err != nil {
+		return err
+	}
+	var alive bool
+	if t.message.TTL, alive = s.lifetime(t.backend, t.message.Event); !alive {
+		return expired()
+	}
+	s.try(t)
+	return t.settle()
+}
+
+// settle returns how the try under way ended.
+func (t *transit) settle() error {
 	defer t.tryCancel()
 	if t.err != nil {
 		return t.err

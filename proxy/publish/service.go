@@ -4,8 +4,10 @@
 // events through the same stages as a pipeline.
 //
 // It is the only layer that repeats a publish. What it answers is honest: OK only
-// after a confirm; a failure says whether the broker may have the event. A Service
-// is safe for concurrent use; events share no lock here.
+// after a confirm; a failure says whether the broker may have the event. Events of
+// one key of a topic with partitions are confirmed in the order in which they were
+// accepted (see lines). A Service is safe for concurrent use; only events of one key
+// wait for each other.
 package publish
 
 import (
@@ -74,6 +76,7 @@ type Service struct {
 	opts     Options
 	drain    sync.Once
 	draining chan struct{} // closed when Drain begins
+	lines    lines
 }
 
 // New builds a Service.
@@ -110,7 +113,7 @@ func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*e
 	if err != nil {
 		return nil, err
 	}
-	return s.arrive(t, t.wait())
+	return s.arrive(t, s.wait(t))
 }
 
 // route finds where e is to go, by deadline at the latest.

@@ -26,7 +26,7 @@ const (
 //
 //	reader ──requests──▶ dispatcher ──under way──▶ finisher ──results──▶ sender
 //	 Recv                first try, in order        waits, in order       Send
-//	                                                └─ retries beside ─┘
+//	                     └─── keys beside ───┘      └─ retries beside ─┘
 //
 // The window's slots are taken by the dispatcher and given back by the sender.
 type stream struct {
@@ -35,6 +35,7 @@ type stream struct {
 	requests chan *eventsv1.PublishStreamRequest
 	readErr  chan error // cap 1
 	underWay chan entry
+	beside   sync.WaitGroup // events that others must not wait for: of a key, or repeated
 	results  chan *eventsv1.PublishStreamResult
 	slots    chan struct{}
 }
@@ -138,26 +139,30 @@ func (st *stream) depart(ctx context.Context, topic string, e *eventsv1.PublishS
 	}
 	ctx = tracing.Extract(ctx, e.GetTraceContext())
 	t, err := st.service.departEvent(ctx, time.Now().Add(defaultDeadline), topic, e.GetEvent(), st.service.hold)
-	st.underWay <- entry{id: e.GetRequestId(), transit: t, refused: err}
+	under := entry{id: e.GetRequestId(), transit: t, refused: err}
+	if err == nil && t.place != nil {
+		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.wait(t))) })
+		return true
+	}
+	st.underWay <- under
 	return true
 }
 
 // finish waits for the entries' first tries in order. One that failed is retried
 // beside the others, so that it does not hold them up.
 func (st *stream) finish() {
-	var retrying sync.WaitGroup
 	for e := range st.underWay {
 		if e.refused != nil {
 			st.answer(e, failed(e.refused))
 			continue
 		}
-		if err := e.transit.wait(); err != nil {
-			retrying.Go(func() { st.answer(e, st.service.result(e.transit, err)) })
+		if err := st.service.wait(e.transit); err != nil {
+			st.beside.Go(func() { st.answer(e, st.service.result(e.transit, err)) })
 			continue
 		}
 		st.answer(e, st.service.result(e.transit, nil))
 	}
-	retrying.Wait()
+	st.beside.Wait()
 }
 
 func (st *stream) answer(e entry, r *eventsv1.PublishResult) {

@@ -1,0 +1,329 @@
+package publish_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/limit"
+	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// queued returns what is in the queue, as "key/id".
+func (r *rig) queued() []string {
+	var out []string
+	for _, m := range r.broker.Peek("q", 1<<20) {
+		out = append(out, m.Event.Text("partitionkey")+"/"+m.Event.ID)
+	}
+	return out
+}
+
+func (r *rig) waitQueued(t *testing.T, n int) {
+	t.Helper()
+	waitFor(t, func() bool { ready, _ := r.broker.Len("q"); return ready >= n })
+}
+
+func batchOf(events ...*eventsv1.CloudEvent) *eventsv1.PublishBatchRequest {
+	req := &eventsv1.PublishBatchRequest{Topic: "orders"}
+	for _, e := range events {
+		req.Entries = append(req.Entries, &eventsv1.PublishBatchEntry{Event: e})
+	}
+	return req
+}
+
+func TestAnEventWaitsForTheEarlierOnesOfItsKeyOnly(t *testing.T) {
+	t.Parallel()
+	entries := []*eventsv1.CloudEvent{keyed("a", 1), keyed("a", 2), keyed("b", 3), numbered(4), keyed("b", 5)}
+	first, then := []string{"a/1", "b/3", "/4"}, []string{"a/2", "b/5"}
+	compare := func(t *testing.T, r *rig) {
+		t.Helper()
+		got := r.queued()
+		if !slices.Equal(got[:3], first) {
+			t.Errorf("without a confirm %v were written, want %v", got[:3], first)
+		}
+		if rest := slices.Sorted(slices.Values(got[3:])); !slices.Equal(rest, then) {
+			t.Errorf("then %v, want %v", rest, then)
+		}
+	}
+	t.Run("in a batch", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, partitions)
+		release := r.broker.HoldConfirms()
+		answer := make(chan *eventsv1.PublishBatchResponse, 1)
+		go func() {
+			res, _ := r.PublishBatch(context.Background(), batchOf(entries...))
+			answer <- res
+		}()
+		r.waitQueued(t, 3)
+		release()
+		for i, got := range (<-answer).GetResults() {
+			if id := entries[i].GetId(); got.GetResponse().GetEventId() != id {
+				t.Errorf("result %d: %v, want event %s confirmed", i, got, id)
+			}
+		}
+		compare(t, r)
+	})
+	t.Run("in a stream", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, partitions)
+		release := r.broker.HoldConfirms()
+		s, _ := openStream(t, r.Service)
+		for i, e := range entries {
+			put(t, s, &eventsv1.PublishStreamEntry{RequestId: uint64(i), Event: e})
+		}
+		r.waitQueued(t, 3)
+		release()
+		if got, err := results(t, s, 5); err != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+		compare(t, r)
+	})
+}
+
+func TestARetriedEventIsNotOvertakenByTheNextOfItsKey(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, partitions)
+	s := publish.New(publish.Options{
+		Namespace: "shop", Topics: r.topics, Brokers: one{&flaky{r.driver, 2}}, Tracing: tracing.Disabled().Messaging(),
+	})
+	res, err := s.PublishBatch(t.Context(), batchOf(keyed("a", 1), keyed("a", 2), keyed("a", 3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.queued(), []string{"a/1", "a/2", "a/3"}; !slices.Equal(got, want) {
+		t.Errorf("queued %v, want %v", got, want)
+	}
+	if n := res.GetResults()[0].GetResponse().GetAttempts(); n != 3 {
+		t.Errorf("the first took %d attempts, want 3", n)
+	}
+}
+
+func TestAnEventWhoseTimeIsUpLeavesTheLine(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*mesh.Rule)
+		limit  func(context.Context) (context.Context, context.CancelFunc)
+	}{
+		"by the caller's deadline": {partitions, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 20*time.Millisecond)
+		}},
+		"because the caller went away": {partitions, func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			return ctx, cancel
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, test.change)
+			budget := limit.NewBudget(100, 0)
+			s := publish.New(publish.Options{
+				Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), InFlight: budget,
+			})
+			release := r.broker.HoldConfirms()
+			publishOne := func(ctx context.Context, n int) error {
+				_, err := s.Publish(ctx, &eventsv1.PublishRequest{Topic: "orders", Event: keyed("a", n)})
+				return err
+			}
+			first := make(chan error, 1)
+			go func() { first <- publishOne(context.Background(), 1) }()
+			r.waitQueued(t, 1)
+			ctx, cancel := test.limit(t.Context())
+			defer cancel()
+			check(t, publishOne(ctx, 2), refusal{code: codes.DeadlineExceeded, reason: rpcerr.DeadlineNear, outcome: "not_sent"})
+			release()
+			if err := <-first; err != nil {
+				t.Error(err)
+			}
+			if err := publishOne(t.Context(), 3); err != nil {
+				t.Error(err)
+			}
+			if got, want := r.queued(), []string{"a/1", "a/3"}; !slices.Equal(got, want) {
+				t.Errorf("queued %v, want %v", got, want)
+			}
+			if n, _ := budget.InUse(); n != 0 {
+				t.Errorf("%d still count as in flight", n)
+			}
+		})
+	}
+}
+
+func TestAnEventThatExpiresInTheLineIsNotSent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, partitions)
+	c := &clock{}
+	s := publish.New(publish.Options{
+		Namespace: "shop", Topics: r.topics, Brokers: one{slowly{r.driver, c}}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
+	})
+	short, long := expiring(90*time.Second), expiring(time.Hour)
+	for _, e := range []*eventsv1.CloudEvent{short, long} {
+		e.Attributes["partitionkey"] = attr("a")
+	}
+	res, err := s.PublishBatch(t.Context(), batchOf(keyed("a", 1), keyed("a", 2), short, long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.GetResults()[2].GetStatus(); codes.Code(got.GetCode()) != codes.InvalidArgument {
+		t.Errorf("an event that expired in the line: %v", res.GetResults()[2])
+	}
+	queued := r.broker.Peek("q", 10)
+	if len(queued) != 3 || queued[2].TTL != time.Hour-2*time.Minute {
+		t.Errorf("queued %v; the last lives %v, want what was left of an hour", r.queued(), queued[len(queued)-1].TTL)
+	}
+}
+
+// shaky is a broker of two nodes that breaks at random: it writes nothing and says
+// so, writes and loses the confirm, or nacks.
+type shaky struct {
+	nodes [2]broker.Driver
+
+	mu     sync.Mutex
+	random *rand.Rand // guarded by mu
+}
+
+func (s *shaky) roll(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.random.IntN(n)
+}
+
+func (s *shaky) Ready(context.Context, mesh.Name, string) error { return nil }
+
+func (s *shaky) Pick(mesh.Name, []broker.Driver) (broker.Driver, error) {
+	return shakyNode{s.nodes[s.roll(2)], s}, nil
+}
+
+type shakyNode struct {
+	broker.Driver
+	shaky *shaky
+}
+
+func (n shakyNode) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+	switch n.shaky.roll(20) {
+	case 0:
+		return nil, &broker.Error{Kind: broker.Unavailable, Op: "publish"}
+	case 1:
+		return receipt{&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"}}, nil
+	case 2:
+		if _, err := n.Driver.Publish(ctx, m); err != nil {
+			return nil, err
+		}
+		return receipt{&broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}}, nil
+	default:
+		return n.Driver.Publish(ctx, m)
+	}
+}
+
+// receipt is done.
+type receipt struct{ err error }
+
+func (r receipt) Wait(context.Context) error { return r.err }
+
+// Twenty publishers send batches, each with keys of its own, while confirms are held
+// back and connections cut at random: whatever was answered with OK is in the queue,
+// and of each key in the order in which it was sent.
+func TestOrderHoldsUnderFaults(t *testing.T) {
+	t.Parallel()
+	const publishers, batches, size, keys = 20, 6, 25, 3
+	r := newRigOf(t, 1<<20, func(rule *mesh.Rule) {
+		partitions(rule)
+		rule.Retry.Attempts = 6
+	})
+	second := r.broker.Node(membroker.NodeOptions{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- second.Run(ctx) }()
+	defer func() { cancel(); <-ran }()
+	s := publish.New(publish.Options{
+		Namespace: "shop", Topics: r.topics, Tracing: tracing.Disabled().Messaging(),
+		Brokers: &shaky{nodes: [2]broker.Driver{r.driver, second}, random: rand.New(rand.NewPCG(1, 4))},
+	})
+	ok := make([]map[string][]int, publishers) // numbers confirmed of each key
+	var working sync.WaitGroup
+	for p := range publishers {
+		ok[p] = map[string][]int{}
+		working.Go(func() {
+			for b := range batches {
+				var events []*eventsv1.CloudEvent
+				for i := range size {
+					n := b*size + i
+					events = append(events, keyed(fmt.Sprintf("%d-%d", p, n%keys), n))
+				}
+				res, err := s.PublishBatch(context.Background(), batchOf(events...))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for i, got := range res.GetResults() {
+					if got.GetResponse() != nil {
+						key := events[i].GetAttributes()["partitionkey"].GetCeString()
+						ok[p][key] = append(ok[p][key], b*size+i)
+					}
+				}
+			}
+		})
+	}
+	faults(r.broker, &working)
+	position := map[string]int{} // of the first copy
+	for i, m := range r.broker.Peek("q", 1<<20) {
+		id := m.Event.Text("partitionkey") + "/" + m.Event.ID
+		if _, there := position[id]; !there {
+			position[id] = i
+		}
+	}
+	confirmed := 0
+	for p := range publishers {
+		for key, numbers := range ok[p] {
+			last := -1
+			for _, n := range numbers {
+				at, there := position[key+"/"+strconv.Itoa(n)]
+				if !there || at < last {
+					t.Errorf("event %d of key %s: in the queue %v, at %d, after one at %d", n, key, there, at, last)
+				}
+				last = at
+				confirmed++
+			}
+		}
+	}
+	if total := publishers * batches * size; confirmed < total*9/10 {
+		t.Errorf("%d of %d events were confirmed", confirmed, total)
+	}
+}
+
+// faults holds confirms back and cuts connections until working is done.
+func faults(b *membroker.Broker, working *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { working.Wait(); close(done) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	release := func() {}
+	defer func() { release() }()
+	for n := 0; ; n++ {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		switch n % 4 {
+		case 0:
+			release = b.HoldConfirms()
+		case 2:
+			b.Interrupt()
+		case 3:
+			release()
+		}
+	}
+}
