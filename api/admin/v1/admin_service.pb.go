@@ -1689,7 +1689,7 @@ var File_warren_admin_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"#warren/admin/v1/admin_service.proto\x12\x0fwarren.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n" +
+	"#warren/admin/v1/admin_service.proto\x12\x0fwarren.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!warren/admin/v1/dead_letter.proto\"\x16\n" +
 	"\x14GetServerInfoRequest\"\xa2\x05\n" +
 	"\x15GetServerInfoResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n" +
@@ -1845,12 +1845,17 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"DrainPhase\x12\x1b\n" +
 	"\x17DRAIN_PHASE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14DRAIN_PHASE_DELIVERY\x10\x01\x12\x13\n" +
-	"\x0fDRAIN_PHASE_ALL\x10\x022\xda\x02\n" +
+	"\x0fDRAIN_PHASE_ALL\x10\x022\xe1\x06\n" +
 	"\fAdminService\x12^\n" +
 	"\rGetServerInfo\x12%.warren.admin.v1.GetServerInfoRequest\x1a&.warren.admin.v1.GetServerInfoResponse\x12^\n" +
 	"\rGetConfigDump\x12%.warren.admin.v1.GetConfigDumpRequest\x1a&.warren.admin.v1.GetConfigDumpResponse\x12B\n" +
 	"\x03Tap\x12\x1b.warren.admin.v1.TapRequest\x1a\x1c.warren.admin.v1.TapResponse0\x01\x12F\n" +
-	"\x05Drain\x12\x1d.warren.admin.v1.DrainRequest\x1a\x1e.warren.admin.v1.DrainResponseB3Z1github.com/warrenmesh/warren/api/admin/v1;adminv1b\x06proto3"
+	"\x05Drain\x12\x1d.warren.admin.v1.DrainRequest\x1a\x1e.warren.admin.v1.DrainResponse\x12f\n" +
+	"\x0fListDeadLetters\x12'.warren.admin.v1.ListDeadLettersRequest\x1a(.warren.admin.v1.ListDeadLettersResponse0\x01\x12o\n" +
+	"\x12RedriveDeadLetters\x12*.warren.admin.v1.RedriveDeadLettersRequest\x1a+.warren.admin.v1.RedriveDeadLettersResponse0\x01\x12i\n" +
+	"\x10PurgeDeadLetters\x12(.warren.admin.v1.PurgeDeadLettersRequest\x1a).warren.admin.v1.PurgeDeadLettersResponse0\x01\x12[\n" +
+	"\fListHeldKeys\x12$.warren.admin.v1.ListHeldKeysRequest\x1a%.warren.admin.v1.ListHeldKeysResponse\x12d\n" +
+	"\x0fReleaseHeldKeys\x12'.warren.admin.v1.ReleaseHeldKeysRequest\x1a(.warren.admin.v1.ReleaseHeldKeysResponseB3Z1github.com/warrenmesh/warren/api/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_warren_admin_v1_admin_service_proto_rawDescOnce sync.Once
@@ -1867,28 +1872,38 @@ func file_warren_admin_v1_admin_service_proto_rawDescGZIP() []byte {
 var file_warren_admin_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_warren_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_warren_admin_v1_admin_service_proto_goTypes = []any{
-	(TapStage)(0),                 // 0: warren.admin.v1.TapStage
-	(DrainPhase)(0),               // 1: warren.admin.v1.DrainPhase
-	(*GetServerInfoRequest)(nil),  // 2: warren.admin.v1.GetServerInfoRequest
-	(*GetServerInfoResponse)(nil), // 3: warren.admin.v1.GetServerInfoResponse
-	(*BrokerNode)(nil),            // 4: warren.admin.v1.BrokerNode
-	(*GetConfigDumpRequest)(nil),  // 5: warren.admin.v1.GetConfigDumpRequest
-	(*GetConfigDumpResponse)(nil), // 6: warren.admin.v1.GetConfigDumpResponse
-	(*ControlPlaneContact)(nil),   // 7: warren.admin.v1.ControlPlaneContact
-	(*TopicConfig)(nil),           // 8: warren.admin.v1.TopicConfig
-	(*RuleConfig)(nil),            // 9: warren.admin.v1.RuleConfig
-	(*BackendConfig)(nil),         // 10: warren.admin.v1.BackendConfig
-	(*SubscriptionConfig)(nil),    // 11: warren.admin.v1.SubscriptionConfig
-	(*BrokerConfig)(nil),          // 12: warren.admin.v1.BrokerConfig
-	(*ConfigResource)(nil),        // 13: warren.admin.v1.ConfigResource
-	(*TapRequest)(nil),            // 14: warren.admin.v1.TapRequest
-	(*TapResponse)(nil),           // 15: warren.admin.v1.TapResponse
-	(*DrainRequest)(nil),          // 16: warren.admin.v1.DrainRequest
-	(*DrainResponse)(nil),         // 17: warren.admin.v1.DrainResponse
-	nil,                           // 18: warren.admin.v1.GetServerInfoResponse.LabelsEntry
-	nil,                           // 19: warren.admin.v1.TapResponse.AttributesEntry
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(TapStage)(0),                      // 0: warren.admin.v1.TapStage
+	(DrainPhase)(0),                    // 1: warren.admin.v1.DrainPhase
+	(*GetServerInfoRequest)(nil),       // 2: warren.admin.v1.GetServerInfoRequest
+	(*GetServerInfoResponse)(nil),      // 3: warren.admin.v1.GetServerInfoResponse
+	(*BrokerNode)(nil),                 // 4: warren.admin.v1.BrokerNode
+	(*GetConfigDumpRequest)(nil),       // 5: warren.admin.v1.GetConfigDumpRequest
+	(*GetConfigDumpResponse)(nil),      // 6: warren.admin.v1.GetConfigDumpResponse
+	(*ControlPlaneContact)(nil),        // 7: warren.admin.v1.ControlPlaneContact
+	(*TopicConfig)(nil),                // 8: warren.admin.v1.TopicConfig
+	(*RuleConfig)(nil),                 // 9: warren.admin.v1.RuleConfig
+	(*BackendConfig)(nil),              // 10: warren.admin.v1.BackendConfig
+	(*SubscriptionConfig)(nil),         // 11: warren.admin.v1.SubscriptionConfig
+	(*BrokerConfig)(nil),               // 12: warren.admin.v1.BrokerConfig
+	(*ConfigResource)(nil),             // 13: warren.admin.v1.ConfigResource
+	(*TapRequest)(nil),                 // 14: warren.admin.v1.TapRequest
+	(*TapResponse)(nil),                // 15: warren.admin.v1.TapResponse
+	(*DrainRequest)(nil),               // 16: warren.admin.v1.DrainRequest
+	(*DrainResponse)(nil),              // 17: warren.admin.v1.DrainResponse
+	nil,                                // 18: warren.admin.v1.GetServerInfoResponse.LabelsEntry
+	nil,                                // 19: warren.admin.v1.TapResponse.AttributesEntry
+	(*durationpb.Duration)(nil),        // 20: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
+	(*ListDeadLettersRequest)(nil),     // 22: warren.admin.v1.ListDeadLettersRequest
+	(*RedriveDeadLettersRequest)(nil),  // 23: warren.admin.v1.RedriveDeadLettersRequest
+	(*PurgeDeadLettersRequest)(nil),    // 24: warren.admin.v1.PurgeDeadLettersRequest
+	(*ListHeldKeysRequest)(nil),        // 25: warren.admin.v1.ListHeldKeysRequest
+	(*ReleaseHeldKeysRequest)(nil),     // 26: warren.admin.v1.ReleaseHeldKeysRequest
+	(*ListDeadLettersResponse)(nil),    // 27: warren.admin.v1.ListDeadLettersResponse
+	(*RedriveDeadLettersResponse)(nil), // 28: warren.admin.v1.RedriveDeadLettersResponse
+	(*PurgeDeadLettersResponse)(nil),   // 29: warren.admin.v1.PurgeDeadLettersResponse
+	(*ListHeldKeysResponse)(nil),       // 30: warren.admin.v1.ListHeldKeysResponse
+	(*ReleaseHeldKeysResponse)(nil),    // 31: warren.admin.v1.ReleaseHeldKeysResponse
 }
 var file_warren_admin_v1_admin_service_proto_depIdxs = []int32{
 	18, // 0: warren.admin.v1.GetServerInfoResponse.labels:type_name -> warren.admin.v1.GetServerInfoResponse.LabelsEntry
@@ -1919,12 +1934,22 @@ var file_warren_admin_v1_admin_service_proto_depIdxs = []int32{
 	5,  // 25: warren.admin.v1.AdminService.GetConfigDump:input_type -> warren.admin.v1.GetConfigDumpRequest
 	14, // 26: warren.admin.v1.AdminService.Tap:input_type -> warren.admin.v1.TapRequest
 	16, // 27: warren.admin.v1.AdminService.Drain:input_type -> warren.admin.v1.DrainRequest
-	3,  // 28: warren.admin.v1.AdminService.GetServerInfo:output_type -> warren.admin.v1.GetServerInfoResponse
-	6,  // 29: warren.admin.v1.AdminService.GetConfigDump:output_type -> warren.admin.v1.GetConfigDumpResponse
-	15, // 30: warren.admin.v1.AdminService.Tap:output_type -> warren.admin.v1.TapResponse
-	17, // 31: warren.admin.v1.AdminService.Drain:output_type -> warren.admin.v1.DrainResponse
-	28, // [28:32] is the sub-list for method output_type
-	24, // [24:28] is the sub-list for method input_type
+	22, // 28: warren.admin.v1.AdminService.ListDeadLetters:input_type -> warren.admin.v1.ListDeadLettersRequest
+	23, // 29: warren.admin.v1.AdminService.RedriveDeadLetters:input_type -> warren.admin.v1.RedriveDeadLettersRequest
+	24, // 30: warren.admin.v1.AdminService.PurgeDeadLetters:input_type -> warren.admin.v1.PurgeDeadLettersRequest
+	25, // 31: warren.admin.v1.AdminService.ListHeldKeys:input_type -> warren.admin.v1.ListHeldKeysRequest
+	26, // 32: warren.admin.v1.AdminService.ReleaseHeldKeys:input_type -> warren.admin.v1.ReleaseHeldKeysRequest
+	3,  // 33: warren.admin.v1.AdminService.GetServerInfo:output_type -> warren.admin.v1.GetServerInfoResponse
+	6,  // 34: warren.admin.v1.AdminService.GetConfigDump:output_type -> warren.admin.v1.GetConfigDumpResponse
+	15, // 35: warren.admin.v1.AdminService.Tap:output_type -> warren.admin.v1.TapResponse
+	17, // 36: warren.admin.v1.AdminService.Drain:output_type -> warren.admin.v1.DrainResponse
+	27, // 37: warren.admin.v1.AdminService.ListDeadLetters:output_type -> warren.admin.v1.ListDeadLettersResponse
+	28, // 38: warren.admin.v1.AdminService.RedriveDeadLetters:output_type -> warren.admin.v1.RedriveDeadLettersResponse
+	29, // 39: warren.admin.v1.AdminService.PurgeDeadLetters:output_type -> warren.admin.v1.PurgeDeadLettersResponse
+	30, // 40: warren.admin.v1.AdminService.ListHeldKeys:output_type -> warren.admin.v1.ListHeldKeysResponse
+	31, // 41: warren.admin.v1.AdminService.ReleaseHeldKeys:output_type -> warren.admin.v1.ReleaseHeldKeysResponse
+	33, // [33:42] is the sub-list for method output_type
+	24, // [24:33] is the sub-list for method input_type
 	24, // [24:24] is the sub-list for extension type_name
 	24, // [24:24] is the sub-list for extension extendee
 	0,  // [0:24] is the sub-list for field type_name
@@ -1935,6 +1960,7 @@ func file_warren_admin_v1_admin_service_proto_init() {
 	if File_warren_admin_v1_admin_service_proto != nil {
 		return
 	}
+	file_warren_admin_v1_dead_letter_proto_init()
 	file_warren_admin_v1_admin_service_proto_msgTypes[12].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -19,10 +19,15 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_GetServerInfo_FullMethodName = "/warren.admin.v1.AdminService/GetServerInfo"
-	AdminService_GetConfigDump_FullMethodName = "/warren.admin.v1.AdminService/GetConfigDump"
-	AdminService_Tap_FullMethodName           = "/warren.admin.v1.AdminService/Tap"
-	AdminService_Drain_FullMethodName         = "/warren.admin.v1.AdminService/Drain"
+	AdminService_GetServerInfo_FullMethodName      = "/warren.admin.v1.AdminService/GetServerInfo"
+	AdminService_GetConfigDump_FullMethodName      = "/warren.admin.v1.AdminService/GetConfigDump"
+	AdminService_Tap_FullMethodName                = "/warren.admin.v1.AdminService/Tap"
+	AdminService_Drain_FullMethodName              = "/warren.admin.v1.AdminService/Drain"
+	AdminService_ListDeadLetters_FullMethodName    = "/warren.admin.v1.AdminService/ListDeadLetters"
+	AdminService_RedriveDeadLetters_FullMethodName = "/warren.admin.v1.AdminService/RedriveDeadLetters"
+	AdminService_PurgeDeadLetters_FullMethodName   = "/warren.admin.v1.AdminService/PurgeDeadLetters"
+	AdminService_ListHeldKeys_FullMethodName       = "/warren.admin.v1.AdminService/ListHeldKeys"
+	AdminService_ReleaseHeldKeys_FullMethodName    = "/warren.admin.v1.AdminService/ReleaseHeldKeys"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -30,7 +35,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // AdminService is what a sidecar shows and does for its operator, on loopback. It
-// only reads, but for Drain, which wants its phase named.
+// only reads, but for Drain, which wants its phase named, and for redrive, purge and
+// release, which want their subscription named.
 type AdminServiceClient interface {
 	// GetServerInfo tells who the sidecar is and how it fares.
 	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
@@ -46,6 +52,23 @@ type AdminServiceClient interface {
 	// is idempotent, goes on when the caller goes away, and cannot be undone: the
 	// process is expected to end.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
+	// ListDeadLetters streams the dead letters of a subscription, in the order of
+	// their queue, then one report. It takes none away: all have their place again
+	// when the call ends. ABORTED while another call works on the queue, here and
+	// below.
+	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListDeadLettersResponse], error)
+	// RedriveDeadLetters sends dead letters back as first attempts, one after the
+	// other, and streams how far it is. Each is confirmed where it goes before it is
+	// removed; what fails stays. It ends when the caller goes away.
+	RedriveDeadLetters(ctx context.Context, in *RedriveDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RedriveDeadLettersResponse], error)
+	// PurgeDeadLetters removes dead letters for good and streams how far it is. It
+	// ends when the caller goes away.
+	PurgeDeadLetters(ctx context.Context, in *PurgeDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PurgeDeadLettersResponse], error)
+	// ListHeldKeys tells which keys of an ordered subscription this sidecar holds.
+	ListHeldKeys(ctx context.Context, in *ListHeldKeysRequest, opts ...grpc.CallOption) (*ListHeldKeysResponse, error)
+	// ReleaseHeldKeys lets keys go on; what of them was dead-lettered meanwhile stays
+	// so.
+	ReleaseHeldKeys(ctx context.Context, in *ReleaseHeldKeysRequest, opts ...grpc.CallOption) (*ReleaseHeldKeysResponse, error)
 }
 
 type adminServiceClient struct {
@@ -105,12 +128,90 @@ func (c *adminServiceClient) Drain(ctx context.Context, in *DrainRequest, opts .
 	return out, nil
 }
 
+func (c *adminServiceClient) ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListDeadLettersResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[1], AdminService_ListDeadLetters_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ListDeadLettersRequest, ListDeadLettersResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_ListDeadLettersClient = grpc.ServerStreamingClient[ListDeadLettersResponse]
+
+func (c *adminServiceClient) RedriveDeadLetters(ctx context.Context, in *RedriveDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RedriveDeadLettersResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[2], AdminService_RedriveDeadLetters_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RedriveDeadLettersRequest, RedriveDeadLettersResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_RedriveDeadLettersClient = grpc.ServerStreamingClient[RedriveDeadLettersResponse]
+
+func (c *adminServiceClient) PurgeDeadLetters(ctx context.Context, in *PurgeDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PurgeDeadLettersResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[3], AdminService_PurgeDeadLetters_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[PurgeDeadLettersRequest, PurgeDeadLettersResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_PurgeDeadLettersClient = grpc.ServerStreamingClient[PurgeDeadLettersResponse]
+
+func (c *adminServiceClient) ListHeldKeys(ctx context.Context, in *ListHeldKeysRequest, opts ...grpc.CallOption) (*ListHeldKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListHeldKeysResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListHeldKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ReleaseHeldKeys(ctx context.Context, in *ReleaseHeldKeysRequest, opts ...grpc.CallOption) (*ReleaseHeldKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseHeldKeysResponse)
+	err := c.cc.Invoke(ctx, AdminService_ReleaseHeldKeys_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
 //
 // AdminService is what a sidecar shows and does for its operator, on loopback. It
-// only reads, but for Drain, which wants its phase named.
+// only reads, but for Drain, which wants its phase named, and for redrive, purge and
+// release, which want their subscription named.
 type AdminServiceServer interface {
 	// GetServerInfo tells who the sidecar is and how it fares.
 	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)
@@ -126,6 +227,23 @@ type AdminServiceServer interface {
 	// is idempotent, goes on when the caller goes away, and cannot be undone: the
 	// process is expected to end.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
+	// ListDeadLetters streams the dead letters of a subscription, in the order of
+	// their queue, then one report. It takes none away: all have their place again
+	// when the call ends. ABORTED while another call works on the queue, here and
+	// below.
+	ListDeadLetters(*ListDeadLettersRequest, grpc.ServerStreamingServer[ListDeadLettersResponse]) error
+	// RedriveDeadLetters sends dead letters back as first attempts, one after the
+	// other, and streams how far it is. Each is confirmed where it goes before it is
+	// removed; what fails stays. It ends when the caller goes away.
+	RedriveDeadLetters(*RedriveDeadLettersRequest, grpc.ServerStreamingServer[RedriveDeadLettersResponse]) error
+	// PurgeDeadLetters removes dead letters for good and streams how far it is. It
+	// ends when the caller goes away.
+	PurgeDeadLetters(*PurgeDeadLettersRequest, grpc.ServerStreamingServer[PurgeDeadLettersResponse]) error
+	// ListHeldKeys tells which keys of an ordered subscription this sidecar holds.
+	ListHeldKeys(context.Context, *ListHeldKeysRequest) (*ListHeldKeysResponse, error)
+	// ReleaseHeldKeys lets keys go on; what of them was dead-lettered meanwhile stays
+	// so.
+	ReleaseHeldKeys(context.Context, *ReleaseHeldKeysRequest) (*ReleaseHeldKeysResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -147,6 +265,21 @@ func (UnimplementedAdminServiceServer) Tap(*TapRequest, grpc.ServerStreamingServ
 }
 func (UnimplementedAdminServiceServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
+}
+func (UnimplementedAdminServiceServer) ListDeadLetters(*ListDeadLettersRequest, grpc.ServerStreamingServer[ListDeadLettersResponse]) error {
+	return status.Error(codes.Unimplemented, "method ListDeadLetters not implemented")
+}
+func (UnimplementedAdminServiceServer) RedriveDeadLetters(*RedriveDeadLettersRequest, grpc.ServerStreamingServer[RedriveDeadLettersResponse]) error {
+	return status.Error(codes.Unimplemented, "method RedriveDeadLetters not implemented")
+}
+func (UnimplementedAdminServiceServer) PurgeDeadLetters(*PurgeDeadLettersRequest, grpc.ServerStreamingServer[PurgeDeadLettersResponse]) error {
+	return status.Error(codes.Unimplemented, "method PurgeDeadLetters not implemented")
+}
+func (UnimplementedAdminServiceServer) ListHeldKeys(context.Context, *ListHeldKeysRequest) (*ListHeldKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListHeldKeys not implemented")
+}
+func (UnimplementedAdminServiceServer) ReleaseHeldKeys(context.Context, *ReleaseHeldKeysRequest) (*ReleaseHeldKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseHeldKeys not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -234,6 +367,75 @@ func _AdminService_Drain_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ListDeadLetters_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListDeadLettersRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).ListDeadLetters(m, &grpc.GenericServerStream[ListDeadLettersRequest, ListDeadLettersResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_ListDeadLettersServer = grpc.ServerStreamingServer[ListDeadLettersResponse]
+
+func _AdminService_RedriveDeadLetters_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RedriveDeadLettersRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).RedriveDeadLetters(m, &grpc.GenericServerStream[RedriveDeadLettersRequest, RedriveDeadLettersResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_RedriveDeadLettersServer = grpc.ServerStreamingServer[RedriveDeadLettersResponse]
+
+func _AdminService_PurgeDeadLetters_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(PurgeDeadLettersRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).PurgeDeadLetters(m, &grpc.GenericServerStream[PurgeDeadLettersRequest, PurgeDeadLettersResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_PurgeDeadLettersServer = grpc.ServerStreamingServer[PurgeDeadLettersResponse]
+
+func _AdminService_ListHeldKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListHeldKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListHeldKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListHeldKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListHeldKeys(ctx, req.(*ListHeldKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ReleaseHeldKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseHeldKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ReleaseHeldKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ReleaseHeldKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ReleaseHeldKeys(ctx, req.(*ReleaseHeldKeysRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -253,11 +455,34 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Drain",
 			Handler:    _AdminService_Drain_Handler,
 		},
+		{
+			MethodName: "ListHeldKeys",
+			Handler:    _AdminService_ListHeldKeys_Handler,
+		},
+		{
+			MethodName: "ReleaseHeldKeys",
+			Handler:    _AdminService_ReleaseHeldKeys_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Tap",
 			Handler:       _AdminService_Tap_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ListDeadLetters",
+			Handler:       _AdminService_ListDeadLetters_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "RedriveDeadLetters",
+			Handler:       _AdminService_RedriveDeadLetters_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "PurgeDeadLetters",
+			Handler:       _AdminService_PurgeDeadLetters_Handler,
 			ServerStreams: true,
 		},
 	},
