@@ -1,0 +1,218 @@
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
+)
+
+// Bounds of what a reader has in flight. A window holds what is on its way and what
+// was read and not settled; a letter is forgotten by us once it is read, so only the
+// first part costs memory here: at most windowBytes, or minWindow letters if those
+// are larger.
+const (
+	firstWindow = 64
+	minWindow   = 16
+	maxWindow   = 1024
+	windowBytes = 16 << 20
+	// maxWindows bounds the channels of one reader; RabbitMQ allows 2,047 on a
+	// connection, which the deliveries of the sidecar share.
+	maxWindows = 512
+)
+
+const (
+	// quietTime is how long nothing may come before the broker is asked for more.
+	quietTime = time.Second
+	// stallTime is how long nothing may come although something is ready.
+	stallTime = 10 * time.Second
+)
+
+var (
+	errLost = &broker.Error{Kind: broker.Closed, Op: "read the dead-letter queue", Err: errors.New(
+		"the channel was closed; what was read is back in the queue: do it again")}
+	errTooMany = &broker.Error{Kind: broker.Invalid, Op: "read the dead-letter queue", Err: fmt.Errorf(
+		"it holds more letters than can be read past: use a limit, or redrive or purge the ones at its head")}
+)
+
+// reader hands out messages from the head of a queue, in order, each once. They are
+// consumed in windows, each on a channel of its own, as many as needed to read past
+// what stays unsettled:
+//
+//	queue  ▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷▷
+//	       └─ full ─┘└─ full ──┘└ now ┘ …
+//
+// giveBack closes them in that order, so that everything has its place again. A
+// full window stays attached: if its channel dies its messages come again, to it or
+// to a later window, and that ends the reading.
+type reader struct {
+	driver broker.Driver
+	queue  string
+	left   int // messages still to be read
+
+	oldest   *broker.Delivery   // the first that stayed unsettled; without its event
+	largest  int                // bytes of the largest message yet
+	stop     context.CancelFunc // ends the flow of all windows
+	flow     context.Context    //nolint:containedctx // of all windows, ended by stop
+	failed   chan error         // cap 1: why reading cannot go on
+	windows  []*window
+	attached sync.WaitGroup // a goroutine a window
+}
+
+// window is one consumer.
+type window struct {
+	size     int
+	arrivals chan *broker.Delivery
+	drain    func() // set before its goroutine ends
+}
+
+// newReader prepares to read n messages at most; giveBack must be called.
+func newReader(ctx context.Context, d broker.Driver, queue string, n int) *reader {
+	r := &reader{driver: d, queue: queue, left: n, failed: make(chan error, 1)}
+	r.flow, r.stop = context.WithCancel(ctx)
+	return r
+}
+
+// giveBack gives everything unsettled back to the queue, in order.
+func (r *reader) giveBack() {
+	r.stop()
+	r.attached.Wait()
+	for _, w := range r.windows {
+		w.drain()
+	}
+}
+
+// visitor looks at a message and reports whether it settled it. An error ends the
+// reading.
+type visitor func(*broker.Delivery) (settled bool, err error)
+
+// read visits messages until left have been, or the queue is empty.
+func (r *reader) read(visit visitor) error {
+	for r.left > 0 {
+		if len(r.windows) == maxWindows {
+			return errTooMany
+		}
+		empty, err := r.readWindow(r.open(), visit)
+		if empty || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readWindow visits what one more window takes. It returns when that is full, or
+// the queue is empty, which it reports.
+func (r *reader) readWindow(w *window, visit visitor) (empty bool, err error) {
+	quiet := time.NewTimer(quietTime)
+	defer quiet.Stop()
+	last := time.Now()
+	for held := 0; r.left > 0 && held < w.size; {
+		select {
+		case d := <-w.arrivals:
+			settled, err := r.visit(d, visit)
+			if err != nil {
+				return false, err
+			}
+			if !settled {
+				held++
+			}
+			last = time.Now()
+			quiet.Reset(quietTime)
+		case <-quiet.C:
+			if empty, err := r.inspect(time.Since(last)); empty || err != nil {
+				return empty, err
+			}
+			quiet.Reset(quietTime)
+		case err := <-r.failed:
+			return false, err
+		case <-r.flow.Done():
+			return false, r.flow.Err()
+		}
+	}
+	return false, nil
+}
+
+// visit visits d, unless it is the oldest that is held, come again.
+func (r *reader) visit(d *broker.Delivery, visit visitor) (settled bool, err error) {
+	if r.oldest != nil && again(r.oldest, d) {
+		return false, errLost
+	}
+	r.left--
+	r.largest = max(r.largest, len(d.Raw))
+	settled, err = visit(d)
+	if !settled && r.oldest == nil && d.Event != nil && d.DeadLetter != nil {
+		kept := *d
+		kept.Event, kept.Raw = &event.Event{ID: d.Event.ID, Source: d.Event.Source}, nil
+		r.oldest = &kept
+	}
+	return settled, err
+}
+
+// again reports whether d is the letter before, handed out once more. The broker's
+// count, where it counts, tells an exact copy apart.
+func again(before, d *broker.Delivery) bool {
+	if d.Event == nil || d.DeadLetter == nil || !d.Redelivered || d.Returned <= before.Returned && d.Returned > 0 {
+		return false
+	}
+	return *d.DeadLetter == *before.DeadLetter && d.Event.ID == before.Event.ID && d.Event.Source == before.Event.Source
+}
+
+// inspect finds out why nothing has come for so long.
+func (r *reader) inspect(silent time.Duration) (empty bool, err error) {
+	ctx, cancel := context.WithTimeout(r.flow, stallTime)
+	defer cancel()
+	state, err := r.driver.Inspect(ctx, r.queue)
+	switch {
+	case err != nil:
+		return false, err
+	case state.Messages > 0 && silent >= stallTime:
+		return false, &broker.Error{Kind: broker.Unavailable, Op: fmt.Sprintf("read queue %q", r.queue),
+			Err: fmt.Errorf("the broker hands nothing out although %d are ready", state.Messages)}
+	}
+	return state.Messages == 0, nil
+}
+
+// open attaches one more consumer behind what is read already.
+func (r *reader) open() *window {
+	w := &window{size: min(r.left, r.windowSize()), arrivals: make(chan *broker.Delivery)}
+	r.windows = append(r.windows, w)
+	r.attached.Go(func() {
+		epoch := uint64(0)
+		opts := broker.ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter"}
+		var err error
+		w.drain, err = r.driver.Consume(r.flow, opts, func(d *broker.Delivery) {
+			if epoch != 0 && d.Epoch != epoch {
+				r.fail(errLost)
+				return
+			}
+			epoch = d.Epoch
+			select {
+			case w.arrivals <- d:
+			case <-r.flow.Done():
+			}
+		})
+		if err != nil {
+			r.fail(err)
+		}
+	})
+	return w
+}
+
+// windowSize is for messages as large as the largest yet.
+func (r *reader) windowSize() int {
+	if r.largest == 0 {
+		return firstWindow
+	}
+	return max(minWindow, min(windowBytes/r.largest, maxWindow))
+}
+
+func (r *reader) fail(err error) {
+	select {
+	case r.failed <- err:
+	default: // one reason is enough
+	}
+}
