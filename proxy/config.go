@@ -98,6 +98,15 @@ func (c *configuration) Subscription(name mesh.Name) (*deliver.Subscription, <-c
 	return sub, cur.superseded, nil
 }
 
+// Declared implements deadletter.Subscriptions.
+func (c *configuration) Declared(name mesh.Name) (*mesh.Subscription, error) {
+	sub, _, err := c.Subscription(name)
+	if err != nil {
+		return nil, err
+	}
+	return sub.Subscription, nil
+}
+
 // declarations lists what must exist on each broker before it is used.
 func declarations(cfg *mesh.Config) map[mesh.Name][]pool.Declaration {
 	out := map[mesh.Name][]pool.Declaration{}

@@ -28,6 +28,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/warrenmesh/warren/proxy/admin"
+	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -47,12 +48,14 @@ type Proxy struct {
 	publish   *publish.Service
 	deliver   *deliver.Service
 	pusher    *deliver.Pusher
-	xds       *client.Client
-	health    *health.Server
-	tap       *tap.Bus
-	started   chan struct{} // closed when the listeners are open
-	stopping  chan struct{} // closed when calls that do not end by themselves must
-	quit      chan struct{} // closed by Quit
+	// deadLetters is for operators; it works beside deliver, on queues of its own.
+	deadLetters *deadletter.Service
+	xds         *client.Client
+	health      *health.Server
+	tap         *tap.Bus
+	started     chan struct{} // closed when the listeners are open
+	stopping    chan struct{} // closed when calls that do not end by themselves must
+	quit        chan struct{} // closed by Quit
 
 	draining atomic.Bool
 	failed   atomic.Bool  // by FailHealthCheck
@@ -115,6 +118,7 @@ func New(opts Options) (*Proxy, error) {
 		Metrics:       events,
 		Logger:        opts.Logger,
 	})
+	p.deadLetters = deadletter.New(deadletter.Options{Subscriptions: p.config, Brokers: p.pool})
 	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
 	})
@@ -274,6 +278,7 @@ func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
 	p.health.Shutdown()
 	p.publish.Drain()
 	p.endDeliveries(gentle)
+	p.deadLetters.Stop(gentle)
 	served := p.endServing(gentle, server)
 	late := gentle.Err() != nil
 	err := p.pool.Stop(ctx)

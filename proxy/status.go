@@ -41,6 +41,8 @@ func (p *Proxy) openAdmin(ctx context.Context) (*admin.Server, error) {
 		Sidecar:      p,
 		Namespace:    p.opts.Node.Namespace,
 		Tap:          p.tap,
+		DeadLetters:  p.deadLetters,
+		HeldKeys:     p.deliver,
 		DrainTimeout: p.opts.DrainTimeout,
 		LogLevel:     p.opts.LogLevel,
 		Metrics:      p.opts.Tracing.MetricsHandler(),

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -40,6 +41,16 @@ type Sidecar interface {
 	Quit()
 }
 
+// HeldKeys knows the keys of ordered subscriptions that go nowhere until released;
+// deliver.Service does. A subscription it has not heard of has none.
+type HeldKeys interface {
+	// HeldKeys returns them sorted.
+	HeldKeys(subscription mesh.Name) []string
+	// ReleaseKeys lets the named keys go on, all when none is named, and returns how
+	// many were held.
+	ReleaseKeys(subscription mesh.Name, keys ...string) int
+}
+
 // Options configure a Service.
 type Options struct {
 	// Sidecar is required.
@@ -48,6 +59,10 @@ type Options struct {
 	Namespace string
 	// Tap is what Tap listens to; nil refuses taps.
 	Tap *tap.Bus
+	// DeadLetters does the jobs on dead-letter queues; nil refuses them.
+	DeadLetters *deadletter.Service
+	// HeldKeys are those of ordered subscriptions; nil knows of none.
+	HeldKeys HeldKeys
 	// DrainTimeout is the longest and the default wait of a drain. Required.
 	DrainTimeout time.Duration
 	// LogLevel is changed by POST /logging; nil refuses that.

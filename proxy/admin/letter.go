@@ -1,0 +1,49 @@
+package admin
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deadletter"
+)
+
+// letter renders a dead letter with at most payload bytes of its data, which it
+// shares.
+func letter(d *broker.Delivery, payload uint32) *adminv1.DeadLetter {
+	e, l := d.Event, d.DeadLetter
+	out := &adminv1.DeadLetter{
+		EventId: text(e.ID), Source: text(e.Source), Type: text(e.Type),
+		DataBytes: uint64(len(e.Data)), Data: e.Data[:min(len(e.Data), int(payload))],
+		Reason: text(l.Reason), Detail: text(l.Detail), Attempts: l.Attempts,
+		FirstFailure: timestamp(l.FirstFailure), Time: timestamp(l.Time),
+		Exchange: text(d.Exchange), RoutingKey: text(d.RoutingKey),
+		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID),
+	}
+	if len(e.Attrs) > 0 {
+		out.Attributes = make(map[string]string, len(e.Attrs))
+	}
+	for _, a := range e.Attrs {
+		out.Attributes[text(a.Name)] = text(a.Value.String())
+	}
+	return out
+}
+
+// timestamp returns nil for the zero time.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+//nolint:gosec // counts are not negative
+func reportProto(r deadletter.Report) *adminv1.DeadLetterReport {
+	return &adminv1.DeadLetterReport{
+		Queue: text(r.Queue), Total: uint64(r.Total), Read: uint64(r.Read), Foreign: uint64(r.Foreign),
+		Matched: uint64(r.Matched), Done: uint64(r.Done), Failed: uint64(r.Failed), Failure: text(r.Failure),
+		Consumers: uint32(r.Consumers), Complete: r.Complete,
+	}
+}
