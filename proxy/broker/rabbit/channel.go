@@ -49,7 +49,8 @@ type channel struct {
 	opened   time.Time
 	cause    error // why the broker closed it, or nil; set before ended is closed
 
-	since atomic.Int64 // when the oldest unsettled publish was written, since opened; 0: none
+	since     atomic.Int64 // when the oldest unsettled publish was written, since opened; 0: none
+	condemned atomic.Bool  // it is retired as soon as it has retireAge
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -63,8 +64,8 @@ type channel struct {
 	copies int64
 }
 
-// retireAge is how old a channel must be for a nack to retire it: a queue that
-// nacks everything must not make a new channel for each event.
+// retireAge is how old a channel gets before a nack retires it: a queue that nacks
+// everything must not make a new channel for each event.
 const retireAge = 100 * time.Millisecond
 
 func newChannel(w wire, window int, a *alarm) *channel {
@@ -116,12 +117,16 @@ func (c *channel) accept(ctx context.Context, p *pending) (bool, error) {
 			return false, notSent(broker.WindowFull, p.op(), context.Cause(ctx))
 		}
 	}
+	if c.condemned.Load() && time.Since(c.opened) >= retireAge {
+		c.retire()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		<-c.slots
 		return false, nil
 	}
+	p.alarm = c.alarm
 	c.queue <- p
 	return true, nil
 }
@@ -142,6 +147,16 @@ func (c *channel) isRetired() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.closed
+}
+
+// settled waits until everything is settled, at most for d.
+func (c *channel) settled(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-c.drained:
+	case <-t.C:
+	}
 }
 
 // waited is how long the oldest unsettled publish has waited for its confirm.
@@ -233,8 +248,10 @@ func (c *channel) verdict(p *pending) error {
 	if c.wire.isClosed() {
 		return c.lost(p, amqp.ErrClosed)
 	}
+	// It may be poisoned: nacked for as long as a dead node is away.
+	c.condemned.Store(true)
 	if time.Since(c.opened) >= retireAge {
-		c.retire() // it may be poisoned: nacked for as long as a dead node is away
+		c.retire()
 	}
 	return &broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: p.op()}
 }

@@ -234,18 +234,58 @@ func TestANackIsUnknownAndRetiresTheChannel(t *testing.T) {
 		if c.isRetired() {
 			t.Fatal("a channel that was just opened is retired by a nack: a full queue would make one per event")
 		}
+		inFlight := accept(t, c, newPending("x", "b"))
 		<-time.After(retireAge) // of the bubble's clock
-		nacked, inFlight := accept(t, c, newPending("x", "b")), accept(t, c, newPending("x", "c"))
-		synctest.Wait()
-		w.at(1).settle(false)
-		wantKind(t, nacked.Wait(t.Context()), broker.Nacked, broker.Unknown)
 		if ok, err := c.accept(t.Context(), newPending("x", "d")); ok || err != nil {
 			t.Fatalf("a retired channel accepts: %v, %v", ok, err)
 		}
-		w.at(2).settle(true)
+		synctest.Wait()
+		w.at(1).settle(true)
 		if err := inFlight.Wait(t.Context()); err != nil {
 			t.Fatalf("what was in flight on a retired channel: %v", err)
 		}
+	})
+}
+
+func TestANackRetiresAChannelOfSomeAgeAtOnce(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+		<-time.After(retireAge) // of the bubble's clock
+		nacked := accept(t, c, newPending("x", "a"))
+		synctest.Wait()
+		w.at(0).settle(false)
+		wantKind(t, nacked.Wait(t.Context()), broker.Nacked, broker.Unknown)
+		if !c.isRetired() {
+			t.Error("the channel goes on")
+		}
+	})
+}
+
+func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &fakeWire{back: make(chan amqp.Return, 8), hold: make(chan struct{})}
+		c := newChannel(w, 8, &alarm{})
+		go c.write()
+		go c.settle()
+		stuck, behind := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
+		waiting := make(chan error, 1)
+		go func() { waiting <- behind.Wait(t.Context()) }()
+		synctest.Wait()
+		c.alarm.set(true, "memory")
+		wantKind(t, <-waiting, broker.Blocked, broker.NotSent)
+		close(w.hold)
+		synctest.Wait()
+		w.at(0).settle(true)
+		if err := stuck.Wait(t.Context()); err != nil {
+			t.Errorf("what the writer had: %v", err)
+		}
+		if n := len(w.written); n != 1 {
+			t.Errorf("%d messages were written, want only the one the writer had", n)
+		}
+		w.close()
+		c.end(nil)
+		<-c.drained
 	})
 }
 

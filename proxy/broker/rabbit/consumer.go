@@ -118,6 +118,9 @@ func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
 	if err != nil && c.channel != nil {
 		_ = s.call(c.channel.Close)
 	}
+	if err == nil {
+		s.consumers.Add(1)
+	}
 	return c, err
 }
 

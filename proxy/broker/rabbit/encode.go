@@ -75,7 +75,7 @@ func encode(m *broker.Message, o *Options) (*pending, error) {
 		return nil, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, o.MaxHeaderBytes))
 	}
 	p := &pending{
-		exchange: m.Exchange, key: m.RoutingKey, id: e.ID, mandatory: m.Mandatory, headerBytes: size,
+		exchange: m.Exchange, key: m.RoutingKey, id: e.ID, mandatory: m.Mandatory, shard: shardOf(m), headerBytes: size,
 		message: properties(m), done: make(chan struct{}),
 	}
 	p.message.Headers, p.message.Body = headers, e.Data
@@ -83,6 +83,15 @@ func encode(m *broker.Message, o *Options) (*pending, error) {
 		return nil, invalid(m, err)
 	}
 	return p, nil
+}
+
+// shardOf tells apart the partitions of an exchange that need not wait for each
+// other. What is copied straight to a queue needs no order.
+func shardOf(m *broker.Message) uint32 {
+	if !m.Partitioned || m.Exchange == "" {
+		return 0
+	}
+	return m.Partition % shards
 }
 
 func invalid(m *broker.Message, err error) error {

@@ -21,6 +21,9 @@ var errCut = errors.New("connection closed during the handshake")
 // kindOf classifies what the library says. Anything that is not the answer to
 // one particular request means that the connection is gone.
 func kindOf(err error) broker.Kind {
+	if errors.Is(err, errBlocked) {
+		return broker.Blocked
+	}
 	var e *amqp.Error
 	if !errors.As(err, &e) {
 		return broker.Unavailable

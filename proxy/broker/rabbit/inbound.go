@@ -99,6 +99,7 @@ func (c *inbound) close() {
 	clear(c.unsettled)
 	c.mu.Unlock()
 	if !done {
+		c.session.consumers.Add(-1)
 		_ = c.session.call(c.channel.Close)
 	}
 }

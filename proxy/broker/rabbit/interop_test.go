@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -296,6 +297,58 @@ func TestAnExchangeDeletedUnderItsPublisherIsDeclaredAgain(t *testing.T) {
 	f.mustPublish(m)                                           // declared again, binding included
 }
 
+func TestAnExchangeDeletedUnderLoadFailsNoPublishToAnother(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	doomed, other, queue := f.name("doomed"), f.name("other"), f.name("q")
+	f.ensure(broker.Topology{
+		Exchanges: []mesh.Exchange{{Name: doomed, Type: "fanout"}, {Name: other, Type: "fanout"}},
+		Queues:    []broker.Queue{{Name: queue, Type: "quorum"}},
+		Bindings:  []broker.Binding{{Exchange: doomed, Queue: queue}, {Exchange: other, Queue: queue}},
+	})
+	to := func(exchange string, i int) *broker.Message {
+		return &broker.Message{Exchange: exchange, Event: newEvent(fmt.Sprint(exchange, i)), Mandatory: true}
+	}
+	var load sync.WaitGroup
+	over := make(chan struct{}) // closed when the missing exchange was noticed
+	for p := range 4 {
+		load.Go(func() {
+			for i := range 2000 {
+				if err := f.publish(to(other, 10_000*p+i)); err != nil {
+					t.Errorf("publish %d beside a deleted exchange: %v", i, err)
+					return
+				}
+				select {
+				case <-over:
+					return
+				default:
+				}
+			}
+		})
+	}
+	for i := range 50 {
+		f.mustPublish(to(doomed, i))
+	}
+	noticed := 0
+	for range 5 { // each time it is declared again by the publish after
+		if err := f.plain.ExchangeDelete(doomed, false, false); err != nil {
+			t.Fatal(err)
+		}
+		f.poll("the missing exchange is noticed and declared again", func() bool {
+			err := f.publish(to(doomed, 1000+noticed))
+			if broker.KindOf(err) == broker.NotFound {
+				noticed++
+			}
+			return err == nil
+		})
+	}
+	close(over)
+	load.Wait()
+	if noticed == 0 {
+		t.Error("no publish met the missing exchange")
+	}
+}
+
 func TestAFullQueueNacksAsUnknownAndTheChannelIsReplaced(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *Options) { o.Channels = 1 })
@@ -306,7 +359,7 @@ func TestAFullQueueNacksAsUnknownAndTheChannelIsReplaced(t *testing.T) {
 	}
 	t.Cleanup(func() { deleteTopology(t, broker.Topology{Queues: []broker.Queue{{Name: full}}}) })
 	f.mustPublish(toQueue(full, "1"))
-	lane := f.node.publish.live.Load().pub.lanes[0]
+	lane := f.node.publish.live.Load().pub.lanes.list()[0]
 	first := lane.current()
 	f.poll("a nack retires the channel", func() bool {
 		wantKind(t, f.publish(toQueue(full, "2")), broker.Nacked, broker.Unknown)

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"sync"
-
-	"github.com/warrenmesh/warren/proxy/broker"
 )
 
 // lane is a place for one publish channel. It has at most one that takes new
 // publishes, and replaces it when it is retired: after a nack, or when the broker
 // closed it. A replacement opens only when the old channel has written everything
-// it took, which keeps the order on the wire.
+// it took, which keeps the order on the wire, and, unless that takes long, when all
+// of it is settled: RabbitMQ does not keep the order between channels.
 type lane struct {
 	// Set at construction.
 	session   *session
@@ -23,6 +22,10 @@ type lane struct {
 	last    *channel      // the one opened last
 	changed chan struct{} // closed and replaced when channel is set
 	closed  bool
+}
+
+func newLane(s *session, x *exchanges) *lane {
+	return &lane{session: s, exchanges: x, changed: make(chan struct{})}
 }
 
 // open makes the lane's next channel.
@@ -39,20 +42,18 @@ func (l *lane) open() error {
 	return nil
 }
 
-// run replaces the lane's channels until the session ends.
+// run opens the lane's channels, one after the other, until the session ends.
 func (l *lane) run() {
-	for {
-		c := l.current()
-		<-c.retired
-		l.set(nil)
-		<-c.flushed
-		if l.isClosed() || l.session.lost() {
-			return
-		}
+	for !l.isClosed() && !l.session.lost() {
 		if err := l.open(); err != nil {
 			l.session.kill() // a lane that cannot open a channel needs a new connection
 			return
 		}
+		c := l.last
+		<-c.retired
+		l.set(nil)
+		<-c.flushed
+		c.settled(retireAge)
 	}
 }
 
@@ -60,7 +61,7 @@ func (l *lane) publish(ctx context.Context, p *pending) error {
 	for {
 		c, err := l.wait(ctx)
 		if err != nil {
-			return notSent(broker.Unavailable, p.op(), err)
+			return notSent(kindOf(err), p.op(), err)
 		}
 		accepted, err := c.accept(ctx, p)
 		if accepted || err != nil {
@@ -112,6 +113,8 @@ func (l *lane) wait(ctx context.Context) (*channel, error) {
 		}
 		select {
 		case <-changed:
+		case <-l.session.alarm.signal():
+			return nil, errBlocked // no channel is opened meanwhile
 		case <-l.session.done:
 			return nil, errLost
 		case <-ctx.Done():
@@ -127,6 +130,9 @@ func (l *lane) shut(ctx context.Context) {
 	l.closed = true
 	c := l.last
 	l.mu.Unlock()
+	if c == nil {
+		return // none was opened yet, and none will be
+	}
 	c.retire()
 	select {
 	case <-c.drained:

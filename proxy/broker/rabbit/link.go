@@ -91,14 +91,15 @@ func (l *link) serve(ctx context.Context) (up time.Duration, err error) {
 	}
 }
 
-// drain waits for the confirms of what was published, at most CloseTimeout.
+// drain waits for the confirms of what was published, and leaves a quarter of
+// CloseTimeout for close.
 func (s *session) drain() {
 	if s.pub == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.CloseTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.opts.CloseTimeout*3/4)
 	defer cancel()
-	s.pub.drain(ctx)
+	s.pub.lanes.drain(ctx)
 }
 
 func (l *link) raise(s *session) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -32,7 +33,7 @@ var _ broker.Driver = (*Node)(nil)
 func New(o Options) *Node {
 	n := &Node{opts: o.withDefaults()}
 	n.publish = newLink("publish", &n.opts, n.preparePublish, n.changed)
-	n.consume = newLink("consume", &n.opts, n.restoreTopology, n.changed)
+	n.consume = newLink("consume", &n.opts, n.prepareConsume, n.changed)
 	return n
 }
 
@@ -90,7 +91,16 @@ func (n *Node) preparePublish(ctx context.Context, s *session) error {
 		return err
 	}
 	s.pub = newPublisher(s, &n.topology)
-	return s.pub.start(ctx)
+	s.spawn(func() { s.guard(s.pub.lanes.waiting) })
+	return nil
+}
+
+func (n *Node) prepareConsume(ctx context.Context, s *session) error {
+	if err := n.restoreTopology(ctx, s); err != nil {
+		return err
+	}
+	s.spawn(func() { s.guard(func(time.Duration) bool { return s.consumers.Load() > 0 }) })
+	return nil
 }
 
 // restoreTopology declares what is remembered. What the broker refuses is shown in

@@ -29,8 +29,9 @@ type Options struct {
 	// Window is how many publishes may be unconfirmed on each publish channel.
 	// Default 256.
 	Window int
-	// Channels is the number of publish channels. An exchange always uses the same
-	// one, which keeps the order. Default 4.
+	// Channels is the most publish channels. Each exchange has one of its own, and a
+	// partitioned one four, opened on first use; what comes after Channels of them
+	// shares theirs. Default 32.
 	Channels int
 	// MaxHeaderBytes limits the encoded AMQP header table of one message; it must
 	// fit one frame. Default 64 KiB.
@@ -41,8 +42,8 @@ type Options struct {
 
 	// DialTimeout bounds TCP connect and AMQP handshake together. Default 5s.
 	DialTimeout time.Duration
-	// WriteTimeout bounds one write to the socket; after it the connection is lost.
-	// Default 5s.
+	// WriteTimeout is how long the broker may take nothing of a write to the socket
+	// before the connection is lost. Default 3s.
 	WriteTimeout time.Duration
 	// CallTimeout bounds the calls the broker must answer (open, declare, consume);
 	// after it the connection is lost. Default 10s.
@@ -50,8 +51,9 @@ type Options struct {
 	// CloseTimeout bounds waiting for confirms and for the closing handshake when
 	// Run ends. Default 2s.
 	CloseTimeout time.Duration
-	// ConfirmWatch is how long publishes may stay unconfirmed on a connection that
-	// is otherwise silent too before it counts as dead. Default 3s.
+	// ConfirmWatch is how long unconfirmed publishes, consumers and calls may wait on
+	// a connection that is silent, even when asked, before it counts as dead. Default
+	// 3s.
 	ConfirmWatch time.Duration
 
 	// MinBackoff and MaxBackoff bound the delay between tries to connect, which
@@ -80,11 +82,11 @@ func (o Options) withDefaults() Options {
 	o.ConnectionName = cmp.Or(o.ConnectionName, "warren")
 	o.Heartbeat = cmp.Or(o.Heartbeat, 10*time.Second)
 	o.Window = cmp.Or(o.Window, 256)
-	o.Channels = cmp.Or(o.Channels, 4)
+	o.Channels = cmp.Or(o.Channels, 32)
 	o.MaxHeaderBytes = cmp.Or(o.MaxHeaderBytes, 64<<10)
 	o.MaxDataBytes = cmp.Or(o.MaxDataBytes, 16<<20)
 	o.DialTimeout = cmp.Or(o.DialTimeout, 5*time.Second)
-	o.WriteTimeout = cmp.Or(o.WriteTimeout, 5*time.Second)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 3*time.Second)
 	o.CallTimeout = cmp.Or(o.CallTimeout, 10*time.Second)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, 2*time.Second)
 	o.ConfirmWatch = cmp.Or(o.ConfirmWatch, 3*time.Second)

@@ -13,14 +13,17 @@ import (
 // pending is a publish from its encoding to its outcome. It is the receipt.
 //
 //	queued ──▶ written ──▶ settled
-//	   └─────▶ abandoned (its context ended first; it is never written)
+//	   └─────▶ abandoned (its context ended, or an alarm came, first; it is never written)
 type pending struct {
 	// Set at construction.
 	exchange    string
 	key         string
 	id          string // of the event
 	mandatory   bool
+	shard       uint32 // of its partition
 	headerBytes int
+
+	alarm *alarm // of the channel that accepted it
 
 	// Owned by the writer until written, by the settler after.
 	message   amqp.Publishing
@@ -44,23 +47,35 @@ const (
 func (p *pending) op() string { return publishOp(p.exchange) }
 
 // Wait implements broker.Receipt. If ctx ends while the message still waits for
-// the writer, the error is of kind WindowFull with outcome NotSent.
+// the writer, the error is of kind WindowFull with outcome NotSent; if the broker
+// raises an alarm meanwhile, Blocked.
 func (p *pending) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:
 		return p.err
 	default:
 	}
-	select {
-	case <-p.done:
-		return p.err
-	case <-ctx.Done():
+	blocked := p.alarm.signal()
+	for {
+		select {
+		case <-p.done:
+			return p.err
+		case <-blocked:
+			if p.abandon() {
+				return notSent(broker.Blocked, p.op(), errBlocked)
+			}
+			blocked = nil // it is on its way
+		case <-ctx.Done():
+			if p.abandon() {
+				return notSent(broker.WindowFull, p.op(), context.Cause(ctx))
+			}
+			return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: p.op(), Err: context.Cause(ctx)}
+		}
 	}
-	if p.stage.CompareAndSwap(queued, abandoned) {
-		return notSent(broker.WindowFull, p.op(), context.Cause(ctx))
-	}
-	return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: p.op(), Err: context.Cause(ctx)}
 }
+
+// abandon keeps the writer from p; false means that the writer has it.
+func (p *pending) abandon() bool { return p.stage.CompareAndSwap(queued, abandoned) }
 
 // take gives the message to the writer; false means that nobody waits any more.
 func (p *pending) take() bool { return p.stage.CompareAndSwap(queued, taken) }

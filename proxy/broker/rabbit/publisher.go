@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -44,29 +42,12 @@ func publishOp(exchange string) string {
 type publisher struct {
 	session   *session
 	exchanges *exchanges
-	lanes     []*lane
+	lanes     *lanes
 }
 
 func newPublisher(s *session, topology *memory) *publisher {
-	p := &publisher{session: s, exchanges: newExchanges(s, topology)}
-	for range s.opts.Channels {
-		p.lanes = append(p.lanes, &lane{session: s, exchanges: p.exchanges, changed: make(chan struct{})})
-	}
-	return p
-}
-
-// start opens every lane's first channel, then lets the lanes look after
-// themselves.
-func (p *publisher) start(ctx context.Context) error {
-	for _, l := range p.lanes {
-		err := p.session.do(ctx, l.open)
-		if err != nil {
-			return fmt.Errorf("open publish channel: %w", err)
-		}
-		p.session.spawn(l.run)
-	}
-	p.session.spawn(p.watch)
-	return nil
+	x := newExchanges(s, topology)
+	return &publisher{session: s, exchanges: x, lanes: newLanes(s, x)}
 }
 
 func (p *publisher) publish(ctx context.Context, m *pending) error {
@@ -79,64 +60,12 @@ func (p *publisher) publish(ctx context.Context, m *pending) error {
 	if err := p.exchanges.know(ctx, m.exchange); err != nil {
 		return err
 	}
-	return p.lane(m.exchange).publish(ctx, m)
+	return p.lanes.of(m).publish(ctx, m)
 }
 
 // frameOverhead is what a header frame holds beside the header table: its own
 // head, flags, and nine properties of at most 256 bytes.
 const frameOverhead = 64 + 9*256
-
-// laneSeed makes an exchange's lane the same for all sessions of the process.
-var laneSeed = maphash.MakeSeed()
-
-func (p *publisher) lane(exchange string) *lane {
-	return p.lanes[maphash.String(laneSeed, exchange)%uint64(len(p.lanes))]
-}
-
-// drain retires every channel and waits until what was published is settled, or
-// ctx ends.
-func (p *publisher) drain(ctx context.Context) {
-	for _, l := range p.lanes {
-		l.shut(ctx)
-	}
-}
-
-// watch finds a connection that is dead without saying so: publishes wait for
-// their confirms, and the broker sends nothing at all, not even an answer to a
-// question. Under an alarm it need not answer.
-func (p *publisher) watch() {
-	limit := p.session.opts.ConfirmWatch / 2
-	tick := time.NewTicker(max(limit/4, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-p.session.done:
-			return
-		}
-		if on, _ := p.session.alarm.state(); on || p.session.socket.silence() < limit || !p.waiting(limit) {
-			continue
-		}
-		// The answer does not matter: without one in time the call ends the connection.
-		_ = p.session.callWithin(limit, func() error {
-			ch, err := p.session.conn.Channel()
-			if err != nil {
-				return err
-			}
-			return ch.Close()
-		})
-	}
-}
-
-// waiting reports whether a publish has waited for its confirm longer than d.
-func (p *publisher) waiting(d time.Duration) bool {
-	for _, l := range p.lanes {
-		if c := l.current(); c != nil && c.waited() > d {
-			return true
-		}
-	}
-	return false
-}
 
 // openWire opens an AMQP channel in confirm mode.
 func openWire(s *session) (*amqpWire, error) {

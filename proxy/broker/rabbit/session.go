@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -23,6 +24,9 @@ type session struct {
 	pub    *publisher    // nil on the consume connection
 	done   chan struct{} // closed when the connection is gone
 	cause  error         // why; set before done is closed
+
+	calls     atomic.Int32 // in progress
+	consumers atomic.Int32 // attached
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -135,7 +139,8 @@ func (s *session) spawn(fn func()) bool {
 	return true
 }
 
-// do runs fn, which uses the connection, and waits for it at most until ctx ends.
+// do runs fn, which uses the connection, and waits for it at most until ctx ends or
+// the broker blocks the connection.
 func (s *session) do(ctx context.Context, fn func() error) error {
 	result := make(chan error, 1)
 	if !s.spawn(func() { result <- fn() }) {
@@ -144,6 +149,8 @@ func (s *session) do(ctx context.Context, fn func() error) error {
 	select {
 	case err := <-result:
 		return err
+	case <-s.alarm.signal():
+		return errBlocked
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -154,9 +161,19 @@ func (s *session) do(ctx context.Context, fn func() error) error {
 func (s *session) call(fn func() error) error { return s.callWithin(s.opts.CallTimeout, fn) }
 
 func (s *session) callWithin(d time.Duration, fn func() error) error {
-	t := time.AfterFunc(d, s.kill)
+	s.calls.Add(1)
+	defer s.calls.Add(-1)
+	t := time.AfterFunc(d, s.suspect)
 	defer t.Stop()
 	return fn()
+}
+
+// suspect ends a connection whose broker does not answer. One that blocks it need
+// not: then heartbeats tell whether it lives.
+func (s *session) suspect() {
+	if on, _ := s.alarm.state(); !on {
+		s.kill()
+	}
 }
 
 // throwaway runs fn on a channel of its own, so that a refusal closes nothing that
@@ -184,60 +201,17 @@ func (s *session) lost() bool {
 // kill closes the socket, which ends everything that waits on the connection.
 func (s *session) kill() { _ = s.socket.Close() }
 
-// close ends the connection with the closing handshake, bounded by CloseTimeout,
-// and waits for the session's goroutines.
+// close ends the connection with the closing handshake, bounded by what drain left
+// of CloseTimeout, and waits for the session's goroutines.
 func (s *session) close() {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
-	t := time.AfterFunc(s.opts.CloseTimeout, s.kill)
+	t := time.AfterFunc(s.opts.CloseTimeout/4, s.kill)
 	// The error says that the connection was gone before, or that the watchdog
 	// ended it: nothing is left to be done about either.
 	_ = s.conn.Close()
 	t.Stop()
 	s.kill()
 	s.tasks.Wait()
-}
-
-// alarm is whether the broker blocks the connection. The zero value is clear.
-type alarm struct {
-	mu     sync.Mutex
-	on     bool
-	reason string
-	raised chan struct{} // closed while on; made when somebody waits
-}
-
-func (a *alarm) set(on bool, reason string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.on == on {
-		return
-	}
-	a.on, a.reason = on, reason
-	switch {
-	case !on:
-		a.raised = nil
-	case a.raised != nil:
-		close(a.raised)
-	}
-}
-
-// state returns whether the alarm is raised, and the broker's reason.
-func (a *alarm) state() (on bool, reason string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.on, a.reason
-}
-
-// signal returns a channel that is closed when the alarm is, or gets, raised.
-func (a *alarm) signal() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.raised == nil {
-		a.raised = make(chan struct{})
-		if a.on {
-			close(a.raised)
-		}
-	}
-	return a.raised
 }

@@ -1,7 +1,9 @@
 package rabbit
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -20,19 +22,30 @@ func newSocket(c net.Conn, writeTimeout time.Duration) *socket {
 	return &socket{Conn: c, writeTimeout: writeTimeout, opened: time.Now()}
 }
 
-// Write implements net.Conn with a deadline of its own per call. An error closes
-// the socket: after a failed publish the library would leave the connection open,
-// with half a frame on it, until a heartbeat fails too.
+// Write implements net.Conn. It goes on while the broker takes something within each
+// writeTimeout: a slow network is not a dead one. An error closes the socket: after a
+// failed publish the library would leave the connection open, with half a frame on
+// it, until a heartbeat fails too.
 func (s *socket) Write(p []byte) (int, error) {
-	err := s.SetWriteDeadline(time.Now().Add(s.writeTimeout))
-	n := 0
-	if err == nil {
-		n, err = s.Conn.Write(p)
+	written := 0
+	for {
+		n, err := s.writeSome(p[written:])
+		written += n
+		switch {
+		case err == nil:
+			return written, nil
+		case n == 0 || !errors.Is(err, os.ErrDeadlineExceeded):
+			_ = s.Close()
+			return written, err
+		}
 	}
-	if err != nil {
-		_ = s.Close()
+}
+
+func (s *socket) writeSome(p []byte) (int, error) {
+	if err := s.SetWriteDeadline(time.Now().Add(s.writeTimeout)); err != nil {
+		return 0, err
 	}
-	return n, err
+	return s.Conn.Write(p)
 }
 
 // Read implements net.Conn.

@@ -1,0 +1,60 @@
+package rabbit
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// errBlocked is the cause of what is not asked because the broker would not answer.
+var errBlocked = errors.New("the broker raised an alarm")
+
+// alarm is whether the broker blocks the connection. The zero value is clear. It is
+// set by one goroutine at a time; reading it takes no lock, for every publish does.
+type alarm struct {
+	now atomic.Pointer[condition] // nil is clear, with nobody waiting
+}
+
+// condition is one period with or without the alarm.
+type condition struct {
+	on     bool
+	reason string
+	raised chan struct{} // closed while on
+}
+
+// closedSignal is the signal of an alarm that is raised.
+var closedSignal = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+func (a *alarm) set(on bool, reason string) {
+	if was, _ := a.state(); was == on {
+		return
+	}
+	if !on {
+		a.now.Store(nil)
+		return
+	}
+	if clear := a.now.Swap(&condition{on: true, reason: reason, raised: closedSignal}); clear != nil {
+		close(clear.raised)
+	}
+}
+
+// state returns whether the alarm is raised, and the broker's reason.
+func (a *alarm) state() (on bool, reason string) {
+	if c := a.now.Load(); c != nil {
+		return c.on, c.reason
+	}
+	return false, ""
+}
+
+// signal returns a channel that is closed when the alarm is, or gets, raised.
+func (a *alarm) signal() <-chan struct{} {
+	for {
+		if c := a.now.Load(); c != nil {
+			return c.raised
+		}
+		a.now.CompareAndSwap(nil, &condition{raised: make(chan struct{})})
+	}
+}

@@ -1,0 +1,47 @@
+package rabbit
+
+import (
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// guard ends a connection that is dead without saying so: half-open, or with a
+// frozen broker at its other end. Heartbeats need 15 seconds for that.
+//
+// While somebody waits for the broker (waits says so, or a call is in progress) and
+// it has sent nothing for two fifths of ConfirmWatch, it is asked something; the
+// answer has as long. That is one small exchange for each such silence, and none on
+// a connection that is in use or that nobody needs. What waits for something slow on
+// a connection that answers goes on waiting.
+func (s *session) guard(waits func(silence time.Duration) bool) {
+	limit := s.opts.ConfirmWatch * 2 / 5
+	tick := time.NewTicker(max(limit/8, time.Millisecond))
+	defer tick.Stop()
+	var p probe
+	for {
+		select {
+		case <-tick.C:
+		case <-s.done:
+			return
+		}
+		if on, _ := s.alarm.state(); on || s.socket.silence() < limit {
+			continue
+		}
+		if s.calls.Load() > 0 || waits(limit) {
+			// The answer does not matter: without one in time the call ends the connection.
+			_ = s.callWithin(limit, func() error { return p.ask(s.conn) })
+		}
+	}
+}
+
+// probe is a channel for questions whose answers change nothing.
+type probe struct{ ch *amqp.Channel }
+
+func (p *probe) ask(conn *amqp.Connection) (err error) {
+	if p.ch == nil || p.ch.IsClosed() {
+		p.ch, err = conn.Channel()
+		return err
+	}
+	return p.ch.Qos(1, 0, false) // it never has a consumer
+}

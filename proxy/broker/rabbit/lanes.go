@@ -1,0 +1,107 @@
+package rabbit
+
+import (
+	"context"
+	"hash/maphash"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// shards is how many lanes the partitions of one exchange share.
+const shards = 4
+
+// laneKey says which publishes stay in order behind each other. A lane of their own
+// keeps the trouble of one exchange (it is missing, its queue nacks or is frozen)
+// from the publishes to others, and that of one partition from most others.
+type laneKey struct {
+	exchange string
+	shard    uint32 // of a partitioned message
+}
+
+// lanes are the publish channels of one session. There is none at first: each is
+// opened by the first publish that needs it.
+type lanes struct {
+	// Set at construction.
+	session   *session
+	exchanges *exchanges
+
+	// Replaced whole, under mu; a publish only reads it.
+	byKey atomic.Pointer[map[laneKey]*lane]
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	all    []*lane
+	closed bool
+}
+
+func newLanes(s *session, x *exchanges) *lanes {
+	l := &lanes{session: s, exchanges: x}
+	l.byKey.Store(&map[laneKey]*lane{})
+	return l
+}
+
+// of returns the lane of p.
+func (l *lanes) of(p *pending) *lane {
+	key := laneKey{p.exchange, p.shard}
+	if found := (*l.byKey.Load())[key]; found != nil {
+		return found
+	}
+	return l.add(key)
+}
+
+func (l *lanes) add(key laneKey) *lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := *l.byKey.Load()
+	if found := known[key]; found != nil {
+		return found
+	}
+	next := maps.Clone(known)
+	next[key] = l.pick(key)
+	l.byKey.Store(&next)
+	return next[key]
+}
+
+// pick makes the lane of a new key, or shares one when there are enough. It is called
+// with mu held.
+func (l *lanes) pick(key laneKey) *lane {
+	if n := len(l.all); n >= l.session.opts.Channels {
+		return l.all[maphash.Comparable(laneSeed, key)%uint64(n)]
+	}
+	made := newLane(l.session, l.exchanges)
+	made.closed = l.closed
+	l.session.spawn(made.run) // of a session that ends, publishes find out by themselves
+	l.all = append(l.all, made)
+	return made
+}
+
+var laneSeed = maphash.MakeSeed()
+
+func (l *lanes) list() []*lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all[:len(l.all):len(l.all)]
+}
+
+// waiting reports whether a publish has waited for its confirm longer than d.
+func (l *lanes) waiting(d time.Duration) bool {
+	for _, lane := range l.list() {
+		if c := lane.current(); c != nil && c.waited() > d {
+			return true
+		}
+	}
+	return false
+}
+
+// drain retires every channel and waits until what was published is settled, or
+// ctx ends.
+func (l *lanes) drain(ctx context.Context) {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	for _, lane := range l.list() {
+		lane.shut(ctx)
+	}
+}
