@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/warrenmesh/warren/examples/shop/internal/process"
+	"github.com/warrenmesh/warren/internal/process"
 )
 
 // oldestNode is the first major version of Node that shipping runs on.

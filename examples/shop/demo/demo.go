@@ -12,7 +12,7 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/internal/account"
-	"github.com/warrenmesh/warren/examples/shop/internal/process"
+	"github.com/warrenmesh/warren/internal/process"
 	"github.com/warrenmesh/warren/internal/localbroker"
 )
 

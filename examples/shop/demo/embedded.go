@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/warrenmesh/warren/examples/shop/internal/process"
+	"github.com/warrenmesh/warren/internal/process"
 )
 
 // startEmbedded runs control plane, sidecars and the in-process broker in one

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-	"github.com/warrenmesh/warren/examples/shop/internal/process"
+	"github.com/warrenmesh/warren/internal/process"
 )
 
 // startTimeout bounds how long one program may take to become ready.

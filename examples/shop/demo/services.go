@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/warrenmesh/warren/examples/shop/internal/process"
+	"github.com/warrenmesh/warren/internal/process"
 )
 
 // service is one of the shop's programs.

@@ -14,7 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/warrenmesh/warren/examples/shop/internal/process"
+	"github.com/warrenmesh/warren/internal/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

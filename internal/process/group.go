@@ -9,7 +9,7 @@ import (
 )
 
 // ErrStopped is returned by Start after Stop or Kill.
-var ErrStopped = errors.New("the demo is stopping")
+var ErrStopped = errors.New("the group of programs is stopping")
 
 // Group holds programs that start one by one and stop together.
 type Group struct {

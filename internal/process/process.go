@@ -1,6 +1,7 @@
-// Package process runs the demo's other programs and makes sure that none of them
-// outlives it: each has a process group of its own, so that a Ctrl-C in the
-// terminal reaches only the demo and the demo ends the rest in order.
+// Package process runs other programs, for the demo and the load driver, and makes
+// sure that none of them outlives this one: each has a process group of its own, so
+// that a Ctrl-C in the terminal reaches only this program, and it ends the rest in
+// order.
 //
 // It owns start, stop, kill and the log files. It does not restart anything and it
 // does not know what the programs do.
@@ -60,7 +61,7 @@ func start(spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("open log of %s: %w", spec.Name, err)
 	}
 	defer func() { _ = log.Close() }()           // the child has its own copy
-	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // programs of the demo; stopped by Stop
+	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // programs the caller built; stopped by Stop
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = spec.Env, spec.Dir, log, log
 	cmd.SysProcAttr = ownGroup()
 	if err := cmd.Start(); err != nil {
@@ -150,7 +151,7 @@ func (f *Failure) Error() string {
 
 // tail reads the end of a file; an unreadable one has none.
 func tail(path string, n int) string {
-	content, err := os.ReadFile(path) //nolint:gosec // a log of the demo
+	content, err := os.ReadFile(path) //nolint:gosec // a log that start opened
 	if err != nil {
 		return fmt.Sprintf("(no log: %v)", errors.Unwrap(err))
 	}
