@@ -56,6 +56,20 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[n++]=$$1} /^ok/ {for (i=0;i<n;i++) print $$2, f[i]; n=0}' | while read -r pkg target; do \
 	  echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} "$$pkg"; done
 
+.PHONY: bench
+bench: bench-build ## Compare with amqp091-go alone on a real broker, all workloads (BENCH='-queue quorum' etc.; about 8 minutes)
+	@$(BENCH_RUN) $(BENCH)
+
+.PHONY: bench-quick
+bench-quick: bench-build ## The same in two minutes at most: four workloads and a last line of ratios
+	@$(BENCH_RUN) -quick $(BENCH)
+
+.PHONY: bench-build
+bench-build:
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o .run/bench/ ./cmd/sidecar ./cmd/controlplane ./bench ./test/withbroker
+
+BENCH_RUN := .run/bench/withbroker -dir .run/rabbitmq-bench -- .run/bench/bench
+
 .PHONY: bench-micro
 bench-micro: ## Print time and allocations of the hot path's stages
 	@go test -run '^$$' -bench . -benchmem ./proxy/...

@@ -1,0 +1,143 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/warrenmesh/warren/internal/process"
+)
+
+// startTimeout bounds how long one program may take to become ready.
+const startTimeout = 60 * time.Second
+
+func (m *Mesh) startControlPlane(ctx context.Context) (err error) {
+	ports, err := process.FreePorts(ctx, 1)
+	if err != nil {
+		return err
+	}
+	m.control, err = m.programs.Start(process.Spec{
+		Name: "controlplane", Path: m.opts.ControlPlane, Log: m.path("controlplane.log"), Env: environment(),
+		Args: []string{
+			"--config-dir", m.path("config"), "--listen", "unix:" + m.path("xds"),
+			"--admin-listen", "unix:" + m.path("admin"), "--status-listen", ports[0],
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return awaitReady(ctx, m.control, ports[0])
+}
+
+func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string) (*sidecar, error) {
+	ports, err := process.FreePorts(ctx, 3)
+	if err != nil {
+		return nil, err
+	}
+	events, admin, status := ports[0], ports[1], ports[2]
+	if m.opts.Socket == "unix" {
+		events = "unix:" + m.path(workload)
+	}
+	conn, err := dial(events)
+	if err != nil {
+		return nil, fmt.Errorf("dial sidecar %q: %w", events, err)
+	}
+	p, err := m.programs.Start(process.Spec{
+		Name: workload + "-sidecar", Path: m.opts.Sidecar, Log: m.path(workload + "-sidecar.log"),
+		Env: environment(
+			"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+m.spans.address,
+			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
+		),
+		Args: append([]string{
+			"--namespace", m.opts.Name, "--workload", workload, "--control-plane", "unix:" + m.path("xds"),
+			"--listen", events, "--admin-listen", admin, "--status-listen", status,
+			"--state-dir", m.path("state-" + workload), "--credentials-dir", m.path("credentials"),
+		}, more...),
+	})
+	if err != nil {
+		_ = conn.Close() // unused
+		return nil, err
+	}
+	s := &sidecar{process: p, admin: admin, conn: conn}
+	return s, awaitReady(ctx, p, status)
+}
+
+// environment is this process's own without what would configure Warren or
+// OpenTelemetry behind the comparison's back.
+func environment(more ...string) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "OTEL_") && !strings.HasPrefix(kv, "WARREN_") {
+			env = append(env, kv)
+		}
+	}
+	return append(env, more...)
+}
+
+// awaitReady waits until a daemon says that it is ready; when it does not, the
+// error says what is missing.
+func awaitReady(ctx context.Context, p *process.Process, address string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready within %v", startTimeout))
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		said, err := get(ctx, "http://"+address+"/readyz")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-p.Done():
+			return p.Failure()
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w; %w: %s; the end of its log:\n%s", p.Name(), context.Cause(ctx), err, said, p.Tail(15))
+		}
+	}
+}
+
+// probes keeps no connections: a daemon that stops shall not wait for them.
+var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// get fetches a page; any status but 200 is an error, beside which the page stands.
+func get(ctx context.Context, url string) (page []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := probes.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if page, err = io.ReadAll(response.Body); err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s", url, response.Status)
+	}
+	return page, err
+}
+
+// Profile writes CPU profiles of both sidecars, of that many whole seconds from
+// now on, to files that begin with prefix.
+func (m *Mesh) Profile(ctx context.Context, prefix string, seconds int) error {
+	pages := make(chan error, 2)
+	for workload, s := range map[string]*sidecar{publisher: m.pub, subscriber: m.sub} {
+		go func() { pages <- s.profile(ctx, prefix+workload+".pprof", seconds) }()
+	}
+	first, second := <-pages, <-pages
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+func (s *sidecar) profile(ctx context.Context, path string, seconds int) error {
+	page, err := get(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.admin, seconds))
+	if err != nil {
+		return fmt.Errorf("profile the sidecar: %w", err)
+	}
+	return os.WriteFile(path, page, 0o644) //nolint:gosec // a profile, for everybody to read
+}

@@ -1,0 +1,33 @@
+package main
+
+// kind is what a workload does.
+type kind int
+
+const (
+	kindUnary    kind = iota + 1 // n callers, each waits for its confirm
+	kindStream                   // n unconfirmed at most
+	kindDrain                    // receive what a queue holds
+	kindEndToEnd                 // publish as a stream, receive meanwhile
+)
+
+// workload is one thing that is measured.
+type workload struct {
+	name string
+	kind kind
+	n    int // callers, or the window
+	// reference is the CPU time in µs that amqp091-go took for one message of this
+	// workload, on a classic queue of a quiet machine; 0 means not known. Only the
+	// proportions of the references matter: they tell a disturbed run.
+	reference float64
+}
+
+var (
+	unary1   = workload{"unary1", kindUnary, 1, 140}
+	unary16  = workload{"unary16", kindUnary, 16, 37}
+	unary64  = workload{"unary64", kindUnary, 64, 29}
+	stream   = workload{"stream", kindStream, 1024, 9.6}
+	drain    = workload{"drain", kindDrain, 0, 8}
+	endToEnd = workload{"e2e", kindEndToEnd, 128, 0}
+
+	allWorkloads = []workload{unary1, unary16, unary64, stream, drain, endToEnd}
+)
