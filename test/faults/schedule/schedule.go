@@ -1,0 +1,109 @@
+// Package schedule draws random faults for a soak from a seed.
+//
+// It owns when which fault hits what and for how long; it injects nothing and is
+// pure: the same seed, duration and kinds give the same steps on every machine, and
+// a longer duration begins with the steps of a shorter one.
+//
+//	steps := schedule.Generate(seed, 10*time.Minute, kinds)
+//	schedule.Print(os.Stdout, seed, steps)
+//	for _, s := range steps {
+//		...
+//	}
+package schedule
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// warmUp comes before the first fault, so that there is a before to compare with.
+	warmUp = 5 * time.Second
+	// calm is what lies at least between the end of one fault and the begin of the
+	// next, and after the last: recovery can be measured only in calm.
+	calm = 3 * time.Second
+	// spread is how much longer than calm it may be.
+	spread = 5 * time.Second
+	// grain is what times are rounded to, so that they read well.
+	grain = 100 * time.Millisecond
+)
+
+// Kind is a fault that may be drawn.
+type Kind struct {
+	Name string
+	// Targets is how many things it may hit, such as nodes; 0 means one.
+	Targets int
+	// Min and Max bound how long it lasts; Max 0 is a fault without a duration.
+	Min, Max time.Duration
+	// Weight is how often it is drawn against the others; 0 means 1.
+	Weight int
+}
+
+// Step is one fault of a schedule.
+type Step struct {
+	At     time.Duration // since the load began
+	Kind   string
+	Target int // from 0, below the kind's Targets
+	Lasts  time.Duration
+}
+
+// String returns the step as it is printed.
+func (s Step) String() string {
+	text := fmt.Sprintf("%8.1fs  %s on %d", s.At.Seconds(), s.Kind, s.Target)
+	if s.Lasts > 0 {
+		text += fmt.Sprintf(" for %.1fs", s.Lasts.Seconds())
+	}
+	return text
+}
+
+// Generate draws the faults of a run that lasts total. Each ends, and leaves time to
+// recover, before the next begins and before the run ends. A run that is too short
+// for a fault has none, as one without kinds.
+func Generate(seed uint64, total time.Duration, kinds []Kind) []Step {
+	random := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)) //nolint:gosec // repeatable, not secret
+	var steps []Step
+	for at := warmUp; len(kinds) > 0; {
+		k := draw(random, kinds)
+		s := Step{At: at, Kind: k.Name, Target: random.IntN(max(k.Targets, 1)), Lasts: between(random, k.Min, k.Max)}
+		ends := at + s.Lasts + calm
+		if ends > total {
+			break
+		}
+		steps = append(steps, s)
+		at = ends + between(random, 0, spread)
+	}
+	return steps
+}
+
+// Print writes the seed and one line for each step.
+func Print(w io.Writer, seed uint64, steps []Step) {
+	fmt.Fprintf(w, "seed %d: %d faults\n", seed, len(steps))
+	for _, s := range steps {
+		fmt.Fprintln(w, s)
+	}
+}
+
+func draw(random *rand.Rand, kinds []Kind) Kind {
+	sum := 0
+	for _, k := range kinds {
+		sum += max(k.Weight, 1)
+	}
+	n := random.IntN(sum)
+	for _, k := range kinds {
+		if n -= max(k.Weight, 1); n < 0 {
+			return k
+		}
+	}
+	return kinds[len(kinds)-1]
+}
+
+// between draws from [low, high], in grains.
+func between(random *rand.Rand, low, high time.Duration) time.Duration {
+	if high <= low {
+		return high
+	}
+	d := low + time.Duration(random.Int64N(int64(high-low)+1))
+	return max(low, min(d.Round(grain), high))
+}
