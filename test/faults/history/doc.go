@@ -14,7 +14,9 @@
 //	rec.Settle(got, history.Ack, nil)
 //	report := check.Check(rec.Run(), expect)
 //
-// One rule binds whoever records: a call begins before its bytes leave, and is
+// Two rules bind whoever records. A call begins before its bytes leave, and is
 // answered after its answer came, so that a record spans all the time in which the
-// event may have been written.
+// event may have been written. And the first calls of one key begin in the order of
+// their Seq, as they do when one goroutine sends that key: on one stream, or waiting
+// for each answer.
 package history

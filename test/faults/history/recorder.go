@@ -16,8 +16,6 @@ type Recorder struct {
 	deliveries log[Delivery]
 	calls      atomic.Int64 // unanswered
 	held       atomic.Int64 // without an outcome
-	confirmed  atomic.Int64 // calls answered OK
-	delivered  atomic.Int64
 
 	mu   sync.Mutex // guards rare
 	rare Run        // what comes seldom: everything but publishes and deliveries
@@ -52,9 +50,6 @@ func (r *Recorder) Answer(c Call, a Answer) {
 	c.update(func(p *Publish) {
 		if p.Result == Unanswered && a.Result != Unanswered {
 			r.calls.Add(-1)
-			if a.Result == OK {
-				r.confirmed.Add(1)
-			}
 		}
 		p.End, p.Result, p.Code, p.Reason = now, a.Result, a.Code, a.Reason
 	})
@@ -64,20 +59,23 @@ func (r *Recorder) Answer(c Call, a Answer) {
 func (r *Recorder) Deliver(d Delivery) Receipt {
 	d.At = r.Now()
 	r.held.Add(1)
-	r.delivered.Add(1)
 	return Receipt{r.deliveries.add(d.ID, d)}
 }
 
 // Settle records what the service said, and err when it could not be handed over.
 // Call it before the outcome is sent and, when sending fails, again with the error:
-// an outcome that the sidecar acted on is then never missing.
+// an outcome that the sidecar acted on is then never missing, nor later than what it
+// led to. The time of the first call stands.
 func (r *Recorder) Settle(d Receipt, o Outcome, err error) {
 	now := r.Now()
 	d.update(func(d *Delivery) {
 		if d.Outcome == None && o != None {
 			r.held.Add(-1)
 		}
-		d.Outcome, d.SettledAt = o, now
+		if d.SettledAt == 0 {
+			d.SettledAt = now
+		}
+		d.Outcome = o
 		if err != nil {
 			d.SettleErr = err.Error()
 		}
@@ -117,12 +115,6 @@ func (r *Recorder) OpenCalls() int { return int(r.calls.Load()) }
 // OpenDeliveries returns how many deliveries have no outcome now, those of services
 // that died included.
 func (r *Recorder) OpenDeliveries() int { return int(r.held.Load()) }
-
-// Confirmed returns how many calls were answered OK so far.
-func (r *Recorder) Confirmed() int { return int(r.confirmed.Load()) }
-
-// Delivered returns how many deliveries were recorded so far.
-func (r *Recorder) Delivered() int { return int(r.delivered.Load()) }
 
 // Run returns a copy of everything recorded so far.
 func (r *Recorder) Run() *Run {

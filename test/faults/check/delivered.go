@@ -1,0 +1,127 @@
+package check
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/history"
+)
+
+// subscription is what one subscription was seen to get.
+type subscription struct {
+	name  string
+	want  *Subscription // nil when nothing is owed to it
+	fates []fate        // by event
+	// newest is, by key, the delivered event that was written last; last is the one
+	// delivered last. -1 before the first.
+	newest, last []int32
+	ordered      int // first deliveries that another of their key came before
+}
+
+// fate is what became of one event in one subscription.
+type fate struct {
+	copies, unflagged, retries uint32
+	acked, dead, left          bool
+	settled                    time.Duration // when the service first acked or dead-lettered it; 0 is never
+}
+
+// queued takes in what lay in dead-letter queues and queues at the end.
+func (c *checker) queued() {
+	for _, d := range c.run.DeadLetters {
+		s := c.subscription(d.Subscription)
+		if n, known := c.lookup(s, d.ID); known && !s.fates[n].dead {
+			s.fates[n].dead = true
+			c.report.DeadLettered++
+		}
+	}
+	for _, l := range c.run.Leftovers {
+		s := c.subscription(l.Subscription)
+		if n, known := c.lookup(s, l.ID); known {
+			s.fates[n].left = true
+		}
+	}
+}
+
+// deliveries takes in every delivery, in the order of their times.
+func (c *checker) deliveries() {
+	for _, i := range byTime(c.run.Deliveries) {
+		d := &c.run.Deliveries[i]
+		s := c.subscription(d.Subscription)
+		c.report.Deliveries++
+		n, known := c.lookup(s, d.ID)
+		if !known {
+			continue
+		}
+		e, f := &c.events.list[n], &s.fates[n]
+		if d.Key != e.first.Key || d.Seq != e.first.Seq {
+			c.found.add(I2Nowhere, "altered on the way", "%s: %s arrived with key %q, seq %d", s.name, describe(e.first), d.Key, d.Seq)
+		}
+		if f.copies == 0 {
+			c.report.Delivered++
+			c.order(s, n, d)
+		}
+		f.take(d)
+	}
+	for _, s := range c.subs {
+		if s.want != nil && s.want.Ordered && s.ordered == 0 {
+			c.found.add(I0Proof, "order was never put to the test", "%s: no two events of one key were delivered", s.name)
+		}
+	}
+}
+
+func (f *fate) take(d *history.Delivery) {
+	f.copies++
+	if !d.Redelivered && d.Attempt <= 1 {
+		f.unflagged++
+	}
+	switch d.Outcome {
+	case history.Retry:
+		f.retries++
+	case history.Ack, history.Dead:
+		f.acked = f.acked || d.Outcome == history.Ack
+		if f.settled == 0 || d.SettledAt < f.settled {
+			f.settled = d.SettledAt
+		}
+	}
+}
+
+// order judges the first delivery of event n.
+func (c *checker) order(s *subscription, n int32, d *history.Delivery) {
+	e := &c.events.list[n]
+	if e.key < 0 || s.want == nil || !s.want.Ordered {
+		return
+	}
+	newest, last := s.newest[e.key], s.last[e.key]
+	s.last[e.key] = n
+	if newest < 0 {
+		s.newest[e.key] = n
+		return
+	}
+	s.ordered++
+	top := &c.events.list[newest]
+	if cmp.Compare(e.first.Start, top.first.Start)*cmp.Compare(e.first.Seq, top.first.Seq) < 0 {
+		c.found.add(I0Proof, "seq is not the order of the calls", "%s began at %v, seq %d at %v", describe(e.first), ms(e.first.Start), top.first.Seq, ms(top.first.Start))
+	}
+	switch ahead := &s.fates[last]; {
+	case e.before(top):
+		c.report.OrderViolations++
+		c.found.add(I4Order, "delivered after a newer one of its key", "%s: %s came at %v, after seq %d", s.name, describe(e.first), ms(d.At), top.first.Seq)
+	case !ahead.dead && (ahead.settled == 0 || ahead.settled > d.At):
+		c.report.OrderViolations++
+		c.found.add(I4Order, "delivered before the one ahead of it was settled", "%s: %s came at %v, while seq %d was not settled", s.name, describe(e.first), ms(d.At), c.events.list[last].first.Seq)
+	}
+	if e.later(top) {
+		s.newest[e.key] = n
+	}
+}
+
+// byTime returns the indexes of the deliveries in the order of their times.
+func byTime(ds []history.Delivery) []int32 {
+	order := make([]int32, len(ds))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(cmp.Compare(ds[a].At, ds[b].At), cmp.Compare(a, b)) })
+	return order
+}

@@ -1,0 +1,142 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Invariant is one of those in the package comment.
+type Invariant uint8
+
+// The invariants.
+const (
+	I0Proof Invariant = iota
+	I1Lost
+	I2Nowhere
+	I3Duplicates
+	I4Order
+	I5Acks
+	I6Honest
+	I7Recovery
+	I8Growth
+)
+
+// String returns "I0" to "I8".
+func (i Invariant) String() string { return fmt.Sprintf("I%d", uint8(i)) }
+
+// Report is the judgement of one run.
+type Report struct {
+	Scenario string
+	Seed     uint64
+
+	// Events by their best answer; OK + Unknown + Failed = Events.
+	Events, OK, Unknown, Failed int
+	// Calls made for them, and how many never returned or returned too late.
+	Calls, Unanswered, Late int
+
+	// Delivered counts events that reached a service, once for each subscription;
+	// Deliveries counts every copy.
+	Delivered, Deliveries int
+	// Copies beyond the first: asked for by a service's retry, repeats of the
+	// publisher, duplicates with a flag, and without.
+	Retried, Repeated, Flagged, Unflagged int
+
+	// Events owed to a subscription, once for each: lost, still queued, destroyed by
+	// the fault as the scenario said, gone without an ack, in the dead-letter queue.
+	Lost, Left, Destroyed, Unacked, DeadLettered int
+	// FalseOK counts events answered OK that no subscription ever saw, and OKs to
+	// calls that had to be refused.
+	FalseOK int
+	// OrderViolations counts events that came after a newer one of their key or
+	// before the one ahead of them was settled, and confirms out of order.
+	OrderViolations int
+
+	// Recovery is the longest time from a fault's healing to the first OK of a topic,
+	// DeliveryRecovery to the first delivery of a subscription. 0: nothing to measure.
+	Recovery, DeliveryRecovery time.Duration
+
+	// InFlight is the most that was in flight at a fault.
+	InFlight int
+	// Processes in the order of their names.
+	Processes []Process
+
+	// Violations by invariant and kind; empty means that the run passed.
+	Violations []Violation
+}
+
+// Process is how one process was before the first fault and at the end. Peak is the
+// largest resident set in bytes at any time.
+type Process struct {
+	Name          string
+	Peak          uint64
+	Before, After Usage
+	Judged        bool // whether its growth counts
+}
+
+// Usage is the median of some samples. A value that was not measured is 0.
+type Usage struct {
+	Memory     uint64 // bytes
+	Goroutines int
+	FDs        int
+	Samples    int
+}
+
+// Violation is one way in which an invariant was broken.
+type Violation struct {
+	Invariant Invariant
+	What      string   // "OK, and never delivered"
+	Count     int      // how often
+	Examples  []string // the first few, in words
+}
+
+// Passed says whether the run kept every invariant.
+func (r *Report) Passed() bool { return len(r.Violations) == 0 }
+
+// Broken returns whether the invariant has a violation.
+func (r *Report) Broken(i Invariant) bool {
+	for _, v := range r.Violations {
+		if v.Invariant == i {
+			return true
+		}
+	}
+	return false
+}
+
+// Explain writes the violations, each with its examples.
+func (r *Report) Explain(w io.Writer) {
+	for _, v := range r.Violations {
+		fmt.Fprintf(w, "%s %s: %d\n", v.Invariant, v.What, v.Count)
+		for _, e := range v.Examples {
+			fmt.Fprintf(w, "    %s\n", e)
+		}
+		if more := v.Count - len(v.Examples); more > 0 && len(v.Examples) > 0 {
+			fmt.Fprintf(w, "    and %d more\n", more)
+		}
+	}
+}
+
+// findings gathers violations, and words for the first few of each kind.
+type findings struct {
+	examples int
+	list     []Violation
+}
+
+func (f *findings) add(i Invariant, what, format string, args ...any) {
+	v := f.of(i, what)
+	v.Count++
+	if len(v.Examples) < f.examples {
+		v.Examples = append(v.Examples, fmt.Sprintf(format, args...))
+	}
+}
+
+// of returns the violation of a kind; there are few kinds.
+func (f *findings) of(i Invariant, what string) *Violation {
+	for n := range f.list {
+		if v := &f.list[n]; v.Invariant == i && v.What == what {
+			return v
+		}
+	}
+	f.list = append(f.list, Violation{Invariant: i, What: what})
+	return &f.list[len(f.list)-1]
+}
