@@ -78,6 +78,10 @@ type ConsumeOptions struct {
 	Queue    string
 	Prefetch int    // at least 1
 	Tag      string // shows up in the broker's tools; made unique by the driver
+	// Lost, when set, is called when a channel of the consumer is gone and before the
+	// next one is opened, with its epoch: what came by it is stale. It is not called
+	// for the channel that is open when Consume returns.
+	Lost func(epoch uint64)
 }
 
 // Message is an event on its way to an exchange.

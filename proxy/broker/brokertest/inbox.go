@@ -12,6 +12,7 @@ import (
 type inbox struct {
 	rig        *rig
 	deliveries chan *broker.Delivery
+	losses     chan uint64 // epochs of channels that are gone
 	cancel     context.CancelFunc
 	ended      chan struct{} // closed when Consume has returned
 	drain      func()        // set before ended
@@ -27,10 +28,10 @@ func (r *rig) consume(queue string, prefetch int) *inbox {
 func (r *rig) consumeWith(d broker.Driver, queue string, prefetch int) *inbox {
 	r.Helper()
 	ctx, cancel := context.WithCancel(r.Context())
-	in := &inbox{rig: r, deliveries: make(chan *broker.Delivery, 4096), cancel: cancel, ended: make(chan struct{})}
+	in := &inbox{rig: r, deliveries: make(chan *broker.Delivery, 4096), losses: make(chan uint64, 64), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(in.ended)
-		opts := broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "brokertest"}
+		opts := broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "brokertest", Lost: func(epoch uint64) { in.losses <- epoch }}
 		in.drain, in.err = d.Consume(ctx, opts, func(d *broker.Delivery) { in.deliveries <- d })
 	}()
 	r.Cleanup(in.end)

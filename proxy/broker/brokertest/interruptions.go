@@ -19,6 +19,26 @@ var interruptions = []behaviour{
 			r.Fatalf("epoch is %d after an interruption, was %d", after.Epoch, before.Epoch)
 		}
 	}},
+	{name: "a consumer is told which epoch is lost before anything of a later one comes", needs: interrupt, run: func(r *rig) {
+		queue := r.queue("q")
+		r.publishNumbered(queue, 1, 3)
+		in := r.consume(queue, 3)
+		before := in.take(3)[0]
+		r.interrupt()
+		after := in.takeAfter(before.Epoch, 1)[0]
+		select {
+		case epoch := <-in.losses:
+			if epoch != before.Epoch || epoch >= after.Epoch {
+				r.Fatalf("told that epoch %d is lost: it was %d, and is %d now", epoch, before.Epoch, after.Epoch)
+			}
+		default:
+			r.Fatalf("an event of epoch %d came, and nothing was told of the loss of %d", after.Epoch, before.Epoch)
+		}
+		in.end()
+		if len(in.losses) > 0 && <-in.losses >= after.Epoch {
+			r.Fatalf("the channel that was open at the end was told to be lost")
+		}
+	}},
 	{name: "what was unsettled comes back in order and flagged", needs: interrupt, run: func(r *rig) {
 		queue := r.queue("q")
 		r.publishNumbered(queue, 1, 8)

@@ -34,6 +34,9 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 		if c.deliver(ctx, sink) {
 			return c.close, nil
 		}
+		if opts.Lost != nil {
+			opts.Lost(c.epoch)
+		}
 	}
 }
 

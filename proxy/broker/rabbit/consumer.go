@@ -35,6 +35,9 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 				return c.close, nil
 			}
 			c.close() // what is unsettled comes back by itself
+			if opts.Lost != nil {
+				opts.Lost(c.epoch)
+			}
 			err = errEnded
 		}
 		if err := n.heal(ctx, s, opts.Queue, err); err != nil {
