@@ -117,6 +117,7 @@ func (b *builder) observe(e *Events) {
 		consumed     = b.counter("messaging.client.consumed.messages", "{message}", "Deliveries handed to the service.")
 		redeliveries = b.counter("warren.delivery.redeliveries", "{message}", "Deliveries of events that had been delivered before.")
 		deadLetters  = b.counter("warren.delivery.dead_letters", "{message}", "Events put into a dead-letter queue.")
+		deduplicated = b.counter("warren.delivery.deduplicated", "{message}", "Deliveries acknowledged unseen because the service had acknowledged the event.")
 		outstanding  = b.level("warren.delivery.outstanding", "{message}", "Events in the hands of the service, not settled.")
 	)
 	_, err := b.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
@@ -131,6 +132,7 @@ func (b *builder) observe(e *Events) {
 		}
 		for _, s := range e.subscriptions.all() {
 			o.ObserveInt64(outstanding, s.outstanding.Load(), s.own)
+			s.deduplicated.observe(o, deduplicated)
 			for _, r := range s.redelivered {
 				r.observe(o, redeliveries)
 			}
@@ -142,7 +144,7 @@ func (b *builder) observe(e *Events) {
 			}
 		}
 		return nil
-	}, sent, retries, pending, unconfirmed, consumed, redeliveries, deadLetters, outstanding)
+	}, sent, retries, pending, unconfirmed, consumed, redeliveries, deadLetters, deduplicated, outstanding)
 	b.errs = append(b.errs, err)
 }
 

@@ -171,7 +171,9 @@ func TestADeliveryIsMeasured(t *testing.T) {
 	r.Settle(t.Context(), tracing.Reject, d, time.Now(), broker.ErrStale)
 	cut.End(t.Context(), context.DeadlineExceeded)
 	r.DeadLetter(d, "rejected")
+	r.Deduplicated(d)
 	r.want(append(before,
+		"warren.delivery.deduplicated {message}{"+sub+mem+"} 1",
 		"warren.delivery.outstanding {message}{"+sub+mem+"} 0",
 		"warren.delivery.dead_letters {message}{"+sub+mem+" warren.dead_letter.reason=rejected} 1",
 		"messaging.client.operation.duration s{"+sub+" messaging.operation.name=ack messaging.operation.type=settle"+mem+"} 1",

@@ -27,6 +27,8 @@ type subscription struct {
 	deadLetters table[string, *series]
 	redelivered [2]*series // by cause
 
+	deduplicated *series
+
 	outstanding atomic.Int64 // handed out and not settled
 }
 
@@ -51,6 +53,7 @@ func newSubscription(k subscriptionKey) *subscription {
 	}
 	return &subscription{
 		attrs: attrs, own: metric.WithAttributeSet(attribute.NewSet(concat(attrs)...)),
+		deduplicated: newSeries(attrs),
 		redelivered: [...]*series{
 			byRetry:  newSeries(attrs, keyCause.String("retry")),
 			byBroker: newSeries(attrs, keyCause.String("broker")),
@@ -150,4 +153,12 @@ func (e *Events) DeadLetter(d Delivery, reason string) {
 		set = s.deadLetters.add(reason, newSeries(s.attrs, keyReason.String(reason)))
 	}
 	set.n.Add(1)
+}
+
+// Deduplicated counts a delivery the service did not see because it had
+// acknowledged the event before.
+func (e *Events) Deduplicated(d Delivery) {
+	if e != nil {
+		e.subscription(d).deduplicated.n.Add(1)
+	}
 }
