@@ -114,6 +114,7 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	r.service = deliver.New(deliver.Options{
 		Namespace: "shop", Workload: "billing", Subscriptions: r.config, Brokers: one{node},
 		Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler), Heartbeat: time.Second, Tap: r.tap,
+		ShareEvery: 20 * time.Millisecond,
 	})
 	server := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(server, &eventServer{Service: r.service})

@@ -13,31 +13,42 @@ import (
 	"github.com/warrenmesh/warren/tracing"
 )
 
-// intake offers the session what the service is to see. The driver calls it for
-// one delivery after the other; blocking here holds the flow back.
-func (ss *session) intake(ctx context.Context, d *broker.Delivery) {
-	if !ss.wanted(d) {
-		return
-	}
+// offer waits until d may be handed out. It is called for one delivery after the
+// other; blocking here holds the flow back.
+func (ss *session) offer(ctx context.Context, d *broker.Delivery) {
 	select {
 	case ss.arrivals <- d:
 	case <-ctx.Done(): // unsettled: drain gives it back
 	}
 }
 
+// lose tells the session's goroutine of a loss.
+func (ss *session) lose(ctx context.Context, l loss) {
+	select {
+	case ss.losses <- l:
+	case <-ctx.Done():
+	}
+}
+
+// forget ends what was handed out of a channel that is gone: the broker hands it
+// out again by itself.
+func (ss *session) forget(l loss) {
+	for _, h := range ss.held.of(l) {
+		ss.service.stale.Add(1)
+		h.end(broker.ErrStale)
+	}
+}
+
 // handOut sends d to the service.
 func (ss *session) handOut(d *broker.Delivery) {
-	if d.Epoch > ss.epoch {
-		// The broker hands out again by itself what older channels held.
-		for _, h := range ss.held.before(d.Epoch) {
-			ss.service.stale.Add(1)
-			h.end(broker.ErrStale)
-		}
-		ss.epoch = d.Epoch
+	arrived, current := ss.arrived(d)
+	if !current {
+		return // lost since it was offered
 	}
 	sub := ss.subscription.Load()
 	now := time.Now()
-	h := &handout{Delivery: d, token: ss.token(d), at: now, deadline: now.Add(ss.ackDeadline()), process: ss.process(sub, d)}
+	h := &handout{Delivery: d, token: ss.token(d), at: now, latest: arrived.Add(maxHold), process: ss.process(sub, d)}
+	h.deadline = earlier(now.Add(ss.ackDeadline()), h.latest)
 	// The span's parent is the event's own history, not this hours-long stream.
 	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)
 	h.processing = ss.service.opts.Metrics.Process(ss.measured(d))
@@ -57,11 +68,33 @@ func (ss *session) handOut(d *broker.Delivery) {
 	}})
 }
 
-// token names a delivery of this session; epoch and tag make it unique for ever.
+// arrived returns since when d counts against the time it may be unsettled, and
+// false when d's channel is known to be gone.
+func (st *settler) arrived(d *broker.Delivery) (time.Time, bool) {
+	if st.order == nil {
+		return time.Now(), true
+	}
+	return st.order.Taken(d)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// token names a delivery of this session; epoch, tag and attempt make it unique for
+// ever. A delivery that waited for another attempt in its place keeps its tag.
 func (ss *session) token(d *broker.Delivery) string {
 	b := append(make([]byte, 0, 32), ss.id...)
 	b = append(b, '-')
 	b = strconv.AppendUint(b, d.Epoch, 36)
 	b = append(b, '-')
-	return string(strconv.AppendUint(b, d.Tag, 36))
+	b = strconv.AppendUint(b, d.Tag, 36)
+	if ss.order != nil {
+		b = append(b, '-')
+		b = strconv.AppendUint(b, uint64(d.Attempt), 36)
+	}
+	return string(b)
 }

@@ -18,8 +18,8 @@ func TestAnOrderedSubscriptionHasAQueueForEachPartition(t *testing.T) {
 		t.Errorf("queues %v, want %v", got, want)
 	}
 	l := deliver.Layout(&sub, mesh.Manage)
-	if len(l.Queues) != 4 || len(l.Bindings) != 0 || len(l.Partitioners) != 1 {
-		t.Fatalf("layout %+v; want three partitions, the dead-letter queue, a partitioner and no bindings", l)
+	if len(l.Queues) != 5 || len(l.Bindings) != 0 || len(l.Partitioners) != 1 {
+		t.Fatalf("layout %+v; want three partitions, the dead-letter queue, that of the members, a partitioner and no bindings", l)
 	}
 	for i, name := range want {
 		if q := l.Queues[i]; q.Name != name || !q.SingleActive {

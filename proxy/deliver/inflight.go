@@ -16,7 +16,8 @@ type handout struct {
 	token    string
 	at       time.Time // when it was handed out
 	deadline time.Time
-	index    int // in the deadline heap
+	latest   time.Time // the deadline cannot be moved beyond
+	index    int       // in the deadline heap
 
 	span    tracing.Span
 	spanCtx context.Context //nolint:containedctx // parent of the settle span
@@ -59,14 +60,10 @@ func (h *handouts) take(token string) *handout {
 	return d
 }
 
-func (h *handouts) extend(token string, deadline time.Time) bool {
-	d, ok := h.byToken[token]
-	if !ok {
-		return false
-	}
+// extend moves the deadline of a handout it has.
+func (h *handouts) extend(d *handout, deadline time.Time) {
 	d.deadline = deadline
 	heap.Fix(&h.queue, d.index)
-	return true
 }
 
 // expired removes and returns the handouts whose deadline has passed.
@@ -78,11 +75,11 @@ func (h *handouts) expired(now time.Time) []*handout {
 	return out
 }
 
-// before removes and returns the handouts of epochs older than epoch.
-func (h *handouts) before(epoch uint64) []*handout {
+// of removes and returns the handouts that came by a channel that is gone.
+func (h *handouts) of(l loss) []*handout {
 	var out []*handout
 	for token, d := range h.byToken {
-		if d.Epoch < epoch {
+		if d.Queue == l.queue && d.Epoch == l.epoch {
 			out = append(out, h.take(token))
 		}
 	}

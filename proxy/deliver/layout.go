@@ -16,14 +16,10 @@ func Queues(s *mesh.Subscription) []string {
 	}
 	queues := make([]string, max(s.Partitions.Count, 1))
 	for i := range queues {
-		queues[i] = PartitionQueue(s.Queue.Name, uint32(i))
+		queues[i] = s.Queue.Partition(uint32(i))
 	}
 	return queues
 }
-
-// PartitionQueue names the queue of partition i of a subscription whose queue has
-// the given name.
-func PartitionQueue(queue string, i uint32) string { return fmt.Sprintf("%s.p%d", queue, i) }
 
 // Layout returns what a subscription needs on its broker: the topic's exchange,
 // the subscription's queue bound to all of the exchange's events, the dead-letter
@@ -32,10 +28,10 @@ func PartitionQueue(queue string, i uint32) string { return fmt.Sprintf("%s.p%d"
 //
 // Ordered by key it is one queue a partition, behind a partitioner, and no waiting
 // rooms: an event that waits for its next attempt waits in the sidecar, unsettled,
-// and its key with it.
+// and its key with it. A last queue is for counting who shares the partitions.
 //
 // Where others declare, the bindings are theirs, and waiting rooms are welcome but
-// not asked for: settler.repeat does without.
+// not asked for: settler.repeat does without, and so does partitions.share.
 func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	if s.Ordering == mesh.PerKey {
 		return layoutPerKey(s, policy)
@@ -67,9 +63,17 @@ func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topol
 		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true})
 	}
 	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type})
+	if policy == mesh.Manage {
+		t.Queues = append(t.Queues, broker.Queue{Name: membersQueue(s), Type: "classic"})
+	}
 	t.Partitioners = []broker.Partitioner{{Name: s.Queue.Name + ".partitions", Exchange: s.Exchange.Name, Queues: queues}}
 	return t
 }
+
+// membersQueue names a queue that nothing is published to. Everybody who consumes
+// from the partitions consumes from it too, and so its consumers can be counted:
+// RabbitMQ does not count those that stand by at a queue with one active consumer.
+func membersQueue(s *mesh.Subscription) string { return s.Queue.Name + ".members" }
 
 // delays lists the distinct delays of the subscription's backoff, ascending. One
 // queue a delay: a TTL takes effect only at the head of a queue, so messages with

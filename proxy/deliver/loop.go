@@ -38,6 +38,8 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 		select {
 		case d := <-ss.gate(draining):
 			ss.handOut(d)
+		case l := <-ss.losses:
+			ss.forget(l)
 		case req := <-ss.inbox():
 			err = ss.handle(req)
 		case r := <-ss.concluded:
@@ -80,7 +82,8 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 // gate is where deliveries come from, nil while none may be handed out. One is
 // always allowed through the byte bound, however large.
 func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
-	full := len(ss.held.byToken) > 0 && ss.held.bytes >= ss.limits.bytes
+	n := len(ss.held.byToken)
+	full := n >= int(ss.limits.messages) || n > 0 && ss.held.bytes >= ss.limits.bytes
 	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 {
 		return nil
 	}
@@ -128,7 +131,8 @@ func (ss *session) update(sub *Subscription) error {
 
 // sameSource reports whether two forms of a subscription can share a consumer.
 func sameSource(a, b *Subscription) bool {
-	return a.Queue == b.Queue && a.Broker == b.Broker && a.Exchange == b.Exchange && a.Topic == b.Topic
+	return a.Queue == b.Queue && a.Broker == b.Broker && a.Exchange == b.Exchange && a.Topic == b.Topic &&
+		a.Ordering == b.Ordering && a.Partitions == b.Partitions
 }
 
 // look runs once a second: heartbeats, and a move to another node when this one

@@ -150,7 +150,7 @@ func (p *Pusher) start(name mesh.Name, sub *Subscription) *pushWorker {
 	w := &pushWorker{
 		settler: settler{service: p.service, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: calls},
 		opts:    p.opts, port: sub.PushPort, cancel: cancel, abort: abort,
-		done: make(chan struct{}), slots: make(chan struct{}, sub.Queue.Prefetch),
+		done: make(chan struct{}), slots: make(chan struct{}, outstanding(sub.Subscription)),
 		log: p.service.opts.Logger.With("subscription", name.String()),
 	}
 	w.subscription.Store(sub)
@@ -193,28 +193,29 @@ func (w *pushWorker) run(intake, calls context.Context) {
 	}
 }
 
-// serve consumes on one node, once the service is healthy, until intake ends or
+// serve consumes on one node, once the service is healthy, until taking ends or
 // another node is the better one.
-func (w *pushWorker) serve(intake, calls context.Context) error {
-	if !w.health.await(intake) {
+func (w *pushWorker) serve(taking, calls context.Context) error {
+	if !w.health.await(taking) {
 		return nil
 	}
 	sub := w.subscription.Load()
-	if err := w.service.opts.Brokers.Ready(intake, sub.Broker, xds.SubscriptionResource(sub.Name)); err != nil {
+	if err := w.service.opts.Brokers.Ready(taking, sub.Broker, xds.SubscriptionResource(sub.Name)); err != nil {
 		return err
 	}
 	driver, err := w.service.opts.Brokers.PickConsumer(sub.Broker)
 	if err != nil {
 		return err
 	}
-	intake, leave := context.WithCancel(intake)
+	taking, leave := context.WithCancel(taking)
 	defer leave()
-	w.driver, w.leaving = driver, intake.Done()
+	w.driver, w.leaving = driver, taking.Done()
 	var watch sync.WaitGroup
-	watch.Go(func() { w.watch(intake, leave) })
-	drain, err := driver.Consume(intake, broker.ConsumeOptions{
-		Queue: sub.Queue.Name, Prefetch: int(sub.Queue.Prefetch), Tag: w.service.opts.Workload + "." + w.name.Name + ".push",
-	}, func(d *broker.Delivery) { w.intake(intake, calls, d) })
+	watch.Go(func() { w.watch(taking, leave) })
+	drain, err := w.consume(taking, w.service.opts.Workload+"."+w.name.Name+".push", outstanding(sub.Subscription), intake{
+		offer: func(ctx context.Context, d *broker.Delivery) { w.offer(ctx, calls, d) },
+		lost:  func(string, uint64) {}, // calls under way go on: their outcome is stale
+	})
 	leave()
 	watch.Wait()
 	w.calls.Wait()
@@ -233,34 +234,36 @@ func (w *pushWorker) watch(ctx context.Context, leave func()) {
 	}
 }
 
-// intake is called for one delivery after the other; blocking holds the flow back.
-func (w *pushWorker) intake(intake, calls context.Context, d *broker.Delivery) {
-	if !w.wanted(d) {
-		return
-	}
-	if !w.health.await(intake) {
+// offer is called for one delivery after the other; blocking holds the flow back.
+func (w *pushWorker) offer(ctx, calls context.Context, d *broker.Delivery) {
+	if !w.health.await(ctx) {
 		return // unsettled: drain gives it back
 	}
 	select {
 	case w.slots <- struct{}{}:
-	case <-intake.Done():
+	case <-ctx.Done():
+		return
+	}
+	arrived, current := w.arrived(d)
+	if !current { // lost since it was offered
+		<-w.slots
 		return
 	}
 	w.calls.Go(func() {
 		defer func() { <-w.slots }()
-		w.push(calls, d)
+		w.push(calls, d, arrived)
 	})
 }
 
-// push hands d over and settles it by the answer.
-func (w *pushWorker) push(ctx context.Context, d *broker.Delivery) {
+// push hands d, which arrived at the given time, over and settles it by the answer.
+func (w *pushWorker) push(ctx context.Context, d *broker.Delivery, arrived time.Time) {
 	sub := w.subscription.Load()
 	process := w.process(sub, d)
 	spanCtx, span := w.service.opts.Tracing.StartProcess(ctx, process)
 	processing := w.service.opts.Metrics.Process(w.measured(d))
 	at := time.Now()
 	w.showDelivered(d)
-	callCtx, cancel := context.WithTimeout(spanCtx, sub.AckDeadline)
+	callCtx, cancel := context.WithDeadline(spanCtx, earlier(at.Add(sub.AckDeadline), arrived.Add(maxHold)))
 	defer cancel()
 	o, err := w.call(callCtx, sub, d)
 	if ctx.Err() != nil {
@@ -275,6 +278,7 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery) {
 
 // carryOut settles d as o says; at is when d was handed over.
 func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.Delivery, o outcome, p tracing.Process, at time.Time) {
+	o.begun = at
 	effect, err := effectAck, error(nil)
 	if o.kind == eventsv1.Outcome_OUTCOME_ACK {
 		err = w.ackSpanned(ctx, d, p) // stale: counted, and delivered again

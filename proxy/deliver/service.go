@@ -92,6 +92,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Heartbeat is how long a stream may be silent; zero means 30 s.
 	Heartbeat time.Duration
+	// ShareEvery is how often a stream or pusher of an ordered subscription looks
+	// whether it has more than its share of the partitions; zero means 1.5 s.
+	ShareEvery time.Duration
 }
 
 // Service implements the receiving half of EventService.
@@ -103,6 +106,7 @@ type Service struct {
 
 	memory   sync.Mutex              // held while looking a subscription up
 	heldKeys map[mesh.Name]*heldKeys // guarded by memory
+	inboxes  map[mesh.Name]*inbox    // guarded by memory
 
 	drainOnce sync.Once
 	draining  chan struct{}      // closed when Drain begins: take nothing new
@@ -119,7 +123,10 @@ func New(opts Options) *Service {
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 30 * time.Second
 	}
-	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}}
+	if opts.ShareEvery <= 0 {
+		opts.ShareEvery = defaultShareEvery
+	}
+	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}, inboxes: map[mesh.Name]*inbox{}}
 	s.life, s.cut = context.WithCancel(context.Background())
 	return s
 }

@@ -33,17 +33,23 @@ type session struct {
 
 	arrivals  chan *broker.Delivery       // unbuffered: intake waits for credit here
 	consumed  chan error                  // cap 1: Consume has returned
+	losses    chan loss                   // unbuffered: channels that are gone
 	concluded chan *eventsv1.SettleResult // of settlements that needed the broker's confirm
 
 	// belongs to run
 	credit   uint32
-	epoch    uint64
 	held     *handouts
 	results  []*eventsv1.SettleResult      // not in a message yet
 	pending  []*eventsv1.SubscribeResponse // the outbox was full
 	deserted bool                          // the service ended the stream, not the sidecar
 	lastSent time.Time
 	settling sync.WaitGroup
+}
+
+// loss says that a channel is gone, and what came by it.
+type loss struct {
+	queue string
+	epoch uint64
 }
 
 // limits are what init asked for, within what the subscription allows.
@@ -74,6 +80,7 @@ func (s *Service) newSession(w *wire, init *eventsv1.SubscribeInit) (*session, e
 		wire:      w,
 		limits:    lim,
 		arrivals:  make(chan *broker.Delivery),
+		losses:    make(chan loss),
 		consumed:  make(chan error, 1),
 		concluded: make(chan *eventsv1.SettleResult),
 		credit:    min(init.GetInitialCredit(), maxCredit),
@@ -85,8 +92,8 @@ func (s *Service) newSession(w *wire, init *eventsv1.SubscribeInit) (*session, e
 
 func limitsOf(init *eventsv1.SubscribeInit, sub *Subscription) (limits, error) {
 	l := limits{messages: init.GetMaxOutstandingMessages(), bytes: init.GetMaxOutstandingBytes(), results: init.GetSettleResults()}
-	if l.messages == 0 || l.messages > sub.Queue.Prefetch {
-		l.messages = sub.Queue.Prefetch
+	if most := outstanding(sub.Subscription); l.messages == 0 || l.messages > most {
+		l.messages = most
 	}
 	if l.bytes == 0 {
 		l.bytes = defaultMaxBytes
@@ -113,14 +120,15 @@ func (ss *session) run(ctx context.Context) error {
 	defer stopConsuming()
 	ss.driver, ss.leaving = driver, consumeCtx.Done()
 	go ss.write()
-	drain := ss.consume(consumeCtx)
+	drain := ss.start(consumeCtx)
 	ss.ready()
 	err = ss.loop(ctx, stopConsuming)
 	stopConsuming()
 	ss.conclusions()
+	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.unfinished.add(h.Delivery) // before another stream can have it
+			ss.service.unfinished.add(h.Delivery, now, time.Time{}) // before another stream can have it
 		}
 		h.end(errStreamEnded)
 	}
@@ -187,19 +195,18 @@ func (ss *session) attach(ctx context.Context) (broker.Driver, error) {
 	return driver, rpcerr.FromBroker(err)
 }
 
-// consume starts the flow of deliveries. The function returned waits for its end
+// start begins the flow of deliveries. The function returned waits for its end
 // and gives back what is unsettled.
-func (ss *session) consume(ctx context.Context) (drain func()) {
+func (ss *session) start(ctx context.Context) (drain func()) {
 	var giveBack func()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		var err error
-		giveBack, err = ss.driver.Consume(ctx, broker.ConsumeOptions{
-			Queue:    ss.subscription.Load().Queue.Name,
-			Prefetch: int(ss.limits.messages),
-			Tag:      ss.service.opts.Workload + "." + ss.name.Name,
-		}, func(d *broker.Delivery) { ss.intake(ctx, d) })
+		giveBack, err = ss.consume(ctx, ss.service.opts.Workload+"."+ss.name.Name, ss.limits.messages, intake{
+			offer: ss.offer,
+			lost:  func(queue string, epoch uint64) { ss.lose(ctx, loss{queue, epoch}) },
+		})
 		ss.consumed <- err
 	}()
 	return func() {

@@ -17,6 +17,7 @@ type outcome struct {
 	after  time.Duration // with retry: the service's wish, 0 for none
 	reason string        // of the dead letter, should it become one
 	detail string        // the service's words
+	begun  time.Time     // when it was handed out
 }
 
 const (
@@ -91,6 +92,8 @@ var (
 		"the token is unknown, settled, past its deadline, or of a connection that was lost; the event is delivered again unless it was settled"))
 	staleToken = toStatus(rpcerr.New(codes.FailedPrecondition, rpcerr.AckIDInvalid,
 		"the broker connection was lost; the event is delivered again"))
+	heldTooLong = toStatus(rpcerr.New(codes.FailedPrecondition, rpcerr.InvalidRequest,
+		"the deadline was not moved: a delivery can be held for "+maxHold.String()+" in all; settle it by its present deadline"))
 )
 
 // acknowledge returns nil when the event is gone for good.
@@ -108,6 +111,7 @@ func (ss *session) acknowledge(h *handout) *eventsv1.Status {
 // conclude carries a negative outcome out. It needs the broker's confirm and goes
 // on beside the session, so that a slow one does not hold up the stream.
 func (ss *session) conclude(h *handout, o outcome, asked bool) {
+	o.begun = h.at
 	ss.settling.Go(func() {
 		effect, err := ss.fail(h.Delivery, o)
 		if err == nil {
@@ -147,10 +151,14 @@ func (ss *session) extend(req *eventsv1.SubscribeExtend) error {
 	}
 	deadline := time.Now().Add(by)
 	for _, token := range req.GetTokens() {
-		if ss.held.extend(token, deadline) {
-			ss.answer(token, nil)
-		} else {
+		switch h := ss.held.byToken[token]; {
+		case h == nil:
 			ss.answer(token, unknownToken)
+		case deadline.After(h.latest):
+			ss.answer(token, heldTooLong)
+		default:
+			ss.held.extend(h, deadline)
+			ss.answer(token, nil)
 		}
 	}
 	return nil

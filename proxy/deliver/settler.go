@@ -9,6 +9,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -20,6 +21,8 @@ const (
 	reasonExhausted    = "attempts-exhausted" // the last attempt failed
 	reasonRejected     = "rejected"           // the service said so
 	reasonAckDeadline  = "ack-deadline"       // the last attempt was never settled
+	reasonElapsed      = "retries-elapsed"    // its key has waited for it long enough
+	reasonKeyHeld      = "key-held"           // an event of its key before it is a dead letter
 )
 
 const (
@@ -28,9 +31,12 @@ const (
 	// requeueDelay is how long a delivery rests that cannot be settled. Given back at
 	// once it would come back at once, for as long as the broker takes no publishes.
 	requeueDelay = time.Second
-	// maxHold bounds how long a delivery waits unsettled for its next attempt: with
-	// an ack deadline before, it stays under RabbitMQ's consumer_timeout.
-	maxHold = 10 * time.Minute
+	// maxHold bounds how long a delivery may be unsettled, ack deadline, extensions
+	// and waiting for another attempt together: RabbitMQ's consumer_timeout, 30 minutes
+	// by default, would take the whole channel with it.
+	maxHold = 25 * time.Minute
+	// maxPark bounds how long a delivery waits unsettled for its next attempt.
+	maxPark = 10 * time.Minute
 )
 
 // settler carries outcomes out on one broker node, for a stream or a pusher. It is
@@ -41,8 +47,9 @@ type settler struct {
 	name    mesh.Name // of the subscription
 	id      string    // unique in this process
 	driver  broker.Driver
-	life    context.Context //nolint:containedctx // outcomes not carried out when it ends are given up
-	leaving <-chan struct{} // closed when nothing more is consumed
+	life    context.Context    //nolint:containedctx // outcomes not carried out when it ends are given up
+	leaving <-chan struct{}    // closed when nothing more is consumed
+	order   *sequence.Sequence // of a subscription that is ordered by key; nil else
 
 	// subscription is replaced when the configuration changes.
 	subscription atomic.Pointer[Subscription]
@@ -53,25 +60,47 @@ type settler struct {
 
 // wanted settles what the service is not to see, and reports whether it is to see d.
 func (st *settler) wanted(d *broker.Delivery) bool {
-	sub := st.subscription.Load()
+	if st.filtered(d) {
+		return false
+	}
+	st.countAttempts(d)
+	if reason, detail := st.unfit(d); reason != "" {
+		st.reject(d, reason, detail)
+		return false
+	}
+	return !st.suppressed(d)
+}
+
+// filtered acknowledges what the subscription does not ask for.
+func (st *settler) filtered(d *broker.Delivery) bool {
+	if d.Event == nil || st.subscription.Load().Filter.Matches(d.Event) {
+		return false
+	}
+	st.ack(d)
+	return true
+}
+
+// unfit returns why d is a dead letter before the service sees it, "" when it is none.
+func (st *settler) unfit(d *broker.Delivery) (reason, detail string) {
 	switch {
 	case d.Malformed != nil:
-		st.reject(d, reasonInvalidEvent, d.Malformed.Error())
-	case !sub.Filter.Matches(d.Event):
-		st.ack(d)
-	case st.countAttempts(d) > sub.Attempts || d.Returned >= poisonLimit:
-		st.reject(d, reasonExhausted, "the service never settled it")
+		return reasonInvalidEvent, d.Malformed.Error()
+	case d.Attempt > st.subscription.Load().Attempts || d.Returned >= poisonLimit:
+		return reasonExhausted, "the service never settled it"
 	default:
-		return true
+		return "", ""
 	}
-	return false
 }
 
 // countAttempts replaces the broker's count of what it took back by ours of what
-// the service really had in its hands.
-func (st *settler) countAttempts(d *broker.Delivery) uint32 {
-	d.Attempt += st.service.unfinished.of(d) - min(d.Returned, d.Attempt-1)
-	return d.Attempt
+// the service really had in its hands. It returns when the next attempt may begin.
+func (st *settler) countAttempts(d *broker.Delivery) (due time.Time) {
+	last := st.service.unfinished.of(d, time.Now())
+	d.Attempt += last.number - min(d.Returned, d.Attempt-1)
+	if d.FirstFailure.IsZero() {
+		d.FirstFailure = last.first
+	}
+	return last.due
 }
 
 // reject buries what is not to be handed out.
@@ -95,8 +124,15 @@ func (st *settler) strandedBeside(brokers Brokers) bool {
 // effect; after an error nothing did, and d is back in its queue.
 func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error) {
 	sub := st.subscription.Load()
+	now := time.Now()
+	if d.FirstFailure.IsZero() {
+		d.FirstFailure = now
+	}
+	if st.order != nil {
+		return st.failInOrder(sub, d, o, now)
+	}
 	if o.kind == eventsv1.Outcome_OUTCOME_RETRY && d.Attempt < sub.Attempts {
-		return effectRetry, st.repeat(sub, d, o.after)
+		return effectRetry, st.repeat(sub, d, o)
 	}
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
 }
@@ -107,15 +143,15 @@ func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error
 //
 // Where others declare topology there may be no waiting room. Then d waits here,
 // unsettled, and counts against the prefetch; the copy goes straight to the queue.
-func (st *settler) repeat(sub *Subscription, d *broker.Delivery, after time.Duration) error {
+func (st *settler) repeat(sub *Subscription, d *broker.Delivery, o outcome) error {
 	m := st.copyOf(d)
-	queue, delay := retryQueue(sub.Subscription, d.Attempt, after)
+	queue, delay := retryQueue(sub.Subscription, d.Attempt, o.after)
 	m.RoutingKey, m.Attempt = queue, d.Attempt+1
 	err := st.put(m)
 	if broker.KindOf(err) != broker.Unroutable || queue == sub.Queue.Name {
 		return st.finish(d, m, err)
 	}
-	if !st.hold(min(delay, maxHold)) {
+	if !st.hold(min(delay, maxPark, maxHold-time.Since(o.begun))) {
 		return err // unsettled: drain gives it back
 	}
 	m.RoutingKey = sub.Queue.Name
@@ -123,7 +159,20 @@ func (st *settler) repeat(sub *Subscription, d *broker.Delivery, after time.Dura
 }
 
 // bury puts d into the dead-letter queue, then acknowledges it.
-func (st *settler) bury(d *broker.Delivery, reason, detail string) error {
+func (st *settler) bury(d *broker.Delivery, reason, detail string) (err error) {
+	m := st.letter(d, reason, detail)
+	if st.order != nil {
+		err = st.finishInOrder(d, m)
+	} else {
+		err = st.finish(d, m, st.put(m))
+	}
+	if err == nil {
+		st.service.opts.Metrics.DeadLetter(st.measured(d), reason)
+	}
+	return err
+}
+
+func (st *settler) letter(d *broker.Delivery, reason, detail string) *broker.Message {
 	sub := st.subscription.Load()
 	m := st.copyOf(d)
 	m.RoutingKey = sub.DeadLetterQueue
@@ -135,13 +184,10 @@ func (st *settler) bury(d *broker.Delivery, reason, detail string) error {
 		Exchange:     d.Exchange,
 		RoutingKey:   d.RoutingKey,
 		Attempts:     d.Attempt,
+		FirstFailure: d.FirstFailure,
 		Time:         time.Now(),
 	}
-	if err := st.finish(d, m, st.put(m)); err != nil {
-		return err
-	}
-	st.service.opts.Metrics.DeadLetter(st.measured(d), reason)
-	return nil
+	return m
 }
 
 // copyOf starts a message for the default exchange that carries d's event.
@@ -155,7 +201,8 @@ func (st *settler) copyOf(d *broker.Delivery) *broker.Message {
 	}
 	return &broker.Message{
 		Event: e, Trace: d.Trace, Priority: d.Priority, Mandatory: true, Persistent: true, AppID: d.AppID,
-		OriginExchange: d.Exchange, OriginKey: d.RoutingKey,
+		OriginExchange: d.Exchange, OriginKey: d.RoutingKey, FirstFailure: d.FirstFailure,
+		Partition: d.Partition, Partitioned: d.Partitioned,
 	}
 }
 
@@ -178,13 +225,18 @@ func (st *settler) finish(d *broker.Delivery, m *broker.Message, err error) erro
 		st.ack(d)
 		return nil
 	}
-	if !st.troubled.Swap(true) {
-		st.service.opts.Logger.Warn("deliveries cannot be settled: they go back to their queue",
-			"subscription", st.name.String(), "queue", m.RoutingKey, "error", err)
-	}
+	st.trouble(m, err)
 	st.hold(requeueDelay)
 	_ = st.tell(st.life, tracing.Reject, d) // stale: its channel is gone, and it is back already
 	return err
+}
+
+// trouble says once, until a copy is confirmed again, that m cannot be published.
+func (st *settler) trouble(m *broker.Message, err error) {
+	if !st.troubled.Swap(true) {
+		st.service.opts.Logger.Warn("deliveries cannot be settled: they wait, or go back to their queue",
+			"subscription", st.name.String(), "queue", m.RoutingKey, "error", err)
+	}
 }
 
 // hold reports whether all of delay passed before the settler had to leave.
@@ -202,7 +254,7 @@ func (st *settler) hold(delay time.Duration) bool {
 
 func (st *settler) ack(d *broker.Delivery) {
 	st.service.unfinished.forget(d)
-	_ = st.tell(st.life, tracing.Ack, d) // stale: counted, and delivered again
+	st.settled(d, st.tell(st.life, tracing.Ack, d)) // stale: counted, and delivered again
 }
 
 // process describes d to tracing.
@@ -233,9 +285,11 @@ func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Proces
 // ackSpanned acknowledges d within a span of its own.
 func (st *settler) ackSpanned(ctx context.Context, d *broker.Delivery, p tracing.Process) error {
 	st.service.unfinished.forget(d)
+	st.remember(d)
 	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)
 	err := st.tell(ctx, tracing.Ack, d)
 	span.End(err)
+	st.settled(d, err)
 	return err
 }
 

@@ -1,8 +1,10 @@
 package deliver
 
 import (
+	"container/list"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 )
@@ -12,20 +14,35 @@ import (
 // high, because everything prefetched behind a bad event is taken back with it.
 const poisonLimit = 100
 
-// maxUnfinished bounds the events remembered; the oldest are forgotten first, and
-// then have their attempts counted anew.
-const maxUnfinished = 10_000
+const (
+	// maxUnfinished bounds the events remembered; the oldest are forgotten first, and
+	// then have their attempts counted anew.
+	maxUnfinished = 10_000
+	// unfinishedFor is how long one is remembered after its last attempt. It may have
+	// been settled by another sidecar, and a later event may have its id.
+	unfinishedFor = time.Hour
+)
 
-// unfinished counts the attempts that ended with the service's stream instead of
-// an outcome, for example because the event crashed it. The broker's own count
-// cannot serve: it also grows for what was only prefetched and never seen. It is
-// kept in memory, so a crash of the sidecar forgets it, and poisonLimit stands in.
-// It is safe for concurrent use.
+// unfinished remembers the attempts of events that are still in their queue: those
+// that ended with the service's stream instead of an outcome, for example because
+// the event crashed it, and those of ordered events, which wait for the next one
+// unsettled. The broker's own count cannot serve: it also grows for what was only
+// prefetched and never seen. It is kept in memory, so a crash of the sidecar
+// forgets it, and poisonLimit stands in. It is safe for concurrent use.
 type unfinished struct {
 	mu     sync.Mutex
-	some   atomic.Bool         // there are counts; saves the lock while there are none
-	counts map[eventKey]uint32 // guarded by mu
-	order  []eventKey          // guarded by mu; oldest first, may name forgotten keys
+	some   atomic.Bool                // there are some; saves the lock while there are none
+	events map[eventKey]*list.Element // guarded by mu; in order
+	order  list.List                  // guarded by mu; *attempt, that of the oldest event first
+}
+
+// attempt is what is known of an event's last attempt.
+type attempt struct {
+	key    eventKey
+	number uint32
+	first  time.Time // when the first one failed
+	ended  time.Time
+	due    time.Time // when the next one may begin; zero means at once
 }
 
 // eventKey is an event in a queue; source and id make it unique.
@@ -33,44 +50,61 @@ type eventKey struct{ queue, source, id string }
 
 func keyOf(d *broker.Delivery) eventKey { return eventKey{d.Queue, d.Event.Source, d.Event.ID} }
 
-func (u *unfinished) add(d *broker.Delivery) {
+// add counts an attempt of d that ended now. The next may begin when due.
+func (u *unfinished) add(d *broker.Delivery, now, due time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.counts == nil {
-		u.counts = map[eventKey]uint32{}
+	if u.events == nil {
+		u.events = map[eventKey]*list.Element{}
 	}
 	key := keyOf(d)
-	if _, known := u.counts[key]; !known {
-		u.order = append(u.order, key)
+	el := u.events[key]
+	if el == nil {
+		el = u.order.PushBack(&attempt{key: key, first: now})
+		u.events[key] = el
 	}
-	u.counts[key]++
+	a, _ := el.Value.(*attempt)
+	a.number++
+	a.ended, a.due = now, due
 	u.some.Store(true)
-	for len(u.order) > maxUnfinished {
-		delete(u.counts, u.order[0])
-		u.order = u.order[1:]
+	if u.order.Len() > maxUnfinished {
+		u.remove(u.order.Front())
 	}
 }
 
-// of returns the count of d.
-func (u *unfinished) of(d *broker.Delivery) uint32 {
-	if !u.some.Load() {
-		return 0
+// of returns the last attempt of d, the zero value when none is known.
+func (u *unfinished) of(d *broker.Delivery, now time.Time) attempt {
+	if !u.some.Load() || d.Event == nil {
+		return attempt{}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.counts[keyOf(d)]
+	el := u.events[keyOf(d)]
+	if el == nil {
+		return attempt{}
+	}
+	a, _ := el.Value.(*attempt)
+	if now.Sub(a.ended) > unfinishedFor {
+		return attempt{}
+	}
+	return *a
 }
 
-// forget drops the count of an event that has its outcome.
+// forget drops an event that has its outcome.
 func (u *unfinished) forget(d *broker.Delivery) {
 	if !u.some.Load() || d.Event == nil {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.counts, keyOf(d))
-	if len(u.counts) == 0 {
-		u.some.Store(false)
-		u.order = nil
+	if el := u.events[keyOf(d)]; el != nil {
+		u.remove(el)
 	}
+	u.some.Store(u.order.Len() > 0)
+}
+
+// remove is called with mu held.
+func (u *unfinished) remove(el *list.Element) {
+	a, _ := u.order.Remove(el).(*attempt)
+	delete(u.events, a.key)
 }

@@ -1,0 +1,119 @@
+package deliver
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+)
+
+const (
+	// defaultShareEvery is how often a consumer looks whether it has too many
+	// partitions, give or take a third.
+	defaultShareEvery = 1500 * time.Millisecond
+	// idleTimeout is how long a partition that is to be given up may take to have
+	// nothing in the service's hands. Then it goes on here, and is tried again.
+	idleTimeout = 5 * time.Second
+)
+
+// share gives partitions up when others of the subscription stand by and have
+// fewer. The broker makes whoever comes first the active consumer of every queue, and
+// keeps it; so the one with more than its share ends its channels on the surplus and
+// lines up again behind those that wait. There is no coordinator: everybody goes by
+// how many consumers the members' queue has. Order is kept, for nothing of the partition is in
+// anybody's hands at that moment.
+func (p *partitions) share(ctx context.Context, all int) {
+	for {
+		every := p.service.opts.ShareEvery
+		if !pause(ctx, every*2/3+rand.N(every*2/3+1)) {
+			return
+		}
+		loads := p.order.Loads()
+		queues := append(p.surplus(ctx, loads, all), p.overdue(loads)...)
+		var giving sync.WaitGroup
+		for _, queue := range queues {
+			giving.Go(func() { p.giveUp(ctx, queue) })
+		}
+		giving.Wait()
+	}
+}
+
+// surplus names what is above this consumer's share of all partitions, those with
+// the least to do first. A partition with parked events stays: elsewhere their
+// attempts would be counted anew.
+func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int) []string {
+	if len(loads) < 2 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
+	defer cancel()
+	state, err := p.driver.Inspect(ctx, membersQueue(p.subscription.Load().Subscription))
+	if err != nil || state.Consumers < 2 {
+		return nil // alone, or not to be known now
+	}
+	share := (all + state.Consumers - 1) / state.Consumers
+	above := len(loads) - share
+	if above <= 0 {
+		return nil
+	}
+	free := slices.DeleteFunc(slices.Clone(loads), func(l sequence.Load) bool { return l.Parked > 0 })
+	slices.SortFunc(free, func(a, b sequence.Load) int {
+		return cmp.Or(cmp.Compare(a.Taken, b.Taken), cmp.Compare(a.Held, b.Held))
+	})
+	return queuesOf(free[:min(above, len(free))])
+}
+
+// beCounted makes this a consumer of the members' queue until ctx ends. Where
+// others declare the topology there may be none, and nobody shares.
+func (p *partitions) beCounted(ctx context.Context) {
+	opts := p.opts
+	opts.Queue, opts.Prefetch = membersQueue(p.subscription.Load().Subscription), 1
+	drain, err := p.driver.Consume(ctx, opts, func(*broker.Delivery) {}) // nobody publishes to it
+	if err != nil {
+		p.service.opts.Logger.Info("partitions are not shared: their consumers cannot be counted",
+			"subscription", p.name.String(), "queue", opts.Queue, "error", err)
+	}
+	if drain != nil {
+		drain()
+	}
+}
+
+// overdue names partitions in which an event waits for so long behind others of its
+// key that it could not be held for an ack deadline any more. Given up and taken
+// again all comes back in order, and its time begins anew.
+func (p *partitions) overdue(loads []sequence.Load) []string {
+	limit := maxHold - p.subscription.Load().AckDeadline
+	return queuesOf(slices.DeleteFunc(slices.Clone(loads), func(l sequence.Load) bool {
+		return l.Oldest.IsZero() || time.Since(l.Oldest) < limit
+	}))
+}
+
+func queuesOf(loads []sequence.Load) []string {
+	queues := make([]string, 0, len(loads))
+	for _, l := range loads {
+		queues = append(queues, l.Queue)
+	}
+	return queues
+}
+
+// giveUp ends the channel on a partition once nothing of it is in the service's
+// hands; serve then lines up again.
+func (p *partitions) giveUp(ctx context.Context, queue string) {
+	idle := p.order.Pause(queue)
+	timeout := time.NewTimer(idleTimeout)
+	defer timeout.Stop()
+	select {
+	case <-idle:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.consumer[queue]()
+	case <-timeout.C:
+		p.order.Resume(queue)
+	case <-ctx.Done():
+	}
+}
