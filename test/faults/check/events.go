@@ -10,8 +10,8 @@ import (
 type event struct {
 	first  *history.Publish // the call that began first
 	firmed *history.Publish // the OK call that began first, nil without one
-	// writable is when the first call that may have written the event began; that of
-	// the first call when all failed for certain.
+	// writable is when the first call that may have written the event began; it means
+	// nothing while writes is 0.
 	writable time.Duration
 	writes   int   // calls that may have written it
 	key      int32 // index of topic and key, -1 without a place in an order
@@ -27,6 +27,14 @@ func (e *event) answer() history.Result {
 	default:
 		return history.Failed
 	}
+}
+
+// certain returns the call by which the event counts.
+func (e *event) certain() *history.Publish {
+	if e.firmed != nil {
+		return e.firmed
+	}
+	return e.first
 }
 
 // before says whether e had to be delivered before f: a call of e that was answered

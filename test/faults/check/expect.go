@@ -58,7 +58,7 @@ type Subscription struct {
 	Ordered bool
 	// Destroyed says which events may be missing because the fault destroyed them in
 	// the broker, as when a queue is deleted with what it held; nil means none. It is
-	// asked with the first call answered OK.
+	// asked with the first call answered OK, else with the first call.
 	Destroyed func(*history.Publish) bool
 }
 
@@ -93,4 +93,10 @@ func (s *Subscription) wants(p *history.Publish) bool {
 		}
 	}
 	return len(s.Topics) == 0
+}
+
+// destroyed says whether the event may be missing. Nothing may be in a subscription
+// without expectations.
+func (s *Subscription) destroyed(e *event) bool {
+	return s != nil && s.Destroyed != nil && s.Destroyed(e.certain())
 }

@@ -53,7 +53,7 @@ func (c *checker) kept(s *subscription, e *event, f *fate) bool {
 		return true
 	case f.copies > 0:
 		return true // and nobody acked it: forgotten judges that
-	case s.want.Destroyed != nil && s.want.Destroyed(e.firmed):
+	case s.want.destroyed(e):
 		c.report.Destroyed++
 		return true
 	}
@@ -67,7 +67,7 @@ func (c *checker) forgotten(s *subscription, e *event, f *fate) {
 	if f.copies == 0 || f.acked || f.dead || f.left {
 		return
 	}
-	if s.want != nil && s.want.Destroyed != nil && s.want.Destroyed(e.certain()) {
+	if s.want.destroyed(e) {
 		c.report.Destroyed++
 		return
 	}
@@ -107,14 +107,6 @@ func (c *checker) copies(s *subscription, e *event, f *fate) int {
 		c.found.add(I3Duplicates, "a copy without a flag", "%s: %s: %s, %d of them without a flag, and %d calls may have written it", s.name, describe(e.first), f, f.unflagged, writes)
 	}
 	return extra
-}
-
-// certain returns the call by which the event counts.
-func (e *event) certain() *history.Publish {
-	if e.firmed != nil {
-		return e.firmed
-	}
-	return e.first
 }
 
 func (f *fate) seen() bool { return f.copies > 0 || f.dead || f.left }

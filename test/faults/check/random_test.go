@@ -98,7 +98,6 @@ func (w *world) deliver(p *history.Publish, written []time.Duration, sub string,
 			d.At, d.Outcome, d.SettledAt = at, w.outcome(), 0
 			if d.Outcome != history.None {
 				d.SettledAt = d.At + w.upTo(3*ms)
-				at = d.SettledAt
 			}
 			w.run.Deliveries = append(w.run.Deliveries, d)
 			d.Redelivered = true

@@ -38,9 +38,8 @@ func (l *log[T]) add(id string, v T) entry[T] {
 		s.chunks = append(s.chunks, make([]T, 0, chunk))
 		last++
 	}
-	c := append(s.chunks[last], v)
-	s.chunks[last] = c
-	return entry[T]{s, &c[len(c)-1]}
+	s.chunks[last] = append(s.chunks[last], v)
+	return entry[T]{s, &s.chunks[last][len(s.chunks[last])-1]}
 }
 
 func (e entry[T]) update(f func(*T)) {
