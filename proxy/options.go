@@ -23,6 +23,9 @@ type Options struct {
 	Topics []mesh.Name
 	// StateDir keeps the last good configuration; "" keeps none.
 	StateDir string
+	// Zone is where the sidecar runs: broker nodes of the same zone are preferred
+	// among those of one priority. "" means no preference.
+	Zone string
 	// CredentialsDir holds a directory for each named credential with the files
 	// username and password. They are read anew for each connection.
 	CredentialsDir string

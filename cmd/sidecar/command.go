@@ -51,6 +51,7 @@ type settings struct {
 	Listen         []string      `koanf:"listen"`
 	StatusListen   string        `koanf:"status-listen"`
 	AdminListen    string        `koanf:"admin-listen"`
+	Zone           string        `koanf:"zone"`
 	StateDir       string        `koanf:"state-dir"`
 	CredentialsDir string        `koanf:"credentials-dir"`
 	DrainTimeout   time.Duration `koanf:"drain-timeout"`
@@ -92,6 +93,7 @@ func newCommand() *cobra.Command {
 	f.StringArray("listen", []string{"127.0.0.1:17400"}, "`address` of the event API, loopback host:port or unix:/path; repeat for more")
 	f.String("status-listen", "127.0.0.1:17420", "`address` of /livez, /readyz, /startupz and /metrics; \"\" turns it off")
 	f.String("admin-listen", "127.0.0.1:17410", "loopback `address` for operators, by gRPC for the warren command and by HTTP, GET /help lists the paths; \"\" turns it off")
+	f.String("zone", "", "`zone` this sidecar runs in: broker nodes of the same zone are preferred among those of one priority; \"\" prefers none")
 	f.String("state-dir", "", "`directory` for the last good configuration, used when the control plane is away at the start; \"\" keeps none")
 	f.String("credentials-dir", "", "`directory` with one directory for each named credential, holding the files username and password")
 	f.Duration("drain-timeout", 10*time.Second, "longest graceful stop")
@@ -165,6 +167,7 @@ func (s settings) options() (proxy.Options, error) {
 		},
 		ControlPlane:   s.ControlPlane,
 		Topics:         topics,
+		Zone:           s.Zone,
 		StateDir:       s.StateDir,
 		CredentialsDir: s.CredentialsDir,
 		Listen:         s.Listen,

@@ -4,13 +4,16 @@ package balance
 type Candidate struct {
 	Priority uint32 // lower is preferred
 	Up       bool   // a publish would be written
+	Avoided  bool   // it has failed too often lately (see Outlier)
 	Tried    bool   // an earlier try of this event went there
+	Local    bool   // it is in the sidecar's own zone
 }
 
 // PickNode chooses among candidates: nodes that are up before nodes that are
-// not, untried before tried, lower priority value before higher, and round robin
-// by turn among equals. It returns -1 only when there are no candidates; a node
-// that is down is better than none, because its driver says exactly why.
+// not, trusted before avoided, untried before tried, lower priority value before
+// higher, local before remote, and round robin by turn among equals. It returns -1
+// only when there are no candidates: an avoided node is better than none, and so is
+// one that is down, because its driver says exactly why.
 func PickNode(candidates []Candidate, turn uint32) int {
 	best, equals := -1, 0
 	for i := range candidates {
@@ -43,13 +46,20 @@ func compareCandidates(cs []Candidate, i, best int) int {
 		return -1
 	}
 	a, b := cs[i], cs[best]
-	if a.Up != b.Up {
+	switch {
+	case a.Up != b.Up:
 		return order(a.Up)
-	}
-	if a.Tried != b.Tried {
+	case a.Avoided != b.Avoided:
+		return order(b.Avoided)
+	case a.Tried != b.Tried:
 		return order(b.Tried)
+	case a.Priority != b.Priority:
+		return order(a.Priority < b.Priority)
+	case a.Local != b.Local:
+		return order(a.Local)
+	default:
+		return 0
 	}
-	return int(a.Priority) - int(b.Priority)
 }
 
 func order(better bool) int {

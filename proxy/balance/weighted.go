@@ -1,6 +1,7 @@
-// Package balance chooses: among the weighted backends of a rule, and among the
-// nodes of a broker. It is pure; randomness comes from the caller. Everything is
-// immutable after construction and safe for concurrent use.
+// Package balance chooses: among the weighted backends of a rule, among the
+// partitions of a topic, and among the nodes of a broker, of which it avoids those
+// that keep failing. It is pure: time and randomness come from the caller. Everything
+// is safe for concurrent use.
 package balance
 
 // Weighted chooses an index with a probability proportional to its weight.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -28,6 +29,7 @@ func identify(b *mesh.Broker, n mesh.Node) identity {
 type node struct {
 	*shared
 	priority uint32
+	local    bool // in the zone of the sidecar
 }
 
 // shared is the part of a node that outlives configurations.
@@ -40,18 +42,22 @@ type shared struct {
 
 	cancel context.CancelFunc // set by start
 
+	outlier balance.Outlier // what became of publishes
+
 	// wanted is what the configuration in force asks for; replaced as a whole.
 	wanted atomic.Pointer[[]*declaration]
 }
 
-func newNode(d broker.Driver, id identity, n mesh.Node, log *slog.Logger) *node {
-	s := &shared{driver: d, identity: id, log: log.With("broker_node", n.Address), signal: make(chan struct{}, 1)}
+func newNode(d broker.Driver, id identity, log *slog.Logger) *shared {
+	s := &shared{driver: d, identity: id, log: log.With("broker_node", id.address), signal: make(chan struct{}, 1)}
 	s.wanted.Store(new([]*declaration))
-	return &node{shared: s, priority: n.Priority}
+	return s
 }
 
-// at returns the same running node as another configuration sees it.
-func (n *node) at(spec mesh.Node) *node { return &node{shared: n.shared, priority: spec.Priority} }
+// as returns the running node as a configuration sees it, from a sidecar in zone.
+func (s *shared) as(spec mesh.Node, zone string) *node {
+	return &node{shared: s, priority: spec.Priority, local: zone != "" && spec.Zone == zone}
+}
 
 func (s *shared) start(ctx context.Context, wg *sync.WaitGroup) {
 	ctx, s.cancel = context.WithCancel(ctx)

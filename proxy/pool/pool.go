@@ -10,6 +10,7 @@
 //	err := p.Apply(cfg.Brokers, declarations) // at each configuration
 //	err = p.Ready(ctx, broker, key)           // before key is used
 //	driver, err := p.Pick(broker, nil)
+//	p.Settled(broker, driver, err) // what became of the publish
 //	err = p.Stop(ctx)
 package pool
 
@@ -24,8 +25,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
-	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -35,13 +36,17 @@ type Options struct {
 	// NewDriver builds the driver of one node. Memory brokers have one node with an
 	// empty address. Required.
 	NewDriver func(*mesh.Broker, mesh.Node) (broker.Driver, error)
+	// Zone is the sidecar's: nodes of the same zone are preferred among those of one
+	// priority. Empty means no preference.
+	Zone string
 	// Logger is required.
 	Logger *slog.Logger
 }
 
 // Pool holds running drivers. Build it with New, then Start.
 type Pool struct {
-	opts Options
+	opts  Options
+	began time.Time // what times of outliers count from
 
 	// set by Start
 	ctx    context.Context //nolint:containedctx // the life of the drivers, ended by Stop
@@ -74,7 +79,7 @@ type entry struct {
 
 // New builds a pool without brokers.
 func New(opts Options) *Pool {
-	p := &Pool{opts: opts}
+	p := &Pool{opts: opts, began: time.Now()}
 	p.view.Store(&map[mesh.Name]*entry{})
 	return p
 }
@@ -194,7 +199,7 @@ func (p *Pool) takeNode(old *entry, spec *mesh.Broker, n mesh.Node) (*node, erro
 	if old != nil {
 		for _, running := range old.nodes {
 			if running.identity == identity {
-				return running.at(n), nil
+				return running.as(n, p.opts.Zone), nil
 			}
 		}
 	}
@@ -202,9 +207,9 @@ func (p *Pool) takeNode(old *entry, spec *mesh.Broker, n mesh.Node) (*node, erro
 	if err != nil {
 		return nil, fmt.Errorf("node %q: %w", n.Address, err)
 	}
-	running := newNode(driver, identity, n, p.opts.Logger)
+	running := newNode(driver, identity, p.opts.Logger)
 	running.start(p.ctx, &p.running)
-	return running, nil
+	return running.as(n, p.opts.Zone), nil
 }
 
 // retire ends what old has and next, which may be nil, has not.
@@ -246,46 +251,6 @@ func (p *Pool) Ready(ctx context.Context, name mesh.Name, key string) error {
 			return err
 		}
 	}
-}
-
-// Pick chooses a node to publish to; tried are drivers an earlier try of the same
-// event went to.
-func (p *Pool) Pick(name mesh.Name, tried []broker.Driver) (broker.Driver, error) {
-	e, ok := (*p.view.Load())[name]
-	if !ok || len(e.nodes) == 0 {
-		return nil, unknownBroker(name)
-	}
-	return e.pick(&e.publishTurn, func(n *node) balance.Candidate {
-		return balance.Candidate{Priority: n.priority, Up: n.driver.State().Publishing, Tried: slices.Contains(tried, n.driver)}
-	}), nil
-}
-
-// PickConsumer chooses a node to consume from.
-func (p *Pool) PickConsumer(name mesh.Name) (broker.Driver, error) {
-	e, ok := (*p.view.Load())[name]
-	if !ok || len(e.nodes) == 0 {
-		return nil, unknownBroker(name)
-	}
-	return e.pick(&e.consumeTurn, func(n *node) balance.Candidate {
-		return balance.Candidate{Priority: n.priority, Up: n.driver.State().Consuming}
-	}), nil
-}
-
-// pick chooses among the nodes, of which there is at least one.
-func (e *entry) pick(turn *atomic.Uint32, candidate func(*node) balance.Candidate) broker.Driver {
-	if len(e.nodes) == 1 {
-		return e.nodes[0].driver
-	}
-	var space [8]balance.Candidate // enough for most clusters, without an allocation
-	candidates := space[:0]
-	for _, n := range e.nodes {
-		candidates = append(candidates, candidate(n))
-	}
-	return e.nodes[balance.PickNode(candidates, turn.Add(1))].driver
-}
-
-func unknownBroker(name mesh.Name) error {
-	return &broker.Error{Kind: broker.Unavailable, Op: fmt.Sprintf("use broker %q", name), Err: errors.New("it has no node this sidecar can use")}
 }
 
 // Condition is the state of one node of one broker.

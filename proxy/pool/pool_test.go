@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,8 +134,15 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigIn(t, "")
+}
+
+// newRigIn is newRig for a sidecar in zone.
+func newRigIn(t *testing.T, zone string) *rig {
+	t.Helper()
 	r := &rig{t: t}
 	r.Pool = pool.New(pool.Options{
+		Zone: zone,
 		NewDriver: func(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
 			if b.Type != mesh.RabbitMQ {
 				return nil, errors.New("not supported")
@@ -615,63 +621,6 @@ func TestASidecarIsReadyOnlyAfterItsFirstTopologyWasTried(t *testing.T) {
 	})
 }
 
-func TestPickTakesTurnsAndPassesOverWhatIsDownTriedOrSecond(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := rabbit("a", "b", "c")
-	b.Nodes[2].Priority = 1
-	r.apply(b)
-	pick := func(tried ...broker.Driver) string {
-		t.Helper()
-		d, err := r.Pick(main, tried)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d.(*driver).address
-	}
-	if first, second, third := pick(), pick(), pick(); first == second || first != third || first == "c" {
-		t.Errorf("picked %s, %s, %s; want a and b in turn", first, second, third)
-	}
-	if got := pick(r.built[0]); got != "b" {
-		t.Errorf("with a tried: %s, want b", got)
-	}
-	if got := pick(r.built[0], r.built[1]); got != "c" {
-		t.Errorf("with a and b tried: %s, want c", got)
-	}
-	r.built[1].set(func(s *broker.State) { s.Publishing = false })
-	if one, two := pick(), pick(); one != "a" || two != "a" {
-		t.Errorf("with b down: %s, %s; want a twice", one, two)
-	}
-}
-
-// Two topics on two brokers that are published to by turns are no reason to use
-// half of the nodes only.
-func TestEachBrokerTakesTurnsOfItsOwn(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	other := mesh.Name{Namespace: "shop", Name: "other"}
-	if err := r.Apply(map[mesh.Name]*mesh.Broker{main: rabbit("a", "b"), other: rabbit("c", "d")}, nil); err != nil {
-		t.Fatal(err)
-	}
-	var picked []string
-	for range 2 {
-		for _, name := range []mesh.Name{main, other} {
-			d, err := r.Pick(name, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := r.PickConsumer(name); err != nil {
-				t.Fatal(err)
-			}
-			picked = append(picked, d.(*driver).address)
-		}
-	}
-	slices.Sort(picked)
-	if got := strings.Join(picked, ""); got != "abcd" {
-		t.Errorf("published to %s, want each node once", got)
-	}
-}
-
 func TestAMemoryBrokerHasOneNode(t *testing.T) {
 	t.Parallel()
 	b := membroker.New(membroker.Options{})
@@ -701,27 +650,5 @@ func TestAMemoryBrokerHasOneNode(t *testing.T) {
 	}
 	if err != nil || len(b.Peek("q", 2)) != 1 {
 		t.Errorf("publish to what was declared: %v", err)
-	}
-}
-
-func BenchmarkPick(b *testing.B) {
-	broke := membroker.New(membroker.Options{})
-	defer broke.Close()
-	p := pool.New(pool.Options{
-		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) {
-			return broke.Node(membroker.NodeOptions{}), nil
-		},
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	p.Start(b.Context())
-	defer func() { _ = p.Stop(context.Background()) }()
-	if err := p.Apply(map[mesh.Name]*mesh.Broker{main: rabbit("a", "b", "c")}, nil); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := p.Pick(main, nil); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
