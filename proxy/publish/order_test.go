@@ -206,6 +206,8 @@ func (s *shaky) Pick(mesh.Name, []broker.Driver) (broker.Driver, error) {
 	return shakyNode{s.nodes[s.roll(2)], s}, nil
 }
 
+func (s *shaky) Settled(mesh.Name, broker.Driver, error) {}
+
 type shakyNode struct {
 	broker.Driver
 	shaky *shaky

@@ -9,6 +9,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/proxy/retry"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
@@ -32,11 +33,13 @@ type transit struct {
 	asked    string    // the topic as the caller wrote it
 	began    time.Time // zero unless a tap was open
 	place    *place    // in the line of its key; nil when it keeps no order
+	budget   *retry.Budget
 
 	tried   []broker.Driver
 	space   [2]broker.Driver // for the first of tried
 	attempt uint32           // 0 until it is its turn
 	unknown bool             // an earlier try may have reached the broker
+	repeats bool             // the try under way has room in the budget
 
 	// the try under way
 	tryCtx    context.Context //nolint:containedctx // the life of one try
@@ -86,6 +89,8 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	t.sending = s.opts.Metrics.Send(backend.Topic, backend.System)
 	t.ctx, t.span = s.startSpan(ctx, rule, backend, m)
 	m.Trace = broker.TraceContext(t.span.Hop())
+	t.budget = s.budgets.of(backend.Broker)
+	t.budget.Begin()
 	if key := backend.Key(e); key != "" {
 		t.place = s.lines.join(backend.Topic, key)
 	}
@@ -102,8 +107,10 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 	defer s.opts.InFlight.Give(t.weight)
 	for err != nil && s.again(t, err) {
 		s.try(t)
-		err = t.settle()
+		err = s.settle(t)
+		t.endRepeat()
 	}
+	t.budget.End()
 	t.place.leave()
 	if err != nil {
 		err = honest(err, t.unknown)
@@ -158,7 +165,7 @@ func (s *Service) try(t *transit) {
 // only now.
 func (s *Service) wait(t *transit) error {
 	if t.attempt > 0 {
-		return t.settle()
+		return s.settle(t)
 	}
 	if err := t.place.await(t.ctx, t.deadline); err != nil {
 		return err
@@ -168,33 +175,51 @@ func (s *Service) wait(t *transit) error {
 		return expired()
 	}
 	s.try(t)
-	return t.settle()
+	return s.settle(t)
 }
 
 // settle returns how the try under way ended.
-func (t *transit) settle() error {
+func (s *Service) settle(t *transit) error {
 	defer t.tryCancel()
 	if t.err != nil {
 		return t.err
 	}
 	err := t.receipt.Wait(t.tryCtx)
 	t.sending.Settled(err)
+	if err == nil || t.blames(err) {
+		s.opts.Brokers.Settled(t.backend.Broker, t.tried[len(t.tried)-1], err)
+	}
 	return err
+}
+
+// blames reports whether err speaks against the node: it lost the connection, or had
+// all the time a try gets and did not confirm. A caller in a hurry proves nothing.
+func (t *transit) blames(err error) bool {
+	switch broker.KindOf(err) {
+	case broker.Closed:
+		return true
+	case broker.ConfirmTimeout:
+		return !t.over()
+	default:
+		return false
+	}
 }
 
 // again reports whether the event is to be tried once more, after having waited
 // for the moment to do so.
 func (s *Service) again(t *transit, err error) bool {
 	t.unknown = t.unknown || broker.OutcomeOf(err) == broker.Unknown
-	delay, retry := t.rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
-	if !retry || !t.sleep(delay) {
+	delay, covered := t.rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
+	if !covered || !t.sleep(delay) || !s.mayRepeat(t, err) {
 		return false
 	}
 	// A receipt may still hold the message, so the repeat gets one of its own.
 	repeat := *t.message
 	repeat.Republished = t.unknown
-	if repeat.TTL, retry = s.lifetime(t.backend, repeat.Event); !retry {
-		return false // it expired
+	var alive bool
+	if repeat.TTL, alive = s.lifetime(t.backend, repeat.Event); !alive {
+		t.endRepeat()
+		return false
 	}
 	t.message = &repeat
 	t.span.Attempt(int(t.attempt), err)

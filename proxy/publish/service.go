@@ -45,6 +45,9 @@ type Brokers interface {
 	Ready(ctx context.Context, name mesh.Name, key string) error
 	// Pick chooses a node, preferring those not in tried. It never blocks.
 	Pick(name mesh.Name, tried []broker.Driver) (broker.Driver, error)
+	// Settled is told what became of a publish on a driver that Pick chose: nil when it
+	// was confirmed, or a failure that speaks against the node. It never blocks.
+	Settled(name mesh.Name, driver broker.Driver, err error)
 }
 
 // Options configure a Service.
@@ -77,6 +80,7 @@ type Service struct {
 	drain    sync.Once
 	draining chan struct{} // closed when Drain begins
 	lines    lines
+	budgets  budgets
 }
 
 // New builds a Service.

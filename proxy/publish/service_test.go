@@ -61,6 +61,8 @@ func (o one) Ready(context.Context, mesh.Name, string) error { return nil }
 
 func (o one) Pick(mesh.Name, []broker.Driver) (broker.Driver, error) { return o.Driver, nil }
 
+func (o one) Settled(mesh.Name, broker.Driver, error) {}
+
 func destination() mesh.Destination {
 	return mesh.Destination{
 		Topic: orders, Broker: main, Exchange: mesh.Exchange{Name: "orders", Type: "topic"}, RoutingKey: "{type}",
@@ -365,34 +367,5 @@ func TestDataOfEveryFormArrivesAsItsBytes(t *testing.T) {
 	}
 	if got := string(r.broker.Peek("q", 1)[0].Event.Data); got != "zażółć" {
 		t.Errorf("data %q", got)
-	}
-}
-
-// Budget: 10 allocations an event, of which 3 are the context of its try. It has one
-// context only: deadlines of caller and route are times until a try needs them.
-func BenchmarkPublish(b *testing.B) {
-	br := membroker.New(membroker.Options{MaxQueueLength: 1})
-	defer br.Close()
-	node := br.Node(membroker.NodeOptions{})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- node.Run(ctx) }()
-	defer func() { cancel(); <-done }()
-	if err := node.EnsureTopology(ctx, broker.Topology{Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}}}); err != nil {
-		b.Fatal(err)
-	}
-	d := destination()
-	d.Mandatory = false // nothing is bound: the sidecar's own cost, not a queue's
-	table := route.Compile(&mesh.Config{Topics: map[mesh.Name]*mesh.Topic{orders: {Name: orders, Rules: []mesh.Rule{{
-		Backends: []mesh.Backend{{Destination: d, Weight: 1}},
-	}}}}})
-	topic, _ := table.Topic(orders)
-	s := publish.New(publish.Options{Namespace: "shop", Topics: topics{orders: topic}, Brokers: one{node}, Tracing: tracing.Disabled().Messaging()})
-	req := &eventsv1.PublishRequest{Topic: "orders", Event: event()}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := s.Publish(ctx, req); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -54,6 +54,7 @@ func (c config) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
 func (c config) Lookup(name mesh.Name) (*route.Topic, bool)             { return c.table.Topic(name) }
 func (c config) Ready(context.Context, mesh.Name, string) error         { return nil }
 func (c config) Pick(mesh.Name, []broker.Driver) (broker.Driver, error) { return c.driver, nil }
+func (c config) Settled(mesh.Name, broker.Driver, error)                {}
 func (c config) PickConsumer(mesh.Name) (broker.Driver, error)          { return c.driver, nil }
 func (c config) Subscription(mesh.Name) (*deliver.Subscription, <-chan struct{}, error) {
 	return nil, nil, errors.New("only push here")

@@ -1,0 +1,372 @@
+package publish_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/balance"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/limit"
+	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+func failure(kind broker.Kind, outcome broker.Outcome) error {
+	return &broker.Error{Kind: kind, Outcome: outcome, Op: "publish"}
+}
+
+// scripted is a node whose publishes come to what play says.
+type scripted struct {
+	broker.Driver
+	name string
+	play func(ctx context.Context, m *broker.Message) (broker.Receipt, error)
+}
+
+func (s *scripted) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+	return s.play(ctx, m)
+}
+
+func (s *scripted) State() broker.State { return broker.State{Publishing: true, Address: s.name} }
+
+// cluster has several such nodes; it prefers untried ones, and keeps what it is told.
+type cluster struct {
+	nodes []*scripted
+
+	mu      sync.Mutex
+	settled []string // guarded by mu
+}
+
+func (c *cluster) Ready(context.Context, mesh.Name, string) error { return nil }
+
+func (c *cluster) Pick(_ mesh.Name, tried []broker.Driver) (broker.Driver, error) {
+	var candidates []balance.Candidate
+	for _, n := range c.nodes {
+		candidates = append(candidates, balance.Candidate{Up: true, Tried: slices.Contains(tried, broker.Driver(n))})
+	}
+	return c.nodes[balance.PickNode(candidates, 0)], nil
+}
+
+func (c *cluster) Settled(_ mesh.Name, d broker.Driver, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kind := "ok"
+	if err != nil {
+		kind = broker.KindOf(err).String()
+	}
+	c.settled = append(c.settled, d.State().Address+" "+kind)
+}
+
+// on is a service on c with the topics of the rig.
+func (r *rig) on(c publish.Brokers, budget *limit.Budget) *publish.Service {
+	return publish.New(publish.Options{
+		Namespace: "shop", Topics: r.topics, Brokers: c, Tracing: tracing.Disabled().Messaging(), InFlight: budget,
+	})
+}
+
+func publishTo(ctx context.Context, s *publish.Service, e *eventsv1.CloudEvent) error {
+	_, err := s.Publish(ctx, &eventsv1.PublishRequest{Topic: "orders", Event: e})
+	return err
+}
+
+// script makes each try come to the next of errs; "written" ones come by receipt.
+func script(errs ...error) func(context.Context, *broker.Message) (broker.Receipt, error) {
+	return func(context.Context, *broker.Message) (broker.Receipt, error) {
+		err := errs[0]
+		errs = errs[1:]
+		if err != nil && broker.OutcomeOf(err) == broker.NotSent {
+			return nil, err
+		}
+		return receipt{err}, nil
+	}
+}
+
+func TestALaterFailureDoesNotUndoAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	lost := failure(broker.Closed, broker.Unknown)
+	down := failure(broker.Unavailable, broker.NotSent)
+	for name, test := range map[string]struct {
+		tries []error
+		want  refusal
+	}{
+		"no queue takes the repeat":    {[]error{lost, failure(broker.Unroutable, broker.Failed)}, refusal{code: codes.FailedPrecondition, reason: rpcerr.Unroutable, outcome: "unknown"}},
+		"the exchange is gone":         {[]error{lost, failure(broker.NotFound, broker.NotSent)}, refusal{code: codes.NotFound, reason: rpcerr.ExchangeNotFound, outcome: "unknown"}},
+		"the broker stays away":        {[]error{lost, down, down}, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "unknown"}},
+		"the broker raises an alarm":   {[]error{lost, failure(broker.Blocked, broker.NotSent)}, refusal{code: codes.ResourceExhausted, reason: rpcerr.BrokerBlocked, outcome: "unknown"}},
+		"a nack is one, too":           {[]error{failure(broker.Nacked, broker.Unknown), down, down}, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "unknown"}},
+		"what was never written is no": {[]error{down, down, down}, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "not_sent"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			s := r.on(&cluster{nodes: []*scripted{{name: "a", play: script(test.tries...)}}}, nil)
+			check(t, publishTo(t.Context(), s, event()), test.want)
+		})
+	}
+}
+
+func TestARetryGoesToANodeThatWasNotTried(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	c := &cluster{nodes: []*scripted{
+		{name: "a", play: script(failure(broker.Closed, broker.Unknown))},
+		{name: "b", play: script(failure(broker.Nacked, broker.Unknown))},
+		{name: "c", play: script(nil)},
+	}}
+	if err := publishTo(t.Context(), r.on(c, nil), event()); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a connection-lost", "c ok"}; !slices.Equal(c.settled, want) {
+		t.Errorf("told of %v, want %v: a nack does not speak against its node", c.settled, want)
+	}
+}
+
+func TestWhatSpeaksAgainstANode(t *testing.T) {
+	t.Parallel()
+	silent := func(ctx context.Context, _ *broker.Message) (broker.Receipt, error) { return unconfirmed{}, ctx.Err() }
+	t.Run("a confirm that did not come in the time a try has", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, func(rule *mesh.Rule) { rule.Retry.Attempts = 1 })
+			c := &cluster{nodes: []*scripted{{name: "a", play: silent}}}
+			_ = publishTo(t.Context(), r.on(c, nil), event())
+			if want := []string{"a confirm-timeout"}; !slices.Equal(c.settled, want) {
+				t.Errorf("told of %v, want %v", c.settled, want)
+			}
+		})
+	})
+	t.Run("but not a caller that had no time for it", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, nil)
+			c := &cluster{nodes: []*scripted{{name: "a", play: silent}}}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			_ = publishTo(ctx, r.on(c, nil), event())
+			if len(c.settled) != 0 {
+				t.Errorf("told of %v", c.settled)
+			}
+		})
+	})
+}
+
+// unconfirmed is a receipt that never comes.
+type unconfirmed struct{}
+
+func (unconfirmed) Wait(ctx context.Context) error {
+	<-ctx.Done()
+	return failure(broker.ConfirmTimeout, broker.Unknown)
+}
+
+// A broker that lost 40 publishes at once is asked for a fifth of them again at a
+// time, and in the end for all.
+func TestRepeatsOfWhatWasWrittenKeepToTheBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(rule *mesh.Rule) { rule.Retry.Attempts = 2 })
+		gate := make(chan struct{})
+		var repeating, most atomic.Int64
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) (broker.Receipt, error) {
+			if !m.Republished {
+				return receipt{failure(broker.Closed, broker.Unknown)}, nil
+			}
+			most.Store(max(most.Load(), repeating.Add(1)))
+			defer repeating.Add(-1)
+			<-gate
+			return receipt{}, nil
+		}}}}
+		s := r.on(c, nil)
+		errs := make(chan error, 40)
+		for i := range 40 {
+			go func() { errs <- publishTo(t.Context(), s, numbered(i)) }()
+		}
+		<-time.After(time.Second)
+		synctest.Wait()
+		if n := repeating.Load(); n != 8 {
+			t.Errorf("%d of 40 are repeated at once, want 8", n)
+		}
+		close(gate)
+		for range 40 {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if most.Load() > 8 {
+			t.Errorf("%d were repeated at once, want at most 8", most.Load())
+		}
+	})
+}
+
+func TestARepeatForWhichThereIsNeverRoomIsUnknown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(rule *mesh.Rule) { rule.Retry.PerTryTimeout = time.Hour })
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) (broker.Receipt, error) {
+			if !m.Republished {
+				return receipt{failure(broker.Closed, broker.Unknown)}, nil
+			}
+			return unconfirmed{}, nil
+		}}}}
+		s := r.on(c, nil)
+		began := time.Now()
+		errs := make(chan error, 4)
+		for i := range 4 { // 3 have room, to no avail
+			go func() { errs <- publishTo(t.Context(), s, numbered(i)) }()
+		}
+		for range 4 {
+			if err := <-errs; rpcerr.Metadata(err, "outcome") != "unknown" {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("answered after %v", took)
+		}
+	})
+}
+
+// Nothing was written, so nothing is asked of the broker twice.
+func TestThoseWhoWaitForABrokerNeedNoRoomInTheBudget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(rule *mesh.Rule) {
+			rule.Retry.Attempts = 100
+			rule.Retry.Backoff = mesh.Backoff{Base: 50 * time.Millisecond, Max: 200 * time.Millisecond}
+		})
+		began := time.Now()
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) (broker.Receipt, error) {
+			if m.Republished {
+				t.Error("flagged as a repeat of what was never written")
+			}
+			if time.Since(began) < 3*time.Second {
+				return nil, failure(broker.Unavailable, broker.NotSent)
+			}
+			return receipt{}, nil
+		}}}}
+		s := r.on(c, nil)
+		errs := make(chan error, 200)
+		for i := range 200 {
+			go func() { errs <- publishTo(t.Context(), s, numbered(i)) }()
+		}
+		for range 200 {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(began); took > 3200*time.Millisecond {
+			t.Errorf("the last was confirmed %v after the beginning; the broker was away for 3s", took)
+		}
+	})
+}
+
+func TestABlockedBrokerIsToldOfAtOnceAndNotRetried(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, partitions)
+		budget := limit.NewBudget(100, 1<<20)
+		var tries atomic.Int64
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(context.Context, *broker.Message) (broker.Receipt, error) {
+			tries.Add(1)
+			return nil, failure(broker.Blocked, broker.NotSent)
+		}}}}
+		s := r.on(c, budget)
+		began := time.Now()
+		var events []*eventsv1.CloudEvent
+		for i := range 10 {
+			events = append(events, keyed("a", i), numbered(100+i))
+		}
+		res, err := s.PublishBatch(t.Context(), batchOf(events...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range res.GetResults() {
+			err := status.FromProto(statusOf(got)).Err()
+			check(t, err, refusal{code: codes.ResourceExhausted, reason: rpcerr.BrokerBlocked, outcome: "not_sent"})
+			var retry *errdetails.RetryInfo
+			for _, d := range status.Convert(err).Details() {
+				if info, ok := d.(*errdetails.RetryInfo); ok {
+					retry = info
+				}
+			}
+			if retry.GetRetryDelay().AsDuration() <= 0 {
+				t.Error("no RetryInfo")
+			}
+		}
+		if took := time.Since(began); took != 0 || tries.Load() != 20 {
+			t.Errorf("%d tries of 20 events in %v", tries.Load(), took)
+		}
+		if n, bytes := budget.InUse(); n != 0 || bytes != 0 {
+			t.Errorf("%d events of %d bytes still count as in flight", n, bytes)
+		}
+	})
+}
+
+func TestWhatWaitsForItsTurnCountsAsInFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, partitions)
+		budget := limit.NewBudget(5, 0)
+		s := r.on(one{r.driver}, budget)
+		release := r.broker.HoldConfirms()
+		errs := make(chan error, 5)
+		for i := range 5 {
+			go func() { errs <- publishTo(t.Context(), s, keyed("a", i)) }()
+		}
+		synctest.Wait()
+		if n := len(r.queued()); n != 1 {
+			t.Errorf("%d events of one key were written", n)
+		}
+		check(t, publishTo(t.Context(), s, keyed("b", 6)), refusal{code: codes.ResourceExhausted, reason: rpcerr.BufferFull, outcome: "not_sent"})
+		release()
+		for range 5 {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if n, _ := budget.InUse(); n != 0 {
+			t.Errorf("%d still count as in flight", n)
+		}
+	})
+}
+
+// Whatever a broker withholds, and whatever waits for what, a call ends by the
+// caller's deadline.
+func TestEveryCallEndsByItsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRigOf(t, 1<<20, partitions)
+		defer r.broker.HoldConfirms()()
+		var calls sync.WaitGroup
+		for i := range 200 {
+			calls.Go(func() {
+				deadline := time.Duration(i%20+1) * 100 * time.Millisecond
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				defer cancel()
+				e := numbered(i)
+				if i%2 == 0 {
+					e = keyed(fmt.Sprint(i%6), i)
+				}
+				began := time.Now()
+				err := publishTo(ctx, r.Service, e)
+				if took := time.Since(began); took >= deadline {
+					t.Errorf("a call with %v was answered after %v", deadline, took)
+				}
+				if status.Code(err) != codes.DeadlineExceeded {
+					t.Errorf("answered with %v", err)
+				}
+			})
+		}
+		calls.Wait()
+	})
+}
