@@ -72,6 +72,7 @@ func (p *Proxy) newEventServer() *grpc.Server {
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxHeaderListSize(maxHeaderList),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(pushback),
 		grpc.ChainStreamInterceptor(p.untilStop),
 	)
 	eventsv1.RegisterEventServiceServer(server, &eventServer{

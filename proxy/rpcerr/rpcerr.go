@@ -102,6 +102,21 @@ func Reason(err error) string { return info(err).GetReason() }
 // Metadata returns one value of the error's ErrorInfo.
 func Metadata(err error, key string) string { return info(err).GetMetadata()[key] }
 
+// Pushback returns what a RESOURCE_EXHAUSTED says about when to come again. Other
+// errors say nothing: a client's own policy knows better when an UNAVAILABLE is over.
+func Pushback(err error) (time.Duration, bool) {
+	st := status.Convert(err)
+	if st.Code() != codes.ResourceExhausted {
+		return 0, false
+	}
+	for _, d := range st.Details() {
+		if r, ok := d.(*errdetails.RetryInfo); ok {
+			return r.GetRetryDelay().AsDuration(), true
+		}
+	}
+	return 0, false
+}
+
 func info(err error) *errdetails.ErrorInfo {
 	for _, d := range status.Convert(err).Details() {
 		if i, ok := d.(*errdetails.ErrorInfo); ok {

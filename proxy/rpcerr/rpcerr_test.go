@@ -52,6 +52,25 @@ func TestOnlyUnavailableIsForAutomaticRetry(t *testing.T) {
 	}
 }
 
+func TestOnlyAFullSidecarOrBrokerPushesBack(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"an alarm":               {rpcerr.FromBroker(&broker.Error{Kind: broker.Blocked}), true},
+		"a full window":          {rpcerr.FromBroker(&broker.Error{Kind: broker.WindowFull}), true},
+		"a full sidecar":         {rpcerr.Exhausted(rpcerr.BufferFull, "full"), true},
+		"a broker that is away":  {rpcerr.FromBroker(&broker.Error{Kind: broker.Unavailable}), false},
+		"an event that is wrong": {rpcerr.Field(rpcerr.InvalidEvent, "event.id", "is empty"), false},
+		"no error":               {nil, false},
+	} {
+		if after, ok := rpcerr.Pushback(test.err); ok != test.want || ok && after <= 0 {
+			t.Errorf("%s: %v, %v; want %v", name, after, ok, test.want)
+		}
+	}
+}
+
 func TestOtherErrors(t *testing.T) {
 	t.Parallel()
 	if rpcerr.FromBroker(nil) != nil {
