@@ -17,6 +17,7 @@ const (
 	DefaultRoutingKey     = "{type}"
 	DefaultConfirmTimeout = 2 * time.Second
 	DefaultMaxEventBytes  = 1 << 20
+	DefaultPartitionKey   = "partitionkey"
 
 	DefaultRouteAttempts    = 3
 	DefaultRouteBackoffBase = 50 * time.Millisecond
@@ -27,6 +28,9 @@ const (
 	DefaultSubscriptionAttempts    = 5
 	DefaultSubscriptionBackoffBase = time.Second
 	DefaultSubscriptionBackoffMax  = 5 * time.Minute
+	DefaultMaxElapsed              = 5 * time.Minute
+	DefaultDedupeWindow            = 10 * time.Minute
+	DefaultDedupeEntries           = 100_000
 )
 
 // The values enum-like fields know.
@@ -40,6 +44,12 @@ const (
 
 	OrderingNone   = "None"
 	OrderingPerKey = "PerKey"
+
+	RetryDelayQueues = "DelayQueues"
+	RetryBrokerDelay = "BrokerDelay"
+
+	KeyContinue = "Continue"
+	KeyHold     = "Hold"
 
 	QueueQuorum  = "quorum"
 	QueueClassic = "classic"
@@ -101,6 +111,9 @@ func defaultTopic(t *EventTopic) {
 	set(&s.Exchange.Name, t.Name)
 	set(&s.Exchange.Type, exchangeTopic)
 	set(&s.RoutingKey, DefaultRoutingKey)
+	if s.Partitions != nil {
+		set(&s.Partitions.Key, DefaultPartitionKey)
+	}
 	if s.Publish == nil {
 		s.Publish = &PublishSettings{}
 	}
@@ -154,10 +167,19 @@ func defaultSubscription(s *EventSubscription) {
 	}
 	setPtr(&spec.Retry.Attempts, DefaultSubscriptionAttempts)
 	defaultBackoff(&spec.Retry.Backoff, DefaultSubscriptionBackoffBase, DefaultSubscriptionBackoffMax)
+	set(&spec.Retry.Strategy, RetryDelayQueues)
 	if spec.DeadLetter == nil {
 		spec.DeadLetter = &DeadLetter{}
 	}
 	set(&spec.DeadLetter.Queue, spec.Queue.Name+".dead")
+	if spec.Ordering == OrderingPerKey {
+		setDuration(&spec.Retry.MaxElapsed, DefaultMaxElapsed)
+		set(&spec.DeadLetter.KeyPolicy, KeyContinue)
+	}
+	if spec.Dedupe != nil {
+		setDuration(&spec.Dedupe.Window, DefaultDedupeWindow)
+		setPtr(&spec.Dedupe.MaxEntries, DefaultDedupeEntries)
+	}
 }
 
 func defaultRef(r *LocalRef, kind, namespace string) {

@@ -33,7 +33,7 @@ func TestDefaultFillsInWhatIsLeftOut(t *testing.T) {
 	wantSub := EventSubscriptionSpec{
 		TopicRef: LocalRef{Kind: "EventTopic", Namespace: "shop"},
 		Queue:    &Queue{Name: "shop.billing", Prefetch: new(int32(64))}, Ordering: "None", AckDeadline: duration(30 * time.Second),
-		Retry:      &SubscriptionRetry{Attempts: new(int32(5)), Backoff: &Backoff{duration(time.Second), duration(5 * time.Minute)}},
+		Retry:      &SubscriptionRetry{Attempts: new(int32(5)), Backoff: &Backoff{duration(time.Second), duration(5 * time.Minute)}, Strategy: "DelayQueues"},
 		DeadLetter: &DeadLetter{Queue: "shop.billing.dead"},
 	}
 	if !reflect.DeepEqual(sub.Spec, wantSub) {
@@ -56,6 +56,26 @@ func TestDefaultFillsInWhatIsLeftOut(t *testing.T) {
 	}
 	if !reflect.DeepEqual(route.Spec, wantRoute) {
 		t.Errorf("route: got %+v, want %+v", route.Spec, wantRoute)
+	}
+}
+
+func TestDefaultFillsInWhatDependsOnAnotherField(t *testing.T) {
+	t.Parallel()
+	sub := &EventSubscription{Spec: EventSubscriptionSpec{Ordering: "PerKey", Dedupe: &Dedupe{}}}
+	Default(sub)
+	if got, want := sub.Spec.Retry.MaxElapsed, duration(5*time.Minute); !reflect.DeepEqual(got, want) {
+		t.Errorf("maxElapsed: got %v, want %v", got, want)
+	}
+	if got := sub.Spec.DeadLetter.KeyPolicy; got != "Continue" {
+		t.Errorf("keyPolicy: got %q", got)
+	}
+	if got, want := sub.Spec.Dedupe, (&Dedupe{duration(10 * time.Minute), new(int32(100000))}); !reflect.DeepEqual(got, want) {
+		t.Errorf("dedupe: got %+v, want %+v", got, want)
+	}
+	topic := &EventTopic{Spec: EventTopicSpec{Partitions: &Partitions{Count: 8}}}
+	Default(topic)
+	if got, want := *topic.Spec.Partitions, (Partitions{8, "partitionkey"}); got != want {
+		t.Errorf("partitions: got %+v, want %+v", got, want)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 )
 
 // EventSubscription declares a workload's durable interest in a topic. It owns one
-// queue.
+// queue, or one for each of the topic's partitions.
 type EventSubscription struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -28,9 +28,10 @@ type EventSubscriptionSpec struct {
 	Filters []Filter `json:"filters,omitempty"`
 	// Queue of the subscription.
 	Queue *Queue `json:"queue,omitempty"`
-	// Ordering of the deliveries.
-	// +kubebuilder:validation:Enum=None
-	// +warren:unsupported:values=PerKey
+	// Ordering of the deliveries. PerKey needs a topic with partitions: an event is
+	// handed out when all before it of its key are settled, and each partition has a
+	// queue of its own.
+	// +kubebuilder:validation:Enum=None;PerKey
 	// +warren:default=None
 	Ordering string `json:"ordering,omitempty"`
 	// Delivery says how events reach the service.
@@ -45,11 +46,15 @@ type EventSubscriptionSpec struct {
 	Retry *SubscriptionRetry `json:"retry,omitempty"`
 	// DeadLetter says where events go that were given up.
 	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
+	// Dedupe suppresses events that the service has acknowledged before.
+	// +warren:default:text=none, every delivery reaches the service
+	Dedupe *Dedupe `json:"dedupe,omitempty"`
 }
 
 // Queue of a subscription.
 type Queue struct {
-	// Name of the queue. Two subscriptions never share one.
+	// Name of the queue. Two subscriptions never share one. With ordering PerKey the
+	// queues are <name>.p0, <name>.p1 and so on, one for each partition.
 	// +warren:format=amqp-name
 	// +warren:default:text=<namespace>.<name of the subscription>
 	Name string `json:"name,omitempty"`
@@ -62,6 +67,12 @@ type Queue struct {
 	// +kubebuilder:validation:Maximum=65535
 	// +warren:default=64
 	Prefetch *int32 `json:"prefetch,omitempty"`
+	// PrefetchBytes bounds the payload of those deliveries: prefetch is lowered to as
+	// many events of the topic's maxEventBytes as fit, but not below 1.
+	// +kubebuilder:validation:Minimum=1024
+	// +kubebuilder:validation:Maximum=1099511627776
+	// +warren:default:text=none, prefetch times the topic's maxEventBytes is the bound
+	PrefetchBytes *int64 `json:"prefetchBytes,omitempty"`
 }
 
 // Delivery says how events reach the service.
@@ -89,6 +100,16 @@ type SubscriptionRetry struct {
 	// +warren:default:baseInterval=1s
 	// +warren:default:maxInterval=5m
 	Backoff *Backoff `json:"backoff,omitempty"`
+	// Strategy says where an event without order waits for its next attempt.
+	// +kubebuilder:validation:Enum=DelayQueues
+	// +warren:unsupported:values=BrokerDelay
+	// +warren:default=DelayQueues
+	Strategy string `json:"strategy,omitempty"`
+	// MaxElapsed is how long an event may hold up its key before it is given up,
+	// whatever attempts are left. Only with ordering PerKey.
+	// +warren:range=1s..10m
+	// +warren:default:text=5m with ordering PerKey
+	MaxElapsed *metav1.Duration `json:"maxElapsed,omitempty"`
 }
 
 // DeadLetter says where dead letters go.
@@ -98,4 +119,24 @@ type DeadLetter struct {
 	// +warren:format=amqp-name
 	// +warren:default:text=<name of the subscription's queue>.dead
 	Queue string `json:"queue,omitempty"`
+	// KeyPolicy says what becomes of a key when one of its events was given up:
+	// Continue delivers the next one, Hold dead-letters what follows until the key is
+	// released. Only with ordering PerKey.
+	// +kubebuilder:validation:Enum=Continue;Hold
+	// +warren:default:text=Continue with ordering PerKey
+	KeyPolicy string `json:"keyPolicy,omitempty"`
+}
+
+// Dedupe bounds the memory of acknowledged events, which each sidecar has for
+// itself and loses when it ends. Events are the same when source and id are.
+type Dedupe struct {
+	// Window is how long an event is remembered.
+	// +warren:range=1s..24h
+	// +warren:default=10m
+	Window *metav1.Duration `json:"window,omitempty"`
+	// MaxEntries is how many events are remembered; the oldest are forgotten first.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	// +warren:default=100000
+	MaxEntries *int32 `json:"maxEntries,omitempty"`
 }

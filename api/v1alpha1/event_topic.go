@@ -27,8 +27,9 @@ type EventTopicSpec struct {
 	// +warren:format=template
 	// +warren:default={type}
 	RoutingKey string `json:"routingKey,omitempty"`
-	// Partitions keep the events of one key in order.
-	// +warren:unsupported
+	// Partitions keep the events of one key in order, for subscriptions with ordering
+	// PerKey. A topic in force keeps what it has: no other count, no other key.
+	// +warren:default:text=none, the topic has no order
 	Partitions *Partitions `json:"partitions,omitempty"`
 	// Publish settings.
 	Publish *PublishSettings `json:"publish,omitempty"`
@@ -50,8 +51,12 @@ type Exchange struct {
 type Partitions struct {
 	// Count of the partitions; it never changes.
 	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1024
 	Count int32 `json:"count"`
-	// Key is the attribute whose value decides the partition.
+	// Key is the attribute whose value decides the partition; it never changes. An
+	// event without it is in no order.
+	// +warren:format=attribute
+	// +warren:default=partitionkey
 	Key string `json:"key,omitempty"`
 }
 

@@ -45,6 +45,7 @@ var beyond = []string{
 	"a node named twice", "a gap in priorities",
 	"a heartbeat below a second", "a ttl below a millisecond", "a confirm timeout of 0", "a timeout of 0",
 	"an ack deadline that is too short", "an ack deadline that is too long",
+	"a bound of retries that is too short", "a bound of retries that is too long", "a dedupe window that is too short", "a dedupe window that is too long",
 	"a try that outlasts the timeout", "a backoff that shrinks", "a backoff below a millisecond",
 	"a template that is too long",
 	"a parent of another namespace", "a parent named twice", "two rules of one name", "weights that sum to 0", "a backend named twice",
@@ -154,7 +155,11 @@ func valid(kind string) Object {
 // attempt sets one field of a valid object and returns what Validate says about it.
 func (l leaf) attempt(t *testing.T, value any) []FieldError {
 	t.Helper()
-	text, err := json.Marshal(put(copyOf(t, valid(l.kind)), split(l.path), value))
+	doc := copyOf(t, valid(l.kind))
+	if slices.Contains([]string{"spec.retry.maxElapsed", "spec.deadLetter.keyPolicy"}, l.path) {
+		doc = put(doc, split("spec.ordering"), OrderingPerKey) // which they need
+	}
+	text, err := json.Marshal(put(doc, split(l.path), value))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,21 @@ const (
 	MaxPort = 65535
 	// MaxPrefetch is the most AMQP's basic.qos can say.
 	MaxPrefetch = 65535
+	// MaxPartitions bounds partitions.count: each is a queue of every subscription
+	// that is ordered.
+	MaxPartitions = 1024
+	// MinPrefetchBytes and MaxPrefetchBytes bound queue.prefetchBytes.
+	MinPrefetchBytes = 1 << 10
+	MaxPrefetchBytes = 1 << 40
+	// MinMaxElapsed and MaxMaxElapsed bound retry.maxElapsed: a key is held up by a
+	// delivery that is not settled, and RabbitMQ's consumer_timeout ends those.
+	MinMaxElapsed = time.Second
+	MaxMaxElapsed = 10 * time.Minute
+	// MinDedupeWindow and MaxDedupeWindow bound dedupe.window, MaxDedupeEntries
+	// bounds dedupe.maxEntries.
+	MinDedupeWindow  = time.Second
+	MaxDedupeWindow  = 24 * time.Hour
+	MaxDedupeEntries = 10_000_000
 
 	maxPriority     = 9
 	maxNodePriority = 128
@@ -159,7 +174,9 @@ func (c *checker) topic(s *EventTopicSpec, p Path) {
 	}
 	c.template(p.Child("routingKey"), s.RoutingKey)
 	if s.Partitions != nil {
-		c.unsupported(p.Child("partitions"), "partitions")
+		pp := p.Child("partitions")
+		c.between(pp.Child("count"), int64(s.Partitions.Count), 1, MaxPartitions)
+		c.attribute(pp.Child("key"), s.Partitions.Key)
 	}
 	if s.Publish != nil {
 		c.publish(s.Publish, p.Child("publish"))
@@ -189,46 +206,5 @@ func (c *checker) publish(s *PublishSettings, p Path) {
 	}
 	if d := s.TTL; d != nil && (d.Duration < time.Millisecond || d.Duration > maxTTL || d.Duration%time.Millisecond != 0) {
 		c.invalid(p.Child("ttl"), "is %s: want whole milliseconds from 1ms to %s, or leave it out for no expiration", d.Duration, short(maxTTL))
-	}
-}
-
-func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
-	c.ref(p.Child("topicRef"), s.TopicRef, KindEventTopic)
-	c.selector(p.Child("selector"), s.Selector)
-	c.filters(p.Child("filters"), s.Filters, 1)
-	if s.Queue != nil {
-		c.queue(s.Queue, p.Child("queue"))
-	}
-	if s.Ordering == OrderingPerKey {
-		c.unsupported(p.Child("ordering"), "ordering PerKey")
-	} else {
-		c.oneOf(p.Child("ordering"), s.Ordering, OrderingNone)
-	}
-	if s.Delivery != nil && s.Delivery.Push != nil {
-		c.between(p.Child("delivery").Child("push").Child("port"), int64(s.Delivery.Push.Port), 1, MaxPort)
-	}
-	if d := s.AckDeadline; d != nil && (d.Duration < MinAckDeadline || d.Duration > MaxAckDeadline) {
-		c.invalid(p.Child("ackDeadline"), "is %s: want %s to %s", d.Duration, short(MinAckDeadline), short(MaxAckDeadline))
-	}
-	if s.Retry != nil {
-		c.attempts(p.Child("retry").Child("attempts"), s.Retry.Attempts)
-		c.backoff(p.Child("retry").Child("backoff"), s.Retry.Backoff)
-	}
-	if s.DeadLetter != nil {
-		dp := p.Child("deadLetter").Child("queue")
-		c.amqpName(dp, s.DeadLetter.Queue, "queue")
-		if s.Queue != nil && s.DeadLetter.Queue == s.Queue.Name {
-			c.invalid(dp, "is the subscription's own queue %q: dead letters need another one", s.Queue.Name)
-		}
-	}
-}
-
-func (c *checker) queue(q *Queue, p Path) {
-	c.amqpName(p.Child("name"), q.Name, "queue")
-	if q.Type != "" {
-		c.oneOf(p.Child("type"), q.Type, QueueQuorum, QueueClassic)
-	}
-	if q.Prefetch != nil {
-		c.between(p.Child("prefetch"), int64(*q.Prefetch), 1, MaxPrefetch)
 	}
 }

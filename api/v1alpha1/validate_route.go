@@ -177,12 +177,16 @@ func (c *checker) attributes(p Path, m map[string]string) {
 		c.invalid(p, "is empty: name at least one attribute, such as {type: com.shop.order.placed}")
 	}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if !validAttribute(name) {
-			c.invalid(p.Key(name), "%q is not the name of a CloudEvents attribute: use a-z and 0-9 only, and not \"data\"", name)
-		}
+		c.attribute(p.Key(name), name)
 		if m[name] == "" {
 			c.invalid(p.Key(name), "is empty: give the text to compare with")
 		}
+	}
+}
+
+func (c *checker) attribute(p Path, name string) {
+	if !validAttribute(name) {
+		c.invalid(p, "%q is not the name of a CloudEvents attribute: use a-z and 0-9 only, and not \"data\"", name)
 	}
 }
 

@@ -21,7 +21,7 @@ func validBroker() *EventBroker {
 func validTopic() *EventTopic {
 	return &EventTopic{
 		ObjectMeta: ObjectMeta{Name: "orders", Namespace: "shop"},
-		Spec:       EventTopicSpec{BrokerRef: LocalRef{Name: "main"}, Publish: &PublishSettings{}, Exchange: &Exchange{}},
+		Spec:       EventTopicSpec{BrokerRef: LocalRef{Name: "main"}, Publish: &PublishSettings{}, Exchange: &Exchange{}, Partitions: &Partitions{Count: 8}},
 	}
 }
 
@@ -45,7 +45,7 @@ func validSubscription() *EventSubscription {
 		Spec: EventSubscriptionSpec{
 			TopicRef: LocalRef{Name: "orders"},
 			Selector: LabelSelector{MatchLabels: map[string]string{"app": "billing"}},
-			Queue:    &Queue{}, Retry: &SubscriptionRetry{}, DeadLetter: &DeadLetter{},
+			Queue:    &Queue{}, Retry: &SubscriptionRetry{}, DeadLetter: &DeadLetter{}, Dedupe: &Dedupe{},
 		},
 	}
 }
@@ -93,6 +93,10 @@ func subscription(change func(*EventSubscriptionSpec)) verdict {
 	return check(validSubscription(), func(s *EventSubscription) { change(&s.Spec) })
 }
 
+func ordered(change func(*EventSubscriptionSpec)) verdict {
+	return subscription(func(s *EventSubscriptionSpec) { s.Ordering = OrderingPerKey; change(s) })
+}
+
 // refusal is an object that Validate refuses for one reason.
 type refusal struct {
 	name, path, message string
@@ -137,6 +141,11 @@ func refusals() []refusal {
 		{"an event limit above 16 MiB", "spec.publish.maxEventBytes", "want 1 to 16777216", topic(func(s *EventTopicSpec) { s.Publish.MaxEventBytes = new(int32(16<<20 + 1)) })},
 		{"a ttl below a millisecond", "spec.publish.ttl", "whole milliseconds", topic(func(s *EventTopicSpec) { s.Publish.TTL = duration(time.Microsecond) })},
 
+		{"no partitions", "spec.partitions.count", "want 1 to 1024", topic(func(s *EventTopicSpec) { s.Partitions.Count = 0 })},
+		{"1025 partitions", "spec.partitions.count", "want 1 to 1024", topic(func(s *EventTopicSpec) { s.Partitions.Count = 1025 })},
+		{"a key that is no attribute", "spec.partitions.key", "not the name of a CloudEvents attribute", topic(func(s *EventTopicSpec) { s.Partitions.Key = "order-id" })},
+		{"the data as the key", "spec.partitions.key", "not the name of a CloudEvents attribute", topic(func(s *EventTopicSpec) { s.Partitions.Key = "data" })},
+
 		{"a route without parents", "spec.parentRefs", "is empty", check(validRoute(), func(r *EventRoute) { r.Spec.ParentRefs = nil })},
 		{"a parent of another namespace", "spec.parentRefs[0].namespace", `own namespace "shop"`, check(validRoute(), func(r *EventRoute) { r.Spec.ParentRefs[0].Namespace = "billing" })},
 		{"a parent named twice", "spec.parentRefs[1]", "repeats parentRefs[0]", check(validRoute(), func(r *EventRoute) { r.Spec.ParentRefs = append(r.Spec.ParentRefs, r.Spec.ParentRefs[0]) })},
@@ -174,11 +183,21 @@ func refusals() []refusal {
 		{"a prefetch of 65536", "spec.queue.prefetch", "want 1 to 65535", subscription(func(s *EventSubscriptionSpec) { s.Queue.Prefetch = new(int32(65536)) })},
 		{"an unknown queue type", "spec.queue.type", "want quorum or classic", subscription(func(s *EventSubscriptionSpec) { s.Queue.Type = "stream" })},
 		{"a queue of the broker's", "spec.queue.name", `start with "amq."`, subscription(func(s *EventSubscriptionSpec) { s.Queue.Name, s.DeadLetter.Queue = "amq.gen", "dead" })},
-		{"an unknown ordering", "spec.ordering", "want None", subscription(func(s *EventSubscriptionSpec) { s.Ordering = "Total" })},
+		{"an unknown ordering", "spec.ordering", "want None or PerKey", subscription(func(s *EventSubscriptionSpec) { s.Ordering = "Total" })},
 		{"a push port of 0", "spec.delivery.push.port", "want 1 to 65535", subscription(func(s *EventSubscriptionSpec) { s.Delivery = &Delivery{Push: &Push{}} })},
 		{"an ack deadline that is too short", "spec.ackDeadline", "want 1s to 15m", subscription(func(s *EventSubscriptionSpec) { s.AckDeadline = duration(time.Millisecond) })},
 		{"an ack deadline that is too long", "spec.ackDeadline", "want 1s to 15m", subscription(func(s *EventSubscriptionSpec) { s.AckDeadline = duration(16 * time.Minute) })},
 		{"101 attempts", "spec.retry.attempts", "want 1 to 100", subscription(func(s *EventSubscriptionSpec) { s.Retry.Attempts = new(int32(101)) })},
+		{"a prefetch of 1023 bytes", "spec.queue.prefetchBytes", "want 1024 to", subscription(func(s *EventSubscriptionSpec) { s.Queue.PrefetchBytes = new(int64(1023)) })},
+		{"an unknown retry strategy", "spec.retry.strategy", "want DelayQueues", subscription(func(s *EventSubscriptionSpec) { s.Retry.Strategy = "Sleep" })},
+		{"a bound of retries without order", "spec.retry.maxElapsed", "remove it, or set ordering PerKey", subscription(func(s *EventSubscriptionSpec) { s.Retry.MaxElapsed = duration(time.Minute) })},
+		{"a bound of retries that is too short", "spec.retry.maxElapsed", "want 1s to 10m", ordered(func(s *EventSubscriptionSpec) { s.Retry.MaxElapsed = duration(time.Millisecond) })},
+		{"a bound of retries that is too long", "spec.retry.maxElapsed", "want 1s to 10m", ordered(func(s *EventSubscriptionSpec) { s.Retry.MaxElapsed = duration(11 * time.Minute) })},
+		{"a key policy without order", "spec.deadLetter.keyPolicy", "remove it, or set ordering PerKey", subscription(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = KeyContinue })},
+		{"an unknown key policy", "spec.deadLetter.keyPolicy", "want Continue or Hold", ordered(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = "Stop" })},
+		{"a dedupe window that is too short", "spec.dedupe.window", "want 1s to 24h", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.Window = duration(time.Millisecond) })},
+		{"a dedupe window that is too long", "spec.dedupe.window", "want 1s to 24h", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.Window = duration(25 * time.Hour) })},
+		{"a dedupe memory of nothing", "spec.dedupe.maxEntries", "want 1 to 10000000", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.MaxEntries = new(int32(0)) })},
 		{"dead letters in the own queue", "spec.deadLetter.queue", "need another one", subscription(func(s *EventSubscriptionSpec) { s.DeadLetter.Queue = "shop.billing" })},
 	}
 }
@@ -199,13 +218,12 @@ func later() []refusal {
 		{"kind", "kind", "not supported yet", check(&EventPolicy{ObjectMeta: ObjectMeta{Name: "p"}}, func(*EventPolicy) {})},
 		{"spec.tls", "spec.tls", "not supported yet", broker(func(s *EventBrokerSpec) { s.TLS = &BrokerTLS{} })},
 		{"spec.serviceRef", "spec.serviceRef", "not supported yet", broker(func(s *EventBrokerSpec) { s.ServiceRef, s.Nodes = &LocalRef{}, nil })},
-		{"spec.partitions", "spec.partitions", "not supported yet", topic(func(s *EventTopicSpec) { s.Partitions = &Partitions{} })},
 		{"spec.rules[0].mirror", "spec.rules[0].mirror", "not supported yet", rule(func(r *RouteRule) { r.Mirror = &Mirror{} })},
 		{"spec.rules[0].transform", "spec.rules[0].transform", "not supported yet", rule(func(r *RouteRule) { r.Transform = &Transform{} })},
 		{"spec.rules[0].fault", "spec.rules[0].fault", "not supported yet", rule(func(r *RouteRule) { r.Fault = &Fault{} })},
 		{"spec.rules[0].rateLimit", "spec.rules[0].rateLimit", "not supported yet", rule(func(r *RouteRule) { r.RateLimit = &RateLimit{} })},
 		{"spec.rules[0].filters[0].cesql", "spec.rules[0].filters[0].cesql", "not supported yet", filter(Filter{CESQL: "TRUE"})},
-		{"spec.ordering", "spec.ordering", "not supported yet", subscription(func(s *EventSubscriptionSpec) { s.Ordering = OrderingPerKey })},
+		{"spec.retry.strategy", "spec.retry.strategy", "not supported yet", subscription(func(s *EventSubscriptionSpec) { s.Retry.Strategy = RetryBrokerDelay })},
 	}
 }
 

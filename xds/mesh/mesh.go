@@ -318,9 +318,13 @@ type Queue struct {
 	// PrefetchBytes bounds the data of what is prefetched: prefetch is lowered so
 	// that as many of the topic's largest events fit. 0 means no bound.
 	PrefetchBytes uint64
-	// MaxEventBytes is the topic's largest payload.
+	// MaxEventBytes is the topic's largest payload, when PrefetchBytes is a bound.
 	MaxEventBytes uint32
 }
+
+// MaxPartitionedQueue is the most bytes the name of a queue with partitions may
+// have: the names made from it, of queues and exchanges, must fit AMQP's 255.
+const MaxPartitionedQueue = 220
 
 // Partition returns the name of the queue that stands for one partition. A
 // subscription that is ordered by key has such queues and none named q.Name.

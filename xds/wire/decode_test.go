@@ -145,6 +145,24 @@ func TestARouteConfigurationIsRefused(t *testing.T) {
 			amqp(func(r *xdsv1.AmqpRoute) { r.Ttl = durationpb.New(1) }), amqpAt + "ttl: 1ns is less than 1ms"},
 		"for no limit of the payload": {
 			amqp(func(r *xdsv1.AmqpRoute) { r.MaxEventBytes = 0 }), amqpAt + "max_event_bytes: is required"},
+		"for no partitions where partitions are set": {
+			amqp(func(r *xdsv1.AmqpRoute) { r.Partitions.Count = 0 }), amqpAt + "partitions.count: is 0, want 1 to 1024"},
+		"for a partition key that is no attribute": {
+			amqp(func(r *xdsv1.AmqpRoute) { r.Partitions.Key = "data" }), amqpAt + `partitions.key: attribute "data"`},
+		"for a hash of what is no partition key": {
+			amqp(func(r *xdsv1.AmqpRoute) { r.Partitions = &xdsv1.Partitions{Count: 8, Key: "subject"} }),
+			route + `route.hash_policy: is by headers ["ce-partitionkey"], want ["ce-subject"]`},
+		"for a partition key that is not hashed": {
+			func(c *config) { first(c).GetRoute().HashPolicy = nil }, route + `route.hash_policy: is by headers []`},
+		"for backends chosen at random that keep keys together": {
+			func(c *config) { first(c).GetRoute().GetWeightedClusters().RandomValueSpecifier = nil },
+			route + "route.weighted_clusters.use_hash_policy: is false, want true"},
+		"for a hash of something else than a header": {
+			func(c *config) {
+				first(c).GetRoute().HashPolicy[0].PolicySpecifier = &routev3.RouteAction_HashPolicy_Cookie_{Cookie: &routev3.RouteAction_HashPolicy_Cookie{}}
+			}, route + "route.hash_policy[0].cookie: not supported"},
+		"for a hash policy that ends the list early": {
+			func(c *config) { first(c).GetRoute().HashPolicy[0].Terminal = true }, route + "route.hash_policy[0].terminal: not supported"},
 		"for a name of another kind": {
 			func(c *config) { c.Name = "broker/shop/main" }, `name: resource name "broker/shop/main"`},
 	} {
@@ -367,9 +385,9 @@ func TestATypedStructStandsForOurMessages(t *testing.T) {
 		t.Parallel()
 		bad := edit(t, listener, &listenerv3.Listener{}, func(l *listenerv3.Listener) {
 			l.ApiListener.ApiListener = edit(t, l.ApiListener.ApiListener, &xdstypev3.TypedStruct{}, func(s *xdstypev3.TypedStruct) {
-				s.Value.Fields["partitions"] = structpb.NewNumberValue(8)
+				s.Value.Fields["shards"] = structpb.NewNumberValue(8)
 			})
 		})
-		refuses(t, sample.TypeURL, bad, `unknown field "partitions"`)
+		refuses(t, sample.TypeURL, bad, `unknown field "shards"`)
 	})
 }

@@ -65,7 +65,8 @@ func decodeDestination(p path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
 	if d.MaxEventBytes == 0 {
 		return d, p.field("max_event_bytes").errorf("is required")
 	}
-	return d, nil
+	d.Partitions, err = decodePartitions(p.field("partitions"), r.GetPartitions())
+	return d, err
 }
 
 // checkTemplate refuses what could never be a routing key.

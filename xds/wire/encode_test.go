@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -16,7 +17,7 @@ func TestTheMappingIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	files := []string{
 		"topic-listener", "topic-routes", "nested-listener", "nested-routes",
-		"broker-cluster", "broker-endpoints", "subscription-listener",
+		"broker-cluster", "broker-endpoints", "subscription-listener", "ordered-listener",
 	}
 	for i, r := range samples(t) {
 		m, err := r.Any.UnmarshalNew()
@@ -84,6 +85,11 @@ func TestEncodingRefuses(t *testing.T) {
 		"a filter of no kind in a subscription": {subscription(func(s *mesh.Subscription) { s.Filters = []mesh.Filter{{}} }), "filters[0]: want one of"},
 		"a negation of nothing":                 {subscription(func(s *mesh.Subscription) { s.Filters = []mesh.Filter{{Op: mesh.Not}} }), "filters[0]: want one of"},
 		"more prefetch than AMQP can say":       {subscription(func(s *mesh.Subscription) { s.Queue.Prefetch = 65536 }), "queue.prefetch: is 65536"},
+		"an ordering of no kind":                {subscription(func(s *mesh.Subscription) { s.Ordering = 9 }), "ordering: 9 is not supported"},
+		"a key policy of no kind":               {subscription(func(s *mesh.Subscription) { s.KeyPolicy = 9 }), "key_policy: 9 is not supported"},
+		"more partitions than there may be":     {topic(func(t *mesh.Topic) { t.Rules[1].Backends[0].Destination.Partitions.Count = 1025 }), "partitions.count: is 1025, want 1 to 1024"},
+		"partitions by no attribute":            {topic(func(t *mesh.Topic) { t.Rules[1].Backends[0].Destination.Partitions.Key = "order-id" }), `partitions.key: attribute "order-id"`},
+		"a memory of nothing":                   {subscription(func(s *mesh.Subscription) { s.Dedupe.Window = time.Second }), "dedupe.max_entries: is 0"},
 		"a subscription without a topic":        {subscription(func(s *mesh.Subscription) { s.Topic = mesh.Name{} }), `topic: name "/"`},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -48,6 +48,7 @@ func destination(topic string) mesh.Destination {
 		TTL:            time.Minute,
 		Priority:       3,
 		MaxEventBytes:  1 << 20,
+		Partitions:     mesh.Partitions{Count: 8, Key: "partitionkey"},
 	}
 }
 
@@ -125,6 +126,18 @@ func billing() *mesh.Subscription {
 	}
 }
 
+// ordered is a subscription that uses what billing leaves at its default.
+func ordered() *mesh.Subscription {
+	s := billing()
+	s.Name = name("ledger")
+	s.Queue = mesh.Queue{Name: "orders.ledger", Type: "quorum", Prefetch: 64, PrefetchBytes: 1 << 20, MaxEventBytes: 256 << 10}
+	s.Filters, s.DeadLetterQueue, s.PushPort = nil, "orders.ledger.dead", 0
+	s.Ordering, s.Partitions = mesh.PerKey, mesh.Partitions{Count: 8, Key: "partitionkey"}
+	s.MaxElapsed, s.KeyPolicy = 5*time.Minute, mesh.Hold
+	s.Dedupe = mesh.Dedupe{Window: 10 * time.Minute, MaxEntries: 100_000}
+	return s
+}
+
 // samples are resources that hold every supported field between them.
 func samples(t testing.TB) []wire.Resource {
 	t.Helper()
@@ -134,6 +147,7 @@ func samples(t testing.TB) []wire.Resource {
 		func() ([]wire.Resource, error) { return wire.EncodeTopic(nested()) },
 		func() ([]wire.Resource, error) { return wire.EncodeBroker(broker()) },
 		func() ([]wire.Resource, error) { return wire.EncodeSubscription(billing()) },
+		func() ([]wire.Resource, error) { return wire.EncodeSubscription(ordered()) },
 	} {
 		rs, err := f()
 		if err != nil {

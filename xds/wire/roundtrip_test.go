@@ -53,6 +53,16 @@ func TestTopicsComeBackAsTheyWere(t *testing.T) {
 		"with a rule that matches everything by a tree": with(func(t *mesh.Topic) {
 			t.Rules[0].Filters = []mesh.Filter{anyOf(exact("type", "a"), exact("type", "b"))}
 		}),
+		"without partitions": with(func(t *mesh.Topic) {
+			t.Rules[0].Backends[0].Destination.Partitions = mesh.Partitions{}
+			t.Rules[0].Backends[1].Destination.Partitions = mesh.Partitions{}
+		}),
+		"with partitions of one backend alone": with(func(t *mesh.Topic) {
+			t.Rules[0].Backends[0].Destination.Partitions = mesh.Partitions{}
+		}),
+		"with partitions by another key": with(func(t *mesh.Topic) {
+			t.Rules[0].Backends[0].Destination.Partitions = mesh.Partitions{Count: 1024, Key: "datacontenttype"}
+		}),
 		"with a negated negation": with(func(t *mesh.Topic) {
 			t.Rules[0].Filters = []mesh.Filter{not(not(exact("type", "a")))}
 		}),
@@ -196,7 +206,9 @@ func TestSubscriptionsComeBackAsTheyWere(t *testing.T) {
 	plain := billing()
 	plain.Filters, plain.Attempts, plain.Backoff = nil, 1, mesh.Backoff{}
 	plain.Queue.Type = "classic"
-	for _, want := range []*mesh.Subscription{billing(), plain} {
+	going := ordered()
+	going.KeyPolicy, going.Dedupe = mesh.Continue, mesh.Dedupe{}
+	for _, want := range []*mesh.Subscription{billing(), plain, ordered(), going} {
 		rs, err := wire.EncodeSubscription(want)
 		if err != nil {
 			t.Fatal(err)

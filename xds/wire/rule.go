@@ -27,14 +27,16 @@ func encodeRule(r *mesh.Rule) (*routev3.Route, error) {
 	if err != nil {
 		return nil, err
 	}
+	action := &routev3.RouteAction{
+		ClusterSpecifier: &routev3.RouteAction_WeightedClusters{WeightedClusters: clusters},
+		Timeout:          durationpb.New(r.Timeout), // unset would mean Envoy's 15 s
+		RetryPolicy:      retry,
+	}
+	encodeHash(action, keyHeader(r.Backends))
 	return &routev3.Route{
-		Name:  r.Name,
-		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
-		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
-			ClusterSpecifier: &routev3.RouteAction_WeightedClusters{WeightedClusters: clusters},
-			Timeout:          durationpb.New(r.Timeout), // unset would mean Envoy's 15 s
-			RetryPolicy:      retry,
-		}},
+		Name:   r.Name,
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
+		Action: &routev3.Route_Route{Route: action},
 	}, nil
 }
 
@@ -50,6 +52,7 @@ func encodeBackend(b *mesh.Backend) (*routev3.WeightedCluster_ClusterWeight, err
 		Ttl:            optionalDuration(d.TTL),
 		Priority:       uint32(d.Priority),
 		MaxEventBytes:  d.MaxEventBytes,
+		Partitions:     encodePartitions(d.Partitions),
 	}
 	inner, err := toAny(route)
 	if err != nil {
@@ -90,7 +93,7 @@ func decodeRule(p path, r *routev3.Route) (mesh.Rule, error) {
 	if rule.Retry, err = decodeRetry(at.field("retry_policy"), action.GetRetryPolicy()); err != nil {
 		return mesh.Rule{}, err
 	}
-	return rule, nil
+	return rule, checkHash(at, action, keyHeader(rule.Backends))
 }
 
 func decodeBackends(p path, w *routev3.WeightedCluster) ([]mesh.Backend, error) {

@@ -25,19 +25,27 @@ var queueTypes = []string{"quorum", "classic"}
 func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
 	name := xds.SubscriptionResource(s.Name)
 	api, err := toAny(&xdsv1.SubscriptionListener{
-		Topic:       s.Topic.String(),
-		Cluster:     xds.BrokerResource(s.Broker),
-		Exchange:    encodeExchange(s.Exchange),
-		Queue:       &xdsv1.Queue{Name: s.Queue.Name, Type: s.Queue.Type, Prefetch: s.Queue.Prefetch},
+		Topic:    s.Topic.String(),
+		Cluster:  xds.BrokerResource(s.Broker),
+		Exchange: encodeExchange(s.Exchange),
+		Queue: &xdsv1.Queue{
+			Name: s.Queue.Name, Type: s.Queue.Type, Prefetch: s.Queue.Prefetch,
+			PrefetchBytes: s.Queue.PrefetchBytes, MaxEventBytes: s.Queue.MaxEventBytes,
+		},
 		Filters:     encodeFilters(s.Filters),
 		AckDeadline: durationpb.New(s.AckDeadline),
 		Redelivery: &xdsv1.Redelivery{
 			Attempts:     s.Attempts,
 			BaseInterval: durationpb.New(s.Backoff.Base),
 			MaxInterval:  durationpb.New(s.Backoff.Max),
+			MaxElapsed:   optionalDuration(s.MaxElapsed),
 		},
 		DeadLetterQueue: s.DeadLetterQueue,
 		PushPort:        s.PushPort,
+		Ordering:        encodeOrder(s.Ordering),
+		Partitions:      encodePartitions(s.Partitions),
+		KeyPolicy:       encodeKeyPolicy(s.KeyPolicy),
+		Dedupe:          encodeDedupe(s.Dedupe),
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +107,13 @@ func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.S
 		return p.field("push_port").errorf("is %d, want 1 to %d, or 0 for none", s.PushPort, maxPort)
 	}
 	s.DeadLetterQueue = m.GetDeadLetterQueue()
-	return checkAMQPName(p.field("dead_letter_queue"), s.DeadLetterQueue)
+	if err := checkAMQPName(p.field("dead_letter_queue"), s.DeadLetterQueue); err != nil {
+		return err
+	}
+	if s.Dedupe, err = decodeDedupe(p.field("dedupe"), m.GetDedupe()); err != nil {
+		return err
+	}
+	return decodeOrdering(p, m, s)
 }
 
 func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {
@@ -112,7 +126,13 @@ func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {
 	if n := q.GetPrefetch(); n == 0 || n > maxPrefetch {
 		return mesh.Queue{}, p.field("prefetch").errorf("is %d, want 1 to %d", n, maxPrefetch)
 	}
-	return mesh.Queue{Name: q.GetName(), Type: q.GetType(), Prefetch: q.GetPrefetch()}, nil
+	if (q.GetPrefetchBytes() == 0) != (q.GetMaxEventBytes() == 0) {
+		return mesh.Queue{}, p.field("prefetch_bytes").errorf("is %d with a max_event_bytes of %d: want both or neither", q.GetPrefetchBytes(), q.GetMaxEventBytes())
+	}
+	return mesh.Queue{
+		Name: q.GetName(), Type: q.GetType(), Prefetch: q.GetPrefetch(),
+		PrefetchBytes: q.GetPrefetchBytes(), MaxEventBytes: q.GetMaxEventBytes(),
+	}, nil
 }
 
 // decodeRedelivery allows no delay at all: a failed delivery is then repeated at

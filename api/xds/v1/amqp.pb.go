@@ -132,6 +132,104 @@ func (TopologyPolicy) EnumDescriptor() ([]byte, []int) {
 	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{1}
 }
 
+// Ordering is the order of a subscription's deliveries.
+type Ordering int32
+
+const (
+	// None.
+	Ordering_ORDERING_UNSPECIFIED Ordering = 0
+	// An event is delivered when all before it of its key are settled.
+	Ordering_ORDERING_PER_KEY Ordering = 1
+)
+
+// Enum value maps for Ordering.
+var (
+	Ordering_name = map[int32]string{
+		0: "ORDERING_UNSPECIFIED",
+		1: "ORDERING_PER_KEY",
+	}
+	Ordering_value = map[string]int32{
+		"ORDERING_UNSPECIFIED": 0,
+		"ORDERING_PER_KEY":     1,
+	}
+)
+
+func (x Ordering) Enum() *Ordering {
+	p := new(Ordering)
+	*p = x
+	return p
+}
+
+func (x Ordering) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Ordering) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_xds_v1_amqp_proto_enumTypes[2].Descriptor()
+}
+
+func (Ordering) Type() protoreflect.EnumType {
+	return &file_warren_xds_v1_amqp_proto_enumTypes[2]
+}
+
+func (x Ordering) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Ordering.Descriptor instead.
+func (Ordering) EnumDescriptor() ([]byte, []int) {
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{2}
+}
+
+// KeyPolicy says what becomes of a key after one of its events was dead-lettered.
+type KeyPolicy int32
+
+const (
+	// The next event of the key is delivered.
+	KeyPolicy_KEY_POLICY_UNSPECIFIED KeyPolicy = 0
+	// What follows of the key is dead-lettered too, until the key is released.
+	KeyPolicy_KEY_POLICY_HOLD KeyPolicy = 1
+)
+
+// Enum value maps for KeyPolicy.
+var (
+	KeyPolicy_name = map[int32]string{
+		0: "KEY_POLICY_UNSPECIFIED",
+		1: "KEY_POLICY_HOLD",
+	}
+	KeyPolicy_value = map[string]int32{
+		"KEY_POLICY_UNSPECIFIED": 0,
+		"KEY_POLICY_HOLD":        1,
+	}
+)
+
+func (x KeyPolicy) Enum() *KeyPolicy {
+	p := new(KeyPolicy)
+	*p = x
+	return p
+}
+
+func (x KeyPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeyPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_xds_v1_amqp_proto_enumTypes[3].Descriptor()
+}
+
+func (KeyPolicy) Type() protoreflect.EnumType {
+	return &file_warren_xds_v1_amqp_proto_enumTypes[3]
+}
+
+func (x KeyPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeyPolicy.Descriptor instead.
+func (KeyPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{3}
+}
+
 // Exchange names an AMQP exchange.
 type Exchange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -210,6 +308,9 @@ type AmqpRoute struct {
 	Priority uint32 `protobuf:"varint,8,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Largest payload, in bytes.
 	MaxEventBytes uint32 `protobuf:"varint,9,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
+	// What keeps the events of one key in order; unset means nothing does. The header
+	// of the key stands among the route's hash_policy.
+	Partitions    *Partitions `protobuf:"bytes,10,opt,name=partitions,proto3" json:"partitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -307,6 +408,69 @@ func (x *AmqpRoute) GetMaxEventBytes() uint32 {
 	return 0
 }
 
+func (x *AmqpRoute) GetPartitions() *Partitions {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+// Partitions split a topic by a key. The partition of an event is the xxhash of
+// its key modulo the count, and never changes.
+type Partitions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many, 1 to 1024.
+	Count uint32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// CloudEvents attribute whose value is the key.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Partitions) Reset() {
+	*x = Partitions{}
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Partitions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Partitions) ProtoMessage() {}
+
+func (x *Partitions) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Partitions.ProtoReflect.Descriptor instead.
+func (*Partitions) Descriptor() ([]byte, []int) {
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Partitions) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Partitions) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // AmqpProtocolOptions stands in Cluster.typed_extension_protocol_options.
 type AmqpProtocolOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -327,7 +491,7 @@ type AmqpProtocolOptions struct {
 
 func (x *AmqpProtocolOptions) Reset() {
 	*x = AmqpProtocolOptions{}
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[2]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -339,7 +503,7 @@ func (x *AmqpProtocolOptions) String() string {
 func (*AmqpProtocolOptions) ProtoMessage() {}
 
 func (x *AmqpProtocolOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[2]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -352,7 +516,7 @@ func (x *AmqpProtocolOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AmqpProtocolOptions.ProtoReflect.Descriptor instead.
 func (*AmqpProtocolOptions) Descriptor() ([]byte, []int) {
-	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{2}
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AmqpProtocolOptions) GetType() BrokerType {
@@ -410,14 +574,24 @@ type SubscriptionListener struct {
 	// Queue for dead letters.
 	DeadLetterQueue string `protobuf:"bytes,8,opt,name=dead_letter_queue,json=deadLetterQueue,proto3" json:"dead_letter_queue,omitempty"`
 	// Loopback port the service is pushed to; 0 means it pulls by stream.
-	PushPort      uint32 `protobuf:"varint,9,opt,name=push_port,json=pushPort,proto3" json:"push_port,omitempty"`
+	PushPort uint32 `protobuf:"varint,9,opt,name=push_port,json=pushPort,proto3" json:"push_port,omitempty"`
+	// Order of the deliveries.
+	Ordering Ordering `protobuf:"varint,10,opt,name=ordering,proto3,enum=warren.xds.v1.Ordering" json:"ordering,omitempty"`
+	// The topic's, when ordering is by key; each partition has a queue then. Unset
+	// else.
+	Partitions *Partitions `protobuf:"bytes,11,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// What becomes of a key after one of its events was dead-lettered; only when
+	// ordering is by key.
+	KeyPolicy KeyPolicy `protobuf:"varint,12,opt,name=key_policy,json=keyPolicy,proto3,enum=warren.xds.v1.KeyPolicy" json:"key_policy,omitempty"`
+	// Suppression of events that were acknowledged before; unset means none.
+	Dedupe        *Dedupe `protobuf:"bytes,13,opt,name=dedupe,proto3" json:"dedupe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubscriptionListener) Reset() {
 	*x = SubscriptionListener{}
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[3]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +603,7 @@ func (x *SubscriptionListener) String() string {
 func (*SubscriptionListener) ProtoMessage() {}
 
 func (x *SubscriptionListener) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[3]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +616,7 @@ func (x *SubscriptionListener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscriptionListener.ProtoReflect.Descriptor instead.
 func (*SubscriptionListener) Descriptor() ([]byte, []int) {
-	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{3}
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SubscriptionListener) GetTopic() string {
@@ -508,6 +682,89 @@ func (x *SubscriptionListener) GetPushPort() uint32 {
 	return 0
 }
 
+func (x *SubscriptionListener) GetOrdering() Ordering {
+	if x != nil {
+		return x.Ordering
+	}
+	return Ordering_ORDERING_UNSPECIFIED
+}
+
+func (x *SubscriptionListener) GetPartitions() *Partitions {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *SubscriptionListener) GetKeyPolicy() KeyPolicy {
+	if x != nil {
+		return x.KeyPolicy
+	}
+	return KeyPolicy_KEY_POLICY_UNSPECIFIED
+}
+
+func (x *SubscriptionListener) GetDedupe() *Dedupe {
+	if x != nil {
+		return x.Dedupe
+	}
+	return nil
+}
+
+// Dedupe bounds a sidecar's memory of acknowledged events.
+type Dedupe struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How long an event is remembered.
+	Window *durationpb.Duration `protobuf:"bytes,1,opt,name=window,proto3" json:"window,omitempty"`
+	// How many are, at least 1; the oldest are forgotten first.
+	MaxEntries    uint32 `protobuf:"varint,2,opt,name=max_entries,json=maxEntries,proto3" json:"max_entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Dedupe) Reset() {
+	*x = Dedupe{}
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Dedupe) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Dedupe) ProtoMessage() {}
+
+func (x *Dedupe) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Dedupe.ProtoReflect.Descriptor instead.
+func (*Dedupe) Descriptor() ([]byte, []int) {
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Dedupe) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+func (x *Dedupe) GetMaxEntries() uint32 {
+	if x != nil {
+		return x.MaxEntries
+	}
+	return 0
+}
+
 // Queue is the queue of a subscription.
 type Queue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -516,14 +773,18 @@ type Queue struct {
 	// AMQP queue type: "quorum" or "classic".
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	// Upper bound of unacknowledged messages per consumer, at least 1.
-	Prefetch      uint32 `protobuf:"varint,3,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
+	Prefetch uint32 `protobuf:"varint,3,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
+	// Upper bound of their payload, in bytes; 0 means none.
+	PrefetchBytes uint64 `protobuf:"varint,4,opt,name=prefetch_bytes,json=prefetchBytes,proto3" json:"prefetch_bytes,omitempty"`
+	// Largest payload of the topic, in bytes; set with prefetch_bytes, and only then.
+	MaxEventBytes uint32 `protobuf:"varint,5,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[4]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +796,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[4]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +809,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{4}
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Queue) GetName() string {
@@ -572,6 +833,20 @@ func (x *Queue) GetPrefetch() uint32 {
 	return 0
 }
 
+func (x *Queue) GetPrefetchBytes() uint64 {
+	if x != nil {
+		return x.PrefetchBytes
+	}
+	return 0
+}
+
+func (x *Queue) GetMaxEventBytes() uint32 {
+	if x != nil {
+		return x.MaxEventBytes
+	}
+	return 0
+}
+
 // Redelivery says how often and how soon a failed delivery is repeated.
 type Redelivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -580,14 +855,17 @@ type Redelivery struct {
 	// Delay before the second attempt; it doubles from there.
 	BaseInterval *durationpb.Duration `protobuf:"bytes,2,opt,name=base_interval,json=baseInterval,proto3" json:"base_interval,omitempty"`
 	// Upper bound of the delay.
-	MaxInterval   *durationpb.Duration `protobuf:"bytes,3,opt,name=max_interval,json=maxInterval,proto3" json:"max_interval,omitempty"`
+	MaxInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=max_interval,json=maxInterval,proto3" json:"max_interval,omitempty"`
+	// How long an event may hold up its key; required when ordering is by key, and
+	// unset else.
+	MaxElapsed    *durationpb.Duration `protobuf:"bytes,4,opt,name=max_elapsed,json=maxElapsed,proto3" json:"max_elapsed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Redelivery) Reset() {
 	*x = Redelivery{}
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[5]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +877,7 @@ func (x *Redelivery) String() string {
 func (*Redelivery) ProtoMessage() {}
 
 func (x *Redelivery) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[5]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +890,7 @@ func (x *Redelivery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Redelivery.ProtoReflect.Descriptor instead.
 func (*Redelivery) Descriptor() ([]byte, []int) {
-	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{5}
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Redelivery) GetAttempts() uint32 {
@@ -632,6 +910,13 @@ func (x *Redelivery) GetBaseInterval() *durationpb.Duration {
 func (x *Redelivery) GetMaxInterval() *durationpb.Duration {
 	if x != nil {
 		return x.MaxInterval
+	}
+	return nil
+}
+
+func (x *Redelivery) GetMaxElapsed() *durationpb.Duration {
+	if x != nil {
+		return x.MaxElapsed
 	}
 	return nil
 }
@@ -656,7 +941,7 @@ type Filter struct {
 
 func (x *Filter) Reset() {
 	*x = Filter{}
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[6]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +953,7 @@ func (x *Filter) String() string {
 func (*Filter) ProtoMessage() {}
 
 func (x *Filter) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[6]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +966,7 @@ func (x *Filter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Filter.ProtoReflect.Descriptor instead.
 func (*Filter) Descriptor() ([]byte, []int) {
-	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{6}
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Filter) GetFilter() isFilter_Filter {
@@ -804,7 +1089,7 @@ type AttributeMatch struct {
 
 func (x *AttributeMatch) Reset() {
 	*x = AttributeMatch{}
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[7]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +1101,7 @@ func (x *AttributeMatch) String() string {
 func (*AttributeMatch) ProtoMessage() {}
 
 func (x *AttributeMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[7]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +1114,7 @@ func (x *AttributeMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttributeMatch.ProtoReflect.Descriptor instead.
 func (*AttributeMatch) Descriptor() ([]byte, []int) {
-	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{7}
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AttributeMatch) GetAttribute() string {
@@ -857,7 +1142,7 @@ type FilterList struct {
 
 func (x *FilterList) Reset() {
 	*x = FilterList{}
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[8]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +1154,7 @@ func (x *FilterList) String() string {
 func (*FilterList) ProtoMessage() {}
 
 func (x *FilterList) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_xds_v1_amqp_proto_msgTypes[8]
+	mi := &file_warren_xds_v1_amqp_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +1167,7 @@ func (x *FilterList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FilterList.ProtoReflect.Descriptor instead.
 func (*FilterList) Descriptor() ([]byte, []int) {
-	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{8}
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FilterList) GetFilters() []*Filter {
@@ -899,7 +1184,7 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x18warren/xds/v1/amqp.proto\x12\rwarren.xds.v1\x1a\x1egoogle/protobuf/duration.proto\"2\n" +
 	"\bExchange\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"\xea\x02\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"\xa5\x03\n" +
 	"\tAmqpRoute\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x123\n" +
 	"\bexchange\x18\x02 \x01(\v2\x17.warren.xds.v1.ExchangeR\bexchange\x12\x1f\n" +
@@ -912,13 +1197,21 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x0fconfirm_timeout\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x0econfirmTimeout\x12+\n" +
 	"\x03ttl\x18\a \x01(\v2\x19.google.protobuf.DurationR\x03ttl\x12\x1a\n" +
 	"\bpriority\x18\b \x01(\rR\bpriority\x12&\n" +
-	"\x0fmax_event_bytes\x18\t \x01(\rR\rmaxEventBytes\"\xf0\x01\n" +
+	"\x0fmax_event_bytes\x18\t \x01(\rR\rmaxEventBytes\x129\n" +
+	"\n" +
+	"partitions\x18\n" +
+	" \x01(\v2\x19.warren.xds.v1.PartitionsR\n" +
+	"partitions\"4\n" +
+	"\n" +
+	"Partitions\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xf0\x01\n" +
 	"\x13AmqpProtocolOptions\x12-\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x19.warren.xds.v1.BrokerTypeR\x04type\x12\x14\n" +
 	"\x05vhost\x18\x02 \x01(\tR\x05vhost\x12 \n" +
 	"\vcredentials\x18\x03 \x01(\tR\vcredentials\x129\n" +
 	"\btopology\x18\x04 \x01(\x0e2\x1d.warren.xds.v1.TopologyPolicyR\btopology\x127\n" +
-	"\theartbeat\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\"\x9a\x03\n" +
+	"\theartbeat\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\"\xf2\x04\n" +
 	"\x14SubscriptionListener\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x123\n" +
@@ -930,16 +1223,32 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"redelivery\x18\a \x01(\v2\x19.warren.xds.v1.RedeliveryR\n" +
 	"redelivery\x12*\n" +
 	"\x11dead_letter_queue\x18\b \x01(\tR\x0fdeadLetterQueue\x12\x1b\n" +
-	"\tpush_port\x18\t \x01(\rR\bpushPort\"K\n" +
+	"\tpush_port\x18\t \x01(\rR\bpushPort\x123\n" +
+	"\bordering\x18\n" +
+	" \x01(\x0e2\x17.warren.xds.v1.OrderingR\bordering\x129\n" +
+	"\n" +
+	"partitions\x18\v \x01(\v2\x19.warren.xds.v1.PartitionsR\n" +
+	"partitions\x127\n" +
+	"\n" +
+	"key_policy\x18\f \x01(\x0e2\x18.warren.xds.v1.KeyPolicyR\tkeyPolicy\x12-\n" +
+	"\x06dedupe\x18\r \x01(\v2\x15.warren.xds.v1.DedupeR\x06dedupe\"\\\n" +
+	"\x06Dedupe\x121\n" +
+	"\x06window\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12\x1f\n" +
+	"\vmax_entries\x18\x02 \x01(\rR\n" +
+	"maxEntries\"\x9a\x01\n" +
 	"\x05Queue\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n" +
-	"\bprefetch\x18\x03 \x01(\rR\bprefetch\"\xa6\x01\n" +
+	"\bprefetch\x18\x03 \x01(\rR\bprefetch\x12%\n" +
+	"\x0eprefetch_bytes\x18\x04 \x01(\x04R\rprefetchBytes\x12&\n" +
+	"\x0fmax_event_bytes\x18\x05 \x01(\rR\rmaxEventBytes\"\xe2\x01\n" +
 	"\n" +
 	"Redelivery\x12\x1a\n" +
 	"\battempts\x18\x01 \x01(\rR\battempts\x12>\n" +
 	"\rbase_interval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fbaseInterval\x12<\n" +
-	"\fmax_interval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vmaxInterval\"\xc4\x02\n" +
+	"\fmax_interval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vmaxInterval\x12:\n" +
+	"\vmax_elapsed\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"maxElapsed\"\xc4\x02\n" +
 	"\x06Filter\x125\n" +
 	"\x05exact\x18\x01 \x01(\v2\x1d.warren.xds.v1.AttributeMatchH\x00R\x05exact\x127\n" +
 	"\x06prefix\x18\x02 \x01(\v2\x1d.warren.xds.v1.AttributeMatchH\x00R\x06prefix\x127\n" +
@@ -963,7 +1272,13 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x1bTOPOLOGY_POLICY_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16TOPOLOGY_POLICY_MANAGE\x10\x01\x12\x1a\n" +
 	"\x16TOPOLOGY_POLICY_VERIFY\x10\x02\x12\x1a\n" +
-	"\x16TOPOLOGY_POLICY_IGNORE\x10\x03B/Z-github.com/warrenmesh/warren/api/xds/v1;xdsv1b\x06proto3"
+	"\x16TOPOLOGY_POLICY_IGNORE\x10\x03*:\n" +
+	"\bOrdering\x12\x18\n" +
+	"\x14ORDERING_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10ORDERING_PER_KEY\x10\x01*<\n" +
+	"\tKeyPolicy\x12\x1a\n" +
+	"\x16KEY_POLICY_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fKEY_POLICY_HOLD\x10\x01B/Z-github.com/warrenmesh/warren/api/xds/v1;xdsv1b\x06proto3"
 
 var (
 	file_warren_xds_v1_amqp_proto_rawDescOnce sync.Once
@@ -977,48 +1292,59 @@ func file_warren_xds_v1_amqp_proto_rawDescGZIP() []byte {
 	return file_warren_xds_v1_amqp_proto_rawDescData
 }
 
-var file_warren_xds_v1_amqp_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_xds_v1_amqp_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_warren_xds_v1_amqp_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_warren_xds_v1_amqp_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_warren_xds_v1_amqp_proto_goTypes = []any{
 	(BrokerType)(0),              // 0: warren.xds.v1.BrokerType
 	(TopologyPolicy)(0),          // 1: warren.xds.v1.TopologyPolicy
-	(*Exchange)(nil),             // 2: warren.xds.v1.Exchange
-	(*AmqpRoute)(nil),            // 3: warren.xds.v1.AmqpRoute
-	(*AmqpProtocolOptions)(nil),  // 4: warren.xds.v1.AmqpProtocolOptions
-	(*SubscriptionListener)(nil), // 5: warren.xds.v1.SubscriptionListener
-	(*Queue)(nil),                // 6: warren.xds.v1.Queue
-	(*Redelivery)(nil),           // 7: warren.xds.v1.Redelivery
-	(*Filter)(nil),               // 8: warren.xds.v1.Filter
-	(*AttributeMatch)(nil),       // 9: warren.xds.v1.AttributeMatch
-	(*FilterList)(nil),           // 10: warren.xds.v1.FilterList
-	(*durationpb.Duration)(nil),  // 11: google.protobuf.Duration
+	(Ordering)(0),                // 2: warren.xds.v1.Ordering
+	(KeyPolicy)(0),               // 3: warren.xds.v1.KeyPolicy
+	(*Exchange)(nil),             // 4: warren.xds.v1.Exchange
+	(*AmqpRoute)(nil),            // 5: warren.xds.v1.AmqpRoute
+	(*Partitions)(nil),           // 6: warren.xds.v1.Partitions
+	(*AmqpProtocolOptions)(nil),  // 7: warren.xds.v1.AmqpProtocolOptions
+	(*SubscriptionListener)(nil), // 8: warren.xds.v1.SubscriptionListener
+	(*Dedupe)(nil),               // 9: warren.xds.v1.Dedupe
+	(*Queue)(nil),                // 10: warren.xds.v1.Queue
+	(*Redelivery)(nil),           // 11: warren.xds.v1.Redelivery
+	(*Filter)(nil),               // 12: warren.xds.v1.Filter
+	(*AttributeMatch)(nil),       // 13: warren.xds.v1.AttributeMatch
+	(*FilterList)(nil),           // 14: warren.xds.v1.FilterList
+	(*durationpb.Duration)(nil),  // 15: google.protobuf.Duration
 }
 var file_warren_xds_v1_amqp_proto_depIdxs = []int32{
-	2,  // 0: warren.xds.v1.AmqpRoute.exchange:type_name -> warren.xds.v1.Exchange
-	11, // 1: warren.xds.v1.AmqpRoute.confirm_timeout:type_name -> google.protobuf.Duration
-	11, // 2: warren.xds.v1.AmqpRoute.ttl:type_name -> google.protobuf.Duration
-	0,  // 3: warren.xds.v1.AmqpProtocolOptions.type:type_name -> warren.xds.v1.BrokerType
-	1,  // 4: warren.xds.v1.AmqpProtocolOptions.topology:type_name -> warren.xds.v1.TopologyPolicy
-	11, // 5: warren.xds.v1.AmqpProtocolOptions.heartbeat:type_name -> google.protobuf.Duration
-	2,  // 6: warren.xds.v1.SubscriptionListener.exchange:type_name -> warren.xds.v1.Exchange
-	6,  // 7: warren.xds.v1.SubscriptionListener.queue:type_name -> warren.xds.v1.Queue
-	8,  // 8: warren.xds.v1.SubscriptionListener.filters:type_name -> warren.xds.v1.Filter
-	11, // 9: warren.xds.v1.SubscriptionListener.ack_deadline:type_name -> google.protobuf.Duration
-	7,  // 10: warren.xds.v1.SubscriptionListener.redelivery:type_name -> warren.xds.v1.Redelivery
-	11, // 11: warren.xds.v1.Redelivery.base_interval:type_name -> google.protobuf.Duration
-	11, // 12: warren.xds.v1.Redelivery.max_interval:type_name -> google.protobuf.Duration
-	9,  // 13: warren.xds.v1.Filter.exact:type_name -> warren.xds.v1.AttributeMatch
-	9,  // 14: warren.xds.v1.Filter.prefix:type_name -> warren.xds.v1.AttributeMatch
-	9,  // 15: warren.xds.v1.Filter.suffix:type_name -> warren.xds.v1.AttributeMatch
-	10, // 16: warren.xds.v1.Filter.all:type_name -> warren.xds.v1.FilterList
-	10, // 17: warren.xds.v1.Filter.any:type_name -> warren.xds.v1.FilterList
-	8,  // 18: warren.xds.v1.Filter.not:type_name -> warren.xds.v1.Filter
-	8,  // 19: warren.xds.v1.FilterList.filters:type_name -> warren.xds.v1.Filter
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	4,  // 0: warren.xds.v1.AmqpRoute.exchange:type_name -> warren.xds.v1.Exchange
+	15, // 1: warren.xds.v1.AmqpRoute.confirm_timeout:type_name -> google.protobuf.Duration
+	15, // 2: warren.xds.v1.AmqpRoute.ttl:type_name -> google.protobuf.Duration
+	6,  // 3: warren.xds.v1.AmqpRoute.partitions:type_name -> warren.xds.v1.Partitions
+	0,  // 4: warren.xds.v1.AmqpProtocolOptions.type:type_name -> warren.xds.v1.BrokerType
+	1,  // 5: warren.xds.v1.AmqpProtocolOptions.topology:type_name -> warren.xds.v1.TopologyPolicy
+	15, // 6: warren.xds.v1.AmqpProtocolOptions.heartbeat:type_name -> google.protobuf.Duration
+	4,  // 7: warren.xds.v1.SubscriptionListener.exchange:type_name -> warren.xds.v1.Exchange
+	10, // 8: warren.xds.v1.SubscriptionListener.queue:type_name -> warren.xds.v1.Queue
+	12, // 9: warren.xds.v1.SubscriptionListener.filters:type_name -> warren.xds.v1.Filter
+	15, // 10: warren.xds.v1.SubscriptionListener.ack_deadline:type_name -> google.protobuf.Duration
+	11, // 11: warren.xds.v1.SubscriptionListener.redelivery:type_name -> warren.xds.v1.Redelivery
+	2,  // 12: warren.xds.v1.SubscriptionListener.ordering:type_name -> warren.xds.v1.Ordering
+	6,  // 13: warren.xds.v1.SubscriptionListener.partitions:type_name -> warren.xds.v1.Partitions
+	3,  // 14: warren.xds.v1.SubscriptionListener.key_policy:type_name -> warren.xds.v1.KeyPolicy
+	9,  // 15: warren.xds.v1.SubscriptionListener.dedupe:type_name -> warren.xds.v1.Dedupe
+	15, // 16: warren.xds.v1.Dedupe.window:type_name -> google.protobuf.Duration
+	15, // 17: warren.xds.v1.Redelivery.base_interval:type_name -> google.protobuf.Duration
+	15, // 18: warren.xds.v1.Redelivery.max_interval:type_name -> google.protobuf.Duration
+	15, // 19: warren.xds.v1.Redelivery.max_elapsed:type_name -> google.protobuf.Duration
+	13, // 20: warren.xds.v1.Filter.exact:type_name -> warren.xds.v1.AttributeMatch
+	13, // 21: warren.xds.v1.Filter.prefix:type_name -> warren.xds.v1.AttributeMatch
+	13, // 22: warren.xds.v1.Filter.suffix:type_name -> warren.xds.v1.AttributeMatch
+	14, // 23: warren.xds.v1.Filter.all:type_name -> warren.xds.v1.FilterList
+	14, // 24: warren.xds.v1.Filter.any:type_name -> warren.xds.v1.FilterList
+	12, // 25: warren.xds.v1.Filter.not:type_name -> warren.xds.v1.Filter
+	12, // 26: warren.xds.v1.FilterList.filters:type_name -> warren.xds.v1.Filter
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_warren_xds_v1_amqp_proto_init() }
@@ -1026,7 +1352,7 @@ func file_warren_xds_v1_amqp_proto_init() {
 	if File_warren_xds_v1_amqp_proto != nil {
 		return
 	}
-	file_warren_xds_v1_amqp_proto_msgTypes[6].OneofWrappers = []any{
+	file_warren_xds_v1_amqp_proto_msgTypes[8].OneofWrappers = []any{
 		(*Filter_Exact)(nil),
 		(*Filter_Prefix)(nil),
 		(*Filter_Suffix)(nil),
@@ -1039,8 +1365,8 @@ func file_warren_xds_v1_amqp_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_xds_v1_amqp_proto_rawDesc), len(file_warren_xds_v1_amqp_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   9,
+			NumEnums:      4,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

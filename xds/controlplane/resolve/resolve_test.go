@@ -42,6 +42,7 @@ const (
 	memory  = `EventBroker main: {type: Memory}`
 	orders  = `EventTopic orders: {brokerRef: {name: main}}`
 	audit   = `EventTopic audit: {brokerRef: {name: main}}`
+	sharded = `EventTopic orders: {brokerRef: {name: main}, partitions: {count: 4}}`
 	billing = `EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}}`
 )
 
@@ -82,7 +83,8 @@ func TestResolveFillsInEveryDefault(t *testing.T) {
 		}},
 		Subscriptions: map[mesh.Name]*mesh.Subscription{n("billing"): {
 			Name: n("billing"), Topic: n("orders"), Broker: n("main"), Exchange: mesh.Exchange{Name: "orders", Type: "topic"},
-			Queue: mesh.Queue{Name: "shop.billing", Type: "quorum", Prefetch: 64}, AckDeadline: 30 * time.Second, Attempts: 5,
+			Queue:       mesh.Queue{Name: "shop.billing", Type: "quorum", Prefetch: 64},
+			AckDeadline: 30 * time.Second, Attempts: 5,
 			Backoff: mesh.Backoff{Base: time.Second, Max: 5 * time.Minute}, DeadLetterQueue: "shop.billing.dead",
 		}},
 	}
@@ -110,7 +112,7 @@ func TestResolveCarriesWhatIsDeclared(t *testing.T) {
 	c := resolved(t, rabbit, audit,
 		`EventTopic orders: {brokerRef: {name: main}, exchange: {name: ex, type: headers}, routingKey: "k.{subject}", publish: {confirmTimeout: 1s, mandatory: false, persistent: false, ttl: 5s, priority: 9, maxEventBytes: 10}}`,
 		`EventRoute canary: {parentRefs: [{name: orders}], rules: [{name: eu, filters: [{prefix: {type: com., source: /s}}, {any: [{not: {suffix: {subject: x}}}]}], backendRefs: [{name: orders, weight: 95}, {name: audit, weight: 5}], timeout: 10s, retry: {attempts: 4, on: [nack], perTryTimeout: 2s, backoff: {baseInterval: 5ms, maxInterval: 6ms}}}, {}]}`,
-		`EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}, filters: [{exact: {type: a}}], queue: {name: q, type: classic, prefetch: 7}, ackDeadline: 2s, retry: {attempts: 2, backoff: {baseInterval: 3s, maxInterval: 4s}}, deadLetter: {queue: d}}`,
+		`EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}, filters: [{exact: {type: a}}], queue: {name: q, type: classic, prefetch: 7, prefetchBytes: 2048}, dedupe: {window: 1m, maxEntries: 9}, ackDeadline: 2s, retry: {attempts: 2, backoff: {baseInterval: 3s, maxInterval: 4s}}, deadLetter: {queue: d}}`,
 	).Config
 	dest := mesh.Destination{
 		Topic: n("orders"), Broker: n("main"), Exchange: mesh.Exchange{Name: "ex", Type: "headers"}, RoutingKey: "k.{subject}",
@@ -139,11 +141,35 @@ func TestResolveCarriesWhatIsDeclared(t *testing.T) {
 	}
 	wantSub := &mesh.Subscription{
 		Name: n("billing"), Topic: n("orders"), Broker: n("main"), Exchange: dest.Exchange,
-		Queue: mesh.Queue{Name: "q", Type: "classic", Prefetch: 7}, Filters: []mesh.Filter{{Op: mesh.Exact, Attr: "type", Value: "a"}},
+		Queue: mesh.Queue{Name: "q", Type: "classic", Prefetch: 7, PrefetchBytes: 2048, MaxEventBytes: 10}, Filters: []mesh.Filter{{Op: mesh.Exact, Attr: "type", Value: "a"}},
 		AckDeadline: 2 * time.Second, Attempts: 2, Backoff: mesh.Backoff{Base: 3 * time.Second, Max: 4 * time.Second}, DeadLetterQueue: "d",
+		Dedupe: mesh.Dedupe{Window: time.Minute, MaxEntries: 9},
 	}
 	if got := c.Subscriptions[n("billing")]; !reflect.DeepEqual(got, wantSub) {
 		t.Errorf("subscription: got  %+v\nwant %+v", got, wantSub)
+	}
+}
+
+func TestOrderByKeyTakesThePartitionsOfTheTopic(t *testing.T) {
+	t.Parallel()
+	ordered := func(more string) string {
+		return "EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}, ordering: PerKey, " + more + "}"
+	}
+	c := resolved(t, rabbit, sharded, ordered("")).Config
+	four := mesh.Partitions{Count: 4, Key: "partitionkey"}
+	if got := c.Topics[n("orders")].Rules[0].Backends[0].Destination.Partitions; got != four {
+		t.Errorf("the destination has %+v, want %+v", got, four)
+	}
+	if s := c.Subscriptions[n("billing")]; s.Ordering != mesh.PerKey || s.Partitions != four || s.MaxElapsed != 5*time.Minute || s.KeyPolicy != mesh.Continue {
+		t.Errorf("the defaults of an ordered subscription: got %+v", s)
+	}
+	c = resolved(t, memory, sharded, ordered("retry: {maxElapsed: 1m}, deadLetter: {keyPolicy: Hold}")).Config
+	if s := c.Subscriptions[n("billing")]; s.MaxElapsed != time.Minute || s.KeyPolicy != mesh.Hold {
+		t.Errorf("got %+v", s)
+	}
+	c = resolved(t, rabbit, sharded, billing).Config
+	if s := c.Subscriptions[n("billing")]; s.Ordering != mesh.Unordered || s.Partitions.Count != 0 || s.MaxElapsed != 0 {
+		t.Errorf("a subscription without order to a topic with partitions: got %+v", s)
 	}
 }
 
@@ -198,6 +224,7 @@ func TestResolveRefuses(t *testing.T) {
 	topic := func(publish string) string {
 		return "EventTopic orders: {brokerRef: {name: main}, publish: {" + publish + "}}"
 	}
+	long := strings.Repeat("q", 221)
 	cases := []struct {
 		name         string
 		declarations []string
@@ -218,6 +245,12 @@ func TestResolveRefuses(t *testing.T) {
 		{"two topics on one exchange", []string{rabbit, orders, `EventTopic audit: {brokerRef: {name: main}, exchange: {name: orders}}`}, `a.yaml:15: spec.exchange.name: exchange "orders" on broker shop/main belongs to EventTopic shop/orders (a.yaml:7): give one of the two another exchange, or subscribers of one would get the events of both`, v1alpha1.Conflict},
 		{"two subscriptions on one queue", []string{rabbit, orders, sub("s1", "queue: {name: q}"), sub("s2", "queue: {name: q}")}, `a.yaml:20: spec.queue.name: queue "q" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
 		{"dead letters in the queue of another", []string{rabbit, orders, sub("s1", "deadLetter: {queue: shop.s2}"), sub("s2", "")}, `a.yaml:15: spec.deadLetter.queue: queue "shop.s2" on broker shop/main belongs to EventSubscription shop/s2 (a.yaml:17): send dead letters to a queue of their own`, v1alpha1.Conflict},
+		{"order on a topic without partitions", []string{rabbit, orders, sub("s", "ordering: PerKey")}, `a.yaml:15: spec.ordering: is PerKey, but EventTopic shop/orders has no partitions, and only they have an order: set ordering None, or declare a topic with partitions, such as {count: 8}, and subscribe to that`, v1alpha1.Invalid},
+		{"order on queues that others declare", []string{strings.Replace(rabbit, "{nodes", "{topology: Verify, nodes", 1), sharded, sub("s", "ordering: PerKey")}, `a.yaml:15: spec.ordering: is PerKey, which needs queues that hand events to one consumer at a time, but broker shop/main has topology Verify: whether queues that others declare do that cannot be asked by AMQP, and order would be lost unseen; set ordering None, or topology Manage on the broker`, v1alpha1.Invalid},
+		{"a name that leaves no room for the partitions", []string{rabbit, sharded, sub("s", "ordering: PerKey, queue: {name: "+long+"}, deadLetter: {queue: d}")}, `a.yaml:15: spec.queue.name: has 221 bytes, but with ordering PerKey the queues of the partitions are named after it: want at most 220`, v1alpha1.Invalid},
+		{"the queue of a partition of another", []string{rabbit, sharded, sub("s1", "ordering: PerKey, queue: {name: q}"), sub("s2", "queue: {name: q.p3}")}, `a.yaml:20: spec.queue.name: queue "q.p3" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
+		{"partitions in the queue of another", []string{rabbit, sharded, sub("s1", "queue: {name: q.p0}"), sub("s2", "ordering: PerKey, queue: {name: q}")}, `a.yaml:20: spec.queue.name: queue "q.p0" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
+		{"dead letters in the queue of an own partition", []string{rabbit, sharded, sub("s", "ordering: PerKey, queue: {name: q}, deadLetter: {queue: q.p0}")}, `a.yaml:15: spec.deadLetter.queue: queue "q.p0" on broker shop/main belongs to EventSubscription shop/s (a.yaml:12): send dead letters to a queue of their own`, v1alpha1.Conflict},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -237,6 +270,9 @@ func TestWhatLooksAlikeButIsAllowed(t *testing.T) {
 		`EventSubscription s1: {topicRef: {name: orders}, selector: {matchLabels: {a: b}}, queue: {name: q}, deadLetter: {queue: dead}}`,
 		`EventSubscription s2: {topicRef: {name: orders}, selector: {matchLabels: {a: b}}, deadLetter: {queue: dead}}`,
 		`EventSubscription s3: {topicRef: {name: elsewhere}, selector: {matchLabels: {a: b}}, queue: {name: q}}`,
+		`EventTopic sharded: {brokerRef: {name: main}, partitions: {count: 2}}`,
+		`EventSubscription s4: {topicRef: {name: sharded}, selector: {matchLabels: {a: b}}, ordering: PerKey, queue: {name: x}, deadLetter: {queue: x.p2}}`,
+		`EventSubscription s5: {topicRef: {name: sharded}, selector: {matchLabels: {a: b}}, queue: {name: x.p3}}`,
 	)
 }
 
@@ -310,6 +346,8 @@ func TestResourcesNameWhatEachObjectIsPartOf(t *testing.T) {
 
 func FuzzResolve(f *testing.F) {
 	f.Add(yamlOf(rabbit, orders, audit, billing, `EventRoute r: {parentRefs: [{name: orders}], rules: [{backendRefs: [{name: audit}]}]}`))
+	f.Add(yamlOf(rabbit, sharded, `EventSubscription s: {topicRef: {name: orders}, selector: {matchLabels: {a: b}}, ordering: PerKey, dedupe: {}, deadLetter: {keyPolicy: Hold}}`))
+	f.Add(yamlOf(rabbit, `EventTopic orders: {brokerRef: {name: main}, partitions: {count: 2000000000, key: a}}`, strings.Replace(billing, "{topic", "{ordering: PerKey, topic", 1)))
 	f.Add(yamlOf(memory, `EventTopic orders: {brokerRef: {name: main}, publish: {ttl: 5s}}`, billing))
 	f.Add(yamlOf(`EventRoute r: {rules: [{filters: [{}], retry: {on: [x]}}]}`, `EventSubscription s: {}`, `EventTopic t: {}`, `EventBroker b: {}`))
 	f.Fuzz(func(t *testing.T, text string) {

@@ -45,7 +45,7 @@ func pushPort(d *v1alpha1.Delivery) uint32 {
 
 func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription, d mesh.Destination) *mesh.Subscription {
 	spec := &s.Spec
-	return &mesh.Subscription{
+	out := &mesh.Subscription{
 		Name:     nameOf(s),
 		Topic:    d.Topic,
 		Broker:   d.Broker,
@@ -61,7 +61,17 @@ func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription,
 		Backoff:         backoff(spec.Retry.Backoff),
 		DeadLetterQueue: spec.DeadLetter.Queue,
 		PushPort:        pushPort(spec.Delivery),
+		Dedupe:          dedupe(spec.Dedupe),
 	}
+	if bound := spec.Queue.PrefetchBytes; bound != nil {
+		out.Queue.PrefetchBytes, out.Queue.MaxEventBytes = uint64(max(0, *bound)), d.MaxEventBytes
+	}
+	if spec.Ordering == v1alpha1.OrderingPerKey {
+		r.orderable(o, spec, d)
+		out.Ordering, out.Partitions = mesh.PerKey, d.Partitions
+		out.MaxElapsed, out.KeyPolicy = duration(spec.Retry.MaxElapsed), keyPolicies[spec.DeadLetter.KeyPolicy]
+	}
+	return out
 }
 
 // bindable refuses a queue that a sidecar would have to bind to a direct exchange:
@@ -72,59 +82,4 @@ func (r *resolver) bindable(o *source.Object, d mesh.Destination) {
 	}
 	r.problem(o, v1alpha1.Path("spec").Child("topicRef"), v1alpha1.Invalid, fmt.Sprintf(
 		"EventTopic %s has an exchange of type direct, which has no binding for all of its events: give it type topic or fanout, or bind the queue yourself and set topology Verify on broker %s", d.Topic, d.Broker))
-}
-
-// queueType fills in the default: quorum where the broker has such queues.
-func (r *resolver) queueType(o *source.Object, declared string, b *mesh.Broker) string {
-	quorum := b.Type.Capabilities().QuorumQueue
-	switch {
-	case declared == v1alpha1.QueueQuorum && !quorum:
-		r.refuse(o, v1alpha1.Path("spec").Child("queue").Child("type"), b, "a quorum queue", "remove it")
-		return declared
-	case declared != "":
-		return declared
-	case quorum:
-		return v1alpha1.QueueQuorum
-	default:
-		return v1alpha1.QueueClassic
-	}
-}
-
-// queueKey is a queue on a broker.
-type queueKey struct {
-	broker mesh.Name
-	queue  string
-}
-
-// queues refuses a queue that two subscriptions own, each would get only part of
-// its events, and dead letters in a queue that a subscription owns. Several
-// subscriptions may share one queue of dead letters.
-func (r *resolver) queues() {
-	owners := map[queueKey]*source.Object{}
-	each(r, func(o *source.Object, s *v1alpha1.EventSubscription) {
-		sub, ok := r.result.Config.Subscriptions[nameOf(s)]
-		if !ok {
-			return
-		}
-		k := queueKey{sub.Broker, sub.Queue.Name}
-		if owner, taken := owners[k]; taken {
-			r.taken(o, v1alpha1.Path("spec").Child("queue").Child("name"), k, owner, "give one of the two another queue, or each would get only part of its events")
-			return
-		}
-		owners[k] = o
-	})
-	each(r, func(o *source.Object, s *v1alpha1.EventSubscription) {
-		sub, ok := r.result.Config.Subscriptions[nameOf(s)]
-		if !ok {
-			return
-		}
-		k := queueKey{sub.Broker, sub.DeadLetterQueue}
-		if owner, taken := owners[k]; taken && owner != o { // its own: Validate reports that
-			r.taken(o, v1alpha1.Path("spec").Child("deadLetter").Child("queue"), k, owner, "send dead letters to a queue of their own")
-		}
-	})
-}
-
-func (r *resolver) taken(o *source.Object, path v1alpha1.Path, k queueKey, owner *source.Object, advice string) {
-	r.problem(o, path, v1alpha1.Conflict, fmt.Sprintf("queue %q on broker %s belongs to %s%s: %s", k.queue, k.broker, owner.Name(), place(owner), advice))
 }

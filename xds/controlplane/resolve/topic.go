@@ -39,6 +39,9 @@ func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh
 	if s.Exchange.Type == "headers" && !able.Headers {
 		r.refuse(o, v1alpha1.Path("spec").Child("exchange").Child("type"), b, "an exchange of type headers", "want topic, direct or fanout")
 	}
+	if s.Partitions != nil && !able.Partitions {
+		r.refuse(o, v1alpha1.Path("spec").Child("partitions"), b, "partitions", "remove them")
+	}
 	d := mesh.Destination{
 		Topic:          nameOf(t),
 		Broker:         b.Name,
@@ -50,11 +53,20 @@ func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh
 		TTL:            duration(p.TTL),
 		Priority:       uint8(min(count(p.Priority), 9)),
 		MaxEventBytes:  countOf(p.MaxEventBytes),
+		Partitions:     partitions(s.Partitions),
 	}
 	if p.Persistent != nil {
 		d.Persistent = *p.Persistent
 	}
 	return d
+}
+
+func partitions(p *v1alpha1.Partitions) mesh.Partitions {
+	if p == nil {
+		return mesh.Partitions{}
+	}
+	// Validate refuses more; here they are counted through.
+	return mesh.Partitions{Count: min(count(p.Count), v1alpha1.MaxPartitions), Key: p.Key}
 }
 
 // exchanges refuses two topics on one exchange that sidecars manage: a subscription

@@ -78,7 +78,7 @@ func TestDecodeSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"a merge key", "x: &x {a: b}\n" + topic("  publish:\n    <<: {ttl: 5s}\n"), "a.yaml:1: x: unknown field \"x\": want one of apiVersion, kind, metadata, spec\na.yaml:8: spec.publish: has a merge key \"<<\", which is not supported: write the fields out"},
 		{"status", topic("status: {}\n"), `a.yaml:6: status: is not for a file to say, it is filled in by the system: remove it; want only apiVersion, kind, metadata, spec`},
 		{"metadata that Kubernetes writes", head + "kind: EventPolicy\nmetadata: {name: p, uid: x}\n", "a.yaml:2: kind: kind EventPolicy is not supported yet: remove it\na.yaml:3: metadata.uid: is not for a file to say, it is filled in by the system: remove it; want only name, namespace, labels, annotations"},
-		{"what is not supported yet", topic("  partitions: {count: 8}\n"), `a.yaml:6: spec.partitions: partitions is not supported yet: remove it`},
+		{"what is not supported yet", route("  - mirror: {topicRef: {name: audit}}\n"), `a.yaml:7: spec.rules[0].mirror: mirror is not supported yet: remove it`},
 		{"a missing name", head + "kind: EventTopic\nspec: {brokerRef: {name: main}, exchange: {name: x}}\n", `a.yaml:1: metadata.name: is missing: give the object a name, such as "orders"`},
 		{"an unknown kind", head + "kind: EventTopik\n", `a.yaml:2: kind: is "EventTopik": want one of EventBroker, EventTopic, EventRoute, EventSubscription, EventPolicy (did you mean "EventTopic"?)`},
 		{"no kind", head, `a.yaml:1: kind: is missing: want one of EventBroker, EventTopic, EventRoute, EventSubscription, EventPolicy`},

@@ -20,6 +20,7 @@ var formats = map[string]func(*schema.Node){
 	"namespace": func(n *schema.Node) { n.Pattern, n.MaxLength = labelPattern, new(int64(63)) },
 	"hostport":  func(n *schema.Node) { n.Pattern = hostPortPattern },
 	"template":  func(n *schema.Node) { n.Pattern = templatePattern },
+	"attribute": func(n *schema.Node) { n.Pattern, n.Not = attributePattern, &schema.Node{Const: "data"} },
 	"amqp-name": func(n *schema.Node) {
 		n.Pattern, n.MaxLength = noControlPattern, new(int64(255))
 		n.Not = &schema.Node{Pattern: `^amq\.`}
@@ -113,6 +114,17 @@ var conditions = map[string]func(spec *schema.Node){
 		spec.Else = &schema.Node{
 			Properties: schema.Properties{{Name: "nodes", Node: &schema.Node{MinItems: new(int64(1))}}},
 			Required:   []string{"nodes"},
+		}
+	},
+	"EventSubscription": func(spec *schema.Node) {
+		spec.If = &schema.Node{
+			Properties: schema.Properties{{Name: "ordering", Node: &schema.Node{Const: "PerKey"}}},
+			Required:   []string{"ordering"},
+		}
+		without := func(field string) *schema.Node { return &schema.Node{Not: &schema.Node{Required: []string{field}}} }
+		spec.Else = &schema.Node{
+			Properties:   schema.Properties{{Name: "retry", Node: without("maxElapsed")}, {Name: "deadLetter", Node: without("keyPolicy")}},
+			ErrorMessage: "retry.maxElapsed and deadLetter.keyPolicy are about events that hold up their key: they need ordering PerKey.",
 		}
 	},
 }

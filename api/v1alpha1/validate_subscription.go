@@ -1,0 +1,88 @@
+package v1alpha1
+
+import "time"
+
+func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
+	c.ref(p.Child("topicRef"), s.TopicRef, KindEventTopic)
+	c.selector(p.Child("selector"), s.Selector)
+	c.filters(p.Child("filters"), s.Filters, 1)
+	if s.Queue != nil {
+		c.queue(s.Queue, p.Child("queue"))
+	}
+	c.oneOf(p.Child("ordering"), s.Ordering, OrderingNone, OrderingPerKey)
+	if s.Delivery != nil && s.Delivery.Push != nil {
+		c.between(p.Child("delivery").Child("push").Child("port"), int64(s.Delivery.Push.Port), 1, MaxPort)
+	}
+	c.within(p.Child("ackDeadline"), s.AckDeadline, MinAckDeadline, MaxAckDeadline)
+	if s.Retry != nil {
+		c.subscriptionRetry(s.Retry, s.Ordering, p.Child("retry"))
+	}
+	if s.DeadLetter != nil {
+		c.deadLetter(s, p.Child("deadLetter"))
+	}
+	if s.Dedupe != nil {
+		c.dedupe(s.Dedupe, p.Child("dedupe"))
+	}
+}
+
+func (c *checker) queue(q *Queue, p Path) {
+	c.amqpName(p.Child("name"), q.Name, "queue")
+	if q.Type != "" {
+		c.oneOf(p.Child("type"), q.Type, QueueQuorum, QueueClassic)
+	}
+	if q.Prefetch != nil {
+		c.between(p.Child("prefetch"), int64(*q.Prefetch), 1, MaxPrefetch)
+	}
+	if q.PrefetchBytes != nil {
+		c.between(p.Child("prefetchBytes"), *q.PrefetchBytes, MinPrefetchBytes, MaxPrefetchBytes)
+	}
+}
+
+func (c *checker) subscriptionRetry(r *SubscriptionRetry, ordering string, p Path) {
+	c.attempts(p.Child("attempts"), r.Attempts)
+	c.backoff(p.Child("backoff"), r.Backoff)
+	if r.Strategy == RetryBrokerDelay {
+		c.unsupported(p.Child("strategy"), "strategy BrokerDelay")
+	} else {
+		c.oneOf(p.Child("strategy"), r.Strategy, RetryDelayQueues)
+	}
+	if r.MaxElapsed != nil && ordering == OrderingNone {
+		c.perKeyOnly(p.Child("maxElapsed"))
+		return
+	}
+	c.within(p.Child("maxElapsed"), r.MaxElapsed, MinMaxElapsed, MaxMaxElapsed)
+}
+
+func (c *checker) deadLetter(s *EventSubscriptionSpec, p Path) {
+	queue := p.Child("queue")
+	c.amqpName(queue, s.DeadLetter.Queue, "queue")
+	if s.Queue != nil && s.DeadLetter.Queue == s.Queue.Name {
+		c.invalid(queue, "is the subscription's own queue %q: dead letters need another one", s.Queue.Name)
+	}
+	if s.DeadLetter.KeyPolicy == "" {
+		return
+	}
+	if s.Ordering == OrderingNone {
+		c.perKeyOnly(p.Child("keyPolicy"))
+		return
+	}
+	c.oneOf(p.Child("keyPolicy"), s.DeadLetter.KeyPolicy, KeyContinue, KeyHold)
+}
+
+// perKeyOnly refuses what is about keys where there is no order to keep.
+func (c *checker) perKeyOnly(p Path) {
+	c.invalid(p, "is about events that hold up their key, and without order none does: remove it, or set ordering PerKey")
+}
+
+func (c *checker) dedupe(d *Dedupe, p Path) {
+	c.within(p.Child("window"), d.Window, MinDedupeWindow, MaxDedupeWindow)
+	if d.MaxEntries != nil {
+		c.between(p.Child("maxEntries"), int64(*d.MaxEntries), 1, MaxDedupeEntries)
+	}
+}
+
+func (c *checker) within(p Path, d *Duration, low, high time.Duration) {
+	if d != nil && (d.Duration < low || d.Duration > high) {
+		c.invalid(p, "is %s: want %s to %s", d.Duration, short(low), short(high))
+	}
+}

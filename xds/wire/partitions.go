@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"slices"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+const maxPartitions = 1024
+
+// encodePartitions encodes none as unset.
+func encodePartitions(s mesh.Partitions) *xdsv1.Partitions {
+	if s == (mesh.Partitions{}) {
+		return nil
+	}
+	return &xdsv1.Partitions{Count: s.Count, Key: s.Key}
+}
+
+func decodePartitions(p path, m *xdsv1.Partitions) (mesh.Partitions, error) {
+	if m == nil {
+		return mesh.Partitions{}, nil
+	}
+	if n := m.GetCount(); n == 0 || n > maxPartitions {
+		return mesh.Partitions{}, p.field("count").errorf("is %d, want 1 to %d", n, maxPartitions)
+	}
+	if err := checkAttribute(m.GetKey()); err != nil {
+		return mesh.Partitions{}, p.field("key").errorf("%w", err)
+	}
+	return mesh.Partitions{Count: m.GetCount(), Key: m.GetKey()}, nil
+}
+
+// keyHeader returns the header of the attribute by which a rule chooses a backend,
+// so that events of one key stay together: the key of the first backend that has
+// partitions. "" when none has. By which key a backend's events go to its
+// partitions stands in its AmqpRoute.
+func keyHeader(backends []mesh.Backend) string {
+	for i := range backends {
+		if s := backends[i].Destination.Partitions; s.Count > 0 {
+			header, _ := toHeader(s.Key, "")
+			return header
+		}
+	}
+	return ""
+}
+
+// encodeHash says that the hash of a header chooses among the backends.
+func encodeHash(action *routev3.RouteAction, header string) {
+	if header == "" {
+		return
+	}
+	action.HashPolicy = []*routev3.RouteAction_HashPolicy{{PolicySpecifier: &routev3.RouteAction_HashPolicy_Header_{
+		Header: &routev3.RouteAction_HashPolicy_Header{HeaderName: header},
+	}}}
+	action.GetWeightedClusters().RandomValueSpecifier = &routev3.WeightedCluster_UseHashPolicy{UseHashPolicy: wrapperspb.Bool(true)}
+}
+
+// checkHash demands that a route hashes by the header that its backends make it
+// hash by, and only then: an event is hashed by nothing else.
+func checkHash(p path, action *routev3.RouteAction, header string) error {
+	want, at := []string{}, p.field("hash_policy")
+	if header != "" {
+		want = append(want, header)
+	}
+	got := []string{}
+	for _, h := range action.GetHashPolicy() {
+		got = append(got, h.GetHeader().GetHeaderName())
+	}
+	if !slices.Equal(got, want) {
+		return at.errorf("is by headers %q, want %q: the key of the first backend with partitions", got, want)
+	}
+	if use := action.GetWeightedClusters().GetUseHashPolicy().GetValue(); use != (header != "") {
+		return p.field("weighted_clusters").field("use_hash_policy").errorf("is %t, want %t: backends with partitions are chosen by key, others at random", use, !use)
+	}
+	return nil
+}
