@@ -16,6 +16,8 @@ type Recorder struct {
 	deliveries log[Delivery]
 	calls      atomic.Int64 // unanswered
 	held       atomic.Int64 // without an outcome
+	confirmed  atomic.Int64 // calls answered OK
+	delivered  atomic.Int64
 
 	mu   sync.Mutex // guards rare
 	rare Run        // what comes seldom: everything but publishes and deliveries
@@ -50,6 +52,9 @@ func (r *Recorder) Answer(c Call, a Answer) {
 	c.update(func(p *Publish) {
 		if p.Result == Unanswered && a.Result != Unanswered {
 			r.calls.Add(-1)
+			if a.Result == OK {
+				r.confirmed.Add(1)
+			}
 		}
 		p.End, p.Result, p.Code, p.Reason = now, a.Result, a.Code, a.Reason
 	})
@@ -59,6 +64,7 @@ func (r *Recorder) Answer(c Call, a Answer) {
 func (r *Recorder) Deliver(d Delivery) Receipt {
 	d.At = r.Now()
 	r.held.Add(1)
+	r.delivered.Add(1)
 	return Receipt{r.deliveries.add(d.ID, d)}
 }
 
@@ -115,6 +121,12 @@ func (r *Recorder) OpenCalls() int { return int(r.calls.Load()) }
 // OpenDeliveries returns how many deliveries have no outcome now, those of services
 // that died included.
 func (r *Recorder) OpenDeliveries() int { return int(r.held.Load()) }
+
+// Confirmed returns how many calls were answered OK so far.
+func (r *Recorder) Confirmed() int { return int(r.confirmed.Load()) }
+
+// Delivered returns how many deliveries were recorded so far.
+func (r *Recorder) Delivered() int { return int(r.delivered.Load()) }
 
 // Run returns a copy of everything recorded so far.
 func (r *Recorder) Run() *Run {

@@ -116,7 +116,9 @@ func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliverie
 		switch {
 		case decision.Crash:
 			return false
-		case decision.Outcome == history.None:
+		case decision.Outcome == history.None: // it forgot about it
+			c.held.Add(-1)
+			c.Unsettled.Add(-1)
 		case decision.After > 0:
 			working.Go(func() {
 				if sleep(ctx, nil, decision.After) {

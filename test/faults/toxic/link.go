@@ -176,6 +176,9 @@ func (l *Link) Passed() (up, down int64) {
 	return l.meters[0].passed.Load(), l.meters[1].passed.Load()
 }
 
+// Connections is how many connections there have been.
+func (l *Link) Connections() int64 { return l.meters[0].connections.Load() }
+
 // Swallowed is how many bytes the black holes have taken.
 func (l *Link) Swallowed() int64 {
 	l.mu.Lock()

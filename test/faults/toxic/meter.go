@@ -9,7 +9,14 @@ import (
 
 // meter passes everything and counts it.
 type meter struct {
-	passed atomic.Int64
+	passed      atomic.Int64
+	connections atomic.Int64
+}
+
+// NewState implements toxics.StatefulToxic: it is called once for each connection.
+func (m *meter) NewState() any {
+	m.connections.Add(1)
+	return nil
 }
 
 // Pipe implements toxics.Toxic.

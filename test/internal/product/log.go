@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -71,6 +72,13 @@ func (b *book) find(match func(Record) bool) (Record, bool) {
 		}
 	}
 	return nil, false
+}
+
+// contains reports whether a line has text in it.
+func (b *book) contains(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.lines, func(line string) bool { return strings.Contains(line, text) })
 }
 
 // tail returns the last n lines.

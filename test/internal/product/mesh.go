@@ -59,11 +59,27 @@ func (m *Mesh) Write(name, text string) {
 func (m *Mesh) StartControlPlane(env ...string) *Process {
 	m.t.Helper()
 	m.plane = Run(m.t, Spec{Name: "controlplane", Path: m.programs.Path("controlplane"), Env: env, Args: []string{
-		"--config-dir", m.path("config"), "--listen", "unix:" + m.path("xds"),
+		"--config-dir", m.path("config"), "--listen", m.ControlPlane(),
 		"--admin-listen", m.Admin(), "--status-listen", "unix:" + m.path("status"),
 	}})
 	m.plane.AwaitLog("configuration in force")
 	return m.plane
+}
+
+// ControlPlane is where sidecars find the control plane.
+func (m *Mesh) ControlPlane() string { return "unix:" + m.path("xds") }
+
+// Path is a path in the mesh's directory, short enough for a socket.
+func (m *Mesh) Path(name string) string { return m.path(name) }
+
+// WriteCredentials replaces what the sidecars log in with.
+func (m *Mesh) WriteCredentials(username, password string) {
+	m.t.Helper()
+	changed := m.Broker
+	changed.uri.Username, changed.uri.Password = username, password
+	if err := changed.writeCredentials(m.path("credentials")); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // Admin is the address of the control plane's mesh API.

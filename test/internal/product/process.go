@@ -164,6 +164,9 @@ func (p *Process) Logged(match func(Record) bool) bool {
 	return ok
 }
 
+// Wrote reports whether text is anywhere in its log.
+func (p *Process) Wrote(text string) bool { return p.log.contains(text) }
+
 // Eventually polls ok until it returns nil, and fails the test with its last error
 // when that does not happen within a minute.
 func Eventually(t T, what string, ok func() error) {

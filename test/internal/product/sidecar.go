@@ -1,6 +1,7 @@
 package product
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,8 @@ type Sidecar struct {
 	Workload string
 	// Drain is the longest graceful stop. 0 means the sidecar's default.
 	Drain time.Duration
+	// ControlPlane is where it finds one. "" means the mesh's.
+	ControlPlane string
 	// Env is added to its environment.
 	Env []string
 }
@@ -55,7 +58,7 @@ func (m *Mesh) startSidecar(s Sidecar, socket, admin string) *RunningSidecar {
 	m.t.Helper()
 	args := []string{
 		"--namespace", s.Namespace, "--workload", s.Workload, "--label", "app=" + s.Workload,
-		"--control-plane", "unix:" + m.path("xds"), "--listen", "127.0.0.1:0", "--listen", "unix:" + socket,
+		"--control-plane", cmp.Or(s.ControlPlane, m.ControlPlane()), "--listen", "127.0.0.1:0", "--listen", "unix:" + socket,
 		"--status-listen", "127.0.0.1:0", "--admin-listen", admin,
 		"--state-dir", m.path("state-" + s.Workload), "--credentials-dir", m.path("credentials"),
 	}

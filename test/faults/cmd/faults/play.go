@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults"
+	"github.com/warrenmesh/warren/test/faults/check"
+)
+
+// errBroken means that what failed has been told.
+var errBroken = errors.New("an invariant was broken")
+
+// play runs the scenarios one after the other, tells of each, and writes the page.
+func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Scenario) error {
+	say(os.Stdout, fmt.Sprintf("%d scenarios, seed %d", len(scenarios), o.Seed))
+	rig, err := faults.New(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer rig.Close()
+	began := time.Now()
+	var results []*faults.Result
+	for i, s := range scenarios {
+		result, err := rig.Run(ctx, s)
+		if err != nil {
+			return err
+		}
+		results = append(results, result)
+		say(os.Stderr, progress(i+1, len(scenarios), result))
+	}
+	table(results, time.Since(began))
+	if f.report != "" {
+		page := faults.Page{Results: results, Command: command(f), Facts: rig.Facts(ctx), Took: time.Since(began)}
+		if err := os.WriteFile(f.report, []byte(page.Markdown()), 0o644); err != nil { //nolint:gosec // a page for everybody
+			return fmt.Errorf("write the page: %w", err)
+		}
+	}
+	for _, r := range results {
+		if !r.Passed() {
+			return errBroken
+		}
+	}
+	return nil
+}
+
+func progress(n, of int, r *faults.Result) string {
+	verdict := "ok"
+	if !r.Passed() {
+		verdict = "FAILED"
+	}
+	return fmt.Sprintf("%2d/%d  row %-2d %-26s %6.1fs  %s", n, of, r.Scenario.Row, r.Scenario.Name, r.Took.Seconds(), verdict)
+}
+
+// table prints every result, and what failed in full.
+func table(results []*faults.Result, took time.Duration) {
+	say(os.Stdout, check.Header())
+	events, failed := 0, 0
+	for _, r := range results {
+		say(os.Stdout, r.Report.Line())
+		events += r.Report.Events
+	}
+	for _, r := range results {
+		if r.Passed() {
+			continue
+		}
+		failed++
+		say(os.Stdout, fmt.Sprintf("\nrow %d, %s: its history is in %s", r.Scenario.Row, r.Scenario.Name, r.History))
+		r.Report.Explain(os.Stdout)
+		for _, f := range r.Failures {
+			say(os.Stdout, "   "+f)
+		}
+	}
+	say(os.Stdout, fmt.Sprintf("\n%d scenarios, %d failed; %d events in %.0f s", len(results), failed, events, took.Seconds()))
+}
+
+// command is what was run, for the page.
+func command(f flags) string {
+	args := []string{"make faults"}
+	if f.short {
+		args = []string{"make faults-short"}
+	}
+	if f.rows != "" {
+		args = []string{"go run ./test/faults/cmd/faults -rows " + f.rows}
+	}
+	return strings.Join(args, " ")
+}

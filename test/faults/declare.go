@@ -1,0 +1,83 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The objects of a run. Every run has a namespace and a vhost of its own, so that
+// nothing is left over from the run before.
+const (
+	topicName = "orders"
+	billing   = "billing" // the unordered subscription
+	ledger    = "ledger"  // the ordered one
+)
+
+const partitions = 4
+
+// ordered declares the ordered subscription.
+const ordered = false
+
+// declared are the settings a scenario may change in what is declared.
+type declared struct {
+	nodes        []string // addresses
+	vhost        string
+	topology     string   // "" means Manage
+	topic        []string // further lines of the topic's spec
+	publish      string   // of the topic's spec
+	subscription []string // further lines of both subscriptions' spec
+	retry        string   // of both subscriptions' spec
+	route        string   // a whole document
+	unordered    bool     // declare the unordered subscription only
+	more         string   // further documents
+}
+
+func (d declared) yaml(namespace string) string {
+	var b strings.Builder
+	var nodes []string
+	for _, n := range d.nodes {
+		nodes = append(nodes, fmt.Sprintf("{address: %q}", n))
+	}
+	object := func(kind, name string, spec ...string) {
+		fmt.Fprintf(&b, "apiVersion: warrenmesh.io/v1alpha1\nkind: %s\nmetadata: {name: %s, namespace: %s}\nspec:\n", kind, name, namespace)
+		for _, line := range spec {
+			if line != "" {
+				fmt.Fprintf(&b, "  %s\n", line)
+			}
+		}
+		b.WriteString("---\n")
+	}
+	broker := []string{fmt.Sprintf("vhost: %q", d.vhost), "nodes: [" + strings.Join(nodes, ", ") + "]", "credentials: {name: main}"}
+	if d.topology != "" {
+		broker = append(broker, "topology: "+d.topology)
+	}
+	object("EventBroker", "main", broker...)
+	topic := append([]string{"brokerRef: {name: main}", "exchange: {name: " + topicName + "}"}, d.topic...)
+	if d.publish != "" {
+		topic = append(topic, "publish: {"+d.publish+"}")
+	}
+	if ordered && !d.unordered {
+		topic = append(topic, fmt.Sprintf("partitions: {count: %d}", partitions))
+	}
+	object("EventTopic", topicName, topic...)
+	for _, s := range d.subscriptions() {
+		spec := append([]string{"topicRef: {name: " + topicName + "}", "selector: {matchLabels: {app: " + billing + "}}"}, d.subscription...)
+		if d.retry != "" {
+			spec = append(spec, "retry: {"+d.retry+"}")
+		}
+		if s == ledger {
+			spec = append(spec, "ordering: PerKey")
+		}
+		object("EventSubscription", s, spec...)
+	}
+	b.WriteString(d.route + d.more)
+	return b.String()
+}
+
+// subscriptions are the declared ones.
+func (d declared) subscriptions() []string {
+	if d.unordered || !ordered {
+		return []string{billing}
+	}
+	return []string{billing, ledger}
+}

@@ -1,0 +1,47 @@
+package faults
+
+import (
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/history"
+)
+
+// prefetch is a subscription's own, when nothing is declared.
+const prefetch = 64
+
+// expect is what must hold in most scenarios; a scenario changes what is its own.
+func (w *World) expect() check.Expect {
+	e := check.Expect{
+		Refused:      odd,
+		ConfirmOrder: ordered,
+		MaxRecovery:  time.Second,
+		MinInFlight:  1,
+		// What the broker had handed out and no service had settled to its knowledge:
+		// each subscriber's prefetch, at every fault.
+		MoreDuplicates: prefetch * max(len(w.subscribers), 1) * w.faults,
+		// A heap that grew once with the load is no leak; twice the load would be.
+		Growth: check.Growth{Memory: 24 << 20, Goroutines: 24, FDs: 12, PeakMemory: 256 << 20},
+	}
+	for _, s := range w.declared.subscriptions() {
+		e.Subscriptions = append(e.Subscriptions, check.Subscription{
+			Name: w.namespace + "/" + s, Topics: []string{topicName}, Ordered: s == ledger,
+		})
+	}
+	return e
+}
+
+// odd says which calls can only be refused: those of scenarios that publish what
+// nobody may, on topics of their own or with ids that say so.
+func odd(p *history.Publish) bool { return p.Seq == 0 && p.ID != fits }
+
+// fits is the id of the event that is as large as it may be.
+const fits = "large-fits"
+
+// patient stretches the bounds of time for a machine that does more than this.
+func patient(e check.Expect, slow float64) check.Expect {
+	stretch := func(d time.Duration) time.Duration { return time.Duration(float64(d) * slow) }
+	e.MaxRecovery = stretch(e.MaxRecovery)
+	e.Slack = stretch(50 * time.Millisecond)
+	return e
+}

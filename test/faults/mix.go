@@ -1,0 +1,82 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/load"
+)
+
+// mix is a load: publishers of every kind and subscribers.
+type mix struct {
+	unary    int // publishers, one call at a time
+	rate     int // of each publisher: a unary one has it once, the others four times
+	streams  int
+	window   int // of a stream
+	batches  int
+	batch    int // events a call
+	keys     int // of each publisher
+	deadline time.Duration
+	giveUp   time.Duration
+	size     int
+
+	subscribers int // of each subscription
+	// behave returns a subscriber's Decide; nil acknowledges.
+	behave func(subscription string, n int) func(*load.Subscriber)
+}
+
+// standard is about 1,000 events a second: a tenth of what two cores with the broker
+// on them can do, so that the fault is the fault.
+func standard() mix {
+	return mix{
+		unary: 4, streams: 1, batches: 1, rate: 80, keys: 4, window: 64, batch: 16,
+		deadline: 5 * time.Second, giveUp: 40 * time.Second, size: 64, subscribers: 2,
+	}
+}
+
+// publisher is one with the mix's settings.
+func (w *World) publisher(m mix, name string, share int) load.Publisher {
+	return load.Publisher{
+		Recorder: w.Recorder, Client: w.checkout, Topic: topicName, Name: name,
+		Keys: m.keys, Rate: max(1, int(float64(m.rate*share)*w.scale)), Deadline: m.deadline, GiveUp: m.giveUp, Size: m.size,
+	}
+}
+
+func (w *World) publish(m mix) {
+	for i := range m.unary {
+		w.Load.Publish(w.publisher(m, fmt.Sprintf("u%d", i), 1).Unary)
+	}
+	for i := range m.streams {
+		p := w.publisher(m, fmt.Sprintf("s%d", i), 4)
+		w.Load.Publish(func(ctx context.Context, stop <-chan struct{}) { p.Stream(ctx, stop, m.window) })
+	}
+	for i := range m.batches {
+		p := w.publisher(m, fmt.Sprintf("b%d", i), 4)
+		w.Load.Publish(func(ctx context.Context, stop <-chan struct{}) { p.Batch(ctx, stop, m.batch) })
+	}
+}
+
+func (w *World) subscribe(m mix) {
+	for _, s := range w.declared.subscriptions() {
+		for i := range m.subscribers {
+			sub := &load.Subscriber{
+				Recorder: w.Recorder, Client: w.billing, Subscription: w.namespace + "/" + s, Consumer: fmt.Sprintf("%s%d", s, i),
+			}
+			if m.behave != nil {
+				m.behave(s, i)(sub)
+			}
+			w.addSubscriber(sub)
+		}
+	}
+}
+
+// addSubscriber runs a subscriber and waits until it is ready.
+func (w *World) addSubscriber(s *load.Subscriber) {
+	w.Helper()
+	w.mu.Lock()
+	w.subscribers = append(w.subscribers, s)
+	w.mu.Unlock()
+	w.Load.Subscribe(s)
+	w.await(s.Consumer+" is subscribed", time.Minute, func() bool { return s.Streams.Load() > 0 })
+}

@@ -1,0 +1,106 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/check"
+)
+
+// Page is what a run found, for docs/faults.md.
+type Page struct {
+	Results []*Result
+	Command string
+	Facts   Facts
+	Took    time.Duration
+}
+
+// Facts are those of the machine that numbers depend on.
+type Facts struct {
+	Date     string
+	Cores    int
+	Go       string
+	RabbitMQ string
+}
+
+// Facts asks the cluster that ran last.
+func (r *Rig) Facts(ctx context.Context) Facts {
+	f := Facts{Date: time.Now().UTC().Format(time.DateOnly), Cores: runtime.NumCPU(), Go: strings.TrimPrefix(runtime.Version(), "go"), RabbitMQ: "unknown"}
+	if r.cluster != nil {
+		if version, err := r.cluster.Members[0].Call(ctx, "rabbit_misc:version()."); err == nil {
+			f.RabbitMQ = strings.Trim(version, `"`)
+		}
+	}
+	return f
+}
+
+const pageHead = `# The fault matrix
+
+<!-- written by 'make faults'; do not edit -->
+
+Every row is a fault that was injected into the built sidecar and control plane,
+under load, on real RabbitMQ nodes, and the proof that it took hold. One checker
+judges all of them by the recorded history of every publish and every delivery:
+
+- I0: the fault is proven, and met something in flight.
+- I1: every OK is delivered, per subscription. I2: nothing that failed for certain is.
+- I3: duplicates are flagged, and not more than were in flight.
+- I4: per key, first deliveries and confirms are in order.
+- I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time.
+- I7: service resumes within the row's bound. I8: memory, goroutines and descriptors stay flat.
+
+`
+
+// Markdown renders the page.
+func (p *Page) Markdown() string {
+	var b strings.Builder
+	b.WriteString(pageHead)
+	events, failed := 0, 0
+	for _, r := range p.Results {
+		events += r.Report.Events
+		if !r.Passed() {
+			failed++
+		}
+	}
+	fmt.Fprintf(&b, "`%s` on %s: %d scenarios, %d failed, %d events in %.0f s; %d cores, RabbitMQ %s, Go %s.\n\n",
+		p.Command, p.Facts.Date, len(p.Results), failed, events, p.Took.Seconds(), p.Facts.Cores, p.Facts.RabbitMQ, p.Facts.Go)
+	results := slices.SortedStableFunc(slices.Values(p.Results), func(a, b *Result) int { return a.Scenario.Row - b.Scenario.Row })
+	b.WriteString(check.MarkdownHeader() + "\n")
+	for _, r := range results {
+		b.WriteString(r.Report.MarkdownLine() + "\n")
+	}
+	b.WriteString("\nMemory is the largest resident set of one process. Recovery is the longest time from the\nhealing of a fault to the first OK that began after it, or the first delivery.\n\n## What was injected\n\n")
+	for _, r := range results {
+		r.tell(&b)
+	}
+	b.WriteString("\n## Rows without a scenario\n\n")
+	for _, row := range slices.Sorted(maps.Keys(Missing)) {
+		fmt.Fprintf(&b, "- %d: %s.\n", row, Missing[row])
+	}
+	return b.String()
+}
+
+// tell writes a row's line, and what failed in it.
+func (r *Result) tell(b *strings.Builder) {
+	fmt.Fprintf(b, "- **%d %s**: %s.", r.Scenario.Row, r.Scenario.Name, r.Scenario.Fault)
+	const most = 3
+	for i, f := range r.Faults {
+		if i == most {
+			fmt.Fprintf(b, " And %d more.", len(r.Faults)-most)
+			break
+		}
+		fmt.Fprintf(b, " Proof: %s.", f)
+	}
+	b.WriteString("\n")
+	for _, v := range r.Report.Violations {
+		fmt.Fprintf(b, "  - %s %s: %d\n", v.Invariant, v.What, v.Count)
+	}
+	for _, f := range r.Failures {
+		fmt.Fprintf(b, "  - %s\n", firstLine(f))
+	}
+}

@@ -1,0 +1,184 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/history"
+)
+
+var clusterRows = []Scenario{
+	{Row: 3, Name: "leader-killed", Fault: "kill -9 of the node that leads the queues, channels warm", Nodes: 3, Short: true, run: leaderKilled},
+	{Row: 4, Name: "leader-killed-cold", Fault: "the same, the first publishes fall into the failover", Nodes: 3, run: leaderKilledCold},
+	{Row: 5, Name: "follower-killed", Fault: "kill -9 of a node that leads no queue", Nodes: 3, Short: true, run: followerKilled},
+	{Row: 6, Name: "majority-killed", Fault: "kill -9 of two nodes of three for 10 s", Nodes: 3, run: majorityKilled},
+	{Row: 7, Name: "all-killed", Fault: "kill -9 of all three nodes", Nodes: 3, run: allKilled},
+	{Row: 8, Name: "leader-frozen", Fault: "SIGSTOP of the node that leads the queues for 20 s", Nodes: 3, Short: true, run: leaderFrozen},
+}
+
+func leaderKilled(w *World) check.Expect {
+	w.start(setup{})
+	leader := w.leader()
+	d := w.disturb("kill -9 of the leader", func() string { return w.kill(leader) + ", which led " + w.queueName(billing) })
+	d.heal(nil)
+	w.awaitOK(1000)
+	w.boot(leader)
+	w.awaitOK(200)
+	w.finish()
+	e := w.expect()
+	e.MaxRecovery = time.Second
+	return e
+}
+
+// leaderKilledCold: a channel whose first publish falls into the failover must not
+// be nacked for as long as the dead node is away.
+func leaderKilledCold(w *World) check.Expect {
+	w.start(setup{idle: true})
+	m := standard()
+	w.subscribe(m)
+	leader := w.leader()
+	d := w.disturb("kill -9 of the leader", func() string {
+		proof := w.kill(leader)
+		w.publish(m)
+		return proof + ", then the first publish"
+	})
+	d.heal(nil)
+	w.awaitOK(1000)
+	late := d.fault.Healed + 1500*time.Millisecond
+	w.boot(leader)
+	w.finish()
+	for _, p := range w.Recorder.Run().Publishes {
+		if p.Reason == "PUBLISH_NACKED" && p.Start > late {
+			w.Errorf("a publish %v after the leader's death is nacked", p.Start-d.fault.Injected)
+			break
+		}
+	}
+	e := w.expect()
+	e.MinInFlight = 0 // the load begins after the fault
+	return e
+}
+
+func followerKilled(w *World) check.Expect {
+	w.start(setup{})
+	leader := w.leader()
+	w.lead(leader)
+	follower := w.Members[(slices.Index(w.Members, leader)+1)%len(w.Members)]
+	d := w.disturb("kill -9 of a follower", func() string { return w.kill(follower) })
+	d.heal(nil)
+	w.awaitOK(1000)
+	w.boot(follower)
+	w.finish()
+	for _, p := range w.Recorder.Run().Publishes {
+		if p.Result != history.OK {
+			w.Errorf("the death of a follower shows: %s is %v, %s %s", p.ID, p.Result, p.Code, p.Reason)
+			break
+		}
+	}
+	return w.expect()
+}
+
+func majorityKilled(w *World) check.Expect {
+	w.start(setup{})
+	leader := w.leader()
+	dead := []*localbroker.Member{leader, w.Members[(slices.Index(w.Members, leader)+1)%len(w.Members)]}
+	d := w.disturb("kill -9 of two of three", func() string { return w.kill(dead[0]) + ", " + w.kill(dead[1]) })
+	w.keep(10 * time.Second)
+	d.heal(func() { w.boot(dead...) })
+	w.awaitOK(500)
+	w.finish()
+	e := w.expect()
+	e.MaxRecovery = 5 * time.Second // the two have yet to elect
+	return e
+}
+
+func allKilled(w *World) check.Expect {
+	w.start(setup{})
+	d := w.disturb("kill -9 of all three", func() string {
+		var proofs []string
+		for _, m := range w.Members {
+			proofs = append(proofs, w.kill(m))
+		}
+		return strings.Join(proofs, ", ")
+	})
+	d.heal(func() { w.boot(w.Members...) })
+	w.awaitOK(500)
+	w.finish()
+	e := w.expect()
+	e.MaxRecovery = 5 * time.Second
+	return e
+}
+
+// leaderFrozen: a frozen node answers nothing and closes nothing. The watchdog gives
+// it up, and the publishes go on as soon as the others have elected.
+func leaderFrozen(w *World) check.Expect {
+	w.start(setup{})
+	leader := w.leader()
+	d := w.disturb("SIGSTOP of the leader", func() string {
+		w.signal(leader, syscall.SIGSTOP)
+		return w.state(leader)
+	})
+	w.Cleanup(func() { _ = leader.Signal(syscall.SIGCONT) })
+	d.heal(nil)
+	w.keep(20 * time.Second)
+	w.signal(leader, syscall.SIGCONT)
+	w.awaitOK(500)
+	w.finish()
+	e := w.expect()
+	e.MaxRecovery = 12 * time.Second
+	return e
+}
+
+// signal sends a member a signal.
+func (w *World) signal(m *localbroker.Member, s syscall.Signal) {
+	w.Helper()
+	if err := m.Signal(s); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// state proves that a member is stopped.
+func (w *World) state(m *localbroker.Member) string {
+	w.Helper()
+	pid, err := m.PID()
+	if err != nil {
+		w.Fatal(err)
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		w.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	if !strings.HasPrefix(after, "T") {
+		return ""
+	}
+	return fmt.Sprintf("pid %d is stopped", pid)
+}
+
+// queueName is the broker's name of a subscription's queue.
+func (w *World) queueName(subscription string) string { return w.namespace + "." + subscription }
+
+// leader is the member that leads the unordered subscription's queue.
+func (w *World) leader() *localbroker.Member {
+	w.Helper()
+	name := w.call(`{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)), {_, N} = amqqueue:get_pid(Q), N.`, w.vhost, w.queueName(billing))
+	for _, m := range w.Members {
+		if strings.Trim(name, "'") == m.Name() {
+			return m
+		}
+	}
+	w.Fatalf("%s leads, which is no member", name)
+	return nil
+}
+
+// lead makes a member the leader of every queue.
+func (w *World) lead(m *localbroker.Member) {
+	w.Helper()
+	w.call(`[rabbit_quorum_queue:transfer_leadership(Q, '%s') || Q <- rabbit_amqqueue:list(<<"%s">>)].`, m.Name(), w.vhost)
+	w.keep(300 * time.Millisecond)
+}

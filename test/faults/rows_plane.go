@@ -1,0 +1,195 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/middle"
+)
+
+var planeRows = []Scenario{
+	{Row: 16, Name: "no-control-plane-at-start", Fault: "the control plane is down when a sidecar starts, with and without a last good configuration", Nodes: 1, Short: true, run: noPlaneAtStart},
+	{Row: 17, Name: "control-plane-killed", Fault: "kill -9 of the control plane for 3 s", Nodes: 1, Short: true, Quick: true, run: planeKilled},
+	{Row: 18, Name: "malformed-resource", Fault: "a response of the control plane is spoilt on its way", Nodes: 1, Short: true, run: malformedResource},
+	{Row: 19, Name: "config-storm", Fault: "1,000 configuration changes a second among 10,000 rules", Nodes: 1, run: configStorm},
+}
+
+// noPlaneAtStart: with a last good configuration a sidecar starts as if nothing was;
+// without one it says what it lacks.
+func noPlaneAtStart(w *World) check.Expect {
+	w.start(setup{})
+	d := w.disturb("no control plane at the start", func() string {
+		pid := w.plane.PID()
+		w.plane.Kill()
+		w.checkout.Signal(syscall.SIGTERM)
+		w.checkout.AwaitExit(15 * time.Second)
+		return fmt.Sprintf("pid %d of the control plane is gone, the sidecar is started again", pid)
+	})
+	d.heal(func() { w.again(w.checkout); w.checkout.AwaitReady() })
+	w.awaitOK(200)
+	fresh := w.service("fresh")
+	w.keep(time.Second)
+	if err := fresh.Ready(w.Context()); err == nil || !strings.Contains(err.Error(), "config") {
+		w.Errorf("a sidecar that never had a configuration says %v, want that it waits for one", err)
+	}
+	w.plane = w.Mesh.StartControlPlane()
+	fresh.AwaitReady()
+	w.finish()
+	return w.expect()
+}
+
+func planeKilled(w *World) check.Expect {
+	w.start(setup{})
+	d := w.disturb("kill -9 of the control plane", func() string {
+		pid := w.plane.PID()
+		w.plane.Kill()
+		return fmt.Sprintf("pid %d is gone", pid)
+	})
+	w.keep(3 * time.Second)
+	d.heal(func() { w.plane = w.Mesh.StartControlPlane() })
+	w.awaitOK(200)
+	w.finish()
+	w.allOK("the control plane's death shows")
+	return w.expect()
+}
+
+// allOK checks that every publish was confirmed.
+func (w *World) allOK(otherwise string) {
+	w.Helper()
+	for _, p := range w.Recorder.Run().Publishes {
+		if p.Result != history.OK {
+			w.Errorf("%s: %s is %v, %s %s", otherwise, p.ID, p.Result, p.Code, p.Reason)
+			return
+		}
+	}
+}
+
+// malformedResource: refused once, by a NACK; what was in force stays so, and nobody
+// sends it again and again.
+func malformedResource(w *World) check.Expect {
+	var m *middle.Middle
+	w.start(setup{between: func(plane string) string {
+		var err error
+		if m, err = middle.Listen(w.Context(), w.Mesh.Path("middle"), plane); err != nil {
+			w.Fatal(err)
+		}
+		w.Cleanup(m.Close)
+		return m.Target()
+	}})
+	d := w.disturb("spoilt response", func() string {
+		m.Spoil()
+		w.declared.publish = "confirmTimeout: 3s"
+		w.declare()
+		w.await("a sidecar refuses it", 20*time.Second, func() bool { return m.Refusals() > 0 })
+		return "NACK: " + firstLine(m.LastRefusal())
+	})
+	d.heal(nil)
+	answered := m.Responses()
+	w.keep(3 * time.Second)
+	if more := m.Responses() - answered; more > 2 {
+		w.Errorf("%d responses within 3 s of the refusal: it is sent in a loop", more)
+	}
+	refusals := m.Refusals()
+	w.declared.publish = "confirmTimeout: 4s"
+	w.declare()
+	w.await("a good change is sent", 20*time.Second, func() bool { return m.Responses() > answered })
+	w.keep(time.Second)
+	if m.Refusals() > refusals {
+		w.Errorf("a good change is refused too: %s", m.LastRefusal())
+	}
+	w.finish()
+	w.allOK("the spoilt response shows")
+	return w.expect()
+}
+
+// configStorm: changes are gathered, the last one is soon in force, and publishing
+// hardly notices.
+func configStorm(w *World) check.Expect {
+	const rules, apply = 10_000, 10 * time.Second
+	w.start(setup{declared: declared{more: w.manyRules(rules)}})
+	calm := w.Recorder.Now()
+	w.keep(3 * time.Second)
+	storm := w.Recorder.Now()
+	var written int
+	d := w.disturb("storm", func() string {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for began := time.Now(); time.Since(began) < 5*time.Second; written++ {
+			<-tick.C
+			w.Mesh.Write("storm.yaml", w.topicDocument(fmt.Sprintf("storm%d", written%10)))
+		}
+		return fmt.Sprintf("%d changes within 5 s", written)
+	})
+	w.Mesh.Write("storm.yaml", w.topicDocument("last"))
+	last := time.Now()
+	over := w.Recorder.Now()
+	w.await("the last change is in force", time.Minute, func() bool {
+		answer, _ := w.try("last", plain(fmt.Sprintf("last-%d", time.Now().UnixNano())))
+		return answer.Reason == "UNROUTABLE"
+	})
+	took := time.Since(last)
+	if took > apply {
+		w.Errorf("the last of %d changes was in force after %v, want %v", written, took, apply)
+	}
+	d.prove(fmt.Sprintf("the last one in force after %d ms", took.Milliseconds()))
+	d.heal(nil)
+	w.awaitOK(100)
+	w.finish()
+	before, during := w.p99(calm, storm), w.p99(storm, over)
+	w.Logf("p99 of a publish is %v, and %v in the storm", before, during)
+	if during > max(2*before, 50*time.Millisecond) {
+		w.Errorf("p99 of a publish is %v in the storm, %v before", during, before)
+	}
+	return w.expect()
+}
+
+// p99 is of the unary and batch calls within a time.
+func (w *World) p99(from, until time.Duration) time.Duration {
+	var took []time.Duration
+	for _, p := range w.Recorder.Run().Publishes {
+		if p.Deadline > 0 && p.Start >= from && p.End > 0 && p.End < until {
+			took = append(took, p.End-p.Start)
+		}
+	}
+	if len(took) == 0 {
+		return 0
+	}
+	slices.Sort(took)
+	return took[len(took)*99/100]
+}
+
+func (w *World) topicDocument(name string) string {
+	return fmt.Sprintf(`apiVersion: warrenmesh.io/v1alpha1
+kind: EventTopic
+metadata: {name: %s, namespace: %s}
+spec:
+  brokerRef: {name: main}
+  exchange: {name: %s}
+---
+`, name, w.namespace, name)
+}
+
+// manyRules are routes of the topic whose rules match nothing that is published.
+func (w *World) manyRules(n int) string {
+	const each = 16
+	var b strings.Builder
+	for i := range n / each {
+		fmt.Fprintf(&b, `apiVersion: warrenmesh.io/v1alpha1
+kind: EventRoute
+metadata: {name: many%d, namespace: %s}
+spec:
+  parentRefs: [{kind: EventTopic, name: %s}]
+  rules:
+`, i, w.namespace, topicName)
+		for j := range each {
+			fmt.Fprintf(&b, "  - {name: r%d, filters: [{exact: {type: none.%d.%d}}], backendRefs: [{kind: EventTopic, name: %s}]}\n", j, i, j, topicName)
+		}
+		b.WriteString("---\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,40 @@
+package faults
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/check"
+)
+
+// Scenario is one row of the matrix.
+type Scenario struct {
+	// Row is its number in the matrix.
+	Row  int
+	Name string
+	// Fault says what is injected, for the page.
+	Fault string
+	// Nodes is how many RabbitMQ nodes it needs: 1 or 3.
+	Nodes int
+	// Short scenarios are in the short set.
+	Short bool
+	// Quick scenarios are what make test runs.
+	Quick bool
+	// Patience bounds its run. 0 means two minutes.
+	Patience time.Duration
+
+	run func(w *World) check.Expect
+}
+
+// Scenarios returns every scenario, by row.
+func Scenarios() []Scenario {
+	all := slices.Concat(brokerRows, clusterRows, networkRows, alarmRows, planeRows, serviceRows, eventRows, processRows, topologyRows)
+	slices.SortFunc(all, func(a, b Scenario) int { return cmp.Compare(a.Row, b.Row) })
+	return all
+}
+
+// Missing says which rows have no scenario, and why.
+var Missing = map[int]string{
+	31: "certificates are not configured by hand yet: the sidecar's TLS comes with the issue on security",
+}

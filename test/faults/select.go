@@ -1,0 +1,51 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Select returns the scenarios of rows, written as 1,8,13-15. Without rows it
+// returns all, or with short the short set. Those that need one node come first, so
+// that the nodes are started twice and no more.
+func Select(rows string, short bool) ([]Scenario, error) {
+	wanted, err := parseRows(rows)
+	if err != nil {
+		return nil, err
+	}
+	var out []Scenario
+	for _, s := range Scenarios() {
+		if rows == "" && (s.Short || !short) || wanted[s.Row] {
+			out = append(out, s)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no scenario has one of the rows %s", rows)
+	}
+	slices.SortStableFunc(out, func(a, b Scenario) int { return a.Nodes - b.Nodes })
+	return out, nil
+}
+
+func parseRows(rows string) (map[int]bool, error) {
+	wanted := map[int]bool{}
+	for part := range strings.SplitSeq(rows, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		first, last, span := strings.Cut(part, "-")
+		if !span {
+			last = first
+		}
+		from, err := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err != nil || err2 != nil || from > to {
+			return nil, fmt.Errorf("rows %q: want numbers and ranges, as 1,8,13-15", rows)
+		}
+		for ; from <= to; from++ {
+			wanted[from] = true
+		}
+	}
+	return wanted, nil
+}

@@ -1,0 +1,283 @@
+package faults
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/load"
+	"github.com/warrenmesh/warren/test/faults/toxic"
+	"github.com/warrenmesh/warren/test/internal/product"
+)
+
+// World is what a scenario acts on: the cluster, the links before its nodes, the
+// mesh, the sidecars, the load and the history. Its methods fail the trial.
+type World struct {
+	*trial
+	report   func(line string)
+	Scenario Scenario
+	Recorder *history.Recorder
+	Members  []*localbroker.Member
+	Links    []*toxic.Link // before the members, none when the sidecars dial them directly
+	Mesh     *product.Mesh
+	Load     *load.Group
+
+	programs  product.Programs
+	namespace string
+	vhost     string
+	declared  declared
+	scale     float64 // of the load's rate
+	seed      uint64
+	short     bool
+	plane     *product.Process
+	planeAt   string // where the sidecars find it, "" for where it is
+	checkout  *service
+	billing   *service
+
+	mu          sync.Mutex // guards the rest
+	faults      int        // injected
+	services    []*service
+	subscribers []*load.Subscriber
+}
+
+// service is a sidecar and the client of the service beside it. It may die and be
+// started again at the same address.
+type service struct {
+	eventsv1.EventServiceClient
+	*product.RunningSidecar
+	name string
+}
+
+// setup says how a scenario's world begins.
+type setup struct {
+	declared
+	// links is how many links, each a path of its own, lead to every node. 0 means
+	// that the sidecars dial the nodes themselves.
+	links int
+	// idle starts no load.
+	idle bool
+	// load changes the standard load.
+	load func(*mix)
+	// between puts something between the sidecars and the control plane, given the
+	// address of the latter, and returns its own.
+	between func(plane string) string
+	// env is added to the sidecars' environment.
+	env []string
+}
+
+// start builds the world: a vhost, the declared objects, control plane and sidecars,
+// subscribers, and the load; it returns when events flow.
+func (w *World) start(s setup) {
+	w.Helper()
+	w.vhost = w.namespace
+	w.createVhost()
+	s.vhost = w.vhost
+	for _, m := range w.Members {
+		if s.links == 0 {
+			s.nodes = append(s.nodes, m.Address())
+		}
+		for range s.links {
+			s.nodes = append(s.nodes, w.link(m).Addr())
+		}
+	}
+	w.declared = s.declared
+	w.newMesh()
+	w.declare()
+	w.plane = w.Mesh.StartControlPlane()
+	if s.between != nil {
+		w.planeAt = s.between(w.Mesh.ControlPlane())
+	}
+	w.checkout = w.service("checkout", s.env...)
+	w.billing = w.service(billing, s.env...)
+	w.checkout.AwaitReady()
+	w.billing.AwaitReady()
+	w.Load = load.NewGroup(w.Context())
+	w.Cleanup(w.Load.Stop)
+	ctx, cancel := context.WithCancel(w.Context())
+	var sampling sync.WaitGroup
+	sampling.Go(func() { w.sample(ctx) })
+	w.Cleanup(func() { cancel(); sampling.Wait() })
+	if s.idle {
+		return
+	}
+	m := standard()
+	if s.load != nil {
+		s.load(&m)
+	}
+	w.subscribe(m)
+	w.publish(m)
+	w.awaitOK(100)
+}
+
+// link puts a link before a member.
+func (w *World) link(m *localbroker.Member) *toxic.Link {
+	w.Helper()
+	link, err := toxic.New().Link(m.Address())
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(link.Close)
+	w.Links = append(w.Links, link)
+	return link
+}
+
+// busiest is the link over which most was sent.
+func (w *World) busiest() *toxic.Link {
+	return slices.MaxFunc(w.Links, func(a, b *toxic.Link) int {
+		x, _ := a.Passed()
+		y, _ := b.Passed()
+		return cmp.Compare(x, y)
+	})
+}
+
+func (w *World) newMesh() {
+	broker, err := product.NewBroker(strings.TrimSuffix(w.Members[0].URL(), "/") + "/" + w.vhost)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Mesh = product.NewMesh(w.trial, w.programs, broker)
+}
+
+// declare writes what is declared, as it is now.
+func (w *World) declare() { w.Mesh.Write("faults.yaml", w.declared.yaml(w.namespace)) }
+
+// service starts a workload's sidecar.
+func (w *World) service(workload string, env ...string) *service {
+	w.Helper()
+	s := &service{name: workload}
+	s.RunningSidecar = w.Mesh.StartSidecar(product.Sidecar{Namespace: w.namespace, Workload: workload, ControlPlane: w.planeAt, Env: env})
+	conn, err := grpc.NewClient(s.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
+		// A service on the same host has no reason to wait long for its sidecar.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		}), grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(1<<30), grpc.MaxCallRecvMsgSize(1<<30)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { _ = conn.Close() })
+	s.EventServiceClient = eventsv1.NewEventServiceClient(conn)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.services = append(w.services, s)
+	return s
+}
+
+// again starts a sidecar that has ended, at the same address.
+func (w *World) again(s *service) {
+	w.Helper()
+	running := w.Mesh.RestartSidecar(s.RunningSidecar)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.RunningSidecar = running
+}
+
+// living returns the sidecars that run.
+func (w *World) living() []*service {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []*service
+	for _, s := range w.services {
+		if !s.Ended() {
+			c := *s
+			out = append(out, &c)
+		}
+	}
+	return out
+}
+
+// subscriptions are the declared ones' full names.
+func (w *World) subscriptions() []string {
+	var out []string
+	for _, s := range w.declared.subscriptions() {
+		out = append(out, w.namespace+"/"+s)
+	}
+	return out
+}
+
+// awaitOK waits until n more events than now are confirmed.
+func (w *World) awaitOK(n int) {
+	w.Helper()
+	goal := w.Recorder.Confirmed() + n
+	w.await(fmt.Sprintf("%d events are confirmed", goal), time.Minute, func() bool { return w.Recorder.Confirmed() >= goal })
+}
+
+// keep lets things go on for a while.
+func (w *World) keep(d time.Duration) {
+	w.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.Context().Done():
+		w.Fatal(w.Context().Err())
+	}
+}
+
+// await polls until ok, and fails the trial when that takes too long.
+func (w *World) await(what string, patience time.Duration, ok func() bool) {
+	w.Helper()
+	if !w.within(patience, ok) {
+		w.Fatalf("not within %v: %s", patience, what)
+	}
+}
+
+// within polls until ok and reports whether it came in time.
+func (w *World) within(patience time.Duration, ok func() bool) bool {
+	w.Helper()
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		select {
+		case <-tick.C:
+		case <-w.Context().Done():
+			w.Fatal(w.Context().Err())
+		}
+	}
+	return true
+}
+
+// call evaluates Erlang in the first member that runs.
+func (w *World) call(format string, args ...any) string {
+	w.Helper()
+	var reasons []string
+	for _, m := range w.Members {
+		ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+		value, err := m.Call(ctx, fmt.Sprintf(format, args...))
+		cancel()
+		if err == nil {
+			return value
+		}
+		reasons = append(reasons, err.Error())
+	}
+	w.Fatal(strings.Join(slices.Compact(reasons), "; "))
+	return ""
+}
+
+func (w *World) createVhost() {
+	w.Helper()
+	w.call(`rabbit_vhost:add(<<"%[1]s">>, <<"rig">>),
+rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"%[1]s">>, <<".*">>, <<".*">>, <<".*">>, <<"rig">>).`, w.vhost)
+	w.Cleanup(func() { w.deleteVhost(w.vhost) })
+}
+
+// deleteVhost removes a vhost with all that is in it, if it is there.
+func (w *World) deleteVhost(name string) {
+	w.Helper()
+	w.call(`case rabbit_vhost:exists(<<"%[1]s">>) of true -> rabbit_vhost:delete(<<"%[1]s">>, <<"rig">>); false -> ok end.`, name)
+}
