@@ -51,6 +51,24 @@ test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 mi
 jaeger: ## Run Jaeger on loopback: a jaeger on PATH, an image, or built from source
 	@JAEGER_CACHE='$(CACHE_DIR)/jaeger' hack/jaeger/jaeger.sh
 
+# The program is run itself, not by "go run", so that Ctrl-C is its own to handle.
+FAULTS := @mkdir -p .run/bin && go build -o .run/bin/faults ./test/faults/cmd/faults && exec .run/bin/faults
+
+.PHONY: faults
+faults: ## Run every row of the fault matrix on real RabbitMQ nodes and write docs/faults.md
+	$(FAULTS) -report docs/faults.md
+
+.PHONY: faults-short
+faults-short: ## Run a short set of all kinds of faults (at most 6 minutes)
+	$(FAULTS) -short
+
+DURATION ?= 10m
+SEED ?= 0
+
+.PHONY: soak
+soak: ## Run random faults for DURATION (default 10m); SEED=n repeats a schedule
+	$(FAULTS) -soak $(DURATION) -seed $(SEED)
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[n++]=$$1} /^ok/ {for (i=0;i<n;i++) print $$2, f[i]; n=0}' | while read -r pkg target; do \

@@ -79,19 +79,9 @@ func memory(pid int) (rss, anon uint64, err error) {
 	return rss, anon, nil
 }
 
-// goroutines asks the sidecar's admin page. The connection is not kept, or it would
-// count.
+// goroutines asks the sidecar how many it has.
 func (s *service) goroutines(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(s.Admin, "unix:"))
-	}}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin/memory", nil)
-	if err != nil {
-		return 0, err
-	}
-	res, err := client.Do(req)
+	res, err := s.get(ctx, "/memory")
 	if err != nil {
 		return 0, err
 	}
@@ -100,4 +90,16 @@ func (s *service) goroutines(ctx context.Context) (int, error) {
 		Goroutines int `json:"goroutines"`
 	}
 	return info.Goroutines, json.NewDecoder(res.Body).Decode(&info)
+}
+
+// get asks for an admin page. The connection is not kept, or it would count.
+func (s *service) get(ctx context.Context, path string) (*http.Response, error) {
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(s.Admin, "unix:"))
+	}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://admin"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
 }

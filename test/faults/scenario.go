@@ -29,7 +29,7 @@ type Scenario struct {
 
 // Scenarios returns every scenario, by row.
 func Scenarios() []Scenario {
-	all := slices.Concat(brokerRows, clusterRows, networkRows, alarmRows, planeRows, serviceRows, eventRows, processRows, topologyRows)
+	all := slices.Concat(brokerRows, clusterRows, networkRows, alarmRows, planeRows, serviceRows, eventRows, processRows, topologyRows, clockRows)
 	slices.SortFunc(all, func(a, b Scenario) int { return cmp.Compare(a.Row, b.Row) })
 	return all
 }

@@ -26,6 +26,7 @@ import (
 type World struct {
 	*trial
 	report   func(line string)
+	dir      string // the rig's
 	Scenario Scenario
 	Recorder *history.Recorder
 	Members  []*localbroker.Member

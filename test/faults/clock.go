@@ -1,0 +1,141 @@
+package faults
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/internal/product"
+)
+
+var clockRows = []Scenario{
+	{Row: 27, Name: "clock-jumps", Fault: "the sidecars' wall clock jumps by +1 h, then to -1 h, then back", Nodes: 1, Patience: 15 * time.Minute, run: clockJumps},
+}
+
+// A machine's clock is not the rig's to move. These sidecars are built with a
+// package time whose wall clock jumps by a schedule, given in the environment as
+// seconds since the start and the offset from then on; the monotonic clock, as on a
+// real machine, does not.
+const (
+	clockVariable = "WARREN_FAULTS_CLOCK"
+	clockSource   = `
+var skews []struct{ from, offset int64 }
+
+func init() {
+	text, _ := syscall.Getenv("` + clockVariable + `")
+	var numbers [2]int64
+	n, sign := 0, int64(1)
+	for _, c := range text + "," {
+		switch {
+		case c == '-':
+			sign = -1
+		case c == ':':
+			numbers[0] *= sign
+			n, sign = 1, 1
+		case c == ',':
+			numbers[1] *= sign
+			if n == 1 {
+				skews = append(skews, struct{ from, offset int64 }{numbers[0] * 1e9, numbers[1]})
+			}
+			n, sign, numbers = 0, 1, [2]int64{}
+		default:
+			numbers[n] = numbers[n]*10 + int64(c-'0')
+		}
+	}
+}
+
+func skew(mono int64) (offset int64) {
+	for _, s := range skews {
+		if mono-startNano >= s.from {
+			offset = s.offset
+		}
+	}
+	return offset
+}
+`
+)
+
+// overlay writes what makes go build use that package time.
+func overlay(dir string) (path string, err error) {
+	out, err := exec.Command("go", "env", "GOROOT").Output() //nolint:noctx // it takes no time
+	if err != nil {
+		return "", fmt.Errorf("find Go's sources: %w", err)
+	}
+	original := filepath.Join(strings.TrimSpace(string(out)), "src/time/time.go")
+	source, err := os.ReadFile(original)
+	if err != nil {
+		return "", fmt.Errorf("read package time: %w", err)
+	}
+	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
+	if !bytes.Contains(source, []byte(now)) {
+		return "", fmt.Errorf("package time in %s is not as it was: the clock cannot be moved", original)
+	}
+	changed := strings.Replace(string(source), now, now+"\tsec += skew(mono)\n", 1)
+	changed = strings.Replace(changed, "import (\n", "import (\n\t\"syscall\"\n", 1) + clockSource
+	moved, path := filepath.Join(dir, "time.go"), filepath.Join(dir, "overlay.json")
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {original: moved}})
+	if err == nil {
+		err = os.WriteFile(moved, []byte(changed), 0o600)
+	}
+	if err == nil {
+		err = os.WriteFile(path, list, 0o600)
+	}
+	return path, err
+}
+
+// clockJumps: what waits, waits by the monotonic clock. Nothing times out early, and
+// nothing later than it should.
+func clockJumps(w *World) check.Expect {
+	dir, err := filepath.Abs(w.dir)
+	if err != nil {
+		w.Fatal(err)
+	}
+	flag, err := overlay(dir)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.report("building sidecars whose clock can jump")
+	if w.programs, err = product.BuildLean(w.Context(), "faults-clock", "-overlay="+flag); err != nil {
+		w.Fatal(err)
+	}
+	w.start(setup{env: []string{clockVariable + "=20:3600,25:-3600,30:0"}})
+	for _, offset := range []time.Duration{time.Hour, -time.Hour, 0} {
+		d := w.disturb(fmt.Sprintf("clock at %v", offset), func() string {
+			w.await("the clock jumps", time.Minute, func() bool { return w.clock(w.checkout) == offset && w.clock(w.billing) == offset })
+			return fmt.Sprintf("the sidecars say that it is %v", w.date(w.checkout).Format(time.DateTime))
+		})
+		d.heal(nil)
+		w.keep(time.Second)
+	}
+	w.awaitOK(200)
+	w.finish()
+	w.allOK("the jumps show")
+	return w.expect()
+}
+
+// clock is how far a sidecar's clock is from ours, to the minute.
+func (w *World) clock(s *service) time.Duration {
+	return time.Until(w.date(s)).Round(time.Minute)
+}
+
+// date is the time of day as a sidecar tells it with every answer to HTTP.
+func (w *World) date(s *service) time.Time {
+	w.Helper()
+	res, err := s.get(w.Context(), "/memory")
+	if err != nil {
+		w.Fatal(err)
+	}
+	_ = res.Body.Close()
+	date, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return date
+}
