@@ -71,8 +71,8 @@ func findEPMD(beside string) (string, error) {
 // findCall looks for erl_call in PATH and beside the real epmd.
 func findCall(epmd string) string {
 	places := []string{"erl_call"}
-	if real, err := filepath.EvalSymlinks(epmd); err == nil {
-		places = append(places, filepath.Join(filepath.Dir(real), "erl_call"))
+	if itself, err := filepath.EvalSymlinks(epmd); err == nil {
+		places = append(places, filepath.Join(filepath.Dir(itself), "erl_call"))
 	}
 	for _, place := range places {
 		if call, err := exec.LookPath(place); err == nil {

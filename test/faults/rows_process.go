@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"net"
-	"strings"
 	"syscall"
 	"time"
 
@@ -87,8 +86,9 @@ func noDescriptors(w *World) check.Expect {
 		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 			w.Fatal(err)
 		}
+		dialer := net.Dialer{Timeout: time.Second}
 		for range 8 { // connections that it cannot accept
-			if c, err := net.DialTimeout("tcp", strings.TrimPrefix(w.checkout.TCP, "dns:///"), time.Second); err == nil {
+			if c, err := dialer.DialContext(w.Context(), "tcp", w.checkout.TCP); err == nil {
 				idle = append(idle, c)
 			}
 		}
