@@ -280,6 +280,7 @@ func TestTheTabulatorKnowsTheMesh(t *testing.T) {
 		{[]string{"publish", "o"}, "orders"},
 		{[]string{"subscribe", ""}, "billing"},
 		{[]string{"tail", ""}, "audit billing orders"},
+		{[]string{"deadletter", "redrive", ""}, "billing"},
 		{[]string{"status", "billing"}, "billing.shop~1c20"},
 		{[]string{"publish", "orders", ""}, ""},
 	}

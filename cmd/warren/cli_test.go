@@ -30,6 +30,7 @@ type invocation struct {
 	env   map[string]string
 	stdin string
 	out   io.Writer // instead of a buffer
+	tty   bool      // somebody at stdin can be asked
 }
 
 // result is what a run left behind.
@@ -43,7 +44,7 @@ func (i invocation) run(t *testing.T, args ...string) result {
 	var out, errs bytes.Buffer
 	term := &terminal.Terminal{
 		In: strings.NewReader(i.stdin), Out: &out, Err: &errs,
-		Getenv: func(k string) string { return i.env[k] },
+		Getenv: func(k string) string { return i.env[k] }, Interactive: i.tty,
 	}
 	if i.out != nil {
 		term.Out = i.out

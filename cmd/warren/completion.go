@@ -82,6 +82,10 @@ func (a *app) addCompletions(root *cobra.Command) {
 			cmd.ValidArgsFunction = a.completion(objectNames(v1alpha1.KindEventSubscription))
 		case "tail":
 			cmd.ValidArgsFunction = a.completion(objectNames(v1alpha1.KindEventTopic, v1alpha1.KindEventSubscription))
+		case "deadletter":
+			for _, sub := range cmd.Commands() {
+				sub.ValidArgsFunction = a.completion(objectNames(v1alpha1.KindEventSubscription))
+			}
 		case "status":
 			cmd.ValidArgsFunction = a.completion(sidecarNames)
 		}

@@ -104,14 +104,17 @@ func (a *app) publish(cmd *cobra.Command, topic string, f *publishFlags) error {
 	p := publisher.New(client, publisher.Options{
 		Topic: topic, Concurrency: f.concurrency, Timeout: f.timeout, Retry: f.retry, DryRun: f.dryRun,
 	})
-	stop := a.showProgress(cmd.Context(), p, in)
+	stop := a.showProgress(cmd.Context(), "events", func() terminal.Count {
+		s := p.Stats()
+		return terminal.Count{Done: s.Confirmed, Failed: s.Failed, Part: in.part()}
+	})
 	report, err := p.Run(cmd.Context(), in)
 	stop()
 	return a.reportPublish(publishResult{topic: topic, address: address, flags: f, report: report, stopped: err})
 }
 
 // showProgress draws until the returned function is called.
-func (a *app) showProgress(ctx context.Context, p *publisher.Publisher, in *input) func() {
+func (a *app) showProgress(ctx context.Context, noun string, count func() terminal.Count) func() {
 	if a.Quiet {
 		return func() {}
 	}
@@ -119,14 +122,8 @@ func (a *app) showProgress(ctx context.Context, p *publisher.Publisher, in *inpu
 	if a.Getenv("TERM") == "dumb" {
 		width = 0
 	}
-	bar := terminal.Progress{
-		Out: a.Err, Width: width, Noun: "events", Style: a.ErrStyle(),
-		Count: func() terminal.Count {
-			s := p.Stats()
-			return terminal.Count{Done: s.Confirmed, Failed: s.Failed, Part: in.part()}
-		},
-	}
-	// Ctrl-C leaves the bar: events on their way are still waited for.
+	bar := terminal.Progress{Out: a.Err, Width: width, Noun: noun, Style: a.ErrStyle(), Count: count}
+	// Ctrl-C leaves the bar: what is under way is still waited for.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var drawing sync.WaitGroup
 	drawing.Go(func() { bar.Run(ctx) })

@@ -62,7 +62,7 @@ runs a whole mesh in one process for a first look.`,
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.NoColor, "no-color", false, "no colour, as with NO_COLOR=1")
 	flags.BoolVarP(&a.Quiet, "quiet", "q", false, "only data and errors: no progress, no summary")
-	root.AddCommand(newPublish(a), newSubscribe(a), newTail(a), newStatus(a), newConfig(a), newDrain(a), newDev(a), newVersion(a))
+	root.AddCommand(newPublish(a), newSubscribe(a), newTail(a), newDeadLetter(a), newStatus(a), newConfig(a), newDrain(a), newDev(a), newVersion(a))
 	a.addCompletions(root)
 	return root
 }

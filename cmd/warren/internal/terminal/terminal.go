@@ -24,6 +24,9 @@ type Terminal struct {
 	ErrWidth int // columns
 	Getenv   func(string) string
 
+	// Interactive is set when somebody at In can answer a question.
+	Interactive bool
+
 	// NoColor switches colour off whatever the streams are (--no-color).
 	NoColor bool
 	// Quiet drops progress and summaries; errors stay (--quiet).
@@ -34,7 +37,7 @@ type Terminal struct {
 func New(in, out, err *os.File, getenv func(string) string) *Terminal {
 	return &Terminal{
 		In: in, Out: out, Err: err,
-		OutWidth: width(out), ErrWidth: width(err), Getenv: getenv,
+		OutWidth: width(out), ErrWidth: width(err), Getenv: getenv, Interactive: width(in) > 0,
 	}
 }
 

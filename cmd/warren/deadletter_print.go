@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"sigs.k8s.io/yaml"
+
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
+)
+
+// letterPrinter prints dead letters one by one as they come.
+type letterPrinter struct {
+	format  string
+	out     io.Writer
+	style   terminal.Style
+	now     time.Time
+	printed int64
+
+	buf bytes.Buffer
+}
+
+// print writes one letter, in one write.
+func (p *letterPrinter) print(l *adminv1.DeadLetter) error {
+	p.buf.Reset()
+	switch p.format {
+	case formatJSON, formatYAML:
+		if err := p.script(l); err != nil {
+			return &outputError{err}
+		}
+	case formatRaw:
+		p.buf.Write(l.GetData())
+	case formatWide:
+		p.wide(l)
+	default:
+		p.row(l)
+	}
+	p.printed++
+	if _, err := p.out.Write(p.buf.Bytes()); err != nil {
+		return &outputError{fmt.Errorf("write output: %w", err)}
+	}
+	return nil
+}
+
+func (p *letterPrinter) script(l *adminv1.DeadLetter) error {
+	raw, err := protojson.Marshal(l)
+	if err == nil && p.format == formatYAML {
+		p.buf.WriteString("---\n")
+		raw, err = yaml.JSONToYAML(raw)
+	}
+	if err != nil {
+		return fmt.Errorf("encode output: %w", err)
+	}
+	p.buf.Write(raw)
+	if p.format == formatJSON {
+		p.buf.WriteByte('\n')
+	}
+	return nil
+}
+
+// row is one line of a table whose widths must be guessed, because rows come one
+// by one; a long id is cut. The payload, if any, has a line of its own.
+func (p *letterPrinter) row(l *adminv1.DeadLetter) {
+	const format = "%-6s  %-18s  %-5s  %-20s  %s\n"
+	if p.printed == 0 {
+		fmt.Fprint(&p.buf, p.style.Bold(strings.TrimSuffix(fmt.Sprintf(format, "AGE", "REASON", "TRIES", "ID", "TYPE"), "\n"))+"\n")
+	}
+	fmt.Fprintf(&p.buf, format, p.age(l.GetTime()), excerpt([]byte(l.GetReason()), 18), fmt.Sprint(l.GetAttempts()),
+		excerpt([]byte(l.GetEventId()), 20), excerpt([]byte(l.GetType()), 200))
+	if len(l.GetData()) > 0 {
+		fmt.Fprintf(&p.buf, "  %s\n", p.data(l))
+	}
+}
+
+func (p *letterPrinter) age(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "-"
+	}
+	return age(p.now.Sub(t.AsTime()))
+}
+
+func (p *letterPrinter) data(l *adminv1.DeadLetter) string {
+	text := excerpt(l.GetData(), maxTailPayload)
+	if uint64(len(l.GetData())) < l.GetDataBytes() {
+		text += fmt.Sprintf(" … of %d bytes", l.GetDataBytes())
+	}
+	return text
+}
+
+// wide shows everything, one attribute a line.
+func (p *letterPrinter) wide(l *adminv1.DeadLetter) {
+	tries := fmt.Sprintf("%d attempts", l.GetAttempts())
+	if l.GetAttempts() == 1 {
+		tries = "1 attempt"
+	}
+	fmt.Fprintf(&p.buf, "%s after %s\n", p.style.Bold(excerpt([]byte(l.GetReason()), 100)), tries)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&p.buf, "  %-15s  %s\n", name, excerpt([]byte(value), 400))
+		}
+	}
+	line("detail", l.GetDetail())
+	line("given up", p.moment(l.GetTime()))
+	line("first failure", p.moment(l.GetFirstFailure()))
+	line("exchange", l.GetExchange())
+	line("routing key", l.GetRoutingKey())
+	line("publisher", l.GetPublisher())
+	line("trace", l.GetTraceparent())
+	line("id", l.GetEventId())
+	line("source", l.GetSource())
+	line("type", l.GetType())
+	for _, name := range slices.Sorted(maps.Keys(l.GetAttributes())) {
+		line(name, l.GetAttributes()[name])
+	}
+	line("data", fmt.Sprintf("%d bytes", l.GetDataBytes()))
+	if len(l.GetData()) > 0 {
+		fmt.Fprintf(&p.buf, "  %s\n", p.data(l))
+	}
+}
+
+func (p *letterPrinter) moment(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s, %s ago", t.AsTime().Format(time.RFC3339), p.age(t))
+}
