@@ -137,7 +137,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 func (c *ControlPlane) apply(set source.Set, problems []source.Problem) {
 	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
-	compiled, problems := compile(set, problems)
+	compiled, problems := compile(set, append(problems, immutable(c.state.objects(), set)...))
 	err := whyRefused(problems)
 	resolve.End(err)
 	defer span.End(err)

@@ -32,6 +32,16 @@ func newState(now func() time.Time) *state {
 	return &state{now: now, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
 }
 
+// objects lists those in force. They must not be changed.
+func (s *state) objects() []source.Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inForce == nil {
+		return nil
+	}
+	return s.inForce.objects
+}
+
 // accept puts a set in force. The time it came into force stays when the content
 // is the same.
 func (s *state) accept(c *compiled) {

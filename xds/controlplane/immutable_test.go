@@ -1,0 +1,88 @@
+package controlplane
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/warrenmesh/warren/xds/source"
+	"github.com/warrenmesh/warren/xds/source/file"
+)
+
+// sharded is a topic with the given partitions on line 6.
+func sharded(partitions string) string {
+	return head + "EventTopic\nmetadata: {name: orders, namespace: shop}\nspec:\n  brokerRef: {name: main}\n" + partitions
+}
+
+func declared(t *testing.T, text string) source.Set {
+	t.Helper()
+	set, problems := file.Decode(file.File{Name: "topics.yaml", Data: []byte(text)})
+	if len(problems) > 0 {
+		t.Fatalf("the test's own objects are wrong: %v", problems)
+	}
+	return set
+}
+
+func TestPartitionsInForceNeverChange(t *testing.T) {
+	t.Parallel()
+	const eight = "  partitions: {count: 8}\n"
+	const advice = ": partitions never change while a topic is in force, or events of one key would overtake each other; " +
+		"put it back, or declare a new topic and move its subscriptions and publishers there"
+	for _, c := range []struct{ name, was, now, want string }{
+		{"another count is refused", eight, "  partitions: {count: 16}\n", "topics.yaml:6: spec.partitions.count: is 16, but the topic is in force with 8"},
+		{"another key is refused", eight, "  partitions:\n    count: 8\n    key: subject\n", "topics.yaml:8: spec.partitions.key: is subject, but the topic is in force with partitionkey"},
+		{"partitions for a topic without are refused", "", eight, "topics.yaml:6: spec.partitions: is {count: 8, key: partitionkey}, but the topic is in force without partitions"},
+		{"no partitions for a topic with some are refused", eight, "", "topics.yaml:4: spec.partitions: is missing, but the topic is in force with {count: 8, key: partitionkey}"},
+		{"the same is accepted", eight, "  partitions: {key: partitionkey, count: 8}\n", ""},
+		{"a change of something else is accepted", eight, eight + "  routingKey: k\n", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := immutable(declared(t, sharded(c.was)).Objects, declared(t, sharded(c.now)))
+			switch {
+			case c.want == "" && len(got) > 0:
+				t.Errorf("unexpected problems %v", got)
+			case c.want != "" && (len(got) != 1 || got[0].String() != c.want+advice):
+				t.Errorf("got %v, want %s", got, c.want+advice)
+			}
+		})
+	}
+	t.Run("a topic that is not in force may have any", func(t *testing.T) {
+		t.Parallel()
+		other := strings.Replace(sharded(eight), "orders", "other", 1)
+		for _, inForce := range [][]source.Object{nil, declared(t, other).Objects} {
+			if got := immutable(inForce, declared(t, sharded(eight))); len(got) > 0 {
+				t.Errorf("unexpected problems %v", got)
+			}
+		}
+	})
+}
+
+func TestTheControlPlaneKeepsThePartitionsInForce(t *testing.T) {
+	t.Parallel()
+	dir := shopDir(t)
+	edit(t, dir, map[string]string{"topics.yaml": sharded("  partitions: {count: 8}\n") + "---\n" + topicYAML("orders-next")})
+	cp := launch(t, dir, nil)
+	wait(t, "ready", cp.Ready())
+	version := getStatus(t, cp, "").GetVersion()
+
+	edit(t, dir, map[string]string{"topics.yaml": sharded("  partitions: {count: 4}\n") + "---\n" + topicYAML("orders-next")})
+	eventually(t, "the problem shows", func() bool { return len(getStatus(t, cp, "").GetProblems()) == 1 })
+	got := getStatus(t, cp, "")
+	if p := got.GetProblems()[0]; p.GetFile() != "topics.yaml" || p.GetLine() != 6 || p.GetField() != "spec.partitions.count" ||
+		!strings.Contains(p.GetMessage(), "is 4, but the topic is in force with 8") {
+		t.Errorf("got %v", p)
+	}
+	if got.GetVersion() != version {
+		t.Errorf("version %s is in force, want %s", got.GetVersion(), version)
+	}
+	if c := condition(object(t, got, "EventTopic", "orders"), "Accepted"); c.GetStatus() != "False" || c.GetReason() != "Invalid" {
+		t.Errorf("Accepted: got %v", c)
+	}
+
+	// Deleted, with all that names it, it is not in force; then it is a new topic.
+	edit(t, dir, map[string]string{"routes.yaml": "", "subs.yaml": "", "topics.yaml": topicYAML("orders-next")})
+	eventually(t, "the topic is gone", func() bool { s := getStatus(t, cp, ""); return len(s.GetProblems()) == 0 && s.GetVersion() != version })
+	version = getStatus(t, cp, "").GetVersion()
+	edit(t, dir, map[string]string{"topics.yaml": sharded("  partitions: {count: 4}\n") + "---\n" + topicYAML("orders-next")})
+	eventually(t, "the new topic is in force", func() bool { s := getStatus(t, cp, ""); return len(s.GetProblems()) == 0 && s.GetVersion() != version })
+}
