@@ -48,7 +48,19 @@ func TestUpgradeSkew(t *testing.T) {
 	}
 	t.Run("a sidecar older than push refuses push and keeps what it has", func(t *testing.T) {
 		t.Parallel()
-		olderSidecarRefusesPush(t, open(t, "testdata/first-light"))
+		olderSidecarRefuses(t, open(t, "testdata/first-light"), addPush, "push_port: not supported")
+	})
+	t.Run("a sidecar older than deduplication refuses it and keeps what it has", func(t *testing.T) {
+		t.Parallel()
+		olderSidecarRefuses(t, open(t, "testdata/first-light"), addDedupe, "warren.xds.v1.SubscriptionListener has no field number 13")
+	})
+	t.Run("a sidecar older than a bound of bytes refuses it and keeps what it has", func(t *testing.T) {
+		t.Parallel()
+		olderSidecarRefuses(t, open(t, "testdata/first-light"), addBytes, "warren.xds.v1.Queue has no field number 4")
+	})
+	t.Run("a sidecar older than order refuses a topic and a subscription that have one", func(t *testing.T) {
+		t.Parallel()
+		olderSidecarRefusesOrder(t, open(t, "testdata/first-light"))
 	})
 	t.Run("today's sidecar refuses a field of tomorrow and keeps publishing", func(t *testing.T) {
 		t.Parallel()
@@ -95,17 +107,51 @@ func addPush(text string) string {
 	return strings.Replace(text, "  ackDeadline: 30s\n", "  ackDeadline: 30s\n  delivery: {push: {port: 9090}}\n", 1)
 }
 
-func olderSidecarRefusesPush(t *testing.T, old *recording) {
+func addDedupe(text string) string {
+	return strings.Replace(text, "  ackDeadline: 30s\n", "  ackDeadline: 30s\n  dedupe: {}\n", 1)
+}
+
+func addBytes(text string) string {
+	return strings.Replace(text, "prefetch: 64", "prefetch: 64, prefetchBytes: 1048576", 1)
+}
+
+// addOrder makes it a configuration whose events of a key keep their order.
+func addOrder(text string) string {
+	text = strings.Replace(text, "  routingKey:", "  partitions: {count: 8}\n  routingKey:", 1)
+	return strings.Replace(text, "  ordering: None\n", "  ordering: PerKey\n", 1)
+}
+
+// It must not publish without a partition, nor receive from a queue that is not
+// there.
+func olderSidecarRefusesOrder(t *testing.T, old *recording) {
+	t.Helper()
+	p := launch(t, files(t, old, addOrder))
+	connect(t, p.XDSAddr(), old).readAll()
+	now := p.eventually(t, "the refusal is seen", func(s seen) bool { return refusal(s) && len(s.resources) == 7 })
+	for key, why := range map[string]string{
+		xds.TypeListener + " " + billing: "warren.xds.v1.SubscriptionListener has no field number 1",
+		xds.TypeRoute + " " + topics[0]:  "not supported",
+	} {
+		if r := now.resources[key]; r.GetState() != "NACKED" || !strings.Contains(r.GetError(), why) {
+			t.Errorf("%s: %v, want NACKED with %q", key, r, why)
+		}
+	}
+	if r := now.resources[xds.TypeRoute+" "+topics[1]]; r.GetState() != "ACKED" {
+		t.Errorf("a topic without partitions was drawn in: %v", r)
+	}
+}
+
+func olderSidecarRefuses(t *testing.T, old *recording, change func(string) string, why string) {
 	t.Helper()
 	p := launch(t, files(t, old, nil))
 	sidecar := connect(t, p.XDSAddr(), old)
 	sidecar.readAll()
 	before := p.eventually(t, "the older sidecar is in sync", func(s seen) bool { return s.state == "SYNCED" && len(s.resources) == 7 })
 
-	p.write(t, files(t, old, addPush))
+	p.write(t, files(t, old, change))
 	sidecar.next()
 	now := p.eventually(t, "the refusal is seen", refusal)
-	refused(t, now, "push_port: not supported")
+	refused(t, now, why)
 	key := xds.TypeListener + " " + billing
 	if had := before.resources[key].GetVersion(); now.resources[key].GetAckedVersion() != had {
 		t.Errorf("it runs version %q, want the last good one, %q", now.resources[key].GetAckedVersion(), had)
