@@ -78,11 +78,12 @@ func newChannel(w wire, window int, a *alarm) *channel {
 }
 
 // start runs the channel's goroutines in the session; false when that is closing.
-func (c *channel) start(s *session, w *amqpWire, known *exchanges) bool {
+// learn is told why the broker closed the channel.
+func (c *channel) start(s *session, w *amqpWire, learn func(*amqp.Error)) bool {
 	return s.spawn(func() {
 		e, ok := <-w.closed
 		if ok {
-			known.fault(e)
+			learn(e)
 			c.end(e)
 		} else {
 			c.end(nil)
@@ -261,11 +262,15 @@ func (c *channel) verdict(p *pending) error {
 func (c *channel) lost(p *pending, err error) error {
 	e := &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: p.op(), Err: err}
 	<-c.ended // the library tells why before it fails confirmations, but to another goroutine
-	if c.cause != nil {
-		e.Err = c.cause
-		if exchange, kind, ok := exchangeAtFault(c.cause); ok && exchange == p.exchange {
-			e.Kind = kind
-		}
+	if c.cause == nil {
+		return e
+	}
+	e.Err = c.cause
+	if exchange, kind, ok := exchangeAtFault(c.cause); ok && exchange == p.exchange {
+		e.Kind = kind
+	}
+	if limit, ok := limitAtFault(c.cause); ok && p.size > limit {
+		e.Kind, e.Outcome = broker.TooLarge, broker.Failed // it takes no such message, on any channel
 	}
 	return e
 }

@@ -224,6 +224,31 @@ func TestAChannelClosedForAnExchangeSaysSoToItsPublishes(t *testing.T) {
 	}
 }
 
+func TestAChannelClosedForALargeMessageFailsThatOneForCertain(t *testing.T) {
+	t.Parallel()
+	for reason, certain := range map[string]bool{
+		"PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000": true,
+		"PRECONDITION_FAILED - message size 2000 is larger than max size 1000":            true,
+		"PRECONDITION_FAILED - invalid expiration":                                        false,
+	} {
+		onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+			large, fits := newPending("x", "a"), newPending("x", "b")
+			large.size, fits.size = 1001, 1000
+			accept(t, c, large)
+			accept(t, c, fits)
+			synctest.Wait()
+			w.close()
+			c.end(&amqp.Error{Code: amqp.PreconditionFailed, Reason: reason})
+			wantKind(t, fits.Wait(t.Context()), broker.Closed, broker.Unknown)
+			if certain {
+				wantKind(t, large.Wait(t.Context()), broker.TooLarge, broker.Failed)
+			} else {
+				wantKind(t, large.Wait(t.Context()), broker.Closed, broker.Unknown)
+			}
+		})
+	}
+}
+
 func TestANackIsUnknownAndRetiresTheChannel(t *testing.T) {
 	t.Parallel()
 	onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -38,7 +39,7 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 			if opts.Lost != nil {
 				opts.Lost(c.epoch)
 			}
-			err = errEnded
+			err = c.why()
 		}
 		if err := n.heal(ctx, s, opts.Queue, err); err != nil {
 			return func() {}, err
@@ -110,6 +111,7 @@ func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
 			return fmt.Errorf("open channel: %w", err)
 		}
 		c.channel, c.epoch = ch, epochs.Add(1)
+		c.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
 		c.tag = consumerTag(o.Tag, c.epoch)
 		// Per consumer: RabbitMQ closes the connection for global QoS on quorum queues.
 		if err := ch.Qos(o.Prefetch, 0, false); err != nil {
@@ -133,9 +135,24 @@ func consumerTag(tag string, epoch uint64) string {
 	return tag[:min(len(tag), maxShort-len(suffix))] + suffix
 }
 
+// why returns errEnded, with the broker's reason when it closed the channel.
+func (c *inbound) why() error {
+	select {
+	case e, ok := <-c.closes:
+		if ok {
+			return fmt.Errorf("%w: %w", errEnded, e)
+		}
+	default:
+	}
+	return errEnded
+}
+
 // pump calls sink for each delivery. It returns true when ctx has ended, with the
 // flow stopped, and false when there are no more deliveries.
 func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
+	check := time.NewTicker(c.session.opts.QueueCheck)
+	defer check.Stop()
+	idle := false // since the last check
 	for ctx.Err() == nil {
 		select {
 		case d, ok := <-c.deliveries:
@@ -143,8 +160,14 @@ func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
 				return false
 			}
 			if ok {
+				idle = false
 				sink(c.delivery(&d))
 			}
+		case <-check.C:
+			if idle && c.forgotten() {
+				return false
+			}
+			idle = true
 		case <-ctx.Done():
 		}
 	}

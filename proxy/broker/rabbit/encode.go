@@ -75,7 +75,8 @@ func encode(m *broker.Message, o *Options) (*pending, error) {
 		return nil, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, o.MaxHeaderBytes))
 	}
 	p := &pending{
-		exchange: m.Exchange, key: m.RoutingKey, id: e.ID, mandatory: m.Mandatory, shard: shardOf(m), headerBytes: size,
+		exchange: m.Exchange, key: m.RoutingKey, id: e.ID, mandatory: m.Mandatory, shard: shardOf(m),
+		size: int64(len(e.Data)), headerBytes: size,
 		message: properties(m), done: make(chan struct{}),
 	}
 	p.message.Headers, p.message.Body = headers, e.Data

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -99,6 +100,26 @@ func declareError(op string, err error) error {
 //	NOT_FOUND - no exchange 'x' in vhost '/'
 //	ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused for user 'u'
 var closedFor = regexp.MustCompile(`exchange '(.*)' in vhost`)
+
+// The largest message the server takes, as it says when it closes a channel:
+//
+//	PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000
+var largest = regexp.MustCompile(`message size \d+ is larger than (?:configured )?max size (\d+)`)
+
+// limitAtFault returns the server's limit when err, a channel's end, is about a
+// message above it.
+func limitAtFault(err error) (limit int64, ok bool) {
+	var e *amqp.Error
+	if !errors.As(err, &e) || e.Code != amqp.PreconditionFailed {
+		return 0, false
+	}
+	m := largest.FindStringSubmatch(e.Reason)
+	if m == nil {
+		return 0, false
+	}
+	limit, err = strconv.ParseInt(m[1], 10, 64)
+	return limit, err == nil
+}
 
 // exchangeAtFault returns the exchange that err, a channel's end, is about.
 func exchangeAtFault(err error) (exchange string, kind broker.Kind, ok bool) {

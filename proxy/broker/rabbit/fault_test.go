@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // This test counts the process's goroutines, so it does not run beside others.
@@ -45,13 +46,56 @@ func TestGoroutinesAndDescriptorsStayFlatOverReconnects(t *testing.T) {
 		cut(i)
 	}
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
-	for i := range 30 {
+	for i := range 200 {
 		cut(i + 3)
 	}
 	// A few belong to connections that are still being torn down.
 	const slack = 10
 	f.poll("goroutines are as many as before", func() bool { return runtime.NumGoroutine() <= goroutines+slack })
 	f.poll("descriptors are as many as before", func() bool { return openDescriptors(t) <= descriptors+slack })
+}
+
+func TestStoppingInAnyStateLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	queue, u := f.queue("q"), server(t)
+	for after := range 50 { // milliseconds; a connection is up after some of them
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			t.Parallel()
+			n := New(options(t, u, f.proxy.Addr()))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(after)*time.Millisecond)
+			defer cancel()
+			var users sync.WaitGroup
+			users.Go(func() {
+				drain, _ := n.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: 1}, func(d *broker.Delivery) { _ = d.Ack() })
+				drain()
+			})
+			users.Go(func() {
+				for i := 0; ctx.Err() == nil; i++ {
+					if r, err := n.Publish(ctx, toQueue(queue, fmt.Sprint(i))); err == nil {
+						_ = r.Wait(ctx)
+					}
+				}
+			})
+			users.Go(func() {
+				_ = n.EnsureTopology(ctx, broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: queue}}})
+			})
+			ended := make(chan error, 1)
+			go func() { ended <- n.Run(ctx) }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("Run: %v", err)
+				}
+			case <-time.After(patience):
+				t.Error("Run did not return after its context's end")
+			}
+			users.Wait()
+			if s := n.State(); s.Publishing || s.Consuming {
+				t.Errorf("state after Run is %+v", s)
+			}
+		})
+	}
 }
 
 func openDescriptors(t *testing.T) int {

@@ -61,9 +61,14 @@ type fixture struct {
 
 func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	t.Helper()
-	u := server(t)
+	return newFixtureOn(t, server(t), change...)
+}
+
+// newFixtureOn is newFixture on a broker of the test's own.
+func newFixtureOn(t *testing.T, u amqp.URI, change ...func(*Options)) *fixture {
+	t.Helper()
 	f := &fixture{T: t, proxy: brokertest.NewProxy(t, hostPort(u)), prefix: "rabbit." + strings.ToLower(rand.Text()[:10]) + "."}
-	f.plain = dialPlain(t)
+	f.plain = dialPlainTo(t, u.String())
 	o := options(t, u, f.proxy.Addr())
 	for _, c := range change {
 		c(&o)
@@ -104,7 +109,12 @@ func runNode(t *testing.T, n *Node) (stop func()) {
 func dialPlain(t *testing.T) *amqp.Channel {
 	t.Helper()
 	server(t)
-	conn, err := amqp.Dial(os.Getenv("AMQP_URL"))
+	return dialPlainTo(t, os.Getenv("AMQP_URL"))
+}
+
+func dialPlainTo(t *testing.T, url string) *amqp.Channel {
+	t.Helper()
+	conn, err := amqp.Dial(url)
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}

@@ -31,6 +31,7 @@ type inbound struct {
 	epoch      uint64
 	tag        string
 	deliveries <-chan amqp.Delivery
+	closes     <-chan *amqp.Error
 	stale      *atomic.Uint64 // the node's counter
 
 	// Guarded by mu, which is held while settling: a settlement that is sent after
@@ -88,6 +89,19 @@ func (c *inbound) stop() {
 	for range c.deliveries {
 		// Prefetched and never handed out: close gives them back.
 	}
+}
+
+// forgotten reports whether the queue is gone, or has no consumer at all. With
+// something unsettled the answer is no: attaching anew would repeat it.
+func (c *inbound) forgotten() bool {
+	c.mu.Lock()
+	busy := len(c.unsettled) > 0
+	c.mu.Unlock()
+	if busy {
+		return false
+	}
+	q, err := c.session.inspect(c.queue)
+	return kindOf(err) == broker.NotFound || err == nil && q.Consumers == 0
 }
 
 // close gives everything unsettled back to the queue in order, by closing the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // lane is a place for one publish channel. It has at most one that takes new
@@ -13,8 +15,8 @@ import (
 // of it is settled: RabbitMQ does not keep the order between channels.
 type lane struct {
 	// Set at construction.
-	session   *session
-	exchanges *exchanges
+	session *session
+	learn   func(*amqp.Error) // why the broker closed a channel
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -24,8 +26,8 @@ type lane struct {
 	closed  bool
 }
 
-func newLane(s *session, x *exchanges) *lane {
-	return &lane{session: s, exchanges: x, changed: make(chan struct{})}
+func newLane(s *session, learn func(*amqp.Error)) *lane {
+	return &lane{session: s, learn: learn, changed: make(chan struct{})}
 }
 
 // open makes the lane's next channel.
@@ -35,7 +37,7 @@ func (l *lane) open() error {
 		return err
 	}
 	c := newChannel(w, l.session.opts.Window, &l.session.alarm)
-	if !c.start(l.session, w, l.exchanges) {
+	if !c.start(l.session, w, l.learn) {
 		return errStopped
 	}
 	l.set(c)

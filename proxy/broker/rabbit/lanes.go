@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // shards is how many lanes the partitions of one exchange share.
@@ -24,8 +26,8 @@ type laneKey struct {
 // opened by the first publish that needs it.
 type lanes struct {
 	// Set at construction.
-	session   *session
-	exchanges *exchanges
+	session *session
+	learn   func(*amqp.Error) // why the broker closed a channel
 
 	// Replaced whole, under mu; a publish only reads it.
 	byKey atomic.Pointer[map[laneKey]*lane]
@@ -36,8 +38,8 @@ type lanes struct {
 	closed bool
 }
 
-func newLanes(s *session, x *exchanges) *lanes {
-	l := &lanes{session: s, exchanges: x}
+func newLanes(s *session, learn func(*amqp.Error)) *lanes {
+	l := &lanes{session: s, learn: learn}
 	l.byKey.Store(&map[laneKey]*lane{})
 	return l
 }
@@ -70,7 +72,7 @@ func (l *lanes) pick(key laneKey) *lane {
 	if n := len(l.all); n >= l.session.opts.Channels {
 		return l.all[maphash.Comparable(laneSeed, key)%uint64(n)]
 	}
-	made := newLane(l.session, l.exchanges)
+	made := newLane(l.session, l.learn)
 	made.closed = l.closed
 	l.session.spawn(made.run) // of a session that ends, publishes find out by themselves
 	l.all = append(l.all, made)

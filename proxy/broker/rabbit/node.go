@@ -20,6 +20,7 @@ type Node struct {
 	consume  *link
 
 	stale   atomic.Uint64
+	largest atomic.Int64           // data the broker takes, as it said; 0 until then
 	problem atomic.Pointer[string] // what of the topology could not be declared again
 
 	// Guarded by mu.
@@ -90,7 +91,7 @@ func (n *Node) preparePublish(ctx context.Context, s *session) error {
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}
-	s.pub = newPublisher(s, &n.topology)
+	s.pub = newPublisher(s, &n.topology, &n.largest)
 	s.spawn(func() { s.guard(s.pub.lanes.waiting) })
 	return nil
 }

@@ -56,6 +56,10 @@ type Options struct {
 	// 3s.
 	ConfirmWatch time.Duration
 
+	// QueueCheck is how long a consumer without deliveries waits before it asks
+	// whether its queue still has it: the broker's notice may not come. Default 30s.
+	QueueCheck time.Duration
+
 	// MinBackoff and MaxBackoff bound the delay between tries to connect, which
 	// doubles and is fully jittered. Defaults 50ms and 5s.
 	MinBackoff, MaxBackoff time.Duration
@@ -90,6 +94,7 @@ func (o Options) withDefaults() Options {
 	o.CallTimeout = cmp.Or(o.CallTimeout, 10*time.Second)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, 2*time.Second)
 	o.ConfirmWatch = cmp.Or(o.ConfirmWatch, 3*time.Second)
+	o.QueueCheck = cmp.Or(o.QueueCheck, 30*time.Second)
 	o.MinBackoff = cmp.Or(o.MinBackoff, 50*time.Millisecond)
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, 5*time.Second)
 	o.SlowBackoff = cmp.Or(o.SlowBackoff, 5*time.Second)

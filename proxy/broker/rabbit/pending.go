@@ -21,6 +21,7 @@ type pending struct {
 	id          string // of the event
 	mandatory   bool
 	shard       uint32 // of its partition
+	size        int64  // of its data
 	headerBytes int
 
 	alarm *alarm // of the channel that accepted it

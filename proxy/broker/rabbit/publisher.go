@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -25,6 +26,9 @@ func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, 
 	if ctx.Err() != nil {
 		return nil, notSent(broker.WindowFull, publishOp(m.Exchange), context.Cause(ctx))
 	}
+	if limit := n.largest.Load(); limit > 0 && p.size > limit {
+		return nil, notSent(broker.TooLarge, p.op(), fmt.Errorf("data of %d bytes: the broker takes at most %d", p.size, limit))
+	}
 	if err := s.pub.publish(ctx, p); err != nil {
 		return nil, err
 	}
@@ -42,12 +46,22 @@ func publishOp(exchange string) string {
 type publisher struct {
 	session   *session
 	exchanges *exchanges
+	largest   *atomic.Int64 // the node's
 	lanes     *lanes
 }
 
-func newPublisher(s *session, topology *memory) *publisher {
-	x := newExchanges(s, topology)
-	return &publisher{session: s, exchanges: x, lanes: newLanes(s, x)}
+func newPublisher(s *session, topology *memory, largest *atomic.Int64) *publisher {
+	p := &publisher{session: s, exchanges: newExchanges(s, topology), largest: largest}
+	p.lanes = newLanes(s, p.learn)
+	return p
+}
+
+// learn keeps what the end of a channel says about later publishes.
+func (p *publisher) learn(e *amqp.Error) {
+	p.exchanges.fault(e)
+	if limit, ok := limitAtFault(e); ok {
+		p.largest.Store(limit)
+	}
 }
 
 func (p *publisher) publish(ctx context.Context, m *pending) error {

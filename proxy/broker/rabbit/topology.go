@@ -75,11 +75,9 @@ func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, er
 		return broker.QueueState{}, notSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.why())))
 	}
 	var found amqp.Queue
-	err = s.do(ctx, func() error {
-		return s.throwaway(func(ch *amqp.Channel) (err error) {
-			found, err = ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-			return err
-		})
+	err = s.do(ctx, func() (err error) {
+		found, err = s.inspect(queue)
+		return err
 	})
 	if err != nil {
 		return broker.QueueState{}, notSent(kindOf(err), op, err)
@@ -93,6 +91,14 @@ func queueText(q broker.Queue) string {
 		text += " with a single active consumer"
 	}
 	return text
+}
+
+func (s *session) inspect(queue string) (found amqp.Queue, err error) {
+	err = s.throwaway(func(ch *amqp.Channel) (err error) {
+		found, err = ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		return err
+	})
+	return found, err
 }
 
 // missing says what to do about an object that is not there.
