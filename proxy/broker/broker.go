@@ -231,6 +231,12 @@ type Queue struct {
 	// Delay for the queue Forward. Nobody consumes from it.
 	Delay   time.Duration
 	Forward string
+	// RetryMax, when set, makes what is requeued wait in the queue: RetryMin after
+	// the first time, as much more after each further one, at most RetryMax. What
+	// comes back by a drain or a lost connection does not wait. It needs a server of
+	// which State.DelaysRetries is true, and is Invalid on others; being part of what
+	// the queue is, it makes one that exists without it a Conflict.
+	RetryMin, RetryMax time.Duration
 }
 
 // Binding binds a queue to an exchange.

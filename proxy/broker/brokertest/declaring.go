@@ -128,6 +128,15 @@ var declaring = []behaviour{
 		r.wantKind(err, broker.NotFound)
 		r.publish(toQueue(queue, "still"))
 	}},
+	{name: "a queue with delayed retries is invalid where the server has none", run: func(r *rig) {
+		if r.driver.State().DelaysRetries() {
+			r.ensure(broker.Topology{Queues: []broker.Queue{{Name: r.name("q"), Type: r.queueType(), RetryMin: time.Second, RetryMax: time.Minute}}})
+			return
+		}
+		err := r.tryEnsure(broker.Topology{Queues: []broker.Queue{{Name: r.name("q"), Type: r.queueType(), RetryMax: time.Second}}})
+		r.wantKind(err, broker.Invalid)
+		r.wantKind(r.tryPublish(toQueue(r.name("q"), "a")), broker.Unroutable)
+	}},
 	{name: "a delay queue forwards in order, not before its delay", run: func(r *rig) {
 		const delay = 300 * time.Millisecond
 		target := r.queue("target")

@@ -90,6 +90,8 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue needs a name")}
 	case want.Delay > 0 && want.Forward == "":
 		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue with a delay needs a queue to forward to")}
+	case want.RetryMax > 0:
+		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("this broker does not delay retries")}
 	case have == nil && mustExist:
 		return notFound(op, "declare a queue with this name, or let Warren do it with topology Manage")
 	case have == nil:

@@ -33,7 +33,12 @@ func (d *declarer) manage(t broker.Topology) {
 		d.do(fmt.Sprintf("declare exchange %q", x.Name), func(ch *amqp.Channel) error { return declareExchange(ch, x) })
 	}
 	for _, q := range t.Queues {
-		d.do(fmt.Sprintf("declare queue %q", q.Name), func(ch *amqp.Channel) error { return declareQueue(ch, q) })
+		op := fmt.Sprintf("declare queue %q", q.Name)
+		if err := checkRetries(q, d.session.server); err != nil {
+			d.problems = append(d.problems, notSent(broker.Invalid, op, err))
+			continue
+		}
+		d.do(op, func(ch *amqp.Channel) error { return declareQueue(ch, q) })
 	}
 	for _, b := range t.Bindings {
 		d.do(fmt.Sprintf("bind queue %q to exchange %q", b.Queue, b.Exchange), func(ch *amqp.Channel) error {
@@ -175,6 +180,21 @@ func declareQueue(ch *amqp.Channel, q broker.Queue) error {
 // every queue a conflict.
 const deliveryLimit = int64(1 << 30)
 
+// checkRetries refuses delayed retries where they would not happen: older servers
+// keep arguments they do not know, and ignore them.
+func checkRetries(q broker.Queue, server string) error {
+	switch {
+	case q.RetryMax <= 0:
+		return nil
+	case q.Type == "classic":
+		return errors.New("a classic queue does not delay retries: want quorum")
+	case !broker.State{Server: server}.DelaysRetries():
+		return fmt.Errorf("%s does not delay retries: RabbitMQ 4.3 and later do", server)
+	default:
+		return nil
+	}
+}
+
 // queueArguments are the x-arguments of a queue. Waiting rooms dead-letter at
 // least once, which RabbitMQ does only for quorum queues that refuse publishes
 // when full (3.10 and later).
@@ -189,6 +209,11 @@ func queueArguments(q broker.Queue) (amqp.Table, error) {
 	}
 	if q.SingleActive {
 		args["x-single-active-consumer"] = true // a policy cannot set it
+	}
+	if q.RetryMax > 0 {
+		args["x-delayed-retry-type"] = "failed" // what is rejected, and not what a closed channel gives back
+		args["x-delayed-retry-min"] = max(q.RetryMin.Milliseconds(), 1)
+		args["x-delayed-retry-max"] = max(q.RetryMax.Milliseconds(), 1)
 	}
 	if q.Delay > 0 {
 		args["x-message-ttl"] = max(q.Delay.Milliseconds(), 1)

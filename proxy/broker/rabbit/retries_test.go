@@ -1,0 +1,41 @@
+package rabbit
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// The arguments are RabbitMQ 4.3's, as its documentation names them; there is no
+// such server to try them on.
+func TestDelayedRetriesAreArgumentsOfTheQueue(t *testing.T) {
+	t.Parallel()
+	got, err := queueArguments(broker.Queue{Name: "q", Type: "quorum", RetryMin: time.Second, RetryMax: 5 * time.Minute})
+	want := amqp.Table{
+		"x-queue-type": "quorum", "x-delivery-limit": deliveryLimit,
+		"x-delayed-retry-type": "failed", "x-delayed-retry-min": int64(1000), "x-delayed-retry-max": int64(300_000),
+	}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("arguments are %v, %v; want %v", got, err, want)
+	}
+}
+
+func TestDelayedRetriesAreDeclaredOnlyWhereTheyHappen(t *testing.T) {
+	t.Parallel()
+	delaying := broker.Queue{Name: "q", Type: "quorum", RetryMax: time.Second}
+	classic := delaying
+	classic.Type = "classic"
+	if err := checkRetries(delaying, "RabbitMQ 4.3.1"); err != nil {
+		t.Errorf("on 4.3.1: %v", err)
+	}
+	if checkRetries(delaying, "RabbitMQ 4.2.0") == nil || checkRetries(classic, "RabbitMQ 4.3.1") == nil {
+		t.Error("a queue that would not delay is declared")
+	}
+	if err := checkRetries(broker.Queue{Name: "q"}, "RabbitMQ 3.10.8"); err != nil {
+		t.Errorf("a queue without delayed retries: %v", err)
+	}
+}
