@@ -36,8 +36,8 @@ func (a *alarm) set(on bool, reason string) {
 		a.now.Store(nil)
 		return
 	}
-	if clear := a.now.Swap(&condition{on: true, reason: reason, raised: closedSignal}); clear != nil {
-		close(clear.raised)
+	if before := a.now.Swap(&condition{on: true, reason: reason, raised: closedSignal}); before != nil {
+		close(before.raised)
 	}
 }
 

@@ -15,8 +15,8 @@
 // # Goroutines
 //
 // Run owns one goroutine per connection (link.run), which owns the goroutines of
-// its session: a watcher of the connection, and per publish channel a writer, a
-// settler and a watcher. A session is torn down only after they have all ended.
+// its session: a watcher of the connection, its guard, and per publish channel a
+// writer, a settler and a watcher. A session is torn down only after they have all ended.
 // Consume runs in its caller's goroutine. Everything on Node is safe for
 // concurrent use.
 //
@@ -40,6 +40,23 @@
 // pairing is exact. Two copies of one event in flight at once are told apart by
 // the header warren-copy, which the later copy alone carries.
 // Cost: a confirm that overtakes an older one waits for it.
+//
+// # Decision: a publish channel for each exchange
+//
+// Context: a publish to a missing exchange closes its channel, a nack retires it,
+// and a queue whose leader is frozen holds up the confirms behind it.
+// Decision: each exchange has a channel of its own, and the partitions of one share
+// four, up to Options.Channels; all are opened on first use.
+// Cost: 80 KB for each, most of it room for returns.
+//
+// # Decision: silence is asked
+//
+// Context: a half-open connection and a frozen broker answer nothing, and heartbeats
+// tell after 1.5 intervals, 15 seconds.
+// Decision: while publishes, consumers or calls wait on a connection that is silent,
+// its guard asks the broker something; without an answer the connection is over,
+// within ConfirmWatch of the last sign of life.
+// Cost: an idle consumer makes one exchange of 30 bytes every 1.2 seconds.
 //
 // # Decision: an RPC without an answer ends its connection
 //

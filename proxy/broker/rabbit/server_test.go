@@ -71,13 +71,13 @@ func alarmOfTheServer(t *testing.T, u amqp.URI, m member) {
 	f.mustPublish(toQueue(queue, "1"))
 	m.call("rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).")
 	cleared := false
-	clear := func() {
+	end := func() {
 		if !cleared {
 			m.call("rabbit_alarm:clear_alarm({resource_limit, memory, node()}).")
 		}
 		cleared = true
 	}
-	defer clear()
+	defer end()
 	raised := time.Now()
 	met, err := f.node.Publish(f.context(), toQueue(queue, "2")) // the broker stops reading in the midst of it
 	if err != nil {
@@ -94,7 +94,7 @@ func alarmOfTheServer(t *testing.T, u amqp.URI, m member) {
 	if err := in.next().Ack(); err != nil {
 		t.Errorf("ack under an alarm: %v", err)
 	}
-	clear()
+	end()
 	over := time.Now()
 	if err := met.Wait(f.context()); err != nil {
 		t.Errorf("the publish that met the alarm: %v", err)
