@@ -15,7 +15,7 @@ import (
 
 func TestManyWritersLoseNothing(t *testing.T) {
 	t.Parallel()
-	const writers, each = 8, 2000
+	const writers, each = 8, 1000
 	rec := history.New("many", 1)
 	var wg sync.WaitGroup
 	for w := range writers {
