@@ -52,6 +52,9 @@ func run(args []string, url string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench:", err)
 		return exitFailed
 	}
+	if o.profiles != "" {
+		return 0
+	}
 	return r.print(stdout, results)
 }
 

@@ -51,7 +51,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	seconds := flags.Float64("seconds", 0, "measured seconds of a publishing phase (default 4, 1.2 with -quick)")
 	messages := flags.Int("drain", 0, "messages of a drain (default 60000, 15000 with -quick)")
 	workloads := flags.String("workloads", "", "comma-separated names out of unary1, unary16, unary64, stream, drain, e2e")
-	profiles := flags.String("profile", "", "`directory` for CPU profiles of the sidecars, taken in a round of their own")
+	profiles := flags.String("profile", "", "`directory` for CPU profiles of the sidecars, taken instead of figures")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}

@@ -9,11 +9,13 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/bench/internal/load"
+	"github.com/warrenmesh/warren/bench/internal/mesh"
 	"github.com/warrenmesh/warren/bench/internal/stat"
 )
 
-// patience is how long a phase may take beyond what is measured.
-const patience = time.Minute
+// patience is how long a phase may take beyond what is measured; filling a queue is
+// part of it.
+const patience = 5 * time.Minute
 
 // fillWindow is the window with which a queue is filled for a drain.
 const fillWindow = 1024
@@ -26,7 +28,7 @@ type target struct {
 	name     string
 	queue    string
 	sidecars []int
-	profile  func(ctx context.Context, prefix string, seconds int) error // nil: there is nothing to profile
+	mesh     *mesh.Mesh // nil: there are no sidecars
 }
 
 // phases runs single phases.
@@ -34,6 +36,7 @@ type phases struct {
 	opts  *options
 	meter *meter
 	queue *amqp.Channel // to look at queues and empty them
+	begin func()        // called when a phase begins to be measured; nil: nobody is told
 }
 
 // measure runs one phase and checks its books.
@@ -51,7 +54,11 @@ func (p *phases) measure(ctx context.Context, t *target, w workload) (s sample, 
 		s, err = p.endToEnd(ctx, t, w.n)
 	}
 	if err != nil {
-		return sample{}, fmt.Errorf("%s of %s: %w", w.name, t.name, err)
+		err = fmt.Errorf("%s of %s: %w", w.name, t.name, err)
+		if t.mesh != nil {
+			err = fmt.Errorf("%w\n%s", err, t.mesh.Log())
+		}
+		return sample{}, err
 	}
 	return s, nil
 }
@@ -85,11 +92,14 @@ func (p *phases) drain(ctx context.Context, t *target) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
+	if err := p.holds(t, published); err != nil {
+		return sample{}, err
+	}
 	sink := load.NewSink(feed)
 	if err := sink.Expect(published); err != nil {
 		return sample{}, err
 	}
-	before, err := p.meter.read(t.sidecars, 0)
+	before, err := p.read(t, 0)
 	if err != nil {
 		return sample{}, err
 	}
@@ -142,7 +152,7 @@ func (p *phases) window(ctx context.Context, t *target, running running, count f
 		return sample{}, err
 	}
 	record()
-	before, err := p.meter.read(t.sidecars, count())
+	before, err := p.read(t, count())
 	if err != nil {
 		return sample{}, err
 	}
@@ -153,14 +163,35 @@ func (p *phases) window(ctx context.Context, t *target, running running, count f
 	return p.meter.between(before, after), err
 }
 
+// read reads the meter where the measured part of a phase begins.
+func (p *phases) read(t *target, count int) (reading, error) {
+	if p.begin != nil {
+		p.begin()
+	}
+	return p.meter.read(t.sidecars, count)
+}
+
 // empty empties the queue and wants so many messages in it.
 func (p *phases) empty(t *target, want int) error {
 	got, err := p.queue.QueuePurge(t.queue, false)
 	if err != nil {
 		return fmt.Errorf("purge queue %q: %w", t.queue, err)
 	}
+	return wantMessages(t.queue, got, want)
+}
+
+// holds wants so many messages in the queue.
+func (p *phases) holds(t *target, want int) error {
+	q, err := p.queue.QueueDeclarePassive(t.queue, true, false, false, false, nil)
+	if err != nil {
+		return fmt.Errorf("look at queue %q: %w", t.queue, err)
+	}
+	return wantMessages(t.queue, q.Messages, want)
+}
+
+func wantMessages(queue string, got, want int) error {
 	if got != want {
-		return fmt.Errorf("%d messages are in queue %q, want %d", got, t.queue, want)
+		return fmt.Errorf("%d messages are in queue %q, want %d", got, queue, want)
 	}
 	return nil
 }

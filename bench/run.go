@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -94,7 +95,7 @@ func (r *runner) openMesh(ctx context.Context, as, name, sidecar string) error {
 	}
 	r.closers = append(r.closers, m.Close)
 	r.phases.meter.others = append(r.phases.meter.others, m.ControlPlane())
-	r.targets = append(r.targets, &target{Target: m, name: as, queue: name, sidecars: m.PIDs(), profile: m.Profile})
+	r.targets = append(r.targets, &target{Target: m, name: as, queue: name, sidecars: m.PIDs(), mesh: m})
 	return nil
 }
 
@@ -107,8 +108,11 @@ func (r *runner) close() error {
 	return errors.Join(errs...)
 }
 
-// run measures every workload.
+// run measures every workload, or takes profiles of it instead.
 func (r *runner) run(ctx context.Context) ([]*result, error) {
+	if r.opts.profiles != "" {
+		return nil, r.takeProfiles(ctx)
+	}
 	r.began = time.Now()
 	var results []*result
 	for _, w := range r.opts.workloads {
@@ -118,7 +122,7 @@ func (r *runner) run(ctx context.Context) ([]*result, error) {
 		}
 		results = append(results, res)
 	}
-	return results, r.takeProfiles(ctx)
+	return results, nil
 }
 
 // compare measures one workload in rounds, in each of which every target has its
@@ -166,29 +170,44 @@ func (r *runner) report(w workload, n int, round round, disturbed bool) {
 	_, _ = fmt.Fprintln(r.say)
 }
 
-// takeProfiles runs each workload once more while the sidecars are profiled. The
-// figures of these rounds are worth nothing.
+// takeProfiles runs each workload once while the sidecars are profiled.
 func (r *runner) takeProfiles(ctx context.Context) error {
-	if r.opts.profiles == "" {
-		return nil
-	}
 	if err := os.MkdirAll(r.opts.profiles, 0o755); err != nil { //nolint:gosec // for everybody to read
 		return fmt.Errorf("make the directory of profiles: %w", err)
 	}
-	seconds := max(int(r.opts.measured/time.Second), 1)
 	for _, w := range r.opts.workloads {
 		for _, t := range r.targets {
-			if t.profile == nil {
+			if t.mesh == nil {
 				continue
 			}
-			profiling := start(func() error {
-				return t.profile(ctx, filepath.Join(r.opts.profiles, w.name+"-"+t.name+"-"), seconds)
-			})
-			_, err := r.phases.measure(ctx, t, w)
-			if err := errors.Join(err, profiling.wait()); err != nil {
+			if err := r.profile(ctx, w, t); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// profile profiles the measured part of one phase.
+func (r *runner) profile(ctx context.Context, w workload, t *target) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	prefix := filepath.Join(r.opts.profiles, w.name+"-"+t.name+"-")
+	var profiling sync.WaitGroup
+	var profileErr error
+	defer func() {
+		if err != nil {
+			cancel() // nobody wants the rest of the profile
+		}
+		profiling.Wait()
+		cancel()
+		err = errors.Join(err, profileErr)
+	}()
+	r.phases.begin = func() {
+		profiling.Go(func() { profileErr = t.mesh.Profile(ctx, prefix, max(int(r.opts.measured/time.Second), 1)) })
+	}
+	s, err := r.phases.measure(ctx, t, w)
+	if err == nil {
+		_, _ = fmt.Fprintf(r.say, "%-8s %s: %.0f/s while profiled, in %s*.pprof\n", w.name, t.name, s.rate, prefix)
+	}
+	return err
 }

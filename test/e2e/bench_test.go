@@ -19,7 +19,7 @@ func TestTheLoadDriverFindsEveryMessageOfEveryTarget(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a RabbitMQ; not with -short")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	sidecar := programs.Path("sidecar")
 	cmd := exec.CommandContext(ctx, programs.Path("bench"), //nolint:gosec // a program of ours

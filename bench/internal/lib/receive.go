@@ -83,7 +83,7 @@ func (c *consumer) take(sink *load.Sink, d amqp.Delivery, ok bool) error {
 	if !ok {
 		return amqp.ErrClosed
 	}
-	if err := sink.Receive(d.Body); err != nil {
+	if err := sink.Receive(d.Body, d.Redelivered); err != nil {
 		return err
 	}
 	c.tag, c.pending = d.DeliveryTag, c.pending+1

@@ -74,7 +74,7 @@ func TestLatenciesAreKeptFromRecordOn(t *testing.T) {
 			sink.Record()
 		}
 		lane.Confirmed(m.Made)
-		if err := sink.Receive(body); err != nil {
+		if err := sink.Receive(body, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestASinkIsDoneWhenAllAreThereInAnyOrder(t *testing.T) {
 		if closed(sink.Done()) {
 			t.Fatalf("done after %d", i)
 		}
-		if err := sink.Receive(all[len(all)-1-i]); err != nil {
+		if err := sink.Receive(all[len(all)-1-i], false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +104,7 @@ func TestASinkIsDoneWhenAllAreThereInAnyOrder(t *testing.T) {
 		t.Errorf("%d are received and it is not done", sink.Received())
 	}
 	late := load.NewSink(feed)
-	if err := late.Receive(all[0]); err != nil {
+	if err := late.Receive(all[0], false); err != nil {
 		t.Fatal(err)
 	}
 	if err := late.Expect(1); err != nil || !closed(late.Done()) {
@@ -122,20 +122,20 @@ func TestASinkRefusesWhatWasNotPublishedOrCameBefore(t *testing.T) {
 		body []byte
 		want string
 	}{
-		"twice":      {mine[0], "received a message twice"},
+		"twice":      {mine[0], "received a message twice: number 0, redelivered false"},
 		"foreign":    {foreign, "another run"},
 		"short":      {mine[1][:100], "another size: 100 bytes"},
 		"damaged":    {damaged, "never published"},
 		"one beyond": {mine[2], "more than was published: 2 of 1"},
 	} {
 		sink := load.NewSink(feed)
-		if err := sink.Receive(mine[0]); err != nil {
+		if err := sink.Receive(mine[0], false); err != nil {
 			t.Fatal(err)
 		}
 		if err := sink.Expect(1); err != nil {
 			t.Fatal(err)
 		}
-		if err := sink.Receive(c.body); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := sink.Receive(c.body, false); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}

@@ -95,8 +95,10 @@ func (s *Sink) Latencies() []time.Duration {
 	return s.latencies
 }
 
-// Receive checks one message off. It does not keep body.
-func (s *Sink) Receive(body []byte) error {
+// Receive checks one message off. It does not keep body. A message that came before
+// is an error even when it is marked as redelivered, which a target may do after a
+// fault: during a comparison there shall be none.
+func (s *Sink) Receive(body []byte, redelivered bool) error {
 	if len(body) != Size {
 		return fmt.Errorf("%w: %d bytes", errSize, len(body))
 	}
@@ -108,7 +110,7 @@ func (s *Sink) Receive(body []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.mark(number); err != nil {
-		return err
+		return fmt.Errorf("%w, redelivered %t", err, redelivered)
 	}
 	s.last = now()
 	if s.received == 0 {

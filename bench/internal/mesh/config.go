@@ -18,7 +18,9 @@ const (
 	subscriber   = "subscriber"
 )
 
-// declared is the mesh: one topic, one subscription that takes everything.
+// declared is the mesh: one topic, one subscription that takes everything. No confirm
+// is late enough on a slow machine to be given up for an unknown outcome: the event
+// would be published again, and its copy end the run.
 func (o *Options) declared(broker amqp.URI) string {
 	return fmt.Sprintf(`apiVersion: warrenmesh.io/v1alpha1
 kind: EventBroker
@@ -34,6 +36,7 @@ metadata: {name: %[4]s, namespace: %[1]s}
 spec:
   brokerRef: {name: main}
   exchange: {name: %[1]s}
+  publish: {confirmTimeout: 60s}
 ---
 apiVersion: warrenmesh.io/v1alpha1
 kind: EventSubscription

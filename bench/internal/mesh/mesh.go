@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -99,6 +100,15 @@ func (m *Mesh) PIDs() []int { return []int{m.pub.process.PID(), m.sub.process.PI
 
 // ControlPlane returns the process of the control plane.
 func (m *Mesh) ControlPlane() int { return m.control.PID() }
+
+// Log returns the last lines that each program wrote, for the error of a run.
+func (m *Mesh) Log() string {
+	var out strings.Builder
+	for _, p := range []*process.Process{m.control, m.pub.process, m.sub.process} {
+		_, _ = fmt.Fprintf(&out, "the end of the log of %s:\n%s\n", p.Name(), p.Tail(12))
+	}
+	return out.String()
+}
 
 func (m *Mesh) path(name string) string { return filepath.Join(m.opts.Dir, name) }
 

@@ -114,7 +114,7 @@ func (c *consumer) settle(deliveries []*eventsv1.Delivery, settle *eventsv1.Subs
 	defer c.mu.Unlock()
 	settle.Settlements = settle.Settlements[:0]
 	for _, d := range deliveries {
-		if err := c.sink.Receive(d.GetEvent().GetBinaryData()); err != nil {
+		if err := c.sink.Receive(d.GetEvent().GetBinaryData(), d.GetRedelivered()); err != nil {
 			return err
 		}
 		settle.Settlements = append(settle.Settlements, &eventsv1.Settlement{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_ACK})
