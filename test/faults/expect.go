@@ -21,7 +21,8 @@ func (w *World) expect() check.Expect {
 		// each subscriber's prefetch, at every fault.
 		MoreDuplicates: prefetch * max(len(w.subscribers), 1) * w.faults,
 		// A heap that grew once with the load is no leak; twice the load would be.
-		Growth: check.Growth{Memory: 24 << 20, Goroutines: 24, FDs: 12, PeakMemory: 256 << 20},
+		Processes: []string{"checkout", billing},
+		Growth:    check.Growth{Memory: 24 << 20, Goroutines: 24, FDs: 12, PeakMemory: 256 << 20},
 	}
 	for _, s := range w.declared.subscriptions() {
 		e.Subscriptions = append(e.Subscriptions, check.Subscription{

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/test/faults/check"
@@ -19,7 +18,7 @@ import (
 
 var eventRows = []Scenario{
 	{Row: 24, Name: "too-large", Fault: "events of 64 MiB, and of one byte too many", Nodes: 1, Short: true, run: tooLarge},
-	{Row: 25, Name: "invalid-events", Fault: "events without id, with control characters, reserved names, 200 KB of attributes", Nodes: 1, Short: true, Quick: true, run: invalidEvents},
+	{Row: 25, Name: "invalid-events", Fault: "events without id, with control characters, reserved names, 200 KB of attributes", Nodes: 1, Short: true, run: invalidEvents},
 	{Row: 26, Name: "deadline-in-confirm", Fault: "deadlines shorter than the way to the broker and back", Nodes: 1, Short: true, run: deadlineInConfirm},
 	{Row: 36, Name: "unroutable", Fault: "events for a topic that no queue listens to", Nodes: 1, Short: true, run: unroutable},
 	{Row: 37, Name: "one-queue-full", Fault: "a further queue of the topic that is full and rejects", Nodes: 1, Short: true, run: oneQueueFull},
@@ -73,10 +72,7 @@ func tooLarge(w *World) check.Expect {
 	d := w.disturb("large events", func() string {
 		w.refused("one byte too many", topicName, withData("large-1", limit+1), "EVENT_TOO_LARGE")
 		// gRPC itself refuses this one, before any of Warren's code sees it.
-		answer, err := w.try(topicName, withData("large-2", 64<<20))
-		if answer.Result == history.OK || !strings.Contains(status.Convert(err).Message(), "larger than max") && answer.Reason != "EVENT_TOO_LARGE" {
-			w.Errorf("64 MiB: answered %v (%v), want a refusal", answer, err)
-		}
+		w.refused("64 MiB", topicName, withData("large-2", 64<<20), "GRPC_MESSAGE_TOO_LARGE", "EVENT_TOO_LARGE")
 		if answer, err := w.try(topicName, withData(fits, limit)); answer.Result != history.OK {
 			w.Errorf("exactly the limit: answered %v (%v), want OK", answer, err)
 		}
@@ -203,7 +199,9 @@ func oneQueueFull(w *World) check.Expect {
 			break
 		}
 	}
-	return w.expect()
+	e := w.expect()
+	e.MoreDuplicates = -1 // every try within a call leaves a copy in the queue that takes it
+	return e
 }
 
 // staleAcks: an acknowledgement of a lost connection must not settle another event.

@@ -14,7 +14,7 @@ import (
 
 var planeRows = []Scenario{
 	{Row: 16, Name: "no-control-plane-at-start", Fault: "the control plane is down when a sidecar starts, with and without a last good configuration", Nodes: 1, Short: true, run: noPlaneAtStart},
-	{Row: 17, Name: "control-plane-killed", Fault: "kill -9 of the control plane for 3 s", Nodes: 1, Short: true, Quick: true, run: planeKilled},
+	{Row: 17, Name: "control-plane-killed", Fault: "kill -9 of the control plane for 3 s", Nodes: 1, Short: true, run: planeKilled},
 	{Row: 18, Name: "malformed-resource", Fault: "a response of the control plane is spoilt on its way", Nodes: 1, Short: true, run: malformedResource},
 	{Row: 19, Name: "config-storm", Fault: "1,000 configuration changes a second among 10,000 rules", Nodes: 1, run: configStorm},
 }

@@ -3,8 +3,10 @@ package load
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
@@ -75,6 +77,10 @@ func Classify(err error) history.Answer {
 
 func classify(s *status.Status) history.Answer {
 	a := history.Answer{Result: history.Unknown, Code: s.Code().String()}
+	if s.Code() == codes.ResourceExhausted && strings.Contains(s.Message(), "larger than max") {
+		// gRPC's own limit, on either side: the sidecar never saw the message.
+		return history.Answer{Result: history.Failed, Code: a.Code, Reason: "GRPC_MESSAGE_TOO_LARGE"}
+	}
 	for _, d := range s.Details() {
 		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == "warrenmesh.io" {
 			a.Reason = info.GetReason()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -32,6 +33,9 @@ func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Sce
 		}
 		results = append(results, result)
 		say(os.Stderr, progress(i+1, len(scenarios), result))
+		if f.v && !result.Passed() {
+			explain(os.Stderr, result)
+		}
 	}
 	table(results, time.Since(began))
 	if f.report != "" {
@@ -51,7 +55,7 @@ func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Sce
 func progress(n, of int, r *faults.Result) string {
 	verdict := "ok"
 	if !r.Passed() {
-		verdict = "FAILED"
+		verdict = "FAILED " + r.Report.Verdict()
 	}
 	return fmt.Sprintf("%2d/%d  row %-2d %-26s %6.1fs  %s", n, of, r.Scenario.Row, r.Scenario.Name, r.Took.Seconds(), verdict)
 }
@@ -70,12 +74,17 @@ func table(results []*faults.Result, took time.Duration) {
 		}
 		failed++
 		say(os.Stdout, fmt.Sprintf("\nrow %d, %s: its history is in %s", r.Scenario.Row, r.Scenario.Name, r.History))
-		r.Report.Explain(os.Stdout)
-		for _, f := range r.Failures {
-			say(os.Stdout, "   "+f)
-		}
+		explain(os.Stdout, r)
 	}
 	say(os.Stdout, fmt.Sprintf("\n%d scenarios, %d failed; %d events in %.0f s", len(results), failed, events, took.Seconds()))
+}
+
+// explain writes what failed in a scenario.
+func explain(w io.Writer, r *faults.Result) {
+	r.Report.Explain(w)
+	for _, f := range r.Failures {
+		say(w, "    "+f)
+	}
 }
 
 // command is what was run, for the page.
