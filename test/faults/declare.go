@@ -15,9 +15,6 @@ const (
 
 const partitions = 4
 
-// ordered declares the ordered subscription.
-const ordered = false
-
 // declared are the settings a scenario may change in what is declared.
 type declared struct {
 	nodes        []string // addresses
@@ -56,7 +53,7 @@ func (d declared) yaml(namespace string) string {
 	if d.publish != "" {
 		topic = append(topic, "publish: {"+d.publish+"}")
 	}
-	if ordered && !d.unordered {
+	if !d.unordered {
 		topic = append(topic, fmt.Sprintf("partitions: {count: %d}", partitions))
 	}
 	object("EventTopic", topicName, topic...)
@@ -76,7 +73,7 @@ func (d declared) yaml(namespace string) string {
 
 // subscriptions are the declared ones.
 func (d declared) subscriptions() []string {
-	if d.unordered || !ordered {
+	if d.unordered {
 		return []string{billing}
 	}
 	return []string{billing, ledger}

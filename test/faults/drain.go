@@ -13,6 +13,8 @@ import (
 const (
 	// quiet is how long nothing must be delivered until the run counts as drained.
 	quiet = 500 * time.Millisecond
+	// retryWait is the longest backoff a scenario declares.
+	retryWait = 500 * time.Millisecond
 	// drainPatience bounds the wait for it. What is left then is looked for in the
 	// queues, and lost when it is not there.
 	drainPatience = 45 * time.Second
@@ -24,7 +26,7 @@ const (
 func (w *World) finish() {
 	w.Helper()
 	w.Load.StopPublishing()
-	w.drain(quiet)
+	w.drain()
 	w.Recorder.Drained()
 	w.keep(4 * samplePeriod)
 	w.Load.Stop()
@@ -32,9 +34,14 @@ func (w *World) finish() {
 }
 
 // drain waits until nothing waits in a queue or in the hands of a service, and
-// nothing has been delivered for as long as still.
-func (w *World) drain(still time.Duration) {
+// nothing has been delivered for a while: longer than a retry waits, for an event
+// that is parked is nowhere to be seen.
+func (w *World) drain() {
 	w.Helper()
+	still := quiet
+	if w.declared.retry != "" {
+		still += 2 * retryWait
+	}
 	last, since := -1, time.Now()
 	done := w.within(drainPatience, func() bool {
 		if n := w.Recorder.Delivered(); n != last || w.unsettled() > 0 {

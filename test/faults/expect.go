@@ -14,7 +14,7 @@ const prefetch = 64
 func (w *World) expect() check.Expect {
 	e := check.Expect{
 		Refused:      odd,
-		ConfirmOrder: ordered,
+		ConfirmOrder: !w.declared.unordered,
 		MaxRecovery:  time.Second,
 		MinInFlight:  1,
 		// What the broker had handed out and no service had settled to its knowledge:

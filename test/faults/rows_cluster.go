@@ -60,7 +60,8 @@ func leaderKilledCold(w *World) check.Expect {
 		}
 	}
 	e := w.expect()
-	e.MinInFlight = 0 // the load begins after the fault
+	e.MinInFlight = 0        // the load begins after the fault,
+	e.Growth.Goroutines = 96 // and is no leak
 	return e
 }
 
@@ -131,6 +132,7 @@ func leaderFrozen(w *World) check.Expect {
 	w.finish()
 	e := w.expect()
 	e.MaxRecovery = 12 * time.Second
+	e.MoreDuplicates += 4 * e.MoreDuplicates // every try of what waited for the frozen node may have left a copy
 	return e
 }
 

@@ -60,7 +60,7 @@ func slowConsumer(w *World) check.Expect {
 func silentService(w *World) check.Expect {
 	var ignored atomic.Int64
 	w.start(setup{
-		declared: declared{subscription: []string{"ackDeadline: 1s"}, retry: "attempts: 5, backoff: {baseInterval: 100ms, maxInterval: 1s}"},
+		declared: declared{subscription: []string{"ackDeadline: 1s"}, retry: "attempts: 5, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
 		load: func(m *mix) {
 			m.behave = func(string, int) func(*load.Subscriber) {
 				return func(s *load.Subscriber) {
@@ -92,7 +92,7 @@ func silentService(w *World) check.Expect {
 func crashLoop(w *World) check.Expect {
 	var crashes atomic.Int64
 	w.start(setup{
-		declared: declared{retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 1s}"},
+		declared: declared{retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
 		load: func(m *mix) {
 			m.behave = func(string, int) func(*load.Subscriber) {
 				return func(s *load.Subscriber) {
@@ -123,7 +123,7 @@ func crashLoop(w *World) check.Expect {
 // neither dropped nor held up for ever.
 func poison(w *World) check.Expect {
 	w.start(setup{
-		declared: declared{retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 1s}"},
+		declared: declared{retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
 		load: func(m *mix) {
 			m.behave = func(string, int) func(*load.Subscriber) {
 				return func(s *load.Subscriber) {

@@ -54,7 +54,7 @@ func wrongCredentials(w *World) check.Expect {
 func (w *World) pause() {
 	w.Helper()
 	w.Load.StopPublishing()
-	w.drain(quiet)
+	w.drain()
 }
 
 func (w *World) resume(round string) {
