@@ -112,6 +112,7 @@ func (b *builder) observe(e *Events) {
 	var (
 		sent         = b.counter("messaging.client.sent.messages", "{message}", "Attempts to publish an event that were written to the broker's connection.")
 		retries      = b.counter("warren.publish.retries", "{retry}", "Further attempts to publish an event.")
+		postponed    = b.counter("warren.publish.retries.postponed", "{retry}", "Further attempts put off because too many were under way.")
 		pending      = b.level("warren.publish.pending", "{message}", "Events accepted from the service that wait to be written, or written again.")
 		unconfirmed  = b.level("warren.publish.unconfirmed", "{message}", "Events written to the broker whose confirm has not come.")
 		consumed     = b.counter("messaging.client.consumed.messages", "{message}", "Deliveries handed to the service.")
@@ -126,6 +127,9 @@ func (b *builder) observe(e *Events) {
 			o.ObserveInt64(unconfirmed, written, t.own)
 			o.ObserveInt64(pending, max(t.inFlight.Load()-written, 0), t.own)
 			t.retries.observe(o, retries)
+			if n := t.postponed.Load(); n > 0 {
+				o.ObserveInt64(postponed, n, t.own)
+			}
 			for _, d := range t.nodes.all() {
 				d.sent.observe(o, sent)
 			}
@@ -144,7 +148,7 @@ func (b *builder) observe(e *Events) {
 			}
 		}
 		return nil
-	}, sent, retries, pending, unconfirmed, consumed, redeliveries, deadLetters, deduplicated, outstanding)
+	}, sent, retries, postponed, pending, unconfirmed, consumed, redeliveries, deadLetters, deduplicated, outstanding)
 	b.errs = append(b.errs, err)
 }
 

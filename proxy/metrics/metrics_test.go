@@ -124,6 +124,7 @@ func TestAPublishIsMeasured(t *testing.T) {
 		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1")
 
 	s.Settled(lost)
+	s.Postponed()
 	s.Retry(lost)
 	s.To("127.0.0.1:5673")
 	s.Written()
@@ -137,6 +138,7 @@ func TestAPublishIsMeasured(t *testing.T) {
 	r.want(
 		"warren.publish.pending {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 0",
 		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 0",
+		"warren.publish.retries.postponed {retry}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
 		"warren.publish.retries {retry}{error.type=connection-lost messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
 		"messaging.client.sent.messages {message}{error.type=connection-lost messaging.destination.template=shop/orders"+on+" messaging.system=rabbitmq server.address=127.0.0.1 server.port=5672} 1",
 		"messaging.client.sent.messages {message}{messaging.destination.template=shop/orders"+on+" messaging.system=rabbitmq server.address=127.0.0.1 server.port=5673} 1",

@@ -21,11 +21,12 @@ type topicKey struct {
 
 // topic is what is kept for a topic that is published to.
 type topic struct {
-	key     topicKey
-	own     metric.ObserveOption
-	nodes   table[string, *destination] // by address
-	none    *destination                // of publishes that found no node
-	retries *outcomes
+	key       topicKey
+	own       metric.ObserveOption
+	nodes     table[string, *destination] // by address
+	none      *destination                // of publishes that found no node
+	retries   *outcomes
+	postponed atomic.Int64 // retries that found no room
 
 	inFlight    atomic.Int64 // accepted and not answered
 	unconfirmed atomic.Int64 // written and not settled
@@ -118,6 +119,13 @@ func (s *Sending) Settled(err error) {
 func (s *Sending) Retry(err error) {
 	if s.topic != nil {
 		s.topic.retries.of(err, tracing.ErrorOther).n.Add(1)
+	}
+}
+
+// Postponed counts a further try that was put off because too many were under way.
+func (s *Sending) Postponed() {
+	if s.topic != nil {
+		s.topic.postponed.Add(1)
 	}
 }
 

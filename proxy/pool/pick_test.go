@@ -191,6 +191,9 @@ func TestANodeThatKeepsFailingIsAvoidedForAWhile(t *testing.T) {
 			if got := r.picks(4) + r.pickConsumers(4); got != "bb" {
 				t.Errorf("published and consumed from %s after 5 failures, want bb", got)
 			}
+			if got := r.Conditions()[0].Reason; !strings.HasPrefix(got, "avoided") {
+				t.Errorf("its state says %q", got)
+			}
 			<-time.After(time.Second) // of the bubble
 			if got := r.picks(4); got != "ab" {
 				t.Errorf("published to %s a second later, want ab", got)

@@ -266,7 +266,11 @@ func (p *Pool) Conditions() []Condition {
 	var out []Condition
 	for _, name := range slices.SortedFunc(maps.Keys(view), compareNames) {
 		for _, n := range view[name].nodes {
-			out = append(out, Condition{Broker: name, Type: view[name].spec.Type, State: n.driver.State()})
+			s := n.driver.State()
+			if s.Reason == "" && p.avoids(n) {
+				s.Reason = "avoided for a while: one publish after the other failed"
+			}
+			out = append(out, Condition{Broker: name, Type: view[name].spec.Type, State: s})
 		}
 	}
 	return out

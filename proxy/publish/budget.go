@@ -60,6 +60,7 @@ func (s *Service) mayRepeat(t *transit, err error) bool {
 		return true
 	}
 	for !t.budget.TryRepeat() {
+		t.sending.Postponed()
 		delay, _ := t.rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
 		if !t.sleep(max(delay, leastPutOff)) {
 			return false
