@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -136,6 +137,10 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 			Retry: mesh.Retry{Attempts: 3, On: []mesh.RetryOn{mesh.OnConnectFailure}, Backoff: mesh.Backoff{Base: 100 * time.Millisecond, Max: time.Second}},
 		}}}},
 	}
+	byKey := cfg.Topics[sub.Topic].Rules[0]
+	byKey.Backends = slices.Clone(byKey.Backends)
+	byKey.Backends[0].Destination.Partitions = mesh.Partitions{Count: 8, Key: "partitionkey"}
+	cfg.Topics[name("ledger")] = &mesh.Topic{Name: name("ledger"), Rules: []mesh.Rule{byKey}}
 	c := config{table: route.Compile(cfg), driver: driver}
 	traces, log := tracing.Disabled().Messaging(), slog.New(slog.DiscardHandler)
 	pusher := deliver.NewPusher(deliver.New(deliver.Options{Namespace: "api", Subscriptions: c, Brokers: c, Tracing: traces, Logger: log}), deliver.PushOptions{})
@@ -189,6 +194,26 @@ func conformance(t *testing.T, newDriver func(t *testing.T, unique string) broke
 			}
 			for i, result := range res.GetResults() {
 				if ok := i < events; (result.GetResponse() != nil) != ok || (ok && result.GetResponse().GetEventId() != fmt.Sprint(i)) {
+					t.Errorf("result %d: %v", i, result)
+				}
+			}
+			r.wantPushed(t, events)
+		},
+		"a batch of one key is confirmed and pushed in its order": func(t *testing.T, r *rig) {
+			req := &eventsv1.PublishBatchRequest{Topic: "ledger"}
+			for i := range events {
+				e := event(i)
+				e.Attributes = map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
+					"partitionkey": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: "customer-17"}},
+				}
+				req.Entries = append(req.Entries, &eventsv1.PublishBatchEntry{Event: e})
+			}
+			res, err := r.client.PublishBatch(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, result := range res.GetResults() {
+				if result.GetResponse() == nil {
 					t.Errorf("result %d: %v", i, result)
 				}
 			}
