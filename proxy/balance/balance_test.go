@@ -57,6 +57,8 @@ func TestPickNode(t *testing.T) {
 		"an untried second wins over a tried first":       {[]balance.Candidate{tried, second}, []int{1, 1, 1}},
 		"a tried node that is up wins over a down one":    {[]balance.Candidate{tried, down}, []int{0, 0, 0}},
 		"all down still gives one":                        {[]balance.Candidate{down, down}, []int{0, 1, 0}},
+		"a blocked node wins over a down one":             {[]balance.Candidate{down, {Blocked: true}, down}, []int{1, 1, 1}},
+		"but not over one that is up":                     {[]balance.Candidate{{Blocked: true}, up}, []int{1, 1, 1}},
 		"a trusted node wins over an avoided one":         {[]balance.Candidate{avoided, up, up}, []int{1, 2, 1}},
 		"even one that was tried":                         {[]balance.Candidate{avoided, tried}, []int{1, 1, 1}},
 		"even one of the second priority":                 {[]balance.Candidate{avoided, second}, []int{1, 1, 1}},

@@ -4,6 +4,7 @@ package balance
 type Candidate struct {
 	Priority uint32 // lower is preferred
 	Up       bool   // a publish would be written
+	Blocked  bool   // it is connected, and would be up but for an alarm
 	Avoided  bool   // it has failed too often lately (see Outlier)
 	Tried    bool   // an earlier try of this event went there
 	Local    bool   // it is in the sidecar's own zone
@@ -13,7 +14,8 @@ type Candidate struct {
 // not, trusted before avoided, untried before tried, lower priority value before
 // higher, local before remote, and round robin by turn among equals. It returns -1
 // only when there are no candidates: an avoided node is better than none, and so is
-// one that is down, because its driver says exactly why.
+// one that is down, because its driver says exactly why. Of those that are not up, one
+// that is blocked says it best: nobody has to try again to learn of the alarm.
 func PickNode(candidates []Candidate, turn uint32) int {
 	best, equals := -1, 0
 	for i := range candidates {
@@ -49,6 +51,8 @@ func compareCandidates(cs []Candidate, i, best int) int {
 	switch {
 	case a.Up != b.Up:
 		return order(a.Up)
+	case a.Blocked != b.Blocked:
+		return order(a.Blocked)
 	case a.Avoided != b.Avoided:
 		return order(b.Avoided)
 	case a.Tried != b.Tried:

@@ -20,9 +20,10 @@ func (p *Pool) Pick(name mesh.Name, tried []broker.Driver) (broker.Driver, error
 		return nil, unknownBroker(name)
 	}
 	return e.pick(&e.publishTurn, func(n *node) balance.Candidate {
+		s := n.driver.State()
 		return balance.Candidate{
 			Priority: n.priority, Local: n.local, Avoided: p.avoids(n),
-			Up: n.driver.State().Publishing, Tried: slices.Contains(tried, n.driver),
+			Up: s.Publishing, Blocked: s.Blocked && !s.Publishing, Tried: slices.Contains(tried, n.driver),
 		}
 	}), nil
 }

@@ -172,6 +172,10 @@ func TestABlockedNodeIsPassedOver(t *testing.T) {
 	if got := r.pickConsumers(4); got != "ab" {
 		t.Errorf("consumed from %s, want ab: an alarm does not stop consumers", got)
 	}
+	r.built[1].set(func(s *broker.State) { *s = broker.State{} })
+	if got := r.picks(4); got != "a" {
+		t.Errorf("with b down published to %s, want a, which tells of the alarm", got)
+	}
 }
 
 func TestANodeThatKeepsFailingIsAvoidedForAWhile(t *testing.T) {
