@@ -46,7 +46,8 @@ type Publisher interface {
 	// while the window of unconfirmed publishes is full, at most until ctx ends.
 	// An error from Publish itself means that nothing was written (outcome
 	// NotSent). m, its event and its data must not be changed until the receipt is
-	// done. Messages given in one goroutine reach one exchange in that order.
+	// done. Messages given in one goroutine reach one exchange in that order; those of
+	// different partitions need not wait for each other.
 	Publish(ctx context.Context, m *Message) (Receipt, error)
 }
 
