@@ -110,6 +110,7 @@ func topicDump(t *mesh.Topic) *adminv1.TopicConfig {
 				Topic: d.Topic.String(), Weight: r.Backends[j].Weight, Broker: d.Broker.String(),
 				Exchange: d.Exchange.Name, ExchangeType: d.Exchange.Type, RoutingKey: string(d.RoutingKey),
 				ConfirmTimeout: durationpb.New(d.ConfirmTimeout), MaxEventBytes: d.MaxEventBytes,
+				Partitions: partitionsDump(d.Partitions),
 			})
 		}
 		out.Rules = append(out.Rules, rule)
@@ -118,11 +119,26 @@ func topicDump(t *mesh.Topic) *adminv1.TopicConfig {
 }
 
 func subscriptionDump(s *mesh.Subscription) *adminv1.SubscriptionConfig {
-	return &adminv1.SubscriptionConfig{
+	out := &adminv1.SubscriptionConfig{
 		Name: s.Name.String(), Topic: s.Topic.String(), Broker: s.Broker.String(),
 		Queue: s.Queue.Name, QueueType: s.Queue.Type, Prefetch: s.Queue.Prefetch, Filters: filterTexts(s.Filters),
 		AckDeadline: durationpb.New(s.AckDeadline), Attempts: s.Attempts, DeadLetterQueue: s.DeadLetterQueue,
+		Ordering: s.Ordering.String(), Partitions: partitionsDump(s.Partitions), PrefetchBytes: s.Queue.PrefetchBytes,
 	}
+	if s.Ordering == mesh.PerKey {
+		out.MaxElapsed, out.KeyPolicy = durationpb.New(s.MaxElapsed), s.KeyPolicy.String()
+	}
+	if s.Dedupe.Window > 0 {
+		out.DedupeWindow, out.DedupeMaxEntries = durationpb.New(s.Dedupe.Window), s.Dedupe.MaxEntries
+	}
+	return out
+}
+
+func partitionsDump(p mesh.Partitions) *adminv1.PartitionsConfig {
+	if p.Count == 0 {
+		return nil
+	}
+	return &adminv1.PartitionsConfig{Count: p.Count, Key: p.Key}
 }
 
 func brokerDump(b *mesh.Broker, nodes []*adminv1.BrokerNode) *adminv1.BrokerConfig {

@@ -60,13 +60,18 @@ func dumped() *adminv1.GetConfigDumpResponse {
 		Topics: []*adminv1.TopicConfig{{Name: "shop/orders", Rules: []*adminv1.RuleConfig{
 			{Name: "orders-canary/eu", Filters: []string{`prefix(type, "com.shop.")`, `not(exact(source, "/test"))`}, Backends: []*adminv1.BackendConfig{
 				{Topic: "shop/orders", Weight: 95, Broker: "shop/main", Exchange: "orders", ExchangeType: "topic", RoutingKey: "{type}"},
-				{Topic: "shop/orders-next", Weight: 5, Broker: "shop/main", Exchange: "orders-next", ExchangeType: "topic", RoutingKey: "{type}"},
+				{Topic: "shop/orders-next", Weight: 5, Broker: "shop/main", Exchange: "orders-next", ExchangeType: "topic", RoutingKey: "{type}", Partitions: &adminv1.PartitionsConfig{Count: 8, Key: "partitionkey"}},
 			}},
 			{Backends: []*adminv1.BackendConfig{{Topic: "shop/orders", Weight: 1, Broker: "shop/main", Exchange: "orders", ExchangeType: "topic", RoutingKey: "{type}"}}},
 		}}},
 		Subscriptions: []*adminv1.SubscriptionConfig{{
 			Name: "shop/billing", Topic: "shop/orders", Broker: "shop/main", Queue: "shop.billing", Prefetch: 64, Attempts: 5,
 			AckDeadline: durationpb.New(30 * time.Second), DeadLetterQueue: "orders.billing.dead",
+		}, {
+			Name: "shop/ledger", Topic: "shop/orders-next", Broker: "shop/main", Queue: "shop.ledger", Prefetch: 64, Attempts: 5,
+			AckDeadline: durationpb.New(30 * time.Second), DeadLetterQueue: "shop.ledger.dead",
+			Ordering: "PerKey", Partitions: &adminv1.PartitionsConfig{Count: 8, Key: "partitionkey"},
+			DedupeWindow: durationpb.New(10 * time.Minute), DedupeMaxEntries: 100_000,
 		}},
 		Brokers: []*adminv1.BrokerConfig{{Name: "shop/main", Type: "RabbitMQ", Vhost: "/", Credentials: "rabbit", Topology: "Manage", Nodes: []*adminv1.BrokerNode{
 			{Broker: "shop/main", Address: "127.0.0.1:5672", Server: "RabbitMQ 4.1.0", Publishing: true, Consuming: true},

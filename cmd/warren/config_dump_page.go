@@ -95,7 +95,7 @@ func (p *dumpPage) row(t *terminal.Table, cells []string, wide ...string) {
 
 func (p *dumpPage) topics(topics []*adminv1.TopicConfig) {
 	var t terminal.Table
-	p.heads(&t, []string{"TOPIC", "RULE", "TO", "WEIGHT"}, "BROKER", "EXCHANGE", "ROUTING KEY", "FILTERS")
+	p.heads(&t, []string{"TOPIC", "RULE", "TO", "WEIGHT"}, "BROKER", "EXCHANGE", "ROUTING KEY", "PARTITIONS", "FILTERS")
 	for _, topic := range topics {
 		name := topic.GetName()
 		for _, r := range topic.GetRules() {
@@ -103,7 +103,7 @@ func (p *dumpPage) topics(topics []*adminv1.TopicConfig) {
 			filters := strings.Join(r.GetFilters(), " and ")
 			for _, b := range r.GetBackends() {
 				p.row(&t, []string{name, rule, b.GetTopic(), fmt.Sprint(b.GetWeight())},
-					b.GetBroker(), b.GetExchange()+" ("+b.GetExchangeType()+")", b.GetRoutingKey(), filters)
+					b.GetBroker(), b.GetExchange()+" ("+b.GetExchangeType()+")", b.GetRoutingKey(), partitions(b.GetPartitions()), filters)
 				name, rule, filters = "", "", ""
 			}
 		}
@@ -113,13 +113,28 @@ func (p *dumpPage) topics(topics []*adminv1.TopicConfig) {
 
 func (p *dumpPage) subscriptions(subs []*adminv1.SubscriptionConfig) {
 	var t terminal.Table
-	p.heads(&t, []string{"SUBSCRIPTION", "TOPIC", "QUEUE", "PREFETCH"}, "BROKER", "ATTEMPTS", "ACK DEADLINE", "DEAD LETTERS", "FILTERS")
+	p.heads(&t, []string{"SUBSCRIPTION", "TOPIC", "QUEUE", "PREFETCH"}, "BROKER", "ORDER", "ATTEMPTS", "ACK DEADLINE", "DEAD LETTERS", "DEDUPE", "FILTERS")
 	for _, s := range subs {
 		p.row(&t, []string{s.GetName(), s.GetTopic(), s.GetQueue(), fmt.Sprint(s.GetPrefetch())},
-			s.GetBroker(), fmt.Sprint(s.GetAttempts()), s.GetAckDeadline().AsDuration().String(), s.GetDeadLetterQueue(),
+			s.GetBroker(), partitions(s.GetPartitions()), fmt.Sprint(s.GetAttempts()), s.GetAckDeadline().AsDuration().String(),
+			s.GetDeadLetterQueue(), dedupe(s),
 			strings.Join(s.GetFilters(), " and "))
 	}
 	p.table(&t, len(subs))
+}
+
+func partitions(c *adminv1.PartitionsConfig) string {
+	if c.GetCount() == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d by %s", c.GetCount(), c.GetKey())
+}
+
+func dedupe(s *adminv1.SubscriptionConfig) string {
+	if s.GetDedupeWindow() == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%s, %d events", s.GetDedupeWindow().AsDuration(), s.GetDedupeMaxEntries())
 }
 
 func (p *dumpPage) brokers(brokers []*adminv1.BrokerConfig) {

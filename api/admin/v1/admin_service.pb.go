@@ -890,6 +890,8 @@ type BackendConfig struct {
 	ConfirmTimeout *durationpb.Duration `protobuf:"bytes,7,opt,name=confirm_timeout,json=confirmTimeout,proto3" json:"confirm_timeout,omitempty"`
 	// Largest payload in bytes.
 	MaxEventBytes uint32 `protobuf:"varint,8,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
+	// Partitions of the topic; absent when it has none.
+	Partitions    *PartitionsConfig `protobuf:"bytes,9,opt,name=partitions,proto3" json:"partitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -980,6 +982,68 @@ func (x *BackendConfig) GetMaxEventBytes() uint32 {
 	return 0
 }
 
+func (x *BackendConfig) GetPartitions() *PartitionsConfig {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+// PartitionsConfig is how the events of a key are kept together.
+type PartitionsConfig struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many partitions there are.
+	Count uint32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// Attribute whose value is the key.
+	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PartitionsConfig) Reset() {
+	*x = PartitionsConfig{}
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PartitionsConfig) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PartitionsConfig) ProtoMessage() {}
+
+func (x *PartitionsConfig) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PartitionsConfig.ProtoReflect.Descriptor instead.
+func (*PartitionsConfig) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PartitionsConfig) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *PartitionsConfig) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // SubscriptionConfig is a subscription of the workload.
 type SubscriptionConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1003,13 +1067,28 @@ type SubscriptionConfig struct {
 	Attempts uint32 `protobuf:"varint,9,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// Where dead letters go.
 	DeadLetterQueue string `protobuf:"bytes,10,opt,name=dead_letter_queue,json=deadLetterQueue,proto3" json:"dead_letter_queue,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Order of the deliveries: None or PerKey.
+	Ordering string `protobuf:"bytes,11,opt,name=ordering,proto3" json:"ordering,omitempty"`
+	// Partitions, when ordering is PerKey; each has a queue, named after queue.
+	Partitions *PartitionsConfig `protobuf:"bytes,12,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// How long an event may hold up its key; absent without order.
+	MaxElapsed *durationpb.Duration `protobuf:"bytes,13,opt,name=max_elapsed,json=maxElapsed,proto3" json:"max_elapsed,omitempty"`
+	// What becomes of a key after a dead letter: Continue or Hold; empty without order.
+	KeyPolicy string `protobuf:"bytes,14,opt,name=key_policy,json=keyPolicy,proto3" json:"key_policy,omitempty"`
+	// Bound of the payload that is prefetched, in bytes; 0 means prefetch alone.
+	PrefetchBytes uint64 `protobuf:"varint,15,opt,name=prefetch_bytes,json=prefetchBytes,proto3" json:"prefetch_bytes,omitempty"`
+	// How long acknowledged events are remembered, to suppress repeats; absent means
+	// not at all.
+	DedupeWindow *durationpb.Duration `protobuf:"bytes,16,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
+	// How many are.
+	DedupeMaxEntries uint32 `protobuf:"varint,17,opt,name=dedupe_max_entries,json=dedupeMaxEntries,proto3" json:"dedupe_max_entries,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SubscriptionConfig) Reset() {
 	*x = SubscriptionConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1021,7 +1100,7 @@ func (x *SubscriptionConfig) String() string {
 func (*SubscriptionConfig) ProtoMessage() {}
 
 func (x *SubscriptionConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1034,7 +1113,7 @@ func (x *SubscriptionConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscriptionConfig.ProtoReflect.Descriptor instead.
 func (*SubscriptionConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{9}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubscriptionConfig) GetName() string {
@@ -1107,6 +1186,55 @@ func (x *SubscriptionConfig) GetDeadLetterQueue() string {
 	return ""
 }
 
+func (x *SubscriptionConfig) GetOrdering() string {
+	if x != nil {
+		return x.Ordering
+	}
+	return ""
+}
+
+func (x *SubscriptionConfig) GetPartitions() *PartitionsConfig {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *SubscriptionConfig) GetMaxElapsed() *durationpb.Duration {
+	if x != nil {
+		return x.MaxElapsed
+	}
+	return nil
+}
+
+func (x *SubscriptionConfig) GetKeyPolicy() string {
+	if x != nil {
+		return x.KeyPolicy
+	}
+	return ""
+}
+
+func (x *SubscriptionConfig) GetPrefetchBytes() uint64 {
+	if x != nil {
+		return x.PrefetchBytes
+	}
+	return 0
+}
+
+func (x *SubscriptionConfig) GetDedupeWindow() *durationpb.Duration {
+	if x != nil {
+		return x.DedupeWindow
+	}
+	return nil
+}
+
+func (x *SubscriptionConfig) GetDedupeMaxEntries() uint32 {
+	if x != nil {
+		return x.DedupeMaxEntries
+	}
+	return 0
+}
+
 // BrokerConfig is a broker.
 type BrokerConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1128,7 +1256,7 @@ type BrokerConfig struct {
 
 func (x *BrokerConfig) Reset() {
 	*x = BrokerConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1268,7 @@ func (x *BrokerConfig) String() string {
 func (*BrokerConfig) ProtoMessage() {}
 
 func (x *BrokerConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1281,7 @@ func (x *BrokerConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerConfig.ProtoReflect.Descriptor instead.
 func (*BrokerConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{10}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *BrokerConfig) GetName() string {
@@ -1219,7 +1347,7 @@ type ConfigResource struct {
 
 func (x *ConfigResource) Reset() {
 	*x = ConfigResource{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1359,7 @@ func (x *ConfigResource) String() string {
 func (*ConfigResource) ProtoMessage() {}
 
 func (x *ConfigResource) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1372,7 @@ func (x *ConfigResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigResource.ProtoReflect.Descriptor instead.
 func (*ConfigResource) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{11}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ConfigResource) GetTypeUrl() string {
@@ -1309,7 +1437,7 @@ type TapRequest struct {
 
 func (x *TapRequest) Reset() {
 	*x = TapRequest{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1449,7 @@ func (x *TapRequest) String() string {
 func (*TapRequest) ProtoMessage() {}
 
 func (x *TapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1462,7 @@ func (x *TapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TapRequest.ProtoReflect.Descriptor instead.
 func (*TapRequest) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TapRequest) GetTopic() string {
@@ -1412,7 +1540,7 @@ type TapResponse struct {
 
 func (x *TapResponse) Reset() {
 	*x = TapResponse{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +1552,7 @@ func (x *TapResponse) String() string {
 func (*TapResponse) ProtoMessage() {}
 
 func (x *TapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +1565,7 @@ func (x *TapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TapResponse.ProtoReflect.Descriptor instead.
 func (*TapResponse) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{13}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TapResponse) GetStage() TapStage {
@@ -1588,7 +1716,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1728,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1741,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DrainRequest) GetPhase() DrainPhase {
@@ -1643,7 +1771,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1783,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1796,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{15}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DrainResponse) GetTook() *durationpb.Duration {
@@ -1757,7 +1885,7 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\bbackends\x18\x03 \x03(\v2\x1e.warren.admin.v1.BackendConfigR\bbackends\x123\n" +
 	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x1a\n" +
 	"\battempts\x18\x05 \x01(\rR\battempts\x12\x19\n" +
-	"\bretry_on\x18\x06 \x03(\tR\aretryOn\"\xa3\x02\n" +
+	"\bretry_on\x18\x06 \x03(\tR\aretryOn\"\xe6\x02\n" +
 	"\rBackendConfig\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x16\n" +
@@ -1767,7 +1895,13 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\vrouting_key\x18\x06 \x01(\tR\n" +
 	"routingKey\x12B\n" +
 	"\x0fconfirm_timeout\x18\a \x01(\v2\x19.google.protobuf.DurationR\x0econfirmTimeout\x12&\n" +
-	"\x0fmax_event_bytes\x18\b \x01(\rR\rmaxEventBytes\"\xc7\x02\n" +
+	"\x0fmax_event_bytes\x18\b \x01(\rR\rmaxEventBytes\x12A\n" +
+	"\n" +
+	"partitions\x18\t \x01(\v2!.warren.admin.v1.PartitionsConfigR\n" +
+	"partitions\":\n" +
+	"\x10PartitionsConfig\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\rR\x05count\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\x96\x05\n" +
 	"\x12SubscriptionConfig\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x16\n" +
@@ -1780,7 +1914,18 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\fack_deadline\x18\b \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\x12\x1a\n" +
 	"\battempts\x18\t \x01(\rR\battempts\x12*\n" +
 	"\x11dead_letter_queue\x18\n" +
-	" \x01(\tR\x0fdeadLetterQueue\"\xbd\x01\n" +
+	" \x01(\tR\x0fdeadLetterQueue\x12\x1a\n" +
+	"\bordering\x18\v \x01(\tR\bordering\x12A\n" +
+	"\n" +
+	"partitions\x18\f \x01(\v2!.warren.admin.v1.PartitionsConfigR\n" +
+	"partitions\x12:\n" +
+	"\vmax_elapsed\x18\r \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"maxElapsed\x12\x1d\n" +
+	"\n" +
+	"key_policy\x18\x0e \x01(\tR\tkeyPolicy\x12%\n" +
+	"\x0eprefetch_bytes\x18\x0f \x01(\x04R\rprefetchBytes\x12>\n" +
+	"\rdedupe_window\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\fdedupeWindow\x12,\n" +
+	"\x12dedupe_max_entries\x18\x11 \x01(\rR\x10dedupeMaxEntries\"\xbd\x01\n" +
 	"\fBrokerConfig\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
@@ -1870,7 +2015,7 @@ func file_warren_admin_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_admin_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_warren_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_warren_admin_v1_admin_service_proto_goTypes = []any{
 	(TapStage)(0),                      // 0: warren.admin.v1.TapStage
 	(DrainPhase)(0),                    // 1: warren.admin.v1.DrainPhase
@@ -1883,76 +2028,81 @@ var file_warren_admin_v1_admin_service_proto_goTypes = []any{
 	(*TopicConfig)(nil),                // 8: warren.admin.v1.TopicConfig
 	(*RuleConfig)(nil),                 // 9: warren.admin.v1.RuleConfig
 	(*BackendConfig)(nil),              // 10: warren.admin.v1.BackendConfig
-	(*SubscriptionConfig)(nil),         // 11: warren.admin.v1.SubscriptionConfig
-	(*BrokerConfig)(nil),               // 12: warren.admin.v1.BrokerConfig
-	(*ConfigResource)(nil),             // 13: warren.admin.v1.ConfigResource
-	(*TapRequest)(nil),                 // 14: warren.admin.v1.TapRequest
-	(*TapResponse)(nil),                // 15: warren.admin.v1.TapResponse
-	(*DrainRequest)(nil),               // 16: warren.admin.v1.DrainRequest
-	(*DrainResponse)(nil),              // 17: warren.admin.v1.DrainResponse
-	nil,                                // 18: warren.admin.v1.GetServerInfoResponse.LabelsEntry
-	nil,                                // 19: warren.admin.v1.TapResponse.AttributesEntry
-	(*durationpb.Duration)(nil),        // 20: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 21: google.protobuf.Timestamp
-	(*ListDeadLettersRequest)(nil),     // 22: warren.admin.v1.ListDeadLettersRequest
-	(*RedriveDeadLettersRequest)(nil),  // 23: warren.admin.v1.RedriveDeadLettersRequest
-	(*PurgeDeadLettersRequest)(nil),    // 24: warren.admin.v1.PurgeDeadLettersRequest
-	(*ListHeldKeysRequest)(nil),        // 25: warren.admin.v1.ListHeldKeysRequest
-	(*ReleaseHeldKeysRequest)(nil),     // 26: warren.admin.v1.ReleaseHeldKeysRequest
-	(*ListDeadLettersResponse)(nil),    // 27: warren.admin.v1.ListDeadLettersResponse
-	(*RedriveDeadLettersResponse)(nil), // 28: warren.admin.v1.RedriveDeadLettersResponse
-	(*PurgeDeadLettersResponse)(nil),   // 29: warren.admin.v1.PurgeDeadLettersResponse
-	(*ListHeldKeysResponse)(nil),       // 30: warren.admin.v1.ListHeldKeysResponse
-	(*ReleaseHeldKeysResponse)(nil),    // 31: warren.admin.v1.ReleaseHeldKeysResponse
+	(*PartitionsConfig)(nil),           // 11: warren.admin.v1.PartitionsConfig
+	(*SubscriptionConfig)(nil),         // 12: warren.admin.v1.SubscriptionConfig
+	(*BrokerConfig)(nil),               // 13: warren.admin.v1.BrokerConfig
+	(*ConfigResource)(nil),             // 14: warren.admin.v1.ConfigResource
+	(*TapRequest)(nil),                 // 15: warren.admin.v1.TapRequest
+	(*TapResponse)(nil),                // 16: warren.admin.v1.TapResponse
+	(*DrainRequest)(nil),               // 17: warren.admin.v1.DrainRequest
+	(*DrainResponse)(nil),              // 18: warren.admin.v1.DrainResponse
+	nil,                                // 19: warren.admin.v1.GetServerInfoResponse.LabelsEntry
+	nil,                                // 20: warren.admin.v1.TapResponse.AttributesEntry
+	(*durationpb.Duration)(nil),        // 21: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 22: google.protobuf.Timestamp
+	(*ListDeadLettersRequest)(nil),     // 23: warren.admin.v1.ListDeadLettersRequest
+	(*RedriveDeadLettersRequest)(nil),  // 24: warren.admin.v1.RedriveDeadLettersRequest
+	(*PurgeDeadLettersRequest)(nil),    // 25: warren.admin.v1.PurgeDeadLettersRequest
+	(*ListHeldKeysRequest)(nil),        // 26: warren.admin.v1.ListHeldKeysRequest
+	(*ReleaseHeldKeysRequest)(nil),     // 27: warren.admin.v1.ReleaseHeldKeysRequest
+	(*ListDeadLettersResponse)(nil),    // 28: warren.admin.v1.ListDeadLettersResponse
+	(*RedriveDeadLettersResponse)(nil), // 29: warren.admin.v1.RedriveDeadLettersResponse
+	(*PurgeDeadLettersResponse)(nil),   // 30: warren.admin.v1.PurgeDeadLettersResponse
+	(*ListHeldKeysResponse)(nil),       // 31: warren.admin.v1.ListHeldKeysResponse
+	(*ReleaseHeldKeysResponse)(nil),    // 32: warren.admin.v1.ReleaseHeldKeysResponse
 }
 var file_warren_admin_v1_admin_service_proto_depIdxs = []int32{
-	18, // 0: warren.admin.v1.GetServerInfoResponse.labels:type_name -> warren.admin.v1.GetServerInfoResponse.LabelsEntry
-	20, // 1: warren.admin.v1.GetServerInfoResponse.uptime:type_name -> google.protobuf.Duration
+	19, // 0: warren.admin.v1.GetServerInfoResponse.labels:type_name -> warren.admin.v1.GetServerInfoResponse.LabelsEntry
+	21, // 1: warren.admin.v1.GetServerInfoResponse.uptime:type_name -> google.protobuf.Duration
 	1,  // 2: warren.admin.v1.GetServerInfoResponse.drained:type_name -> warren.admin.v1.DrainPhase
 	4,  // 3: warren.admin.v1.GetServerInfoResponse.brokers:type_name -> warren.admin.v1.BrokerNode
-	21, // 4: warren.admin.v1.GetConfigDumpResponse.applied_at:type_name -> google.protobuf.Timestamp
+	22, // 4: warren.admin.v1.GetConfigDumpResponse.applied_at:type_name -> google.protobuf.Timestamp
 	7,  // 5: warren.admin.v1.GetConfigDumpResponse.control_plane:type_name -> warren.admin.v1.ControlPlaneContact
 	8,  // 6: warren.admin.v1.GetConfigDumpResponse.topics:type_name -> warren.admin.v1.TopicConfig
-	11, // 7: warren.admin.v1.GetConfigDumpResponse.subscriptions:type_name -> warren.admin.v1.SubscriptionConfig
-	12, // 8: warren.admin.v1.GetConfigDumpResponse.brokers:type_name -> warren.admin.v1.BrokerConfig
-	13, // 9: warren.admin.v1.GetConfigDumpResponse.resources:type_name -> warren.admin.v1.ConfigResource
-	21, // 10: warren.admin.v1.ControlPlaneContact.last_contact:type_name -> google.protobuf.Timestamp
+	12, // 7: warren.admin.v1.GetConfigDumpResponse.subscriptions:type_name -> warren.admin.v1.SubscriptionConfig
+	13, // 8: warren.admin.v1.GetConfigDumpResponse.brokers:type_name -> warren.admin.v1.BrokerConfig
+	14, // 9: warren.admin.v1.GetConfigDumpResponse.resources:type_name -> warren.admin.v1.ConfigResource
+	22, // 10: warren.admin.v1.ControlPlaneContact.last_contact:type_name -> google.protobuf.Timestamp
 	9,  // 11: warren.admin.v1.TopicConfig.rules:type_name -> warren.admin.v1.RuleConfig
 	10, // 12: warren.admin.v1.RuleConfig.backends:type_name -> warren.admin.v1.BackendConfig
-	20, // 13: warren.admin.v1.RuleConfig.timeout:type_name -> google.protobuf.Duration
-	20, // 14: warren.admin.v1.BackendConfig.confirm_timeout:type_name -> google.protobuf.Duration
-	20, // 15: warren.admin.v1.SubscriptionConfig.ack_deadline:type_name -> google.protobuf.Duration
-	4,  // 16: warren.admin.v1.BrokerConfig.nodes:type_name -> warren.admin.v1.BrokerNode
-	0,  // 17: warren.admin.v1.TapResponse.stage:type_name -> warren.admin.v1.TapStage
-	21, // 18: warren.admin.v1.TapResponse.time:type_name -> google.protobuf.Timestamp
-	19, // 19: warren.admin.v1.TapResponse.attributes:type_name -> warren.admin.v1.TapResponse.AttributesEntry
-	20, // 20: warren.admin.v1.TapResponse.took:type_name -> google.protobuf.Duration
-	1,  // 21: warren.admin.v1.DrainRequest.phase:type_name -> warren.admin.v1.DrainPhase
-	20, // 22: warren.admin.v1.DrainRequest.timeout:type_name -> google.protobuf.Duration
-	20, // 23: warren.admin.v1.DrainResponse.took:type_name -> google.protobuf.Duration
-	2,  // 24: warren.admin.v1.AdminService.GetServerInfo:input_type -> warren.admin.v1.GetServerInfoRequest
-	5,  // 25: warren.admin.v1.AdminService.GetConfigDump:input_type -> warren.admin.v1.GetConfigDumpRequest
-	14, // 26: warren.admin.v1.AdminService.Tap:input_type -> warren.admin.v1.TapRequest
-	16, // 27: warren.admin.v1.AdminService.Drain:input_type -> warren.admin.v1.DrainRequest
-	22, // 28: warren.admin.v1.AdminService.ListDeadLetters:input_type -> warren.admin.v1.ListDeadLettersRequest
-	23, // 29: warren.admin.v1.AdminService.RedriveDeadLetters:input_type -> warren.admin.v1.RedriveDeadLettersRequest
-	24, // 30: warren.admin.v1.AdminService.PurgeDeadLetters:input_type -> warren.admin.v1.PurgeDeadLettersRequest
-	25, // 31: warren.admin.v1.AdminService.ListHeldKeys:input_type -> warren.admin.v1.ListHeldKeysRequest
-	26, // 32: warren.admin.v1.AdminService.ReleaseHeldKeys:input_type -> warren.admin.v1.ReleaseHeldKeysRequest
-	3,  // 33: warren.admin.v1.AdminService.GetServerInfo:output_type -> warren.admin.v1.GetServerInfoResponse
-	6,  // 34: warren.admin.v1.AdminService.GetConfigDump:output_type -> warren.admin.v1.GetConfigDumpResponse
-	15, // 35: warren.admin.v1.AdminService.Tap:output_type -> warren.admin.v1.TapResponse
-	17, // 36: warren.admin.v1.AdminService.Drain:output_type -> warren.admin.v1.DrainResponse
-	27, // 37: warren.admin.v1.AdminService.ListDeadLetters:output_type -> warren.admin.v1.ListDeadLettersResponse
-	28, // 38: warren.admin.v1.AdminService.RedriveDeadLetters:output_type -> warren.admin.v1.RedriveDeadLettersResponse
-	29, // 39: warren.admin.v1.AdminService.PurgeDeadLetters:output_type -> warren.admin.v1.PurgeDeadLettersResponse
-	30, // 40: warren.admin.v1.AdminService.ListHeldKeys:output_type -> warren.admin.v1.ListHeldKeysResponse
-	31, // 41: warren.admin.v1.AdminService.ReleaseHeldKeys:output_type -> warren.admin.v1.ReleaseHeldKeysResponse
-	33, // [33:42] is the sub-list for method output_type
-	24, // [24:33] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	21, // 13: warren.admin.v1.RuleConfig.timeout:type_name -> google.protobuf.Duration
+	21, // 14: warren.admin.v1.BackendConfig.confirm_timeout:type_name -> google.protobuf.Duration
+	11, // 15: warren.admin.v1.BackendConfig.partitions:type_name -> warren.admin.v1.PartitionsConfig
+	21, // 16: warren.admin.v1.SubscriptionConfig.ack_deadline:type_name -> google.protobuf.Duration
+	11, // 17: warren.admin.v1.SubscriptionConfig.partitions:type_name -> warren.admin.v1.PartitionsConfig
+	21, // 18: warren.admin.v1.SubscriptionConfig.max_elapsed:type_name -> google.protobuf.Duration
+	21, // 19: warren.admin.v1.SubscriptionConfig.dedupe_window:type_name -> google.protobuf.Duration
+	4,  // 20: warren.admin.v1.BrokerConfig.nodes:type_name -> warren.admin.v1.BrokerNode
+	0,  // 21: warren.admin.v1.TapResponse.stage:type_name -> warren.admin.v1.TapStage
+	22, // 22: warren.admin.v1.TapResponse.time:type_name -> google.protobuf.Timestamp
+	20, // 23: warren.admin.v1.TapResponse.attributes:type_name -> warren.admin.v1.TapResponse.AttributesEntry
+	21, // 24: warren.admin.v1.TapResponse.took:type_name -> google.protobuf.Duration
+	1,  // 25: warren.admin.v1.DrainRequest.phase:type_name -> warren.admin.v1.DrainPhase
+	21, // 26: warren.admin.v1.DrainRequest.timeout:type_name -> google.protobuf.Duration
+	21, // 27: warren.admin.v1.DrainResponse.took:type_name -> google.protobuf.Duration
+	2,  // 28: warren.admin.v1.AdminService.GetServerInfo:input_type -> warren.admin.v1.GetServerInfoRequest
+	5,  // 29: warren.admin.v1.AdminService.GetConfigDump:input_type -> warren.admin.v1.GetConfigDumpRequest
+	15, // 30: warren.admin.v1.AdminService.Tap:input_type -> warren.admin.v1.TapRequest
+	17, // 31: warren.admin.v1.AdminService.Drain:input_type -> warren.admin.v1.DrainRequest
+	23, // 32: warren.admin.v1.AdminService.ListDeadLetters:input_type -> warren.admin.v1.ListDeadLettersRequest
+	24, // 33: warren.admin.v1.AdminService.RedriveDeadLetters:input_type -> warren.admin.v1.RedriveDeadLettersRequest
+	25, // 34: warren.admin.v1.AdminService.PurgeDeadLetters:input_type -> warren.admin.v1.PurgeDeadLettersRequest
+	26, // 35: warren.admin.v1.AdminService.ListHeldKeys:input_type -> warren.admin.v1.ListHeldKeysRequest
+	27, // 36: warren.admin.v1.AdminService.ReleaseHeldKeys:input_type -> warren.admin.v1.ReleaseHeldKeysRequest
+	3,  // 37: warren.admin.v1.AdminService.GetServerInfo:output_type -> warren.admin.v1.GetServerInfoResponse
+	6,  // 38: warren.admin.v1.AdminService.GetConfigDump:output_type -> warren.admin.v1.GetConfigDumpResponse
+	16, // 39: warren.admin.v1.AdminService.Tap:output_type -> warren.admin.v1.TapResponse
+	18, // 40: warren.admin.v1.AdminService.Drain:output_type -> warren.admin.v1.DrainResponse
+	28, // 41: warren.admin.v1.AdminService.ListDeadLetters:output_type -> warren.admin.v1.ListDeadLettersResponse
+	29, // 42: warren.admin.v1.AdminService.RedriveDeadLetters:output_type -> warren.admin.v1.RedriveDeadLettersResponse
+	30, // 43: warren.admin.v1.AdminService.PurgeDeadLetters:output_type -> warren.admin.v1.PurgeDeadLettersResponse
+	31, // 44: warren.admin.v1.AdminService.ListHeldKeys:output_type -> warren.admin.v1.ListHeldKeysResponse
+	32, // 45: warren.admin.v1.AdminService.ReleaseHeldKeys:output_type -> warren.admin.v1.ReleaseHeldKeysResponse
+	37, // [37:46] is the sub-list for method output_type
+	28, // [28:37] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_warren_admin_v1_admin_service_proto_init() }
@@ -1961,14 +2111,14 @@ func file_warren_admin_v1_admin_service_proto_init() {
 		return
 	}
 	file_warren_admin_v1_dead_letter_proto_init()
-	file_warren_admin_v1_admin_service_proto_msgTypes[12].OneofWrappers = []any{}
+	file_warren_admin_v1_admin_service_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_admin_v1_admin_service_proto_rawDesc), len(file_warren_admin_v1_admin_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
