@@ -161,7 +161,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	return r
 }
 
-func event(i int) *eventsv1.CloudEvent {
+func numberedEvent(i int) *eventsv1.CloudEvent {
 	return &eventsv1.CloudEvent{Id: fmt.Sprint(i), Source: "/api", SpecVersion: "1.0", Type: "com.shop.order"}
 }
 
@@ -185,7 +185,7 @@ func conformance(t *testing.T, newDriver func(t *testing.T, unique string) broke
 		"a batch answers in input order and its events are pushed in that order": func(t *testing.T, r *rig) {
 			req := &eventsv1.PublishBatchRequest{Topic: "orders"}
 			for i := range events {
-				req.Entries = append(req.Entries, &eventsv1.PublishBatchEntry{Event: event(i)})
+				req.Entries = append(req.Entries, &eventsv1.PublishBatchEntry{Event: numberedEvent(i)})
 			}
 			req.Entries = append(req.Entries, &eventsv1.PublishBatchEntry{Event: &eventsv1.CloudEvent{}})
 			res, err := r.client.PublishBatch(t.Context(), req)
@@ -225,7 +225,7 @@ func conformance(t *testing.T, newDriver func(t *testing.T, unique string) broke
 				t.Fatal(err)
 			}
 			for i := range events {
-				if err := stream.Send(&eventsv1.PublishStreamRequest{Topic: "orders", Entries: []*eventsv1.PublishStreamEntry{{RequestId: uint64(i), Event: event(i)}}}); err != nil {
+				if err := stream.Send(&eventsv1.PublishStreamRequest{Topic: "orders", Entries: []*eventsv1.PublishStreamEntry{{RequestId: uint64(i), Event: numberedEvent(i)}}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -275,26 +275,36 @@ func TestPublishManyAndPushOnMembroker(t *testing.T) {
 
 func TestPublishManyAndPushOnRabbitMQ(t *testing.T) {
 	t.Parallel()
+	address, newNode := rabbitNodes(t)
+	conformance(t, func(t *testing.T, unique string) broker.Driver {
+		t.Helper()
+		t.Cleanup(func() { clean(t, address, unique) })
+		return newNode()
+	})
+}
+
+// rabbitNodes returns the address of the RabbitMQ to test with, and what makes
+// drivers for it.
+func rabbitNodes(t *testing.T) (address string, newNode func() broker.Driver) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a RabbitMQ; not with -short")
 	}
-	address := os.Getenv("AMQP_URL")
+	address = os.Getenv("AMQP_URL")
 	u, err := url.Parse(address)
 	if err != nil || address == "" {
 		t.Fatalf("AMQP_URL %q: `make test` sets it (%v)", address, err)
 	}
-	conformance(t, func(t *testing.T, unique string) broker.Driver {
-		t.Helper()
-		t.Cleanup(func() { clean(t, address, unique) })
-		parsed, err := amqp.ParseURI(address)
-		if err != nil {
-			t.Fatal(err)
-		}
+	parsed, err := amqp.ParseURI(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address, func() broker.Driver {
 		return rabbit.New(rabbit.Options{
 			Address: u.Host, VHost: parsed.Vhost, Logger: slog.New(slog.DiscardHandler),
 			Credentials: func() (string, string, error) { return parsed.Username, parsed.Password, nil },
 		})
-	})
+	}
 }
 
 // clean removes what a behaviour left, after its driver has ended.
@@ -311,8 +321,14 @@ func clean(t *testing.T, address, unique string) {
 		t.Logf("clean up: %v", err)
 		return
 	}
-	for _, queue := range []string{unique + ".q", unique + ".dead"} {
+	queues := []string{unique + ".q", unique + ".dead", unique + ".q.members"}
+	for i := range orderedPartitions {
+		queues = append(queues, fmt.Sprintf("%s.q.p%d", unique, i))
+	}
+	for _, queue := range queues {
 		_, _ = ch.QueueDelete(queue, false, false, false)
 	}
-	_ = ch.ExchangeDelete(unique, false, false)
+	for _, exchange := range []string{unique, unique + ".q.partitions", unique + ".q.partitions.unpartitioned"} {
+		_ = ch.ExchangeDelete(exchange, false, false)
+	}
 }
