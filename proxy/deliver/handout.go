@@ -33,10 +33,39 @@ func (ss *session) lose(ctx context.Context, l loss) {
 // forget ends what was handed out of a channel that is gone: the broker hands it
 // out again by itself.
 func (ss *session) forget(l loss) {
+	if d := ss.suspect; d != nil && d.Queue == l.queue && d.Epoch == l.epoch {
+		ss.suspect = nil
+	}
 	for _, h := range ss.held.of(l) {
 		ss.service.stale.Add(1)
+		if ss.subscription.Load().Dedupe.Window > 0 {
+			ss.lapsed.add(h)
+		}
 		h.end(broker.ErrStale)
 	}
+}
+
+// receive hands d out, or keeps it until nothing else is held.
+func (ss *session) receive(d *broker.Delivery) {
+	switch {
+	case ss.suppressed(d): // acknowledged while d waited here
+	case ss.alone(d):
+		ss.suspect = d
+	default:
+		ss.handOut(d)
+	}
+}
+
+// isolate hands out what is to be alone, when it is its turn.
+func (ss *session) isolate() {
+	if len(ss.held.byToken) > 0 {
+		return
+	}
+	if d := ss.suspect; d != nil {
+		ss.suspect = nil
+		ss.handOut(d)
+	}
+	ss.isolated = len(ss.held.byToken) > 0
 }
 
 // handOut sends d to the service.

@@ -86,6 +86,24 @@ func (h *handouts) of(l loss) []*handout {
 	return out
 }
 
+// maxLapsed bounds the tokens kept of lost channels; then all are forgotten.
+const maxLapsed = 1 << 16
+
+// lapsed are handouts whose channel was lost, by token. The service may yet say that
+// it is done with the event, though the broker cannot be told any more. The zero
+// value is empty.
+type lapsed map[string]*broker.Delivery
+
+func (l *lapsed) add(h *handout) {
+	if *l == nil || len(*l) >= maxLapsed {
+		*l = lapsed{}
+	}
+	d := *h.Delivery
+	e := *d.Event
+	e.Data, d.Event, d.Raw = nil, &e, nil // who it is will do
+	(*l)[h.token] = &d
+}
+
 // next returns the earliest deadline.
 func (h *handouts) next() (time.Time, bool) {
 	if len(h.queue) == 0 {

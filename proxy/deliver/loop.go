@@ -33,11 +33,12 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 			return errDraining()
 		}
 		ss.pack()
+		ss.isolate()
 		ss.arm(deadline)
 		outbox, next := ss.overflow()
 		select {
 		case d := <-ss.gate(draining):
-			ss.handOut(d)
+			ss.receive(d)
 		case l := <-ss.losses:
 			ss.forget(l)
 		case req := <-ss.inbox():
@@ -84,7 +85,7 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
 	n := len(ss.held.byToken)
 	full := n >= int(ss.limits.messages) || n > 0 && ss.held.bytes >= ss.limits.bytes
-	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 {
+	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 || ss.isolated || ss.suspect != nil {
 		return nil
 	}
 	return ss.arrivals

@@ -191,10 +191,11 @@ func (p *partitions) handOn(ctx context.Context, d *broker.Delivery) {
 	if reason == "" && p.service.held(p.name).has(p.keyOf(d)) {
 		reason, detail = reasonKeyHeld, "an event of its key before it was dead-lettered"
 	}
-	switch {
-	case reason != "":
+	if reason != "" {
 		p.burying.Go(func() { p.reject(d, reason, detail) })
-	case !p.suppressed(d):
+		return
+	}
+	if !p.suppressed(d) {
 		p.in.offer(ctx, d)
 	}
 }

@@ -239,20 +239,42 @@ func (w *pushWorker) offer(ctx, calls context.Context, d *broker.Delivery) {
 	if !w.health.await(ctx) {
 		return // unsettled: drain gives it back
 	}
-	select {
-	case w.slots <- struct{}{}:
-	case <-ctx.Done():
+	slots := 1
+	if w.alone(d) {
+		slots = cap(w.slots)
+	}
+	if !w.enter(ctx, slots) {
 		return
 	}
 	arrived, current := w.arrived(d)
-	if !current { // lost since it was offered
-		<-w.slots
+	if !current || w.suppressed(d) { // lost since it was offered, or done
+		w.leave(slots)
 		return
 	}
 	w.calls.Go(func() {
-		defer func() { <-w.slots }()
+		defer w.leave(slots)
 		w.push(calls, d, arrived)
 	})
+}
+
+// enter waits for n slots, and reports whether it has them before ctx ends. It is
+// called by one goroutine at a time, so nobody waits for half of them.
+func (w *pushWorker) enter(ctx context.Context, n int) bool {
+	for taken := range n {
+		select {
+		case w.slots <- struct{}{}:
+		case <-ctx.Done():
+			w.leave(taken)
+			return false
+		}
+	}
+	return true
+}
+
+func (w *pushWorker) leave(n int) {
+	for range n {
+		<-w.slots
+	}
 }
 
 // push hands d, which arrived at the given time, over and settles it by the answer.
@@ -298,10 +320,14 @@ func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Deli
 		Event: eventpb.ToProto(d.Event), Subscription: sub.FullName, Topic: sub.TopicName,
 		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
-	for {
+	for suspected := false; ; {
 		res, err := client.OnEvent(ctx, req)
 		if status.Code(err) != codes.Unavailable {
 			return answered(res, err)
+		}
+		if !suspected {
+			suspected = true
+			w.service.unfinished.suspect(d, time.Now())
 		}
 		w.health.lost()
 		if !w.health.await(ctx) {

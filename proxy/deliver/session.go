@@ -39,6 +39,9 @@ type session struct {
 	// belongs to run
 	credit   uint32
 	held     *handouts
+	suspect  *broker.Delivery // waits until nothing else is held
+	isolated bool             // what is held is to be the only one
+	lapsed   lapsed
 	results  []*eventsv1.SettleResult      // not in a message yet
 	pending  []*eventsv1.SubscribeResponse // the outbox was full
 	deserted bool                          // the service ended the stream, not the sidecar
@@ -128,7 +131,7 @@ func (ss *session) run(ctx context.Context) error {
 	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.unfinished.add(h.Delivery, now, time.Time{}) // before another stream can have it
+			ss.service.unfinished.crashed(h.Delivery, now) // before another stream can have it
 		}
 		h.end(errStreamEnded)
 	}

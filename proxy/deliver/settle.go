@@ -58,7 +58,7 @@ func (ss *session) settleAll(settlements []*eventsv1.Settlement) error {
 		h := ss.held.take(s.GetToken())
 		switch {
 		case h == nil:
-			ss.service.stale.Add(1)
+			ss.tooLate(s.GetToken(), o)
 			ss.answer(s.GetToken(), unknownToken)
 		case o.kind == eventsv1.Outcome_OUTCOME_ACK:
 			ss.answer(s.GetToken(), ss.acknowledge(h))
@@ -67,6 +67,16 @@ func (ss *session) settleAll(settlements []*eventsv1.Settlement) error {
 		}
 	}
 	return nil
+}
+
+// tooLate takes an outcome that the broker cannot be told. That the service is done
+// with the event is remembered all the same.
+func (ss *session) tooLate(token string, o outcome) {
+	ss.service.stale.Add(1)
+	if d := ss.lapsed[token]; d != nil && o.kind == eventsv1.Outcome_OUTCOME_ACK {
+		delete(ss.lapsed, token)
+		ss.remember(d)
+	}
 }
 
 func outcomeOf(s *eventsv1.Settlement) (outcome, error) {

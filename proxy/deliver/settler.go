@@ -103,6 +103,13 @@ func (st *settler) countAttempts(d *broker.Delivery) (due time.Time) {
 	return last.due
 }
 
+// alone reports whether d must be the only event in the service's hands: the service
+// went away with it before, and this is its last attempt. It may have been a
+// neighbour's fault, and who is dead-lettered for a crash was alone in one.
+func (st *settler) alone(d *broker.Delivery) bool {
+	return d.Attempt >= st.subscription.Load().Attempts && st.service.unfinished.of(d, time.Now()).crashes > 0
+}
+
 // reject buries what is not to be handed out.
 func (st *settler) reject(d *broker.Delivery, reason, detail string) {
 	if st.bury(d, reason, detail) == nil {
@@ -222,7 +229,12 @@ func (st *settler) put(m *broker.Message) error {
 func (st *settler) finish(d *broker.Delivery, m *broker.Message, err error) error {
 	if err == nil {
 		st.troubled.Store(false)
-		st.ack(d)
+		if m.DeadLetter == nil {
+			st.service.unfinished.carried(d)
+			_ = st.tell(st.life, tracing.Ack, d) // stale: counted, and delivered again
+		} else {
+			st.ack(d)
+		}
 		return nil
 	}
 	st.trouble(m, err)

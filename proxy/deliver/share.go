@@ -34,9 +34,10 @@ func (p *partitions) share(ctx context.Context, all int) {
 			return
 		}
 		loads := p.order.Loads()
-		queues := append(p.surplus(ctx, loads, all), p.overdue(loads)...)
+		queues := append(p.surplus(ctx, loads, all), overdue(loads, p.subscription.Load().AckDeadline, time.Now())...)
+		slices.Sort(queues)
 		var giving sync.WaitGroup
-		for _, queue := range queues {
+		for _, queue := range slices.Compact(queues) {
 			giving.Go(func() { p.giveUp(ctx, queue) })
 		}
 		giving.Wait()
@@ -86,10 +87,10 @@ func (p *partitions) beCounted(ctx context.Context) {
 // overdue names partitions in which an event waits for so long behind others of its
 // key that it could not be held for an ack deadline any more. Given up and taken
 // again all comes back in order, and its time begins anew.
-func (p *partitions) overdue(loads []sequence.Load) []string {
-	limit := maxHold - p.subscription.Load().AckDeadline
+func overdue(loads []sequence.Load, ackDeadline time.Duration, now time.Time) []string {
+	limit := max(maxHold-ackDeadline, maxPark)
 	return queuesOf(slices.DeleteFunc(slices.Clone(loads), func(l sequence.Load) bool {
-		return l.Oldest.IsZero() || time.Since(l.Oldest) < limit
+		return l.Oldest.IsZero() || now.Sub(l.Oldest) < limit
 	}))
 }
 

@@ -43,6 +43,9 @@ type attempt struct {
 	first  time.Time // when the first one failed
 	ended  time.Time
 	due    time.Time // when the next one may begin; zero means at once
+	// crashes counts the attempts in which the service went away with the event in
+	// its hands, whoever's fault that was.
+	crashes uint32
 }
 
 // eventKey is an event in a queue; source and id make it unique.
@@ -52,6 +55,20 @@ func keyOf(d *broker.Delivery) eventKey { return eventKey{d.Queue, d.Event.Sourc
 
 // add counts an attempt of d that ended now. The next may begin when due.
 func (u *unfinished) add(d *broker.Delivery, now, due time.Time) {
+	u.update(d, now, func(a *attempt) { a.number, a.due = a.number+1, due })
+}
+
+// crashed counts one that ended with the service.
+func (u *unfinished) crashed(d *broker.Delivery, now time.Time) {
+	u.update(d, now, func(a *attempt) { a.number, a.due, a.crashes = a.number+1, time.Time{}, a.crashes+1 })
+}
+
+// suspect notes that the service went away in an attempt that goes on.
+func (u *unfinished) suspect(d *broker.Delivery, now time.Time) {
+	u.update(d, now, func(a *attempt) { a.crashes++ })
+}
+
+func (u *unfinished) update(d *broker.Delivery, now time.Time, change func(*attempt)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.events == nil {
@@ -64,8 +81,8 @@ func (u *unfinished) add(d *broker.Delivery, now, due time.Time) {
 		u.events[key] = el
 	}
 	a, _ := el.Value.(*attempt)
-	a.number++
-	a.ended, a.due = now, due
+	a.ended = now
+	change(a)
 	u.some.Store(true)
 	if u.order.Len() > maxUnfinished {
 		u.remove(u.order.Front())
@@ -91,14 +108,24 @@ func (u *unfinished) of(d *broker.Delivery, now time.Time) attempt {
 }
 
 // forget drops an event that has its outcome.
-func (u *unfinished) forget(d *broker.Delivery) {
+func (u *unfinished) forget(d *broker.Delivery) { u.settle(d, false) }
+
+// carried drops the count of an event that goes on as a copy with its number. That
+// it is suspected is kept.
+func (u *unfinished) carried(d *broker.Delivery) { u.settle(d, true) }
+
+func (u *unfinished) settle(d *broker.Delivery, goesOn bool) {
 	if !u.some.Load() || d.Event == nil {
 		return
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if el := u.events[keyOf(d)]; el != nil {
-		u.remove(el)
+		if a, _ := el.Value.(*attempt); goesOn && a.crashes > 0 {
+			a.number = 0
+		} else {
+			u.remove(el)
+		}
 	}
 	u.some.Store(u.order.Len() > 0)
 }

@@ -154,11 +154,11 @@ func publishRound(t *testing.T, driver broker.Driver, exchange string, n int) {
 func sharing(t *testing.T, unique string, newNode func() broker.Driver) {
 	t.Helper()
 	sub := orderedSubscription(unique)
-	one, stopOne := newNode(), func() {}
+	one := newNode()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = one.Run(ctx) }()
-	stopOne = sync.OnceFunc(func() { cancel(); <-done })
+	stopOne := sync.OnceFunc(func() { cancel(); <-done })
 	t.Cleanup(stopOne)
 	two := newNode()
 	run(t, two.Run)
