@@ -13,6 +13,14 @@
 //	  │                                           ├─ dead-letter ─▶ dead-letter queue
 //	  │                                           └─ ack deadline ▶ as retry
 //	  └──── stream, channel or connection ends ◀──┘
+//
+// Of a subscription that is ordered by key there is a queue for each partition, and
+// a delivery keeps its place:
+//
+//	queues ──▶ in the line of its key ──▶ handed out ──┬─ ack ─────────▶ gone, the next of its key
+//	  ▲               ▲                                ├─ dead-letter ─▶ dead-letter queue, then as ack
+//	  │               └──── waits, and its key ◀───────┴─ retry, ack deadline
+//	  └──── stream, channel or connection ends, or the partition is given up
 package deliver
 
 import (

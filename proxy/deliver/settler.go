@@ -112,6 +112,9 @@ func (st *settler) alone(d *broker.Delivery) bool {
 
 // reject buries what is not to be handed out.
 func (st *settler) reject(d *broker.Delivery, reason, detail string) {
+	if reason == reasonExhausted {
+		d.Attempt-- // the one that is not made
+	}
 	if st.bury(d, reason, detail) == nil {
 		st.showSettled(d, effectDeadLetter, reason+": "+detail, time.Time{})
 	}
