@@ -16,6 +16,7 @@ type options struct {
 	socket                        string // unix or tcp
 	queue                         string // classic or quorum
 	rounds                        int
+	repeats                       int           // of a workload's disturbed rounds, at most
 	measured                      time.Duration // of a publishing phase
 	warmup                        time.Duration // before it
 	drain                         int           // messages
@@ -48,6 +49,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	socket := flags.String("socket", "unix", "how services reach their sidecar: unix or tcp")
 	queue := flags.String("queue", "classic", "type of the queues: classic or quorum")
 	rounds := flags.Int("rounds", 0, "rounds of each workload (default 7, 5 with -quick)")
+	repeats := flags.Int("repeats", 3, "how many disturbed rounds of a workload are measured again")
 	seconds := flags.Float64("seconds", 0, "measured seconds of a publishing phase (default 4, 1.2 with -quick)")
 	messages := flags.Int("drain", 0, "messages of a drain (default 60000, 15000 with -quick)")
 	workloads := flags.String("workloads", "", "comma-separated names out of unary1, unary16, unary64, stream, drain, e2e")
@@ -57,7 +59,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	o := presets[*quick]
 	o.sidecar, o.before, o.controlplane, o.socket, o.queue, o.profiles = *sidecar, *before, *controlplane, *socket, *queue, *profiles
-	o.prefetch = 256
+	o.prefetch, o.repeats = 256, *repeats
 	if *rounds > 0 {
 		o.rounds = *rounds
 	}

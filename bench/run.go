@@ -28,9 +28,6 @@ const (
 // maxForeign is how many cores may be busy with something else in a phase.
 const maxForeign = 0.25
 
-// maxRepeats is how often a disturbed round is measured again.
-const maxRepeats = 3
-
 // runner compares the targets.
 type runner struct {
 	opts    options
@@ -136,7 +133,7 @@ func (r *runner) compare(ctx context.Context, w workload) (*result, error) {
 		}
 		disturbed := round.foreign() > maxForeign
 		r.report(w, n, round, disturbed)
-		if disturbed && res.repeated < maxRepeats && time.Since(r.began) < r.opts.budget {
+		if disturbed && res.repeated < r.opts.repeats && time.Since(r.began) < r.opts.budget {
 			res.repeated++
 			continue
 		}

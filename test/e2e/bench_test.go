@@ -24,7 +24,7 @@ func TestTheLoadDriverFindsEveryMessageOfEveryTarget(t *testing.T) {
 	sidecar := programs.Path("sidecar")
 	cmd := exec.CommandContext(ctx, programs.Path("bench"), //nolint:gosec // a program of ours
 		"-sidecar", sidecar, "-before", sidecar, "-controlplane", programs.Path("controlplane"), "-socket", "tcp",
-		"-quick", "-rounds", "1", "-seconds", "0.05", "-drain", "300")
+		"-quick", "-rounds", "1", "-repeats", "0", "-seconds", "0.05", "-drain", "300")
 	cmd.Env, cmd.Stderr = os.Environ(), t.Output()
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its own programs
 	cmd.WaitDelay = time.Minute
