@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/test/faults/check"
-	"github.com/warrenmesh/warren/test/internal/product"
 )
 
 var clockRows = []Scenario{
@@ -102,7 +101,7 @@ func clockJumps(w *World) check.Expect {
 		w.Fatal(err)
 	}
 	w.report("building sidecars whose clock can jump")
-	if w.programs, err = product.BuildLean(w.Context(), "faults-clock", "-overlay="+flag); err != nil {
+	if w.programs, err = w.programs.OtherSidecar(w.Context(), "faults-clock", "-overlay="+flag); err != nil {
 		w.Fatal(err)
 	}
 	w.start(setup{env: []string{clockVariable + "=20:3600,25:-3600,30:0"}})

@@ -13,6 +13,8 @@ import (
 type Programs struct {
 	root string // of the repository
 	dir  string // of the binaries
+	// sidecar is the path of another sidecar than the one in dir, "" for none.
+	sidecar string
 }
 
 // Build builds the three commands, and packages besides, with the race detector:
@@ -46,8 +48,26 @@ func build(ctx context.Context, name string, more []string) (Programs, error) {
 	return p, nil
 }
 
+// OtherSidecar returns the programs with another sidecar, built with more flags into
+// .run/<name> of the repository.
+func (p Programs) OtherSidecar(ctx context.Context, name string, flags ...string) (Programs, error) {
+	p.sidecar = filepath.Join(p.root, ".run", name, "sidecar")
+	args := append([]string{"build", "-buildvcs=false", "-o", p.sidecar}, flags...)
+	build := exec.CommandContext(ctx, "go", append(args, "./cmd/sidecar")...)
+	build.Dir = p.root
+	if out, err := build.CombinedOutput(); err != nil {
+		return Programs{}, fmt.Errorf("build another sidecar: %w\n%s", err, out)
+	}
+	return p, nil
+}
+
 // Path returns the path of a binary, which has the name of its package's folder.
-func (p Programs) Path(name string) string { return filepath.Join(p.dir, name) }
+func (p Programs) Path(name string) string {
+	if name == "sidecar" && p.sidecar != "" {
+		return p.sidecar
+	}
+	return filepath.Join(p.dir, name)
+}
 
 // Root returns the repository's root.
 func (p Programs) Root() string { return p.root }
