@@ -10,13 +10,15 @@ import (
 // prefetch is a subscription's own, when nothing is declared.
 const prefetch = 64
 
-// expect is what must hold in most scenarios; a scenario changes what is its own.
+// expect is what must hold in most scenarios; a scenario changes what is its own. It
+// does not demand ConfirmOrder: a stream's results come in any order, by the API's
+// contract, lest a client that does not read hold up a key for others. In which order
+// events were confirmed shows in the order of their deliveries.
 func (w *World) expect() check.Expect {
 	e := check.Expect{
-		Refused:      odd,
-		ConfirmOrder: !w.declared.unordered,
-		MaxRecovery:  time.Second,
-		MinInFlight:  1,
+		Refused:     odd,
+		MaxRecovery: time.Second,
+		MinInFlight: 1,
 		// What the broker had handed out and no service had settled to its knowledge:
 		// each subscriber's prefetch, at every fault.
 		MoreDuplicates: prefetch * max(len(w.subscribers), 1) * w.faults,
