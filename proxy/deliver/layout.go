@@ -64,7 +64,7 @@ func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topol
 	}
 	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type})
 	if policy == mesh.Manage {
-		t.Queues = append(t.Queues, broker.Queue{Name: membersQueue(s), Type: "classic"})
+		t.Queues = append(t.Queues, broker.Queue{Name: membersQueue(s), Type: s.Queue.Type})
 	}
 	t.Partitioners = []broker.Partitioner{{Name: s.Queue.Name + ".partitions", Exchange: s.Exchange.Name, Queues: queues}}
 	return t
