@@ -81,16 +81,20 @@ type served struct {
 	conn    *grpc.ClientConn
 }
 
-func serve(t *testing.T, sidecar *fakeSidecar) *served {
+func serve(t *testing.T, sidecar *fakeSidecar, more ...func(*admin.Options)) *served {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &served{sidecar: sidecar, bus: &tap.Bus{}, level: &slog.LevelVar{}, address: l.Addr().String()}
-	service := admin.NewService(admin.Options{
+	opts := admin.Options{
 		Sidecar: sidecar, Namespace: "shop", Tap: s.bus, DrainTimeout: 20 * time.Millisecond, LogLevel: s.level,
-	})
+	}
+	for _, set := range more {
+		set(&opts)
+	}
+	service := admin.NewService(opts)
 	s.server = admin.New(l, service.Handler(), service.GRPC())
 	var serving sync.WaitGroup
 	serving.Go(func() {
