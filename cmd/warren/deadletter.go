@@ -35,7 +35,7 @@ type letterFlags struct {
 func (f *letterFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.types, "type", nil, "only events of this `type`, or of types with this prefix if it ends in *; repeatable")
-	flags.StringArrayVar(&f.reasons, "reason", nil, "only given up for this `reason`: rejected, attempts-exhausted, ack-deadline, invalid-event or key-held; repeatable")
+	flags.StringArrayVar(&f.reasons, "reason", nil, "only given up for this `reason`: rejected, attempts-exhausted, ack-deadline, invalid-event, retries-elapsed or key-held; repeatable")
 	flags.StringVar(&f.since, "since", "", "only given up since this `time`, in RFC 3339, or so long ago: 90m, 2h, 7d")
 	flags.StringVar(&f.until, "until", "", "only given up before this `time`, or longer ago")
 	flags.StringArrayVar(&f.ids, "id", nil, "only the event of this `id`; repeatable")

@@ -63,8 +63,8 @@ ended early or that letters could not be sent back.`,
 	}
 	cmd.Flags().SortFlags = false
 	f.add(cmd)
-	cmd.Flags().Float64Var(&rate, "rate", 0, "at most so many letters a `second` (default: as fast as they are confirmed)")
-	cmd.Flags().StringVar(&to, "to", "subscription", "where to: subscription, or topic")
+	cmd.Flags().Float64Var(&rate, "rate", 0, "at most so many `letters` a second (default: as fast as they are confirmed)")
+	cmd.Flags().StringVar(&to, "to", "subscription", "`where` to: subscription, or topic")
 	j.add(cmd)
 	addAdminFlag(cmd)
 	return cmd

@@ -18,6 +18,8 @@ var volatile = []struct {
 	// "in force for 1m30s", "published … in 13ms", "last heard 2s ago", the last column of warren status.
 	{regexp.MustCompile(`\b(in|for|heard|,)(\s+)[0-9.]+[nµm]?s\b`), "$1$2 DURATION"},
 	{regexp.MustCompile(`(\d/\d\s+)[0-9.]+[nµm]?s\b`), "$1 DURATION"},
+	// The first column of warren deadletter list.
+	{regexp.MustCompile(`(?m)^\d+s(\s+(?:rejected|attempts-exhausted)\b)`), "AGE$1"},
 	// Versions of a configuration and of a resource.
 	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "VERSION"},
 	{regexp.MustCompile(`\bcontrol plane [0-9a-z.-]+\n`), "control plane BUILD\n"},

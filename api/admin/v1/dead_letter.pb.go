@@ -181,8 +181,8 @@ type DeadLetter struct {
 	DataBytes uint64 `protobuf:"varint,5,opt,name=data_bytes,json=dataBytes,proto3" json:"data_bytes,omitempty"`
 	// The beginning of the payload, as far as was asked for.
 	Data []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
-	// Why it was given up: rejected, attempts-exhausted, ack-deadline, invalid-event
-	// or key-held.
+	// Why it was given up: rejected, attempts-exhausted, ack-deadline, invalid-event,
+	// retries-elapsed or key-held.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The service's words, or what else is known.
 	Detail string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
