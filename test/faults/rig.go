@@ -87,13 +87,16 @@ func (r *Rig) Close() {
 	}
 }
 
+// bootTime is for a machine that does much else.
+const bootTime = 4 * time.Minute
+
 // need makes sure that a healthy cluster of n nodes runs, and no other.
 func (r *Rig) need(ctx context.Context, n int) error {
 	if r.cluster != nil && len(r.cluster.Members) == n && healthy(ctx, r.cluster) {
 		return nil
 	}
 	r.Close()
-	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), Report: r.options.Report}, n)
+	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), BootTimeout: bootTime, Report: r.options.Report}, n)
 	if err != nil {
 		return err
 	}

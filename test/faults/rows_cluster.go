@@ -151,12 +151,15 @@ func (w *World) state(m *localbroker.Member) string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		w.Fatal(err)
-	}
-	_, after, _ := strings.Cut(string(stat), ") ")
-	if !strings.HasPrefix(after, "T") {
+	stopped := w.within(5*time.Second, func() bool { // each of its threads has to notice
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			w.Fatal(err)
+		}
+		_, after, _ := strings.Cut(string(stat), ") ")
+		return strings.HasPrefix(after, "T")
+	})
+	if !stopped {
 		return ""
 	}
 	return fmt.Sprintf("pid %d is stopped", pid)
@@ -181,6 +184,7 @@ func (w *World) leader() *localbroker.Member {
 // lead makes a member the leader of every queue.
 func (w *World) lead(m *localbroker.Member) {
 	w.Helper()
-	w.call(`[rabbit_quorum_queue:transfer_leadership(Q, '%s') || Q <- rabbit_amqqueue:list(<<"%s">>)].`, m.Name(), w.vhost)
+	w.call(`[rabbit_quorum_queue:transfer_leadership(Q, '%[1]s')
+|| Q <- rabbit_amqqueue:list(<<"%[2]s">>), element(2, amqqueue:get_pid(Q)) =/= '%[1]s'].`, m.Name(), w.vhost)
 	w.keep(300 * time.Millisecond)
 }
