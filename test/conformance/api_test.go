@@ -202,7 +202,7 @@ func conformance(t *testing.T, newDriver func(t *testing.T, unique string) broke
 		"a batch of one key is confirmed and pushed in its order": func(t *testing.T, r *rig) {
 			req := &eventsv1.PublishBatchRequest{Topic: "ledger"}
 			for i := range events {
-				e := event(i)
+				e := numberedEvent(i)
 				e.Attributes = map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
 					"partitionkey": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: "customer-17"}},
 				}
