@@ -79,9 +79,16 @@ func TestAnOrderedSubscriptionsLetterGoesToItsPartition(t *testing.T) {
 	if err := r.driver.EnsureTopology(t.Context(), broker.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
 		t.Fatal(err)
 	}
-	r.bury(1) // of a plain producer
+	led, beyond := letter("led", 0), letter("beyond", 0)
+	led.Partition, led.Partitioned = 1, true
+	beyond.Partition, beyond.Partitioned = 2, true
+	r.put(letter("plain", 0), led, beyond)
 	r.redrive(deadletter.Query{Subscription: billing}, deadletter.Redrive{})
-	r.wantIDs(queues[0].Name, "0")
+	r.wantIDs(queues[0].Name, "plain", "beyond")
+	r.wantIDs(queues[1].Name, "led")
+	if m := r.broker.Peek(queues[1].Name, 1)[0]; m.Partition != 1 || !m.Partitioned {
+		t.Errorf("its partition is gone: %+v", m)
+	}
 }
 
 func TestOnlyWhatWasChosenIsRedrivenAndTheRestKeepsItsPlace(t *testing.T) {
