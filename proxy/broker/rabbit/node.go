@@ -101,7 +101,25 @@ func (n *Node) prepareConsume(ctx context.Context, s *session) error {
 		return err
 	}
 	s.spawn(func() { s.guard(func(time.Duration) bool { return s.consumers.Load() > 0 }) })
+	s.spawn(func() { n.keepTopology(s) })
 	return nil
+}
+
+// keepTopology declares what is remembered again and again. An exchange that somebody
+// deletes takes the bindings of everybody's queues with it, and the broker tells
+// nobody: whoever publishes can declare the exchange again, but only those who
+// receive know what was bound to it.
+func (n *Node) keepTopology(s *session) {
+	tick := time.NewTicker(n.opts.TopologyCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			n.complete(s.declare(n.topology.all()))
+		case <-s.done:
+			return
+		}
+	}
 }
 
 // restoreTopology declares what is remembered. What the broker refuses is shown in
@@ -112,14 +130,20 @@ func (n *Node) restoreTopology(ctx context.Context, s *session) error {
 	if err != nil && (s.lost() || ctx.Err() != nil) {
 		return err
 	}
+	n.complete(err)
+	return nil
+}
+
+// complete shows in State whether all that is remembered is there, and tells news.
+func (n *Node) complete(err error) {
 	if err == nil {
 		n.problem.Store(nil)
-		return nil
+		return
 	}
 	text := "declare topology: " + err.Error()
-	n.problem.Store(&text)
-	n.opts.Logger.Warn("topology is not complete", "node", n.opts.Address, "error", err)
-	return nil
+	if old := n.problem.Swap(&text); old == nil || *old != text {
+		n.opts.Logger.Warn("topology is not complete", "node", n.opts.Address, "error", err)
+	}
 }
 
 // EnsureTopology implements broker.Driver. What it has declared under Manage is

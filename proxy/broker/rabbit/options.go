@@ -59,6 +59,9 @@ type Options struct {
 	// QueueCheck is how long a consumer without deliveries waits before it asks
 	// whether its queue still has it: the broker's notice may not come. Default 30s.
 	QueueCheck time.Duration
+	// TopologyCheck is how often a node declares again what it has declared, in case
+	// somebody deleted it. Default 30s.
+	TopologyCheck time.Duration
 
 	// MinBackoff and MaxBackoff bound the delay between tries to connect, which
 	// doubles and is fully jittered. Defaults 50ms and 5s.
@@ -95,6 +98,7 @@ func (o Options) withDefaults() Options {
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, 2*time.Second)
 	o.ConfirmWatch = cmp.Or(o.ConfirmWatch, 3*time.Second)
 	o.QueueCheck = cmp.Or(o.QueueCheck, 30*time.Second)
+	o.TopologyCheck = cmp.Or(o.TopologyCheck, 30*time.Second)
 	o.MinBackoff = cmp.Or(o.MinBackoff, 50*time.Millisecond)
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, 5*time.Second)
 	o.SlowBackoff = cmp.Or(o.SlowBackoff, 5*time.Second)

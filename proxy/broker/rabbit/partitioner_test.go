@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -115,5 +116,27 @@ func TestAPartitionersNameLeavesRoomForItsAlternateExchange(t *testing.T) {
 	}
 	if err := checkPartitioner(broker.Partitioner{Name: long + "n", Queues: []string{"q"}}); broker.KindOf(err) != broker.Invalid {
 		t.Errorf("one byte more: %v", err)
+	}
+}
+
+func TestAnExchangeThatSomebodyDeletesIsBoundAgainByWhoReceives(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *Options) { o.TopologyCheck = 50 * time.Millisecond })
+	exchange, queues := f.partitioned(2)
+	m := &broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("before"), Mandatory: true, Partition: 1, Partitioned: true}
+	f.mustPublish(m)
+	if err := f.plain.ExchangeDelete(exchange, false, false); err != nil {
+		t.Fatal(err)
+	}
+	f.poll("an event reaches its queue again", func() bool {
+		m := *m
+		m.Event = newEvent("after")
+		return f.publish(&m) == nil
+	})
+	if first := f.consumeOnce(queues[1]).Event.ID; first != "before" {
+		t.Errorf("received %s first", first)
+	}
+	if second := f.consumeOnce(queues[1]).Event.ID; second != "after" {
+		t.Errorf("then received %s", second)
 	}
 }
