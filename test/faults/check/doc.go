@@ -55,7 +55,8 @@
 // of each subscription come in time. Faults that overlap are one disturbance.
 //
 // I8, nothing grows: memory, goroutines and descriptors of each process, medians of
-// before and after.
+// before and after. Before is a process at work, where there are samples of that:
+// what the first events open is no growth.
 //
 // # Order, and what unknown does to it
 //

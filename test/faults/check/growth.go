@@ -11,6 +11,7 @@ import (
 // growth compares each process before the first fault and at the end (I8).
 func (c *checker) growth() {
 	before, after := c.quiet()
+	warm := c.warm()
 	byProcess := map[string][]history.Sample{}
 	for _, s := range c.run.Samples {
 		byProcess[s.Process] = append(byProcess[s.Process], s)
@@ -20,15 +21,21 @@ func (c *checker) growth() {
 	}
 	for _, name := range sorted(byProcess) {
 		p := Process{Name: name, Judged: len(c.want.Processes) == 0 || slices.Contains(c.want.Processes, name)}
-		var early, late []history.Sample
+		var cold, early, late []history.Sample
 		for _, s := range byProcess[name] {
 			p.Peak = max(p.Peak, s.RSS)
-			if s.At < before {
+			switch {
+			case s.At < min(warm, before):
+				cold = append(cold, s)
+			case s.At < before:
 				early = append(early, s)
 			}
 			if s.At >= after {
 				late = append(late, s)
 			}
+		}
+		if len(early) == 0 { // the fault came before the load had an effect
+			early = cold
 		}
 		p.Before, p.After = usage(early), usage(late)
 		c.report.Processes = append(c.report.Processes, p)
@@ -52,6 +59,21 @@ func (c *checker) quiet() (before, after time.Duration) {
 	}
 	return before, max(after, c.run.Drained)
 }
+
+// warm returns from when samples say how a process is at work: the load has opened
+// the channels and buffers it needs, which stay.
+func (c *checker) warm() time.Duration {
+	var first time.Duration
+	for i := range c.run.Deliveries {
+		if at := c.run.Deliveries[i].At; i == 0 || at < first {
+			first = at
+		}
+	}
+	return first + warmUp
+}
+
+// warmUp is how long after its first delivery a load has been everywhere.
+const warmUp = 250 * time.Millisecond
 
 func (c *checker) grown(p *Process) {
 	g := c.want.Growth
