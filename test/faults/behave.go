@@ -6,6 +6,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/test/faults/history"
 	"github.com/warrenmesh/warren/test/faults/load"
+	"github.com/warrenmesh/warren/test/faults/toxic"
 )
 
 // after acknowledges after some work.
@@ -21,12 +22,10 @@ func (w *World) quicken() {
 	}
 }
 
-// mend returns f as an act that must succeed.
-func (w *World) mend(f func() error) func() {
-	return func() {
-		w.Helper()
-		if err := f(); err != nil {
-			w.Fatal(err)
-		}
+// cut resets every connection of a link.
+func (w *World) cut(l *toxic.Link) {
+	w.Helper()
+	if err := l.Cut(); err != nil {
+		w.Fatal(err)
 	}
 }

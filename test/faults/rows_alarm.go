@@ -106,7 +106,7 @@ func alarmBlockedWrites(w *World) check.Expect {
 	}})
 	link := w.Links[0]
 	d := w.disturb("alarm on a full socket", func() string {
-		w.mend(func() error { return link.Bandwidth(50) })()
+		link.Bandwidth(50)
 		w.keep(time.Second)
 		return w.raise(memoryOn)
 	})
@@ -121,7 +121,7 @@ func alarmBlockedWrites(w *World) check.Expect {
 		w.Logf("the sidecar ended %v after SIGTERM", took)
 	}
 	d.heal(func() {
-		w.mend(link.Heal)()
+		link.Heal()
 		w.call("%s", memoryOff)
 		w.again(w.checkout)
 	})

@@ -120,13 +120,13 @@ func invalidEvents(w *World) check.Expect {
 func deadlineInConfirm(w *World) check.Expect {
 	w.start(setup{links: 1, load: func(m *mix) { m.deadline, m.rate = 300*time.Millisecond, 20 }})
 	d := w.disturb("latency beyond the deadlines", func() string {
-		w.mend(func() error { return w.Links[0].Latency(200*time.Millisecond, 0) })()
+		w.Links[0].Latency(200*time.Millisecond, 0)
 		return "400 ms there and back, deadlines of 300 ms"
 	})
 	from := w.Recorder.Now()
 	w.keep(2 * time.Second)
 	until := w.Recorder.Now()
-	d.heal(w.mend(w.Links[0].Heal))
+	d.heal(w.Links[0].Heal)
 	w.awaitOK(100)
 	w.finish()
 	var unknown, other int
@@ -228,7 +228,7 @@ func staleAcks(w *World) check.Expect {
 		d := w.disturb(fmt.Sprintf("cut %d", i+1), func() string {
 			w.await("services hold 10 deliveries", 20*time.Second, func() bool { return held() >= 10 })
 			n, before := held(), refused()
-			w.mend(w.Links[0].Cut)()
+			w.cut(w.Links[0])
 			w.await("stale acknowledgements are refused", 20*time.Second, func() bool { return refused() > before })
 			return fmt.Sprintf("%d deliveries held in the cut, their acks refused", n)
 		})

@@ -20,15 +20,13 @@ func slowNetwork(w *World) check.Expect {
 	w.start(setup{links: 1, load: func(m *mix) { m.deadline = 10 * time.Second }})
 	link := w.Links[0]
 	d := w.disturb("latency", func() string {
-		if err := link.Latency(500*time.Millisecond, 100*time.Millisecond); err != nil {
-			w.Fatal(err)
-		}
+		link.Latency(500*time.Millisecond, 100*time.Millisecond)
 		return "toxic in both directions"
 	})
 	from := w.Recorder.Now()
 	w.keep(6 * time.Second)
 	until := w.Recorder.Now()
-	d.heal(w.mend(link.Heal))
+	d.heal(link.Heal)
 	w.awaitOK(200)
 	w.finish()
 	var slow, failed int
@@ -58,7 +56,7 @@ func resets(w *World) check.Expect {
 	for i := range 4 {
 		before := link.Connections()
 		d := w.disturb(fmt.Sprintf("reset %d", i+1), func() string {
-			w.mend(link.Cut)()
+			w.cut(link)
 			return fmt.Sprintf("%d connections reset", before)
 		})
 		d.heal(nil)
@@ -74,14 +72,14 @@ func halfOpen(w *World) check.Expect {
 	w.start(setup{links: 2})
 	link := w.busiest()
 	d := w.disturb("black hole", func() string {
-		w.mend(link.BlackHole)()
+		link.BlackHole()
 		w.await("bytes are swallowed", 10*time.Second, func() bool { return link.Swallowed() > 0 })
 		return "bytes are swallowed"
 	})
 	d.heal(nil)
 	w.keep(8 * time.Second)
 	d.prove(fmt.Sprintf("%d bytes in all", link.Swallowed()))
-	w.mend(link.Heal)()
+	link.Heal()
 	w.awaitOK(200)
 	w.finish()
 	e := w.expect()
@@ -93,17 +91,17 @@ func slicedNetwork(w *World) check.Expect {
 	w.start(setup{links: 1, load: func(m *mix) { m.rate = 4; m.deadline = 20 * time.Second }})
 	link := w.Links[0]
 	d := w.disturb("slices", func() string {
-		w.mend(func() error { return link.Slice(1) })()
-		w.mend(func() error { return link.Bandwidth(10) })()
+		link.Slice(1)
+		link.Bandwidth(10)
 		return "1-byte slices at 10 KB/s"
 	})
 	up, _ := link.Passed()
 	w.keep(4 * time.Second)
-	w.mend(func() error { return link.CutAfter(777) })()
+	link.CutAfter(777)
 	w.await("a connection is cut", 20*time.Second, func() bool { return link.CutConnections() > 0 })
 	now, _ := link.Passed()
 	d.prove(fmt.Sprintf("%d bytes passed, connections cut after 777: %d", now-up, link.CutConnections()))
-	d.heal(w.mend(link.Heal))
+	d.heal(link.Heal)
 	w.awaitOK(50)
 	w.finish()
 	return w.expect()

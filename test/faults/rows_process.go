@@ -92,7 +92,7 @@ func noDescriptors(w *World) check.Expect {
 				idle = append(idle, c)
 			}
 		}
-		w.mend(w.Links[0].Cut)()
+		w.cut(w.Links[0])
 		return fmt.Sprintf("limit of process %d is %d, and its connections are reset", pid, few.Cur)
 	})
 	from := w.Recorder.Now()

@@ -26,7 +26,7 @@ func wrongCredentials(w *World) check.Expect {
 	before := link.Connections()
 	d := w.disturb("wrong password", func() string {
 		w.Mesh.WriteCredentials("guest", secret)
-		w.mend(link.Cut)()
+		w.cut(link)
 		w.await("the login is refused", 20*time.Second, func() bool {
 			return w.checkout.Ready(w.Context()) != nil && w.billing.Ready(w.Context()) != nil
 		})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/warrenmesh/warren/test/faults/history"
@@ -18,6 +19,14 @@ import (
 
 // samplePeriod is how often the processes are looked at.
 const samplePeriod = 250 * time.Millisecond
+
+// startSampling looks at the processes from now on.
+func (w *World) startSampling() {
+	ctx, cancel := context.WithCancel(w.Context())
+	var sampling sync.WaitGroup
+	sampling.Go(func() { w.sample(ctx) })
+	w.Cleanup(func() { cancel(); sampling.Wait() })
+}
 
 // sample takes samples of every sidecar until ctx ends.
 func (w *World) sample(ctx context.Context) {

@@ -70,24 +70,24 @@ var soakKinds = []drawn{
 		func(w *World, _ int) { w.signal(w.Members[0], syscall.SIGCONT) }},
 	{schedule.Kind{Name: "reset of every connection", Weight: 3},
 		func(w *World, _ int) string {
-			w.mend(w.Links[0].Cut)()
+			w.cut(w.Links[0])
 			return fmt.Sprintf("of %d connections so far", w.Links[0].Connections())
 		}, nil},
 	{schedule.Kind{Name: "black hole", Min: 2 * time.Second, Max: 6 * time.Second, Weight: 2},
 		func(w *World, _ int) string {
-			w.mend(w.Links[0].BlackHole)()
+			w.Links[0].BlackHole()
 			w.await("bytes are swallowed", 10*time.Second, func() bool { return w.Links[0].Swallowed() > 0 })
 			return fmt.Sprintf("%d bytes swallowed so far", w.Links[0].Swallowed())
 		}, heal},
 	{schedule.Kind{Name: "latency", Min: 2 * time.Second, Max: 5 * time.Second},
 		func(w *World, _ int) string {
-			w.mend(func() error { return w.Links[0].Latency(200*time.Millisecond, 100*time.Millisecond) })()
+			w.Links[0].Latency(200*time.Millisecond, 100*time.Millisecond)
 			return "200 ms each way"
 		}, heal},
 	{schedule.Kind{Name: "cut within a frame"},
 		func(w *World, _ int) string {
 			before := w.Links[0].CutConnections()
-			w.mend(func() error { return w.Links[0].CutAfter(777) })()
+			w.Links[0].CutAfter(777)
 			w.await("a connection is cut", 10*time.Second, func() bool { return w.Links[0].CutConnections() > before })
 			return "777 bytes later"
 		}, heal},
@@ -118,4 +118,4 @@ var soakKinds = []drawn{
 }
 
 // heal takes every toxic from the link.
-func heal(w *World, _ int) { w.mend(w.Links[0].Heal)() }
+func heal(w *World, _ int) { w.Links[0].Heal() }

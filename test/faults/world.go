@@ -92,11 +92,8 @@ func (w *World) start(s setup) {
 	w.billing.AwaitReady()
 	w.Load = load.NewGroup(w.Context())
 	w.Cleanup(w.Load.Stop)
-	ctx, cancel := context.WithCancel(w.Context())
-	var sampling sync.WaitGroup
-	sampling.Go(func() { w.sample(ctx) })
-	w.Cleanup(func() { cancel(); sampling.Wait() })
 	if s.idle {
+		w.startSampling()
 		return
 	}
 	m := standard()
@@ -106,6 +103,8 @@ func (w *World) start(s setup) {
 	w.subscribe(m)
 	w.publish(m)
 	w.awaitOK(100)
+	w.startSampling() // now: under load, as after the fault
+	w.keep(5 * samplePeriod)
 }
 
 // link puts a link before a member.

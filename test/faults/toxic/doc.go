@@ -9,8 +9,8 @@
 //	net := toxic.New()
 //	link, err := net.Link(node.Address())
 //	...                       // sidecars use link.Addr()
-//	err = link.BlackHole()    // half open: nothing arrives, nothing is closed
+//	link.BlackHole()          // half open: nothing arrives, nothing is closed
 //	swallowed := link.Swallowed()
-//	err = link.Heal()
+//	link.Heal()
 //	link.Close()
 package toxic

@@ -2,7 +2,6 @@ package toxic
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -21,8 +20,8 @@ type Net struct {
 }
 
 var registered = sync.OnceFunc(func() {
-	zerolog.SetGlobalLevel(zerolog.Disabled) // its toxics log to the standard error
-	register()
+	zerolog.SetGlobalLevel(zerolog.Disabled) // it logs to the standard error
+	toxics.Register(directionType, new(direction))
 })
 
 // New returns a Net. Nothing listens yet.
@@ -31,34 +30,33 @@ func New() *Net {
 	return &Net{server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())}
 }
 
-// streams are the two directions: towards the node and from it.
-var streams = []string{"upstream", "downstream"}
-
 // Link is one address in front of one node.
 type Link struct {
-	proxy  *toxiproxy.Proxy
-	meters []*meter
+	proxy    *toxiproxy.Proxy
+	up, down *direction
 
-	mu       sync.Mutex // guards the rest, and orders what changes the proxy
-	holes    []*hole
-	scissors []*scissors
+	mu     sync.Mutex // guards changes of the weather, and the proxy's life
+	closed bool
 }
 
 // Link listens on loopback and leads to upstream, until Close. Its connections are
-// closed by a reset, not by a goodbye, when the link is Cut.
+// closed by a reset, not by a goodbye.
 func (n *Net) Link(upstream string) (*Link, error) {
 	name := fmt.Sprintf("link%d", n.links.Add(1))
 	l := &Link{proxy: toxiproxy.NewProxy(n.server, name, "127.0.0.1:0", upstream)}
-	for _, s := range streams {
-		// A toxicity of 0 changes no byte, but makes toxiproxy close with SO_LINGER 0.
-		if _, err := l.add(s, "reset_peer", 0, `{}`); err != nil {
+	closed := make(chan struct{})
+	for stream, d := range map[string]**direction{"upstream": &l.up, "downstream": &l.down} {
+		// With a toxicity of 0 it changes no byte, but toxiproxy closes with SO_LINGER 0.
+		if _, err := l.add(stream, "reset_peer", 0); err != nil {
 			return nil, err
 		}
-		toxic, err := l.add(s, meterType, 1, `{}`)
+		toxic, err := l.add(stream, directionType, 1)
 		if err != nil {
 			return nil, err
 		}
-		l.meters = append(l.meters, toxic.(*meter))
+		*d, _ = toxic.(*direction)
+		(*d).closed = closed
+		(*d).now.Store(&spell{over: make(chan struct{})})
 	}
 	if err := l.proxy.Start(); err != nil {
 		return nil, fmt.Errorf("start link to %s: %w", upstream, err)
@@ -66,16 +64,9 @@ func (n *Net) Link(upstream string) (*Link, error) {
 	return l, nil
 }
 
-// Addr is where the link listens, host:port. It never changes.
-func (l *Link) Addr() string { return l.proxy.Listen }
-
-// add puts a toxic into one direction. The name by which it is removed is its type
-// and the direction.
-func (l *Link) add(direction, kind string, toxicity float32, attributes string) (toxics.Toxic, error) {
-	spec, err := json.Marshal(map[string]any{
-		"name": kind + "_" + direction, "type": kind, "stream": direction,
-		"toxicity": toxicity, "attributes": json.RawMessage(attributes),
-	})
+// add puts a toxic into one direction of a link that has no connection yet.
+func (l *Link) add(stream, kind string, toxicity float32) (toxics.Toxic, error) {
+	spec, err := json.Marshal(map[string]any{"name": kind + "_" + stream, "type": kind, "stream": stream, "toxicity": toxicity, "attributes": struct{}{}})
 	if err != nil {
 		return nil, fmt.Errorf("add toxic %s: %w", kind, err)
 	}
@@ -86,66 +77,51 @@ func (l *Link) add(direction, kind string, toxicity float32, attributes string) 
 	return w.Toxic, nil
 }
 
-// both puts a toxic into both directions.
-func (l *Link) both(kind, format string, args ...any) ([]toxics.Toxic, error) {
-	var added []toxics.Toxic
-	for _, s := range streams {
-		t, err := l.add(s, kind, 1, fmt.Sprintf(format, args...))
-		if err != nil {
-			return nil, err
-		}
-		added = append(added, t)
+// Addr is where the link listens, host:port. It never changes.
+func (l *Link) Addr() string { return l.proxy.Listen }
+
+// change changes the weather in both directions.
+func (l *Link) change(f func(*weather)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range []*direction{l.up, l.down} {
+		d.change(f)
 	}
-	return added, nil
+}
+
+func (d *direction) change(f func(*weather)) {
+	old := d.now.Load()
+	s := &spell{weather: old.weather, over: make(chan struct{})}
+	f(&s.weather)
+	d.now.Store(s)
+	close(old.over)
 }
 
 // Latency delays each direction by d, give or take jitter.
-func (l *Link) Latency(d, jitter time.Duration) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, err := l.both("latency", `{"latency": %d, "jitter": %d}`, d.Milliseconds(), jitter.Milliseconds())
-	return err
+func (l *Link) Latency(d, jitter time.Duration) {
+	l.change(func(w *weather) { w.latency, w.jitter = d, jitter })
 }
 
 // Slice cuts the stream into pieces of so many bytes.
-func (l *Link) Slice(size int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, err := l.both("slicer", `{"average_size": %d, "size_variation": 0, "delay": 0}`, size)
-	return err
-}
+func (l *Link) Slice(size int) { l.change(func(w *weather) { w.slice = size }) }
 
 // Bandwidth lets so many KB a second pass in each direction.
-func (l *Link) Bandwidth(kilobytes int) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, err := l.both("bandwidth", `{"rate": %d}`, kilobytes)
-	return err
-}
+func (l *Link) Bandwidth(kilobytes int) { l.change(func(w *weather) { w.bandwidth = kilobytes << 10 }) }
 
 // BlackHole makes every connection half open: what is sent is swallowed, and
 // nothing is closed. New connections are accepted and hear nothing.
-func (l *Link) BlackHole() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	added, err := l.both(holeType, `{}`)
-	for _, t := range added {
-		l.holes = append(l.holes, t.(*hole))
-	}
-	return err
-}
+func (l *Link) BlackHole() { l.change(func(w *weather) { w.hole = true }) }
 
 // CutAfter closes each connection after so many bytes towards the node, the ones
 // that are open counted from now.
-func (l *Link) CutAfter(n int) error {
+func (l *Link) CutAfter(n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t, err := l.add(streams[0], scissorsType, 1, fmt.Sprintf(`{"after": %d}`, n))
-	if err == nil {
-		l.scissors = append(l.scissors, t.(*scissors))
-	}
-	return err
+	l.up.change(func(w *weather) { w.cutAfter = n })
 }
+
+// Heal makes the weather fair. Connections that lost bytes are closed.
+func (l *Link) Heal() { l.change(func(w *weather) { *w = weather{} }) }
 
 // Cut resets every connection. New ones are welcome.
 func (l *Link) Cut() error {
@@ -155,55 +131,26 @@ func (l *Link) Cut() error {
 	return l.proxy.Start()
 }
 
-// Heal takes every toxic away. Connections that lost bytes are closed.
-func (l *Link) Heal() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, kind := range []string{"latency", "slicer", "bandwidth", holeType, scissorsType} {
-		for _, s := range streams {
-			if name := kind + "_" + s; l.proxy.Toxics.GetToxic(name) != nil {
-				if err := l.proxy.Toxics.RemoveToxic(context.Background(), name); err != nil {
-					return fmt.Errorf("remove toxic %s: %w", name, err)
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // Passed is how many bytes came to the link from the sidecars and from the node.
-func (l *Link) Passed() (up, down int64) {
-	return l.meters[0].passed.Load(), l.meters[1].passed.Load()
-}
+func (l *Link) Passed() (up, down int64) { return l.up.passed.Load(), l.down.passed.Load() }
 
 // Connections is how many connections there have been.
-func (l *Link) Connections() int64 { return l.meters[0].connections.Load() }
+func (l *Link) Connections() int64 { return l.up.connections.Load() }
 
 // Swallowed is how many bytes the black holes have taken.
-func (l *Link) Swallowed() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var n int64
-	for _, h := range l.holes {
-		n += h.swallowed.Load()
-	}
-	return n
-}
+func (l *Link) Swallowed() int64 { return l.up.swallowed.Load() + l.down.swallowed.Load() }
 
 // CutConnections is how many connections CutAfter has ended.
-func (l *Link) CutConnections() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var n int64
-	for _, s := range l.scissors {
-		n += s.cut.Load()
-	}
-	return n
-}
+func (l *Link) CutConnections() int64 { return l.up.cut.Load() }
 
-// Close resets every connection and stops listening.
+// Close resets every connection and stops listening. It is idempotent.
 func (l *Link) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	close(l.up.closed) // of both directions
 	l.proxy.Stop()
 }

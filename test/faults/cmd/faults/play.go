@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/warrenmesh/warren/test/faults"
@@ -87,14 +86,23 @@ func explain(w io.Writer, r *faults.Result) {
 	}
 }
 
-// command is what was run, for the page.
+// command is what was run, for the page. It names what differs from make faults.
 func command(f flags) string {
-	args := []string{"make faults"}
+	var differs string
 	if f.short {
-		args = []string{"make faults-short"}
+		differs += " -short"
 	}
 	if f.rows != "" {
-		args = []string{"go run ./test/faults/cmd/faults -rows " + f.rows}
+		differs += " -rows " + f.rows
 	}
-	return strings.Join(args, " ")
+	if f.rate != 1 {
+		differs += fmt.Sprintf(" -rate %g", f.rate)
+	}
+	if f.slow != 1 {
+		differs += fmt.Sprintf(" -slow %g", f.slow)
+	}
+	if differs == "" {
+		return "make faults"
+	}
+	return "go run ./test/faults/cmd/faults" + differs
 }
