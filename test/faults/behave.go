@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"sync/atomic"
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
@@ -9,16 +10,19 @@ import (
 	"github.com/warrenmesh/warren/test/faults/toxic"
 )
 
-// after acknowledges after some work.
-func after(work time.Duration) func(*eventsv1.Delivery) load.Decision {
-	return func(*eventsv1.Delivery) load.Decision { return load.Decision{Outcome: history.Ack, After: work} }
-}
+// tempo is how services work: slowly, until they hurry.
+type tempo struct{ hurries atomic.Bool }
 
-// quicken adds a subscriber that works at once, so that a backlog ends.
-func (w *World) quicken() {
-	w.Helper()
-	for _, s := range w.declared.subscriptions() {
-		w.addSubscriber(&load.Subscriber{Recorder: w.Recorder, Client: w.billing, Subscription: w.namespace + "/" + s, Consumer: s + "-quick"})
+// hurry lets the services work at once, so that a backlog ends.
+func (t *tempo) hurry() { t.hurries.Store(true) }
+
+// behave makes a subscriber acknowledge after some work.
+func (t *tempo) behave(s *load.Subscriber, work time.Duration) {
+	s.Decide = func(*eventsv1.Delivery) load.Decision {
+		if t.hurries.Load() {
+			return load.Decision{Outcome: history.Ack}
+		}
+		return load.Decision{Outcome: history.Ack, After: work}
 	}
 }
 

@@ -38,7 +38,7 @@ func (w *World) plainChannel() *amqp.Channel {
 func (w *World) connections() []string {
 	w.Helper()
 	return processID.FindAllString(w.call(`rabbit_networking:connections() ++
-[P || P <- rabbit_channel:list(), catch rabbit_channel:info(P, [confirm]) =:= [{confirm, true}]].`), -1)
+[P || P <- rabbit_channel:list(), (catch rabbit_channel:info(P, [confirm])) =:= [{confirm, true}]].`), -1)
 }
 
 var processID = regexp.MustCompile(`<[^>]+>`)

@@ -28,10 +28,14 @@ func diskAlarm(w *World) check.Expect   { return alarmed(w, diskOn, diskOff) }
 
 // alarmed: publishers are told at once, consumers go on.
 func alarmed(w *World, on, off string) check.Expect {
+	var services tempo
 	// The consumers are slow, so that they have something left to do in the alarm.
 	w.start(setup{load: func(m *mix) {
 		m.behave = func(string, int) func(*load.Subscriber) {
-			return func(s *load.Subscriber) { s.Outstanding, s.Decide = 8, after(30*time.Millisecond) }
+			return func(s *load.Subscriber) {
+				s.Outstanding = 8
+				services.behave(s, 30*time.Millisecond)
+			}
 		}
 	}})
 	w.keep(time.Second)
@@ -42,7 +46,7 @@ func alarmed(w *World, on, off string) check.Expect {
 	until := w.Recorder.Now()
 	d.heal(func() { w.call("%s", off) })
 	w.awaitOK(200)
-	w.quicken()
+	services.hurry()
 	w.finish()
 	w.checkAlarm(raised, until)
 	return w.expect()

@@ -206,10 +206,11 @@ func oneQueueFull(w *World) check.Expect {
 
 // staleAcks: an acknowledgement of a lost connection must not settle another event.
 func staleAcks(w *World) check.Expect {
+	var services tempo
 	w.start(setup{links: 1, declared: declared{subscription: []string{"queue: {prefetch: 10}"}}, load: func(m *mix) {
 		m.subscribers = 1
 		m.behave = func(string, int) func(*load.Subscriber) {
-			return func(s *load.Subscriber) { s.Decide = after(200 * time.Millisecond) }
+			return func(s *load.Subscriber) { services.behave(s, 200*time.Millisecond) }
 		}
 	}})
 	held := func() (n int64) {
@@ -235,8 +236,7 @@ func staleAcks(w *World) check.Expect {
 		d.heal(nil)
 		w.keep(time.Second)
 	}
-	w.Load.StopPublishing()
-	w.quicken()
+	services.hurry()
 	w.finish()
 	return w.expect()
 }

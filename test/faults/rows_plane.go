@@ -2,7 +2,9 @@ package faults
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/test/faults/check"
 	"github.com/warrenmesh/warren/test/faults/history"
 	"github.com/warrenmesh/warren/test/faults/middle"
+	"github.com/warrenmesh/warren/test/internal/product"
 )
 
 var planeRows = []Scenario{
@@ -111,7 +114,9 @@ func malformedResource(w *World) check.Expect {
 // hardly notices.
 func configStorm(w *World) check.Expect {
 	const rules, apply = 10_000, 10 * time.Second
-	w.start(setup{declared: declared{more: w.manyRules(rules)}})
+	w.start(setup{files: map[string]string{"rules.yaml": w.manyRules(rules)}})
+	// In a mesh it has a machine of its own; here it must not take the sidecars'.
+	w.yield(w.plane)
 	calm := w.Recorder.Now()
 	w.keep(3 * time.Second)
 	storm := w.Recorder.Now()
@@ -121,9 +126,10 @@ func configStorm(w *World) check.Expect {
 		defer tick.Stop()
 		for began := time.Now(); time.Since(began) < 5*time.Second; written++ {
 			<-tick.C
-			w.Mesh.Write("storm.yaml", w.topicDocument(fmt.Sprintf("storm%d", written%10)))
+			w.declared.publish = fmt.Sprintf("confirmTimeout: %dms", 2000+written%100)
+			w.declare()
 		}
-		return fmt.Sprintf("%d changes within 5 s", written)
+		return fmt.Sprintf("%d changes of the topic within 5 s", written)
 	})
 	w.Mesh.Write("storm.yaml", w.topicDocument("last"))
 	last := time.Now()
@@ -146,6 +152,20 @@ func configStorm(w *World) check.Expect {
 		w.Errorf("p99 of a publish is %v in the storm, %v before", during, before)
 	}
 	return w.expect()
+}
+
+// yield gives a process the machine only when nobody else wants it.
+func (w *World) yield(p *product.Process) {
+	w.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID()))
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, t := range tasks { // a thread that is started later inherits it
+		if id, err := strconv.Atoi(t.Name()); err == nil {
+			_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, 19) // it may have ended
+		}
+	}
 }
 
 // p99 is of the unary and batch calls within a time.

@@ -23,17 +23,10 @@ var serviceRows = []Scenario{
 // in the queue.
 func slowConsumer(w *World) check.Expect {
 	const few = 8
-	var fast atomic.Bool
+	var services tempo
 	w.start(setup{declared: declared{subscription: []string{fmt.Sprintf("queue: {prefetch: %d}", few)}}, load: func(m *mix) {
 		m.behave = func(string, int) func(*load.Subscriber) {
-			return func(s *load.Subscriber) {
-				s.Decide = func(d *eventsv1.Delivery) load.Decision {
-					if fast.Load() {
-						return load.Decision{Outcome: history.Ack}
-					}
-					return after(50 * time.Millisecond)(d)
-				}
-			}
+			return func(s *load.Subscriber) { services.behave(s, 50*time.Millisecond) }
 		}
 	}})
 	d := w.disturb("slow services", func() string {
@@ -43,7 +36,7 @@ func slowConsumer(w *World) check.Expect {
 	if strings.HasPrefix(d.fault.Proof, "0 ") {
 		d.fault.Proof = ""
 	}
-	fast.Store(true)
+	services.hurry()
 	d.heal(nil)
 	w.awaitOK(100)
 	w.finish()

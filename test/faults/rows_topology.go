@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ var topologyRows = []Scenario{
 	{Row: 33, Name: "vhost-deleted", Fault: "the vhost is deleted, and made again", Nodes: 1, Short: true, run: vhostDeleted},
 	{Row: 34, Name: "queue-deleted", Fault: "the queue is deleted under its consumer", Nodes: 1, Short: true, run: queueDeleted},
 	{Row: 35, Name: "other-type", Fault: "the exchange of another topic is there, with another type", Nodes: 1, Short: true, run: otherType},
+	{Row: 39, Name: "exchange-deleted", Fault: "the exchange is deleted, with every binding (beyond the matrix)", Nodes: 1, run: exchangeDeleted},
 }
 
 // wrongCredentials: who is refused does not knock at the door all the time, and no
@@ -114,6 +116,35 @@ func queueDeleted(w *World) check.Expect {
 	e := w.expect()
 	e.MinInFlight = 0 // what the queue held would be gone
 	return e
+}
+
+// exchangeDeleted: nobody is told of it; who looks again finds out.
+func exchangeDeleted(w *World) check.Expect {
+	w.start(setup{})
+	w.pause()
+	d := w.disturb("exchange deleted", func() string {
+		w.call(`rabbit_exchange:delete(rabbit_misc:r(<<"%s">>, exchange, <<"%s">>), false, <<"rig">>).`, w.vhost, topicName)
+		return "deleted: " + topicName
+	})
+	w.await("the exchange is declared again and bound", time.Minute, func() bool { return w.bound(w.queueName(billing)) })
+	w.await("the partitions are bound again", time.Minute, func() bool { return w.bindings() >= 2 })
+	d.heal(nil)
+	w.resume("x")
+	w.awaitOK(300)
+	w.finish()
+	e := w.expect()
+	e.MinInFlight = 0 // an event published before every binding is back misses a queue
+	return e
+}
+
+// bindings is how many there are of the topic's exchange.
+func (w *World) bindings() int {
+	w.Helper()
+	n, err := strconv.Atoi(w.call(`length(rabbit_binding:list_for_source(rabbit_misc:r(<<"%s">>, exchange, <<"%s">>))).`, w.vhost, topicName))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return n
 }
 
 // bound reports whether a queue is bound to the topic's exchange.

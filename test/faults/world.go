@@ -53,6 +53,8 @@ type setup struct {
 	// links is how many links, each a path of its own, lead to every node. 0 means
 	// that the sidecars dial the nodes themselves.
 	links int
+	// files are declared beside the rest, by their names.
+	files map[string]string
 	// idle starts no load.
 	idle bool
 	// load changes the standard load.
@@ -81,6 +83,9 @@ func (w *World) start(s setup) {
 	}
 	w.declared = s.declared
 	w.newMesh()
+	for name, text := range s.files {
+		w.Mesh.Write(name, text)
+	}
 	w.declare()
 	w.plane = w.Mesh.StartControlPlane()
 	if s.between != nil {
