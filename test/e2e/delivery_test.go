@@ -74,16 +74,24 @@ func TestARejectedEventIsDeadLetteredAtOnce(t *testing.T) {
 	r.wantEmpty("billing")
 }
 
-// checkLetter compares all headers but the time, which must be recent, and the
+// checkLetter compares all headers but the times, which must be recent, and the
 // broker's own.
 func (r *rig) checkLetter(letter amqp.Delivery, want amqp.Table) {
 	r.Helper()
 	have := maps.Clone(letter.Headers)
-	text, _ := have["warren-dead-letter-time"].(string)
-	delete(have, "warren-dead-letter-time")
 	maps.DeleteFunc(have, func(name string, _ any) bool { return strings.HasPrefix(name, "x-") })
-	if at, err := time.Parse(time.RFC3339Nano, text); err != nil || time.Since(at) > time.Hour || time.Until(at) > time.Minute {
-		r.Errorf("dead letter's time is %q", text)
+	var times [2]time.Time
+	for i, name := range []string{"warren-dead-letter-first-failure", "warren-dead-letter-time"} {
+		text, _ := have[name].(string)
+		delete(have, name)
+		at, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil || time.Since(at) > time.Hour || time.Until(at) > time.Minute {
+			r.Errorf("%s is %q", name, text)
+		}
+		times[i] = at
+	}
+	if times[0].After(times[1]) {
+		r.Errorf("the first attempt failed at %s, after the event was given up at %s", times[0], times[1])
 	}
 	if !maps.Equal(have, want) {
 		r.Errorf("dead letter's headers are\n%v\nwant\n%v", have, want)

@@ -136,9 +136,10 @@ func encodeHeaders(m *broker.Message) (amqp.Table, error) {
 	if m.Partitioned {
 		h[partitionHeader] = int64(m.Partition)
 	}
-	setTime(h, firstFailureHeader, m.FirstFailure)
 	if m.DeadLetter != nil {
-		encodeDeadLetter(h, m.DeadLetter)
+		encodeDeadLetter(h, m.DeadLetter) // which has the first failure, too
+	} else {
+		setTime(h, firstFailureHeader, m.FirstFailure)
 	}
 	return h, nil
 }
