@@ -60,7 +60,7 @@ faults: ## Run every row of the fault matrix on real RabbitMQ nodes and write do
 
 .PHONY: faults-short
 faults-short: ## Run a short set of all kinds of faults (at most 6 minutes)
-	$(FAULTS) -short -rate 1.5
+	$(FAULTS) -short -rate 1.5 -slow 3
 
 DURATION ?= 10m
 SEED ?= 0
