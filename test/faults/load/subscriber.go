@@ -169,11 +169,12 @@ func (c *session) settle(now []said) {
 		c.Recorder.Settle(s.receipt, s.outcome, nil)
 		settle.Settlements = append(settle.Settlements, s.settlement)
 	}
+	// Before: once it is sent the sidecar may hand out more.
+	c.held.Add(-int64(len(now)))
+	c.Unsettled.Add(-int64(len(now)))
 	c.sending.Lock()
 	err := c.stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: settle}})
 	c.sending.Unlock()
-	c.held.Add(-int64(len(now)))
-	c.Unsettled.Add(-int64(len(now)))
 	if err == nil {
 		return
 	}
