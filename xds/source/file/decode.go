@@ -26,38 +26,70 @@ type File struct {
 // objects have been through v1alpha1.Default and Validate; the problems are
 // sorted by place and include those.
 func Decode(files ...File) (source.Set, []source.Problem) {
-	c := &collector{seen: map[v1alpha1.ObjectName]*source.Object{}}
+	parts := make([]*part, 0, len(files))
 	for _, f := range files {
-		c.file(f)
+		parts = append(parts, decode(f))
 	}
-	source.Sort(c.problems)
-	return c.set, c.problems
+	return join(parts)
 }
 
-// collector gathers the objects and problems of several files.
-type collector struct {
-	set      source.Set
-	problems []source.Problem
-	seen     map[v1alpha1.ObjectName]*source.Object
+// part is what one file declares. It is not changed once it is there, so that sets
+// can share it.
+type part struct {
+	objects    []source.Object
+	problems   []source.Problem
+	incomplete bool
 }
 
-func (c *collector) file(f File) {
+func decode(f File) *part {
+	p := &part{}
 	decoder := yaml.NewDecoder(bytes.NewReader(f.Data))
 	for {
 		var doc yaml.Node
 		err := decoder.Decode(&doc)
 		if errors.Is(err, io.EOF) {
-			return
+			return p
 		}
 		if err != nil {
-			c.set.Incomplete = true
-			c.problems = append(c.problems, syntaxProblem(f.Name, err))
-			return
+			p.incomplete = true
+			p.problems = append(p.problems, syntaxProblem(f.Name, err))
+			return p
 		}
 		if root := documentRoot(&doc); root != nil {
-			c.document(f.Name, root)
+			p.document(f.Name, root)
 		}
 	}
+}
+
+// join makes a set of what several files declare. It keeps the first of several
+// objects of one name.
+func join(parts []*part) (source.Set, []source.Problem) {
+	var set source.Set
+	var problems []source.Problem
+	seen := map[v1alpha1.ObjectName]*source.Object{}
+	for _, p := range parts {
+		set.Incomplete = set.Incomplete || p.incomplete
+		problems = append(problems, p.problems...)
+		for i := range p.objects {
+			o := &p.objects[i]
+			if first, dup := seen[o.Name()]; dup {
+				problems = append(problems, declaredTwice(o, first))
+				continue
+			}
+			seen[o.Name()] = o
+			set.Objects = append(set.Objects, *o)
+		}
+	}
+	source.Sort(problems)
+	return set, problems
+}
+
+func declaredTwice(o, first *source.Object) source.Problem {
+	return o.Problem(v1alpha1.FieldError{
+		Path:    "metadata.name",
+		Message: fmt.Sprintf("%s is already declared at %s:%d: remove or rename one of the two", o.Name(), first.File, first.Line),
+		Kind:    v1alpha1.Conflict,
+	})
 }
 
 // documentRoot returns nil for a document that holds nothing but comments.
@@ -89,12 +121,12 @@ func syntaxProblem(name string, err error) source.Problem {
 }
 
 // document decodes one document into one object.
-func (c *collector) document(name string, root *yaml.Node) {
+func (p *part) document(name string, root *yaml.Node) {
 	d := &decoder{file: name, lines: map[string]int{}}
 	obj := d.header(root)
 	if obj == nil {
-		c.set.Incomplete = true
-		c.problems = append(c.problems, d.problems...)
+		p.incomplete = true
+		p.problems = append(p.problems, d.problems...)
 		return
 	}
 	d.object(root, obj)
@@ -105,29 +137,15 @@ func (c *collector) document(name string, root *yaml.Node) {
 			d.problems = append(d.problems, o.Problem(err))
 		}
 	}
-	for _, p := range d.problems {
-		p.Object = o.Name()
-		c.problems = append(c.problems, p)
+	for _, problem := range d.problems {
+		problem.Object = o.Name()
+		p.problems = append(p.problems, problem)
 	}
-	c.add(o)
-}
-
-// add keeps the first of several objects of one name.
-func (c *collector) add(o source.Object) {
-	if o.Value.GetName() == "" {
-		c.set.Incomplete = true
+	if obj.GetName() == "" {
+		p.incomplete = true
 		return
 	}
-	if first, dup := c.seen[o.Name()]; dup {
-		c.problems = append(c.problems, o.Problem(v1alpha1.FieldError{
-			Path:    "metadata.name",
-			Message: fmt.Sprintf("%s is already declared at %s:%d: remove or rename one of the two", o.Name(), first.File, first.Line),
-			Kind:    v1alpha1.Conflict,
-		}))
-		return
-	}
-	c.seen[o.Name()] = &o
-	c.set.Objects = append(c.set.Objects, o)
+	p.objects = append(p.objects, o)
 }
 
 // header reads apiVersion and kind and returns an empty object of that kind, nil

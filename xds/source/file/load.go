@@ -20,7 +20,7 @@ const maxFileBytes = 8 << 20
 // YAML file is a problem, not an empty set: an empty set in force would take
 // everything away.
 func Load(dir string) (source.Set, []source.Problem) {
-	set, problems, _ := load(dir)
+	set, problems, _ := load(dir, new(memory))
 	return set, problems
 }
 
@@ -34,10 +34,34 @@ func Check(dir string) error {
 // digest identifies what a directory held.
 type digest [sha256.Size]byte
 
-func load(dir string) (source.Set, []source.Problem, digest) {
+// memory has what the files of the last load declare, so that a change of one file
+// costs what that file costs. It belongs to one goroutine; the zero value is empty.
+type memory struct {
+	parts map[digest]*part // by a file's name and content
+}
+
+// decode returns the parts of files, of which those that are known are not decoded
+// again, and forgets all others.
+func (m *memory) decode(files []File) []*part {
+	known := m.parts
+	m.parts = make(map[digest]*part, len(files))
+	parts := make([]*part, 0, len(files))
+	for _, f := range files {
+		sum := digestOf([]File{f}, nil)
+		p, ok := known[sum]
+		if !ok {
+			p = decode(f)
+		}
+		m.parts[sum] = p
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+func load(dir string, m *memory) (source.Set, []source.Problem, digest) {
 	files, problems := read(dir)
 	sum := digestOf(files, problems)
-	set, more := Decode(files...)
+	set, more := join(m.decode(files))
 	if len(problems) > 0 {
 		set.Incomplete = true
 	}

@@ -3,6 +3,7 @@ package file
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,5 +82,31 @@ func TestAnAbsentOrEmptyDirectoryIsAProblemThatSaysWhatToDo(t *testing.T) {
 	write(t, dir, "a.yaml", "")
 	if err := Check(dir); err != nil {
 		t.Errorf("a directory with a file: %v", err)
+	}
+}
+
+func TestAChangedFileIsDecodedAndTheOthersAreNot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a.yaml", topicYAML("a", "k"))
+	write(t, dir, "b.yaml", topicYAML("b", "k")+"---\n"+head+"kind: Nothing\n")
+	var m memory
+	before, problems, sum := load(dir, &m)
+	if len(before.Objects) != 2 || len(problems) != 1 {
+		t.Fatalf("got %+v, problems:\n%s", before.Objects, texts(problems))
+	}
+	write(t, dir, "a.yaml", topicYAML("a", "other"))
+	after, problems, changed := load(dir, &m)
+	if changed == sum || len(problems) != 1 || !after.Incomplete {
+		t.Errorf("the unchanged file's problem: %t, %s", after.Incomplete, texts(problems))
+	}
+	if after.Objects[0].Value == before.Objects[0].Value || after.Objects[1].Value != before.Objects[1].Value {
+		t.Errorf("want a new and b shared: %p %p, before %p %p", after.Objects[0].Value, after.Objects[1].Value, before.Objects[0].Value, before.Objects[1].Value)
+	}
+	if fresh, _ := Load(dir); !reflect.DeepEqual(fresh, after) {
+		t.Errorf("a fresh load has %+v, want %+v", fresh, after)
+	}
+	if len(m.parts) != 2 {
+		t.Errorf("%d parts are remembered, want those of the last load", len(m.parts))
 	}
 }

@@ -38,6 +38,7 @@ type Source struct {
 	handed  bool   // something was
 	current map[v1alpha1.ObjectName]struct{}
 	apply   func(source.Set, []source.Problem)
+	memory  memory
 }
 
 // New builds a source. Reading starts in Run.
@@ -155,7 +156,7 @@ func (s *Source) concerns(e fsnotify.Event) bool {
 // problems or with less in it than before is left for the next read.
 func (s *Source) read(settled bool) {
 	began := time.Now()
-	set, problems, sum := load(s.opts.Dir)
+	set, problems, sum := load(s.opts.Dir, &s.memory)
 	set.Began, set.Read = began, time.Now()
 	if s.handed && sum == s.last {
 		return
