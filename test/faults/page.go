@@ -50,7 +50,7 @@ judges all of them by the recorded history of every publish and every delivery:
 - I0: the fault is proven, and met something in flight.
 - I1: every OK is delivered, per subscription. I2: nothing that failed for certain is.
 - I3: duplicates are flagged, and not more than were in flight.
-- I4: per key, first deliveries and confirms are in order.
+- I4: per key, first deliveries are in order, and one is handed out after the other is settled.
 - I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time.
 - I7: service resumes within the row's bound. I8: memory, goroutines and descriptors stay flat.
 
