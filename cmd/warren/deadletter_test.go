@@ -123,13 +123,14 @@ func TestDeadLettersAreListed(t *testing.T) {
 	for _, format := range []string{"table", "wide", "json", "yaml"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			fake := &fakeLetters{letters: buried(), reports: listed()}
+			letters := buried()
+			fake := &fakeLetters{letters: letters, reports: listed()}
 			args := []string{"deadletter", "list", "billing", "-o", format, "--payload", "--admin", serve(t, fake.register)}
 			r := invocation{}.run(t, args...)
 			switch format {
 			case "table", "wide":
 				masked := transcript(r, args...)
-				for _, l := range buried() {
+				for _, l := range letters {
 					for _, at := range []*timestamppb.Timestamp{l.GetTime(), l.GetFirstFailure()} {
 						masked = strings.ReplaceAll(masked, at.AsTime().Format(time.RFC3339), "WHEN")
 					}
