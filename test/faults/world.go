@@ -35,6 +35,7 @@ type World struct {
 	declared  declared
 	scale     float64 // of the load's rate
 	seed      uint64
+	slow      float64 // factor of the bounds of time
 	short     bool
 	plane     *product.Process
 	planeAt   string // where the sidecars find it, "" for where it is
