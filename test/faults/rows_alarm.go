@@ -72,11 +72,12 @@ func (w *World) raise(on string) string {
 // written to.
 func (w *World) checkAlarm(raised, until time.Duration) {
 	w.Helper()
-	const settle, prompt = 300 * time.Millisecond, 100 * time.Millisecond
+	const settle, last = 300 * time.Millisecond, 100 * time.Millisecond
+	prompt := time.Duration(w.slow * float64(100*time.Millisecond))
 	var blocked, slow, acked int
 	run := w.Recorder.Run()
 	for _, p := range run.Publishes {
-		if p.Start < raised+settle || p.Start > until-prompt || p.Deadline == 0 {
+		if p.Start < raised+settle || p.Start > until-last || p.Deadline == 0 {
 			continue
 		}
 		if p.Reason == "BROKER_BLOCKED" {

@@ -26,10 +26,10 @@ func sigterm(w *World) check.Expect {
 			began := time.Now()
 			pid := s.PID()
 			s.Signal(syscall.SIGTERM)
-			if code := s.AwaitExit(15 * time.Second); code != 0 {
+			if code := s.AwaitExit(time.Minute); code != 0 {
 				w.Errorf("%s exits with %d", s.name, code)
 			}
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > time.Duration(w.slow*float64(10*time.Second)) {
 				w.Errorf("%s took %v to drain", s.name, took)
 			}
 			return fmt.Sprintf("pid %d ended after %d ms", pid, time.Since(began).Milliseconds())
