@@ -12,8 +12,8 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/internal/account"
-	"github.com/warrenmesh/warren/internal/process"
 	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/internal/process"
 )
 
 // stopGrace bounds how long each layer of programs may take to end.
