@@ -79,6 +79,10 @@ type ConsumeOptions struct {
 	Queue    string
 	Prefetch int    // at least 1
 	Tag      string // shows up in the broker's tools; made unique by the driver
+	// SingleActive says that the queue lets one consumer at a time receive, as
+	// Queue.SingleActive has it. A driver knows by itself only of queues that were
+	// declared through it, and a broker's queue may have been by another node's.
+	SingleActive bool
 	// Lost, when set, is called when a channel of the consumer is gone and before the
 	// next one is opened, with its epoch: what came by it is stale. It is not called
 	// for the channel that is open when Consume returns.

@@ -72,7 +72,7 @@ func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding u
 	queues := Queues(sub.Subscription)
 	p := &partitions{
 		settler: st, in: in, consumer: map[string]context.CancelFunc{},
-		opts: broker.ConsumeOptions{Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag},
+		opts: broker.ConsumeOptions{Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, SingleActive: true},
 	}
 	st.order = sequence.New()
 	ctx, leave := context.WithCancel(ctx)

@@ -73,7 +73,7 @@ func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int
 // others declare the topology there may be none, and nobody shares.
 func (p *partitions) beCounted(ctx context.Context) {
 	opts := p.opts
-	opts.Queue, opts.Prefetch = membersQueue(p.subscription.Load().Subscription), 1
+	opts.Queue, opts.Prefetch, opts.SingleActive = membersQueue(p.subscription.Load().Subscription), 1, false
 	drain, err := p.driver.Consume(ctx, opts, func(*broker.Delivery) {}) // nobody publishes to it
 	if err != nil {
 		p.service.opts.Logger.Info("partitions are not shared: their consumers cannot be counted",

@@ -102,7 +102,7 @@ func (n *Node) redeclare(ctx context.Context, s *session) error {
 // attach opens a channel of its own for a consumer and starts it.
 func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
 	c := &inbound{
-		session: s, queue: o.Queue, single: n.topology.singleActive(o.Queue),
+		session: s, queue: o.Queue, single: o.SingleActive || n.topology.singleActive(o.Queue),
 		unsettled: map[uint64]struct{}{}, stale: &n.stale,
 	}
 	err := s.call(func() error {
