@@ -127,16 +127,14 @@ func (b *builder) observe(e *Events) {
 			o.ObserveInt64(unconfirmed, written, t.own)
 			o.ObserveInt64(pending, max(t.inFlight.Load()-written, 0), t.own)
 			t.retries.observe(o, retries)
-			if n := t.postponed.Load(); n > 0 {
-				o.ObserveInt64(postponed, n, t.own)
-			}
+			o.ObserveInt64(postponed, t.postponed.Load(), t.own)
 			for _, d := range t.nodes.all() {
 				d.sent.observe(o, sent)
 			}
 		}
 		for _, s := range e.subscriptions.all() {
 			o.ObserveInt64(outstanding, s.outstanding.Load(), s.own)
-			s.deduplicated.observe(o, deduplicated)
+			o.ObserveInt64(deduplicated, s.deduplicated.Load(), s.own)
 			for _, r := range s.redelivered {
 				r.observe(o, redeliveries)
 			}

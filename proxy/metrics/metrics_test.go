@@ -121,7 +121,8 @@ func TestAPublishIsMeasured(t *testing.T) {
 	waiting := r.Send(orders, tracing.SystemRabbitMQ)
 	r.want(
 		"warren.publish.pending {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
-		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1")
+		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
+		"warren.publish.retries.postponed {retry}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 0")
 
 	s.Settled(lost)
 	s.Postponed()
@@ -165,7 +166,9 @@ func TestADeliveryIsMeasured(t *testing.T) {
 		"warren.delivery.redeliveries {message}{" + sub + mem + " warren.redelivery.cause=retry} 1",
 		"warren.delivery.redeliveries {message}{" + sub + mem + " warren.redelivery.cause=broker} 1",
 	}
-	r.want(append(before, "warren.delivery.outstanding {message}{"+sub+mem+"} 3")...)
+	r.want(append(before,
+		"warren.delivery.deduplicated {message}{"+sub+mem+"} 0",
+		"warren.delivery.outstanding {message}{"+sub+mem+"} 3")...)
 
 	r.Settle(t.Context(), tracing.Ack, d, time.Now(), nil)
 	first.End(t.Context(), nil)

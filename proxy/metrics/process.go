@@ -27,9 +27,8 @@ type subscription struct {
 	deadLetters table[string, *series]
 	redelivered [2]*series // by cause
 
-	deduplicated *series
-
-	outstanding atomic.Int64 // handed out and not settled
+	deduplicated atomic.Int64 // acknowledged unseen
+	outstanding  atomic.Int64 // handed out and not settled
 }
 
 // source is a subscription on one node.
@@ -53,7 +52,6 @@ func newSubscription(k subscriptionKey) *subscription {
 	}
 	return &subscription{
 		attrs: attrs, own: metric.WithAttributeSet(attribute.NewSet(concat(attrs)...)),
-		deduplicated: newSeries(attrs),
 		redelivered: [...]*series{
 			byRetry:  newSeries(attrs, keyCause.String("retry")),
 			byBroker: newSeries(attrs, keyCause.String("broker")),
@@ -159,6 +157,6 @@ func (e *Events) DeadLetter(d Delivery, reason string) {
 // acknowledged the event before.
 func (e *Events) Deduplicated(d Delivery) {
 	if e != nil {
-		e.subscription(d).deduplicated.n.Add(1)
+		e.subscription(d).deduplicated.Add(1)
 	}
 }
