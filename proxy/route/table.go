@@ -44,15 +44,14 @@ func (t *Table) Topic(name mesh.Name) (*Topic, bool) {
 type Topic struct {
 	Name  mesh.Name
 	rules []Rule
+	index index
 }
 
 // Match returns the first rule whose filters all match e. It is never nil for a
 // topic the control plane built, whose last rule matches everything.
 func (t *Topic) Match(e *event.Event) *Rule {
-	for i := range t.rules {
-		if t.rules[i].filter.Matches(e) {
-			return &t.rules[i]
-		}
+	if i := t.index.first(t.rules, e); i < len(t.rules) {
+		return &t.rules[i]
 	}
 	return nil
 }
@@ -66,24 +65,22 @@ type Rule struct {
 	ConfigVersion string
 
 	filter   Filter
-	backends []Backend
-	weights  balance.Weighted
-	key      string // attribute that keeps events on one backend; "" means none
+	backends *backends
 }
 
 // Key returns what must keep e on the same backend as others of its key: the value
 // of the attribute that the first backend with partitions is keyed by, "" when there
 // is none. With the key on one side of a canary, its order is a matter of that side.
 func (r *Rule) Key(e *event.Event) string {
-	if r.key == "" {
+	if r.backends.key == "" {
 		return ""
 	}
-	return e.Text(r.key)
+	return e.Text(r.backends.key)
 }
 
 // Pick chooses a backend by weight; random is a uniformly distributed number.
 func (r *Rule) Pick(random uint32) *Backend {
-	return &r.backends[r.weights.Pick(random)]
+	return &r.backends.all[r.backends.weights.Pick(random)]
 }
 
 // Backend is a compiled destination.
@@ -137,22 +134,42 @@ func expand(s mesh.Segment, e *event.Event) string {
 
 func compileTopic(t *mesh.Topic, cfg *mesh.Config) *Topic {
 	out := &Topic{Name: t.Name, rules: make([]Rule, 0, len(t.Rules))}
+	same := map[*mesh.Backend]*backends{}
 	for i := range t.Rules {
-		out.rules = append(out.rules, compileRule(&t.Rules[i], cfg))
+		r := &t.Rules[i]
+		compiled := &backends{}
+		if len(r.Backends) > 0 {
+			first := &r.Backends[0]
+			if same[first] == nil || len(same[first].all) != len(r.Backends) {
+				same[first] = compileBackends(r.Backends, cfg)
+			}
+			compiled = same[first]
+		}
+		out.rules = append(out.rules, Rule{
+			Rule: r, RetryPolicy: retry.NewPolicy(r.Retry), ConfigVersion: cfg.Version, filter: CompileFilters(r.Filters), backends: compiled,
+		})
 	}
+	out.index = newIndex(out.rules)
 	return out
 }
 
-func compileRule(r *mesh.Rule, cfg *mesh.Config) Rule {
-	out := Rule{Rule: r, RetryPolicy: retry.NewPolicy(r.Retry), ConfigVersion: cfg.Version, filter: CompileFilters(r.Filters)}
-	weights := make([]uint32, 0, len(r.Backends))
-	for i := range r.Backends {
-		d := &r.Backends[i].Destination
+// backends are those of a rule. Rules that share their list share them.
+type backends struct {
+	all     []Backend
+	weights balance.Weighted
+	key     string // attribute that keeps events on one backend; "" means none
+}
+
+func compileBackends(list []mesh.Backend, cfg *mesh.Config) *backends {
+	out := &backends{}
+	weights := make([]uint32, 0, len(list))
+	for i := range list {
+		d := &list[i].Destination
 		if out.key == "" && d.Partitions.Count > 0 {
 			out.key = d.Partitions.Key
 		}
-		out.backends = append(out.backends, compileBackend(d, cfg))
-		weights = append(weights, r.Backends[i].Weight)
+		out.all = append(out.all, compileBackend(d, cfg))
+		weights = append(weights, list[i].Weight)
 	}
 	out.weights = balance.NewWeighted(weights)
 	return out

@@ -3,6 +3,7 @@ package route_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/warrenmesh/warren/proxy/event"
@@ -146,6 +147,79 @@ func BenchmarkMatch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = topic.Match(e).Pick(1 << 31).RoutingKey(e)
+	}
+}
+
+// Rules are looked up, and still the first that matches wins: whatever rules there
+// are, the answer is that of trying one after another.
+func TestManyRulesMatchAsIfTriedInOrder(t *testing.T) {
+	t.Parallel()
+	const seed = 7
+	random := rand.New(rand.NewPCG(seed, seed))
+	attributes := []string{"type", "source", "region", "amount", "subject", "tenant"}
+	draw := func() mesh.Filter {
+		f := exact(attributes[random.IntN(len(attributes))], fmt.Sprint(random.IntN(4)))
+		switch random.IntN(8) {
+		case 0:
+			f.Op = mesh.Prefix
+		case 1:
+			f = not(f)
+		case 2:
+			f = mesh.Filter{Op: mesh.Any, Sub: []mesh.Filter{f, exact("region", "3")}}
+		}
+		return f
+	}
+	matched := map[string]bool{}
+	for range 300 {
+		var rules []mesh.Rule
+		for i := range random.IntN(60) {
+			r := mesh.Rule{Name: fmt.Sprint(i)}
+			for range random.IntN(3) + 1 {
+				r.Filters = append(r.Filters, draw())
+			}
+			rules = append(rules, r)
+		}
+		topic, _ := table(rules...)
+		for range 20 {
+			e := &event.Event{ID: "1", Source: fmt.Sprint(random.IntN(4)), Type: fmt.Sprint(random.IntN(4))}
+			for _, name := range attributes[2:] {
+				if random.IntN(4) > 0 {
+					e.Set(name, event.Integer(int32(random.IntN(4))))
+				}
+			}
+			want, got := "", ""
+			for _, r := range rules {
+				if route.CompileFilters(r.Filters).Matches(e) {
+					want = r.Name
+					break
+				}
+			}
+			if r := topic.Match(e); r != nil {
+				got = r.Name
+			}
+			if got != want {
+				t.Fatalf("rule %q of %+v matches %+v, want %q", got, rules, e, want)
+			}
+			matched[got] = true
+		}
+	}
+	if len(matched) < 20 {
+		t.Errorf("only the rules %v ever matched", matched)
+	}
+}
+
+// BenchmarkMatchOfTenThousand is the last rule but one of a big topic.
+func BenchmarkMatchOfTenThousand(b *testing.B) {
+	rules := make([]mesh.Rule, 0, 10_001)
+	for i := range 10_000 {
+		rules = append(rules, mesh.Rule{Filters: []mesh.Filter{exact("type", fmt.Sprint("com.shop.", i))}, Backends: to("{type}")})
+	}
+	topic, _ := table(append(rules, mesh.Rule{Backends: to("{type}")})...)
+	e := order()
+	e.Type = "com.shop.9999"
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = topic.Match(e)
 	}
 }
 

@@ -95,10 +95,6 @@ func writeLastGood(path string, g *lastGood) (err error) {
 	if err != nil {
 		return fmt.Errorf("marshal state: %w", err)
 	}
-	raw, err := json.Marshal(envelope{XXHash: checksum(body), Body: body})
-	if err != nil {
-		return fmt.Errorf("marshal state: %w", err)
-	}
 	// One name, so that crashes leave one file at most; the directory is the sidecar's.
 	tmp, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -109,7 +105,7 @@ func writeLastGood(path string, g *lastGood) (err error) {
 			err = errors.Join(err, os.Remove(tmp.Name()))
 		}
 	}()
-	if _, err = tmp.Write(raw); err == nil {
+	if _, err = tmp.Write(wrap(body)); err == nil {
 		err = tmp.Sync()
 	}
 	if err = errors.Join(err, tmp.Close()); err != nil {
@@ -119,6 +115,16 @@ func writeLastGood(path string, g *lastGood) (err error) {
 		return fmt.Errorf("replace state file: %w", err)
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// wrap is the envelope of body, which encoding/json would read through once more.
+func wrap(body []byte) []byte {
+	out := make([]byte, 0, len(body)+64)
+	out = append(out, `{"xxhash64":"`...)
+	out = append(out, checksum(body)...)
+	out = append(out, `","body":`...)
+	out = append(out, body...)
+	return append(out, '}')
 }
 
 // syncDir makes a rename in dir durable.

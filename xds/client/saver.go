@@ -5,12 +5,17 @@ import (
 	"time"
 )
 
+// saveShare bounds the part of the time that goes into writing: the file of a big
+// mesh has megabytes, and the disk is others' too.
+const saveShare = 20
+
 // saver writes the state file away from the config path: a slow disk must not
 // hold up a configuration. It has one slot; a newer state replaces the one that
 // waits in it, so a burst of changes is one write.
 type saver struct {
 	path  string
-	delay time.Duration
+	delay time.Duration // at least; saveShare times what the last write took
+	took  time.Duration
 	slot  chan *lastGood
 	noted func(error) // told the result of each write
 }
@@ -46,7 +51,7 @@ func (s *saver) run(ctx context.Context) {
 
 // gather waits for the delay, or for the end.
 func (s *saver) gather(ctx context.Context) {
-	t := time.NewTimer(s.delay)
+	t := time.NewTimer(max(s.delay, saveShare*s.took))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -64,6 +69,8 @@ func (s *saver) newest(g *lastGood) *lastGood {
 }
 
 func (s *saver) write(g *lastGood) {
-	g.SavedAt = time.Now().UTC()
+	began := time.Now()
+	g.SavedAt = began.UTC()
 	s.noted(writeLastGood(s.path, g))
+	s.took = time.Since(began)
 }

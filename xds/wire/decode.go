@@ -22,10 +22,11 @@ func Decode(typeURL string, body *anypb.Any) (Decoded, error) {
 		return decodeListener(&m)
 	case xds.TypeRoute:
 		var m routev3.RouteConfiguration
-		if err := unpack("", body, &m); err != nil {
+		actions, err := unpackRoutes(body, &m)
+		if err != nil {
 			return nil, err
 		}
-		return noNil(decodeRoutes(&m))
+		return noNil(decodeRoutes(&m, actions))
 	case xds.TypeCluster:
 		var m clusterv3.Cluster
 		if err := unpack("", body, &m); err != nil {

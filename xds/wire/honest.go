@@ -47,6 +47,9 @@ func unpack(p path, a *anypb.Any, m proto.Message) error {
 		if err := proto.Unmarshal(a.GetValue(), m); err != nil {
 			return p.errorf("unmarshal %s: %w", want, err)
 		}
+		if grammarOf(m.ProtoReflect().Descriptor()).sound(a.GetValue()) {
+			return nil
+		}
 	case typedStruct:
 		if err := unpackStruct(a, m); err != nil {
 			return p.errorf("%w", err)
@@ -90,6 +93,12 @@ func holds(a *anypb.Any) protoreflect.FullName {
 	return (&anypb.Any{TypeUrl: ts.GetTypeUrl()}).MessageName()
 }
 
+// walked tells whether what a field holds is looked at too. The only maps supported
+// are from a name to an Any, and an Any is for the decoder to unpack.
+func walked(fd protoreflect.FieldDescriptor) bool {
+	return !fd.IsMap() && fd.Message() != nil && fd.Message().FullName() != "google.protobuf.Any"
+}
+
 // honest walks what is set in m. It stops at an Any: the decoder unpacks that.
 func honest(p path, m protoreflect.Message) error {
 	if unknown := m.GetUnknown(); len(unknown) > 0 {
@@ -111,10 +120,7 @@ func honest(p path, m protoreflect.Message) error {
 
 func honestValue(p path, fd protoreflect.FieldDescriptor, v protoreflect.Value) error {
 	switch {
-	case fd.IsMap():
-		// The only maps supported are from a name to an Any, which the decoder unpacks.
-		return nil
-	case fd.Message() == nil || fd.Message().FullName() == "google.protobuf.Any":
+	case !walked(fd):
 		return nil
 	case fd.IsList():
 		for i := range v.List().Len() {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -73,6 +74,13 @@ func TestEveryOtherFieldIsRefused(t *testing.T) {
 			m := dynamicpb.NewMessage(d)
 			set(m, fd)
 			err := honest("at", m)
+			body, failed := proto.Marshal(m)
+			if failed != nil {
+				t.Fatal(failed)
+			}
+			if grammarOf(d).sound(body) != isSupported(fd) {
+				t.Errorf("%s: its grammar says otherwise", fd.FullName())
+			}
 			if isSupported(fd) {
 				if err != nil {
 					t.Errorf("%s is listed and refused: %v", fd.FullName(), err)

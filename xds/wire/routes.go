@@ -36,8 +36,9 @@ func needsTree(r mesh.Rule) bool {
 
 func plainRoutes(rules []mesh.Rule) ([]*routev3.Route, error) {
 	var out []*routev3.Route
+	e := newRuleEncoder()
 	for i := range rules {
-		r, err := encodeRule(&rules[i])
+		r, err := e.rule(&rules[i])
 		if err != nil {
 			return nil, err
 		}
@@ -52,8 +53,9 @@ func plainRoutes(rules []mesh.Rule) ([]*routev3.Route, error) {
 func matcherTree(rules []mesh.Rule) (*xdsmatcherv3.Matcher, error) {
 	list := &xdsmatcherv3.Matcher_MatcherList{}
 	tree := &xdsmatcherv3.Matcher{MatcherType: &xdsmatcherv3.Matcher_MatcherList_{MatcherList: list}}
+	e := newRuleEncoder()
 	for i := range rules {
-		action, err := encodeAction(&rules[i])
+		action, err := e.action(&rules[i])
 		if err != nil {
 			return nil, err
 		}
@@ -70,8 +72,8 @@ func matcherTree(rules []mesh.Rule) (*xdsmatcherv3.Matcher, error) {
 	return tree, nil
 }
 
-func encodeAction(r *mesh.Rule) (*xdsmatcherv3.Matcher_OnMatch, error) {
-	route, err := encodeRule(r)
+func (e *ruleEncoder) action(r *mesh.Rule) (*xdsmatcherv3.Matcher_OnMatch, error) {
+	route, err := e.rule(r)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +86,9 @@ func encodeAction(r *mesh.Rule) (*xdsmatcherv3.Matcher_OnMatch, error) {
 	}}, nil
 }
 
-func decodeRoutes(c *routev3.RouteConfiguration) (*Routes, error) {
+// decodeRoutes decodes a route configuration, with the actions of plain routes as
+// unpackRoutes left them.
+func decodeRoutes(c *routev3.RouteConfiguration, actions [][]byte) (*Routes, error) {
 	name, err := xds.ParseTopicResource(c.GetName())
 	if err != nil {
 		return nil, path("name").errorf("%w", err)
@@ -97,16 +101,16 @@ func decodeRoutes(c *routev3.RouteConfiguration) (*Routes, error) {
 	if !slices.Equal(host.GetDomains(), []string{"*"}) {
 		return nil, at.field("domains").errorf("want \"*\" alone")
 	}
-	rules, err := decodeHost(at, host)
+	rules, err := decodeHost(at, host, actions)
 	if err != nil {
 		return nil, err
 	}
 	return &Routes{Name: name, Rules: rules}, nil
 }
 
-func decodeHost(p path, h *routev3.VirtualHost) ([]mesh.Rule, error) {
+func decodeHost(p path, h *routev3.VirtualHost, actions [][]byte) ([]mesh.Rule, error) {
 	if h.GetMatcher() == nil {
-		return decodePlain(p.field("routes"), h.GetRoutes())
+		return decodePlain(p.field("routes"), h.GetRoutes(), actions)
 	}
 	if len(h.GetRoutes()) > 0 {
 		return nil, p.field("routes").errorf("not supported beside a matcher")
@@ -114,11 +118,16 @@ func decodeHost(p path, h *routev3.VirtualHost) ([]mesh.Rule, error) {
 	return decodeTree(p.field("matcher"), h.GetMatcher())
 }
 
-func decodePlain(p path, routes []*routev3.Route) ([]mesh.Rule, error) {
+func decodePlain(p path, routes []*routev3.Route, actions [][]byte) ([]mesh.Rule, error) {
 	var out []mesh.Rule
+	d := newRuleDecoder()
 	for i, r := range routes {
 		at := p.index(i)
-		rule, err := decodeRule(at, r)
+		var action []byte
+		if len(actions) > 0 {
+			action = actions[i]
+		}
+		rule, err := d.rule(at, r, action)
 		if err != nil {
 			return nil, err
 		}
@@ -135,10 +144,11 @@ func decodePlain(p path, routes []*routev3.Route) ([]mesh.Rule, error) {
 
 func decodeTree(p path, m *xdsmatcherv3.Matcher) ([]mesh.Rule, error) {
 	var out []mesh.Rule
+	d := newRuleDecoder()
 	list := p.field("matcher_list").field("matchers")
 	for i, f := range m.GetMatcherList().GetMatchers() {
 		at := list.index(i)
-		rule, err := decodeAction(at.field("on_match"), f.GetOnMatch())
+		rule, err := d.action(at.field("on_match"), f.GetOnMatch())
 		if err != nil {
 			return nil, err
 		}
@@ -147,21 +157,22 @@ func decodeTree(p path, m *xdsmatcherv3.Matcher) ([]mesh.Rule, error) {
 		}
 		out = append(out, rule)
 	}
-	last, err := decodeAction(p.field("on_no_match"), m.GetOnNoMatch())
+	last, err := d.action(p.field("on_no_match"), m.GetOnNoMatch())
 	if err != nil {
 		return nil, err
 	}
 	return append(out, last), nil
 }
 
-func decodeAction(p path, m *xdsmatcherv3.Matcher_OnMatch) (mesh.Rule, error) {
+func (d *ruleDecoder) action(p path, m *xdsmatcherv3.Matcher_OnMatch) (mesh.Rule, error) {
 	at := p.field("action").field("typed_config")
 	var route routev3.Route
-	if err := unpack(at, m.GetAction().GetTypedConfig(), &route); err != nil {
+	raw, err := unpackRoute(at, m.GetAction().GetTypedConfig(), &route)
+	if err != nil {
 		return mesh.Rule{}, err
 	}
 	if len(route.GetMatch().GetHeaders()) > 0 {
 		return mesh.Rule{}, at.field("match").field("headers").errorf("not supported inside a matcher")
 	}
-	return decodeRule(at, &route)
+	return d.rule(at, &route, raw)
 }

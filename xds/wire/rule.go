@@ -4,6 +4,7 @@ import (
 	"math"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -13,17 +14,17 @@ import (
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
-// encodeRule encodes all of a rule but its filters.
-func encodeRule(r *mesh.Rule) (*routev3.Route, error) {
+// rule encodes all of a rule but its filters.
+func (e *ruleEncoder) rule(r *mesh.Rule) (*routev3.Route, error) {
 	clusters := &routev3.WeightedCluster{}
 	for i := range r.Backends {
-		c, err := encodeBackend(&r.Backends[i])
+		c, err := e.backend(&r.Backends[i])
 		if err != nil {
 			return nil, err
 		}
 		clusters.Clusters = append(clusters.Clusters, c)
 	}
-	retry, err := encodeRetry(r.Retry)
+	retry, err := e.retryPolicy(r.Retry)
 	if err != nil {
 		return nil, err
 	}
@@ -69,17 +70,39 @@ func encodeBackend(b *mesh.Backend) (*routev3.WeightedCluster_ClusterWeight, err
 	}, nil
 }
 
-// decodeRule is the inverse of encodeRule.
-func decodeRule(p path, r *routev3.Route) (mesh.Rule, error) {
+// rule is the inverse of the encoder's. The action is in r or, as it came, in raw.
+func (d *ruleDecoder) rule(p path, r *routev3.Route, raw []byte) (mesh.Rule, error) {
 	m, ok := r.GetMatch().GetPathSpecifier().(*routev3.RouteMatch_Prefix)
 	if !ok || m.Prefix != "" && m.Prefix != "/" {
 		return mesh.Rule{}, p.field("match").field("prefix").errorf("want \"\": events have no path")
 	}
-	at, action := p.field("route"), r.GetRoute()
+	if raw != nil {
+		if rule, ok := d.actions[string(raw)]; ok {
+			rule.Name = r.GetName()
+			return rule, nil
+		}
+		r.Action = &routev3.Route_Route{Route: &routev3.RouteAction{}}
+		if err := proto.Unmarshal(raw, r.GetRoute()); err != nil {
+			return mesh.Rule{}, p.field("route").errorf("unmarshal: %w", err)
+		}
+	}
+	rule, err := decodeAction(p.field("route"), r.GetRoute())
+	if err != nil {
+		return mesh.Rule{}, err
+	}
+	if raw != nil {
+		d.actions[string(raw)] = rule
+	}
+	rule.Name = r.GetName()
+	return rule, nil
+}
+
+// decodeAction decodes what is to be done with an event.
+func decodeAction(at path, action *routev3.RouteAction) (mesh.Rule, error) {
 	if action == nil {
 		return mesh.Rule{}, at.errorf("is required")
 	}
-	rule := mesh.Rule{Name: r.GetName()}
+	var rule mesh.Rule
 	var err error
 	if rule.Backends, err = decodeBackends(at.field("weighted_clusters").field("clusters"), action.GetWeightedClusters()); err != nil {
 		return mesh.Rule{}, err

@@ -22,7 +22,9 @@ type Options struct {
 	// Quiet is how long the directory must be still before a run of changes is
 	// taken as complete; default 20ms.
 	Quiet time.Duration
-	// Limit is the longest that changes are gathered; default 200ms.
+	// Limit is the longest that changes are gathered; default 200ms. It is longer
+	// while the set is so big that reading and applying it takes more than a fifth of
+	// that: a storm of changes must not become one of pushes.
 	Limit time.Duration
 	// Poll is how often the directory is read without any notification: the
 	// backstop for filesystems that send none; default 5s.
@@ -39,7 +41,14 @@ type Source struct {
 	current map[v1alpha1.ObjectName]struct{}
 	apply   func(source.Set, []source.Problem)
 	memory  memory
+	took    time.Duration // of the last read that handed something on
 }
+
+// applyShare bounds the part of a storm of changes that goes into applying them.
+const applyShare = 5
+
+// limit is how long changes are gathered at most.
+func (s *Source) limit() time.Duration { return max(s.opts.Limit, applyShare*s.took) }
 
 // New builds a source. Reading starts in Run.
 func New(opts Options) *Source {
@@ -113,7 +122,7 @@ func (s *Source) loop(ctx context.Context, in inputs) {
 	changed := func() {
 		if quiet == nil {
 			s.read(false)
-			limit = time.After(s.opts.Limit)
+			limit = time.After(s.limit())
 		}
 		quiet = time.After(s.opts.Quiet)
 	}
@@ -137,7 +146,7 @@ func (s *Source) loop(ctx context.Context, in inputs) {
 			quiet, limit = nil, nil
 		case <-limit:
 			s.read(true)
-			limit = time.After(s.opts.Limit)
+			limit = time.After(s.limit())
 		}
 	}
 }
@@ -170,6 +179,7 @@ func (s *Source) read(settled bool) {
 		s.current[set.Objects[i].Name()] = struct{}{}
 	}
 	s.apply(set, problems)
+	s.took = time.Since(began)
 }
 
 // lacks tells whether an object that was handed on is not in the set.
