@@ -30,7 +30,7 @@ type EventSubscriptionSpec struct {
 	Queue *Queue `json:"queue,omitempty"`
 	// Ordering of the deliveries. PerKey needs a topic with partitions: an event is
 	// handed out when all before it of its key are settled, and each partition has a
-	// queue of its own.
+	// queue of its own. It never changes while the subscription is in force.
 	// +kubebuilder:validation:Enum=None;PerKey
 	// +warren:default=None
 	Ordering string `json:"ordering,omitempty"`

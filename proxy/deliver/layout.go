@@ -64,16 +64,12 @@ func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topol
 	}
 	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type})
 	if policy == mesh.Manage {
-		t.Queues = append(t.Queues, broker.Queue{Name: membersQueue(s), Type: s.Queue.Type})
+		// RabbitMQ does not count those that stand by at a queue with one active consumer.
+		t.Queues = append(t.Queues, broker.Queue{Name: s.Queue.Members(), Type: s.Queue.Type})
 	}
 	t.Partitioners = []broker.Partitioner{{Name: s.Queue.Name + ".partitions", Exchange: s.Exchange.Name, Queues: queues}}
 	return t
 }
-
-// membersQueue names a queue that nothing is published to. Everybody who consumes
-// from the partitions consumes from it too, and so its consumers can be counted:
-// RabbitMQ does not count those that stand by at a queue with one active consumer.
-func membersQueue(s *mesh.Subscription) string { return s.Queue.Name + ".members" }
 
 // delays lists the distinct delays of the subscription's backoff, ascending. One
 // queue a delay: a TTL takes effect only at the head of a queue, so messages with

@@ -53,7 +53,7 @@ func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int
 	}
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
-	state, err := p.driver.Inspect(ctx, membersQueue(p.subscription.Load().Subscription))
+	state, err := p.driver.Inspect(ctx, p.subscription.Load().Queue.Members())
 	if err != nil || state.Consumers < 2 {
 		return nil // alone, or not to be known now
 	}
@@ -73,7 +73,7 @@ func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int
 // others declare the topology there may be none, and nobody shares.
 func (p *partitions) beCounted(ctx context.Context) {
 	opts := p.opts
-	opts.Queue, opts.Prefetch, opts.SingleActive = membersQueue(p.subscription.Load().Subscription), 1, false
+	opts.Queue, opts.Prefetch, opts.SingleActive = p.subscription.Load().Queue.Members(), 1, false
 	drain, err := p.driver.Consume(ctx, opts, func(*broker.Delivery) {}) // nobody publishes to it
 	if err != nil {
 		p.service.opts.Logger.Info("partitions are not shared: their consumers cannot be counted",

@@ -7,31 +7,55 @@ import (
 	"github.com/warrenmesh/warren/xds/source"
 )
 
-// immutable refuses other partitions for a topic that is in force. An event goes to
-// the partition that the hash of its key modulo the count names: with another
-// count or another key the events of one key would be in two partitions at a time,
-// in no order. What is deleted first, in a set of its own, is no longer in force.
+// immutable refuses what would break the order of an object that is in force. What
+// is deleted first, in a set of its own, is no longer in force.
 func immutable(inForce []source.Object, set source.Set) []source.Problem {
-	before := map[v1alpha1.ObjectName]*v1alpha1.EventTopic{}
+	before := map[v1alpha1.ObjectName]v1alpha1.Object{}
 	for i := range inForce {
-		if t, ok := inForce[i].Value.(*v1alpha1.EventTopic); ok {
-			before[inForce[i].Name()] = t
-		}
+		before[inForce[i].Name()] = inForce[i].Value
 	}
 	var problems []source.Problem
 	for i := range set.Objects {
 		o := &set.Objects[i]
-		now, ok := o.Value.(*v1alpha1.EventTopic)
-		was, found := before[o.Name()]
-		if !ok || !found {
-			continue
+		var path v1alpha1.Path
+		var what string
+		switch was := before[o.Name()].(type) {
+		case *v1alpha1.EventTopic:
+			path, what = otherPartitions(was, o.Value)
+		case *v1alpha1.EventSubscription:
+			path, what = otherOrdering(was, o.Value)
 		}
-		if path, what := changed(was.Spec.Partitions, now.Spec.Partitions); what != "" {
-			problems = append(problems, o.Problem(v1alpha1.FieldError{Path: string(path), Kind: v1alpha1.Invalid, Message: what +
-				": partitions never change while a topic is in force, or events of one key would overtake each other; put it back, or declare a new topic and move its subscriptions and publishers there"}))
+		if what != "" {
+			problems = append(problems, o.Problem(v1alpha1.FieldError{Path: string(path), Kind: v1alpha1.Invalid, Message: what}))
 		}
 	}
 	return problems
+}
+
+// otherPartitions refuses other partitions for a topic. An event goes to the
+// partition that the hash of its key modulo the count names: with another count or
+// another key the events of one key would be in two partitions at a time, in no
+// order.
+func otherPartitions(was *v1alpha1.EventTopic, object v1alpha1.Object) (v1alpha1.Path, string) {
+	now, ok := object.(*v1alpha1.EventTopic)
+	if !ok {
+		return "", ""
+	}
+	path, what := changed(was.Spec.Partitions, now.Spec.Partitions)
+	if what == "" {
+		return "", ""
+	}
+	return path, what + ": partitions never change while a topic is in force, or events of one key would overtake each other; put it back, or declare a new topic and move its subscriptions and publishers there"
+}
+
+// otherOrdering refuses another ordering for a subscription. It has other queues
+// then, and the old ones would go on to fill with events that nobody takes.
+func otherOrdering(was *v1alpha1.EventSubscription, object v1alpha1.Object) (v1alpha1.Path, string) {
+	now, ok := object.(*v1alpha1.EventSubscription)
+	if !ok || now.Spec.Ordering == was.Spec.Ordering {
+		return "", ""
+	}
+	return v1alpha1.Path("spec").Child("ordering"), fmt.Sprintf("is %s, but the subscription is in force with %s: it would leave queues behind that go on to fill; put it back, or declare a new subscription and delete this one and its queues", now.Spec.Ordering, was.Spec.Ordering)
 }
 
 // changed says which field of the partitions is another, and what it was and is.

@@ -57,6 +57,29 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 	})
 }
 
+func TestTheOrderingInForceNeverChanges(t *testing.T) {
+	t.Parallel()
+	subscription := func(more string) source.Set {
+		return declared(t, sharded("  partitions: {count: 8}\n")+"---\n"+head+
+			"EventSubscription\nmetadata: {name: billing, namespace: shop}\nspec:\n  topicRef: {name: orders}\n  selector: {matchLabels: {app: billing}}\n"+more)
+	}
+	const perKey = "  ordering: PerKey\n"
+	const advice = ": it would leave queues behind that go on to fill; put it back, or declare a new subscription and delete this one and its queues"
+	for _, c := range []struct{ name, was, now, want string }{
+		{"order for a subscription without is refused", "", perKey, "topics.yaml:14: spec.ordering: is PerKey, but the subscription is in force with None" + advice},
+		{"no order for a subscription with it is refused", perKey, "", "topics.yaml:11: spec.ordering: is None, but the subscription is in force with PerKey" + advice},
+		{"a change of something else is accepted", perKey, perKey + "  ackDeadline: 5s\n", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := immutable(subscription(c.was).Objects, subscription(c.now))
+			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].String() != c.want) {
+				t.Errorf("got %v, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestTheControlPlaneKeepsThePartitionsInForce(t *testing.T) {
 	t.Parallel()
 	dir := shopDir(t)

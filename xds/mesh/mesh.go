@@ -331,3 +331,8 @@ const MaxPartitionedQueue = 220
 func (q *Queue) Partition(i uint32) string {
 	return q.Name + ".p" + strconv.FormatUint(uint64(i), 10)
 }
+
+// Members returns the name of a queue beside those of the partitions, to which
+// nothing is published: everybody who consumes from the partitions consumes from it
+// too, and so can be counted.
+func (q *Queue) Members() string { return q.Name + ".members" }

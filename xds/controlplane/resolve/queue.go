@@ -30,12 +30,15 @@ type queueKey struct {
 	queue  string
 }
 
-// owned lists the queues of a subscription: its own, or those of its partitions,
-// for which it keeps its name.
+// owned lists the queues of a subscription: its own, or those of its partitions and
+// its members, for which it keeps its name.
 func owned(s *mesh.Subscription) []queueKey {
 	out := []queueKey{{s.Broker, s.Queue.Name}}
 	for i := range s.Partitions.Count {
 		out = append(out, queueKey{s.Broker, s.Queue.Partition(i)})
+	}
+	if s.Partitions.Count > 0 {
+		out = append(out, queueKey{s.Broker, s.Queue.Members()})
 	}
 	return out
 }
