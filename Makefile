@@ -34,9 +34,10 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 	@echo "building the demo"
 	@mkdir -p .run/bin && go build -o .run/bin/demo ./examples/shop/demo && exec .run/bin/demo
 
+# Packages that wait for brokers leave a core idle: one more runs beside them.
 .PHONY: test
 test: ## Run all tests with a real RabbitMQ and real binaries
-	@go run ./test/withbroker -- go run ./test/report -require 'brokertest: rabbit' -- -race -count=1 -timeout 5m ./...
+	@go run ./test/withbroker -- go run ./test/report -require 'brokertest: rabbit' -- -race -count=1 -timeout 5m -p 3 ./...
 
 .PHONY: test-short
 test-short: ## Run the tests that need neither broker nor binaries
@@ -64,10 +65,11 @@ faults-short: ## Run a short set of all kinds of faults, with time bounds for a 
 
 DURATION ?= 10m
 SEED ?= 0
+RATE ?= 1
 
 .PHONY: soak
-soak: ## Run random faults for DURATION (default 10m); SEED=n repeats a schedule
-	$(FAULTS) -soak $(DURATION) -seed $(SEED)
+soak: ## Run random faults for DURATION (default 10m); SEED=n repeats a schedule, RATE=n loads n times as much
+	$(FAULTS) -soak $(DURATION) -seed $(SEED) -rate $(RATE)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
