@@ -100,9 +100,10 @@ type SubscriptionRetry struct {
 	// +warren:default:baseInterval=1s
 	// +warren:default:maxInterval=5m
 	Backoff *Backoff `json:"backoff,omitempty"`
-	// Strategy says where an event without order waits for its next attempt.
-	// +kubebuilder:validation:Enum=DelayQueues
-	// +warren:unsupported:values=BrokerDelay
+	// Strategy says where an event without order waits for its next attempt:
+	// DelayQueues in a queue for each delay, BrokerDelay in its own queue, by RabbitMQ
+	// 4.3 or later, for baseInterval after each attempt.
+	// +kubebuilder:validation:Enum=DelayQueues;BrokerDelay
 	// +warren:default=DelayQueues
 	Strategy string `json:"strategy,omitempty"`
 	// MaxElapsed is how long an event may hold up its key before it is given up,

@@ -41,10 +41,9 @@ func (c *checker) queue(q *Queue, p Path) {
 func (c *checker) subscriptionRetry(r *SubscriptionRetry, ordering string, p Path) {
 	c.attempts(p.Child("attempts"), r.Attempts)
 	c.backoff(p.Child("backoff"), r.Backoff)
-	if r.Strategy == RetryBrokerDelay {
-		c.unsupported(p.Child("strategy"), "strategy BrokerDelay")
-	} else {
-		c.oneOf(p.Child("strategy"), r.Strategy, RetryDelayQueues)
+	c.oneOf(p.Child("strategy"), r.Strategy, RetryDelayQueues, RetryBrokerDelay)
+	if r.Strategy == RetryBrokerDelay && ordering == OrderingPerKey {
+		c.invalid(p.Child("strategy"), "is BrokerDelay, but with ordering PerKey an event waits in the sidecar, and its key with it: remove it, or set ordering None")
 	}
 	if r.MaxElapsed != nil && ordering == OrderingNone {
 		c.perKeyOnly(p.Child("maxElapsed"))

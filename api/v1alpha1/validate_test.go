@@ -193,6 +193,8 @@ func refusals() []refusal {
 		{"a bound of retries without order", "spec.retry.maxElapsed", "remove it, or set ordering PerKey", subscription(func(s *EventSubscriptionSpec) { s.Retry.MaxElapsed = duration(time.Minute) })},
 		{"a bound of retries that is too short", "spec.retry.maxElapsed", "want 1s to 10m", ordered(func(s *EventSubscriptionSpec) { s.Retry.MaxElapsed = duration(time.Millisecond) })},
 		{"a bound of retries that is too long", "spec.retry.maxElapsed", "want 1s to 10m", ordered(func(s *EventSubscriptionSpec) { s.Retry.MaxElapsed = duration(11 * time.Minute) })},
+		{"delays by the broker with order", "spec.retry.strategy", "with ordering PerKey an event waits in the sidecar", ordered(func(s *EventSubscriptionSpec) { s.Retry.Strategy = RetryBrokerDelay })},
+		{"an unknown strategy", "spec.retry.strategy", "want DelayQueues or BrokerDelay", subscription(func(s *EventSubscriptionSpec) { s.Retry.Strategy = "x" })},
 		{"a key policy without order", "spec.deadLetter.keyPolicy", "remove it, or set ordering PerKey", subscription(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = KeyContinue })},
 		{"an unknown key policy", "spec.deadLetter.keyPolicy", "want Continue or Hold", ordered(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = "Stop" })},
 		{"a dedupe window that is too short", "spec.dedupe.window", "want 1s to 24h", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.Window = duration(time.Millisecond) })},
@@ -223,7 +225,6 @@ func later() []refusal {
 		{"spec.rules[0].fault", "spec.rules[0].fault", "not supported yet", rule(func(r *RouteRule) { r.Fault = &Fault{} })},
 		{"spec.rules[0].rateLimit", "spec.rules[0].rateLimit", "not supported yet", rule(func(r *RouteRule) { r.RateLimit = &RateLimit{} })},
 		{"spec.rules[0].filters[0].cesql", "spec.rules[0].filters[0].cesql", "not supported yet", filter(Filter{CESQL: "TRUE"})},
-		{"spec.retry.strategy", "spec.retry.strategy", "not supported yet", subscription(func(s *EventSubscriptionSpec) { s.Retry.Strategy = RetryBrokerDelay })},
 	}
 }
 

@@ -156,6 +156,7 @@ type Delivery struct {
 	// Returned is how often the broker took the message back unsettled; it is part
 	// of Attempt. 0 where the broker does not count.
 	Returned    uint32
+	Waited      uint32 // how often of those it was requeued and waited; see Queue.RetryDelay
 	Redelivered bool   // the broker's flag, or a repeated publish
 	AppID       string // workload that published, as in Message
 	Priority    uint8  // as in Message
@@ -175,7 +176,8 @@ type Settler interface {
 	// Ack removes the message from its queue. ErrStale when the channel is gone or
 	// the tag was settled before.
 	Ack(tag uint64) error
-	// Requeue gives the message back at once; the broker counts the attempt.
+	// Requeue gives the message back, at once unless its queue makes retries wait; the
+	// broker counts the attempt.
 	// ErrStale as for Ack.
 	Requeue(tag uint64) error
 }
@@ -236,12 +238,11 @@ type Queue struct {
 	// Delay for the queue Forward. Nobody consumes from it.
 	Delay   time.Duration
 	Forward string
-	// RetryMax, when set, makes what is requeued wait in the queue: RetryMin after
-	// the first time, as much more after each further one, at most RetryMax. What
-	// comes back by a drain or a lost connection does not wait. It needs a server of
-	// which State.DelaysRetries is true, and is Invalid on others; being part of what
-	// the queue is, it makes one that exists without it a Conflict.
-	RetryMin, RetryMax time.Duration
+	// RetryDelay, when set, makes what is requeued wait in the queue. What comes back
+	// by a drain or a lost connection does not wait. It needs RabbitMQ 4.3 or later,
+	// and is a Conflict on others. Being part of what the queue is, it makes one that
+	// exists without it a Conflict, too.
+	RetryDelay time.Duration
 }
 
 // Binding binds a queue to an exchange.

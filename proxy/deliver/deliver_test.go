@@ -338,15 +338,28 @@ func TestUnsettledDeliveriesAreBounded(t *testing.T) {
 
 func TestRetryDeliversAgainWithTheNextAttemptThenDeadLetters(t *testing.T) {
 	t.Parallel()
+	for _, strategy := range []mesh.RetryStrategy{mesh.DelayQueues, mesh.BrokerDelay} {
+		t.Run(strategy.String(), func(t *testing.T) {
+			t.Parallel()
+			retriedThenDeadLettered(t, strategy)
+		})
+	}
+}
+
+func retriedThenDeadLettered(t *testing.T, strategy mesh.RetryStrategy) {
 	r := newRig(t, func(s *mesh.Subscription) {
-		s.Backoff = mesh.Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond}
+		s.Strategy, s.Backoff = strategy, mesh.Backoff{Base: time.Millisecond, Max: 2 * time.Millisecond}
 	})
 	r.publish("1")
 	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 10})
+	var second time.Time
 	for attempt := uint32(1); attempt <= 3; attempt++ {
 		d := s.delivery()
 		if d.GetAttempt() != attempt || d.GetRedelivered() != (attempt > 1) {
 			t.Errorf("attempt %d, redelivered %v; want attempt %d", d.GetAttempt(), d.GetRedelivered(), attempt)
+		}
+		if attempt == 2 {
+			second = time.Now()
 		}
 		s.settle(&eventsv1.Settlement{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_RETRY, Reason: "database is away"})
 	}
@@ -355,10 +368,43 @@ func TestRetryDeliversAgainWithTheNextAttemptThenDeadLetters(t *testing.T) {
 		dl.Exchange != "orders" || dl.RoutingKey != "com.shop.order.placed" || dl.Subscription != "shop/billing" {
 		t.Errorf("dead letter %+v", dl)
 	}
+	if dl := letter.DeadLetter; !dl.FirstFailure.Before(second) || dl.Time.Before(second) {
+		t.Errorf("failed first at %v and last at %v, the second attempt began at %v", dl.FirstFailure, dl.Time, second)
+	}
 	if letter.Event.ID != "1" || letter.AppID != "checkout" {
 		t.Errorf("dead letter of event %q by %q", letter.Event.ID, letter.AppID)
 	}
 	r.empty("shop.billing")
+}
+
+// An attempt that ended with the stream is counted here, one that failed by the
+// broker, and neither twice.
+func TestAttemptsAreCountedThoughTheBrokerMakesThemWait(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(s *mesh.Subscription) {
+		s.Strategy, s.Backoff, s.Attempts = mesh.BrokerDelay, mesh.Backoff{Base: time.Millisecond, Max: time.Millisecond}, 4
+	})
+	r.publish("1")
+	var s *stream
+	for attempt := uint32(1); attempt <= 4; attempt++ {
+		if s == nil {
+			s = r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 10})
+		}
+		d := s.delivery()
+		if d.GetAttempt() != attempt {
+			t.Errorf("attempt %d, want %d", d.GetAttempt(), attempt)
+		}
+		if attempt%2 == 0 {
+			s.settle(&eventsv1.Settlement{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_RETRY})
+			continue
+		}
+		s.cancel()
+		_ = s.end()
+		s = nil
+	}
+	if dl := r.letter().DeadLetter; dl.Attempts != 4 {
+		t.Errorf("dead letter after %d attempts, want 4", dl.Attempts)
+	}
 }
 
 // letter waits for one dead letter.

@@ -23,8 +23,9 @@ func Queues(s *mesh.Subscription) []string {
 
 // Layout returns what a subscription needs on its broker: the topic's exchange,
 // the subscription's queue bound to all of the exchange's events, the dead-letter
-// queue, and one waiting room for each delay of its backoff. Filters are applied
-// by the sidecar: a change of filters must not leave old bindings behind.
+// queue, and one waiting room for each delay of its backoff, unless its queue makes
+// retries wait itself. Filters are applied by the sidecar: a change of filters must
+// not leave old bindings behind.
 //
 // Ordered by key it is one queue a partition, behind a partitioner, and no waiting
 // rooms: an event that waits for its next attempt waits in the sidecar, unsettled,
@@ -44,10 +45,16 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 			{Name: s.DeadLetterQueue, Type: s.Queue.Type},
 		},
 	}
+	if s.Strategy == mesh.BrokerDelay {
+		t.Queues[0].RetryDelay = s.Backoff.Base
+	}
 	if policy != mesh.Manage {
 		return t
 	}
 	t.Bindings = []broker.Binding{{Exchange: s.Exchange.Name, Queue: s.Queue.Name, Key: "#"}}
+	if s.Strategy == mesh.BrokerDelay {
+		return t
+	}
 	for _, delay := range delays(s) {
 		t.Queues = append(t.Queues, broker.Queue{
 			Name: waitingRoom(s, delay), Type: s.Queue.Type, Delay: delay, Forward: s.Queue.Name,

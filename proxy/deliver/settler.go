@@ -85,18 +85,26 @@ func (st *settler) unfit(d *broker.Delivery) (reason, detail string) {
 	switch {
 	case d.Malformed != nil:
 		return reasonInvalidEvent, d.Malformed.Error()
-	case d.Attempt > st.subscription.Load().Attempts || d.Returned >= poisonLimit:
+	case d.Attempt > st.subscription.Load().Attempts || st.takenBack(d) >= poisonLimit:
 		return reasonExhausted, "the service never settled it"
 	default:
 		return "", ""
 	}
 }
 
+// takenBack is how often the broker took d back though no outcome asked for that.
+func (st *settler) takenBack(d *broker.Delivery) uint32 {
+	if st.subscription.Load().Strategy == mesh.BrokerDelay {
+		return d.Returned - min(d.Waited, d.Returned)
+	}
+	return d.Returned
+}
+
 // countAttempts replaces the broker's count of what it took back by ours of what
 // the service really had in its hands. It returns when the next attempt may begin.
 func (st *settler) countAttempts(d *broker.Delivery) (due time.Time) {
 	last := st.service.unfinished.of(d, time.Now())
-	d.Attempt += last.number - min(d.Returned, d.Attempt-1)
+	d.Attempt += last.number - min(st.takenBack(d), d.Attempt-1)
 	if d.FirstFailure.IsZero() {
 		d.FirstFailure = last.first
 	}
@@ -147,13 +155,17 @@ func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
 }
 
-// repeat puts a copy of d with the next attempt's number where it waits for its
-// time, then acknowledges d. If the copy is not confirmed d goes back instead: it
+// repeat makes d wait for its next attempt: in its own queue, or a copy of it with
+// that attempt's number in another, and then it acknowledges d. If the copy is not confirmed d goes back instead: it
 // may be delivered twice, but it is not lost.
 //
 // Where others declare topology there may be no waiting room. Then d waits here,
 // unsettled, and counts against the prefetch; the copy goes straight to the queue.
 func (st *settler) repeat(sub *Subscription, d *broker.Delivery, o outcome) error {
+	if sub.Strategy == mesh.BrokerDelay {
+		st.service.unfinished.failed(d, d.FirstFailure)
+		return st.tell(st.life, tracing.Nack, d)
+	}
 	m := st.copyOf(d)
 	queue, delay := retryQueue(sub.Subscription, d.Attempt, o.after)
 	m.RoutingKey, m.Attempt = queue, d.Attempt+1

@@ -63,6 +63,12 @@ func (u *unfinished) crashed(d *broker.Delivery, now time.Time) {
 	u.update(d, now, func(a *attempt) { a.number, a.due, a.crashes = a.number+1, time.Time{}, a.crashes+1 })
 }
 
+// failed notes when d failed first, for a broker that counts its attempts and keeps
+// nothing else of them.
+func (u *unfinished) failed(d *broker.Delivery, first time.Time) {
+	u.update(d, time.Now(), func(a *attempt) { a.first = first })
+}
+
 // suspect notes that the service went away in an attempt that goes on.
 func (u *unfinished) suspect(d *broker.Delivery, now time.Time) {
 	u.update(d, now, func(a *attempt) { a.crashes++ })

@@ -89,7 +89,8 @@ func (r *rig) takeLetters() []amqp.Delivery {
 		if !ok {
 			return out
 		}
-		delete(d.Headers, "x-delivery-count")
+		delete(d.Headers, "x-delivery-count") // the broker's own
+		delete(d.Headers, "x-acquired-count") // from RabbitMQ 4.0 on
 		d.Acknowledger, d.DeliveryTag, d.MessageCount, d.Redelivered = nil, 0, 0, false
 		out = append(out, d)
 	}

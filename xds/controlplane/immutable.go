@@ -7,8 +7,8 @@ import (
 	"github.com/warrenmesh/warren/xds/source"
 )
 
-// immutable refuses what would break the order of an object that is in force. What
-// is deleted first, in a set of its own, is no longer in force.
+// immutable refuses what would break the order or the queues of an object that is in
+// force. What is deleted first, in a set of its own, is no longer in force.
 func immutable(inForce []source.Object, set source.Set) []source.Problem {
 	before := map[v1alpha1.ObjectName]v1alpha1.Object{}
 	for i := range inForce {
@@ -23,7 +23,7 @@ func immutable(inForce []source.Object, set source.Set) []source.Problem {
 		case *v1alpha1.EventTopic:
 			path, what = otherPartitions(was, o.Value)
 		case *v1alpha1.EventSubscription:
-			path, what = otherOrdering(was, o.Value)
+			path, what = otherQueue(was, o.Value)
 		}
 		if what != "" {
 			problems = append(problems, o.Problem(v1alpha1.FieldError{Path: string(path), Kind: v1alpha1.Invalid, Message: what}))
@@ -48,14 +48,32 @@ func otherPartitions(was *v1alpha1.EventTopic, object v1alpha1.Object) (v1alpha1
 	return path, what + ": partitions never change while a topic is in force, or events of one key would overtake each other; put it back, or declare a new topic and move its subscriptions and publishers there"
 }
 
-// otherOrdering refuses another ordering for a subscription. It has other queues
-// then, and the old ones would go on to fill with events that nobody takes.
-func otherOrdering(was *v1alpha1.EventSubscription, object v1alpha1.Object) (v1alpha1.Path, string) {
+// otherQueue refuses what would make other queues of a subscription's: with another
+// ordering the old ones would go on to fill with events that nobody takes, and
+// RabbitMQ keeps the delay of a queue as it was declared.
+func otherQueue(was *v1alpha1.EventSubscription, object v1alpha1.Object) (v1alpha1.Path, string) {
 	now, ok := object.(*v1alpha1.EventSubscription)
-	if !ok || now.Spec.Ordering == was.Spec.Ordering {
+	if !ok {
 		return "", ""
 	}
-	return v1alpha1.Path("spec").Child("ordering"), fmt.Sprintf("is %s, but the subscription is in force with %s: it would leave queues behind that go on to fill; put it back, or declare a new subscription and delete this one and its queues", now.Spec.Ordering, was.Spec.Ordering)
+	spec := v1alpha1.Path("spec")
+	if is := now.Spec.Ordering; is != was.Spec.Ordering {
+		return spec.Child("ordering"), fmt.Sprintf("is %s, but the subscription is in force with %s: it would leave queues behind that go on to fill; put it back, or declare a new subscription and delete this one and its queues", is, was.Spec.Ordering)
+	}
+	if now.Spec.Queue.Name != was.Spec.Queue.Name {
+		return "", ""
+	}
+	const advice = "the queue has its delay for good; put it back, or name another queue and delete this one when it is empty"
+	before, after := was.Spec.Retry, now.Spec.Retry
+	switch {
+	case before.Strategy != after.Strategy:
+		return spec.Child("retry").Child("strategy"), fmt.Sprintf("is %s, but the subscription is in force with %s: %s", after.Strategy, before.Strategy, advice)
+	case after.Strategy == v1alpha1.RetryBrokerDelay && *before.Backoff.BaseInterval != *after.Backoff.BaseInterval:
+		return spec.Child("retry").Child("backoff").Child("baseInterval"), fmt.Sprintf("is %v, but the subscription is in force with %v: %s",
+			after.Backoff.BaseInterval.Duration, before.Backoff.BaseInterval.Duration, advice)
+	default:
+		return "", ""
+	}
 }
 
 // changed says which field of the partitions is another, and what it was and is.

@@ -57,18 +57,24 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 	})
 }
 
-func TestTheOrderingInForceNeverChanges(t *testing.T) {
+func TestTheQueuesInForceNeverChange(t *testing.T) {
 	t.Parallel()
 	subscription := func(more string) source.Set {
 		return declared(t, sharded("  partitions: {count: 8}\n")+"---\n"+head+
 			"EventSubscription\nmetadata: {name: billing, namespace: shop}\nspec:\n  topicRef: {name: orders}\n  selector: {matchLabels: {app: billing}}\n"+more)
 	}
+	const delayed = "  retry: {strategy: BrokerDelay}\n"
+	const keep = ": the queue has its delay for good; put it back, or name another queue and delete this one when it is empty"
 	const perKey = "  ordering: PerKey\n"
 	const advice = ": it would leave queues behind that go on to fill; put it back, or declare a new subscription and delete this one and its queues"
 	for _, c := range []struct{ name, was, now, want string }{
 		{"order for a subscription without is refused", "", perKey, "topics.yaml:14: spec.ordering: is PerKey, but the subscription is in force with None" + advice},
 		{"no order for a subscription with it is refused", perKey, "", "topics.yaml:11: spec.ordering: is None, but the subscription is in force with PerKey" + advice},
 		{"a change of something else is accepted", perKey, perKey + "  ackDeadline: 5s\n", ""},
+		{"another strategy for the same queue is refused", "", delayed, "topics.yaml:14: spec.retry.strategy: is BrokerDelay, but the subscription is in force with DelayQueues" + keep},
+		{"other delays of a queue that has them are refused", delayed, "  retry: {strategy: BrokerDelay, backoff: {baseInterval: 2s}}\n", "topics.yaml:14: spec.retry.backoff.baseInterval: is 2s, but the subscription is in force with 1s" + keep},
+		{"another strategy for another queue is accepted", "", delayed + "  queue: {name: other}\n", ""},
+		{"other delays of waiting rooms are accepted", "", "  retry: {backoff: {baseInterval: 2s}}\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

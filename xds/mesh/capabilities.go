@@ -11,6 +11,7 @@ type Capabilities struct {
 	QuorumQueue bool // queues of type quorum
 	Headers     bool // exchanges of type headers
 	Partitions  bool // partitioners, and queues with a single active consumer
+	Delays      bool // queues that make retries wait, where the server's version has them
 }
 
 // Capabilities returns what brokers of type t can do.
@@ -19,10 +20,10 @@ func (t BrokerType) Capabilities() Capabilities {
 	case RabbitMQ:
 		return Capabilities{
 			Durable: true, Priorities: true, Expiration: true, Networked: true, QuorumQueue: true, Headers: true,
-			Partitions: true,
+			Partitions: true, Delays: true,
 		}
 	case Memory:
-		return Capabilities{Partitions: true}
+		return Capabilities{Partitions: true, Delays: true}
 	default:
 		return Capabilities{}
 	}

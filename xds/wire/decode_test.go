@@ -301,15 +301,19 @@ func TestASubscriptionIsRefused(t *testing.T) {
 		change func(*xdsv1.SubscriptionListener)
 		want   string
 	}{
-		"with no port to push to": {func(s *xdsv1.SubscriptionListener) { s.PushPort = 65536 }, at + "push_port: is 65536"},
-		"with no prefetch":        {func(s *xdsv1.SubscriptionListener) { s.Queue.Prefetch = 0 }, at + "queue.prefetch: is 0"},
-		"with a stream queue":     {func(s *xdsv1.SubscriptionListener) { s.Queue.Type = "stream" }, at + `queue.type: "stream"`},
-		"with no attempts":        {func(s *xdsv1.SubscriptionListener) { s.Redelivery = nil }, at + "redelivery.attempts: is 0"},
-		"with no dead letters":    {func(s *xdsv1.SubscriptionListener) { s.DeadLetterQueue = "" }, at + "dead_letter_queue: is required"},
-		"with an empty filter":    {func(s *xdsv1.SubscriptionListener) { s.Filters[0].Filter = nil }, at + "filters[0]: want one of"},
-		"with an empty list":      {func(s *xdsv1.SubscriptionListener) { s.Filters[1].GetAll().Filters = nil }, at + "filters[1].all: want at least one"},
-		"with an empty value":     {func(s *xdsv1.SubscriptionListener) { s.Filters[0].GetPrefix().Value = "" }, at + "filters[0].prefix.value: is required"},
-		"with another's cluster":  {func(s *xdsv1.SubscriptionListener) { s.Cluster = "x" }, at + `cluster: resource name "x"`},
+		"with no port to push to":       {func(s *xdsv1.SubscriptionListener) { s.PushPort = 65536 }, at + "push_port: is 65536"},
+		"with no prefetch":              {func(s *xdsv1.SubscriptionListener) { s.Queue.Prefetch = 0 }, at + "queue.prefetch: is 0"},
+		"with a stream queue":           {func(s *xdsv1.SubscriptionListener) { s.Queue.Type = "stream" }, at + `queue.type: "stream"`},
+		"with no attempts":              {func(s *xdsv1.SubscriptionListener) { s.Redelivery = nil }, at + "redelivery.attempts: is 0"},
+		"with a strategy of the future": {func(s *xdsv1.SubscriptionListener) { s.Redelivery.Strategy = 9 }, at + "redelivery.strategy: 9 is not supported"},
+		"with delays by the broker of nothing": {func(s *xdsv1.SubscriptionListener) {
+			s.Redelivery = &xdsv1.Redelivery{Attempts: 2, Strategy: xdsv1.RetryStrategy_RETRY_STRATEGY_BROKER_DELAY}
+		}, at + "redelivery.base_interval: is required with RETRY_STRATEGY_BROKER_DELAY"},
+		"with no dead letters":   {func(s *xdsv1.SubscriptionListener) { s.DeadLetterQueue = "" }, at + "dead_letter_queue: is required"},
+		"with an empty filter":   {func(s *xdsv1.SubscriptionListener) { s.Filters[0].Filter = nil }, at + "filters[0]: want one of"},
+		"with an empty list":     {func(s *xdsv1.SubscriptionListener) { s.Filters[1].GetAll().Filters = nil }, at + "filters[1].all: want at least one"},
+		"with an empty value":    {func(s *xdsv1.SubscriptionListener) { s.Filters[0].GetPrefix().Value = "" }, at + "filters[0].prefix.value: is required"},
+		"with another's cluster": {func(s *xdsv1.SubscriptionListener) { s.Cluster = "x" }, at + `cluster: resource name "x"`},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

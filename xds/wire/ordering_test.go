@@ -34,6 +34,9 @@ func TestAnOrderedSubscriptionIsRefused(t *testing.T) {
 		"without a bound of retries":       {func(s *xdsv1.SubscriptionListener) { s.Redelivery.MaxElapsed = nil }, at + "redelivery.max_elapsed: is required"},
 		"with a bound under a second":      {func(s *xdsv1.SubscriptionListener) { s.Redelivery.MaxElapsed = durationpb.New(1) }, at + "redelivery.max_elapsed: 1ns is less than 1s"},
 		"with a name too long for a queue": {func(s *xdsv1.SubscriptionListener) { s.Queue.Name = strings.Repeat("q", 221) }, at + "queue.name: has 221 bytes, want at most 220"},
+		"with delays by the broker": {func(s *xdsv1.SubscriptionListener) {
+			s.Redelivery.Strategy = xdsv1.RetryStrategy_RETRY_STRATEGY_BROKER_DELAY
+		}, at + "redelivery.strategy: RETRY_STRATEGY_BROKER_DELAY is not supported with order"},
 		"with partitions and no order": {unordered(func(s *xdsv1.SubscriptionListener) { s.Partitions = &xdsv1.Partitions{Count: 8, Key: "partitionkey"} }),
 			at + "partitions: not supported without order"},
 		"with a bound of retries and no order": {unordered(func(s *xdsv1.SubscriptionListener) { s.Redelivery.MaxElapsed = durationpb.New(time.Minute) }),
@@ -55,6 +58,20 @@ func TestAnOrderedSubscriptionIsRefused(t *testing.T) {
 	}
 }
 
+func TestRetriesByTheBrokerAreCarried(t *testing.T) {
+	t.Parallel()
+	s := billing()
+	s.Strategy = mesh.BrokerDelay
+	rs, err := wire.EncodeSubscription(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := wire.Decode(rs[0].TypeURL, rs[0].Any)
+	if got, ok := d.(*wire.Subscription); err != nil || !ok || got.Strategy != mesh.BrokerDelay {
+		t.Errorf("decoded %+v, %v", d, err)
+	}
+}
+
 // A sidecar that does not know the fields refuses them, so they must not be there
 // where they say nothing.
 func TestWhatIsNewIsSetOnlyWhereItIsUsed(t *testing.T) {
@@ -68,7 +85,7 @@ func TestWhatIsNewIsSetOnlyWhereItIsUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Queue.PrefetchBytes != 0 || s.Queue.MaxEventBytes != 0 || s.Ordering != 0 || s.Partitions != nil ||
-		s.Redelivery.MaxElapsed != nil || s.KeyPolicy != 0 || s.Dedupe != nil {
+		s.Redelivery.MaxElapsed != nil || s.Redelivery.Strategy != 0 || s.KeyPolicy != 0 || s.Dedupe != nil {
 		t.Errorf("a plain subscription sets %v", &s)
 	}
 	topic := orders()

@@ -39,6 +39,7 @@ func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
 			BaseInterval: durationpb.New(s.Backoff.Base),
 			MaxInterval:  durationpb.New(s.Backoff.Max),
 			MaxElapsed:   optionalDuration(s.MaxElapsed),
+			Strategy:     xdsv1.RetryStrategy(s.Strategy),
 		},
 		DeadLetterQueue: s.DeadLetterQueue,
 		PushPort:        s.PushPort,
@@ -103,6 +104,9 @@ func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.S
 	if s.Backoff, err = decodeRedelivery(p.field("redelivery"), m.GetRedelivery()); err != nil {
 		return err
 	}
+	if s.Strategy, err = decodeStrategy(p, m); err != nil {
+		return err
+	}
 	if s.PushPort = m.GetPushPort(); s.PushPort > maxPort {
 		return p.field("push_port").errorf("is %d, want 1 to %d, or 0 for none", s.PushPort, maxPort)
 	}
@@ -133,6 +137,23 @@ func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {
 		Name: q.GetName(), Type: q.GetType(), Prefetch: q.GetPrefetch(),
 		PrefetchBytes: q.GetPrefetchBytes(), MaxEventBytes: q.GetMaxEventBytes(),
 	}, nil
+}
+
+// decodeStrategy refuses a strategy that would do nothing.
+func decodeStrategy(p path, m *xdsv1.SubscriptionListener) (mesh.RetryStrategy, error) {
+	at := p.field("redelivery").field("strategy")
+	switch s := m.GetRedelivery().GetStrategy(); {
+	case s == xdsv1.RetryStrategy_RETRY_STRATEGY_UNSPECIFIED:
+		return mesh.DelayQueues, nil
+	case s != xdsv1.RetryStrategy_RETRY_STRATEGY_BROKER_DELAY:
+		return 0, at.errorf("%v is not supported", s)
+	case m.GetOrdering() != xdsv1.Ordering_ORDERING_UNSPECIFIED:
+		return 0, at.errorf("%v is not supported with order", s)
+	case m.GetRedelivery().GetBaseInterval().AsDuration() <= 0:
+		return 0, p.field("redelivery").field("base_interval").errorf("is required with %v", s)
+	default:
+		return mesh.BrokerDelay, nil
+	}
 }
 
 // decodeRedelivery allows no delay at all: a failed delivery is then repeated at

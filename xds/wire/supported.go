@@ -69,7 +69,7 @@ var supported = map[protoreflect.FullName][]protoreflect.Name{
 		"ordering", "partitions", "key_policy", "dedupe",
 	},
 	"warren.xds.v1.Queue":          {"name", "type", "prefetch", "prefetch_bytes", "max_event_bytes"},
-	"warren.xds.v1.Redelivery":     {"attempts", "base_interval", "max_interval", "max_elapsed"},
+	"warren.xds.v1.Redelivery":     {"attempts", "base_interval", "max_interval", "max_elapsed", "strategy"},
 	"warren.xds.v1.Dedupe":         {"window", "max_entries"},
 	"warren.xds.v1.Filter":         {"exact", "prefix", "suffix", "all", "any", "not"},
 	"warren.xds.v1.AttributeMatch": {"attribute", "value"},

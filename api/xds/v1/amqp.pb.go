@@ -230,6 +230,56 @@ func (KeyPolicy) EnumDescriptor() ([]byte, []int) {
 	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{3}
 }
 
+// RetryStrategy says where an event waits for its next attempt.
+type RetryStrategy int32
+
+const (
+	// In a queue for each delay.
+	RetryStrategy_RETRY_STRATEGY_UNSPECIFIED RetryStrategy = 0
+	// In its own queue, which makes it wait for base_interval after each attempt
+	// (RabbitMQ 4.3 and later).
+	RetryStrategy_RETRY_STRATEGY_BROKER_DELAY RetryStrategy = 1
+)
+
+// Enum value maps for RetryStrategy.
+var (
+	RetryStrategy_name = map[int32]string{
+		0: "RETRY_STRATEGY_UNSPECIFIED",
+		1: "RETRY_STRATEGY_BROKER_DELAY",
+	}
+	RetryStrategy_value = map[string]int32{
+		"RETRY_STRATEGY_UNSPECIFIED":  0,
+		"RETRY_STRATEGY_BROKER_DELAY": 1,
+	}
+)
+
+func (x RetryStrategy) Enum() *RetryStrategy {
+	p := new(RetryStrategy)
+	*p = x
+	return p
+}
+
+func (x RetryStrategy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RetryStrategy) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_xds_v1_amqp_proto_enumTypes[4].Descriptor()
+}
+
+func (RetryStrategy) Type() protoreflect.EnumType {
+	return &file_warren_xds_v1_amqp_proto_enumTypes[4]
+}
+
+func (x RetryStrategy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RetryStrategy.Descriptor instead.
+func (RetryStrategy) EnumDescriptor() ([]byte, []int) {
+	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{4}
+}
+
 // Exchange names an AMQP exchange.
 type Exchange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -858,7 +908,10 @@ type Redelivery struct {
 	MaxInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=max_interval,json=maxInterval,proto3" json:"max_interval,omitempty"`
 	// How long an event may hold up its key; required when ordering is by key, and
 	// unset else.
-	MaxElapsed    *durationpb.Duration `protobuf:"bytes,4,opt,name=max_elapsed,json=maxElapsed,proto3" json:"max_elapsed,omitempty"`
+	MaxElapsed *durationpb.Duration `protobuf:"bytes,4,opt,name=max_elapsed,json=maxElapsed,proto3" json:"max_elapsed,omitempty"`
+	// Where an event without order waits for its next attempt; unset when ordering is
+	// by key.
+	Strategy      RetryStrategy `protobuf:"varint,5,opt,name=strategy,proto3,enum=warren.xds.v1.RetryStrategy" json:"strategy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -919,6 +972,13 @@ func (x *Redelivery) GetMaxElapsed() *durationpb.Duration {
 		return x.MaxElapsed
 	}
 	return nil
+}
+
+func (x *Redelivery) GetStrategy() RetryStrategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return RetryStrategy_RETRY_STRATEGY_UNSPECIFIED
 }
 
 // Filter is a filter of the CloudEvents Subscriptions API.
@@ -1241,14 +1301,15 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1a\n" +
 	"\bprefetch\x18\x03 \x01(\rR\bprefetch\x12%\n" +
 	"\x0eprefetch_bytes\x18\x04 \x01(\x04R\rprefetchBytes\x12&\n" +
-	"\x0fmax_event_bytes\x18\x05 \x01(\rR\rmaxEventBytes\"\xe2\x01\n" +
+	"\x0fmax_event_bytes\x18\x05 \x01(\rR\rmaxEventBytes\"\x9c\x02\n" +
 	"\n" +
 	"Redelivery\x12\x1a\n" +
 	"\battempts\x18\x01 \x01(\rR\battempts\x12>\n" +
 	"\rbase_interval\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\fbaseInterval\x12<\n" +
 	"\fmax_interval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\vmaxInterval\x12:\n" +
 	"\vmax_elapsed\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"maxElapsed\"\xc4\x02\n" +
+	"maxElapsed\x128\n" +
+	"\bstrategy\x18\x05 \x01(\x0e2\x1c.warren.xds.v1.RetryStrategyR\bstrategy\"\xc4\x02\n" +
 	"\x06Filter\x125\n" +
 	"\x05exact\x18\x01 \x01(\v2\x1d.warren.xds.v1.AttributeMatchH\x00R\x05exact\x127\n" +
 	"\x06prefix\x18\x02 \x01(\v2\x1d.warren.xds.v1.AttributeMatchH\x00R\x06prefix\x127\n" +
@@ -1278,7 +1339,10 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x10ORDERING_PER_KEY\x10\x01*<\n" +
 	"\tKeyPolicy\x12\x1a\n" +
 	"\x16KEY_POLICY_UNSPECIFIED\x10\x00\x12\x13\n" +
-	"\x0fKEY_POLICY_HOLD\x10\x01B/Z-github.com/warrenmesh/warren/api/xds/v1;xdsv1b\x06proto3"
+	"\x0fKEY_POLICY_HOLD\x10\x01*P\n" +
+	"\rRetryStrategy\x12\x1e\n" +
+	"\x1aRETRY_STRATEGY_UNSPECIFIED\x10\x00\x12\x1f\n" +
+	"\x1bRETRY_STRATEGY_BROKER_DELAY\x10\x01B/Z-github.com/warrenmesh/warren/api/xds/v1;xdsv1b\x06proto3"
 
 var (
 	file_warren_xds_v1_amqp_proto_rawDescOnce sync.Once
@@ -1292,59 +1356,61 @@ func file_warren_xds_v1_amqp_proto_rawDescGZIP() []byte {
 	return file_warren_xds_v1_amqp_proto_rawDescData
 }
 
-var file_warren_xds_v1_amqp_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_warren_xds_v1_amqp_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_warren_xds_v1_amqp_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_warren_xds_v1_amqp_proto_goTypes = []any{
 	(BrokerType)(0),              // 0: warren.xds.v1.BrokerType
 	(TopologyPolicy)(0),          // 1: warren.xds.v1.TopologyPolicy
 	(Ordering)(0),                // 2: warren.xds.v1.Ordering
 	(KeyPolicy)(0),               // 3: warren.xds.v1.KeyPolicy
-	(*Exchange)(nil),             // 4: warren.xds.v1.Exchange
-	(*AmqpRoute)(nil),            // 5: warren.xds.v1.AmqpRoute
-	(*Partitions)(nil),           // 6: warren.xds.v1.Partitions
-	(*AmqpProtocolOptions)(nil),  // 7: warren.xds.v1.AmqpProtocolOptions
-	(*SubscriptionListener)(nil), // 8: warren.xds.v1.SubscriptionListener
-	(*Dedupe)(nil),               // 9: warren.xds.v1.Dedupe
-	(*Queue)(nil),                // 10: warren.xds.v1.Queue
-	(*Redelivery)(nil),           // 11: warren.xds.v1.Redelivery
-	(*Filter)(nil),               // 12: warren.xds.v1.Filter
-	(*AttributeMatch)(nil),       // 13: warren.xds.v1.AttributeMatch
-	(*FilterList)(nil),           // 14: warren.xds.v1.FilterList
-	(*durationpb.Duration)(nil),  // 15: google.protobuf.Duration
+	(RetryStrategy)(0),           // 4: warren.xds.v1.RetryStrategy
+	(*Exchange)(nil),             // 5: warren.xds.v1.Exchange
+	(*AmqpRoute)(nil),            // 6: warren.xds.v1.AmqpRoute
+	(*Partitions)(nil),           // 7: warren.xds.v1.Partitions
+	(*AmqpProtocolOptions)(nil),  // 8: warren.xds.v1.AmqpProtocolOptions
+	(*SubscriptionListener)(nil), // 9: warren.xds.v1.SubscriptionListener
+	(*Dedupe)(nil),               // 10: warren.xds.v1.Dedupe
+	(*Queue)(nil),                // 11: warren.xds.v1.Queue
+	(*Redelivery)(nil),           // 12: warren.xds.v1.Redelivery
+	(*Filter)(nil),               // 13: warren.xds.v1.Filter
+	(*AttributeMatch)(nil),       // 14: warren.xds.v1.AttributeMatch
+	(*FilterList)(nil),           // 15: warren.xds.v1.FilterList
+	(*durationpb.Duration)(nil),  // 16: google.protobuf.Duration
 }
 var file_warren_xds_v1_amqp_proto_depIdxs = []int32{
-	4,  // 0: warren.xds.v1.AmqpRoute.exchange:type_name -> warren.xds.v1.Exchange
-	15, // 1: warren.xds.v1.AmqpRoute.confirm_timeout:type_name -> google.protobuf.Duration
-	15, // 2: warren.xds.v1.AmqpRoute.ttl:type_name -> google.protobuf.Duration
-	6,  // 3: warren.xds.v1.AmqpRoute.partitions:type_name -> warren.xds.v1.Partitions
+	5,  // 0: warren.xds.v1.AmqpRoute.exchange:type_name -> warren.xds.v1.Exchange
+	16, // 1: warren.xds.v1.AmqpRoute.confirm_timeout:type_name -> google.protobuf.Duration
+	16, // 2: warren.xds.v1.AmqpRoute.ttl:type_name -> google.protobuf.Duration
+	7,  // 3: warren.xds.v1.AmqpRoute.partitions:type_name -> warren.xds.v1.Partitions
 	0,  // 4: warren.xds.v1.AmqpProtocolOptions.type:type_name -> warren.xds.v1.BrokerType
 	1,  // 5: warren.xds.v1.AmqpProtocolOptions.topology:type_name -> warren.xds.v1.TopologyPolicy
-	15, // 6: warren.xds.v1.AmqpProtocolOptions.heartbeat:type_name -> google.protobuf.Duration
-	4,  // 7: warren.xds.v1.SubscriptionListener.exchange:type_name -> warren.xds.v1.Exchange
-	10, // 8: warren.xds.v1.SubscriptionListener.queue:type_name -> warren.xds.v1.Queue
-	12, // 9: warren.xds.v1.SubscriptionListener.filters:type_name -> warren.xds.v1.Filter
-	15, // 10: warren.xds.v1.SubscriptionListener.ack_deadline:type_name -> google.protobuf.Duration
-	11, // 11: warren.xds.v1.SubscriptionListener.redelivery:type_name -> warren.xds.v1.Redelivery
+	16, // 6: warren.xds.v1.AmqpProtocolOptions.heartbeat:type_name -> google.protobuf.Duration
+	5,  // 7: warren.xds.v1.SubscriptionListener.exchange:type_name -> warren.xds.v1.Exchange
+	11, // 8: warren.xds.v1.SubscriptionListener.queue:type_name -> warren.xds.v1.Queue
+	13, // 9: warren.xds.v1.SubscriptionListener.filters:type_name -> warren.xds.v1.Filter
+	16, // 10: warren.xds.v1.SubscriptionListener.ack_deadline:type_name -> google.protobuf.Duration
+	12, // 11: warren.xds.v1.SubscriptionListener.redelivery:type_name -> warren.xds.v1.Redelivery
 	2,  // 12: warren.xds.v1.SubscriptionListener.ordering:type_name -> warren.xds.v1.Ordering
-	6,  // 13: warren.xds.v1.SubscriptionListener.partitions:type_name -> warren.xds.v1.Partitions
+	7,  // 13: warren.xds.v1.SubscriptionListener.partitions:type_name -> warren.xds.v1.Partitions
 	3,  // 14: warren.xds.v1.SubscriptionListener.key_policy:type_name -> warren.xds.v1.KeyPolicy
-	9,  // 15: warren.xds.v1.SubscriptionListener.dedupe:type_name -> warren.xds.v1.Dedupe
-	15, // 16: warren.xds.v1.Dedupe.window:type_name -> google.protobuf.Duration
-	15, // 17: warren.xds.v1.Redelivery.base_interval:type_name -> google.protobuf.Duration
-	15, // 18: warren.xds.v1.Redelivery.max_interval:type_name -> google.protobuf.Duration
-	15, // 19: warren.xds.v1.Redelivery.max_elapsed:type_name -> google.protobuf.Duration
-	13, // 20: warren.xds.v1.Filter.exact:type_name -> warren.xds.v1.AttributeMatch
-	13, // 21: warren.xds.v1.Filter.prefix:type_name -> warren.xds.v1.AttributeMatch
-	13, // 22: warren.xds.v1.Filter.suffix:type_name -> warren.xds.v1.AttributeMatch
-	14, // 23: warren.xds.v1.Filter.all:type_name -> warren.xds.v1.FilterList
-	14, // 24: warren.xds.v1.Filter.any:type_name -> warren.xds.v1.FilterList
-	12, // 25: warren.xds.v1.Filter.not:type_name -> warren.xds.v1.Filter
-	12, // 26: warren.xds.v1.FilterList.filters:type_name -> warren.xds.v1.Filter
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	10, // 15: warren.xds.v1.SubscriptionListener.dedupe:type_name -> warren.xds.v1.Dedupe
+	16, // 16: warren.xds.v1.Dedupe.window:type_name -> google.protobuf.Duration
+	16, // 17: warren.xds.v1.Redelivery.base_interval:type_name -> google.protobuf.Duration
+	16, // 18: warren.xds.v1.Redelivery.max_interval:type_name -> google.protobuf.Duration
+	16, // 19: warren.xds.v1.Redelivery.max_elapsed:type_name -> google.protobuf.Duration
+	4,  // 20: warren.xds.v1.Redelivery.strategy:type_name -> warren.xds.v1.RetryStrategy
+	14, // 21: warren.xds.v1.Filter.exact:type_name -> warren.xds.v1.AttributeMatch
+	14, // 22: warren.xds.v1.Filter.prefix:type_name -> warren.xds.v1.AttributeMatch
+	14, // 23: warren.xds.v1.Filter.suffix:type_name -> warren.xds.v1.AttributeMatch
+	15, // 24: warren.xds.v1.Filter.all:type_name -> warren.xds.v1.FilterList
+	15, // 25: warren.xds.v1.Filter.any:type_name -> warren.xds.v1.FilterList
+	13, // 26: warren.xds.v1.Filter.not:type_name -> warren.xds.v1.Filter
+	13, // 27: warren.xds.v1.FilterList.filters:type_name -> warren.xds.v1.Filter
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_warren_xds_v1_amqp_proto_init() }
@@ -1365,7 +1431,7 @@ func file_warren_xds_v1_amqp_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_xds_v1_amqp_proto_rawDesc), len(file_warren_xds_v1_amqp_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -19,6 +19,8 @@ type Harness struct {
 	Name string
 	// Caps is what the driver claims; everything true is proven.
 	Caps mesh.Capabilities
+	// Delays says that the broker at hand has what Caps.Delays promises for newer ones.
+	Delays bool
 	// MaxDataBytes is the largest data the drivers from New accept. 0 means 16 MiB.
 	MaxDataBytes int
 
@@ -58,6 +60,7 @@ var (
 	interrupt  = func(h *Harness) bool { return h.Interrupt != nil }
 	hold       = func(h *Harness) bool { return h.HoldConfirms != nil }
 	holdAndCut = func(h *Harness) bool { return h.HoldConfirms != nil && h.Interrupt != nil }
+	delays     = func(h *Harness) bool { return h.Caps.Delays && h.Delays }
 	// Where nothing can be deleted, nothing needs to be declared again.
 	deleteAndCut = func(h *Harness) bool { return h.Delete != nil && h.Interrupt != nil }
 )

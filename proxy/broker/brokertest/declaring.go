@@ -128,14 +128,45 @@ var declaring = []behaviour{
 		r.wantKind(err, broker.NotFound)
 		r.publish(toQueue(queue, "still"))
 	}},
-	{name: "a queue with delayed retries is invalid where the server has none", run: func(r *rig) {
-		if r.driver.State().DelaysRetries() {
-			r.ensure(broker.Topology{Queues: []broker.Queue{{Name: r.name("q"), Type: r.queueType(), RetryMin: time.Second, RetryMax: time.Minute}}})
-			return
-		}
-		err := r.tryEnsure(broker.Topology{Queues: []broker.Queue{{Name: r.name("q"), Type: r.queueType(), RetryMax: time.Second}}})
-		r.wantKind(err, broker.Invalid)
+	{name: "a queue with delayed retries is a conflict where the server has none", needs: func(h *Harness) bool { return !delays(h) }, run: func(r *rig) {
+		err := r.tryEnsure(broker.Topology{Queues: []broker.Queue{{Name: r.name("q"), Type: r.queueType(), RetryDelay: time.Second}}})
+		r.wantKind(err, broker.Conflict)
 		r.wantKind(r.tryPublish(toQueue(r.name("q"), "a")), broker.Unroutable)
+	}},
+	{name: "a queue with delayed retries makes what is requeued wait, and counts it", needs: delays, run: func(r *rig) {
+		const delay = 300 * time.Millisecond
+		queue := r.name("q")
+		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: r.queueType(), RetryDelay: delay}}})
+		in := r.consume(queue, 10)
+		r.publish(toQueue(queue, "a"))
+		d := in.next()
+		for n := range uint32(3) {
+			began := time.Now()
+			r.requeue(d)
+			if n == 0 {
+				r.publish(toQueue(queue, "b")) // does not wait behind it
+				r.wantIDs(in.acked(1), []string{"b"})
+			}
+			d = in.next()
+			if took := time.Since(began); took < delay {
+				r.Fatalf("requeue %d was over after %v, want at least %v", n+1, took, delay)
+			}
+			if want := n + 1; d.Event.ID != "a" || d.Returned != want || d.Waited != want || d.Attempt != want+1 || !d.Redelivered {
+				r.Fatalf("after requeue %d it is %s, returned %d times, waited %d, attempt %d, redelivered %t", n+1, d.Event.ID, d.Returned, d.Waited, d.Attempt, d.Redelivered)
+			}
+		}
+	}},
+	{name: "what a drain gives back to a queue with delayed retries does not wait", needs: delays, run: func(r *rig) {
+		queue := r.name("q")
+		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: r.queueType(), RetryDelay: time.Minute}}})
+		r.publish(toQueue(queue, "a"))
+		in := r.consume(queue, 1)
+		in.next()
+		in.stop()
+		in.drain()
+		if d := r.consume(queue, 1).next(); d.Returned != 1 || d.Waited != 0 || !d.Redelivered {
+			r.Fatalf("it came back as returned %d times, waited %d, redelivered %t", d.Returned, d.Waited, d.Redelivered)
+		}
 	}},
 	{name: "a delay queue forwards in order, not before its delay", run: func(r *rig) {
 		const delay = 300 * time.Millisecond

@@ -50,7 +50,7 @@ func TestConformance(t *testing.T) {
 	caps.Priorities, caps.Expiration = true, true
 	brokertest.Run(t, brokertest.Harness{
 		Name: "membroker",
-		Caps: caps,
+		Caps: caps, Delays: true,
 		New: func(t *testing.T) broker.Driver {
 			return start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
 		},

@@ -157,6 +157,7 @@ func (c *channel) delivery(e *entry) *broker.Delivery {
 		Queue:       c.queue.name,
 		Attempt:     e.attempt,
 		Returned:    e.attempt - max(m.Attempt, 1),
+		Waited:      e.waited,
 		Redelivered: e.redelivered || m.Republished,
 		AppID:       m.AppID,
 		Priority:    m.Priority,
@@ -177,7 +178,7 @@ func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.forget) }
 
 // Requeue implements broker.Settler.
 func (c *channel) Requeue(tag uint64) error {
-	return c.settle(tag, func(e *entry) { c.queue.giveBack(e) })
+	return c.settle(tag, c.queue.requeue)
 }
 
 func (c *channel) settle(tag uint64, how func(*entry)) error {

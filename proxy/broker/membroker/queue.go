@@ -15,6 +15,7 @@ type entry struct {
 	seq         uint64          // place in the queue, kept over redeliveries
 	message     *broker.Message // shared between queues, read-only
 	attempt     uint32          // of the next delivery
+	waited      uint32          // how often it was requeued, in a queue that delays retries
 	redelivered bool
 	expires     time.Time // zero means never
 	due         time.Time // when it leaves a delay queue
@@ -28,7 +29,8 @@ type queue struct {
 	kind       string // label of the declaration
 	delay      time.Duration
 	forward    string
-	single     bool // one consumer at a time
+	single     bool          // one consumer at a time
+	retryDelay time.Duration // 0 means that what is requeued does not wait
 	maxEntries int
 	maxBytes   int
 
@@ -46,10 +48,11 @@ type queue struct {
 	mu       sync.Mutex
 	fresh    fifo
 	returned byPlace
-	last     uint64      // newest place
-	entries  int         // ready and unsettled
-	bytes    int         // data of those
-	timer    *time.Timer // runs expire; nil when none is pending or running
+	last     uint64                 // newest place
+	entries  int                    // ready and unsettled
+	bytes    int                    // data of those
+	timer    *time.Timer            // runs expire; nil when none is pending or running
+	waiting  map[*entry]*time.Timer // requeued, until it is due
 	closed   bool
 	line     []*channel // of a single active consumer's queue: it, and those standing by
 }
@@ -120,6 +123,34 @@ func (q *queue) giveBack(entries ...*entry) {
 	q.signal()
 }
 
+// requeue gives back an entry whose attempt failed. Where retries wait it is back
+// when its time has come.
+func (q *queue) requeue(e *entry) {
+	if q.retryDelay == 0 {
+		q.giveBack(e)
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	e.attempt++
+	e.waited++
+	e.redelivered = true
+	q.timers.Add(1)
+	q.waiting[e] = time.AfterFunc(q.retryDelay, func() {
+		defer q.timers.Done()
+		q.mu.Lock()
+		delete(q.waiting, e)
+		if !q.closed {
+			heap.Push(&q.returned, e)
+		}
+		q.mu.Unlock()
+		q.signal()
+	})
+}
+
 // forget drops an entry that take returned.
 func (q *queue) forget(e *entry) {
 	q.mu.Lock()
@@ -169,6 +200,11 @@ func (q *queue) close() {
 	q.fresh, q.returned = fifo{}, nil
 	if q.timer != nil && q.timer.Stop() {
 		q.timers.Done()
+	}
+	for _, t := range q.waiting {
+		if t.Stop() {
+			q.timers.Done()
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -90,8 +91,6 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue needs a name")}
 	case want.Delay > 0 && want.Forward == "":
 		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("a queue with a delay needs a queue to forward to")}
-	case want.RetryMax > 0:
-		return &broker.Error{Kind: broker.Invalid, Op: op, Err: errors.New("this broker does not delay retries")}
 	case have == nil && mustExist:
 		return notFound(op, "declare a queue with this name, or let Warren do it with topology Manage")
 	case have == nil:
@@ -104,6 +103,8 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 		return conflict(op, "next queue", have.forward, want.Forward)
 	case have.single != want.SingleActive:
 		return conflict(op, "single active consumer", strconv.FormatBool(have.single), strconv.FormatBool(want.SingleActive))
+	case have.retryDelay != want.RetryDelay:
+		return conflict(op, "delay of retries", have.retryDelay.String(), want.RetryDelay.String())
 	default:
 		return nil
 	}
@@ -143,6 +144,7 @@ func verb(mustExist bool) string {
 func (b *Broker) newQueue(q broker.Queue) *queue {
 	return &queue{
 		name: q.Name, kind: q.Type, delay: q.Delay, forward: q.Forward, single: q.SingleActive,
+		retryDelay: q.RetryDelay, waiting: map[*entry]*time.Timer{},
 		maxEntries: b.options.MaxQueueLength, maxBytes: b.options.MaxQueueBytes,
 		wake: make(chan struct{}, 1), expire: b.forwardDue, timers: &b.timers,
 	}

@@ -399,7 +399,7 @@ type fakeAcker struct {
 
 func (a *fakeAcker) Ack(tag uint64, _ bool) error { return a.send("ack", tag) }
 
-func (a *fakeAcker) Reject(tag uint64, requeue bool) error {
+func (a *fakeAcker) Nack(tag uint64, _, requeue bool) error {
 	return a.send(fmt.Sprintf("reject requeue=%t", requeue), tag)
 }
 

@@ -26,8 +26,9 @@ func TestNodeIsADriver(t *testing.T) {
 	t.Parallel()
 	u := server(t)
 	brokertest.Run(t, brokertest.Harness{
-		Name: "rabbit",
-		Caps: mesh.RabbitMQ.Capabilities(),
+		Name:   "rabbit",
+		Caps:   mesh.RabbitMQ.Capabilities(),
+		Delays: serverDelays(t, u),
 		New: func(t *testing.T) broker.Driver {
 			proxy := brokertest.NewProxy(t, hostPort(u))
 			o := options(t, u, proxy.Addr())
@@ -41,6 +42,17 @@ func TestNodeIsADriver(t *testing.T) {
 		Alone:        alone,
 		Delete:       func(t *testing.T, _ broker.Driver, topology broker.Topology) { deleteTopology(t, topology) },
 	})
+}
+
+// serverDelays asks the server for its version.
+func serverDelays(t *testing.T, u amqp.URI) bool {
+	t.Helper()
+	conn, err := amqp.Dial(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return delaysRetries(serverName(conn.Properties))
 }
 
 // alone starts a RabbitMQ of its own, which comes back when it is killed.

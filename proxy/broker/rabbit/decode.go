@@ -13,9 +13,12 @@ import (
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
-// deliveryCountHeader is written by RabbitMQ's quorum queues: how often the
-// message was given back.
-const deliveryCountHeader = "x-delivery-count"
+// Quorum queues count what comes back unsettled. From RabbitMQ 4.3 on a nack counts
+// in the second alone, before in both or, older still, in the first.
+const (
+	deliveryCountHeader = "x-delivery-count"
+	acquiredCountHeader = "x-acquired-count"
+)
 
 // decode makes a delivery of an AMQP message from anywhere. Its body is shared.
 // What cannot be an event has Malformed set. Epoch and Settler are left to the
@@ -43,7 +46,8 @@ func decode(d *amqp.Delivery, queue string) *broker.Delivery {
 	if n, ok := integer(d.Headers[partitionHeader]); ok && n >= 0 && n <= math.MaxUint32 {
 		out.Partition, out.Partitioned = uint32(n), true // a string of digits matches no binding
 	}
-	out.Returned = uint32(count(d.Headers, deliveryCountHeader))
+	failed, taken := count(d.Headers, deliveryCountHeader), count(d.Headers, acquiredCountHeader)
+	out.Returned, out.Waited = uint32(max(failed, taken)), uint32(max(taken-failed, 0))
 	out.Attempt = uint32(min(max(count(d.Headers, attemptHeader), 1)+int64(out.Returned), math.MaxUint32))
 	republished, _ := d.Headers[republishedHeader].(bool)
 	out.Redelivered = d.Redelivered || republished || out.Attempt > 1

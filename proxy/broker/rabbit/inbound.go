@@ -15,7 +15,7 @@ var epochs atomic.Uint64
 // consumerChannel is what an inbound needs of an amqp.Channel.
 type consumerChannel interface {
 	Ack(tag uint64, multiple bool) error
-	Reject(tag uint64, requeue bool) error
+	Nack(tag uint64, multiple, requeue bool) error
 	Cancel(consumer string, noWait bool) error
 	IsClosed() bool
 	Close() error
@@ -46,10 +46,10 @@ func (c *inbound) Ack(tag uint64) error {
 	return c.settle(tag, func() error { return c.channel.Ack(tag, false) })
 }
 
-// Requeue implements broker.Settler. It rejects: from RabbitMQ 4.3 on, a nack no
-// longer counts as an attempt.
+// Requeue implements broker.Settler. It nacks: from RabbitMQ 4.3 on that alone is
+// told apart from what a closed channel gives back.
 func (c *inbound) Requeue(tag uint64) error {
-	return c.settle(tag, func() error { return c.channel.Reject(tag, true) })
+	return c.settle(tag, func() error { return c.channel.Nack(tag, false, true) })
 }
 
 func (c *inbound) track(tag uint64) {

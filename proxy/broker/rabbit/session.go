@@ -94,10 +94,13 @@ func (s *session) config(role, username, password string) amqp.Config {
 // frameSize is what we propose: RabbitMQ's default.
 const frameSize = 131072
 
-func (s *session) identify() {
-	product, _ := s.conn.Properties["product"].(string)
-	version, _ := s.conn.Properties["version"].(string)
-	s.server = strings.TrimSpace(product + " " + version)
+func (s *session) identify() { s.server = serverName(s.conn.Properties) }
+
+// serverName is a server's product and version, by its properties.
+func serverName(properties amqp.Table) string {
+	product, _ := properties["product"].(string)
+	version, _ := properties["version"].(string)
+	return strings.TrimSpace(product + " " + version)
 }
 
 // watch starts the one reader of the connection's notifications. It ends with

@@ -35,7 +35,7 @@ func (d *declarer) manage(t broker.Topology) {
 	for _, q := range t.Queues {
 		op := fmt.Sprintf("declare queue %q", q.Name)
 		if err := checkRetries(q, d.session.server); err != nil {
-			d.problems = append(d.problems, notSent(broker.Invalid, op, err))
+			d.problems = append(d.problems, notSent(broker.Conflict, op, err))
 			continue
 		}
 		d.do(op, func(ch *amqp.Channel) error { return declareQueue(ch, q) })
@@ -184,11 +184,11 @@ const deliveryLimit = int64(1 << 30)
 // keep arguments they do not know, and ignore them.
 func checkRetries(q broker.Queue, server string) error {
 	switch {
-	case q.RetryMax <= 0:
+	case q.RetryDelay <= 0:
 		return nil
 	case q.Type == "classic":
 		return errors.New("a classic queue does not delay retries: want quorum")
-	case !broker.State{Server: server}.DelaysRetries():
+	case !delaysRetries(server):
 		return fmt.Errorf("%s does not delay retries: RabbitMQ 4.3 and later do", server)
 	default:
 		return nil
@@ -210,10 +210,13 @@ func queueArguments(q broker.Queue) (amqp.Table, error) {
 	if q.SingleActive {
 		args["x-single-active-consumer"] = true // a policy cannot set it
 	}
-	if q.RetryMax > 0 {
-		args["x-delayed-retry-type"] = "failed" // what is rejected, and not what a closed channel gives back
-		args["x-delayed-retry-min"] = max(q.RetryMin.Milliseconds(), 1)
-		args["x-delayed-retry-max"] = max(q.RetryMax.Milliseconds(), 1)
+	if q.RetryDelay > 0 {
+		// What is nacked. Of "failed", what is rejected, the delay would grow from attempt
+		// to attempt; but what a closed channel had prefetched is failed too, would wait,
+		// and could not be told from what a service refused (measured on 4.3.6).
+		delay := max(q.RetryDelay.Milliseconds(), 1)
+		args["x-delayed-retry-type"] = "returned"
+		args["x-delayed-retry-min"], args["x-delayed-retry-max"] = delay, delay
 	}
 	if q.Delay > 0 {
 		args["x-message-ttl"] = max(q.Delay.Milliseconds(), 1)

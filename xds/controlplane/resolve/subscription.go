@@ -66,12 +66,29 @@ func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription,
 	if bound := spec.Queue.PrefetchBytes; bound != nil {
 		out.Queue.PrefetchBytes, out.Queue.MaxEventBytes = uint64(max(0, *bound)), d.MaxEventBytes
 	}
+	if spec.Retry.Strategy == v1alpha1.RetryBrokerDelay {
+		out.Strategy = mesh.BrokerDelay
+		r.delayable(o, out)
+	}
 	if spec.Ordering == v1alpha1.OrderingPerKey {
 		r.orderable(o, spec, d)
 		out.Ordering, out.Partitions = mesh.PerKey, d.Partitions
 		out.MaxElapsed, out.KeyPolicy = duration(spec.Retry.MaxElapsed), keyPolicies[spec.DeadLetter.KeyPolicy]
 	}
 	return out
+}
+
+// delayable refuses retries by the broker where it would not delay them. That it is
+// too old for them is for the sidecar to see, and to say.
+func (r *resolver) delayable(o *source.Object, s *mesh.Subscription) {
+	path := v1alpha1.Path("spec").Child("retry").Child("strategy")
+	b := r.result.Config.Brokers[s.Broker]
+	switch {
+	case b.Topology != mesh.Manage:
+		r.problem(o, path, v1alpha1.Invalid, fmt.Sprintf("is BrokerDelay, which is an argument of the queue, but broker %s has topology %s: whether queues that others declare have it cannot be asked by AMQP; set strategy DelayQueues, or topology Manage on the broker", b.Name, b.Topology))
+	case b.Type.Capabilities().QuorumQueue && s.Queue.Type != v1alpha1.QueueQuorum:
+		r.problem(o, path, v1alpha1.Invalid, fmt.Sprintf("is BrokerDelay, which needs a quorum queue, and the queue is of type %s: set strategy DelayQueues or queue type quorum", s.Queue.Type))
+	}
 }
 
 // bindable refuses a queue that a sidecar would have to bind to a direct exchange:

@@ -1,4 +1,4 @@
-package broker
+package rabbit
 
 import (
 	"strconv"
@@ -12,13 +12,10 @@ const (
 	delayingMinor   = 3
 )
 
-// DelaysRetries reports whether the server can make what is requeued wait; see
-// Queue.RetryMax. False while the server is not known.
-//
-// RabbitMQ has it from 4.3 on, by its documentation; this was never tried against
-// such a server.
-func (s State) DelaysRetries() bool {
-	product, version, _ := strings.Cut(s.Server, " ")
+// delaysRetries reports whether a server, by its product and version, can make what
+// is requeued wait; see broker.Queue.RetryDelay. False while it is not known.
+func delaysRetries(server string) bool {
+	product, version, _ := strings.Cut(server, " ")
 	major, rest, _ := strings.Cut(version, ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	x, err := strconv.Atoi(major)

@@ -1,10 +1,6 @@
-package broker_test
+package rabbit
 
-import (
-	"testing"
-
-	"github.com/warrenmesh/warren/proxy/broker"
-)
+import "testing"
 
 func TestServersFromRabbitMQ43OnDelayRetries(t *testing.T) {
 	t.Parallel()
@@ -13,7 +9,7 @@ func TestServersFromRabbitMQ43OnDelayRetries(t *testing.T) {
 		"RabbitMQ 3.10.8": false, "RabbitMQ 4.2.9": false, "RabbitMQ 4": false, "RabbitMQ": false, "RabbitMQ four": false,
 		"LavinMQ 4.3.0": false, "membroker 9.0": false, "": false,
 	} {
-		if got := (broker.State{Server: server}).DelaysRetries(); got != want {
+		if got := delaysRetries(server); got != want {
 			t.Errorf("%q delays retries: %t, want %t", server, got, want)
 		}
 	}
