@@ -86,7 +86,10 @@ func vhostDeleted(w *World) check.Expect {
 	} else {
 		d.prove("the sidecar says: " + firstLine(err.Error()))
 	}
+	w.pause() // or what one sidecar publishes may come before the other's queues are back
 	d.heal(w.createVhost)
+	w.await("every queue is declared again", 20*time.Second, func() bool { return w.bound(w.queueName(billing)) && w.bindings() >= 2 })
+	w.resume("w")
 	w.awaitOK(200)
 	w.finish()
 	e := w.expect()
