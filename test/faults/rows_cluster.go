@@ -16,7 +16,7 @@ import (
 var clusterRows = []Scenario{
 	{Row: 3, Name: "leader-killed", Fault: "kill -9 of the node that leads the queues, channels warm", Nodes: 3, Short: true, run: leaderKilled},
 	{Row: 4, Name: "leader-killed-cold", Fault: "the same, the first publishes fall into the failover", Nodes: 3, run: leaderKilledCold},
-	{Row: 5, Name: "follower-killed", Fault: "kill -9 of a node that leads no queue", Nodes: 3, Short: true, run: followerKilled},
+	{Row: 5, Name: "follower-killed", Fault: "kill -9 of a node that leads no queue", Nodes: 3, run: followerKilled},
 	{Row: 6, Name: "majority-killed", Fault: "kill -9 of two nodes of three for 10 s", Nodes: 3, run: majorityKilled},
 	{Row: 7, Name: "all-killed", Fault: "kill -9 of all three nodes", Nodes: 3, run: allKilled},
 	{Row: 8, Name: "leader-frozen", Fault: "SIGSTOP of the node that leads the queues for 20 s", Nodes: 3, Short: true, run: leaderFrozen},
