@@ -34,9 +34,11 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 	@echo "building the demo"
 	@mkdir -p .run/bin && go build -o .run/bin/demo ./examples/shop/demo && exec .run/bin/demo
 
-# Packages that wait for brokers leave a core idle: one more runs beside them.
+# Built first: brokers that start beside a compiler take minutes. Packages that wait
+# for brokers leave a core idle, so that one more runs beside them.
 .PHONY: test
 test: ## Run all tests with a real RabbitMQ and real binaries
+	@go build -race ./...
 	@go run ./test/withbroker -- go run ./test/report -require 'brokertest: rabbit' -- -race -count=1 -timeout 5m -p 3 ./...
 
 .PHONY: test-short

@@ -155,8 +155,10 @@ type Delivery struct {
 	Attempt    uint32 // 1 for the first
 	// Returned is how often the broker took the message back unsettled; it is part
 	// of Attempt. 0 where the broker does not count.
-	Returned    uint32
-	Waited      uint32 // how often of those it was requeued and waited; see Queue.RetryDelay
+	Returned uint32
+	// Waited is how often of those its queue made it wait. It says nothing of queues
+	// without a RetryDelay.
+	Waited      uint32
 	Redelivered bool   // the broker's flag, or a repeated publish
 	AppID       string // workload that published, as in Message
 	Priority    uint8  // as in Message
@@ -177,8 +179,7 @@ type Settler interface {
 	// the tag was settled before.
 	Ack(tag uint64) error
 	// Requeue gives the message back, at once unless its queue makes retries wait; the
-	// broker counts the attempt.
-	// ErrStale as for Ack.
+	// broker counts the attempt. ErrStale as for Ack.
 	Requeue(tag uint64) error
 }
 

@@ -155,9 +155,10 @@ func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
 }
 
-// repeat makes d wait for its next attempt: in its own queue, or a copy of it with
-// that attempt's number in another, and then it acknowledges d. If the copy is not confirmed d goes back instead: it
-// may be delivered twice, but it is not lost.
+// repeat puts a copy of d with the next attempt's number where it waits for its
+// time, then acknowledges d. If the copy is not confirmed d goes back instead: it
+// may be delivered twice, but it is not lost. A queue that makes retries wait needs
+// no copy: d goes back, and is counted there.
 //
 // Where others declare topology there may be no waiting room. Then d waits here,
 // unsettled, and counts against the prefetch; the copy goes straight to the queue.

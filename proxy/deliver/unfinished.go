@@ -26,7 +26,8 @@ const (
 // unfinished remembers the attempts of events that are still in their queue: those
 // that ended with the service's stream instead of an outcome, for example because
 // the event crashed it, and those of ordered events, which wait for the next one
-// unsettled. The broker's own count cannot serve: it also grows for what was only
+// unsettled. Of events that the broker makes wait it knows when the first one
+// failed. The broker's own count cannot serve: it also grows for what was only
 // prefetched and never seen. It is kept in memory, so a crash of the sidecar
 // forgets it, and poisonLimit stands in. It is safe for concurrent use.
 type unfinished struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -122,6 +123,49 @@ func (p *rounds) confirmed(result *eventsv1.PublishResult) {
 	if result.GetResponse() == nil {
 		p.rig.Fatalf("publish: %v", result.GetStatus())
 	}
+}
+
+// What follows a dead letter of its key is held back, until somebody has looked:
+// then the key goes on, and its letters come again in order.
+func TestAHeldKeyIsReleasedAndItsLettersAreRedrivenInOrder(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start(strings.Replace(r.ordered("billing", "orders", "billing"), "ordering: PerKey", "ordering: PerKey\n  deadLetter: {keyPolicy: Hold}", 1))
+	checkout, billing := r.service("checkout"), r.service("billing")
+	in := billing.subscribe("billing")
+	publish := func(events ...*event) {
+		for _, e := range events {
+			if _, err := checkout.publish("orders", e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	publish(numbered("bad", 0), numbered("bad", 1), numbered("bad", 2))
+	in.settle(in.next(), eventsv1.Outcome_OUTCOME_DEAD_LETTER, "no such customer")
+	r.awaitLetters(3)
+	publish(numbered("good", 0))
+	if d := in.next(); d.GetEvent().GetId() != "good/0" {
+		t.Errorf("while the key is held comes %s", d.GetEvent().GetId())
+	} else {
+		in.ack(d)
+	}
+	if out := billing.warren("deadletter", "list", "billing", "--reason", "key-held", "-o", "json"); strings.Count(out, "\n") != 2 {
+		t.Errorf("held back:\n%s", out)
+	}
+	if out := billing.warren("deadletter", "held", "billing"); !strings.Contains(out, "bad") || strings.Contains(out, "good") {
+		t.Errorf("held:\n%s", out)
+	}
+	billing.warren("deadletter", "release", "billing", "bad")
+	billing.warren("deadletter", "redrive", "billing")
+	publish(numbered("bad", 3))
+	for n := range 4 {
+		d := in.next()
+		if want := fmt.Sprintf("bad/%d", n); d.GetEvent().GetId() != want {
+			t.Errorf("after the release comes %s, want %s", d.GetEvent().GetId(), want)
+		}
+		in.ack(d)
+	}
+	r.awaitLetters(0)
 }
 
 func TestOrderPerKeyOutlivesASidecarThatIsKilled(t *testing.T) {

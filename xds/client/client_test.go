@@ -433,6 +433,37 @@ func TestAStateFileThatCannotBeWrittenIsToldOnce(t *testing.T) {
 	}
 }
 
+func TestASlowDiskIsWrittenToLessOften(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var takes time.Duration
+		done := make(chan struct{})
+		s := newSaver(filepath.Join(t.TempDir(), "last-good.json"), time.Second, func(error) {
+			pass(takes)
+			done <- struct{}{}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { s.run(ctx) })
+		next := func(takesNow time.Duration) time.Duration {
+			began := time.Now()
+			takes = takesNow
+			s.put(&lastGood{Format: lastGoodFormat})
+			<-done
+			return time.Since(began) - takesNow
+		}
+		next(2 * time.Second)
+		if got := next(time.Hour); got != 40*time.Second {
+			t.Errorf("after a write of 2 s the next one comes after %v, want 40 s", got)
+		}
+		if got := next(0); got != time.Minute {
+			t.Errorf("after a write of an hour the next one comes after %v, want a minute", got)
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
 func TestABurstOfChangesIsOneWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

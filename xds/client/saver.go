@@ -5,17 +5,21 @@ import (
 	"time"
 )
 
-// saveShare bounds the part of the time that goes into writing: the file of a big
-// mesh has megabytes, and the disk is others' too.
-const saveShare = 20
+const (
+	// saveShare bounds the part of the time that goes into writing: the file of a big
+	// mesh has megabytes, and the disk is others' too.
+	saveShare = 20
+	// maxSaveDelay bounds what one write that was held up makes of that.
+	maxSaveDelay = time.Minute
+)
 
 // saver writes the state file away from the config path: a slow disk must not
 // hold up a configuration. It has one slot; a newer state replaces the one that
 // waits in it, so a burst of changes is one write.
 type saver struct {
 	path  string
-	delay time.Duration // at least; saveShare times what the last write took
-	took  time.Duration
+	delay time.Duration // at least
+	took  time.Duration // the last write; of run's goroutine
 	slot  chan *lastGood
 	noted func(error) // told the result of each write
 }
@@ -49,9 +53,9 @@ func (s *saver) run(ctx context.Context) {
 	}
 }
 
-// gather waits for the delay, or for the end.
+// gather waits until the next write is due, or for the end.
 func (s *saver) gather(ctx context.Context) {
-	t := time.NewTimer(max(s.delay, saveShare*s.took))
+	t := time.NewTimer(max(s.delay, min(saveShare*s.took, maxSaveDelay)))
 	defer t.Stop()
 	select {
 	case <-t.C:

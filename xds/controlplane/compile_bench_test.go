@@ -15,18 +15,9 @@ import (
 func BenchmarkATopicOfTenThousandRulesChanges(b *testing.B) {
 	const rules, each = 10_000, 16
 	var doc strings.Builder
-	doc.WriteString(`apiVersion: warrenmesh.io/v1alpha1
-kind: EventBroker
-metadata: {name: main, namespace: shop}
-spec: {type: Memory}
----
-apiVersion: warrenmesh.io/v1alpha1
-kind: EventTopic
-metadata: {name: orders, namespace: shop}
-spec: {brokerRef: {name: main}}
-`)
+	doc.WriteString(head + "EventBroker\nmetadata: {name: main, namespace: shop}\nspec: {type: Memory}\n---\n" + sharded(""))
 	for i := range rules / each {
-		fmt.Fprintf(&doc, "---\napiVersion: warrenmesh.io/v1alpha1\nkind: EventRoute\nmetadata: {name: r%d, namespace: shop}\nspec:\n  parentRefs: [{kind: EventTopic, name: orders}]\n  rules:\n", i)
+		fmt.Fprintf(&doc, "---\n"+head+"EventRoute\nmetadata: {name: r%d, namespace: shop}\nspec:\n  parentRefs: [{kind: EventTopic, name: orders}]\n  rules:\n", i)
 		for j := range each {
 			fmt.Fprintf(&doc, "  - {name: r%d, filters: [{exact: {type: none.%d.%d}}], backendRefs: [{kind: EventTopic, name: orders}]}\n", j, i, j)
 		}

@@ -22,9 +22,9 @@ type Options struct {
 	// Quiet is how long the directory must be still before a run of changes is
 	// taken as complete; default 20ms.
 	Quiet time.Duration
-	// Limit is the longest that changes are gathered; default 200ms. It is longer
-	// while the set is so big that reading and applying it takes more than a fifth of
-	// that: a storm of changes must not become one of pushes.
+	// Limit is the longest that changes are gathered; default 200ms. A set that takes
+	// longer than a fifth of it to read and apply is gathered for five times as long,
+	// though not over 5s: a storm of changes must not become one of pushes.
 	Limit time.Duration
 	// Poll is how often the directory is read without any notification: the
 	// backstop for filesystems that send none; default 5s.
@@ -44,11 +44,15 @@ type Source struct {
 	took    time.Duration // of the last read that handed something on
 }
 
-// applyShare bounds the part of a storm of changes that goes into applying them.
-const applyShare = 5
+const (
+	// applyShare bounds the part of a storm of changes that goes into applying them.
+	applyShare = 5
+	// maxLimit bounds what one read that was held up makes of that.
+	maxLimit = 5 * time.Second
+)
 
 // limit is how long changes are gathered at most.
-func (s *Source) limit() time.Duration { return max(s.opts.Limit, applyShare*s.took) }
+func (s *Source) limit() time.Duration { return max(s.opts.Limit, min(applyShare*s.took, maxLimit)) }
 
 // New builds a source. Reading starts in Run.
 func New(opts Options) *Source {

@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -239,6 +240,24 @@ func TestChangesWithoutEndAreReadAtTheLimit(t *testing.T) {
 			b.change(t, topicYAML("a", "x"))
 		}
 		b.expect(t, 200*time.Millisecond, "a=x")
+	})
+}
+
+func TestASetThatTakesLongIsGatheredLonger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := New(Options{Dir: dir})
+		for i, c := range []struct{ takes, want time.Duration }{
+			{0, 200 * time.Millisecond}, {40 * time.Millisecond, 200 * time.Millisecond}, {100 * time.Millisecond, 500 * time.Millisecond}, {time.Hour, 5 * time.Second},
+		} {
+			s.apply = func(source.Set, []source.Problem) { <-time.After(c.takes) } // virtual time
+			write(t, dir, "a.yaml", topicYAML("a", fmt.Sprint(i)))
+			s.read(true)
+			if got := s.limit(); got != c.want {
+				t.Errorf("a set that takes %v is gathered for %v, want %v", c.takes, got, c.want)
+			}
+		}
 	})
 }
 
