@@ -65,7 +65,11 @@ func lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), file.Close())
 	}
-	return func() { _ = file.Close() }, nil
+	return func() {
+		// Closing alone would leave it to a child that this process is just starting.
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+		_ = file.Close()
+	}, nil
 }
 
 // clean ends what is left of an earlier node in dir and removes its files, and

@@ -87,12 +87,14 @@ func TestSizesAndAbuseMemoryStaysFlatUnderAFlood(t *testing.T) {
 	}
 	release := p.memory.HoldConfirms()
 	stop := peak()
-	var exhausted, other atomic.Int64
+	const refusals = 2000
+	var exhausted atomic.Int64
 	var callers sync.WaitGroup
-	for range 128 {
+	began := time.Now()
+	for range 128 { // of whom 68 fill the bound
 		callers.Go(func() {
-			for range 20 {
-				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			for exhausted.Load() < refusals && time.Since(began) < 30*time.Second {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				_, err := s.events.Publish(ctx, sized("flood", 30<<10))
 				cancel()
 				switch status.Code(err) {
@@ -100,7 +102,6 @@ func TestSizesAndAbuseMemoryStaysFlatUnderAFlood(t *testing.T) {
 					exhausted.Add(1)
 				case codes.OK, codes.DeadlineExceeded, codes.Unavailable:
 				default:
-					other.Add(1)
 					t.Errorf("flood answered %v", err)
 				}
 			}
@@ -109,8 +110,8 @@ func TestSizesAndAbuseMemoryStaysFlatUnderAFlood(t *testing.T) {
 	callers.Wait()
 	most := stop()
 	release()
-	if exhausted.Load() == 0 {
-		t.Error("nothing was refused, so the bound was not reached")
+	if n := exhausted.Load(); n < refusals {
+		t.Errorf("%d calls were refused, want %d: the bound was hardly reached", n, refusals)
 	}
 	// The callers' own copies and the broker's queue are in it too.
 	if limit := uint64(64 << 20); most > limit {
