@@ -36,6 +36,8 @@ const (
 	// orderTime bounds, for all windows of a reader together, the wait for the broker
 	// to have taken back one before the next is given back.
 	orderTime = 10 * time.Second
+	// endTime bounds the wait for all that stays to be back.
+	endTime = 2 * time.Second
 )
 
 var (
@@ -58,7 +60,9 @@ var (
 type reader struct {
 	driver broker.Driver
 	queue  string
-	left   int // messages still to be read
+	left   int  // messages still to be read
+	stays  int  // messages that will be there in the end
+	shared bool // others take from the queue, too
 
 	oldest   *broker.Delivery   // the first that stayed unsettled; without its event
 	lost     bool               // what was held is back already, or nobody can tell
@@ -78,9 +82,10 @@ type window struct {
 	drain    func() // set before its goroutine ends
 }
 
-// newReader prepares to read n messages at most; giveBack must be called.
-func newReader(ctx context.Context, d broker.Driver, queue string, n int) *reader {
-	r := &reader{driver: d, queue: queue, left: n, failed: make(chan error, 1)}
+// newReader prepares to read n messages at most; giveBack must be called. Shared says
+// that others take from the queue, too.
+func newReader(ctx context.Context, d broker.Driver, queue string, n int, shared bool) *reader {
+	r := &reader{driver: d, queue: queue, left: n, stays: n, shared: shared, failed: make(chan error, 1)}
 	r.flow, r.stop = context.WithCancel(ctx)
 	return r
 }
@@ -89,22 +94,30 @@ func newReader(ctx context.Context, d broker.Driver, queue string, n int) *reade
 //
 // RabbitMQ answers the close of a channel before a quorum queue has noticed it, and
 // the queue may notice two in either order (measured: in the seventh listing of a
-// queue through 19 channels). So each must be seen to have come back before the next is closed. That
-// counts what is ready, and is wrong by letters that come in at that moment.
+// queue through 19 channels). So each must be seen to have come back before the next
+// is closed, and the last before the job ends, lest the next job miss letters. That
+// counts what is ready, and is wrong by letters that come in at that moment; where
+// others consume, who may take what comes back, nobody waits for the last.
 func (r *reader) giveBack() {
 	r.stop()
 	r.attached.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.flow), orderTime)
 	defer cancel()
 	for i, w := range r.windows {
-		if i == len(r.windows)-1 || w.held == 0 || r.lost {
+		if w.held == 0 || r.lost {
 			w.drain()
 			continue
 		}
 		state, err := r.driver.Inspect(ctx, r.queue)
 		w.drain()
-		if err == nil {
+		switch last := i == len(r.windows)-1; {
+		case err != nil:
+		case !last:
 			r.awaitReady(ctx, state.Messages+w.held)
+		case !r.shared:
+			ctx, cancel := context.WithTimeout(ctx, endTime)
+			defer cancel()
+			r.awaitReady(ctx, r.stays) // with what the last window took and nobody visited
 		}
 	}
 }
@@ -188,6 +201,9 @@ func (r *reader) visit(d *broker.Delivery, visit visitor) (settled bool, err err
 	r.left--
 	r.largest = max(r.largest, len(d.Raw))
 	settled, err = visit(d)
+	if settled {
+		r.stays--
+	}
 	if !settled && r.oldest == nil && d.Event != nil && d.DeadLetter != nil {
 		kept := *d
 		kept.Event, kept.Raw = &event.Event{ID: d.Event.ID, Source: d.Event.Source}, nil
