@@ -29,6 +29,7 @@ type checkout struct {
 	tracer    trace.Tracer
 	run       string
 	log       *slog.Logger
+	open      func() bool // whether to go on when all orders asked for are placed
 }
 
 // order is the payload.

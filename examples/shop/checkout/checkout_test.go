@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -59,6 +60,7 @@ func shop(t *testing.T, s *sidecar) (*checkout, func() []journal.Record) {
 		journal:   book, run: "r",
 		tracer: noop.NewTracerProvider().Tracer(""),
 		log:    slog.New(slog.DiscardHandler),
+		open:   exists(""),
 	}
 	return c, func() []journal.Record {
 		records, err := journal.Read(path)
@@ -124,6 +126,31 @@ func TestOrdersKeepTheirRate(t *testing.T) {
 	})
 	if n := len(records()); n != 22 {
 		t.Errorf("journal holds %d lines, want 22", n)
+	}
+}
+
+func TestAnOpenShopGoesOnBeyondItsCount(t *testing.T) {
+	t.Parallel()
+	c, records := shop(t, &sidecar{answer: func(string, int) error { return nil }})
+	sign := filepath.Join(t.TempDir(), "open")
+	if err := os.WriteFile(sign, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	c.open = func() bool {
+		asked++
+		if asked == 5 {
+			if err := os.Remove(sign); err != nil {
+				t.Error(err)
+			}
+		}
+		return exists(sign)()
+	}
+	if err := c.placeAll(t.Context(), 3, 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(records()); n != 14 {
+		t.Errorf("journal holds %d lines, want those of the 3 orders asked for and of 4 more", n)
 	}
 }
 

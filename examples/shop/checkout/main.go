@@ -35,6 +35,7 @@ type flags struct {
 	count    int
 	rate     float64
 	inFlight int
+	open     string
 }
 
 func main() {
@@ -44,6 +45,7 @@ func main() {
 	flag.StringVar(&f.run, "run", time.Now().UTC().Format("20060102T150405"), "prefix that makes the event ids of this run unique")
 	flag.IntVar(&f.count, "count", 1000, "orders to place")
 	flag.Float64Var(&f.rate, "rate", 200, "orders per second; 0 means as fast as they are confirmed")
+	flag.StringVar(&f.open, "open", "", "file that keeps the shop open: orders go on beyond --count for as long as it exists")
 	flag.IntVar(&f.inFlight, "in-flight", 64, "most orders that wait for their confirm at once: the stream's window")
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "checkout")
@@ -81,6 +83,7 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		tracer:    traces.TracerProvider().Tracer("shop/checkout"),
 		run:       f.run,
 		log:       log,
+		open:      exists(f.open),
 	}
 	streaming, stop := context.WithCancel(ctx)
 	var stream sync.WaitGroup
@@ -94,13 +97,24 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	return book.Append(journal.Record{What: journal.Done})
 }
 
-// placeAll places count orders, rate of them each second, and returns when all are
-// confirmed or given up, or soon after ctx ended.
+// exists returns what tells whether a file is there; "" names none.
+func exists(path string) func() bool {
+	return func() bool {
+		if path == "" {
+			return false
+		}
+		_, err := os.Stat(path)
+		return err == nil
+	}
+}
+
+// placeAll places count orders, and more while the shop is open, rate of them each
+// second. It returns when all are confirmed or given up, or soon after ctx ended.
 func (c *checkout) placeAll(ctx context.Context, count int, rate float64, inFlight int) error {
 	var orders errgroup.Group
 	orders.SetLimit(inFlight)
 	begin := time.Now()
-	for n := range count {
+	for n := 0; n < count || c.open(); n++ {
 		if !waitUntil(ctx, due(begin, n, rate)) {
 			break
 		}

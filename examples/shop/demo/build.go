@@ -22,13 +22,17 @@ const patience = 5 * time.Second
 
 // build compiles all programs. Go's own cache makes it quick when nothing changed.
 func (d *demo) build(ctx context.Context) error {
+	args := append([]string{"build", "-o", d.files.bin("") + "/", "-ldflags=-s -w"}, d.options.build...)
 	return d.patiently("build: compiling", func() error {
+		unlock, err := d.files.lockBins()
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		return d.tools.Run(ctx, process.Spec{
 			Name: "go build", Path: "go", Dir: d.files.root, Log: d.files.log("build"),
-			Args: []string{
-				"build", "-o", d.files.bin("") + "/", "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren",
-				"./examples/shop/checkout", "./examples/shop/billing", "./examples/shop/audit",
-			},
+			Args: append(args, "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren",
+				"./examples/shop/checkout", "./examples/shop/billing", "./examples/shop/audit"),
 		})
 	})
 }

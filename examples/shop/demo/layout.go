@@ -13,6 +13,7 @@ import (
 type layout struct {
 	root string // of the repository
 	run  string // for everything that is made: binaries, logs, journals, state
+	bins string // for the binaries, when they are not to be below run
 }
 
 // findRoot goes up from the working directory to this repository's go.mod.
@@ -33,7 +34,12 @@ func findRoot() (string, error) {
 	}
 }
 
-func (l layout) bin(name string) string { return filepath.Join(l.run, "bin", name) }
+func (l layout) bin(name string) string {
+	if l.bins != "" {
+		return filepath.Join(l.bins, name)
+	}
+	return filepath.Join(l.run, "bin", name)
+}
 
 func (l layout) demo(elements ...string) string {
 	return filepath.Join(append([]string{l.run, "demo"}, elements...)...)
@@ -49,6 +55,7 @@ func (l layout) config(elements ...string) string {
 
 func (l layout) log(name string) string     { return l.demo("logs", name+".log") }
 func (l layout) journal(name string) string { return l.demo("journals", name+".ndjson") }
+func (l layout) open() string               { return l.demo("open") }
 func (l layout) route() string              { return l.config(routeFile) }
 
 // rel shortens a path below the repository for people.
@@ -78,15 +85,33 @@ func (l layout) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(l.run, 0o755); err != nil { //nolint:gosec // as above
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(l.run, "demo.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err = flock(filepath.Join(l.run, "demo.lock"), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.New("another demo runs in this checkout; stop it first")
+	}
+	return unlock, err
+}
+
+// lockBins waits until nobody else builds into the directory of the binaries, which
+// this repository's tests share.
+func (l layout) lockBins() (unlock func(), err error) {
+	return flock(filepath.Clean(l.bin(""))+".lock", syscall.LOCK_EX)
+}
+
+// flock takes a lock that ends with this process at the latest.
+func flock(path string, how int) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // below the repository
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a small number
+	if err := syscall.Flock(int(file.Fd()), how); err != nil { //nolint:gosec // a small number
 		_ = file.Close()
-		return nil, errors.New("another demo runs in this checkout; stop it first")
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
 	}
-	return func() { _ = file.Close() }, nil
+	return func() {
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) //nolint:gosec // as above
+		_ = file.Close()
+	}, nil
 }
 
 // copyConfig copies the declared objects of the shop to where the demo edits

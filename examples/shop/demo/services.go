@@ -50,7 +50,7 @@ func (d *demo) spec(s service, sidecar string) process.Spec {
 	if s.name == "checkout" {
 		spec.MayEnd = true
 		spec.Args = append(spec.Args, "--run", d.runID, "--count", strconv.Itoa(d.options.orders),
-			"--rate", strconv.FormatFloat(d.options.rate, 'f', -1, 64))
+			"--rate", strconv.FormatFloat(d.options.rate, 'f', -1, 64), "--open", d.files.open())
 	}
 	return spec
 }

@@ -17,7 +17,7 @@ const (
 )
 
 // traceTimeout bounds the wait for one whole trace.
-const traceTimeout = 15 * time.Second
+const traceTimeout = 45 * time.Second
 
 // traces is where all spans go: a Jaeger that was found, or the demo itself.
 type traces struct {

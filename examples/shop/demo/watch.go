@@ -65,12 +65,12 @@ func (w *watch) confirmedSince(since time.Time) int {
 	return n
 }
 
-// progress is the status line.
+// progress is the status line. An open shop may take more orders than were asked for.
 func progress(books account.Books, orders int) string {
 	var b strings.Builder
 	for i, row := range books.Rows {
 		if i == 0 {
-			fmt.Fprintf(&b, "orders %d/%d, confirmed %d, received by", row.Published, orders, row.Confirmed)
+			fmt.Fprintf(&b, "orders %d/%d, confirmed %d, received by", row.Published, max(orders, row.Published), row.Confirmed)
 			continue
 		}
 		fmt.Fprintf(&b, " %s %d", row.Service, row.Received)
