@@ -34,6 +34,18 @@ func (w *World) expect() check.Expect {
 	return e
 }
 
+// subscription is what is demanded of one subscription.
+func (w *World) subscription(e *check.Expect, name string) *check.Subscription {
+	w.Helper()
+	for i := range e.Subscriptions {
+		if e.Subscriptions[i].Name == w.namespace+"/"+name {
+			return &e.Subscriptions[i]
+		}
+	}
+	w.Fatalf("nothing is demanded of %s", name)
+	return nil
+}
+
 // odd says which calls can only be refused: those of scenarios that publish what
 // nobody may, on topics of their own or with ids that say so.
 func odd(p *history.Publish) bool { return p.Seq == 0 && p.ID != fits }
@@ -45,6 +57,9 @@ const fits = "large-fits"
 func patient(e check.Expect, slow float64) check.Expect {
 	stretch := func(d time.Duration) time.Duration { return time.Duration(float64(d) * slow) }
 	e.MaxRecovery = stretch(e.MaxRecovery)
+	for i := range e.Subscriptions {
+		e.Subscriptions[i].MaxRecovery = stretch(e.Subscriptions[i].MaxRecovery)
+	}
 	e.Slack = stretch(50 * time.Millisecond)
 	return e
 }

@@ -24,7 +24,7 @@ func TestUnderFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a RabbitMQ; not with -short")
 	}
-	rig, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.5, Slow: loose, Short: true, Report: func(line string) { t.Log(line) }})
+	rig, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.3, Slow: loose, Short: true, Race: true, Report: func(line string) { t.Log(line) }})
 	if err != nil {
 		t.Fatal(err)
 	}

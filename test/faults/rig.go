@@ -27,6 +27,9 @@ type Options struct {
 	Slow float64
 	// Short makes scenarios do less often what they do many times.
 	Short bool
+	// Race runs programs that look for data races. Their memory, mostly the race
+	// detector's, is not judged.
+	Race bool
 	// Seed of what is random.
 	Seed uint64
 	// Report is given lines for people. nil means that nobody reads them.
@@ -72,7 +75,11 @@ func New(ctx context.Context, o Options) (*Rig, error) {
 		o.Report = func(string) {}
 	}
 	o.Report("building the sidecar and the control plane")
-	programs, err := product.BuildLean(ctx, "faults")
+	build := product.BuildLean
+	if o.Race {
+		build = product.Build
+	}
+	programs, err := build(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -145,6 +152,9 @@ func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 		return nil, err
 	}
 	run := w.Recorder.Run()
+	if r.options.Race {
+		expect.Growth.Memory, expect.Growth.PeakMemory = 0, 0
+	}
 	out.Report = check.Check(run, patient(expect, r.options.Slow))
 	if !out.Passed() || r.options.Keep {
 		out.History = filepath.Join(r.options.Dir, s.Name+".jsonl")

@@ -11,7 +11,7 @@ import (
 )
 
 var alarmRows = []Scenario{
-	{Row: 13, Name: "memory-alarm", Fault: "the broker's memory alarm for 3 s", Nodes: 1, Short: true, Quick: true, run: memoryAlarm},
+	{Row: 13, Name: "memory-alarm", Fault: "the broker's memory alarm for 3 s", Nodes: 1, Short: true, run: memoryAlarm},
 	{Row: 14, Name: "disk-alarm", Fault: "the broker's disk alarm for 3 s", Nodes: 1, Short: true, run: diskAlarm},
 	{Row: 15, Name: "alarm-blocked-writes", Fault: "a memory alarm while the sockets are full", Nodes: 1, run: alarmBlockedWrites},
 }

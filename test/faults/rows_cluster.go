@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -116,24 +117,50 @@ func allKilled(w *World) check.Expect {
 }
 
 // leaderFrozen: a frozen node answers nothing and closes nothing. The watchdog gives
-// it up, and the publishes go on as soon as the others have elected.
+// it up, and publishes and deliveries go on as soon as the others have elected. But
+// the consumers that came through the frozen node stay for RabbitMQ, until it thaws
+// or net_ticktime ends: ordered partitions whose active consumer was one of them are
+// handed to nobody else, which no client can change. Where none was, the ordered
+// subscription is held to the same bound as everything else.
 func leaderFrozen(w *World) check.Expect {
+	const freeze = 20 * time.Second
 	w.start(setup{})
 	leader := w.leader()
+	held := w.activeConsumers(ledger, leader)
 	d := w.disturb("SIGSTOP of the leader", func() string {
 		w.signal(leader, syscall.SIGSTOP)
 		return w.state(leader)
 	})
 	w.Cleanup(func() { _ = leader.Signal(syscall.SIGCONT) })
+	if d.fault.Proof != "" {
+		d.prove(fmt.Sprintf("it held the active consumers of %d of %d ordered partitions", held, partitions))
+	}
 	d.heal(nil)
-	w.keep(20 * time.Second)
+	w.keep(freeze)
 	w.signal(leader, syscall.SIGCONT)
 	w.awaitOK(500)
 	w.finish()
 	e := w.expect()
 	e.MaxRecovery = 12 * time.Second
+	if held > 0 {
+		w.subscription(&e, ledger).MaxRecovery = freeze + 3*time.Second
+	}
 	e.MoreDuplicates += 4 * e.MoreDuplicates // every try of what waited for the frozen node may have left a copy
 	return e
+}
+
+// activeConsumers counts the partitions of an ordered subscription whose active
+// consumer is attached through a member.
+func (w *World) activeConsumers(subscription string, m *localbroker.Member) int {
+	w.Helper()
+	text := w.call(`length([C || Q <- rabbit_amqqueue:list(<<"%s">>),
+lists:prefix("%s.", binary_to_list(element(4, amqqueue:get_name(Q)))),
+C <- rabbit_amqqueue:consumers(Q), element(5, C), node(element(1, C)) =:= '%s']).`, w.vhost, w.queueName(subscription), m.Name())
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		w.Fatalf("count active consumers: %v", err)
+	}
+	return n
 }
 
 // signal sends a member a signal.

@@ -11,7 +11,7 @@ import (
 
 var networkRows = []Scenario{
 	{Row: 9, Name: "slow-network", Fault: "latency of 500 ms ± 100 ms each way", Nodes: 1, Short: true, run: slowNetwork},
-	{Row: 10, Name: "resets", Fault: "every connection reset, four times, 1 to 2 s apart", Nodes: 1, Short: true, Quick: true, run: resets},
+	{Row: 10, Name: "resets", Fault: "every connection reset, four times, 1 to 2 s apart", Nodes: 1, Short: true, run: resets},
 	{Row: 11, Name: "half-open", Fault: "one of two paths to the broker swallows everything and closes nothing", Nodes: 1, Short: true, run: halfOpen},
 	{Row: 12, Name: "slices", Fault: "1-byte slices at 10 KB/s, then a cut within a frame", Nodes: 1, Short: true, run: slicedNetwork},
 }

@@ -185,8 +185,15 @@ func later(r *history.Run, by time.Duration) {
 			p.Start, p.End = p.Start+by, p.End+by
 		}
 	}
+	laterTo(r, "", by)
+}
+
+// laterTo moves the deliveries that came after the fault was healed: those to one
+// subscription, or all with "".
+func laterTo(r *history.Run, subscription string, by time.Duration) {
 	for i := range r.Deliveries {
-		if d := &r.Deliveries[i]; d.At >= healed {
+		d := &r.Deliveries[i]
+		if d.At >= r.Faults[0].Healed && (subscription == "" || d.Subscription == subscription) {
 			d.At, d.SettledAt = d.At+by, d.SettledAt+by
 		}
 	}

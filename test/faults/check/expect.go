@@ -54,6 +54,9 @@ type Subscription struct {
 	Topics []string
 	// Wants says which events of those topics pass its filters; nil means all.
 	Wants func(*history.Publish) bool
+	// MaxRecovery bounds this one's first delivery, where Expect's MaxRecovery does not
+	// fit; 0 means that one.
+	MaxRecovery time.Duration
 	// Ordered demands order by key.
 	Ordered bool
 	// Destroyed says which events may be missing because the fault destroyed them in

@@ -95,6 +95,19 @@ func TestWhatAScenarioExpectsDecides(t *testing.T) {
 			later(r, 2*time.Second)
 			e.MaxRecovery = 0
 		}, "ok"},
+		"recovery that is bounded for one subscription only": {func(r *history.Run, e *check.Expect) {
+			later(r, 2*time.Second)
+			e.MaxRecovery = 0
+			e.Subscriptions[1].MaxRecovery = time.Second
+		}, "I7"},
+		"a subscription that may take longer than others": {func(r *history.Run, e *check.Expect) {
+			laterTo(r, audit, 2*time.Second)
+			e.Subscriptions[1].MaxRecovery = 3 * time.Second
+		}, "ok"},
+		"another that may not": {func(r *history.Run, e *check.Expect) {
+			laterTo(r, audit, 2*time.Second)
+			e.Subscriptions[0].MaxRecovery = 3 * time.Second
+		}, "I7"},
 		"growth of a process that does not matter": {func(r *history.Run, e *check.Expect) {
 			grow(r, func(s *history.Sample) { s.Goroutines += 6; s.Process = "broker" })
 			e.Processes = []string{"proxy"}

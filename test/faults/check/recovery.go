@@ -108,26 +108,36 @@ func (c *checker) published(o *outage, p *history.Publish) {
 // recovered measures one outage. One that ended shortly before the next began, or
 // before the load ended, had no time to show anything and is not judged for silence.
 func (c *checker) recovered(o *outage) {
-	long := o.next-o.healed > c.want.MaxRecovery
 	for _, topic := range sorted(o.served) {
-		c.took(o, o.served[topic], long, &c.report.Recovery, "no OK on "+topic)
+		c.took(o, o.served[topic], c.want.MaxRecovery, &c.report.Recovery, "no OK on "+topic)
 	}
 	for _, s := range sorted(o.owed) {
-		c.took(o, o.got[s], long, &c.report.DeliveryRecovery, "no delivery to "+s)
+		c.took(o, o.got[s], c.want.recoveryOf(s), &c.report.DeliveryRecovery, "no delivery to "+s)
 	}
 }
 
-func (c *checker) took(o *outage, resumed time.Duration, long bool, worst *time.Duration, what string) {
+// recoveryOf is the bound of a subscription's first delivery.
+func (e *Expect) recoveryOf(subscription string) time.Duration {
+	for i := range e.Subscriptions {
+		if s := &e.Subscriptions[i]; s.Name == subscription && s.MaxRecovery > 0 {
+			return s.MaxRecovery
+		}
+	}
+	return e.MaxRecovery
+}
+
+func (c *checker) took(o *outage, resumed, bound time.Duration, worst *time.Duration, what string) {
 	took := resumed - o.healed
+	long := o.next-o.healed > bound
 	if resumed > 0 {
 		*worst = max(*worst, took)
 	}
 	switch {
-	case c.want.MaxRecovery == 0:
+	case bound == 0:
 	case resumed == 0 && long:
 		c.found.add(I7Recovery, "did not recover", "after %s healed at %v: %s", o.name, ms(o.healed), what)
-	case resumed > 0 && took > c.want.MaxRecovery:
-		c.found.add(I7Recovery, "recovered late", "after %s healed at %v: %s for %v, the bound is %v", o.name, ms(o.healed), what, ms(took), c.want.MaxRecovery)
+	case resumed > 0 && took > bound:
+		c.found.add(I7Recovery, "recovered late", "after %s healed at %v: %s for %v, the bound is %v", o.name, ms(o.healed), what, ms(took), bound)
 	}
 }
 
