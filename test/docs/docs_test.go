@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 func build() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
-	if programs, err = product.Build(ctx, "test-docs"); err != nil {
+	if programs, err = product.Build(ctx); err != nil {
 		return err
 	}
 	list, err := pages()

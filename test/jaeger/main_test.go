@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
 	var err error
-	programs, err = product.Build(ctx, "test-jaeger", "./examples/shop/checkout", "./examples/shop/billing", "./examples/shop/audit")
+	programs, err = product.Build(ctx, "./examples/shop/checkout", "./examples/shop/billing", "./examples/shop/audit")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:gocritic // nothing is left to clean up

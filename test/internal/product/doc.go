@@ -8,7 +8,7 @@
 // shown when a test fails. Not for concurrent use within one test, except where a
 // method says so.
 //
-//	programs, err := product.Build(ctx, "e2e")
+//	programs, err := product.Build(ctx)
 //	...
 //	mesh := product.NewMesh(t, programs, broker)
 //	mesh.Write("shop.yaml", mesh.Broker.YAML("shop")+topics)
