@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
+	"github.com/warrenmesh/warren/internal/version"
 )
 
 // Exit codes (WIRE §4).
@@ -55,10 +56,13 @@ runs a whole mesh in one process for a first look.`,
 			a.started = true
 		},
 	}
+	root.Version = version.Current().String() // what many try first
+	root.SetVersionTemplate("warren {{.Version}}\n")
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	root.SetUsageTemplate(wrapped(root.UsageTemplate()))
+	root.Flags().Bool("version", false, "print which build this is")
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.NoColor, "no-color", false, "no colour, as with NO_COLOR=1")
 	flags.BoolVarP(&a.Quiet, "quiet", "q", false, "only data and errors: no progress, no summary")

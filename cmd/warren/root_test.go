@@ -122,6 +122,9 @@ func TestVersion(t *testing.T) {
 	if r := (invocation{}).run(t, "version"); r.code != exitOK || !strings.HasPrefix(r.out, "warren ") || !strings.Contains(r.out, "go1.") {
 		t.Errorf("version: %+v", r)
 	}
+	if short, long := (invocation{}).run(t, "--version"), (invocation{}).run(t, "version"); short.code != exitOK || short.out != long.out {
+		t.Errorf("--version: %+v, version: %+v", short, long)
+	}
 	if r := (invocation{}).run(t, "version", "-o", "json"); r.code != exitOK || !strings.Contains(r.out, `"platform":`) {
 		t.Errorf("version -o json: %+v", r)
 	}
