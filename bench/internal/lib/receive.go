@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -13,6 +14,11 @@ import (
 // ackShare is the part of the prefetch after which deliveries are acknowledged at
 // the latest, all at once.
 const ackShare = 4
+
+// linger is how long an acknowledgement waits for more at most. Without it a consumer that is
+// faster than the library's reader finds nothing more to take after every message and
+// acknowledges each alone, which is not what this is to be: multi-ack at its best.
+const linger = time.Millisecond
 
 // Receive implements load.Target.
 func (t *Target) Receive(ctx context.Context, sink *load.Sink) error {
@@ -43,7 +49,7 @@ func (t *Target) receive(ctx context.Context, conn *amqp.Connection, sink *load.
 	return ch.Close() // answered only after the acknowledgements
 }
 
-// consumer acknowledges when enough has come together, or nothing more is there.
+// consumer acknowledges when enough has come together, or after a while.
 type consumer struct {
 	ch         *amqp.Channel
 	deliveries <-chan amqp.Delivery
@@ -54,25 +60,20 @@ type consumer struct {
 }
 
 func (c *consumer) run(ctx context.Context, sink *load.Sink) error {
+	tick := time.NewTicker(linger)
+	defer tick.Stop()
 	for {
 		select {
 		case d, ok := <-c.deliveries:
 			if err := c.take(sink, d, ok); err != nil {
 				return err
 			}
-			continue
-		default:
-		}
-		if err := c.ack(); err != nil {
-			return err
-		}
-		select {
-		case d, ok := <-c.deliveries:
-			if err := c.take(sink, d, ok); err != nil {
+		case <-tick.C:
+			if err := c.ack(); err != nil {
 				return err
 			}
 		case <-sink.Done():
-			return nil
+			return c.ack()
 		case <-ctx.Done():
 			return fmt.Errorf("receive: %w", context.Cause(ctx))
 		}
