@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for something that normally takes a moment.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // session is what a reader of one page has: a directory, and terminals in it.
 type session struct {

@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds what normally takes a moment.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 const declared = `apiVersion: warrenmesh.io/v1alpha1
 kind: EventBroker

@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen. It is no measure.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

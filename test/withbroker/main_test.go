@@ -45,7 +45,7 @@ func TestSignalEndsCommandAndBroker(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
-	killer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	killer := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer killer.Stop()
 	_ = cmd.Wait() // the code says how it ended
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
