@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -137,20 +138,38 @@ func TestATrialEndsAtFatalAndCleansUpBackwards(t *testing.T) {
 	}
 }
 
+func TestABrokerThatServesNobodyIsFound(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	if err := connects("amqp://guest:guest@"+silent.Addr().String(), 50*time.Millisecond); err == nil {
+		t.Error("a listener that says nothing gave a connection")
+	}
+	if stopped(os.Getpid()) {
+		t.Error("this process is stopped")
+	}
+	if got := hung(t.Context(), nil); got != "" {
+		t.Errorf("no node at all: %s", got)
+	}
+}
+
 func TestThePageTellsOfEveryResult(t *testing.T) {
 	t.Parallel()
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := Page{
 		Results: []*Result{
 			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
-			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
+			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}, Again: "the broker hung"},
 		},
 		Command: "make faults", Facts: Facts{Date: "2026-01-02", Cores: 2, Go: "1", RabbitMQ: "3"}, Took: 90 * time.Second,
 	}
 	text := page.Markdown()
 	for _, want := range []string{
 		"`make faults` on 2026-01-02: 2 scenarios, 2 failed, 0 events in 90 s; 2 cores, RabbitMQ 3, Go 1.",
-		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more.", "- **2 two**: a fault.", "  - what failed\n", "- 31: ",
+		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more. Second run: in the first, the broker hung.", "- **2 two**: a fault.", "  - what failed\n", "- 31: ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)

@@ -49,8 +49,12 @@ type Result struct {
 	Took     time.Duration
 	// Faults says what was injected, each with its proof.
 	Faults []string
+	// Again says why this is the second run, "" when it is the first.
+	Again string
 	// History is the file with everything that was recorded, "" when it was not kept.
 	History string
+
+	hung string // in words, that the broker itself served nobody when it failed
 }
 
 // Passed reports whether every invariant held and nothing else failed.
@@ -126,7 +130,39 @@ func healthy(ctx context.Context, c *localbroker.Cluster) bool {
 
 // Run runs one scenario. The error is one of the rig's, or ctx's; what the scenario
 // says is in the result.
+//
+// A cluster of RabbitMQ 3.10 now and then hangs when a node is killed (two in forty
+// times here): the others run, and give nobody a connection for a minute and more. A
+// run that failed and met that tells nothing of Warren. It is said, and the scenario
+// runs once more.
 func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
+	out, err := r.run(ctx, s)
+	if err != nil || out.Passed() || out.hung == "" {
+		return out, err
+	}
+	r.options.Report(fmt.Sprintf("row %d runs again: %s", s.Row, out.hung))
+	first := out
+	if err := r.keepNodes(s.Name); err != nil {
+		return nil, err
+	}
+	if out, err = r.run(ctx, s); err != nil {
+		return nil, err
+	}
+	out.Again = first.hung
+	out.Took += first.Took
+	return out, nil
+}
+
+// keepNodes ends the cluster and keeps what it wrote, for who wants to know why it
+// hung.
+func (r *Rig) keepNodes(name string) error {
+	dir := filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", len(r.cluster.Members)))
+	r.Close()
+	kept := filepath.Join(r.options.Dir, name+"-nodes")
+	return errors.Join(os.RemoveAll(kept), os.Rename(dir, kept))
+}
+
+func (r *Rig) run(ctx context.Context, s Scenario) (*Result, error) {
 	if err := r.need(ctx, s.Nodes); err != nil {
 		return nil, fmt.Errorf("get %d RabbitMQ nodes: %w", s.Nodes, err)
 	}
@@ -145,7 +181,14 @@ func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 	}
 	out := &Result{Scenario: s}
 	var expect check.Expect
-	out.Failures = t.run(func() { expect = s.run(w) })
+	out.Failures = t.run(func() {
+		defer func() {
+			if t.failed() { // before anything is cleaned up
+				out.hung = hung(ctx, w.Members)
+			}
+		}()
+		expect = s.run(w)
+	})
 	out.Faults = w.proofs()
 	out.Took = time.Since(began)
 	if err := ctx.Err(); err != nil {

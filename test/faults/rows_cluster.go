@@ -2,7 +2,6 @@ package faults
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,15 +177,7 @@ func (w *World) state(m *localbroker.Member) string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	stopped := w.within(5*time.Second, func() bool { // each of its threads has to notice
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			w.Fatal(err)
-		}
-		_, after, _ := strings.Cut(string(stat), ") ")
-		return strings.HasPrefix(after, "T")
-	})
-	if !stopped {
+	if !w.within(5*time.Second, func() bool { return stopped(pid) }) { // each of its threads has to notice
 		return ""
 	}
 	return fmt.Sprintf("pid %d is stopped", pid)

@@ -56,6 +56,9 @@ func progress(n, of int, r *faults.Result) string {
 	if !r.Passed() {
 		verdict = "FAILED " + r.Report.Verdict()
 	}
+	if r.Again != "" {
+		verdict += " in its second run"
+	}
 	return fmt.Sprintf("%2d/%d  row %-2d %-26s %6.1fs  %s", n, of, r.Scenario.Row, r.Scenario.Name, r.Took.Seconds(), verdict)
 }
 
