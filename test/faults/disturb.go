@@ -48,10 +48,10 @@ func (w *World) proofs() []string {
 	return out
 }
 
-// prove adds to the proof: what only shows while the fault lasts.
+// prove adds to a proof what only shows while the fault lasts. Where there is none, it
+// is no proof either.
 func (d *disturbance) prove(more string) {
 	if d.fault.Proof != "" {
-		d.fault.Proof += "; "
+		d.fault.Proof += "; " + more
 	}
-	d.fault.Proof += more
 }

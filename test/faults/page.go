@@ -54,7 +54,8 @@ judges all of them by the recorded history of every publish and every delivery:
 - I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time.
 - I7: service resumes within the row's bound. I8: memory, goroutines and descriptors stay flat.
 
-A row that failed while RabbitMQ itself gave nobody a connection, most of its nodes running, runs once more and says so.
+A row that broke no invariant, but waited in vain while RabbitMQ itself gave nobody a connection, most of its nodes
+running, runs once more and says so.
 
 `
 

@@ -15,9 +15,9 @@ import (
 // the latest, all at once.
 const ackShare = 4
 
-// linger is how long an acknowledgement waits for more at most. Without it a consumer that is
-// faster than the library's reader finds nothing more to take after every message and
-// acknowledges each alone, which is not what this is to be: multi-ack at its best.
+// linger is how long an acknowledgement waits for more at most. Without it a consumer
+// that is faster than the library's reader finds nothing more to take after every
+// message and acknowledges each alone: this is to be multi-ack at its best.
 const linger = time.Millisecond
 
 // Receive implements load.Target.
