@@ -48,10 +48,11 @@ func (w *World) proofs() []string {
 	return out
 }
 
-// prove adds to a proof what only shows while the fault lasts. Where there is none, it
-// is no proof either.
+// prove adds to a proof what only shows while the fault lasts, also after heal. Where
+// there is none, it is no proof either.
 func (d *disturbance) prove(more string) {
 	if d.fault.Proof != "" {
 		d.fault.Proof += "; " + more
+		d.w.Recorder.Prove(d.fault)
 	}
 }

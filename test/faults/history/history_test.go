@@ -157,3 +157,16 @@ func BenchmarkRecord(b *testing.B) {
 		}
 	})
 }
+
+func TestAProofThatCameLaterIsOfItsFaultAlone(t *testing.T) {
+	t.Parallel()
+	rec := history.New("made", 1)
+	rec.Prove(history.Fault{Injected: 1, Proof: "of nothing"})
+	rec.Fault(history.Fault{Name: "kill", Injected: 1, Healed: 2, Proof: "pid gone"})
+	rec.Fault(history.Fault{Name: "cut", Injected: 3, Healed: 4, Proof: "bytes cut"})
+	rec.Prove(history.Fault{Injected: 3, Proof: "bytes cut; 7 in all"})
+	faults := rec.Run().Faults
+	if len(faults) != 2 || faults[0].Proof != "pid gone" || faults[1].Proof != "bytes cut; 7 in all" {
+		t.Errorf("faults are %+v", faults)
+	}
+}

@@ -109,6 +109,18 @@ func (r *Recorder) Fault(f Fault) {
 	r.seldom(func(run *Run) { run.Faults = append(run.Faults, f) })
 }
 
+// Prove gives a fault that is recorded the proof of f, which was injected at the same
+// time; it does nothing when there is none.
+func (r *Recorder) Prove(f Fault) {
+	r.seldom(func(run *Run) {
+		for i := range run.Faults {
+			if run.Faults[i].Injected == f.Injected {
+				run.Faults[i].Proof = f.Proof
+			}
+		}
+	})
+}
+
 // Drained records that the load has ended and the queues are drained.
 func (r *Recorder) Drained() {
 	now := r.Now()
