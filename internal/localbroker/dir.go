@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 // maxDirs is how many directories are tried while others use them.
@@ -54,22 +56,15 @@ func lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("make directory of the private node: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	held := flock.New(filepath.Join(dir, "lock"))
+	switch mine, err := held.TryLock(); {
+	case err != nil:
 		return nil, fmt.Errorf("lock directory of the private node: %w", err)
+	case !mine:
+		return nil, fmt.Errorf("lock %s: %w", dir, errInUse)
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errInUse
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), file.Close())
-	}
-	return func() {
-		// Closing alone would leave it to a child that this process is just starting.
-		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
-		_ = file.Close()
-	}, nil
+	// Closing alone would leave it to a child that this process is just starting.
+	return func() { _ = held.Unlock() }, nil
 }
 
 // clean ends what is left of an earlier node in dir and removes its files, and

@@ -22,7 +22,7 @@ const patience = 5 * time.Second
 
 // build compiles all programs. Go's own cache makes it quick when nothing changed.
 func (d *demo) build(ctx context.Context) error {
-	args := append([]string{"build", "-o", d.files.bin("") + "/", "-ldflags=-s -w"}, d.options.build...)
+	args := append([]string{"build", "-o", d.files.bin("") + "/", "-ldflags=-s -w"}, d.options.flags...)
 	return d.patiently("build: compiling", func() error {
 		unlock, err := d.files.lockBins()
 		if err != nil {

@@ -27,7 +27,7 @@ type options struct {
 	broker   localbroker.Options // where to look for one
 	keep     bool
 	stall    time.Duration
-	build    []string // more flags of go build
+	flags    []string // more of go build
 }
 
 // demo is one run. Its methods are called by one goroutine, but for kill.

@@ -6,7 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 // layout knows where everything of the demo is.
@@ -85,33 +86,24 @@ func (l layout) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(l.run, 0o755); err != nil { //nolint:gosec // as above
 		return nil, err
 	}
-	unlock, err = flock(filepath.Join(l.run, "demo.lock"), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	lock := flock.New(filepath.Join(l.run, "demo.lock"))
+	switch mine, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("keep a second demo out: %w", err)
+	case !mine:
 		return nil, errors.New("another demo runs in this checkout; stop it first")
 	}
-	return unlock, err
+	return func() { _ = lock.Unlock() }, nil
 }
 
 // lockBins waits until nobody else builds into the directory of the binaries, which
 // this repository's tests share.
 func (l layout) lockBins() (unlock func(), err error) {
-	return flock(filepath.Clean(l.bin(""))+".lock", syscall.LOCK_EX)
-}
-
-// flock takes a lock that ends with this process at the latest.
-func flock(path string, how int) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // below the repository
-	if err != nil {
-		return nil, err
+	lock := flock.New(filepath.Clean(l.bin("")) + ".lock")
+	if err := lock.Lock(); err != nil {
+		return nil, fmt.Errorf("wait for other builds: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), how); err != nil { //nolint:gosec // a small number
-		_ = file.Close()
-		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
-	}
-	return func() {
-		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) //nolint:gosec // as above
-		_ = file.Close()
-	}, nil
+	return func() { _ = lock.Unlock() }, nil
 }
 
 // copyConfig copies the declared objects of the shop to where the demo edits

@@ -44,7 +44,8 @@ func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 	}
 	var out bytes.Buffer
 	d := newDemo(options{
-		orders: 300, rate: 300, stall: 2 * time.Minute, build: []string{"-race", "-buildvcs=false"},
+		orders: 300, rate: 300, stall: 2 * time.Minute,
+		flags: []string{"-race", "-buildvcs=false"}, // as test/internal/product builds into the same directory
 		broker: localbroker.Options{
 			Address: closedPort(t), Dir: t.TempDir(),
 			Skip: []localbroker.Step{localbroker.Installed, localbroker.Install, localbroker.Container},

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+
+	"github.com/gofrs/flock"
 )
 
 // stripped leaves out what only a debugger reads: linking takes two thirds of the time.
@@ -44,11 +44,11 @@ func build(ctx context.Context, name string, more []string) (Programs, error) {
 	if err := os.MkdirAll(p.dir, 0o750); err != nil {
 		return Programs{}, fmt.Errorf("build programs: %w", err)
 	}
-	unlock, err := lock(p.dir + ".lock")
-	if err != nil {
-		return Programs{}, fmt.Errorf("build programs: %w", err)
+	lock := flock.New(p.dir + ".lock") // it ends with this process at the latest
+	if err := lock.Lock(); err != nil {
+		return Programs{}, fmt.Errorf("wait for other builds: %w", err)
 	}
-	defer unlock()
+	defer func() { _ = lock.Unlock() }()
 	args := append([]string{"build", "-buildvcs=false", stripped, "-o", p.dir + string(filepath.Separator)}, more...)
 	build := exec.CommandContext(ctx, "go", append(args, "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren")...)
 	build.Dir = root
@@ -56,22 +56,6 @@ func build(ctx context.Context, name string, more []string) (Programs, error) {
 		return Programs{}, fmt.Errorf("build programs: %w\n%s", err, out)
 	}
 	return p, nil
-}
-
-// lock waits for a lock that ends with this process at the latest.
-func lock(path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // below the repository
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a small number
-		_ = file.Close()
-		return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
-	}
-	return func() {
-		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) //nolint:gosec // as above
-		_ = file.Close()
-	}, nil
 }
 
 // OtherSidecar returns the programs with another sidecar, built with more flags into
