@@ -40,6 +40,7 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 # that goroutines of an ending program might still have: 50 ms do.
 .PHONY: test
 test: ## Run all tests with a real RabbitMQ and real binaries
+	@echo "compiling with the race detector (minutes when the cache is empty)"
 	@go build -race ./...
 	@GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report -require 'brokertest: rabbit' -- -race -vet=off -count=1 -timeout 10m -p 3 ./...
 

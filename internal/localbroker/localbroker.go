@@ -107,7 +107,7 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 			return nil, fmt.Errorf("look for a RabbitMQ: %w", ctx.Err())
 		}
 		if !errors.Is(err, errNotHere) {
-			o.report("broker: not by %v: %s", try.step, firstLine(err))
+			o.report("broker: no %v: %s", try.step, firstLine(err))
 		}
 		reasons = append(reasons, fmt.Errorf("%v: %w", try.step, err))
 	}

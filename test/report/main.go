@@ -123,7 +123,11 @@ func (r *report) ended(e event, key string) {
 		r.counts[e.Action]++
 	} else {
 		r.packages++
-		fmt.Fprintf(r.out, "%6.1fs %4d  %-4s %s (%.1fs)\n", time.Since(r.begin).Seconds(), r.packages, e.Action, e.Package, e.Elapsed)
+		outcome := e.Action
+		if outcome == "skip" {
+			outcome = "none" // a package without tests; nothing was left out
+		}
+		fmt.Fprintf(r.out, "%6.1fs %4d  %-4s %s (%.1fs)\n", time.Since(r.begin).Seconds(), r.packages, outcome, e.Package, e.Elapsed)
 	}
 	if e.Action == "fail" || (e.Action == "skip" && e.Test != "") {
 		fmt.Fprint(r.out, strings.Join(r.output[key], ""))
