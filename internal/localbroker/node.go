@@ -157,7 +157,9 @@ func (n *node) environment() []string {
 		"RABBITMQ_CONFIG_FILE="+n.path("home/rabbitmq.conf"),
 		"RABBITMQ_ADVANCED_CONFIG_FILE="+n.path("home/advanced.config"),
 		"RABBITMQ_CONF_ENV_FILE="+n.path("home/rabbitmq-env.conf"),
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} -warren "+n.token,
+		// Schedulers that have nothing to do sleep: spinning, they would keep the cores
+		// from clients and other nodes, which are on the same few.
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none -warren "+n.token,
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"ERL_EPMD_PORT="+strconv.Itoa(n.epmd),
 	)
