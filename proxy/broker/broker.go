@@ -176,7 +176,8 @@ type Delivery struct {
 // Settler settles deliveries of one channel. It is safe for concurrent use.
 type Settler interface {
 	// Ack removes the message from its queue. ErrStale when the channel is gone or
-	// the tag was settled before.
+	// the tag was settled before. It does not wait for the broker, nor for the network:
+	// a connection that is lost right after it may bring the message again.
 	Ack(tag uint64) error
 	// Requeue gives the message back, at once unless its queue makes retries wait; the
 	// broker counts the attempt. ErrStale as for Ack.

@@ -163,6 +163,23 @@ type stream struct {
 	t      *testing.T
 	cancel context.CancelFunc
 	ready  *eventsv1.SubscribeReady
+	rest   []*eventsv1.Delivery // of the last message
+}
+
+// Recv returns a message for each delivery, however many the sidecar put into one.
+func (s *stream) Recv() (*eventsv1.SubscribeResponse, error) {
+	if len(s.rest) == 0 {
+		res, err := s.EventService_SubscribeClient.Recv()
+		if len(res.GetDeliveries().GetDeliveries()) < 2 {
+			return res, err
+		}
+		s.rest = res.GetDeliveries().GetDeliveries()
+	}
+	d := s.rest[0]
+	s.rest = s.rest[1:]
+	return &eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
+		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{d}},
+	}}, nil
 }
 
 func (r *rig) subscribe(init *eventsv1.SubscribeInit) *stream {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"runtime"
 
 	"google.golang.org/grpc"
 
@@ -10,7 +11,11 @@ import (
 
 // outboxSize is how many messages may wait for a client that reads slowly. When
 // they are that many, deliveries stop and requests are read no further.
-const outboxSize = 16
+const outboxSize = 64
+
+// maxGathered bounds the deliveries of one message in bytes, unless it is a single
+// one. It is well under the 4 MiB that gRPC clients take unless told otherwise.
+const maxGathered = 256 << 10
 
 // wire is the two directions of a Subscribe stream, each with a goroutine of its
 // own, so that a session never blocks on its client: deadlines pass and drains
@@ -54,12 +59,55 @@ func (w *wire) read(ctx context.Context) {
 }
 
 // write sends what is in the outbox until that is closed or the stream breaks.
+// Deliveries that wait there go out in one message.
 func (w *wire) write() {
 	defer close(w.written)
-	for r := range w.outbox {
+	var next *eventsv1.SubscribeResponse
+	for {
+		r := next
+		if r == nil {
+			r = <-w.outbox
+		}
+		if r == nil {
+			return
+		}
+		next = w.gather(r)
 		if err := w.stream.Send(r); err != nil {
 			w.writeErr <- err
 			return
 		}
 	}
+}
+
+// gather adds the deliveries that wait in the outbox to those of r, and returns the
+// first message that does not fit there, nil when there is none.
+func (w *wire) gather(r *eventsv1.SubscribeResponse) (next *eventsv1.SubscribeResponse) {
+	into := r.GetDeliveries()
+	if into == nil {
+		return nil
+	}
+	runtime.Gosched() // the session may be about to say more
+	for bytes := weight(into); ; {
+		select {
+		case next = <-w.outbox:
+		default:
+			return nil
+		}
+		more := next.GetDeliveries()
+		if more == nil || bytes+weight(more) > maxGathered {
+			return next
+		}
+		bytes += weight(more)
+		into.Deliveries = append(into.Deliveries, more.GetDeliveries()...)
+		r.RemainingCredit = next.GetRemainingCredit()
+	}
+}
+
+// weight is about how large deliveries are on the wire.
+func weight(d *eventsv1.SubscribeDeliveries) int {
+	n := 0
+	for _, d := range d.GetDeliveries() {
+		n += 1<<10 + len(d.GetEvent().GetBinaryData()) + len(d.GetEvent().GetTextData()) + len(d.GetEvent().GetProtoData().GetValue())
+	}
+	return n
 }

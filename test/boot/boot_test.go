@@ -221,7 +221,7 @@ func (s *sidecar) publish(ctx context.Context, topic, id string) (*eventsv1.Publ
 }
 
 // subscribe opens a stream with plenty of credit.
-func (s *sidecar) subscribe(t *testing.T, subscription string) eventsv1.EventService_SubscribeClient {
+func (s *sidecar) subscribe(t *testing.T, subscription string) *incoming {
 	t.Helper()
 	stream, err := s.events.Subscribe(t.Context())
 	if err != nil {
@@ -237,27 +237,34 @@ func (s *sidecar) subscribe(t *testing.T, subscription string) eventsv1.EventSer
 	if err != nil || res.GetReady() == nil {
 		t.Fatalf("subscribe %s: %v, %v", subscription, res, err)
 	}
-	return stream
+	return &incoming{EventService_SubscribeClient: stream}
+}
+
+// incoming is a stream and what its last message had that was not taken.
+type incoming struct {
+	eventsv1.EventService_SubscribeClient
+	rest []*eventsv1.Delivery
 }
 
 // receive takes and acknowledges the next event.
-func receive(t *testing.T, stream eventsv1.EventService_SubscribeClient) *eventsv1.CloudEvent {
+func receive(t *testing.T, in *incoming) *eventsv1.CloudEvent {
 	t.Helper()
-	for {
-		res, err := stream.Recv()
+	for len(in.rest) == 0 {
+		res, err := in.Recv()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range res.GetDeliveries().GetDeliveries() {
-			err := stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: &eventsv1.SubscribeSettle{
-				Settlements: []*eventsv1.Settlement{{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_ACK}},
-			}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return d.GetEvent()
-		}
+		in.rest = res.GetDeliveries().GetDeliveries()
 	}
+	d := in.rest[0]
+	in.rest = in.rest[1:]
+	err := in.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: &eventsv1.SubscribeSettle{
+		Settlements: []*eventsv1.Settlement{{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_ACK}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.GetEvent()
 }
 
 func (s *sidecar) ready() error { return s.Ready() }

@@ -56,7 +56,8 @@ func (s *service) mustPublish(topic string, ids ...string) {
 type stream struct {
 	eventsv1.EventService_SubscribeClient
 	t     *testing.T
-	close func() // ends the stream
+	close func()               // ends the stream
+	rest  []*eventsv1.Delivery // of the last message
 }
 
 // open opens a stream; the error is the answer to init.
@@ -89,17 +90,16 @@ func (s *service) subscribe(subscription string) *stream {
 // next returns the next delivery.
 func (s *stream) next() *eventsv1.Delivery {
 	s.t.Helper()
-	for {
+	for len(s.rest) == 0 {
 		res, err := s.Recv()
 		if err != nil {
 			s.t.Fatalf("receive: %v", err)
 		}
-		if d := res.GetDeliveries().GetDeliveries(); len(d) == 1 {
-			return d[0]
-		} else if len(d) > 1 {
-			s.t.Fatalf("%d deliveries in one message: this test expects one", len(d))
-		}
+		s.rest = res.GetDeliveries().GetDeliveries()
 	}
+	d := s.rest[0]
+	s.rest = s.rest[1:]
+	return d
 }
 
 func (s *stream) settle(d *eventsv1.Delivery, outcome eventsv1.Outcome, reason string) {

@@ -397,7 +397,12 @@ type fakeAcker struct {
 	sent   []string
 }
 
-func (a *fakeAcker) Ack(tag uint64, _ bool) error { return a.send("ack", tag) }
+func (a *fakeAcker) Ack(tag uint64, multiple bool) error {
+	if multiple {
+		return a.send("ack up to", tag)
+	}
+	return a.send("ack", tag)
+}
 
 func (a *fakeAcker) Nack(tag uint64, _, requeue bool) error {
 	return a.send(fmt.Sprintf("reject requeue=%t", requeue), tag)
@@ -417,9 +422,10 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	var node Node
 	a := &fakeAcker{}
 	s := &session{opts: testOptions()}
-	c := &inbound{session: s, channel: a, unsettled: map[uint64]struct{}{}, stale: &node.stale}
+	c := newInbound(s, "q", false, &node.stale)
+	c.channel = a
 	for tag := range uint64(6) {
-		c.track(tag)
+		c.track(1 + tag)
 	}
 	stale := 0
 	wantStale := func(why string, err error) {
@@ -429,21 +435,29 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 			t.Errorf("%s: error %v and %d counted, want ErrStale and %d", why, err, node.stale.Load(), stale)
 		}
 	}
-	if err := errors.Join(c.Ack(0), c.Requeue(1)); err != nil {
+	if err := errors.Join(c.Ack(1), c.Requeue(2)); err != nil {
 		t.Fatal(err)
 	}
-	wantStale("settled before", c.Ack(0))
-	wantStale("settled before in another way", c.Ack(1))
+	wantStale("settled before", c.Ack(1))
+	wantStale("settled before in another way", c.Ack(2))
 	wantStale("never delivered", c.Ack(99))
+	c.await()
 	a.err = amqp.ErrClosed
-	wantStale("the connection is lost while acking", c.Ack(2))
-	a.closed = true
-	wantStale("the channel is gone", c.Ack(3))
+	if err := c.Ack(3); err != nil {
+		t.Errorf("nobody knows yet that the connection is lost, but: %v", err)
+	}
+	c.await()
+	stale++ // and counted when it could not be sent
+	a.err, a.closed = nil, true
+	wantStale("the channel is gone", c.Ack(4))
 	a.closed = false
+	if err := c.Ack(5); err != nil {
+		t.Fatal(err)
+	}
 	c.close()
 	c.close()
-	wantStale("the channel was drained", c.Requeue(4))
-	want := []string{"ack 0", "reject requeue=true 1", "ack 2", "close"}
+	wantStale("the channel was drained", c.Requeue(6))
+	want := []string{"reject requeue=true 2", "ack 1", "ack 3", "ack 5", "close"}
 	if fmt.Sprint(a.sent) != fmt.Sprint(want) {
 		t.Errorf("sent %v, want %v", a.sent, want)
 	}

@@ -101,10 +101,7 @@ func (n *Node) redeclare(ctx context.Context, s *session) error {
 
 // attach opens a channel of its own for a consumer and starts it.
 func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
-	c := &inbound{
-		session: s, queue: o.Queue, single: o.SingleActive || n.topology.singleActive(o.Queue),
-		unsettled: map[uint64]struct{}{}, stale: &n.stale,
-	}
+	c := newInbound(s, o.Queue, o.SingleActive || n.topology.singleActive(o.Queue), &n.stale)
 	err := s.call(func() error {
 		ch, err := s.conn.Channel()
 		if err != nil {

@@ -173,8 +173,10 @@ func TestABrokerThatStopsReadingHangsNoCaller(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	var receipts []broker.Receipt
-	for i := range 4 {
-		r, err := f.node.Publish(ctx, toQueue(queue, fmt.Sprint(i)))
+	for i := range 4 { // one is being written, one waits, one does not fit, one is behind it
+		m := toQueue(queue, fmt.Sprint(i))
+		m.Event.Data = make([]byte, writeBuffer)
+		r, err := f.node.Publish(ctx, m)
 		if err != nil {
 			t.Fatalf("publish %d into the window: %v", i, err)
 		}

@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -34,44 +35,90 @@ type inbound struct {
 	closes     <-chan *amqp.Error
 	stale      *atomic.Uint64 // the node's counter
 
-	// Guarded by mu, which is held while settling: a settlement that is sent after
-	// the channel's close closes the connection.
-	mu        sync.Mutex
-	closed    bool
-	unsettled map[uint64]struct{} // tags; at most the prefetch
+	// Guarded by mu.
+	mu          sync.Mutex
+	closed      bool // nothing more is settled
+	sending     bool // a goroutine sends what was settled
+	idle        sync.Cond
+	settlements settlements
+}
+
+func newInbound(s *session, queue string, single bool, stale *atomic.Uint64) *inbound {
+	c := &inbound{session: s, queue: queue, single: single, stale: stale}
+	c.idle.L = &c.mu
+	return c
 }
 
 // Ack implements broker.Settler.
-func (c *inbound) Ack(tag uint64) error {
-	return c.settle(tag, func() error { return c.channel.Ack(tag, false) })
-}
+func (c *inbound) Ack(tag uint64) error { return c.settle(settlement{tag: tag}) }
 
 // Requeue implements broker.Settler. It nacks: from RabbitMQ 4.3 on that alone is
 // told apart from what a closed channel gives back.
-func (c *inbound) Requeue(tag uint64) error {
-	return c.settle(tag, func() error { return c.channel.Nack(tag, false, true) })
-}
+func (c *inbound) Requeue(tag uint64) error { return c.settle(settlement{tag: tag, requeue: true}) }
 
 func (c *inbound) track(tag uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.unsettled[tag] = struct{}{}
+	c.settlements.track(tag)
 }
 
-// settle sends one settlement, once. The library never reuses a channel object,
-// so a tag cannot reach another channel.
-func (c *inbound) settle(tag uint64, send func() error) error {
+// settle takes one settlement, once. The library never reuses a channel object, so a
+// tag cannot reach another channel.
+//
+// It is sent by a goroutine that lives while there is something to send: what is
+// settled while it writes goes out together. Should the connection be lost before, the
+// broker hands the message out again, as when it is lost on the way.
+func (c *inbound) settle(x settlement) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ok := c.unsettled[tag]
-	delete(c.unsettled, tag)
-	if !ok || c.closed || c.channel.IsClosed() || send() != nil {
-		// An error of send means that the connection is gone with the settlement: the
-		// broker hands the message out again.
+	if c.closed || c.channel.IsClosed() || !c.settlements.settle(x) {
 		c.stale.Add(1)
 		return broker.ErrStale
 	}
+	if !c.sending {
+		c.sending = true
+		go c.send() // close waits for it
+	}
 	return nil
+}
+
+// send sends until nothing is left.
+func (c *inbound) send() {
+	for {
+		runtime.Gosched() // who is about to settle something may do so first
+		c.mu.Lock()
+		single, upTo, n := c.settlements.take()
+		if len(single)+n == 0 {
+			c.sending = false
+			c.idle.Broadcast()
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		c.sendAll(single, upTo, n)
+	}
+}
+
+// sendAll sends settlements one by one, then one that stands for n. An error means
+// that the connection is gone with them.
+func (c *inbound) sendAll(single []settlement, upTo uint64, n int) {
+	var lost uint64
+	for _, x := range single {
+		if c.sendOne(x) != nil {
+			lost++
+		}
+	}
+	if n > 0 && c.channel.Ack(upTo, n > 1) != nil {
+		lost += uint64(n) //nolint:gosec // a count
+	}
+	c.stale.Add(lost)
+}
+
+func (c *inbound) sendOne(x settlement) error {
+	if x.requeue {
+		return c.channel.Nack(x.tag, false, true)
+	}
+	return c.channel.Ack(x.tag, false)
 }
 
 // stop ends the flow. What was handed out can still be settled.
@@ -95,7 +142,7 @@ func (c *inbound) stop() {
 // something unsettled the answer is no: attaching anew would repeat it.
 func (c *inbound) forgotten() bool {
 	c.mu.Lock()
-	busy := len(c.unsettled) > 0
+	busy := len(c.settlements.open) > 0 || c.sending
 	c.mu.Unlock()
 	if busy {
 		return false
@@ -105,15 +152,26 @@ func (c *inbound) forgotten() bool {
 }
 
 // close gives everything unsettled back to the queue in order, by closing the
-// channel: a requeue would put it behind what is ready. It is idempotent.
+// channel: a requeue would put it behind what is ready. What was settled is sent
+// before: a settlement that is sent after the close would end the connection. It is
+// idempotent.
 func (c *inbound) close() {
 	c.mu.Lock()
 	done := c.closed
 	c.closed = true
-	clear(c.unsettled)
 	c.mu.Unlock()
+	c.await()
 	if !done {
 		c.session.consumers.Add(-1)
 		_ = c.session.call(c.channel.Close)
+	}
+}
+
+// await waits until everything that was settled is sent.
+func (c *inbound) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.sending {
+		c.idle.Wait()
 	}
 }
