@@ -66,7 +66,7 @@ faults: ## Run every row of the fault matrix on real RabbitMQ nodes and write do
 
 .PHONY: faults-short
 faults-short: ## Run a short set of all kinds of faults, with time bounds for a noisy machine
-	$(FAULTS) -short -rate 2.7 -slow 30
+	$(FAULTS) -short -rate 2.3 -slow 30
 
 DURATION ?= 10m
 SEED ?= 0

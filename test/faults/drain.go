@@ -28,7 +28,10 @@ func (w *World) finish() {
 	w.Load.StopPublishing()
 	w.drain()
 	w.Recorder.Drained()
-	w.keep(4 * samplePeriod)
+	for range 4 {
+		w.keep(100 * time.Millisecond)
+		w.sampleOnce(w.Context())
+	}
 	w.Load.Stop()
 	w.collect()
 }

@@ -43,17 +43,20 @@ func (w *World) publisher(m mix, name string, share int) load.Publisher {
 	}
 }
 
+// publish starts a mix's publishers. A load that is scaled up has more in flight, too:
+// at the same window its rate would be what the way to the broker and back allows.
 func (w *World) publish(m mix) {
+	more := func(n int) int { return int(float64(n) * max(1, w.scale)) }
 	for i := range m.unary {
 		w.Load.Publish(w.publisher(m, fmt.Sprintf("u%d", i), 1).Unary)
 	}
 	for i := range m.streams {
 		p := w.publisher(m, fmt.Sprintf("s%d", i), 4)
-		w.Load.Publish(func(ctx context.Context, stop <-chan struct{}) { p.Stream(ctx, stop, m.window) })
+		w.Load.Publish(func(ctx context.Context, stop <-chan struct{}) { p.Stream(ctx, stop, more(m.window)) })
 	}
 	for i := range m.batches {
 		p := w.publisher(m, fmt.Sprintf("b%d", i), 4)
-		w.Load.Publish(func(ctx context.Context, stop <-chan struct{}) { p.Batch(ctx, stop, m.batch) })
+		w.Load.Publish(func(ctx context.Context, stop <-chan struct{}) { p.Batch(ctx, stop, more(m.batch)) })
 	}
 }
 

@@ -136,7 +136,7 @@ func leaderFrozen(w *World) check.Expect {
 	w.keep(freeze)
 	w.signal(leader, syscall.SIGCONT)
 	if w.short {
-		w.keep(12 * time.Second) // many events in little time: three nodes take the most
+		w.keep(8 * time.Second) // many events in little time: three nodes take the most
 	}
 	w.awaitOK(500)
 	w.finish()

@@ -13,7 +13,7 @@ import (
 
 var topologyRows = []Scenario{
 	{Row: 32, Name: "wrong-credentials", Fault: "a wrong password, when the connections are reset; then the right one", Nodes: 1, run: wrongCredentials},
-	{Row: 33, Name: "vhost-deleted", Fault: "the vhost is deleted, and made again", Nodes: 1, Short: true, run: vhostDeleted},
+	{Row: 33, Name: "vhost-deleted", Fault: "the vhost is deleted, and made again", Nodes: 1, run: vhostDeleted},
 	{Row: 34, Name: "queue-deleted", Fault: "the queue is deleted under its consumer", Nodes: 1, Short: true, run: queueDeleted},
 	{Row: 35, Name: "other-type", Fault: "the exchange of another topic is there, with another type", Nodes: 1, Short: true, run: otherType},
 	{Row: 39, Name: "exchange-deleted", Fault: "the exchange is deleted, with every binding (beyond the matrix)", Nodes: 1, run: exchangeDeleted},

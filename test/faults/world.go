@@ -110,7 +110,7 @@ func (w *World) start(s setup) {
 	w.publish(m)
 	w.awaitOK(100)
 	w.startSampling() // now: under load, as after the fault
-	w.keep(5 * samplePeriod)
+	w.keep(8 * samplePeriod)
 }
 
 // link puts a link before a member.
