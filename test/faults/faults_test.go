@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
 	"strings"
@@ -145,14 +147,36 @@ func TestABrokerThatServesNobodyIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	if err := connects("amqp://guest:guest@"+silent.Addr().String(), 50*time.Millisecond); err == nil {
-		t.Error("a listener that says nothing gave a connection")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := serves(ctx, "amqp://guest:guest@"+silent.Addr().String()); err == nil {
+		t.Error("a listener that says nothing served")
 	}
 	if stopped(os.Getpid()) {
 		t.Error("this process is stopped")
 	}
-	if got := hung(t.Context(), nil); got != "" {
-		t.Errorf("no node at all: %s", got)
+	if err := askAny(t.Context(), nil); err != nil {
+		t.Errorf("no node at all: %v", err)
+	}
+}
+
+func TestAnOutageIsAHangWhenItLasts(t *testing.T) {
+	t.Parallel()
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	refused := errors.New("no answer")
+	p := newPlainClient(nil)
+	p.note(at(0), at(10), refused)
+	p.note(at(11), at(21), refused)
+	p.note(at(22), at(23), nil)
+	p.note(at(24), at(34), refused)
+	if got := p.hung(); got != "" {
+		t.Errorf("two outages of 21 and 10 s: %s", got)
+	}
+	p.note(at(35), at(45), refused)
+	p.note(at(46), at(56), refused)
+	p.note(at(57), at(58), nil)
+	if got := p.hung(); got != "RabbitMQ hung: for 32s no node of a majority that runs served a plain client (no answer)" {
+		t.Errorf("an outage of 32 s: %q", got)
 	}
 }
 

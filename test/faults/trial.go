@@ -44,12 +44,6 @@ func (t *trial) run(f func()) []string {
 	return t.failures
 }
 
-func (t *trial) failed() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.failures) > 0
-}
-
 // cleanup runs the cleanups until there is none: one may add another.
 func (t *trial) cleanup() {
 	for {
