@@ -132,11 +132,35 @@ func (c *Cluster) boot(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	for _, m := range c.Members {
+		if err := m.awaitRunning(ctx); err != nil {
+			return err
+		}
+	}
 	running, err := c.Members[0].Call(ctx, "length(rabbit_nodes:all_running()).")
 	if err == nil && running != strconv.Itoa(len(c.Members)) {
 		err = fmt.Errorf("%s nodes of %d are in it", running, len(c.Members))
 	}
 	return err
+}
+
+// awaitRunning blocks until RabbitMQ says that it runs, which is some time after it
+// answers clients. Until then it takes no part in what is done on all nodes: it never
+// runs a vhost that is made meanwhile, and refuses its clients.
+func (m *Member) awaitRunning(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, m.node.options.BootTimeout)
+	defer cancel()
+	for {
+		running, err := m.Call(ctx, "rabbit:is_running().")
+		if err == nil && running == "true" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("wait until %s runs: %w", m.Name(), ctx.Err()), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // Stop ends every process of the cluster by SIGKILL: its data is nobody's. It is

@@ -1,9 +1,6 @@
 package faults
 
 import (
-	"context"
-	"errors"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -140,60 +137,20 @@ func TestATrialEndsAtFatalAndCleansUpBackwards(t *testing.T) {
 	}
 }
 
-func TestABrokerThatServesNobodyIsFound(t *testing.T) {
-	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = silent.Close() }()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := serves(ctx, "amqp://guest:guest@"+silent.Addr().String()); err == nil {
-		t.Error("a listener that says nothing served")
-	}
-	if stopped(os.Getpid()) {
-		t.Error("this process is stopped")
-	}
-	if err := askAny(t.Context(), nil); err != nil {
-		t.Errorf("no node at all: %v", err)
-	}
-}
-
-func TestAnOutageIsAHangWhenItLasts(t *testing.T) {
-	t.Parallel()
-	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
-	refused := errors.New("no answer")
-	p := newPlainClient(nil)
-	p.note(at(0), at(10), refused)
-	p.note(at(11), at(21), refused)
-	p.note(at(22), at(23), nil)
-	p.note(at(24), at(34), refused)
-	if got := p.hung(); got != "" {
-		t.Errorf("two outages of 21 and 10 s: %s", got)
-	}
-	p.note(at(35), at(45), refused)
-	p.note(at(46), at(56), refused)
-	p.note(at(57), at(58), nil)
-	if got := p.hung(); got != "RabbitMQ hung: for 32s no node of a majority that runs served a plain client (no answer)" {
-		t.Errorf("an outage of 32 s: %q", got)
-	}
-}
-
 func TestThePageTellsOfEveryResult(t *testing.T) {
 	t.Parallel()
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := Page{
 		Results: []*Result{
 			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
-			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}, Again: "the broker hung"},
+			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
 		},
 		Command: "make faults", Facts: Facts{Date: "2026-01-02", Cores: 2, Go: "1", RabbitMQ: "3"}, Took: 90 * time.Second,
 	}
 	text := page.Markdown()
 	for _, want := range []string{
 		"`make faults` on 2026-01-02: 2 scenarios, 2 failed, 0 events in 90 s; 2 cores, RabbitMQ 3, Go 1.",
-		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more. Second run: in the first, the broker hung.", "- **2 two**: a fault.", "  - what failed\n", "- 31: ",
+		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more.", "- **2 two**: a fault.", "  - what failed\n", "- 31: ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)

@@ -54,9 +54,6 @@ judges all of them by the recorded history of every publish and every delivery:
 - I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time.
 - I7: service resumes within the row's bound. I8: memory, goroutines and descriptors stay flat.
 
-A row that broke no invariant, but waited in vain while RabbitMQ itself gave nobody a connection, most of its nodes
-running, runs once more and says so.
-
 `
 
 // Markdown renders the page.
@@ -98,9 +95,6 @@ func (r *Result) tell(b *strings.Builder) {
 			break
 		}
 		fmt.Fprintf(b, " Proof: %s.", f)
-	}
-	if r.Again != "" {
-		fmt.Fprintf(b, " Second run: in the first, %s.", r.Again)
 	}
 	b.WriteString("\n")
 	for _, v := range r.Report.Violations {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
@@ -50,12 +49,11 @@ type Result struct {
 	Took     time.Duration
 	// Faults says what was injected, each with its proof.
 	Faults []string
-	// Again says why this is the second run, "" when it is the first.
-	Again string
 	// History is the file with everything that was recorded, "" when it was not kept.
 	History string
-
-	hung string // in words, that the broker itself served nobody when a wait failed
+	// Log is the file with what the scenario and, if it failed, its programs said last;
+	// kept with the history.
+	Log string
 }
 
 // Passed reports whether every invariant held and nothing else failed.
@@ -131,40 +129,7 @@ func healthy(ctx context.Context, c *localbroker.Cluster) bool {
 
 // Run runs one scenario. The error is one of the rig's, or ctx's; what the scenario
 // says is in the result.
-//
-// A cluster of RabbitMQ 3.10 now and then hangs when a node is killed (seen three
-// times): the others run, and serve nobody for a minute and more. A scenario that
-// waited in vain because of that tells nothing of Warren. It is said, and the scenario
-// runs once more. A run that broke an invariant never does: a hung broker excuses no
-// lost event and no false OK.
 func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
-	out, err := r.run(ctx, s)
-	if err != nil || out.hung == "" || !out.Report.Passed() {
-		return out, err
-	}
-	r.options.Report(fmt.Sprintf("row %d runs again: %s", s.Row, out.hung))
-	first := out
-	if err := r.keepNodes(s.Name); err != nil {
-		return nil, err
-	}
-	if out, err = r.run(ctx, s); err != nil {
-		return nil, err
-	}
-	out.Again = first.hung
-	out.Took += first.Took
-	return out, nil
-}
-
-// keepNodes ends the cluster and keeps what it wrote, for who wants to know why it
-// hung.
-func (r *Rig) keepNodes(name string) error {
-	dir := filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", len(r.cluster.Members)))
-	r.Close()
-	kept := filepath.Join(r.options.Dir, name+"-nodes")
-	return errors.Join(os.RemoveAll(kept), os.Rename(dir, kept))
-}
-
-func (r *Rig) run(ctx context.Context, s Scenario) (*Result, error) {
 	if err := r.need(ctx, s.Nodes); err != nil {
 		return nil, fmt.Errorf("get %d RabbitMQ nodes: %w", s.Nodes, err)
 	}
@@ -182,18 +147,8 @@ func (r *Rig) run(ctx context.Context, s Scenario) (*Result, error) {
 		namespace: fmt.Sprintf("row%d-%s", s.Row, strings.ToLower(rand.Text()[:6])),
 	}
 	out := &Result{Scenario: s}
-	plain := newPlainClient(w.Members)
-	if s.Nodes > 1 { // a single broker that hangs is the scenario's own doing
-		var asking sync.WaitGroup
-		asking.Go(func() { plain.run(limited) })
-		defer asking.Wait()
-		defer cancel()
-	}
 	var expect check.Expect
 	out.Failures = t.run(func() { expect = s.run(w) })
-	if len(out.Failures) > 0 {
-		out.hung = plain.hung()
-	}
 	out.Faults = w.proofs()
 	out.Took = time.Since(began)
 	if err := ctx.Err(); err != nil {
@@ -207,6 +162,10 @@ func (r *Rig) run(ctx context.Context, s Scenario) (*Result, error) {
 	if !out.Passed() || r.options.Keep {
 		out.History = filepath.Join(r.options.Dir, s.Name+".jsonl")
 		out.Failures = append(out.Failures, save(run, out.History)...)
+		out.Log = filepath.Join(r.options.Dir, s.Name+".log")
+		if err := os.WriteFile(out.Log, t.log.Bytes(), 0o600); err != nil {
+			out.Failures = append(out.Failures, err.Error())
+		}
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -182,6 +183,16 @@ func (w *World) state(m *localbroker.Member) string {
 		return ""
 	}
 	return fmt.Sprintf("pid %d is stopped", pid)
+}
+
+// stopped reports whether a process is stopped by a signal.
+func stopped(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	return strings.HasPrefix(after, "T")
 }
 
 // queueName is the broker's name of a subscription's queue.

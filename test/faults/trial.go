@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ type trial struct {
 	mu       sync.Mutex // guards the rest
 	failures []string
 	cleanups []func()
+	log      bytes.Buffer // what was told, for who wants to know why it failed
 }
 
 var _ product.T = (*trial)(nil)
@@ -84,6 +86,9 @@ func (t *trial) Failed() bool {
 
 // Logf implements product.T.
 func (t *trial) Logf(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(&t.log, format+"\n", args...)
 	if t.verbose != nil {
 		_, _ = fmt.Fprintf(t.verbose, "    "+format+"\n", args...)
 	}

@@ -217,11 +217,20 @@ func (w *World) call(format string, args ...any) string {
 	return ""
 }
 
+// createVhost returns when the vhost runs on every node. A node that had not finished
+// its boot when the vhost was made would never run it: whoever connects there is told
+// that the vhost is down.
 func (w *World) createVhost() {
 	w.Helper()
 	w.call(`rabbit_vhost:add(<<"%[1]s">>, <<"rig">>),
 rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"%[1]s">>, <<".*">>, <<".*">>, <<".*">>, <<"rig">>).`, w.vhost)
 	w.Cleanup(func() { w.deleteVhost(w.vhost) })
+	for _, m := range w.Members {
+		w.await("the vhost runs on "+m.Name(), time.Minute, func() bool {
+			alive, err := m.Call(w.Context(), fmt.Sprintf(`rabbit_vhost_sup_sup:is_vhost_alive(<<"%s">>).`, w.vhost))
+			return err == nil && alive == "true"
+		})
+	}
 }
 
 // deleteVhost removes a vhost with all that is in it, if it is there.

@@ -56,9 +56,6 @@ func progress(n, of int, r *faults.Result) string {
 	if !r.Passed() {
 		verdict = "FAILED " + r.Report.Verdict()
 	}
-	if r.Again != "" {
-		verdict += " in its second run"
-	}
 	return fmt.Sprintf("%2d/%d  row %-2d %-26s %6.1fs  %s", n, of, r.Scenario.Row, r.Scenario.Name, r.Took.Seconds(), verdict)
 }
 
@@ -75,7 +72,7 @@ func table(results []*faults.Result, took time.Duration) {
 			continue
 		}
 		failed++
-		say(os.Stdout, fmt.Sprintf("\nrow %d, %s: its history is in %s", r.Scenario.Row, r.Scenario.Name, r.History))
+		say(os.Stdout, fmt.Sprintf("\nrow %d, %s: its history is in %s, the last words of its programs in %s", r.Scenario.Row, r.Scenario.Name, r.History, r.Log))
 		explain(os.Stdout, r)
 	}
 	say(os.Stdout, fmt.Sprintf("\n%d scenarios, %d failed; %d events in %.0f s", len(results), failed, events, took.Seconds()))
