@@ -106,7 +106,8 @@ var (
 		"the deadline was not moved: a delivery can be held for "+maxHold.String()+" in all; settle it by its present deadline"))
 )
 
-// acknowledge returns nil when the event is gone for good.
+// acknowledge returns nil when the broker is being told. AMQP answers no
+// acknowledgement: one that is lost with its connection brings the event again.
 func (ss *session) acknowledge(h *handout) *eventsv1.Status {
 	err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
 	h.span.SetOutcome(effectAck)
