@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
@@ -13,8 +14,9 @@ import (
 // they are that many, deliveries stop and requests are read no further.
 const outboxSize = 64
 
-// maxGathered bounds the deliveries of one message in bytes, unless it is a single
-// one. It is well under the 4 MiB that gRPC clients take unless told otherwise.
+// maxGathered bounds the deliveries of one message in bytes on the wire, unless it is
+// a single one. It is well under the 4 MiB that gRPC clients take unless told
+// otherwise: one message over that would end the stream, again and again.
 const maxGathered = 256 << 10
 
 // wire is the two directions of a Subscribe stream, each with a goroutine of its
@@ -87,27 +89,24 @@ func (w *wire) gather(r *eventsv1.SubscribeResponse) (next *eventsv1.SubscribeRe
 		return nil
 	}
 	runtime.Gosched() // the session may be about to say more
-	for bytes := weight(into); ; {
+	size := 0
+	for {
 		select {
 		case next = <-w.outbox:
 		default:
 			return nil
 		}
 		more := next.GetDeliveries()
-		if more == nil || bytes+weight(more) > maxGathered {
+		if more == nil {
 			return next
 		}
-		bytes += weight(more)
+		if size == 0 {
+			size = proto.Size(into)
+		}
+		if size += proto.Size(more); size > maxGathered {
+			return next
+		}
 		into.Deliveries = append(into.Deliveries, more.GetDeliveries()...)
 		r.RemainingCredit = next.GetRemainingCredit()
 	}
-}
-
-// weight is about how large deliveries are on the wire.
-func weight(d *eventsv1.SubscribeDeliveries) int {
-	n := 0
-	for _, d := range d.GetDeliveries() {
-		n += 1<<10 + len(d.GetEvent().GetBinaryData()) + len(d.GetEvent().GetTextData()) + len(d.GetEvent().GetProtoData().GetValue())
-	}
-	return n
 }

@@ -17,8 +17,10 @@
 // Run owns one goroutine per connection (link.run), which owns the goroutines of
 // its session: a watcher of the connection, its guard, and per publish channel a
 // writer, a settler and a watcher. A session is torn down only after they have all ended.
-// Consume runs in its caller's goroutine. Everything on Node is safe for
-// concurrent use.
+// Its socket has one that writes, until it is closed. Consume runs in its caller's
+// goroutine; what is settled is sent by one that lives while there is something to
+// send, and that Consume's drain waits for. Everything on Node is safe for concurrent
+// use.
 //
 // # Decision: new objects on every reconnect
 //

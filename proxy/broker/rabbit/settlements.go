@@ -19,7 +19,7 @@ type settlements struct {
 	low, high uint64              // every delivery up to low is settled; high is the last that came
 	open      map[uint64]struct{} // the others; at most the prefetch
 	said      []settlement        // not taken yet
-	taken     []settlement        // said of the last take, to be used again
+	single    []settlement        // what take returned last; its room is used again
 }
 
 // track adds a delivery.
@@ -52,16 +52,16 @@ func (s *settlements) take() (single []settlement, upTo uint64, n int) {
 		}
 		s.low++
 	}
-	single = s.taken[:0]
+	single = s.single[:0]
 	for _, x := range s.said {
 		if x.requeue || x.tag > s.low {
 			single = append(single, x)
 			continue
 		}
-		// Only a tag that is not settled for the broker may be named: upTo is one of those.
+		// A tag that the broker has heard of already would close the channel; these are new.
 		upTo = max(upTo, x.tag)
 		n++
 	}
-	s.said, s.taken = s.said[:0], single
+	s.said, s.single = s.said[:0], single
 	return single, upTo, n
 }
