@@ -83,23 +83,48 @@ type ConsumeOptions struct {
 	// Queue.SingleActive has it. A driver knows by itself only of queues that were
 	// declared through it, and a broker's queue may have been by another node's.
 	SingleActive bool
+	// MaxBytes is the largest body that is read. Of a larger one only the size is told,
+	// and it costs no memory here. 0 means that any is read.
+	MaxBytes int
+	// Letters says that the queue is a dead-letter queue: what the broker put there by
+	// itself is read as a dead letter, whose reason is one of those below.
+	Letters bool
 	// Lost, when set, is called when a channel of the consumer is gone and before the
 	// next one is opened, with its epoch: what came by it is stale. It is not called
 	// for the channel that is open when Consume returns.
 	Lost func(epoch uint64)
 }
 
-// Message is an event on its way to an exchange.
+// Message is an event on its way to an exchange, or a copy of a message that was handed
+// out.
 type Message struct {
 	Exchange   string // "" is the default exchange: RoutingKey names the queue
 	RoutingKey string
-	Event      *event.Event
-	Trace      TraceContext
-	Mandatory  bool
-	Persistent bool
-	Priority   uint8
-	TTL        time.Duration // 0 means none
-	AppID      string        // workload that publishes
+	// Of, when set, makes m a copy. The message goes on whole, whether or not it is an
+	// event: every property, header and byte of the body, but for what Warren writes
+	// itself, which is written anew as m says. Event, Headers, ReplyTo, ContentEncoding,
+	// Trace, Priority and AppID are the message's own then, and those of m are not looked
+	// at. Only the driver that handed it out takes it.
+	Of Original
+	// Revived, with Of, puts the message back as it was published first: what Warren added
+	// to earlier copies is gone, and properties that a copy cannot have are there again.
+	Revived bool
+	Event   *event.Event
+	// Headers, ReplyTo and ContentEncoding travel beside the event, as the like of Delivery.
+	Headers         []Header
+	ReplyTo         string
+	ContentEncoding string
+	Trace           TraceContext
+	Mandatory       bool
+	Persistent      bool
+	Priority        uint8
+	// TTL is how long the broker keeps the message in a queue; 0 means for ever.
+	TTL time.Duration
+	// Expires is when the message's life ends wherever it waits until then, retries
+	// included; the zero value means never. It is carried with the message, for whoever
+	// receives it: the broker itself goes by TTL.
+	Expires time.Time
+	AppID   string // workload that publishes
 	// Republished marks a repeat after an unknown outcome of this hop.
 	Republished bool
 	// Attempt is the number the next delivery of this message has, 0 and 1 both
@@ -114,11 +139,31 @@ type Message struct {
 	// FirstFailure is when the first attempt to deliver the event failed; the zero
 	// value means that none has.
 	FirstFailure time.Time
+	// Crashes counts the attempts in which the service went away with the event in its
+	// hands.
+	Crashes uint32
 	// Partition is the event's, when Partitioned is set.
 	Partition   uint32
 	Partitioned bool
 	// DeadLetter, when set, marks m as a dead letter.
 	DeadLetter *DeadLetter
+}
+
+// Original is a message as its broker handed it out, whole. Its driver makes it; the
+// rest of Warren passes it on, in Message.Of. It is read-only and shares the bytes of
+// Delivery.Raw.
+type Original interface {
+	// Size is how many bytes it takes, headers and body.
+	Size() int
+}
+
+// Header is a header beside the event: one that is neither an attribute nor a
+// broker's, nor Warren's own. Value is a bool, int64, float64, string, []byte,
+// time.Time, nil, []any of such values, or []Header. It is what people see: in a copy
+// the header has its own type, whatever that is.
+type Header struct {
+	Name  string
+	Value any
 }
 
 // TraceContext is the W3C trace context of one hop; empty strings mean absent.
@@ -127,6 +172,14 @@ type TraceContext struct {
 	State   string // tracestate
 	Baggage string
 }
+
+// Reasons of dead letters that a broker makes by itself.
+const (
+	ReasonSetAside      = "set-aside"      // Settler.Reject
+	ReasonExpired       = "expired"        // its TTL, or one of a policy
+	ReasonMaxLength     = "max-length"     // pushed out of a queue that was full
+	ReasonDeliveryLimit = "delivery-limit" // taken back too often
+)
 
 // DeadLetter says where a dead letter comes from and why it is one.
 type DeadLetter struct {
@@ -138,6 +191,9 @@ type DeadLetter struct {
 	Attempts     uint32
 	FirstFailure time.Time // when its first attempt failed; zero when there was none
 	Time         time.Time // when it was given up
+	// Cut says what the broker does not take in one message and was left out, in words;
+	// "" when the letter is whole. The driver cuts, and says so, on its own.
+	Cut string
 }
 
 // Delivery is one message handed out by the broker.
@@ -146,8 +202,22 @@ type Delivery struct {
 	// Malformed says why, and only Dead-lettering or Reject make sense.
 	Event     *event.Event
 	Malformed error
-	// Raw is the body as it came, for dead-lettering what cannot be decoded.
-	Raw        []byte
+	// Raw is the body as it came. It is nil, and Size says more, for a body over
+	// ConsumeOptions.MaxBytes, which was left behind: the message can be acknowledged,
+	// requeued or rejected, and Malformed says how large it is.
+	Raw  []byte
+	Size int
+	// Original is the message for Message.Of, nil if its body was left behind.
+	Original Original
+	// Headers are those beside the event, in their order. ReplyTo and ContentEncoding are
+	// AMQP's properties of these names: whom to answer, and how Raw is compressed.
+	Headers         []Header
+	ReplyTo         string
+	ContentEncoding string
+	// Lifetime is the TTL that the message was published with, 0 for none. Expires is what
+	// Message.Expires was; whoever published by other means than Warren sets none.
+	Lifetime   time.Duration
+	Expires    time.Time
 	Trace      TraceContext
 	Exchange   string // exchange it was first published to
 	RoutingKey string // its routing key there
@@ -162,8 +232,9 @@ type Delivery struct {
 	Redelivered bool   // the broker's flag, or a repeated publish
 	AppID       string // workload that published, as in Message
 	Priority    uint8  // as in Message
-	// FirstFailure, Partition and Partitioned are what they were in Message.
+	// FirstFailure, Crashes, Partition and Partitioned are what they were in Message.
 	FirstFailure time.Time
+	Crashes      uint32
 	Partition    uint32
 	Partitioned  bool
 	// DeadLetter is what Message.DeadLetter was, nil for what is no dead letter.
@@ -182,6 +253,9 @@ type Settler interface {
 	// Requeue gives the message back, at once unless its queue makes retries wait; the
 	// broker counts the attempt. ErrStale as for Ack.
 	Requeue(tag uint64) error
+	// Reject removes the message from its queue, which gives it to its dead-letter queue,
+	// whole, as Queue.DeadLetter has it; a queue without one drops it. ErrStale as for Ack.
+	Reject(tag uint64) error
 }
 
 // Ack removes the message from its queue; see Settler.
@@ -189,6 +263,9 @@ func (d *Delivery) Ack() error { return d.Settler.Ack(d.Tag) }
 
 // Requeue gives the message back; see Settler.
 func (d *Delivery) Requeue() error { return d.Settler.Requeue(d.Tag) }
+
+// Reject gives the message to its queue's dead-letter queue; see Settler.
+func (d *Delivery) Reject() error { return d.Settler.Reject(d.Tag) }
 
 // State is a driver's condition at one moment.
 type State struct {
@@ -245,6 +322,10 @@ type Queue struct {
 	// and is a Conflict on others. Being part of what the queue is, it makes one that
 	// exists without it a Conflict, too.
 	RetryDelay time.Duration
+	// DeadLetter, when set, names the queue that gets what this one gives up, at least
+	// once: what is rejected, what expires, and what a limit or a policy of the broker
+	// takes out of it.
+	DeadLetter string
 }
 
 // Binding binds a queue to an exchange.

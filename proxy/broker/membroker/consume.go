@@ -31,6 +31,7 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 		if c == nil {
 			continue // cut since awaitSession
 		}
+		c.maxBytes = opts.MaxBytes
 		if c.deliver(ctx, sink) {
 			return c.close, nil
 		}
@@ -60,9 +61,11 @@ type channel struct {
 	session *session
 	queue   *queue
 	epoch   uint64
-	slots   chan struct{} // one per unsettled delivery
-	turn    chan struct{} // closed when it is the consumer's turn; one of many has it at once
-	done    chan struct{} // closed by close
+	// maxBytes is ConsumeOptions.MaxBytes; set before deliver.
+	maxBytes int
+	slots    chan struct{} // one per unsettled delivery
+	turn     chan struct{} // closed when it is the consumer's turn; one of many has it at once
+	done     chan struct{} // closed by close
 
 	// Guarded by mu.
 	mu        sync.Mutex
@@ -144,13 +147,17 @@ func (c *channel) take() *broker.Delivery {
 
 func (c *channel) delivery(e *entry) *broker.Delivery {
 	m := e.message
-	exchange, key := m.Exchange, m.RoutingKey
-	if m.OriginExchange != "" || m.OriginKey != "" {
-		exchange, key = m.OriginExchange, m.OriginKey
-	}
-	return &broker.Delivery{
+	exchange, key := m.origin()
+	d := &broker.Delivery{
 		Event:       m.Event,
 		Raw:         m.Event.Data,
+		Size:        len(m.Event.Data),
+		Original:    (*original)(m),
+		Headers:     m.Headers,
+		ReplyTo:     m.ReplyTo,
+		Lifetime:    m.lifetime,
+		Expires:     m.Expires,
+		Crashes:     m.Crashes,
 		Trace:       m.Trace,
 		Exchange:    exchange,
 		RoutingKey:  key,
@@ -170,11 +177,21 @@ func (c *channel) delivery(e *entry) *broker.Delivery {
 		Epoch:   c.epoch,
 		Tag:     c.tag,
 		Settler: c,
+
+		ContentEncoding: m.ContentEncoding,
 	}
+	if c.maxBytes > 0 && d.Size > c.maxBytes {
+		d.Event, d.Raw, d.Original = nil, nil, nil
+		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
+	}
+	return d
 }
 
 // Ack implements broker.Settler.
 func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.forget) }
+
+// Reject implements broker.Settler.
+func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.reject) }
 
 // Requeue implements broker.Settler.
 func (c *channel) Requeue(tag uint64) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -47,17 +48,24 @@ func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, 
 	return &held{outcome: outcome, op: publishOp(m), hold: h, session: s}, nil
 }
 
-// check refuses what AMQP could not carry.
+// check refuses what AMQP could not carry. A copy is as large as what it was made of.
 func (n *Node) check(m *broker.Message) error {
 	switch {
+	case m.Of != nil:
+		if _, ok := m.Of.(*original); !ok {
+			return notSent(broker.Invalid, m, fmt.Errorf("a %T is no message of this broker", m.Of))
+		}
 	case m.Event == nil:
 		return notSent(broker.Invalid, m, errors.New("the message has no event"))
 	case len(m.RoutingKey) > maxRoutingKey:
 		return notSent(broker.Invalid, m, fmt.Errorf("the routing key has %d bytes, at most %d are allowed", len(m.RoutingKey), maxRoutingKey))
 	case len(m.Exchange) > maxRoutingKey:
 		return notSent(broker.Invalid, m, fmt.Errorf("the exchange name has %d bytes, at most %d are allowed", len(m.Exchange), maxRoutingKey))
-	case len(m.Event.Data) > n.options.MaxDataBytes:
+	case m.Of == nil && len(m.Event.Data) > n.options.MaxDataBytes:
 		return notSent(broker.TooLarge, m, fmt.Errorf("the data has %d bytes, at most %d are allowed", len(m.Event.Data), n.options.MaxDataBytes))
+	}
+	if m.Of != nil {
+		return nil
 	}
 	size := len(m.Event.ID) + len(m.Event.Source) + len(m.Event.Type) + len(m.Trace.Parent) + len(m.Trace.State) + len(m.Trace.Baggage)
 	for i := range m.Event.Attrs {
@@ -85,11 +93,11 @@ func (b *Broker) publish(m *broker.Message) (outcome, err error) {
 		}
 		return nil, nil
 	}
-	own, full := clone(m), ""
+	own, full := store(m), ""
 	for _, q := range queues {
 		e := &entry{message: own, attempt: max(m.Attempt, 1)}
-		if m.TTL > 0 {
-			e.expires = time.Now().Add(m.TTL)
+		if own.TTL > 0 {
+			e.expires = time.Now().Add(own.TTL)
 		}
 		if !q.put(e) {
 			full = q.name
@@ -101,16 +109,55 @@ func (b *Broker) publish(m *broker.Message) (outcome, err error) {
 	return nil, nil
 }
 
-// clone copies m with everything its owner may change once the receipt is done.
-func clone(m *broker.Message) *broker.Message {
-	c := *m
+// stored is a message as queues keep it.
+type stored struct {
+	broker.Message
+	lifetime time.Duration // the TTL of its first publish
+}
+
+// original implements broker.Original.
+type original stored
+
+// Size implements broker.Original.
+func (o *original) Size() int {
+	size := len(o.Event.Data) + len(o.Event.ID) + len(o.Event.Source) + len(o.Event.Type)
+	for i := range o.Event.Attrs {
+		size += len(o.Event.Attrs[i].Name) + len(o.Event.Attrs[i].Value.String())
+	}
+	return size
+}
+
+// store copies m with everything its owner may change once the receipt is done, and
+// makes a copy of what it is a copy of.
+func store(m *broker.Message) *stored {
+	if of, ok := m.Of.(*original); ok {
+		return storeCopy(of, m)
+	}
+	c := &stored{Message: *m, lifetime: m.TTL}
 	c.Event = m.Event.Clone()
 	c.Event.Data = bytes.Clone(m.Event.Data)
+	c.Headers = slices.Clone(m.Headers)
 	if m.DeadLetter != nil {
 		letter := *m.DeadLetter
 		c.DeadLetter = &letter
 	}
-	return &c
+	return c
+}
+
+// storeCopy is what was handed out, with what m says anew.
+func storeCopy(of *original, m *broker.Message) *stored {
+	c := &stored{Message: *m, lifetime: of.lifetime}
+	c.Of = nil
+	c.Event, c.Headers, c.ReplyTo, c.ContentEncoding = of.Event, of.Headers, of.ReplyTo, of.ContentEncoding
+	c.Trace, c.Priority, c.AppID = of.Trace, of.Priority, of.AppID
+	if m.Revived {
+		c.TTL = of.lifetime
+	}
+	if m.DeadLetter != nil {
+		letter := *m.DeadLetter
+		c.DeadLetter = &letter
+	}
+	return c
 }
 
 // confirmed is the receipt of a publish whose outcome is known.

@@ -12,10 +12,10 @@ import (
 
 // entry is one message in one queue.
 type entry struct {
-	seq         uint64          // place in the queue, kept over redeliveries
-	message     *broker.Message // shared between queues, read-only
-	attempt     uint32          // of the next delivery
-	waited      uint32          // how often it was requeued, in a queue that delays retries
+	seq         uint64  // place in the queue, kept over redeliveries
+	message     *stored // shared between queues, read-only
+	attempt     uint32  // of the next delivery
+	waited      uint32  // how often it was requeued, in a queue that delays retries
 	redelivered bool
 	expires     time.Time // zero means never
 	due         time.Time // when it leaves a delay queue
@@ -31,6 +31,8 @@ type queue struct {
 	forward    string
 	single     bool          // one consumer at a time
 	retryDelay time.Duration // 0 means that what is requeued does not wait
+	deadLetter string        // gets what the queue gives up; "" means nobody does
+	bury       func(q *queue, reason string, given []*entry)
 	maxEntries int
 	maxBytes   int
 
@@ -74,29 +76,53 @@ func (q *queue) put(e *entry) bool {
 		e.due = time.Now().Add(q.delay)
 		q.schedule(q.delay)
 	}
+	if q.deadLetter != "" && !e.expires.IsZero() {
+		time.AfterFunc(time.Until(e.expires), q.expireFirst)
+	}
 	q.mu.Unlock()
 	q.signal()
 	return true
 }
 
+// expireFirst gives up what has expired at the head of the queue, as RabbitMQ does: a
+// message behind one that lives waits for it.
+func (q *queue) expireFirst() {
+	var expired []*entry
+	q.mu.Lock()
+	for !q.closed {
+		e := q.next()
+		if e == nil {
+			break
+		}
+		if !e.expired() {
+			heap.Push(&q.returned, e) // older than all of fresh
+			break
+		}
+		q.discount(e)
+		expired = append(expired, e)
+	}
+	q.mu.Unlock()
+	q.bury(q, broker.ReasonExpired, expired)
+}
+
+func (e *entry) expired() bool { return !e.expires.IsZero() && !time.Now().Before(e.expires) }
+
 // take removes the oldest ready entry, nil when there is none. The entry still
 // counts until it is forgotten.
 func (q *queue) take() *entry {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	for {
+		q.expireFirst()
+		q.mu.Lock()
 		e := q.next()
-		if e == nil {
-			return nil
+		if e == nil || !e.expired() {
+			if q.fresh.len()+len(q.returned) > 0 {
+				q.signal()
+			}
+			q.mu.Unlock()
+			return e
 		}
-		if !e.expires.IsZero() && !time.Now().Before(e.expires) {
-			q.discount(e)
-			continue
-		}
-		if q.fresh.len()+len(q.returned) > 0 {
-			q.signal()
-		}
-		return e
+		heap.Push(&q.returned, e) // it expired since expireFirst
+		q.mu.Unlock()
 	}
 }
 
@@ -151,6 +177,12 @@ func (q *queue) requeue(e *entry) {
 	})
 }
 
+// reject gives up an entry that take returned.
+func (q *queue) reject(e *entry) {
+	q.forget(e)
+	q.bury(q, broker.ReasonSetAside, []*entry{e})
+}
+
 // forget drops an entry that take returned.
 func (q *queue) forget(e *entry) {
 	q.mu.Lock()
@@ -186,7 +218,7 @@ func (q *queue) peek(limit int) []*broker.Message {
 	slices.SortFunc(ready, func(a, b *entry) int { return int(a.seq) - int(b.seq) })
 	messages := make([]*broker.Message, 0, min(limit, len(ready)))
 	for _, e := range ready[:min(limit, len(ready))] {
-		m := *e.message
+		m := e.message.Message
 		m.Attempt = e.attempt
 		messages = append(messages, &m)
 	}

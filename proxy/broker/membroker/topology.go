@@ -103,6 +103,8 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 		return conflict(op, "next queue", have.forward, want.Forward)
 	case have.single != want.SingleActive:
 		return conflict(op, "single active consumer", strconv.FormatBool(have.single), strconv.FormatBool(want.SingleActive))
+	case have.deadLetter != want.DeadLetter:
+		return conflict(op, "dead-letter queue", have.deadLetter, want.DeadLetter)
 	case have.retryDelay != want.RetryDelay:
 		return conflict(op, "delay of retries", have.retryDelay.String(), want.RetryDelay.String())
 	default:
@@ -144,7 +146,7 @@ func verb(mustExist bool) string {
 func (b *Broker) newQueue(q broker.Queue) *queue {
 	return &queue{
 		name: q.Name, kind: q.Type, delay: q.Delay, forward: q.Forward, single: q.SingleActive,
-		retryDelay: q.RetryDelay, waiting: map[*entry]*time.Timer{},
+		retryDelay: q.RetryDelay, waiting: map[*entry]*time.Timer{}, deadLetter: q.DeadLetter, bury: b.bury,
 		maxEntries: b.options.MaxQueueLength, maxBytes: b.options.MaxQueueBytes,
 		wake: make(chan struct{}, 1), expire: b.forwardDue, timers: &b.timers,
 	}

@@ -54,7 +54,12 @@ func (c *inbound) Ack(tag uint64) error { return c.settle(settlement{tag: tag}) 
 
 // Requeue implements broker.Settler. It nacks: from RabbitMQ 4.3 on that alone is
 // told apart from what a closed channel gives back.
-func (c *inbound) Requeue(tag uint64) error { return c.settle(settlement{tag: tag, requeue: true}) }
+func (c *inbound) Requeue(tag uint64) error {
+	return c.settle(settlement{tag: tag, refused: true, requeue: true})
+}
+
+// Reject implements broker.Settler.
+func (c *inbound) Reject(tag uint64) error { return c.settle(settlement{tag: tag, refused: true}) }
 
 func (c *inbound) track(tag uint64) {
 	c.mu.Lock()
@@ -115,8 +120,8 @@ func (c *inbound) sendAll(single []settlement, upTo uint64, n int) {
 }
 
 func (c *inbound) sendOne(x settlement) error {
-	if x.requeue {
-		return c.channel.Nack(x.tag, false, true)
+	if x.refused {
+		return c.channel.Nack(x.tag, false, x.requeue)
 	}
 	return c.channel.Ack(x.tag, false)
 }

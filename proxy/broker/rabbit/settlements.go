@@ -3,7 +3,8 @@ package rabbit
 // settlement is what the broker is to be told of one delivery.
 type settlement struct {
 	tag     uint64
-	requeue bool
+	refused bool // not an acknowledgement, and sent by itself
+	requeue bool // with refused: back to its queue, not to its dead-letter queue
 }
 
 // settlements are those of one consumer channel, whose deliveries RabbitMQ numbers
@@ -54,7 +55,7 @@ func (s *settlements) take() (single []settlement, upTo uint64, n int) {
 	}
 	single = s.single[:0]
 	for _, x := range s.said {
-		if x.requeue || x.tag > s.low {
+		if x.refused || x.tag > s.low {
 			single = append(single, x)
 			continue
 		}

@@ -77,7 +77,7 @@ func TestOneAcknowledgementSaysWhatMany(t *testing.T) {
 	for _, tag := range []uint64{3, 1, 2, 6, 8} {
 		s.settle(settlement{tag: tag})
 	}
-	s.settle(settlement{tag: 4, requeue: true})
+	s.settle(settlement{tag: 4, refused: true, requeue: true})
 	b.take(&s)
 	if got := fmt.Sprint(len(b.ack), b.acks, b.back); got != "5 3 map[4:true]" {
 		t.Errorf("acknowledged, with how many, and given back: %s", got)
@@ -112,7 +112,7 @@ func TestTheBrokerLearnsWhatWasSettled(t *testing.T) {
 				tag := b.last - random.Uint64N(min(b.last, 20))
 				requeue := random.IntN(4) == 0
 				_, before := want[tag]
-				if s.settle(settlement{tag, requeue}) == before {
+				if s.settle(settlement{tag, requeue, requeue}) == before {
 					t.Fatalf("seed %d: settling %d again: %t", seed, tag, before)
 				}
 				if !before {

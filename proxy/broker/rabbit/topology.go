@@ -195,7 +195,7 @@ func checkRetries(q broker.Queue, server string) error {
 	}
 }
 
-// queueArguments are the x-arguments of a queue. Waiting rooms dead-letter at
+// queueArguments are the x-arguments of a queue. Queues dead-letter at
 // least once, which RabbitMQ does only for quorum queues that refuse publishes
 // when full (3.10 and later).
 func queueArguments(q broker.Queue) (amqp.Table, error) {
@@ -218,10 +218,14 @@ func queueArguments(q broker.Queue) (amqp.Table, error) {
 		args["x-delayed-retry-type"] = "returned"
 		args["x-delayed-retry-min"], args["x-delayed-retry-max"] = delay, delay
 	}
+	next := q.DeadLetter
 	if q.Delay > 0 {
 		args["x-message-ttl"] = max(q.Delay.Milliseconds(), 1)
+		next = q.Forward
+	}
+	if next != "" {
 		args["x-dead-letter-exchange"] = ""
-		args["x-dead-letter-routing-key"] = q.Forward
+		args["x-dead-letter-routing-key"] = next
 		if q.Type != "classic" {
 			args["x-overflow"] = "reject-publish"
 			args["x-dead-letter-strategy"] = "at-least-once"
