@@ -68,7 +68,7 @@ func (v Value) fits(name string) error {
 	switch name {
 	case AttrID, AttrSource, AttrType, AttrSpecVersion, AttrSubject, AttrDataContentType, AttrDataSchema:
 		if v.kind != KindString && v.kind != KindURI && v.kind != KindURIRef {
-			return &FieldError{name, fmt.Sprintf("must be a string, is of type %s", v.kind)}
+			return &FieldError{name, "must be a string, not " + v.kind.article() + " " + v.kind.String()}
 		}
 	}
 	return nil
@@ -84,6 +84,13 @@ func (b *Builder) Event(data []byte) (*Event, error) {
 	e := b.event
 	e.Attrs, e.Data = lastOfEach(b.attrs), data
 	return &e, nil
+}
+
+func (k Kind) article() string {
+	if k == KindInteger {
+		return "an"
+	}
+	return "a"
 }
 
 // lastOfEach drops what says nothing and keeps, of equal names, the one added last.

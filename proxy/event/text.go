@@ -119,12 +119,13 @@ func SinceEpoch(n int64) (t time.Time, ok bool) {
 // its digits, for CloudEvents has no larger type. The error says that the attribute is
 // one that the specification makes a string.
 func Whole(name string, n int64) (Value, error) {
-	short := Integer(int32(n)) //nolint:gosec // compared
-	if err := short.fits(name); err != nil {
-		return Value{}, err
+	if int64(int32(n)) != n { //nolint:gosec // compared
+		return Number(name, strconv.FormatInt(n, 10))
 	}
-	if short.num == n {
-		return short, nil
-	}
-	return String(strconv.FormatInt(n, 10)), nil
+	v := Integer(int32(n)) //nolint:gosec // compared
+	return v, v.fits(name)
 }
+
+// Number makes a String of a number that CloudEvents has no type for; the error is that
+// of Whole.
+func Number(name, digits string) (Value, error) { return String(digits), Integer(0).fits(name) }
