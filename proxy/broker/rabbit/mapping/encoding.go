@@ -17,13 +17,14 @@ import (
 // topic says: the most data that Warren carries in one event.
 const MaxDecoded = 16 << 20
 
-// ErrEncoding is the cause of an error of Decode for an encoding that is not known.
+// ErrEncoding is the cause of an error of Decode for an encoding that is not known. It
+// may be no compression at all: Celery writes utf-8 there.
 var ErrEncoding = errors.New("unknown content encoding")
 
 // Decode undoes a content_encoding: gzip (or x-gzip), deflate, zstd, in any case, or
 // several of them, separated by commas, the last one applied last; identity and "" are
 // none. deflate is zlib's format, as HTTP has it, or the bare one, which many write. The
-// error says which encoding is unknown, that the body is broken or goes on after its
+// error says which encoding is unknown (ErrEncoding), that the body is broken or goes on after its
 // end, or that it would become larger than max bytes; no more than that is ever made.
 func Decode(encoding string, body []byte, max int) ([]byte, error) {
 	steps := strings.Split(encoding, ",")

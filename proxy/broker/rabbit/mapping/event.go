@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -106,14 +107,23 @@ func structuredEvent(m *message.Message, format string) (*event.Event, error) {
 	if !ok {
 		return nil, fmt.Errorf("content type %q is not supported: want %s+json or +protobuf", m.ContentType, media)
 	}
-	body := m.Body
-	if m.ContentEncoding != "" { // without its body there is no event at all
-		var err error
-		if body, err = Decode(m.ContentEncoding, body, MaxDecoded); err != nil {
-			return nil, err
-		}
+	if m.ContentEncoding == "" {
+		return decode(m.Body)
 	}
-	return decode(body)
+	// Without its body there is no event at all, so it is decoded whatever the subscription
+	// says. What is no compression is mostly a charset.
+	body, err := Decode(m.ContentEncoding, m.Body, MaxDecoded)
+	if err == nil {
+		return decode(body)
+	}
+	if !errors.Is(err, ErrEncoding) {
+		return nil, err
+	}
+	e, asIs := decode(m.Body)
+	if asIs != nil {
+		return nil, fmt.Errorf("%w, with content encoding %q", asIs, m.ContentEncoding)
+	}
+	return e, nil
 }
 
 var formats = map[string]func([]byte) (*event.Event, error){
