@@ -10,6 +10,7 @@ func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
 		c.queue(s.Queue, p.Child("queue"))
 	}
 	c.oneOf(p.Child("ordering"), s.Ordering, OrderingNone, OrderingPerKey)
+	c.oneOf(p.Child("contentEncoding"), s.ContentEncoding, EncodingKeep, EncodingDecode)
 	if s.Delivery != nil && s.Delivery.Push != nil {
 		c.between(p.Child("delivery").Child("push").Child("port"), int64(s.Delivery.Push.Port), 1, MaxPort)
 	}

@@ -150,6 +150,7 @@ type Destination struct {
 	Priority       uint8         // AMQP priority, 0-9
 	MaxEventBytes  uint32        // largest payload
 	Partitions     Partitions    // the zero value means none
+	Headers        HeaderList    // what publishers may set beside the event
 }
 
 // Partitions split a topic by a key. An event's partition is a hash of the value
@@ -227,6 +228,9 @@ type Subscription struct {
 	Strategy        RetryStrategy
 	DeadLetterQueue string
 	PushPort        uint32 // loopback port of the service; 0 means it pulls by stream
+	// MaxDecoded is up to how many bytes data with a content encoding is decoded for the
+	// service; 0 means that it is handed on as it is.
+	MaxDecoded uint32
 
 	Ordering Ordering
 	// Partitions are the topic's when Ordering is PerKey, and the zero value else.

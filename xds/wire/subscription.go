@@ -47,6 +47,7 @@ func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
 		Partitions:      encodePartitions(s.Partitions),
 		KeyPolicy:       encodeKeyPolicy(s.KeyPolicy),
 		Dedupe:          encodeDedupe(s.Dedupe),
+		MaxDecodedBytes: s.MaxDecoded,
 	})
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.S
 	if s.PushPort = m.GetPushPort(); s.PushPort > maxPort {
 		return p.field("push_port").errorf("is %d, want 1 to %d, or 0 for none", s.PushPort, maxPort)
 	}
-	s.DeadLetterQueue = m.GetDeadLetterQueue()
+	s.DeadLetterQueue, s.MaxDecoded = m.GetDeadLetterQueue(), m.GetMaxDecodedBytes()
 	if err := checkAMQPName(p.field("dead_letter_queue"), s.DeadLetterQueue); err != nil {
 		return err
 	}

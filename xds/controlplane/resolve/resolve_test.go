@@ -110,13 +110,14 @@ func dump(c mesh.Config) string {
 func TestResolveCarriesWhatIsDeclared(t *testing.T) {
 	t.Parallel()
 	c := resolved(t, rabbit, audit,
-		`EventTopic orders: {brokerRef: {name: main}, exchange: {name: ex, type: headers}, routingKey: "k.{subject}", publish: {confirmTimeout: 1s, mandatory: false, persistent: false, ttl: 5s, priority: 9, maxEventBytes: 10}}`,
+		`EventTopic orders: {brokerRef: {name: main}, exchange: {name: ex, type: headers}, routingKey: "k.{subject}", publish: {confirmTimeout: 1s, mandatory: false, persistent: false, ttl: 5s, priority: 9, maxEventBytes: 10, headers: [tenant, app-*, reply_to]}}`,
 		`EventRoute canary: {parentRefs: [{name: orders}], rules: [{name: eu, filters: [{prefix: {type: com., source: /s}}, {any: [{not: {suffix: {subject: x}}}]}], backendRefs: [{name: orders, weight: 95}, {name: audit, weight: 5}], timeout: 10s, retry: {attempts: 4, on: [nack], perTryTimeout: 2s, backoff: {baseInterval: 5ms, maxInterval: 6ms}}}, {}]}`,
-		`EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}, filters: [{exact: {type: a}}], queue: {name: q, type: classic, prefetch: 7, prefetchBytes: 2048}, dedupe: {window: 1m, maxEntries: 9}, ackDeadline: 2s, retry: {attempts: 2, backoff: {baseInterval: 3s, maxInterval: 4s}}, deadLetter: {queue: d}}`,
+		`EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}, filters: [{exact: {type: a}}], queue: {name: q, type: classic, prefetch: 7, prefetchBytes: 2048}, dedupe: {window: 1m, maxEntries: 9}, ackDeadline: 2s, contentEncoding: Decode, retry: {attempts: 2, backoff: {baseInterval: 3s, maxInterval: 4s}}, deadLetter: {queue: d}}`,
 	).Config
 	dest := mesh.Destination{
 		Topic: n("orders"), Broker: n("main"), Exchange: mesh.Exchange{Name: "ex", Type: "headers"}, RoutingKey: "k.{subject}",
 		ConfirmTimeout: time.Second, TTL: 5 * time.Second, Priority: 9, MaxEventBytes: 10,
+		Headers: mesh.NewHeaderList([]string{"tenant", "app-*", "reply_to"}),
 	}
 	itself := []mesh.Backend{{Destination: dest, Weight: 1}}
 	want := []mesh.Rule{
@@ -143,7 +144,7 @@ func TestResolveCarriesWhatIsDeclared(t *testing.T) {
 		Name: n("billing"), Topic: n("orders"), Broker: n("main"), Exchange: dest.Exchange,
 		Queue: mesh.Queue{Name: "q", Type: "classic", Prefetch: 7, PrefetchBytes: 2048, MaxEventBytes: 10}, Filters: []mesh.Filter{{Op: mesh.Exact, Attr: "type", Value: "a"}},
 		AckDeadline: 2 * time.Second, Attempts: 2, Backoff: mesh.Backoff{Base: 3 * time.Second, Max: 4 * time.Second}, DeadLetterQueue: "d",
-		Dedupe: mesh.Dedupe{Window: time.Minute, MaxEntries: 9},
+		Dedupe: mesh.Dedupe{Window: time.Minute, MaxEntries: 9}, MaxDecoded: 10,
 	}
 	if got := c.Subscriptions[n("billing")]; !reflect.DeepEqual(got, wantSub) {
 		t.Errorf("subscription: got  %+v\nwant %+v", got, wantSub)

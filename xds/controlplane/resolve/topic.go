@@ -54,6 +54,7 @@ func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh
 		Priority:       uint8(min(count(p.Priority), 9)),
 		MaxEventBytes:  countOf(p.MaxEventBytes),
 		Partitions:     partitions(s.Partitions),
+		Headers:        mesh.NewHeaderList(p.Headers),
 	}
 	if p.Persistent != nil {
 		d.Persistent = *p.Persistent
