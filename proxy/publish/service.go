@@ -113,7 +113,7 @@ func (s *Service) isDraining() bool {
 
 // Publish implements EventService.Publish.
 func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
-	t, err := s.departEvent(ctx, answerBy(ctx), req.GetTopic(), req.GetEvent(), s.refuse)
+	t, err := s.departEvent(ctx, answerBy(ctx), req.GetTopic(), req, s.refuse)
 	if err != nil {
 		return nil, err
 	}

@@ -138,7 +138,7 @@ func (st *stream) depart(ctx context.Context, topic string, e *eventsv1.PublishS
 		topic = e.GetTopic()
 	}
 	ctx = tracing.Extract(ctx, e.GetTraceContext())
-	t, err := st.service.departEvent(ctx, time.Now().Add(defaultDeadline), topic, e.GetEvent(), st.service.hold)
+	t, err := st.service.departEvent(ctx, time.Now().Add(defaultDeadline), topic, e, st.service.hold)
 	under := entry{id: e.GetRequestId(), transit: t, refused: err}
 	if err == nil && t.place != nil {
 		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.wait(t))) })
