@@ -31,7 +31,7 @@ func (s *Service) accept(p *eventsv1.CloudEvent) (*event.Event, error) {
 // ever, and false when e has expired.
 func (s *Service) lifetime(b *route.Backend, e *event.Event) (time.Duration, bool) {
 	expiry, ok := e.Lookup(event.AttrExpiryTime)
-	if !ok {
+	if !ok || expiry.Kind() != event.KindTimestamp { // an empty one is none
 		return b.TTL, true
 	}
 	left := expiry.Time().Sub(s.opts.Now())
