@@ -19,6 +19,8 @@ type Node struct {
 	Workload  string
 	Labels    map[string]string
 	Version   string // of the sidecar
+	// Stock is true of a client that is no Warren sidecar. Proto does not heed it.
+	Stock bool
 }
 
 const userAgent = "warren-sidecar"
@@ -68,6 +70,7 @@ func ParseNode(p *corev3.Node) (Node, error) {
 		Namespace: fields["namespace"].GetStringValue(),
 		Version:   p.GetUserAgentVersion(),
 		Labels:    map[string]string{},
+		Stock:     p.GetUserAgentName() != userAgent,
 	}
 	for _, word := range []struct{ field, text string }{
 		{"id", n.ID}, {"metadata.namespace", n.Namespace}, {"cluster", n.Workload}, {"user_agent_version", n.Version},

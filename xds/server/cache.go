@@ -152,25 +152,20 @@ func (w *watch) GetDeltaDiscoveryResponse() (*discoveryv3.DeltaDiscoveryResponse
 }
 
 func (w *watch) difference() (resp *discoveryv3.DeltaDiscoveryResponse, none bool) {
-	resp = &discoveryv3.DeltaDiscoveryResponse{TypeUrl: w.sub.typeURL}
 	w.stream.mu.Lock()
 	defer w.stream.mu.Unlock()
+	d := &difference{}
 	if w.cancelled {
 		w.stream.mute = true
-		return resp, false
+		return d.response(w.sub.typeURL), false
 	}
-	d := w.cache.current().diff(w.sub)
-	if len(d.changed)+len(d.removed) == 0 && !w.sub.due {
+	if d = w.cache.current().diff(w.sub); d.empty() && !w.sub.due {
 		w.sent = false
-		return resp, true
+		return d.response(w.sub.typeURL), true
 	}
 	w.sub.due = false
 	d.apply(w.sub)
-	resp.RemovedResources = d.removed
-	for _, e := range d.changed {
-		resp.Resources = append(resp.Resources, e.resource)
-	}
-	return resp, false
+	return d.response(w.sub.typeURL), false
 }
 
 // GetDeltaRequest returns the request the watch answers.

@@ -41,6 +41,9 @@ const (
 	// MaxResourceBytes is the largest resource that can be served. A response is not
 	// split within a resource, and Warren's sidecars receive 16 MiB at most.
 	MaxResourceBytes = 15 << 20
+	// maxStockBytes is the largest resource for other clients, which receive 4 MiB as a
+	// rule: their stream would end, and they would come again, for ever.
+	maxStockBytes = 4<<20 - 64<<10
 
 	// maxResponseBytes is what a response holds unless its only resource is larger.
 	// gRPC clients receive 4 MiB by default, and a client that does not read holds one

@@ -38,7 +38,21 @@ const (
 	present  knowledge = iota + 1 // it has the version
 	absent                        // it was told that there is none
 	doubtful                      // it must be told anew, whatever it has
+	withheld                      // it was told that the version is too large for it
 )
+
+// of is what the sidecar has once it was told of a resource; nil stands for one that
+// does not exist.
+func (s *subscription) of(e *entry) held {
+	switch {
+	case e == nil:
+		return held{state: absent}
+	case s.node.Stock && e.bytes > maxStockBytes:
+		return held{e.resource.GetVersion(), withheld}
+	default:
+		return held{e.resource.GetVersion(), present}
+	}
+}
 
 func newSubscription(typeURL string, node xds.Node) *subscription {
 	return &subscription{typeURL: typeURL, node: node, names: map[string]struct{}{}, known: map[string]held{}}

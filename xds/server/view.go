@@ -2,10 +2,13 @@ package server
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"slices"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
 
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/wire"
@@ -55,13 +58,6 @@ func newEntry(r wire.Resource) *entry {
 	}
 }
 
-func (e *entry) held() held {
-	if e == nil {
-		return held{state: absent}
-	}
-	return held{e.resource.GetVersion(), present}
-}
-
 // wanted yields what s should have, each name once; a name that does not exist has
 // a nil entry.
 func (v *view) wanted(s *subscription) iter.Seq2[string, *entry] {
@@ -102,7 +98,7 @@ func (v *view) concerning(n xds.Node) map[string]*entry {
 func (v *view) stale(s *subscription) bool {
 	n := 0
 	for name, e := range v.wanted(s) {
-		if s.known[name] != e.held() {
+		if s.known[name] != s.of(e) {
 			return true
 		}
 		n++
@@ -113,8 +109,29 @@ func (v *view) stale(s *subscription) bool {
 
 // difference is what one response says to bring a subscription to a view.
 type difference struct {
-	changed []*entry // by name
-	removed []string // sorted
+	changed  []*entry // by name
+	removed  []string // sorted
+	withheld []*entry // too large for a stock client
+}
+
+func (d *difference) empty() bool { return len(d.changed)+len(d.removed)+len(d.withheld) == 0 }
+
+// response says the difference.
+func (d *difference) response(typeURL string) *discoveryv3.DeltaDiscoveryResponse {
+	out := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: typeURL, RemovedResources: d.removed}
+	for _, e := range d.changed {
+		out.Resources = append(out.Resources, e.resource)
+	}
+	for _, e := range d.withheld {
+		out.ResourceErrors = append(out.ResourceErrors, &discoveryv3.ResourceError{
+			ResourceName: &discoveryv3.ResourceName{Name: e.resource.GetName()},
+			ErrorDetail: &rpcstatus.Status{
+				Code:    int32(codes.ResourceExhausted),
+				Message: fmt.Sprintf("the resource has about %d bytes, more than the %d that gRPC clients receive by default", e.bytes, 4<<20),
+			},
+		})
+	}
+	return out
 }
 
 // diff works out what s lacks, as far as it goes into one response. What was asked for
@@ -129,10 +146,12 @@ func (v *view) diff(s *subscription) *difference {
 		if unwanted {
 			wanted[name] = struct{}{}
 		}
-		switch {
-		case s.known[name] == e.held():
-		case e == nil:
+		switch is := s.of(e); {
+		case s.known[name] == is:
+		case is.state == absent:
 			d.removed = append(d.removed, name)
+		case is.state == withheld:
+			d.withheld = append(d.withheld, e)
 		default:
 			d.changed = append(d.changed, e)
 		}
@@ -169,8 +188,8 @@ func (d *difference) fit() {
 
 // apply notes what the sidecar knows once it has the response.
 func (d *difference) apply(s *subscription) {
-	for _, e := range d.changed {
-		s.known[e.resource.GetName()] = e.held()
+	for _, e := range slices.Concat(d.changed, d.withheld) {
+		s.known[e.resource.GetName()] = s.of(e)
 	}
 	for _, name := range d.removed {
 		if _, named := s.names[name]; named {
