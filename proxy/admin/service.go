@@ -178,7 +178,7 @@ func (s *Service) tapOptions(req *adminv1.TapRequest) (tap.Options, error) {
 		}
 		name, err := mesh.ParseName(f.text, s.opts.Namespace)
 		if err != nil {
-			return opts, status.Error(codes.InvalidArgument, f.field+`: must be "name" or "namespace/name"`)
+			return opts, status.Error(codes.InvalidArgument, f.field+`: must be "name" or "namespace/name", `+mesh.NameRule)
 		}
 		*f.to = name
 	}
