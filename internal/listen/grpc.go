@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -88,3 +89,20 @@ func (unpackNothing) Do(io.Reader) ([]byte, error) { return nil, nil }
 
 // Type implements grpc.Decompressor.
 func (unpackNothing) Type() string { return "gzip" }
+
+// LimitStreams refuses a stream with full's error while most of those that counted
+// says are counted are under way. Unary calls are over soon, streams last as long as
+// their callers like.
+func LimitStreams(most int64, counted func(method string) bool, full func() error) grpc.StreamServerInterceptor {
+	var open atomic.Int64
+	return func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+		if !counted(info.FullMethod) {
+			return handle(srv, s)
+		}
+		defer open.Add(-1)
+		if open.Add(1) > most {
+			return full()
+		}
+		return handle(srv, s)
+	}
+}
