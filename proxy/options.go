@@ -66,7 +66,7 @@ type Options struct {
 	// of MemoryLimit, at most 256 MiB.
 	MaxInFlightBytes int64
 	// MaxStreams bounds the Subscribe and PublishStream calls under way; zero means
-	// 1,024. One more is refused with RESOURCE_EXHAUSTED.
+	// 1,024, or one for each 256 KiB of MemoryLimit if that is less. One more is refused with RESOURCE_EXHAUSTED.
 	MaxStreams int64
 
 	// DrainTimeout bounds a graceful stop; zero means 10 s.
@@ -96,6 +96,9 @@ const (
 	leastInFlightBytes      = 4 << 20
 	inFlightShare           = 4 // the part of the memory
 	defaultMaxStreams       = 1024
+	leastStreams            = 64
+	// streamBytes is what a stream may cost that does not read what it is answered.
+	streamBytes = 256 << 10
 
 	defaultMaxConnections = 1024
 	// statusConnections is for probes and scrapes, adminConnections for operators.
@@ -135,7 +138,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxInFlight = cmp.Or(max(o.MaxInFlight, 0), defaultMaxInFlight)
 	o.MaxInFlightBytes = cmp.Or(max(o.MaxInFlightBytes, 0),
 		memory.Share(o.MemoryLimit, inFlightShare, leastInFlightBytes, defaultMaxInFlightBytes))
-	o.MaxStreams = cmp.Or(max(o.MaxStreams, 0), defaultMaxStreams)
+	o.MaxStreams = cmp.Or(max(o.MaxStreams, 0), streamsWithin(o.MemoryLimit))
 	if o.MaxMessageBytes <= 0 {
 		o.MaxMessageBytes = defaultMaxMessage
 	}
@@ -147,6 +150,11 @@ func (o Options) withDefaults() (Options, error) {
 		o.Memory = membroker.New(membroker.Options{})
 	}
 	return o, errors.Join(errs...)
+}
+
+// streamsWithin returns how many streams the memory allows.
+func streamsWithin(limit int64) int64 {
+	return memory.Share(limit, streamBytes, leastStreams, defaultMaxStreams)
 }
 
 // partialBytes is the bound of messages that have come in part.
