@@ -111,7 +111,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 	xdsServer := grpc.NewServer(append(server.ServerOptions(), grpc.WaitForHandlers(true))...)
 	c.xds.Register(xdsServer)
 	adminServer := c.newAdminServer()
-	statusServer := newStatusServer(c.ready, c.opts.Tracing.MetricsHandler())
+	statusServer := newStatusServer(c.ready, c.opts.Tracing.MetricsHandler(), c.opts.Logger)
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveGRPC(xdsServer, c.listeners.xds) })
