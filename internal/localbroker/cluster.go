@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,12 +34,16 @@ type Cluster struct {
 	epmd   *run
 }
 
-// StartCluster starts n private nodes of the installed RabbitMQ in Options.Dir, the
-// only options besides BootTimeout and Report it heeds, and returns when all
-// answer as one cluster. The error is ErrNone when none is installed.
+// StartCluster starts n private nodes of the installed RabbitMQ, or of one that is
+// fetched when Options.Want names a version, in Options.Dir, and returns when all
+// answer as one cluster. Besides these it heeds BootTimeout and Report only. The
+// error is ErrNone when there is no such RabbitMQ.
 func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error) {
 	o := options.withDefaults()
-	in, err := findInstallation()
+	in, err := o.wanted()
+	if err != nil && o.Want.Version != "" {
+		in, err = o.fetched(ctx)
+	}
 	if err == nil && in.call == "" {
 		err = fmt.Errorf("%w: there is a rabbitmq-server, but no erl_call", errNotHere)
 	}
@@ -61,7 +64,7 @@ func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error)
 		c.Stop()
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
-	o.report("broker: a cluster of %d after %.1fs", n, time.Since(began).Seconds())
+	o.report("broker: a cluster of %d of %v after %.1fs", n, in, time.Since(began).Seconds())
 	return c, nil
 }
 
@@ -95,7 +98,7 @@ func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir 
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(marks), 0o600); err != nil {
 		return err
 	}
-	if c.epmd, err = startGuard(dir, first.environment(), epmdScript, in.epmd, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
+	if c.epmd, err = startGuard(in, dir, first.environment(), epmdScript, in.epmd, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
 		return err
 	}
 	return awaitListener(ctx, epmd)
@@ -233,8 +236,7 @@ func (m *Member) Call(ctx context.Context, expressions string) (string, error) {
 // call runs erl_call once and returns all it says.
 func (m *Member) call(ctx context.Context, expressions string) (string, error) {
 	n := m.node
-	//nolint:gosec // a program of the installation
-	cmd := exec.CommandContext(ctx, n.install.call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
+	cmd := n.install.command(ctx, n.install.call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
 	cmd.Env = n.environment()
 	cmd.Stdin = strings.NewReader(expressions + "\n")
 	out, err := cmd.CombinedOutput()

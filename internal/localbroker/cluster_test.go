@@ -1,6 +1,7 @@
 package localbroker
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,7 +10,7 @@ import (
 // startCluster starts a cluster that the test stops.
 func startCluster(t *testing.T, n int) *Cluster {
 	t.Helper()
-	c, err := StartCluster(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "cluster"), Report: func(line string) { t.Log(line) }}, n)
+	c, err := StartCluster(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "cluster"), Want: WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }}, n)
 	if err != nil {
 		t.Fatalf("start cluster: %v", err)
 	}

@@ -15,7 +15,7 @@ import (
 // startPrivate starts a private node, which the test stops.
 func startPrivate(t *testing.T, dir string) *Broker {
 	t.Helper()
-	b, err := Start(t.Context(), Options{Dir: dir, Skip: []Step{Given, Running, Container}, Report: func(line string) { t.Log(line) }})
+	b, err := Start(t.Context(), Options{Dir: dir, Want: WantFrom(os.Getenv), Skip: []Step{Given, Running, Container}, Report: func(line string) { t.Log(line) }})
 	if err != nil {
 		t.Fatalf("start private node: %v", err)
 	}

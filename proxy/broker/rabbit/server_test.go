@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ import (
 func TestWhatAServerDoesToItsClients(t *testing.T) {
 	t.Parallel()
 	u := server(t) // -short has no broker
-	c, err := localbroker.StartCluster(t.Context(), localbroker.Options{Dir: filepath.Join(t.TempDir(), "server"), Report: func(line string) { t.Log(line) }}, 1)
+	c, err := localbroker.StartCluster(t.Context(), localbroker.Options{Dir: filepath.Join(t.TempDir(), "server"), Want: localbroker.WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }}, 1)
 	if err != nil {
 		t.Fatalf("start a broker: %v", err)
 	}
