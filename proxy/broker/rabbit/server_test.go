@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -54,8 +55,10 @@ func (m member) call(expression string) {
 }
 
 func tooLargeForTheServer(t *testing.T, u amqp.URI, m member) {
-	m.call("application:set_env(rabbit, max_message_size, 1000).")
-	defer m.call("application:set_env(rabbit, max_message_size, 134217728).")
+	// 3.10 reads the setting, 4.x what it made of it when it started.
+	const limit = "application:set_env(rabbit, max_message_size, %[1]d), persistent_term:put(max_message_size, %[1]d)."
+	m.call(fmt.Sprintf(limit, 1000))
+	defer m.call(fmt.Sprintf(limit, 16<<20))
 	f := newFixtureOn(t, u)
 	queue := f.queue("q")
 	large := toQueue(queue, "large")
