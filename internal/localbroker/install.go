@@ -209,7 +209,7 @@ func (o *Options) runLong(ctx context.Context, args []string) error {
 			}
 			return nil
 		case <-progress.C:
-			o.report("broker: still running after %.0fs", time.Since(began).Seconds())
+			o.report("broker: still running after %.0fs: %s", time.Since(began).Seconds(), lastLine(tail(output.Name())))
 		}
 	}
 }

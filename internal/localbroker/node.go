@@ -327,3 +327,5 @@ func tail(path string) string {
 	}
 	return strings.TrimSpace(string(b))
 }
+
+func lastLine(text string) string { return text[strings.LastIndexByte(text, '\n')+1:] }
