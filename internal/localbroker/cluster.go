@@ -87,7 +87,8 @@ func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir 
 		c.Members = append(c.Members, &Member{node: m})
 		m.config = config
 		if i > 0 { // the first forms the cluster at once, without looking for others
-			m.config += "cluster_formation.classic_config.nodes.1 = " + c.Members[0].Name() + "\n"
+			m.config += "cluster_formation.classic_config.nodes.1 = " + c.Members[0].Name() + "\n" +
+				"cluster_formation.classic_config.nodes.2 = " + m.name() + "\n" // 4.x waits for itself
 		}
 		if err := m.prepare(); err != nil {
 			return err
@@ -140,27 +141,33 @@ func (c *Cluster) boot(ctx context.Context) error {
 			return err
 		}
 	}
-	running, err := c.Members[0].Call(ctx, "length(rabbit_nodes:all_running()).")
-	if err == nil && running != strconv.Itoa(len(c.Members)) {
-		err = fmt.Errorf("%s nodes of %d are in it", running, len(c.Members))
+	for _, m := range c.Members { // each learns of the others by itself
+		if err := m.awaitAnswer(ctx, "length(rabbit_nodes:all_running()).", strconv.Itoa(len(c.Members))); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // awaitRunning blocks until RabbitMQ says that it runs, which is some time after it
 // answers clients. Until then it takes no part in what is done on all nodes: it never
 // runs a vhost that is made meanwhile, and refuses its clients.
 func (m *Member) awaitRunning(ctx context.Context) error {
+	return m.awaitAnswer(ctx, "rabbit:is_running().", "true")
+}
+
+// awaitAnswer asks a member until it answers what is wanted.
+func (m *Member) awaitAnswer(ctx context.Context, question, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, m.node.options.BootTimeout)
 	defer cancel()
 	for {
-		running, err := m.Call(ctx, "rabbit:is_running().")
-		if err == nil && running == "true" {
+		answer, err := m.Call(ctx, question)
+		if err == nil && answer == want {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("wait until %s runs: %w", m.Name(), ctx.Err()), err)
+			return errors.Join(fmt.Errorf("wait until %s answers %s to %s, not %s: %w", m.Name(), want, question, answer, ctx.Err()), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
