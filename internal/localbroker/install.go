@@ -199,7 +199,7 @@ func (o *Options) runLong(ctx context.Context, args []string) error {
 	began := time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Run() }()
-	progress := time.NewTicker(5 * time.Second)
+	progress := time.NewTicker(10 * time.Second)
 	defer progress.Stop()
 	for {
 		select {
