@@ -161,7 +161,7 @@ func (s *Service) topic(ctx context.Context, deadline time.Time, topicName strin
 	}
 	name, err := mesh.ParseName(topicName, s.opts.Namespace)
 	if err != nil {
-		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name"`)
+		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name", `+mesh.NameRule)
 	}
 	if t, ok := s.opts.Topics.Lookup(name); ok {
 		return t, nil

@@ -24,6 +24,7 @@ type declared struct {
 	publish      string   // of the topic's spec
 	subscription []string // further lines of both subscriptions' spec
 	retry        string   // of both subscriptions' spec
+	brokerDelay  bool     // retries of the unordered subscription wait in the broker, where it can do that
 	route        string   // a whole document
 	unordered    bool     // declare the unordered subscription only
 	more         string   // further documents
@@ -59,8 +60,8 @@ func (d declared) yaml(namespace string) string {
 	object("EventTopic", topicName, topic...)
 	for _, s := range d.subscriptions() {
 		spec := append([]string{"topicRef: {name: " + topicName + "}", "selector: {matchLabels: {app: " + billing + "}}"}, d.subscription...)
-		if d.retry != "" {
-			spec = append(spec, "retry: {"+d.retry+"}")
+		if retry := d.retryOf(s); retry != "" {
+			spec = append(spec, "retry: {"+retry+"}")
 		}
 		if s == ledger {
 			spec = append(spec, "ordering: PerKey")
@@ -69,6 +70,18 @@ func (d declared) yaml(namespace string) string {
 	}
 	b.WriteString(d.route + d.more)
 	return b.String()
+}
+
+// retryOf is the retry policy of a subscription, "" for the default.
+func (d declared) retryOf(subscription string) string {
+	var settings []string
+	if d.brokerDelay && subscription == billing {
+		settings = append(settings, "strategy: BrokerDelay")
+	}
+	if d.retry != "" {
+		settings = append(settings, d.retry)
+	}
+	return strings.Join(settings, ", ")
 }
 
 // subscriptions are the declared ones.

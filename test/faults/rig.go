@@ -21,6 +21,8 @@ import (
 type Options struct {
 	// Dir is where the nodes keep their data, and runs that failed their history.
 	Dir string
+	// Want is the RabbitMQ to run on.
+	Want localbroker.Want
 	// Scale multiplies the rate of every load; 0 means 1.
 	Scale float64
 	// Slow stretches what is allowed to take time; 0 means 1.
@@ -106,7 +108,7 @@ func (r *Rig) need(ctx context.Context, n int) error {
 		return nil
 	}
 	r.Close()
-	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), BootTimeout: bootTime, Report: r.options.Report}, n)
+	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), BootTimeout: bootTime, Want: r.options.Want, Report: r.options.Report}, n)
 	if err != nil {
 		return err
 	}

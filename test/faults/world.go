@@ -82,6 +82,7 @@ func (w *World) start(s setup) {
 			s.nodes = append(s.nodes, w.link(m).Addr())
 		}
 	}
+	s.brokerDelay = s.brokerDelay && w.delaysRetries()
 	w.declared = s.declared
 	w.newMesh()
 	for name, text := range s.files {

@@ -23,14 +23,17 @@ type Name struct {
 // String returns "namespace/name".
 func (n Name) String() string { return n.Namespace + "/" + n.Name }
 
-// ParseName reads "name" or "namespace/name"; the first form is in namespace ns.
+// ParseName reads "name" or "namespace/name"; the first form is in namespace ns. A
+// namespace is an RFC 1123 label, a name an RFC 1123 subdomain, as the kinds have it
+// (api/v1alpha1): nothing else can be declared. The error shows the start of s only,
+// for s may be anybody's.
 func ParseName(s, ns string) (Name, error) {
 	n := Name{Namespace: ns, Name: s}
 	if before, after, found := strings.Cut(s, "/"); found {
 		n = Name{Namespace: before, Name: after}
 	}
-	if n.Namespace == "" || n.Name == "" || strings.Contains(n.Name, "/") {
-		return Name{}, fmt.Errorf("name %q: want \"name\" or \"namespace/name\"", s)
+	if !isLabel(n.Namespace) || !isSubdomain(n.Name) {
+		return Name{}, fmt.Errorf("name %.80q: want \"name\" or \"namespace/name\", %s", s, NameRule)
 	}
 	return n, nil
 }

@@ -61,6 +61,15 @@ func (f *Field) Seconds() (int64, bool) {
 	return int64(f.bits()), f.Kind == KindTimestamp //nolint:gosec // two's complement
 }
 
+// First returns the first element of an array.
+func (f *Field) First() (Field, bool) {
+	if f.Kind != KindArray || f.Raw == "" {
+		return Field{}, false
+	}
+	kind, raw, _, err := parseValue(f.Raw)
+	return Field{Kind: kind, Raw: raw}, err == nil
+}
+
 // bits are the bytes of a number, in the order of the network.
 func (f *Field) bits() (n uint64) {
 	for i := range len(f.Raw) {
