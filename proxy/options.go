@@ -107,6 +107,15 @@ const (
 	// ownDescriptors are kept for brokers, the control plane and files.
 	ownDescriptors = 64
 
+	// Large requests of publish streams that wait to be dealt with, and results that
+	// clients do not read.
+	maxHeldBytes     = 128 << 20
+	leastHeldBytes   = 4 << 20
+	heldShare        = 8
+	maxUnreadBytes   = 32 << 20
+	leastUnreadBytes = 1 << 20
+	unreadShare      = 16
+
 	// maxPartialBytes bounds messages that have come in part, over all connections: an
 	// eighth of the memory, but one message must always fit.
 	maxPartialBytes = 128 << 20

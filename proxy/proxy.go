@@ -27,6 +27,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/warrenmesh/warren/internal/listen"
+	"github.com/warrenmesh/warren/internal/memory"
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deadletter"
@@ -108,6 +109,8 @@ func New(opts Options) (*Proxy, error) {
 		Tap:       p.tap,
 		Metrics:   events,
 		InFlight:  limit.NewBudget(opts.MaxInFlight, opts.MaxInFlightBytes),
+		Held:      limit.NewBudget(0, memory.Share(opts.MemoryLimit, heldShare, leastHeldBytes, maxHeldBytes)),
+		Unread:    limit.NewBudget(0, memory.Share(opts.MemoryLimit, unreadShare, leastUnreadBytes, maxUnreadBytes)),
 	})
 	p.deliver = deliver.New(deliver.Options{
 		Namespace:     opts.Node.Namespace,
