@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +12,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/encoding/gzip" // a service may compress its calls
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
@@ -69,14 +67,15 @@ func (h hostile) unread(ctx context.Context) string {
 	var streams sync.WaitGroup
 	var sent, ended atomic.Int64
 	count := h.w.often(200, 60)
-	for i := range count {
+	event := withData("unread", 48<<10)
+	for range count {
 		streams.Go(func() {
 			client, done := h.client()
 			defer done()
 			stream, err := client.PublishStream(ctx)
 			for n := uint64(1); err == nil; n++ {
 				err = stream.Send(&eventsv1.PublishStreamRequest{Topic: nowhere, Entries: []*eventsv1.PublishStreamEntry{
-					{RequestId: n, Event: withData(fmt.Sprintf("unread-%d-%d", i, n), 48<<10)},
+					{RequestId: n, Event: event},
 				}})
 				sent.Add(1)
 			}
@@ -98,16 +97,16 @@ func (h hostile) compressed(ctx context.Context) string {
 	var calls sync.WaitGroup
 	var mu sync.Mutex
 	answers := map[string]int{}
-	for i := range 40 {
+	for range 40 {
 		calls.Go(func() {
-			_, err := client.Publish(ctx, &eventsv1.PublishRequest{Topic: nowhere, Event: withData(fmt.Sprintf("zip-%d", i), 15<<20)}, grpc.UseCompressor("gzip"))
+			_, err := client.Publish(ctx, &eventsv1.PublishRequest{Topic: nowhere}, grpc.UseCompressor(packed{}.Name()))
 			mu.Lock()
 			defer mu.Unlock()
 			answers[status.Code(err).String()]++
 		})
 	}
 	calls.Wait()
-	return fmt.Sprintf("40 calls of 15 MiB in 16 KiB are answered %v", answers)
+	return fmt.Sprintf("40 calls of %d MiB in %d KiB are answered %v", unpacked>>20, len(bomb())>>10, answers)
 }
 
 // resets opens and resets HTTP/2 streams as fast as four connections can (A8).
@@ -129,48 +128,6 @@ func (h hostile) resets(ctx context.Context) string {
 	}
 	conns.Wait()
 	return fmt.Sprintf("%d streams were reset, %d connections were closed for it", reset.Load(), closed.Load())
-}
-
-// resetStreams resets streams of one connection until it is closed.
-func resetStreams(ctx context.Context, target string) (n int64, err error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", target)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = conn.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	var reading sync.WaitGroup
-	reading.Go(func() { _, _ = io.Copy(io.Discard, conn) })
-	defer reading.Wait()
-	defer func() { _ = conn.Close() }()
-	if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+frame(4, 0, 0, "")); err != nil {
-		return 0, err
-	}
-	for id := uint32(1); ; {
-		var b strings.Builder
-		for range 64 {
-			b.WriteString(frame(1, 4, id, callHeaders) + frame(3, 0, id, "\x00\x00\x00\x08"))
-			id += 2
-		}
-		if _, err := io.WriteString(conn, b.String()); err != nil {
-			return n, err
-		}
-		n += 64
-	}
-}
-
-// callHeaders begin a call of Publish, in HPACK without a table.
-var callHeaders = "\x83\x86" + literal(":path", "/warren.events.v1.EventService/Publish") + literal(":authority", "localhost") +
-	literal("content-type", "application/grpc") + literal("te", "trailers")
-
-func literal(name, value string) string {
-	return string([]byte{0, byte(len(name))}) + name + string([]byte{byte(len(value))}) + value
-}
-
-// frame is an HTTP/2 frame.
-func frame(kind, flags byte, stream uint32, payload string) string {
-	head := []byte{0, byte(len(payload) >> 8), byte(len(payload)), kind, flags}
-	return string(binary.BigEndian.AppendUint32(head, stream)) + payload
 }
 
 // idle opens connections and says nothing on them (A9).
