@@ -103,6 +103,9 @@ type Options struct {
 	// ShareEvery is how often a stream or pusher of an ordered subscription looks
 	// whether it has more than its share of the partitions; zero means 1.5 s.
 	ShareEvery time.Duration
+	// ReportEvery is how often dead letters of one subscription and reason are logged;
+	// zero means once a minute.
+	ReportEvery time.Duration
 }
 
 // Service implements the receiving half of EventService.
@@ -110,7 +113,8 @@ type Service struct {
 	opts  Options
 	stale atomic.Uint64
 
-	unfinished unfinished
+	ledger  ledger
+	reports reports
 
 	memory   sync.Mutex              // held while looking a subscription up
 	heldKeys map[mesh.Name]*heldKeys // guarded by memory
@@ -133,6 +137,9 @@ func New(opts Options) *Service {
 	}
 	if opts.ShareEvery <= 0 {
 		opts.ShareEvery = defaultShareEvery
+	}
+	if opts.ReportEvery <= 0 {
+		opts.ReportEvery = time.Minute
 	}
 	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}, inboxes: map[mesh.Name]*inbox{}}
 	s.life, s.cut = context.WithCancel(context.Background())
