@@ -48,6 +48,29 @@ func (d *declarer) manage(t broker.Topology) {
 	for _, p := range t.Partitioners {
 		d.do(fmt.Sprintf("declare partitioner %q", p.Name), func(ch *amqp.Channel) error { return declarePartitioner(ch, p) })
 	}
+	d.unbind(t)
+}
+
+// unbind removes what is gone. What it asks for is not there any more if the exchange or
+// the queue is missing, which some versions answer with NOT_FOUND.
+func (d *declarer) unbind(t broker.Topology) {
+	for _, b := range t.Gone {
+		d.do(fmt.Sprintf("unbind queue %q from exchange %q", b.Queue, b.Exchange), func(ch *amqp.Channel) error {
+			return unlessMissing(ch.QueueUnbind(b.Queue, b.Key, b.Exchange, nil))
+		})
+	}
+	for _, p := range t.GonePartitioners {
+		d.do(fmt.Sprintf("unbind partitioner %q from exchange %q", p.Name, p.Exchange), func(ch *amqp.Channel) error {
+			return unlessMissing(ch.ExchangeUnbind(p.Name, "#", p.Exchange, false, nil))
+		})
+	}
+}
+
+func unlessMissing(err error) error {
+	if kindOf(err) == broker.NotFound {
+		return nil
+	}
+	return err
 }
 
 // verify asks for each exchange and queue by a passive declare. RabbitMQ answers
