@@ -99,6 +99,9 @@ type ConsumeOptions struct {
 	// MaxBytes is the largest body that is read. Of a larger one only the size is told,
 	// and it costs no memory here. 0 means that any is read.
 	MaxBytes int
+	// Uncounted says that the queue does not count what comes back (its type is classic):
+	// what a message says of that is its publisher's.
+	Uncounted bool
 	// Letters says that the queue is a dead-letter queue: what the broker put there by
 	// itself is read as a dead letter, whose reason is one of those below.
 	Letters bool

@@ -4,9 +4,8 @@ import (
 	"context"
 	"testing"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -38,16 +37,19 @@ func BenchmarkDecode(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	d := &amqp.Delivery{Headers: p.message.Headers, ContentType: p.message.ContentType, Body: p.message.Body, Exchange: "orders"}
+	encoded := p.properties.Append(nil)
+	options := &broker.ConsumeOptions{Queue: "q"}
 	for b.Loop() {
-		if out := decode(d, "q"); out.Malformed != nil {
+		properties, err := message.ParseProperties(encoded)
+		m := &message.Message{Exchange: "orders", Properties: properties, Broken: err, Body: p.body, Size: uint64(len(p.body))}
+		if out := decode(m, options); out.Malformed != nil {
 			b.Fatal(out.Malformed)
 		}
 	}
 }
 
 // instantWire confirms at once: what remains is the driver's own cost.
-type instantWire struct{ none chan amqp.Return }
+type instantWire struct{ none chan returned }
 
 type confirmed struct{ done chan struct{} }
 
@@ -55,7 +57,7 @@ func (c confirmed) Done() <-chan struct{} { return c.done }
 func (c confirmed) Acked() bool           { return true }
 
 func (w instantWire) publish(*pending) (confirmation, error) { return always, nil }
-func (w instantWire) returns() <-chan amqp.Return            { return w.none }
+func (w instantWire) returns() <-chan returned               { return w.none }
 func (w instantWire) isClosed() bool                         { return false }
 
 var always = func() confirmation {

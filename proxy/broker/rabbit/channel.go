@@ -17,7 +17,7 @@ type wire interface {
 	// publish writes p. After an error it may have been written or not.
 	publish(p *pending) (confirmation, error)
 	// returns has every return before the confirmation of its publish is done.
-	returns() <-chan amqp.Return
+	returns() <-chan returned
 	isClosed() bool
 }
 
@@ -57,7 +57,7 @@ type channel struct {
 	closed bool
 
 	// Owned by the settler.
-	returned []amqp.Return
+	returned []returned
 
 	// Owned by the writer.
 	recent map[string]*pending // mandatory publishes by event id
@@ -79,7 +79,7 @@ func newChannel(w wire, window int, a *alarm) *channel {
 
 // start runs the channel's goroutines in the session; false when that is closing.
 // learn is told why the broker closed the channel.
-func (c *channel) start(s *session, w *amqpWire, learn func(*amqp.Error)) bool {
+func (c *channel) start(s *session, w *frameWire, learn func(*amqp.Error)) bool {
 	return s.spawn(func() {
 		e, ok := <-w.closed
 		if ok {
@@ -88,6 +88,7 @@ func (c *channel) start(s *session, w *amqpWire, learn func(*amqp.Error)) bool {
 		} else {
 			c.end(nil)
 		}
+		w.fail() // only now: why is asked for as soon as a confirm fails
 	}) && s.spawn(c.write) && s.spawn(func() {
 		c.settle()
 		_ = s.call(w.ch.Close) // returns at once when it is closed already
@@ -196,7 +197,7 @@ func (c *channel) writeOne(p *pending) error {
 		return c.lost(p, err)
 	}
 	p.confirmed, p.written = confirmed, time.Now()
-	p.message.Body = nil
+	p.body = nil
 	c.inflight <- p
 	return nil
 }
@@ -209,10 +210,10 @@ func (c *channel) markCopy(p *pending) {
 	if !p.mandatory {
 		return
 	}
-	if other := c.recent[p.id]; other != nil && !other.settled() {
+	if other := c.recent[p.id]; p.id == "" || other != nil && !other.settled() {
 		c.copies++
 		p.copy = c.copies
-		p.message.Headers[copyHeader] = p.copy
+		p.properties.Headers.AddInt(copyHeader, p.copy)
 	}
 	if len(c.recent) >= 2*c.window {
 		for id, other := range c.recent {
@@ -241,7 +242,7 @@ func (c *channel) settle() {
 // verdict is the outcome of p, whose confirmation is done.
 func (c *channel) verdict(p *pending) error {
 	if r, ok := c.takeReturn(p); ok {
-		return &broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: p.op(), Err: errors.New(r.ReplyText)}
+		return &broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: p.op(), Err: errors.New(r.reason)}
 	}
 	if p.confirmed.Acked() {
 		return nil
@@ -261,7 +262,7 @@ func (c *channel) verdict(p *pending) error {
 // What the writer had not reached is not told apart: it is next to nothing.
 func (c *channel) lost(p *pending, err error) error {
 	e := &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: p.op(), Err: err}
-	<-c.ended // the library tells why before it fails confirmations, but to another goroutine
+	<-c.ended
 	if c.cause == nil {
 		return e
 	}
@@ -276,9 +277,9 @@ func (c *channel) lost(p *pending, err error) error {
 }
 
 // takeReturn takes p's return out of those that have come.
-func (c *channel) takeReturn(p *pending) (amqp.Return, bool) {
+func (c *channel) takeReturn(p *pending) (returned, bool) {
 	if !p.mandatory {
-		return amqp.Return{}, false
+		return returned{}, false
 	}
 	c.collectReturns()
 	for i, r := range c.returned {
@@ -288,7 +289,7 @@ func (c *channel) takeReturn(p *pending) (amqp.Return, bool) {
 			return r, true
 		}
 	}
-	return amqp.Return{}, false
+	return returned{}, false
 }
 
 // collectReturns takes what the library's reader has enqueued, without blocking.
@@ -299,7 +300,6 @@ func (c *channel) collectReturns() {
 			if !ok {
 				return
 			}
-			r.Body = nil
 			c.returned = append(c.returned, r)
 		default:
 			return
@@ -308,8 +308,10 @@ func (c *channel) collectReturns() {
 }
 
 // matches reports whether r is the return of p.
-func (p *pending) matches(r *amqp.Return) bool {
-	id, _ := r.Headers[eventIDHeader].(string)
-	number, _ := r.Headers[copyHeader].(int64)
-	return id == p.id && number == p.copy && r.Exchange == p.exchange && r.RoutingKey == p.key
+func (p *pending) matches(r *returned) bool {
+	var number int64
+	if f, ok := r.properties.Headers.Lookup(copyHeader); ok {
+		number, _ = f.Int()
+	}
+	return r.properties.Headers.Text(eventIDHeader) == p.id && number == p.copy && r.exchange == p.exchange && r.key == p.key
 }

@@ -13,13 +13,14 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // fakeWire is a wire whose broker is the test.
 type fakeWire struct {
 	mu      sync.Mutex
 	written []*fakeConfirm
-	back    chan amqp.Return
+	back    chan returned
 	closed  bool
 	hold    chan struct{} // when set, publish blocks on it as on a full socket
 }
@@ -48,13 +49,13 @@ func (w *fakeWire) publish(p *pending) (confirmation, error) {
 	if w.closed {
 		return nil, amqp.ErrClosed
 	}
-	number, _ := p.message.Headers[copyHeader].(int64)
+	number := p.copy
 	c := &fakeConfirm{p: p, copy: number, done: make(chan struct{})}
 	w.written = append(w.written, c)
 	return c, nil
 }
 
-func (w *fakeWire) returns() <-chan amqp.Return { return w.back }
+func (w *fakeWire) returns() <-chan returned { return w.back }
 
 func (w *fakeWire) isClosed() bool {
 	w.mu.Lock()
@@ -70,11 +71,12 @@ func (w *fakeWire) at(i int) *fakeConfirm {
 
 // sendBack enqueues the return of c, as the broker does before it confirms.
 func (w *fakeWire) sendBack(c *fakeConfirm) {
-	h := amqp.Table{eventIDHeader: c.p.id}
+	var h message.Table
+	h.AddText(eventIDHeader, c.p.id)
 	if c.copy != 0 {
-		h[copyHeader] = c.copy
+		h.AddInt(copyHeader, c.copy)
 	}
-	w.back <- amqp.Return{ReplyCode: 312, ReplyText: "NO_ROUTE", Exchange: c.p.exchange, RoutingKey: c.p.key, Headers: h}
+	w.back <- returned{reason: "NO_ROUTE", exchange: c.p.exchange, key: c.p.key, properties: message.Properties{Headers: h}}
 }
 
 // close ends the channel as the library does: everything unconfirmed is negative.
@@ -94,7 +96,7 @@ func (w *fakeWire) close() {
 // onChannel runs test in a bubble with a channel on a fake wire.
 func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *fakeWire)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan amqp.Return, window)}
+		w := &fakeWire{back: make(chan returned, window)}
 		c := newChannel(w, window, &alarm{})
 		go c.write()
 		go c.settle()
@@ -117,7 +119,7 @@ func (c *channel) isEnded() bool {
 }
 
 func newPending(exchange, id string) *pending {
-	return &pending{exchange: exchange, key: "k", id: id, mandatory: true, message: amqp.Publishing{Headers: amqp.Table{}}, done: make(chan struct{})}
+	return &pending{exchange: exchange, key: "k", id: id, mandatory: true, done: make(chan struct{})}
 }
 
 func accept(t *testing.T, c *channel, p *pending) *pending {
@@ -289,7 +291,7 @@ func TestANackRetiresAChannelOfSomeAgeAtOnce(t *testing.T) {
 func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan amqp.Return, 8), hold: make(chan struct{})}
+		w := &fakeWire{back: make(chan returned, 8), hold: make(chan struct{})}
 		c := newChannel(w, 8, &alarm{})
 		go c.write()
 		go c.settle()
@@ -358,7 +360,7 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan amqp.Return, 8), hold: make(chan struct{})}
+		w := &fakeWire{back: make(chan returned, 8), hold: make(chan struct{})}
 		c := newChannel(w, 8, &alarm{})
 		go c.write()
 		go c.settle()
@@ -422,7 +424,7 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	var node Node
 	a := &fakeAcker{}
 	s := &session{opts: testOptions()}
-	c := newInbound(s, "q", false, &node.stale)
+	c := newInbound(s, broker.ConsumeOptions{Queue: "q"}, false, &node.stale)
 	c.channel = a
 	for tag := range uint64(6) {
 		c.track(1 + tag)

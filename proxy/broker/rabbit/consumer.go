@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // Consume implements broker.Consumer. It calls sink in the caller's goroutine. A
@@ -101,13 +102,13 @@ func (n *Node) redeclare(ctx context.Context, s *session) error {
 
 // attach opens a channel of its own for a consumer and starts it.
 func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
-	c := newInbound(s, o.Queue, o.SingleActive || n.topology.singleActive(o.Queue), &n.stale)
+	c := newInbound(s, o, o.SingleActive || n.topology.singleActive(o.Queue), &n.stale)
 	err := s.call(func() error {
-		ch, err := s.conn.Channel()
+		ch, hot, err := s.hotChannel(c, o.MaxBytes)
 		if err != nil {
 			return fmt.Errorf("open channel: %w", err)
 		}
-		c.channel, c.epoch = ch, epochs.Add(1)
+		c.channel, c.epoch = hotSettler{ch, hot}, epochs.Add(1)
 		c.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
 		c.tag = consumerTag(o.Tag, c.epoch)
 		// Per consumer: RabbitMQ closes the connection for global QoS on quorum queues.
@@ -152,13 +153,12 @@ func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
 	idle := false // since the last check
 	for ctx.Err() == nil {
 		select {
-		case d, ok := <-c.deliveries:
-			if !ok && ctx.Err() == nil {
+		case m := <-c.arrivals:
+			idle = false
+			sink(c.delivery(m))
+		case <-c.deliveries:
+			if ctx.Err() == nil {
 				return false
-			}
-			if ok {
-				idle = false
-				sink(c.delivery(&d))
 			}
 		case <-check.C:
 			if idle && c.forgotten() {
@@ -172,10 +172,10 @@ func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
 	return true
 }
 
-// delivery decodes d and makes it settleable.
-func (c *inbound) delivery(d *amqp.Delivery) *broker.Delivery {
-	out := decode(d, c.queue)
+// delivery decodes m and makes it settleable.
+func (c *inbound) delivery(m *message.Message) *broker.Delivery {
+	out := decode(m, &c.options)
 	out.Epoch, out.Settler = c.epoch, c
-	c.track(d.DeliveryTag)
+	c.track(m.Tag)
 	return out
 }

@@ -1,6 +1,8 @@
 package rabbit
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -10,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -18,49 +21,120 @@ import (
 const (
 	deliveryCountHeader = "x-delivery-count"
 	acquiredCountHeader = "x-acquired-count"
+	deathHeader         = "x-death"
 )
 
 // decode makes a delivery of an AMQP message from anywhere. Its body is shared.
 // What cannot be an event has Malformed set. Epoch and Settler are left to the
 // caller.
-func decode(d *amqp.Delivery, queue string) *broker.Delivery {
+func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
 	out := &broker.Delivery{
-		Raw:        d.Body,
-		Exchange:   d.Exchange,
-		RoutingKey: d.RoutingKey,
-		Queue:      queue,
-		Tag:        d.DeliveryTag,
-		AppID:      d.AppId,
-		Priority:   d.Priority,
+		Raw:             m.Body,
+		Size:            int(min(m.Size, math.MaxInt)), //nolint:gosec // bounded
+		Exchange:        m.Exchange,
+		RoutingKey:      m.RoutingKey,
+		Queue:           o.Queue,
+		Tag:             m.Tag,
+		AppID:           m.AppID,
+		Priority:        m.Priority,
+		ReplyTo:         m.ReplyTo,
+		ContentEncoding: m.ContentEncoding,
 		Trace: broker.TraceContext{
-			Parent:  text(d.Headers, traceParentHeader),
-			State:   text(d.Headers, traceStateHeader),
-			Baggage: text(d.Headers, baggageHeader),
+			Parent:  m.Headers.Text(traceParentHeader),
+			State:   m.Headers.Text(traceStateHeader),
+			Baggage: m.Headers.Text(baggageHeader),
 		},
-		DeadLetter: decodeDeadLetter(d.Headers),
+		Lifetime: lifetime(m.Expiration),
 	}
-	if _, ok := d.Headers[originExchangeHeader]; ok {
-		out.Exchange, out.RoutingKey = text(d.Headers, originExchangeHeader), text(d.Headers, originKeyHeader)
+	ours := isOurs(m)
+	decodeHop(out, m, o, ours)
+	if left := m.Size > uint64(len(m.Body)); left {
+		out.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", m.Size, o.MaxBytes)
+		return out
 	}
-	out.FirstFailure = moment(d.Headers, firstFailureHeader)
-	if n, ok := integer(d.Headers[partitionHeader]); ok && n >= 0 && n <= math.MaxUint32 {
-		out.Partition, out.Partitioned = uint32(n), true // a string of digits matches no binding
+	if m.Broken == nil || headersOnly(m.Broken) {
+		out.Original = &original{properties: m.Properties, body: m.Body, ours: ours}
 	}
-	failed, taken := count(d.Headers, deliveryCountHeader), count(d.Headers, acquiredCountHeader)
-	out.Returned, out.Waited = uint32(max(failed, taken)), uint32(max(taken-failed, 0))
-	out.Attempt = uint32(min(max(count(d.Headers, attemptHeader), 1)+int64(out.Returned), math.MaxUint32))
-	republished, _ := d.Headers[republishedHeader].(bool)
-	out.Redelivered = d.Redelivered || republished || out.Attempt > 1
-	e, err := decodeEvent(d, queue)
-	if err == nil {
-		err = e.Validate()
-	}
+	e, err := readEvent(m, o.Queue)
 	if err != nil {
 		out.Malformed = fmt.Errorf("message is not an event: %w", err)
 		return out
 	}
 	out.Event = e
 	return out
+}
+
+// readEvent returns the valid event that m is.
+func readEvent(m *message.Message, queue string) (*event.Event, error) {
+	if m.Broken != nil {
+		return nil, m.Broken
+	}
+	e, err := decodeEvent(legacy(m), queue)
+	if err != nil {
+		return nil, err
+	}
+	return e, e.Validate()
+}
+
+func headersOnly(err error) bool {
+	var e *message.HeadersError
+	return errors.As(err, &e)
+}
+
+// isOurs reports whether m came by Warren's own way, the default exchange, by which its
+// copies go: its warren- headers are true. To those of a message that came by another
+// exchange, anybody may have given any value. What the broker itself put into a
+// dead-letter queue came by that exchange too, and says by which it came before.
+func isOurs(m *message.Message) bool {
+	if m.Exchange != "" {
+		return false
+	}
+	d, ok := firstDeath(&m.Headers)
+	return !ok || d.exchange == ""
+}
+
+// decodeHop reads what Warren and the broker say of a message.
+func decodeHop(out *broker.Delivery, m *message.Message, o *broker.ConsumeOptions, ours bool) {
+	h := &m.Headers
+	if n, ok := whole(h, partitionHeader); ok && n >= 0 && n <= math.MaxUint32 {
+		out.Partition, out.Partitioned = uint32(n), true // a string of digits matches no binding
+	}
+	if n := number(h, expiresHeader); n > 0 {
+		out.Expires = time.UnixMilli(n)
+	}
+	attempt := int64(1)
+	if ours {
+		attempt = max(count(h, attemptHeader), 1)
+		out.FirstFailure = moment(h, firstFailureHeader)
+		out.Crashes = uint32(count(h, crashesHeader))
+		out.DeadLetter = decodeDeadLetter(h)
+		out.Lifetime = cmp.Or(out.Lifetime, lifetime(h.Text(lifetimeHeader)))
+		if _, ok := h.Lookup(originExchangeHeader); ok {
+			out.Exchange, out.RoutingKey = h.Text(originExchangeHeader), h.Text(originKeyHeader)
+		}
+	}
+	if m.Redelivered && !o.Uncounted {
+		failed, taken := count(h, deliveryCountHeader), count(h, acquiredCountHeader)
+		out.Returned, out.Waited = uint32(max(failed, taken)), uint32(max(taken-failed, 0))
+	}
+	if o.Letters {
+		decodeDeath(out, h)
+	}
+	out.Attempt = uint32(min(attempt+int64(out.Returned), math.MaxUint32))
+	republished := false
+	if f, ok := h.Lookup(republishedHeader); ok {
+		republished, _ = f.Bool()
+	}
+	out.Redelivered = m.Redelivered || republished || out.Attempt > 1
+}
+
+// lifetime reads an expiration property.
+func lifetime(s string) time.Duration {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Millisecond //nolint:gosec // 32 bits
 }
 
 // decodeEvent reads the event by the first form that applies: binary mode in one
@@ -251,15 +325,22 @@ func text(h amqp.Table, name string) string {
 	return s
 }
 
+// whole returns a header that is an integer.
+func whole(t *message.Table, name string) (int64, bool) {
+	f, ok := t.Lookup(name)
+	if !ok {
+		return 0, false
+	}
+	return f.Int()
+}
+
 // number returns a header that is an integer, or a string of one, 0 when it is
 // neither.
-func number(h amqp.Table, name string) int64 {
-	v := h[name]
-	if n, ok := integer(v); ok {
+func number(t *message.Table, name string) int64 {
+	if n, ok := whole(t, name); ok {
 		return n
 	}
-	s, _ := headerText(v)
-	n, err := strconv.ParseInt(s, 10, 32)
+	n, err := strconv.ParseInt(t.Text(name), 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -267,29 +348,30 @@ func number(h amqp.Table, name string) int64 {
 }
 
 // moment returns a header that is a time in RFC 3339, the zero time when it is not.
-func moment(h amqp.Table, name string) time.Time {
-	t, _ := time.Parse(time.RFC3339Nano, text(h, name))
-	return t
+func moment(t *message.Table, name string) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, t.Text(name))
+	return at
 }
 
 // count returns a header that counts something, within what a uint32 holds.
-func count(h amqp.Table, name string) int64 {
-	return min(max(number(h, name), 0), math.MaxUint32)
+func count(t *message.Table, name string) int64 {
+	return min(max(number(t, name), 0), math.MaxUint32)
 }
 
-func decodeDeadLetter(h amqp.Table) *broker.DeadLetter {
-	reason, ok := h[deadReasonHeader].(string)
-	if !ok {
+func decodeDeadLetter(t *message.Table) *broker.DeadLetter {
+	f, ok := t.Lookup(deadReasonHeader)
+	if !ok || f.Kind != message.KindText {
 		return nil
 	}
 	return &broker.DeadLetter{
-		Reason:       reason,
-		Detail:       text(h, deadDetailHeader),
-		Subscription: text(h, deadSubscriptionHeader),
-		Exchange:     text(h, deadExchangeHeader),
-		RoutingKey:   text(h, deadRoutingKeyHeader),
-		Attempts:     uint32(count(h, deadAttemptsHeader)),
-		FirstFailure: moment(h, deadFirstFailureHeader),
-		Time:         moment(h, deadTimeHeader),
+		Reason:       f.Raw,
+		Detail:       t.Text(deadDetailHeader),
+		Subscription: t.Text(deadSubscriptionHeader),
+		Exchange:     t.Text(deadExchangeHeader),
+		RoutingKey:   t.Text(deadRoutingKeyHeader),
+		Attempts:     uint32(count(t, deadAttemptsHeader)),
+		FirstFailure: moment(t, deadFirstFailureHeader),
+		Time:         moment(t, deadTimeHeader),
+		Cut:          t.Text(deadCutHeader),
 	}
 }

@@ -121,7 +121,7 @@ func TestDecodeReadsEveryForm(t *testing.T) {
 			if strings.HasPrefix(name, "a plain message without") {
 				tc.want["id"] = stableID(&tc.in, "q")
 			}
-			wantAttributes(t, decode(&tc.in, "q"), tc.want)
+			wantAttributes(t, decodeFrom(&tc.in), tc.want)
 		})
 	}
 }
@@ -149,7 +149,7 @@ func TestDecodeSaysWhatIsMalformed(t *testing.T) {
 	for name, in := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := decode(&in, "q")
+			d := decodeFrom(&in)
 			if d.Malformed == nil || d.Event != nil {
 				t.Fatalf("decoded %+v, want a malformed delivery", d.Event)
 			}
@@ -165,22 +165,25 @@ func TestDecodeCountsAttempts(t *testing.T) {
 	tests := map[string]struct {
 		headers     amqp.Table
 		flag        bool
+		exchange    string
 		attempt     uint32
 		redelivered bool
 	}{
-		"a first delivery":                     {nil, false, 1, false},
-		"the broker's flag":                    {nil, true, 1, true},
-		"given back twice":                     {amqp.Table{"x-delivery-count": int64(2)}, true, 3, true},
-		"the third try by a delay queue":       {amqp.Table{"warren-attempt": int64(3)}, false, 3, true},
-		"the third try, given back once":       {amqp.Table{"warren-attempt": int64(3), "x-delivery-count": int32(1)}, true, 4, true},
-		"a repeat after an unknown outcome":    {amqp.Table{"warren-republished": true}, false, 1, true},
-		"an attempt written by another client": {amqp.Table{"warren-attempt": "2"}, false, 2, true},
-		"nonsense":                             {amqp.Table{"warren-attempt": "x", "x-delivery-count": int64(-5)}, false, 1, false},
+		"a first delivery":                     {nil, false, "", 1, false},
+		"the broker's flag":                    {nil, true, "", 1, true},
+		"given back twice":                     {amqp.Table{"x-delivery-count": int64(2)}, true, "orders", 3, true},
+		"the third try by a delay queue":       {amqp.Table{"warren-attempt": int64(3)}, false, "", 3, true},
+		"the third try, given back once":       {amqp.Table{"warren-attempt": int64(3), "x-delivery-count": int32(1)}, true, "", 4, true},
+		"a repeat after an unknown outcome":    {amqp.Table{"warren-republished": true}, false, "orders", 1, true},
+		"an attempt written by another client": {amqp.Table{"warren-attempt": "2"}, false, "", 2, true},
+		"nonsense":                             {amqp.Table{"warren-attempt": "x", "x-delivery-count": int64(-5)}, true, "", 1, true},
+		"an attempt that is a producer's":      {amqp.Table{"warren-attempt": int64(99)}, false, "orders", 1, false},
+		"a count that is a producer's":         {amqp.Table{"x-delivery-count": int64(150)}, false, "orders", 1, false},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := decode(&amqp.Delivery{Headers: tc.headers, Redelivered: tc.flag}, "q")
+			d := decodeFrom(&amqp.Delivery{Headers: tc.headers, Redelivered: tc.flag, Exchange: tc.exchange})
 			if d.Attempt != tc.attempt || d.Redelivered != tc.redelivered {
 				t.Errorf("attempt %d redelivered %v, want %d %v", d.Attempt, d.Redelivered, tc.attempt, tc.redelivered)
 			}

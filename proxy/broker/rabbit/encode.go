@@ -8,9 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -32,6 +31,10 @@ const (
 
 	partitionHeader    = "warren-partition" // an integer, which the bindings of a partitioner match
 	firstFailureHeader = "warren-first-failure"
+	expiresHeader      = "warren-expires" // milliseconds since 1970
+	crashesHeader      = "warren-crashes"
+	lifetimeHeader     = "warren-expiration" // the expiration property of the first publish
+	userIDHeader       = "warren-user-id"    // the user_id property of the first publish
 
 	deadReasonHeader       = "warren-dead-letter-reason"
 	deadDetailHeader       = "warren-dead-letter-detail"
@@ -41,6 +44,9 @@ const (
 	deadAttemptsHeader     = "warren-dead-letter-attempts"
 	deadFirstFailureHeader = "warren-dead-letter-first-failure"
 	deadTimeHeader         = "warren-dead-letter-time"
+	deadCutHeader          = "warren-dead-letter-cut"
+
+	reservedPrefix = "warren-"
 )
 
 const (
@@ -53,35 +59,53 @@ const (
 )
 
 // encode makes the AMQP form of m: binary mode, attributes in headers, data as
-// the body. It refuses everything the broker would close a channel or the
-// connection for. Data is shared with m.
+// the body; or a copy of a message. It refuses everything the broker would close a
+// channel or the connection for. Data is shared with m.
 func encode(m *broker.Message, o *Options) (*pending, error) {
-	e := m.Event
-	if e == nil {
-		return nil, invalid(m, errors.New("message has no event"))
-	}
 	if len(m.Exchange) > maxShort || len(m.RoutingKey) > maxShort {
 		return nil, invalid(m, fmt.Errorf("exchange of %d and routing key of %d bytes: want at most %d", len(m.Exchange), len(m.RoutingKey), maxShort))
 	}
-	if len(e.Data) > o.MaxDataBytes {
-		return nil, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("data of %d bytes: want at most %d", len(e.Data), o.MaxDataBytes))
+	p := &pending{exchange: m.Exchange, key: m.RoutingKey, mandatory: m.Mandatory, shard: shardOf(m), done: make(chan struct{})}
+	var err error
+	if m.Of != nil {
+		of, ok := m.Of.(*original)
+		if !ok {
+			return nil, invalid(m, fmt.Errorf("a %T is no message of RabbitMQ", m.Of))
+		}
+		p.body = of.body
+		p.properties, err = encodeCopy(m, of, o.Now())
+		p.id = p.properties.Headers.Text(eventIDHeader)
+	} else {
+		p.properties, err = encodeEvent(m, o)
+		if err == nil {
+			p.id, p.body = m.Event.ID, m.Event.Data
+		}
 	}
-	headers, err := encodeHeaders(m)
 	if err != nil {
-		return nil, invalid(m, err)
+		return nil, err
 	}
-	size := tableBytes(headers)
-	if size > o.MaxHeaderBytes {
-		return nil, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, o.MaxHeaderBytes))
+	p.size, p.headerBytes = int64(len(p.body)), p.properties.Headers.Size()
+	return p, nil
+}
+
+// encodeEvent makes the properties of an event.
+func encodeEvent(m *broker.Message, o *Options) (p message.Properties, err error) {
+	e := m.Event
+	if e == nil {
+		return p, invalid(m, errors.New("message has no event"))
 	}
-	p := &pending{
-		exchange: m.Exchange, key: m.RoutingKey, id: e.ID, mandatory: m.Mandatory, shard: shardOf(m),
-		size: int64(len(e.Data)), headerBytes: size,
-		message: properties(m), done: make(chan struct{}),
+	if len(e.Data) > o.MaxDataBytes {
+		return p, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("data of %d bytes: want at most %d", len(e.Data), o.MaxDataBytes))
 	}
-	p.message.Headers, p.message.Body = headers, e.Data
-	if p.message.Expiration, err = expiration(m, o.Now()); err != nil {
-		return nil, invalid(m, err)
+	p = properties(m)
+	if err := addEvent(&p.Headers, m); err != nil {
+		return p, invalid(m, err)
+	}
+	if size := p.Headers.Size(); size > o.MaxHeaderBytes {
+		return p, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, o.MaxHeaderBytes))
+	}
+	if p.Expiration, err = expiration(m, o.Now()); err != nil {
+		return p, invalid(m, err)
 	}
 	return p, nil
 }
@@ -99,62 +123,114 @@ func invalid(m *broker.Message, err error) error {
 	return notSent(broker.Invalid, publishOp(m.Exchange), err)
 }
 
-func encodeHeaders(m *broker.Message) (amqp.Table, error) {
+// addEvent adds everything of m that travels in headers.
+func addEvent(t *message.Table, m *broker.Message) error {
 	e := m.Event
-	h := make(amqp.Table, 8+len(e.Attrs))
-	h["ce-specversion"] = event.SpecVersion
-	h[eventIDHeader] = e.ID
-	h["ce-source"] = e.Source
-	h["ce-type"] = e.Type
+	t.Fields = make([]message.Field, 0, 8+len(e.Attrs)+len(m.Headers))
+	t.AddText("ce-specversion", event.SpecVersion)
+	t.AddText(eventIDHeader, e.ID)
+	t.AddText("ce-source", e.Source)
+	t.AddText("ce-type", e.Type)
 	for i := range e.Attrs {
 		a := &e.Attrs[i]
 		if a.Name == event.AttrDataContentType && len(a.Value.String()) <= maxShort {
 			continue // content_type has it
 		}
 		if len(a.Name) > maxShort-len(attributePrefix) {
-			return nil, fmt.Errorf("attribute name of %d bytes: want at most %d", len(a.Name), maxShort-len(attributePrefix))
+			return fmt.Errorf("attribute name of %d bytes: want at most %d", len(a.Name), maxShort-len(attributePrefix))
 		}
-		v, err := headerValue(a)
-		if err != nil {
-			return nil, err
+		if err := addAttribute(t, a); err != nil {
+			return err
 		}
-		h[attributePrefix+a.Name] = v
 	}
-	setText(h, traceParentHeader, m.Trace.Parent)
-	setText(h, traceStateHeader, m.Trace.State)
-	setText(h, baggageHeader, m.Trace.Baggage)
-	if m.Attempt > 1 {
-		h[attemptHeader] = int64(m.Attempt)
+	for _, h := range m.Headers {
+		if err := addHeader(t, h); err != nil {
+			return err
+		}
 	}
-	if m.Republished {
-		h[republishedHeader] = true
-	}
-	if m.OriginExchange != "" || m.OriginKey != "" {
-		h[originExchangeHeader] = m.OriginExchange // "" is the default exchange
-		h[originKeyHeader] = m.OriginKey
-	}
-	if m.Partitioned {
-		h[partitionHeader] = int64(m.Partition)
-	}
-	if m.DeadLetter != nil {
-		encodeDeadLetter(h, m.DeadLetter) // which has the first failure, too
-	} else {
-		setTime(h, firstFailureHeader, m.FirstFailure)
-	}
-	return h, nil
+	addText(t, traceParentHeader, m.Trace.Parent)
+	addText(t, traceStateHeader, m.Trace.State)
+	addText(t, baggageHeader, m.Trace.Baggage)
+	addHop(t, m)
+	return nil
 }
 
-// headerValue is native for Boolean and Integer and the canonical string else.
-func headerValue(a *event.Attr) (any, error) {
+// addHop adds what Warren says of m.
+func addHop(t *message.Table, m *broker.Message) {
+	if m.Attempt > 1 {
+		t.AddInt(attemptHeader, int64(m.Attempt))
+	}
+	if m.Crashes > 0 {
+		t.AddInt(crashesHeader, int64(m.Crashes))
+	}
+	if m.Republished {
+		t.AddBool(republishedHeader, true)
+	}
+	if m.OriginExchange != "" || m.OriginKey != "" {
+		t.AddText(originExchangeHeader, m.OriginExchange) // "" is the default exchange
+		t.AddText(originKeyHeader, m.OriginKey)
+	}
+	if m.Partitioned {
+		t.AddInt(partitionHeader, int64(m.Partition))
+	}
+	if !m.Expires.IsZero() {
+		t.AddInt(expiresHeader, m.Expires.UnixMilli())
+	}
+	if m.DeadLetter != nil {
+		addDeadLetter(t, m.DeadLetter) // which has the first failure, too
+	} else {
+		addTime(t, firstFailureHeader, m.FirstFailure)
+	}
+}
+
+// addAttribute adds an attribute: native for Boolean, Integer and Binary, and the
+// canonical string else.
+func addAttribute(t *message.Table, a *event.Attr) error {
+	name := attributePrefix + a.Name
 	switch a.Value.Kind() {
 	case event.KindBoolean:
-		return a.Value.Bool(), nil
+		t.AddBool(name, a.Value.Bool())
 	case event.KindInteger:
-		return a.Value.Int(), nil
+		t.AddInt32(name, a.Value.Int())
 	case event.KindTimestamp:
-		return timestampText(a.Name, a.Value.Time())
+		text, err := timestampText(a.Name, a.Value.Time())
+		if err != nil {
+			return err
+		}
+		t.AddText(name, text)
 	default:
-		return a.Value.String(), nil
+		t.AddText(name, a.Value.String())
+	}
+	return nil
+}
+
+// addHeader adds a header beside the event.
+func addHeader(t *message.Table, h broker.Header) error {
+	f, err := message.NewField(h.Name, plain(h.Value))
+	if err != nil {
+		return err
+	}
+	t.Fields = append(t.Fields, f)
+	return nil
+}
+
+// plain makes package message's tables of ours.
+func plain(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = plain(v[i])
+		}
+		return out
+	case []broker.Header:
+		out := make(message.Pairs, len(v))
+		for i := range v {
+			out[i] = message.Pair{Name: v[i].Name, Value: plain(v[i].Value)}
+		}
+		return out
+	default:
+		return v
 	}
 }
 
@@ -169,26 +245,26 @@ func timestampText(name string, t time.Time) (string, error) {
 	return t.Format(time.RFC3339Nano), nil
 }
 
-func encodeDeadLetter(h amqp.Table, d *broker.DeadLetter) {
-	h[deadReasonHeader] = d.Reason
-	setText(h, deadDetailHeader, cutText(d.Detail, maxDetail))
-	setText(h, deadSubscriptionHeader, d.Subscription)
-	h[deadExchangeHeader] = d.Exchange // "" is the default exchange
-	setText(h, deadRoutingKeyHeader, d.RoutingKey)
-	h[deadAttemptsHeader] = int64(d.Attempts)
-	setTime(h, deadFirstFailureHeader, d.FirstFailure)
-	setTime(h, deadTimeHeader, d.Time)
+func addDeadLetter(t *message.Table, d *broker.DeadLetter) {
+	t.AddText(deadReasonHeader, d.Reason)
+	addText(t, deadDetailHeader, cutText(d.Detail, maxDetail))
+	addText(t, deadSubscriptionHeader, d.Subscription)
+	t.AddText(deadExchangeHeader, d.Exchange) // "" is the default exchange
+	addText(t, deadRoutingKeyHeader, d.RoutingKey)
+	t.AddInt(deadAttemptsHeader, int64(d.Attempts))
+	addTime(t, deadFirstFailureHeader, d.FirstFailure)
+	addTime(t, deadTimeHeader, d.Time)
 }
 
-func setText(h amqp.Table, name, value string) {
+func addText(t *message.Table, name, value string) {
 	if value != "" {
-		h[name] = value
+		t.AddText(name, value)
 	}
 }
 
-func setTime(h amqp.Table, name string, t time.Time) {
-	if !t.IsZero() {
-		h[name] = t.UTC().Format(time.RFC3339Nano)
+func addTime(t *message.Table, name string, at time.Time) {
+	if !at.IsZero() {
+		t.AddText(name, at.UTC().Format(time.RFC3339Nano))
 	}
 }
 
@@ -205,22 +281,24 @@ func cutText(s string, n int) string {
 
 // properties are the AMQP properties, which other clients and the broker's tools
 // read. The headers are authoritative, so what is too long is left out.
-func properties(m *broker.Message) amqp.Publishing {
-	p := amqp.Publishing{
-		ContentType:   short(m.Event.Text(event.AttrDataContentType)),
-		MessageId:     short(m.Event.ID),
-		CorrelationId: short(m.Event.Text(event.AttrCorrelationID)),
-		Type:          short(m.Event.Type),
-		AppId:         short(m.AppID),
-		Priority:      m.Priority,
-		DeliveryMode:  amqp.Transient,
+func properties(m *broker.Message) message.Properties {
+	p := message.Properties{
+		ContentType:     short(m.Event.Text(event.AttrDataContentType)),
+		ContentEncoding: short(m.ContentEncoding),
+		MessageID:       short(m.Event.ID),
+		CorrelationID:   short(m.Event.Text(event.AttrCorrelationID)),
+		ReplyTo:         short(m.ReplyTo),
+		Type:            short(m.Event.Type),
+		AppID:           short(m.AppID),
+		Priority:        m.Priority,
+		DeliveryMode:    1,
 	}
 	if m.Persistent {
-		p.DeliveryMode = amqp.Persistent
+		p.DeliveryMode = message.Persistent
 	}
 	// The property is unsigned whole seconds; ce-time has it exactly.
 	if t, ok := m.Event.Lookup(event.AttrTime); ok && t.Time().Unix() > 0 {
-		p.Timestamp = t.Time()
+		p.Timestamp = uint64(t.Time().Unix()) //nolint:gosec // positive
 	}
 	return p
 }
@@ -246,27 +324,14 @@ func expiration(m *broker.Message, now time.Time) (string, error) {
 			ttl = left
 		}
 	}
-	if ttl <= 0 || ttl > maxExpiration {
-		return "", nil
-	}
-	return strconv.FormatInt(int64((ttl+time.Millisecond-1)/time.Millisecond), 10), nil
+	return milliseconds(ttl), nil
 }
 
-// tableBytes is the encoded size of a header table (AMQP 0-9-1, 4.2.5.5).
-func tableBytes(h amqp.Table) int {
-	n := 4
-	for name, v := range h {
-		n += 1 + len(name) + 1
-		switch v := v.(type) {
-		case string:
-			n += 4 + len(v)
-		case bool:
-			n++
-		case int32:
-			n += 4
-		default:
-			n += 8
-		}
+// milliseconds is a TTL as the expiration property, "" for none and for one that
+// RabbitMQ does not take.
+func milliseconds(ttl time.Duration) string {
+	if ttl <= 0 || ttl > maxExpiration {
+		return ""
 	}
-	return n
+	return strconv.FormatInt(int64((ttl+time.Millisecond-1)/time.Millisecond), 10)
 }

@@ -17,11 +17,11 @@ func roundTrip(t *testing.T, m *broker.Message) *broker.Delivery {
 	if err != nil {
 		t.Fatalf("encode: %v", err)
 	}
-	x := p.message
-	return decode(&amqp.Delivery{
+	x := toLibrary(p)
+	return decodeFrom(&amqp.Delivery{
 		Headers: x.Headers, ContentType: x.ContentType, MessageId: x.MessageId, CorrelationId: x.CorrelationId, Type: x.Type,
 		AppId: x.AppId, Timestamp: x.Timestamp, Priority: x.Priority, Exchange: p.exchange, RoutingKey: p.key, Body: x.Body,
-	}, "q")
+	})
 }
 
 // onTheWire is what e becomes: AMQP has booleans and integers, and everything else
@@ -117,7 +117,7 @@ func FuzzDecodeNeverPanics(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, value string, n int64, contentType string, body []byte, id, typ string) {
 		headers := amqp.Table{name: value, name + "n": n, "x-delivery-count": n, "warren-attempt": n, "id": value, "type": value, "source": value, "ce-time": time.Unix(n, 0)}
 		for _, h := range []amqp.Table{headers, {name: value}, {name: []any{value}}, nil} {
-			d := decode(&amqp.Delivery{Headers: h, ContentType: contentType, Body: body, MessageId: id, Type: typ, Timestamp: time.Unix(n, 0)}, "q")
+			d := decodeFrom(&amqp.Delivery{Headers: h, ContentType: contentType, Body: body, MessageId: id, Type: typ, Timestamp: time.Unix(n, 0)})
 			if (d.Event == nil) == (d.Malformed == nil) {
 				t.Fatalf("event %v and malformed %v: want exactly one", d.Event, d.Malformed)
 			}

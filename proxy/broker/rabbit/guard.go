@@ -30,7 +30,7 @@ func (s *session) guard(waits func(silence time.Duration) bool) {
 		}
 		if s.calls.Load() > 0 || waits(limit) {
 			// The answer does not matter: without one in time the call ends the connection.
-			_ = s.callWithin(limit, func() error { return p.ask(s.conn) })
+			_ = s.callWithin(limit, func() error { return p.ask(s) })
 		}
 	}
 }
@@ -38,9 +38,9 @@ func (s *session) guard(waits func(silence time.Duration) bool) {
 // probe is a channel for questions whose answers change nothing.
 type probe struct{ ch *amqp.Channel }
 
-func (p *probe) ask(conn *amqp.Connection) (err error) {
+func (p *probe) ask(s *session) (err error) {
 	if p.ch == nil || p.ch.IsClosed() {
-		p.ch, err = conn.Channel()
+		p.ch, err = s.channel()
 		return err
 	}
 	return p.ch.Qos(1, 0, false) // it never has a consumer

@@ -8,6 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // epochs numbers every consumer channel of the process.
@@ -27,12 +28,13 @@ type inbound struct {
 	// Set by attach.
 	session    *session
 	channel    consumerChannel
-	queue      string
 	single     bool // the queue has one active consumer at a time
 	epoch      uint64
 	tag        string
-	deliveries <-chan amqp.Delivery
+	arrivals   chan *message.Message
+	deliveries <-chan amqp.Delivery // never has any; closed when the consumer has ended
 	closes     <-chan *amqp.Error
+	options    broker.ConsumeOptions
 	stale      *atomic.Uint64 // the node's counter
 
 	// Guarded by mu.
@@ -43,10 +45,58 @@ type inbound struct {
 	settlements settlements
 }
 
-func newInbound(s *session, queue string, single bool, stale *atomic.Uint64) *inbound {
-	c := &inbound{session: s, queue: queue, single: single, stale: stale}
+func newInbound(s *session, o broker.ConsumeOptions, single bool, stale *atomic.Uint64) *inbound {
+	c := &inbound{session: s, options: o, single: single, stale: stale, arrivals: make(chan *message.Message, o.Prefetch)}
 	c.idle.L = &c.mu
 	return c
+}
+
+// deliver implements taker. The prefetch bounds what can come before something is
+// settled: a broker that does not keep to it is not to be trusted.
+func (c *inbound) deliver(m *message.Message) {
+	select {
+	case c.arrivals <- m:
+	default:
+		c.session.kill()
+	}
+}
+
+// confirm implements taker. Nothing is published here.
+func (c *inbound) confirm(uint64, bool, bool) {}
+
+// giveBack implements taker. Nothing is published here.
+func (c *inbound) giveBack(returned) {}
+
+// hotSettler is a library's channel whose settlements are written as frames: the
+// library flushes each.
+type hotSettler struct {
+	*amqp.Channel
+	hot *hotChannel
+}
+
+// Ack implements consumerChannel.
+func (s hotSettler) Ack(tag uint64, multiple bool) error {
+	bits := byte(0)
+	if multiple {
+		bits = 1
+	}
+	return s.hot.settle(basicAck, tag, bits)
+}
+
+// Nack implements consumerChannel.
+func (s hotSettler) Nack(tag uint64, multiple, requeue bool) error {
+	bits := byte(0)
+	if multiple {
+		bits = 1
+	}
+	if requeue {
+		bits |= 2
+	}
+	return s.hot.settle(basicNack, tag, bits)
+}
+
+func (h *hotChannel) settle(m method, tag uint64, bits byte) error {
+	return h.framer.send(h, appendSettle(make([]byte, 0, 32), h.number, m, tag, bits), nil, frameSize)
 }
 
 // Ack implements broker.Settler.
@@ -139,7 +189,7 @@ func (c *inbound) stop() {
 		c.close() // it is closed already, or useless
 	}
 	for range c.deliveries {
-		// Prefetched and never handed out: close gives them back.
+		// It ends when the broker has cancelled. What has arrived close gives back.
 	}
 }
 
@@ -152,7 +202,7 @@ func (c *inbound) forgotten() bool {
 	if busy {
 		return false
 	}
-	q, err := c.session.inspect(c.queue)
+	q, err := c.session.inspect(c.options.Queue)
 	return kindOf(err) == broker.NotFound || err == nil && q.Consumers == 0
 }
 

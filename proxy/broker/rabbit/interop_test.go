@@ -415,11 +415,11 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	m := toQueue(queue, "big")
 	m.Event.Type = strings.Repeat("t", 255)
 	m.Event.Set("x", event.String(""))
-	headers, err := encodeHeaders(m)
+	p, err := encodeEvent(m, testOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := 64<<10 - tableBytes(headers)
+	room := 64<<10 - p.Headers.Size()
 	m.Event.Set("x", event.String(strings.Repeat("x", room)))
 	f.mustPublish(m)
 	m.Event.Set("x", event.String(strings.Repeat("x", room+1)))

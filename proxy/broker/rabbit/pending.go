@@ -5,9 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // pending is a publish from its encoding to its outcome. It is the receipt.
@@ -18,7 +17,7 @@ type pending struct {
 	// Set at construction.
 	exchange    string
 	key         string
-	id          string // of the event
+	id          string // of the event; "" for a copy of what is none, or is one of another form
 	mandatory   bool
 	shard       uint32 // of its partition
 	size        int64  // of its data
@@ -27,10 +26,11 @@ type pending struct {
 	alarm *alarm // of the channel that accepted it
 
 	// Owned by the writer until written, by the settler after.
-	message   amqp.Publishing
-	copy      int64 // not 0 when the same event is in flight already
-	confirmed confirmation
-	written   time.Time
+	properties message.Properties
+	body       []byte
+	copy       int64 // not 0 when the same event is in flight already
+	confirmed  confirmation
+	written    time.Time
 
 	stage atomic.Int32
 	done  chan struct{} // closed when err is set
@@ -84,7 +84,7 @@ func (p *pending) take() bool { return p.stage.CompareAndSwap(queued, taken) }
 // finish sets the outcome.
 func (p *pending) finish(err error) {
 	p.err = err
-	p.message = amqp.Publishing{} // receipts may be kept for long; the data need not be
+	p.properties, p.body = message.Properties{}, nil // receipts may be kept for long; the data need not be
 	p.stage.Store(finished)
 	close(p.done)
 }

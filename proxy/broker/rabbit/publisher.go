@@ -80,37 +80,3 @@ func (p *publisher) publish(ctx context.Context, m *pending) error {
 // frameOverhead is what a header frame holds beside the header table: its own
 // head, flags, and nine properties of at most 256 bytes.
 const frameOverhead = 64 + 9*256
-
-// openWire opens an AMQP channel in confirm mode.
-func openWire(s *session) (*amqpWire, error) {
-	w := &amqpWire{}
-	err := s.call(func() (err error) {
-		if w.ch, err = s.conn.Channel(); err != nil {
-			return err
-		}
-		w.closed = w.ch.NotifyClose(make(chan *amqp.Error, 1))
-		// Every return belongs to an unsettled publish: a window's worth is enough.
-		w.back = w.ch.NotifyReturn(make(chan amqp.Return, s.opts.Window))
-		return w.ch.Confirm(false)
-	})
-	return w, err
-}
-
-// amqpWire is a wire on a real channel.
-type amqpWire struct {
-	ch     *amqp.Channel
-	closed <-chan *amqp.Error
-	back   <-chan amqp.Return
-}
-
-func (w *amqpWire) publish(p *pending) (confirmation, error) {
-	c, err := w.ch.PublishWithDeferredConfirm(p.exchange, p.key, p.mandatory, false, p.message)
-	if err != nil {
-		return nil, err // not c: a nil pointer in an interface is not nil
-	}
-	return c, nil
-}
-
-func (w *amqpWire) returns() <-chan amqp.Return { return w.back }
-
-func (w *amqpWire) isClosed() bool { return w.ch.IsClosed() }

@@ -19,11 +19,14 @@ type session struct {
 	opts   *Options
 	conn   *amqp.Connection
 	socket *socket
-	server string // product and version
+	framer *framer // over socket
+	server string  // product and version
 	alarm  alarm
 	pub    *publisher    // nil on the consume connection
 	done   chan struct{} // closed when the connection is gone
 	cause  error         // why; set before done is closed
+
+	opening sync.Mutex // held while the library opens a channel, by all who let it
 
 	calls     atomic.Int32 // in progress
 	consumers atomic.Int32 // attached
@@ -59,9 +62,10 @@ func dial(ctx context.Context, opts *Options, role string, onChange func()) (*se
 		return nil, fmt.Errorf("dial %s: %w", opts.Address, err)
 	}
 	s := &session{opts: opts, socket: newSocket(raw, opts.WriteTimeout), done: make(chan struct{})}
+	s.framer = newFramer(s.socket)
 	stop := context.AfterFunc(ctx, s.kill)
 	start := time.Now()
-	conn, err := amqp.Open(s.socket, s.config(role, username, password))
+	conn, err := amqp.Open(s.framer, s.config(role, username, password))
 	if !stop() {
 		err = context.Cause(ctx) // the socket was closed by us
 	}
@@ -179,11 +183,29 @@ func (s *session) suspect() {
 	}
 }
 
+// channel opens a channel of the library.
+func (s *session) channel() (*amqp.Channel, error) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	return s.conn.Channel()
+}
+
+// hotChannel opens a channel whose content and confirms go to t; see framer.heat.
+func (s *session) hotChannel(t taker, maxBody int) (*amqp.Channel, *hotChannel, error) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	ch, err := s.conn.Channel()
+	if err != nil {
+		return nil, nil, err
+	}
+	return ch, s.framer.heat(t, maxBody), nil
+}
+
 // throwaway runs fn on a channel of its own, so that a refusal closes nothing that
 // others use.
 func (s *session) throwaway(fn func(*amqp.Channel) error) error {
 	return s.call(func() error {
-		ch, err := s.conn.Channel()
+		ch, err := s.channel()
 		if err != nil {
 			return fmt.Errorf("open channel: %w", err)
 		}

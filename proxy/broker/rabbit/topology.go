@@ -152,7 +152,7 @@ func (d *declarer) do(op string, declare func(*amqp.Channel) error) {
 	}
 	err := d.session.call(func() error {
 		if d.ch == nil || d.ch.IsClosed() {
-			ch, err := d.session.conn.Channel()
+			ch, err := d.session.channel()
 			if err != nil {
 				return err
 			}

@@ -152,13 +152,14 @@ func (r *reader) long() string {
 	return r.bytes(int(n)) //nolint:gosec // at most len(r.s)
 }
 
-// flags are those of everything that is to be written.
-func (p *Properties) flags() Flag {
-	f := p.Flags
-	for _, text := range [...]struct {
-		flag Flag
-		s    string
-	}{
+type text struct {
+	flag Flag
+	s    string
+}
+
+// texts are the properties that are short strings.
+func (p *Properties) texts() [10]text {
+	return [...]text{
 		{HasContentType, p.ContentType},
 		{HasContentEncoding, p.ContentEncoding},
 		{HasCorrelationID, p.CorrelationID},
@@ -169,7 +170,13 @@ func (p *Properties) flags() Flag {
 		{HasUserID, p.UserID},
 		{HasAppID, p.AppID},
 		{HasClusterID, p.ClusterID},
-	} {
+	}
+}
+
+// flags are those of everything that is to be written.
+func (p *Properties) flags() Flag {
+	f := p.Flags
+	for _, text := range p.texts() {
 		if text.s != "" {
 			f |= text.flag
 		}
@@ -228,13 +235,9 @@ func appendIf(b []byte, there Flag, s string) []byte {
 func (p *Properties) Size() int {
 	n := 2
 	f := p.flags()
-	for flag, s := range map[Flag]string{
-		HasContentType: p.ContentType, HasContentEncoding: p.ContentEncoding, HasCorrelationID: p.CorrelationID,
-		HasReplyTo: p.ReplyTo, HasExpiration: p.Expiration, HasMessageID: p.MessageID, HasType: p.Type,
-		HasUserID: p.UserID, HasAppID: p.AppID, HasClusterID: p.ClusterID,
-	} {
-		if f&flag != 0 {
-			n += 1 + min(len(s), MaxName)
+	for _, text := range p.texts() {
+		if f&text.flag != 0 {
+			n += 1 + min(len(text.s), MaxName)
 		}
 	}
 	if f&HasHeaders != 0 {
@@ -252,7 +255,7 @@ func (p *Properties) Size() int {
 	return n
 }
 
-// Drop makes properties absent.
+// Drop makes absent what a copy cannot have: expiration, user_id, cluster_id.
 func (p *Properties) Drop(f Flag) {
 	p.Flags &^= f
 	if f&HasExpiration != 0 {
@@ -260,6 +263,9 @@ func (p *Properties) Drop(f Flag) {
 	}
 	if f&HasUserID != 0 {
 		p.UserID = ""
+	}
+	if f&HasClusterID != 0 {
+		p.ClusterID = ""
 	}
 }
 

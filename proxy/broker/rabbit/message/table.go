@@ -191,7 +191,11 @@ func (t *Table) Append(b []byte) []byte {
 
 // Append appends the encoded field. A name over MaxName bytes is cut.
 func (f *Field) Append(b []byte) []byte {
-	b = appendShort(b, f.Name)
+	return f.appendValue(appendShort(b, f.Name))
+}
+
+// appendValue appends the type and the value.
+func (f *Field) appendValue(b []byte) []byte {
 	b = append(b, byte(f.Kind))
 	if size, ok := fixedSize(f.Kind); ok && size < 0 {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(f.Raw))) //nolint:gosec // a frame's at most
