@@ -60,6 +60,7 @@ var (
 type reader struct {
 	driver broker.Driver
 	queue  string
+	kind   string // the queue's type
 	left   int  // messages still to be read
 	stays  int  // messages that will be there in the end
 	shared bool // others take from the queue, too
@@ -84,8 +85,8 @@ type window struct {
 
 // newReader prepares to read n messages at most; giveBack must be called. Shared says
 // that others take from the queue, too.
-func newReader(ctx context.Context, d broker.Driver, queue string, n int, shared bool) *reader {
-	r := &reader{driver: d, queue: queue, left: n, stays: n, shared: shared, failed: make(chan error, 1)}
+func newReader(ctx context.Context, d broker.Driver, queue, kind string, n int, shared bool) *reader {
+	r := &reader{driver: d, queue: queue, kind: kind, left: n, stays: n, shared: shared, failed: make(chan error, 1)}
 	r.flow, r.stop = context.WithCancel(ctx)
 	return r
 }
@@ -252,7 +253,7 @@ func (r *reader) open() *window {
 	r.windows = append(r.windows, w)
 	r.attached.Go(func() {
 		epoch := uint64(0)
-		opts := broker.ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter", Letters: true}
+		opts := broker.ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter", Letters: true, Uncounted: r.kind == "classic"}
 		var err error
 		w.drain, err = r.driver.Consume(r.flow, opts, func(d *broker.Delivery) {
 			if epoch != 0 && d.Epoch != epoch {

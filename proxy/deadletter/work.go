@@ -82,7 +82,7 @@ func (j *job) again(removed int) {
 
 // pass reads n letters and gives back what was not settled.
 func (j *job) pass(ctx context.Context, n int, act action, progress func(Report)) (settled int, err error) {
-	r := newReader(ctx, j.driver, j.subscription.DeadLetterQueue, n, j.report.Consumers > 0)
+	r := newReader(ctx, j.driver, j.subscription.DeadLetterQueue, j.subscription.Queue.Type, n, j.report.Consumers > 0)
 	defer r.giveBack()
 	begin := time.Now()
 	err = r.read(func(d *broker.Delivery) (bool, error) {

@@ -35,7 +35,7 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 	}
 	opts := broker.ConsumeOptions{
 		Queue: sub.Queue.Name, Prefetch: int(outstanding), Tag: tag,
-		MaxBytes: st.maxBytes(sub.Queue.Name),
+		MaxBytes: st.maxBytes(sub.Queue.Name), Uncounted: uncounted(sub),
 		Lost: func(epoch uint64) {
 			st.service.ledger.ended(st, sub.Queue.Name, epoch)
 			in.lost(sub.Queue.Name, epoch)
@@ -47,6 +47,9 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 		}
 	})
 }
+
+// uncounted reports whether the subscription's queues do not count what comes back.
+func uncounted(s *Subscription) bool { return s.Queue.Type == "classic" }
 
 // partitions consumes from all queues of a subscription that is ordered by key:
 //
@@ -75,7 +78,7 @@ func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding u
 	queues := Queues(sub.Subscription)
 	p := &partitions{
 		settler: st, in: in, consumer: map[string]context.CancelFunc{},
-		opts: broker.ConsumeOptions{Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, SingleActive: true},
+		opts: broker.ConsumeOptions{Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, SingleActive: true, Uncounted: uncounted(sub)},
 	}
 	st.order = sequence.New()
 	ctx, leave := context.WithCancel(ctx)

@@ -321,6 +321,10 @@ func (stubborn) Inspect(context.Context, string) (broker.QueueState, error) {
 
 func (stubborn) State() broker.State { return broker.State{} }
 
+func (stubborn) Backed(string) bool { return false }
+
+func (stubborn) Watch(context.Context, string, func(*broker.Delivery)) error { return nil }
+
 func TestADeclarationIsMadeOnceByEachNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
