@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenmesh/warren/cmd/warren/internal/cejson"
 	"github.com/warrenmesh/warren/cmd/warren/internal/devmesh"
+	"github.com/warrenmesh/warren/proxy/event/eventjson"
 )
 
 // mesh is a running warren dev.
@@ -110,7 +110,7 @@ func TestTheCorpusPassesAMeshByteForByte(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for text := range strings.Lines(r.out) {
-		e, err := cejson.Decode([]byte(text))
+		e, err := eventjson.Decode([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/warrenmesh/warren/cmd/warren/internal/cejson"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventjson"
 )
 
 // eventFlags describe one event.
@@ -73,7 +73,7 @@ func (f *eventFlags) setAttrs(e *event.Event) error {
 		case event.AttrSpecVersion:
 			return usagef("--attr %s: it is always %s", name, event.SpecVersion)
 		}
-		v, err := cejson.Parse(name, value)
+		v, err := eventjson.Parse(name, value)
 		if err != nil {
 			return usagef("--attr %s: %w", name, err)
 		}

@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/cejson"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventjson"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 )
 
@@ -39,9 +39,9 @@ func (p *deliveryPrinter) print(d *eventsv1.Delivery) error {
 	p.buf.Reset()
 	switch p.format {
 	case formatJSON:
-		p.buf.Write(append(cejson.Append(nil, e), '\n'))
+		p.buf.Write(append(eventjson.Append(nil, e), '\n'))
 	case formatYAML:
-		document, err := yaml.JSONToYAML(cejson.Append(nil, e))
+		document, err := yaml.JSONToYAML(eventjson.Append(nil, e))
 		if err != nil {
 			return &outputError{fmt.Errorf("encode event as YAML: %w", err)}
 		}

@@ -17,8 +17,10 @@ type FieldError struct {
 // Error implements error.
 func (e *FieldError) Error() string { return fmt.Sprintf("attribute %q: %s", e.Field, e.Reason) }
 
-// Validate checks the event against CloudEvents 1.0.2 section "Context
-// Attributes" and returns the first problem as *FieldError.
+// Validate checks the event against CloudEvents 1.0.2 section "Context Attributes" and
+// returns the first problem as *FieldError. What the specification defines is held to
+// it. Extensions are the producer's: an empty one is valid. Timestamps must be of the
+// years 1 to 9999 in UTC, and there may be MaxAttributes besides the required ones.
 func (e *Event) Validate() error {
 	if e.ID == "" {
 		return &FieldError{AttrID, "must not be empty"}
@@ -38,6 +40,9 @@ func (e *Event) Validate() error {
 	if err := checkURIRef(AttrSource, e.Source); err != nil {
 		return err
 	}
+	if len(e.Attrs) > MaxAttributes {
+		return errTooMany
+	}
 	for i := range e.Attrs {
 		if err := e.Attrs[i].validate(); err != nil {
 			return err
@@ -50,10 +55,31 @@ func (a *Attr) validate() error {
 	if err := CheckName(a.Name); err != nil {
 		return err
 	}
+	if err := a.Value.fits(a.Name); err != nil {
+		return err
+	}
+	if err := a.validateKnown(); err != nil {
+		return err
+	}
+	switch a.Value.kind {
+	case KindString:
+		return checkText(a.Name, a.Value.text)
+	case KindURI, KindURIRef:
+		return checkURIRef(a.Name, a.Value.text)
+	case KindTimestamp:
+		if !InRange(a.Value.time) {
+			return &FieldError{a.Name, "must be a time within the years 1 to 9999 of UTC"}
+		}
+	}
+	return nil
+}
+
+// validateKnown holds an attribute to what its name promises.
+func (a *Attr) validateKnown() error {
 	text := a.Value.text
 	switch a.Name {
-	case AttrSubject, AttrPartitionKey, AttrTraceParent:
-		if a.Value.String() == "" {
+	case AttrSubject:
+		if text == "" {
 			return &FieldError{a.Name, "must not be empty when it is set"}
 		}
 	case AttrDataContentType:
@@ -64,19 +90,16 @@ func (a *Attr) validate() error {
 		if err := checkURIRef(a.Name, text); err != nil || text == "" {
 			return &FieldError{a.Name, "must be a non-empty URI"}
 		}
-	case AttrTime, AttrExpiryTime:
+	case AttrTime:
 		if a.Value.kind != KindTimestamp {
 			return &FieldError{a.Name, "must be an RFC 3339 timestamp"}
 		}
+	case AttrExpiryTime: // Warren acts on it, so what it cannot read is refused
+		if a.Value.kind != KindTimestamp && (a.Value.kind != KindString || text != "") {
+			return &FieldError{a.Name, "must be an RFC 3339 timestamp"}
+		}
 	}
-	switch a.Value.kind {
-	case KindString:
-		return checkText(a.Name, text)
-	case KindURI, KindURIRef:
-		return checkURIRef(a.Name, text)
-	default:
-		return nil
-	}
+	return nil
 }
 
 // CheckName reports whether name may name an attribute: one or more of a-z and

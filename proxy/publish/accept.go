@@ -31,6 +31,7 @@ func (s *Service) accept(p *eventsv1.CloudEvent) (*event.Event, error) {
 // has passed.
 func (s *Service) live(b *route.Backend, m *broker.Message) bool {
 	expiry, ok := m.Event.Lookup(event.AttrExpiryTime)
+	ok = ok && expiry.Kind() == event.KindTimestamp // an empty one is none
 	if !ok && b.TTL == 0 {
 		return true
 	}

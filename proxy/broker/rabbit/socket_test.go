@@ -27,22 +27,29 @@ func (c *counted) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// pipe returns a socket and its peer.
-func pipe(t *testing.T) (*socket, *counted, net.Conn) {
+// loopback returns the two ends of a connection.
+func loopback(t *testing.T) (near, far net.Conn) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	near, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	near, err = new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	far, err := l.Accept()
+	far, err = l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return near, far
+}
+
+// pipe returns a socket and its peer.
+func pipe(t *testing.T) (*socket, *counted, net.Conn) {
+	t.Helper()
+	near, far := loopback(t)
 	c := &counted{Conn: near, began: make(chan struct{}, 100), letGo: make(chan struct{})}
 	s := newSocket(c, patience)
 	t.Cleanup(func() { _, _ = s.Close(), far.Close() })

@@ -3,10 +3,6 @@
 package eventpb
 
 import (
-	"slices"
-	"strings"
-	"time"
-
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
@@ -16,8 +12,9 @@ import (
 // FromProto converts p. Data is shared with p, not copied. Text data becomes its
 // UTF-8 bytes; proto data becomes the value's bytes, with dataschema and
 // datacontenttype filled in unless they are set (CloudEvents protobuf format,
-// section 3). Times given as strings are parsed where the specification says the
-// attribute is a Timestamp. The error is an *event.FieldError.
+// section 3). Strings get the type of their attribute, as event.Typed says, so that a
+// client without timestamps at hand may write time as text. The error is an
+// *event.FieldError.
 func FromProto(p *eventsv1.CloudEvent) (*event.Event, error) {
 	if p == nil {
 		return nil, &event.FieldError{Field: "event", Reason: "must be set"}
@@ -25,10 +22,8 @@ func FromProto(p *eventsv1.CloudEvent) (*event.Event, error) {
 	if p.GetSpecVersion() != event.SpecVersion {
 		return nil, &event.FieldError{Field: event.AttrSpecVersion, Reason: `must be "1.0"`}
 	}
-	e := &event.Event{ID: p.GetId(), Source: p.GetSource(), Type: p.GetType()}
-	if n := len(p.GetAttributes()); n > 0 {
-		e.Attrs = make([]event.Attr, 0, n)
-	}
+	b := event.Builder{}
+	b.Grow(len(p.GetAttributes()))
 	for name, v := range p.GetAttributes() {
 		if required(name) {
 			return nil, &event.FieldError{Field: name, Reason: "is a field of CloudEvent, not an entry of attributes"}
@@ -37,11 +32,15 @@ func FromProto(p *eventsv1.CloudEvent) (*event.Event, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Attrs = append(e.Attrs, event.Attr{Name: name, Value: value})
+		if err := b.Add(name, value); err != nil {
+			return nil, err
+		}
 	}
-	// Sorted once: inserting one by one would take an event with very many
-	// attributes quadratic time.
-	slices.SortFunc(e.Attrs, func(a, b event.Attr) int { return strings.Compare(a.Name, b.Name) })
+	b.Required(p.GetId(), p.GetSource(), p.GetType())
+	e, err := b.Event(nil)
+	if err != nil {
+		return nil, err
+	}
 	setData(e, p)
 	return e, nil
 }
@@ -80,7 +79,7 @@ func fromValue(name string, v *eventsv1.CloudEvent_CloudEventAttributeValue) (ev
 	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeInteger:
 		return event.Integer(a.CeInteger), nil
 	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeString:
-		return fromString(name, a.CeString)
+		return event.Typed(name, a.CeString), nil
 	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeBytes:
 		return event.Binary(a.CeBytes), nil
 	case *eventsv1.CloudEvent_CloudEventAttributeValue_CeUri:
@@ -94,23 +93,6 @@ func fromValue(name string, v *eventsv1.CloudEvent_CloudEventAttributeValue) (ev
 		return event.Timestamp(a.CeTimestamp.AsTime()), nil
 	default:
 		return event.Value{}, &event.FieldError{Field: name, Reason: "must have a value"}
-	}
-}
-
-// fromString gives a string the type the specification gives its attribute, so
-// that a client without timestamps at hand may write time as text.
-func fromString(name, s string) (event.Value, error) {
-	switch name {
-	case event.AttrTime, event.AttrExpiryTime:
-		t, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
-			return event.Value{}, &event.FieldError{Field: name, Reason: "must be an RFC 3339 timestamp"}
-		}
-		return event.Timestamp(t), nil
-	case event.AttrDataSchema:
-		return event.URI(s), nil
-	default:
-		return event.String(s), nil
 	}
 }
 

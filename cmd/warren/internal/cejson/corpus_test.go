@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/cmd/warren/internal/cejson"
+	"github.com/warrenmesh/warren/proxy/event/eventjson"
 )
 
 // corpus returns the real events: $WARREN_CORPUS (a file or its directory), else
@@ -85,7 +86,7 @@ func checkAgainstSource(t *testing.T, n int, line []byte, rec cejson.Record) {
 	if !bytes.Equal(rec.Event.Data, source.Data) || !bytes.Contains(line, append([]byte(`"data":`), rec.Event.Data...)) {
 		t.Errorf("line %d: data is not byte-identical", n)
 	}
-	again, err := cejson.Decode(cejson.Append(nil, rec.Event))
+	again, err := eventjson.Decode(eventjson.Append(nil, rec.Event))
 	if err != nil || !bytes.Equal(again.Data, source.Data) {
 		t.Errorf("line %d: after a round trip the data differs (%v)", n, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventjson"
 )
 
 // ReaderOptions tune a Reader.
@@ -177,7 +178,7 @@ func (r *Reader) record() (Record, error) {
 		return Record{Line: line, Err: fmt.Errorf("longer than %d bytes", r.max)}, nil
 	}
 	rec := Record{Line: line}
-	rec.Event, rec.Err = Decode(r.buf)
+	rec.Event, rec.Err = eventjson.Decode(r.buf)
 	return rec, nil
 }
 

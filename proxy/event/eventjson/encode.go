@@ -1,4 +1,4 @@
-package cejson
+package eventjson
 
 import (
 	"bytes"
@@ -68,7 +68,7 @@ func appendText(dst []byte, name, s string) []byte {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(s); err != nil {
-		panic("cejson: encode a string: " + err.Error()) // cannot happen
+		panic("eventjson: encode a string: " + err.Error()) // cannot happen
 	}
 	return append(dst, strings.TrimSuffix(b.String(), "\n")...)
 }

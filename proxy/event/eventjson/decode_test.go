@@ -1,4 +1,4 @@
-package cejson_test
+package eventjson_test
 
 import (
 	"encoding/base64"
@@ -7,8 +7,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/warrenmesh/warren/cmd/warren/internal/cejson"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventjson"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 )
 
@@ -32,12 +32,13 @@ func TestDecodeKeepsPayloads(t *testing.T) {
 		{"null of another content type is no payload", minimal(`,"datacontenttype":"text/plain","data":null`), "", "text/plain"},
 		{"base64 is decoded", minimal(`,"datacontenttype":"image/png","data_base64":"AAH/"`), "\x00\x01\xff", "image/png"},
 		{"base64 without content type is JSON too", minimal(`,"data_base64":"e30="`), "{}", "application/json"},
+		{"a byte order mark is no fault", "\ufeff" + minimal(`,"data":1`), "1", "application/json"},
 		{"members may come in any order", `{"data":"x","datacontenttype":"text/plain","type":"t","source":"/s","id":"1","specversion":"1.0"}`, "x", "text/plain"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e, err := cejson.Decode([]byte(tt.in))
+			e, err := eventjson.Decode([]byte(tt.in))
 			if err != nil {
 				t.Fatalf("Decode: %v", err)
 			}
@@ -53,14 +54,17 @@ func TestDecodeKeepsPayloads(t *testing.T) {
 
 func TestDecodeTypesAttributes(t *testing.T) {
 	t.Parallel()
-	e, err := cejson.Decode([]byte(minimal(`,"time":"2021-08-19T12:16:32.5-04:00","dataschema":"https://x/y",` +
-		`"subject":"s","flag":true,"off":false,"count":-7,"gone":null,"text":"\ufffd\u00e9"`)))
+	e, err := eventjson.Decode([]byte(minimal(`,"time":"2021-08-19T12:16:32.5-04:00","dataschema":"https://x/y",` +
+		`"subject":"s","flag":true,"off":false,"count":-7,"gone":null,"text":"\ufffd\u00e9","empty":"","sequence":1732345678901,` +
+		`"traceparent":"","tracestate":"","traceid":"","recordedtime":"2021-08-19T12:16:32+0000","dataref":"/r","expirytime":""`)))
 	if err != nil {
 		t.Fatalf("Decode: %v", err)
 	}
 	kinds := map[string]event.Kind{
 		"time": event.KindTimestamp, "dataschema": event.KindURI, "subject": event.KindString,
 		"flag": event.KindBoolean, "off": event.KindBoolean, "count": event.KindInteger, "text": event.KindString,
+		"empty": event.KindString, "sequence": event.KindString, "recordedtime": event.KindTimestamp, "dataref": event.KindURIRef,
+		"expirytime": event.KindString,
 	}
 	for name, kind := range kinds {
 		v, ok := e.Lookup(name)
@@ -68,8 +72,13 @@ func TestDecodeTypesAttributes(t *testing.T) {
 			t.Errorf("attribute %q: found %t, kind %s, want %s", name, ok, v.Kind(), kind)
 		}
 	}
-	if _, ok := e.Lookup("gone"); ok {
-		t.Error("a null attribute is set, want absent")
+	for _, name := range []string{"gone", "traceparent", "tracestate", "traceid"} {
+		if v, ok := e.Lookup(name); ok {
+			t.Errorf("attribute %q is %q, want absent", name, v)
+		}
+	}
+	if got := e.Text("sequence"); got != "1732345678901" {
+		t.Errorf("sequence = %q", got)
 	}
 	if got := e.Text("text"); got != "\ufffdé" {
 		t.Errorf("text = %q", got)
@@ -88,14 +97,25 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a missing specversion", `{"id":"1","source":"/s","type":"t"}`, `"specversion": is missing`},
 		{"another specversion", `{"specversion":"0.3","id":"1","source":"/s","type":"t"}`, `want "1.0"`},
 		{"a missing type", `{"specversion":"1.0","id":"1","source":"/s"}`, `"type": must not be empty`},
-		{"a numeric id", `{"specversion":"1.0","id":1,"source":"/s","type":"t"}`, `"id": must be a JSON string`},
+		{"a numeric id", `{"specversion":"1.0","id":1,"source":"/s","type":"t"}`, `"id": must be a string`},
+		{"a large numeric id", `{"specversion":"1.0","id":1732345678901,"source":"/s","type":"t"}`, `"id": must be a string`},
 		{"a member that occurs twice", minimal(`,"id":"2"`), `"id": occurs twice`},
 		{"a name with capitals", minimal(`,"Subject":"x"`), `"Subject": attribute names have only`},
 		{"a nested attribute", minimal(`,"ext":{"a":1}`), "must be a string, an integer or a boolean"},
-		{"an integer over 32 bits", minimal(`,"ext":2147483648`), "no 32-bit integer"},
-		{"a fraction", minimal(`,"ext":1.5`), "no 32-bit integer"},
+		{"an array as an attribute", minimal(`,"ext":[1]`), "must be a string, an integer or a boolean"},
+		{"an integer over 64 bits", minimal(`,"ext":9223372036854775808`), "no 64-bit integer"},
+		{"a fraction", minimal(`,"ext":1.5`), "no 64-bit integer"},
+		{"a whole number with an exponent", minimal(`,"ext":1e3`), "no 64-bit integer"},
+		{"a very long number", minimal(`,"ext":` + strings.Repeat("9", 5000)), "9… is no 64-bit integer"},
+		{"a numeric subject", minimal(`,"subject":7`), `"subject": must be a string`},
+		{"a numeric time", minimal(`,"time":1732345678901`), `"time": must be an RFC 3339 timestamp`},
+		{"a boolean schema", minimal(`,"dataschema":true`), `"dataschema": must be a string`},
+		{"an expiry that is none", minimal(`,"expirytime":"soon"`), `"expirytime": must be an RFC 3339 timestamp`},
+		{"an empty subject", minimal(`,"subject":""`), `"subject": must not be empty`},
+		{"null twice", minimal(`,"ext":null,"ext":"x"`), `"ext": occurs twice`},
+		{"data twice", minimal(`,"data":1,"data":1`), `"data": occurs twice`},
 		{"a broken time", minimal(`,"time":"yesterday"`), "RFC 3339"},
-		{"a time protobuf cannot hold", minimal(`,"time":"0000-01-01T00:00:00Z"`), "RFC 3339"},
+		{"a time protobuf cannot hold", minimal(`,"time":"0000-01-01T00:00:00Z"`), "within the years 1 to 9999"},
 		{"an unpaired surrogate", minimal(`,"subject":"\ud800"`), "valid Unicode"},
 		{"bytes that are no UTF-8", minimal(",\"subject\":\"\xff\""), "valid Unicode"},
 		{"a control character", minimal(`,"subject":"\u0007"`), "control character"},
@@ -107,7 +127,7 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := cejson.Decode([]byte(tt.in))
+			_, err := eventjson.Decode([]byte(tt.in))
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("Decode(%s) = %v, want an error with %q", tt.in, err, tt.want)
 			}
@@ -135,11 +155,11 @@ func TestAppend(t *testing.T) {
 			if tt.contentType != "" {
 				e.Set("datacontenttype", event.String(tt.contentType))
 			}
-			got := string(cejson.Append(nil, e))
+			got := string(eventjson.Append(nil, e))
 			if !strings.HasSuffix(got, tt.want) {
 				t.Fatalf("Append = %s, want the end %s", got, tt.want)
 			}
-			again, err := cejson.Decode([]byte(got))
+			again, err := eventjson.Decode([]byte(got))
 			if err != nil {
 				t.Fatalf("Decode(Append): %v", err)
 			}
@@ -157,12 +177,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"specversion":"1.0","id":"","x":{}}`))
 	f.Add([]byte(`{"a":1,}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		e, err := cejson.Decode(raw)
+		e, err := eventjson.Decode(raw)
 		if err != nil {
 			return
 		}
-		line := cejson.Append(nil, e)
-		again, err := cejson.Decode(line)
+		line := eventjson.Append(nil, e)
+		again, err := eventjson.Decode(line)
 		if err != nil {
 			t.Fatalf("Decode(Append) of %s: %v", line, err)
 		}
