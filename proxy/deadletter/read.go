@@ -61,9 +61,9 @@ type reader struct {
 	driver broker.Driver
 	queue  string
 	kind   string // the queue's type
-	left   int  // messages still to be read
-	stays  int  // messages that will be there in the end
-	shared bool // others take from the queue, too
+	left   int    // messages still to be read
+	stays  int    // messages that will be there in the end
+	shared bool   // others take from the queue, too
 
 	oldest   *broker.Delivery   // the first that stayed unsettled; without its event
 	lost     bool               // what was held is back already, or nobody can tell

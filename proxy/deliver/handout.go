@@ -103,7 +103,7 @@ func (ss *session) handOut(d *broker.Delivery) {
 			Attempt:      d.Attempt,
 			Redelivered:  d.Redelivered || d.Attempt > 1,
 			TraceContext: tracing.Inject(h.spanCtx),
-			Topic:        sub.TopicName,
+			Topic:        sub.topicOf(d),
 			AckDeadline:  timestamppb.New(h.deadline),
 		}}},
 	}})

@@ -323,7 +323,7 @@ func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.
 func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Delivery) (outcome, error) {
 	client := eventsv1.NewEventHandlerServiceClient(w.conn)
 	req := &eventsv1.OnEventRequest{
-		Event: eventpb.ToProto(d.Event), Subscription: sub.FullName, Topic: sub.TopicName,
+		Event: eventpb.ToProto(d.Event), Subscription: sub.FullName, Topic: sub.topicOf(d),
 		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
 	for suspected := false; ; {

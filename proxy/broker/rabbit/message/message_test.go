@@ -80,7 +80,7 @@ func TestATableMayBeAsDeepAndWideAsAFrame(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{
 		"33 arrays in each other":    nested(33),
-		"3,000 arrays":              nested(3_000),
+		"3,000 arrays":               nested(3_000),
 		"an array of 9,000 booleans": long('A', strings.Repeat("t\x01", 9000)),
 		"an unsigned integer":        "L\x00\x00\x00\x00\x00\x00\x00\x01",
 	} {
