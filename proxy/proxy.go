@@ -50,6 +50,7 @@ type Proxy struct {
 	publish   *publish.Service
 	deliver   *deliver.Service
 	pusher    *deliver.Pusher
+	watcher   *deliver.Watcher
 	// deadLetters is for operators; it works beside deliver, on queues of its own.
 	deadLetters *deadletter.Service
 	xds         *client.Client
@@ -126,6 +127,7 @@ func New(opts Options) (*Proxy, error) {
 	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
 	})
+	p.watcher = deliver.NewWatcher(p.deliver)
 	return p, nil
 }
 
@@ -191,6 +193,7 @@ func (p *Proxy) apply(s *client.Snapshot) {
 	}
 	p.config.swap(s)
 	p.pusher.Apply(p.config.current.Load().subscriptions)
+	p.watcher.Apply(p.config.current.Load().subscriptions)
 	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
 		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
 }
@@ -333,6 +336,7 @@ func (p *Proxy) endDeliveries(ctx context.Context) {
 	ending.Go(func() { p.pusher.Stop(ctx) })
 	ending.Go(func() { p.deliver.Drain(ctx) })
 	ending.Wait()
+	p.watcher.Stop()
 }
 
 // endServing waits until every call under way is answered; those left when ctx ends

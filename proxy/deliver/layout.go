@@ -41,7 +41,7 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 		Policy:    policy,
 		Exchanges: []mesh.Exchange{s.Exchange},
 		Queues: []broker.Queue{
-			{Name: s.Queue.Name, Type: s.Queue.Type},
+			{Name: s.Queue.Name, Type: s.Queue.Type, DeadLetter: backstop(s, policy)},
 			{Name: s.DeadLetterQueue, Type: s.Queue.Type},
 		},
 	}
@@ -63,11 +63,20 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	return t
 }
 
+// backstop is the dead-letter queue as the subscription's queues name it themselves. What
+// a policy of the broker takes out of them goes there; nobody else would know of it.
+func backstop(s *mesh.Subscription, policy mesh.TopologyPolicy) string {
+	if policy != mesh.Manage {
+		return ""
+	}
+	return s.DeadLetterQueue
+}
+
 func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	t := broker.Topology{Policy: policy, Exchanges: []mesh.Exchange{s.Exchange}}
 	queues := Queues(s)
 	for _, q := range queues {
-		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true})
+		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true, DeadLetter: backstop(s, policy)})
 	}
 	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type})
 	if policy == mesh.Manage {

@@ -219,6 +219,7 @@ func (w *pushWorker) serve(taking, calls context.Context) error {
 	leave()
 	watch.Wait()
 	w.calls.Wait()
+	w.service.ledger.gone(&w.settler)
 	if drain != nil {
 		drain()
 	}
@@ -253,6 +254,10 @@ func (w *pushWorker) offer(ctx, calls context.Context, d *broker.Delivery) {
 	}
 	w.calls.Go(func() {
 		defer w.leave(slots)
+		if expired(d) { // while it waited for its turn
+			w.reject(d, broker.ReasonExpired, expiryText(d))
+			return
+		}
 		w.push(calls, d, arrived)
 	})
 }
@@ -305,6 +310,7 @@ func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.
 	if o.kind == eventsv1.Outcome_OUTCOME_ACK {
 		err = w.ackSpanned(ctx, d, p) // stale: counted, and delivered again
 	} else {
+		o = judged(d, o)
 		effect, err = w.fail(d, o)
 	}
 	if err == nil {
@@ -317,7 +323,7 @@ func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.
 func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Delivery) (outcome, error) {
 	client := eventsv1.NewEventHandlerServiceClient(w.conn)
 	req := &eventsv1.OnEventRequest{
-		Event: eventpb.ToProto(d.Event), Subscription: sub.FullName, Topic: sub.TopicName,
+		Event: eventpb.ToProto(d.Event), Subscription: sub.FullName, Topic: sub.topicOf(d),
 		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
 	for suspected := false; ; {
@@ -327,7 +333,7 @@ func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Deli
 		}
 		if !suspected {
 			suspected = true
-			w.service.unfinished.suspect(d, time.Now())
+			d.Crashes++ // should it become another attempt, or a copy
 		}
 		w.health.lost()
 		if !w.health.await(ctx) {
