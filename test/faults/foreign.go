@@ -196,7 +196,7 @@ func (w *World) flowed(from, until, longest time.Duration) {
 		}
 	}
 	for _, s := range w.subscriptions() {
-		times := append(at[s], from, until)
+		times := slices.Concat(at[s], []time.Duration{from, until})
 		slices.Sort(times)
 		var gap time.Duration
 		for i := 1; i < len(times); i++ {

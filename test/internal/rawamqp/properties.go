@@ -194,7 +194,7 @@ func (m *Message) Lost(copied *Message) (lost []string) {
 	_, values := m.texts()
 	_, copies := copied.texts()
 	for i, v := range values {
-		if *v != *copies[i] && !(*copies[i] == "" && aside(*v)) {
+		if *v != *copies[i] && (*copies[i] != "" || !aside(*v)) {
 			lost = append(lost, fmt.Sprintf("%s %.60q is %.60q", names[i], *v, *copies[i]))
 		}
 	}
