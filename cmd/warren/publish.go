@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type publishFlags struct {
 	retry       bool
 	dryRun      bool
 	output      string
+	headers     []string
 }
 
 func newPublish(a *app) *cobra.Command {
@@ -61,6 +63,7 @@ func (f *publishFlags) add(cmd *cobra.Command) {
 	flags.SortFlags = false
 	flags.StringVarP(&f.file, "file", "f", "", "read events from `file`, - for standard input")
 	flags.String("sidecar", peer.DefaultSidecar, "`address` of the sidecar, host:port or unix:/path; env "+peer.EnvSidecar)
+	flags.StringArrayVar(&f.headers, "header", nil, "send a header beside each event, as `name=value`, which the topic must allow; may be repeated")
 	flags.IntVar(&f.concurrency, "concurrency", 64, "events on their way at once")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "time for one event, all its tries included")
 	flags.BoolVar(&f.retry, "retry", false, "repeat events that failed with UNAVAILABLE")
@@ -85,6 +88,10 @@ func (a *app) publish(cmd *cobra.Command, topic string, f *publishFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	headers, err := parseHeaders(f.headers)
+	if err != nil {
+		return err
+	}
 	in, err := a.openInput(cmd, f)
 	if err != nil {
 		return err
@@ -102,7 +109,7 @@ func (a *app) publish(cmd *cobra.Command, topic string, f *publishFlags) error {
 		client = eventsv1.NewEventServiceClient(conn)
 	}
 	p := publisher.New(client, publisher.Options{
-		Topic: topic, Concurrency: f.concurrency, Timeout: f.timeout, Retry: f.retry, DryRun: f.dryRun,
+		Topic: topic, Concurrency: f.concurrency, Timeout: f.timeout, Retry: f.retry, DryRun: f.dryRun, Headers: headers,
 	})
 	stop := a.showProgress(cmd.Context(), "events", func() terminal.Count {
 		s := p.Stats()
@@ -111,6 +118,22 @@ func (a *app) publish(cmd *cobra.Command, topic string, f *publishFlags) error {
 	report, err := p.Run(cmd.Context(), in)
 	stop()
 	return a.reportPublish(publishResult{topic: topic, address: address, flags: f, report: report, stopped: err})
+}
+
+// parseHeaders makes text headers of name=value.
+func parseHeaders(flags []string) (map[string]*eventsv1.HeaderValue, error) {
+	if len(flags) == 0 {
+		return nil, nil
+	}
+	out := map[string]*eventsv1.HeaderValue{}
+	for _, flag := range flags {
+		name, value, found := strings.Cut(flag, "=")
+		if !found || name == "" {
+			return nil, usagef("--header %q: want name=value", flag)
+		}
+		out[name] = &eventsv1.HeaderValue{Value: &eventsv1.HeaderValue_StringValue{StringValue: value}}
+	}
+	return out, nil
 }
 
 // showProgress draws until the returned function is called.

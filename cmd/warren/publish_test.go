@@ -89,6 +89,7 @@ func TestPublishOneEventByFlags(t *testing.T) {
 	args := []string{
 		"publish", "orders", "--type", "canary", "--source", "/checkout", "--id", "o-17", "--subject", "order-17",
 		"--data", `{"total": 42}`, "--attr", "partitionkey=de", "--attr", "time=2026-11-23T10:00:00Z",
+		"--header", "tenant=acme", "--header", "note=a=b",
 	}
 	r := invocation{env: map[string]string{"WARREN_SIDECAR": address}}.run(t, args...)
 	golden(t, "publish-one", transcript(r, args...))
@@ -99,6 +100,9 @@ func TestPublishOneEventByFlags(t *testing.T) {
 	}
 	if string(e.GetBinaryData()) != `{"total": 42}` || e.GetType() != "canary" || e.GetSource() != "/checkout" {
 		t.Errorf("event = %v", e)
+	}
+	if h := fake.published[0].GetHeaders(); len(h) != 2 || h["tenant"].GetStringValue() != "acme" || h["note"].GetStringValue() != "a=b" {
+		t.Errorf("headers = %v", h)
 	}
 	attrs := e.GetAttributes()
 	if attrs["subject"].GetCeString() != "order-17" || attrs["partitionkey"].GetCeString() != "de" ||

@@ -30,6 +30,7 @@ func TestMistakesOnTheCommandLineExitWith2(t *testing.T) {
 		{"an invalid event", []string{"publish", "orders", "--type", "t", "--source", "/s", "--attr", "Big=1"}, `attribute "Big"`},
 		{"an attribute without value", []string{"publish", "orders", "--type", "t", "--source", "/s", "--attr", "x"}, "want name=value"},
 		{"an attribute that has its own flag", []string{"publish", "orders", "--type", "t", "--source", "/s", "--attr", "id=1"}, "use --id"},
+		{"a header without value", []string{"publish", "orders", "--type", "t", "--source", "/s", "--header", "x"}, `--header "x": want name=value`},
 		{"a broken time", []string{"publish", "orders", "--type", "t", "--source", "/s", "--attr", "time=now"}, "RFC 3339"},
 		{"two payloads", []string{"publish", "orders", "--type", "t", "--source", "/s", "--data", "", "--data-file", "x"}, "only one of them"},
 		{"a concurrency of none", []string{"publish", "orders", "-f", "-", "--concurrency", "0"}, "want 1 to 10000"},

@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"sigs.k8s.io/yaml"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
@@ -84,7 +89,38 @@ func (p *deliveryPrinter) wide(d *eventsv1.Delivery, e *event.Event) {
 	for _, a := range e.Attrs {
 		line(a.Name, a.Value.String())
 	}
+	for _, name := range slices.Sorted(maps.Keys(d.GetHeaders())) {
+		line("header "+excerpt([]byte(name), 80), excerpt([]byte(headerText(d.GetHeaders()[name])), 200))
+	}
+	if d.GetReplyTo() != "" {
+		line("reply to", excerpt([]byte(d.GetReplyTo()), 255))
+	}
+	if d.GetContentEncoding() != "" {
+		line("encoding", excerpt([]byte(d.GetContentEncoding()), 255))
+	}
 	line("data", fmt.Sprintf("%d bytes  %s", len(e.Data), excerpt(e.Data, 1000)))
+}
+
+// headerText is a header's value for people: text as it is, bytes and what is nested in
+// JSON.
+func headerText(v *eventsv1.HeaderValue) string {
+	switch v := v.GetValue().(type) {
+	case *eventsv1.HeaderValue_StringValue:
+		return v.StringValue
+	case *eventsv1.HeaderValue_BoolValue:
+		return strconv.FormatBool(v.BoolValue)
+	case *eventsv1.HeaderValue_IntValue:
+		return strconv.FormatInt(v.IntValue, 10)
+	case *eventsv1.HeaderValue_DoubleValue:
+		return strconv.FormatFloat(v.DoubleValue, 'g', -1, 64)
+	case *eventsv1.HeaderValue_TimestampValue:
+		return v.TimestampValue.AsTime().Format(time.RFC3339)
+	}
+	text, err := protojson.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // excerpt returns the beginning of a payload on one line, in at most width

@@ -89,6 +89,10 @@ func orders() []*eventsv1.Delivery {
 		{Token: "c", Attempt: 3, Redelivered: true, Topic: "shop/orders", Event: &eventsv1.CloudEvent{
 			Id: "o-3", Source: "/checkout", SpecVersion: "1.0", Type: "com.shop.blob",
 			Data: &eventsv1.CloudEvent_BinaryData{BinaryData: []byte{0xff, 0x00}},
+		}, ReplyTo: "rpc.q", ContentEncoding: "gzip", Headers: map[string]*eventsv1.HeaderValue{
+			"tenant": {Value: &eventsv1.HeaderValue_StringValue{StringValue: "acme\x1b[2J"}},
+			"try":    {Value: &eventsv1.HeaderValue_IntValue{IntValue: -7}},
+			"raw":    {Value: &eventsv1.HeaderValue_BytesValue{BytesValue: []byte{0xff}}},
 		}},
 	}
 }

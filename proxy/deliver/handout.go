@@ -9,7 +9,6 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/event/eventpb"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -87,6 +86,11 @@ func (ss *session) handOut(d *broker.Delivery) {
 		return // lost since it was offered
 	}
 	sub := ss.subscription.Load()
+	seen, err := see(sub, d)
+	if err != nil {
+		ss.settling.Go(func() { ss.reject(d, reasonInvalidEvent, err.Error()) })
+		return
+	}
 	now := time.Now()
 	h := &handout{Delivery: d, token: ss.token(d), at: now, latest: arrived.Add(maxHold), process: ss.process(sub, d)}
 	h.deadline = earlier(now.Add(ss.ackDeadline()), h.latest)
@@ -99,12 +103,13 @@ func (ss *session) handOut(d *broker.Delivery) {
 	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
 		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{
 			Token:        h.token,
-			Event:        eventpb.ToProto(d.Event),
+			Event:        seen.event,
 			Attempt:      d.Attempt,
 			Redelivered:  d.Redelivered || d.Attempt > 1,
 			TraceContext: tracing.Inject(h.spanCtx),
 			Topic:        sub.topicOf(d),
 			AckDeadline:  timestamppb.New(h.deadline),
+			Headers:      seen.headers, ReplyTo: seen.replyTo, ContentEncoding: seen.contentEncoding,
 		}}},
 	}})
 }

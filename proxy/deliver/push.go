@@ -20,7 +20,6 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/event/eventpb"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -285,6 +284,11 @@ func (w *pushWorker) leave(n int) {
 // push hands d, which arrived at the given time, over and settles it by the answer.
 func (w *pushWorker) push(ctx context.Context, d *broker.Delivery, arrived time.Time) {
 	sub := w.subscription.Load()
+	seen, err := see(sub, d)
+	if err != nil {
+		w.reject(d, reasonInvalidEvent, err.Error())
+		return
+	}
 	process := w.process(sub, d)
 	spanCtx, span := w.service.opts.Tracing.StartProcess(ctx, process)
 	processing := w.service.opts.Metrics.Process(w.measured(d))
@@ -292,7 +296,7 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery, arrived time.
 	w.showDelivered(d)
 	callCtx, cancel := context.WithDeadline(spanCtx, earlier(at.Add(sub.AckDeadline), arrived.Add(maxHold)))
 	defer cancel()
-	o, err := w.call(callCtx, sub, d)
+	o, err := w.call(callCtx, sub, d, seen)
 	if ctx.Err() != nil {
 		span.End(errStreamEnded) // aborted by Stop: drain gives it back
 		processing.End(spanCtx, errStreamEnded)
@@ -320,10 +324,11 @@ func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.
 }
 
 // call repeats OnEvent while the service is away, within ctx.
-func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Delivery) (outcome, error) {
+func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Delivery, seen *view) (outcome, error) {
 	client := eventsv1.NewEventHandlerServiceClient(w.conn)
 	req := &eventsv1.OnEventRequest{
-		Event: eventpb.ToProto(d.Event), Subscription: sub.FullName, Topic: sub.topicOf(d),
+		Event: seen.event, Headers: seen.headers, ReplyTo: seen.replyTo, ContentEncoding: seen.contentEncoding,
+		Subscription: sub.FullName, Topic: sub.topicOf(d),
 		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
 	for suspected := false; ; {

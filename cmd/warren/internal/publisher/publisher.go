@@ -52,6 +52,8 @@ type Options struct {
 	// Retry repeats an event that failed with UNAVAILABLE, or that the sidecar
 	// asked to repeat later, with the same id until Timeout.
 	Retry bool
+	// Headers are sent beside each event.
+	Headers map[string]*eventsv1.HeaderValue
 	// DryRun reads and validates only; Client may be nil then.
 	DryRun bool
 }
@@ -165,7 +167,7 @@ func (p *Publisher) one(ctx context.Context, rec cejson.Record) peer.Failure {
 		p.confirmed.Add(1)
 		return peer.Failure{}
 	}
-	resp, failure := p.publish(ctx, &eventsv1.PublishRequest{Topic: p.opts.Topic, Event: eventpb.ToProto(rec.Event)})
+	resp, failure := p.publish(ctx, &eventsv1.PublishRequest{Topic: p.opts.Topic, Event: eventpb.ToProto(rec.Event), Headers: p.opts.Headers})
 	if resp == nil {
 		p.failed.Add(1)
 		p.account.fail(rec, failure)

@@ -10,6 +10,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/coding"
 	"github.com/warrenmesh/warren/proxy/event/eventjson"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 )
@@ -85,6 +86,10 @@ func read(m *message.Message) (reading, error) {
 	return reading{}, nil
 }
 
+// maxDecoded bounds what the body of a structured message may become: the most data
+// that Warren carries in one event.
+const maxDecoded = 16 << 20
+
 // media starts the content types of structured mode and of batches.
 const media = "application/cloudevents"
 
@@ -112,11 +117,11 @@ func structuredEvent(m *message.Message, format string) (*event.Event, error) {
 	}
 	// Without its body there is no event at all, so it is decoded whatever the subscription
 	// says. What is no compression is mostly a charset.
-	body, err := Decode(m.ContentEncoding, m.Body, MaxDecoded)
+	body, err := coding.Decode(m.ContentEncoding, m.Body, maxDecoded)
 	if err == nil {
 		return decode(body)
 	}
-	if !errors.Is(err, ErrEncoding) {
+	if !errors.Is(err, coding.ErrUnknown) {
 		return nil, err
 	}
 	e, asIs := decode(m.Body)

@@ -1,4 +1,4 @@
-package mapping_test
+package coding_test
 
 import (
 	"bytes"
@@ -12,8 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
+	"github.com/warrenmesh/warren/proxy/event/coding"
 )
 
 func packed(t testing.TB, encoding, s string) []byte {
@@ -85,39 +84,19 @@ func TestDecode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := mapping.Decode(test.encoding, test.body, 1000)
+			got, err := coding.Decode(test.encoding, test.body, 1000)
 			if fault, ok := strings.CutPrefix(test.want, "error: "); ok {
 				if err == nil || !strings.Contains(err.Error(), fault) {
 					t.Errorf("Decode: %.50q, %v, want an error with %q", got, err, fault)
 				}
-				if strings.Contains(fault, "unknown") != errors.Is(err, mapping.ErrEncoding) && !strings.Contains(fault, "at most") {
-					t.Errorf("ErrEncoding is the cause of %v", err)
+				if strings.Contains(fault, "unknown") != errors.Is(err, coding.ErrUnknown) && !strings.Contains(fault, "at most") {
+					t.Errorf("ErrUnknown is the cause of %v", err)
 				}
 				return
 			}
 			if err != nil || string(got) != test.want {
 				t.Errorf("Decode: %q, %v, want %q", got, err, test.want)
 			}
-		})
-	}
-}
-
-func TestACompressedStructuredEventIsRead(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		encoding, want string
-		body           []byte
-	}{
-		"gzip":            {"gzip", "datacontenttype=String:application/json data=[1]", packed(t, "gzip", members(`,"data":[1]`))},
-		"zstd":            {"zstd", "datacontenttype=String:application/json data=[1]", packed(t, "zstd", members(`,"data":[1]`))},
-		"a charset":       {"utf-8", "", []byte(members(""))},
-		"what is unknown": {"br", `error: with content encoding "br"`, []byte{0x0b}},
-		"what is not":     {"gzip", "error: decode content encoding gzip", []byte(members(""))},
-		"a bomb":          {"gzip", "error: becomes more than 16777216 bytes", packed(t, "gzip", strings.Repeat(" ", 17<<20))},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			wantEvent(t, &message.Message{Properties: message.Properties{ContentType: "application/cloudevents+json", ContentEncoding: test.encoding}, Body: test.body}, test.want)
 		})
 	}
 }
@@ -129,7 +108,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("zstd,gzip,deflate", []byte{0x28, 0xb5, 0x2f, 0xfd})
 	f.Fuzz(func(t *testing.T, encoding string, body []byte) {
 		const max = 2000
-		out, err := mapping.Decode(encoding, body, max)
+		out, err := coding.Decode(encoding, body, max)
 		if err != nil && out != nil {
 			t.Errorf("%d bytes beside %v", len(out), err)
 		}

@@ -1,4 +1,8 @@
-package mapping
+// Package coding undoes content encodings: gzip, deflate and zstd, within a bound. It
+// knows nothing of messages. Decode is safe for concurrent use.
+//
+//	data, err := coding.Decode("gzip", body, 1<<20)
+package coding
 
 import (
 	"bytes"
@@ -13,23 +17,19 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// MaxDecoded bounds what the body of a structured message may become, whatever the
-// topic says: the most data that Warren carries in one event.
-const MaxDecoded = 16 << 20
-
-// ErrEncoding is the cause of an error of Decode for an encoding that is not known. It
+// ErrUnknown is the cause of an error of Decode for an encoding that is not known. It
 // may be no compression at all: Celery writes utf-8 there.
-var ErrEncoding = errors.New("unknown content encoding")
+var ErrUnknown = errors.New("unknown content encoding")
 
 // Decode undoes a content_encoding: gzip (or x-gzip), deflate, zstd, in any case, or
 // several of them, separated by commas, the last one applied last; identity and "" are
 // none. deflate is zlib's format, as HTTP has it, or the bare one, which many write. The
-// error says which encoding is unknown (ErrEncoding), that the body is broken or goes on after its
+// error says which encoding is unknown (ErrUnknown), that the body is broken or goes on after its
 // end, or that it would become larger than max bytes; no more than that is ever made.
 func Decode(encoding string, body []byte, max int) ([]byte, error) {
 	steps := strings.Split(encoding, ",")
 	if len(steps) > maxEncodings {
-		return nil, fmt.Errorf("%w %q: want at most %d", ErrEncoding, encoding, maxEncodings)
+		return nil, fmt.Errorf("%w %q: want at most %d", ErrUnknown, encoding, maxEncodings)
 	}
 	for i := len(steps) - 1; i >= 0; i-- {
 		name := strings.ToLower(strings.TrimSpace(steps[i]))
@@ -38,7 +38,7 @@ func Decode(encoding string, body []byte, max int) ([]byte, error) {
 		}
 		open, ok := decoders[name]
 		if !ok {
-			return nil, fmt.Errorf("%w %q: want gzip, deflate or zstd", ErrEncoding, name)
+			return nil, fmt.Errorf("%w %q: want gzip, deflate or zstd", ErrUnknown, name)
 		}
 		var err error
 		if body, err = expand(open, body, max); err != nil {
