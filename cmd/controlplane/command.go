@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/internal/version"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/controlplane"
+	"github.com/warrenmesh/warren/xds/server"
 )
 
 const long = `The control plane watches a directory of YAML files, resolves what they declare
@@ -34,6 +35,8 @@ type settings struct {
 	Listen       string `koanf:"listen"`
 	AdminListen  string `koanf:"admin-listen"`
 	StatusListen string `koanf:"status-listen"`
+	MaxStreams   int    `koanf:"max-streams"`
+	PerPeer      int    `koanf:"max-streams-per-peer"`
 	LogLevel     string `koanf:"log-level"`
 	LogFormat    string `koanf:"log-format"`
 }
@@ -63,6 +66,8 @@ func newCommand() *cobra.Command {
 	f.String("listen", "127.0.0.1:17430", "`address` of xDS for sidecars, host:port or unix:/path")
 	f.String("admin-listen", "127.0.0.1:17440", "loopback `address` of the mesh API that 'warren status' asks")
 	f.String("status-listen", "127.0.0.1:17431", "`address` of /livez, /readyz and /metrics")
+	f.Int("max-streams", 10000, "`number` of sidecars' streams served at once; more are refused with RESOURCE_EXHAUSTED")
+	f.Int("max-streams-per-peer", 1000, "`number` of them from one address, or by one unix socket")
 	daemon.AddFlags(f)
 	return cmd
 }
@@ -70,6 +75,9 @@ func newCommand() *cobra.Command {
 func run(cmd *cobra.Command, s settings) error {
 	if s.ConfigDir == "" {
 		return &daemon.UsageError{Err: errors.New("--config-dir is required: a directory of YAML files, such as examples/shop/config")}
+	}
+	if s.MaxStreams < 1 || s.PerPeer < 1 {
+		return &daemon.UsageError{Err: errors.New("--max-streams and --max-streams-per-peer: want at least 1")}
 	}
 	v := version.Current().Version
 	logger, _, err := daemon.NewLogger(cmd.ErrOrStderr(), s.LogFormat, s.LogLevel, "controlplane", v)
@@ -88,6 +96,7 @@ func run(cmd *cobra.Command, s settings) error {
 		AdminListen:  s.AdminListen,
 		StatusListen: s.StatusListen,
 		Version:      v,
+		Limits:       server.Limits{Streams: s.MaxStreams, StreamsPerPeer: s.PerPeer},
 		Logger:       logger,
 		Tracing:      traces,
 	})
