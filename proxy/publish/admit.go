@@ -49,8 +49,9 @@ func (s *Service) hold(ctx context.Context, deadline time.Time, bytes int64) err
 	}
 }
 
-// overhead is what an event costs besides its payload and attributes: headers, frames.
-const overhead = 1024
+// overhead is about what an event in flight costs besides its payload and attributes:
+// its message, its deadlines, its place in the pipeline.
+const overhead = 4096
 
 // weight is what e takes of what is in flight.
 func weight(e *event.Event) int64 {
