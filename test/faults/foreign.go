@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/test/faults/foreign"
 	"github.com/warrenmesh/warren/test/faults/history"
@@ -85,6 +87,36 @@ func (w *World) send(address, exchange string, messages []foreign.Message) (take
 			continue
 		}
 		w.Logf("%s (%s): %v", m.Tag, m.Name, refused)
+	}
+	return taken
+}
+
+// mirrored sends messages beside a plain queue, and returns them as RabbitMQ hands them
+// out there: what it changes itself, or leaves out, nobody else has lost.
+func (w *World) mirrored(exchange string, send func() []foreign.Message) []foreign.Message {
+	w.Helper()
+	const mirror = "mirror"
+	ch := w.plainChannel()
+	_, err := ch.QueueDeclare(mirror, true, false, false, false, amqp.Table{"x-queue-type": "classic"})
+	if err == nil {
+		err = ch.QueueBind(mirror, "foreign.#", exchange, false, nil)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	taken := send()
+	shown := w.read(mirror, rawamqp.Remove)
+	if _, err := ch.QueueDelete(mirror, false, false, false); err != nil {
+		w.Fatal(err)
+	}
+	for i, m := range taken {
+		if len(shown[m.Tag]) != 1 || shown[m.Tag][0].Broken != nil {
+			continue // then as it was sent
+		}
+		if lost := m.Lost(&shown[m.Tag][0].Message); len(lost) > 0 {
+			w.Logf("RabbitMQ itself hands out %s (%s) otherwise: %s", m.Tag, m.Name, strings.Join(lost, "; "))
+			taken[i].Message = shown[m.Tag][0].Message
+		}
 	}
 	return taken
 }

@@ -36,7 +36,7 @@ func (w *World) clearPolicy(name string) {
 func (w *World) policyOf(queue string) string {
 	w.Helper()
 	return strings.Trim(w.call(`case rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)) of
-{ok, Q} -> case amqqueue:get_policy(Q) of undefined -> none; P -> proplists:get_value(name, P) end; _ -> none end.`, w.vhost, queue), `<>"`)
+{ok, Q} -> case rabbit_policy:name(Q) of N when is_binary(N) -> binary_to_list(N); _ -> "" end; _ -> "" end.`, w.vhost, queue), `"[]`)
 }
 
 // forced waits until a policy is in force on the unordered subscription's queue, and

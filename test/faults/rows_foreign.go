@@ -46,8 +46,8 @@ func foreignHeader(w *World) check.Expect {
 	var sent, posted []foreign.Message
 	d := w.disturb("messages of others", func() string {
 		all := w.some(60)
-		sent = w.send(w.url(), topicName, all)
-		posted = w.send(w.url(), inbox, all)
+		sent = w.mirrored(topicName, func() []foreign.Message { return w.send(w.url(), topicName, all) })
+		posted = w.mirrored(inbox, func() []foreign.Message { return w.send(w.url(), inbox, all) })
 		if len(sent) < len(all)*8/10 || len(posted) < len(all)*8/10 {
 			return ""
 		}
@@ -120,8 +120,8 @@ func oversizeCopy(w *World) check.Expect {
 	d := w.disturb("what is too large as a copy", func() string {
 		large = w.publishLarge()
 		messages := foreign.Oversize()
-		sent = w.send(w.urlOf(foreign.User), topicName, messages)
-		posted = w.send(w.urlOf(foreign.User), inbox, messages)
+		sent = w.mirrored(topicName, func() []foreign.Message { return w.send(w.urlOf(foreign.User), topicName, messages) })
+		posted = w.mirrored(inbox, func() []foreign.Message { return w.send(w.urlOf(foreign.User), inbox, messages) })
 		if len(large) == 0 || len(sent) == 0 || len(posted) != len(sent) {
 			return ""
 		}

@@ -183,13 +183,16 @@ func (v Value) Int() int64 {
 }
 
 // AsBroker returns the value as RabbitMQ writes it when it has to write a message's
-// headers anew: a 64-bit integer of type 'L' has type 'l' then, at every depth.
+// headers anew: a 64-bit integer of type 'L' has type 'l' then, and what is true is 1, at
+// every depth.
 func (v Value) AsBroker() Value {
 	switch {
 	case len(v) == 0:
 		return v
 	case v[0] == 'L':
 		return "l" + v[1:]
+	case v[0] == 't':
+		return Bool(len(v) > 1 && v[1] != 0)
 	case v[0] == 'A' && len(v) >= 5:
 		var items []Value
 		for rest := string(v[5:]); len(rest) > 0; {
