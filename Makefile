@@ -21,6 +21,12 @@ GRPCURL := $(TOOLS)/grpcurl-$(GRPCURL_VERSION)
 # Where big programs of others are built once and kept.
 CACHE_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/warren
 
+# Which RabbitMQ test, faults, soak, bench and demo run on: 3.10, 4.0, 4.3, or nothing
+# for the one that is found or installed. One that is not there is fetched into
+# CACHE_DIR once, which needs Debian and root (internal/localbroker).
+RABBITMQ ?=
+export RABBITMQ CACHE_DIR
+
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,11 +44,15 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 # for brokers leave a core idle, so that one more runs beside them. make lint vets.
 # A race detector waits a second before each of hundreds of programs ends, for races
 # that goroutines of an ending program might still have: 50 ms do.
+PACKAGES ?= ./...
+# The driver's conformance suite must have run, and on the version that was asked for.
+CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),-require 'brokertest: rabbit $(RABBITMQ)')
+
 .PHONY: test
-test: ## Run all tests with a real RabbitMQ and real binaries
+test: ## Run all tests, or those of PACKAGES, with a real RabbitMQ and real binaries
 	@echo "compiling with the race detector (minutes when the cache is empty)"
 	@go build -race ./...
-	@GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report -require 'brokertest: rabbit' -- -race -vet=off -count=1 -timeout 10m -p 3 ./...
+	@GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 10m -p 3 $(PACKAGES)
 
 .PHONY: test-short
 test-short: ## Run the tests that need neither broker nor binaries
@@ -60,13 +70,16 @@ jaeger: ## Run Jaeger on loopback: a jaeger on PATH, an image, or built from sou
 # The program is run itself, not by "go run", so that Ctrl-C is its own to handle.
 FAULTS := @mkdir -p .run/bin && go build -o .run/bin/faults ./test/faults/cmd/faults && exec .run/bin/faults
 
+# A run of some rows is no report.
+ROWS ?=
+
 .PHONY: faults
-faults: ## Run every row of the fault matrix on real RabbitMQ nodes and write docs/faults.md
-	$(FAULTS) -report docs/faults.md
+faults: ## Run every row of the fault matrix (or ROWS=1,8,13-15) on real RabbitMQ nodes and write its section of docs/faults.md
+	$(FAULTS) $(if $(ROWS),-rows '$(ROWS)',-report docs/faults.md)
 
 .PHONY: faults-short
-faults-short: ## Run a short set of all kinds of faults, with time bounds for a noisy machine
-	$(FAULTS) -short -rate 2.3 -slow 30
+faults-short: ## Run a short set of all kinds of faults (or ROWS of it), with time bounds for a noisy machine
+	$(FAULTS) -short -rate 2.3 -slow 30 -rows '$(ROWS)'
 
 DURATION ?= 10m
 SEED ?= 0

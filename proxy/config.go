@@ -79,6 +79,8 @@ func (c *configuration) Topic(ctx context.Context, name mesh.Name) (*route.Topic
 		return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", name.String(), fmt.Sprintf("topic %s is not declared", name))
 	case errors.Is(err, client.ErrTooManyTopics):
 		return nil, rpcerr.New(codes.ResourceExhausted, rpcerr.BufferFull, err.Error(), "outcome", broker.NotSent.String())
+	case errors.Is(err, client.ErrTooManyNewTopics):
+		return nil, rpcerr.Exhausted(rpcerr.BufferFull, fmt.Sprintf("topic %s was not looked up: too many topics that do not exist were asked for lately", name))
 	default:
 		return nil, rpcerr.Unavailable(rpcerr.ConfigNotReady, fmt.Sprintf("configuration of topic %s has not arrived from the control plane", name))
 	}

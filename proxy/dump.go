@@ -110,7 +110,7 @@ func topicDump(t *mesh.Topic) *adminv1.TopicConfig {
 				Topic: d.Topic.String(), Weight: r.Backends[j].Weight, Broker: d.Broker.String(),
 				Exchange: d.Exchange.Name, ExchangeType: d.Exchange.Type, RoutingKey: string(d.RoutingKey),
 				ConfirmTimeout: durationpb.New(d.ConfirmTimeout), MaxEventBytes: d.MaxEventBytes,
-				Partitions: partitionsDump(d.Partitions),
+				Partitions: partitionsDump(d.Partitions), Headers: d.Headers.Entries(),
 			})
 		}
 		out.Rules = append(out.Rules, rule)
@@ -124,6 +124,7 @@ func subscriptionDump(s *mesh.Subscription) *adminv1.SubscriptionConfig {
 		Queue: s.Queue.Name, QueueType: s.Queue.Type, Prefetch: s.Queue.Prefetch, Filters: filterTexts(s.Filters),
 		AckDeadline: durationpb.New(s.AckDeadline), Attempts: s.Attempts, DeadLetterQueue: s.DeadLetterQueue,
 		Ordering: s.Ordering.String(), Partitions: partitionsDump(s.Partitions), PrefetchBytes: s.Queue.PrefetchBytes,
+		MaxDecodedBytes: s.MaxDecoded,
 	}
 	if s.Ordering == mesh.PerKey {
 		out.MaxElapsed, out.KeyPolicy = durationpb.New(s.MaxElapsed), s.KeyPolicy.String()

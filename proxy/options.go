@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/listen"
+	"github.com/warrenmesh/warren/internal/memory"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
@@ -39,20 +41,32 @@ type Options struct {
 	// AdminListen serves operators by gRPC and HTTP (package admin), loopback only;
 	// "" serves none.
 	AdminListen string
-	// NoReflection turns gRPC server reflection off.
+	// NoReflection turns gRPC server reflection off, on the event API and for operators.
 	NoReflection bool
-	// MaxMessageBytes bounds one gRPC message; zero means 17 MiB, enough for the
-	// largest event a topic can allow.
+	// AdminQuit lets operators stop the process by POST /quitquitquit, and AdminProfiles
+	// read its profiles at /debug/pprof/.
+	AdminQuit     bool
+	AdminProfiles bool
+
+	// MemoryLimit is how much memory the process may use, the base of the bounds below;
+	// zero means that nobody limits it.
+	MemoryLimit int64
+	// MaxMessageBytes bounds one gRPC message; zero means 17 MiB: the largest event any
+	// topic can allow and its attributes, or a batch of that size.
 	MaxMessageBytes int
+	// MaxConnections bounds the connections of each listener of the event API; zero
+	// means 1,024, or what the process's descriptors allow if that is less.
+	MaxConnections int
 
 	// MaxInFlight bounds the events between their acceptance and the answer; zero
 	// means 16,384. Above it unary calls get RESOURCE_EXHAUSTED and streams are read
 	// no further.
 	MaxInFlight int64
-	// MaxInFlightBytes bounds their payloads in all; zero means 256 MiB.
+	// MaxInFlightBytes bounds their payloads and attributes in all; zero means a quarter
+	// of MemoryLimit, at most 256 MiB.
 	MaxInFlightBytes int64
 	// MaxStreams bounds the Subscribe and PublishStream calls under way; zero means
-	// 1,024. One more is refused with RESOURCE_EXHAUSTED.
+	// 1,024, or one for each 256 KiB of MemoryLimit if that is less. One more is refused with RESOURCE_EXHAUSTED.
 	MaxStreams int64
 
 	// DrainTimeout bounds a graceful stop; zero means 10 s.
@@ -79,9 +93,33 @@ const (
 
 	defaultMaxInFlight      = 16_384
 	defaultMaxInFlightBytes = 256 << 20
+	leastInFlightBytes      = 4 << 20
+	inFlightShare           = 4 // the part of the memory
 	defaultMaxStreams       = 1024
-	// maxHeaderList bounds the metadata of one call.
-	maxHeaderList = 64 << 10
+	leastStreams            = 64
+	// streamBytes is what a stream may cost that does not read what it is answered.
+	streamBytes = 256 << 10
+
+	defaultMaxConnections = 1024
+	// statusConnections is for probes and scrapes, adminConnections for operators.
+	statusConnections = 64
+	adminConnections  = 64
+	// ownDescriptors are kept for brokers, the control plane and files.
+	ownDescriptors = 64
+
+	// Large requests of publish streams that wait to be dealt with, and results that
+	// clients do not read.
+	maxHeldBytes     = 128 << 20
+	leastHeldBytes   = 4 << 20
+	heldShare        = 8
+	maxUnreadBytes   = 32 << 20
+	leastUnreadBytes = 1 << 20
+	unreadShare      = 16
+
+	// maxPartialBytes bounds messages that have come in part, over all connections: an
+	// eighth of the memory, but one message must always fit.
+	maxPartialBytes = 128 << 20
+	partialShare    = 8
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -96,7 +134,7 @@ func (o Options) withDefaults() (Options, error) {
 		errs = append(errs, errors.New("listen: at least one address is needed"))
 	}
 	for _, address := range append([]string{o.AdminListen}, o.Listen...) {
-		if err := checkLoopback(address); err != nil {
+		if err := listen.CheckLoopback(address); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -107,11 +145,13 @@ func (o Options) withDefaults() (Options, error) {
 		o.DrainTimeout = defaultDrainTimeout
 	}
 	o.MaxInFlight = cmp.Or(max(o.MaxInFlight, 0), defaultMaxInFlight)
-	o.MaxInFlightBytes = cmp.Or(max(o.MaxInFlightBytes, 0), defaultMaxInFlightBytes)
-	o.MaxStreams = cmp.Or(max(o.MaxStreams, 0), defaultMaxStreams)
+	o.MaxInFlightBytes = cmp.Or(max(o.MaxInFlightBytes, 0),
+		memory.Share(o.MemoryLimit, inFlightShare, leastInFlightBytes, defaultMaxInFlightBytes))
+	o.MaxStreams = cmp.Or(max(o.MaxStreams, 0), streamsWithin(o.MemoryLimit))
 	if o.MaxMessageBytes <= 0 {
 		o.MaxMessageBytes = defaultMaxMessage
 	}
+	o.MaxConnections = cmp.Or(max(o.MaxConnections, 0), defaultMaxConnections)
 	if o.Tracing == nil {
 		o.Tracing = tracing.Disabled()
 	}
@@ -119,4 +159,25 @@ func (o Options) withDefaults() (Options, error) {
 		o.Memory = membroker.New(membroker.Options{})
 	}
 	return o, errors.Join(errs...)
+}
+
+// streamsWithin returns how many streams the memory allows.
+func streamsWithin(limit int64) int64 {
+	return memory.Share(limit, streamBytes, leastStreams, defaultMaxStreams)
+}
+
+// partialBytes is the bound of messages that have come in part.
+func (o Options) partialBytes() int64 {
+	return memory.Share(o.MemoryLimit, partialShare, int64(o.MaxMessageBytes)+1<<20, maxPartialBytes)
+}
+
+// connections returns how many connections a listener may have that should have want:
+// all listeners together leave the process some descriptors of its own.
+func (o Options) connections(want int) int {
+	files := listen.Descriptors()
+	if files <= 0 {
+		return want
+	}
+	listeners := len(o.Listen) + 2
+	return min(want, max((files-ownDescriptors)/listeners, 4))
 }

@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -27,6 +26,9 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/warrenmesh/warren/internal/listen"
+	"github.com/warrenmesh/warren/internal/memory"
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/deliver"
@@ -108,6 +110,8 @@ func New(opts Options) (*Proxy, error) {
 		Tap:       p.tap,
 		Metrics:   events,
 		InFlight:  limit.NewBudget(opts.MaxInFlight, opts.MaxInFlightBytes),
+		Held:      limit.NewBudget(0, memory.Share(opts.MemoryLimit, heldShare, leastHeldBytes, maxHeldBytes)),
+		Unread:    limit.NewBudget(0, memory.Share(opts.MemoryLimit, unreadShare, leastUnreadBytes, maxUnreadBytes)),
 	})
 	p.deliver = deliver.New(deliver.Options{
 		Namespace:     opts.Node.Namespace,
@@ -142,7 +146,7 @@ func (p *Proxy) Started() <-chan struct{} { return p.started }
 func (p *Proxy) EventAddresses() []string {
 	out := make([]string, len(p.events))
 	for i, l := range p.events {
-		out[i] = target(l)
+		out[i] = listen.Target(l)
 	}
 	return out
 }
@@ -234,25 +238,46 @@ func (p *Proxy) Run(ctx context.Context) error {
 
 func (p *Proxy) open(ctx context.Context) error {
 	if p.opts.StateDir != "" {
-		if err := os.MkdirAll(p.opts.StateDir, 0o700); err != nil {
-			return fmt.Errorf("create state directory: %w", err)
+		if err := ownDirectory(p.opts.StateDir); err != nil {
+			return err
 		}
 	}
 	var err error
-	if p.status, err = openStatus(ctx, p.opts.StatusListen, p.statusHandler()); err != nil {
+	if p.status, err = p.openStatus(ctx); err != nil {
 		return err
 	}
 	if p.admin, err = p.openAdmin(ctx); err != nil {
 		return err
 	}
+	partial := p.newPartial()
 	for _, address := range p.opts.Listen {
-		l, err := listen(ctx, address)
+		l, err := p.listen(ctx, address, listen.Bounds{
+			Name: "events", Conns: p.opts.connections(p.opts.MaxConnections), Protocol: listen.HTTP2, Partial: partial,
+		})
 		if err != nil {
 			return err
 		}
 		p.events = append(p.events, l)
 	}
 	return nil
+}
+
+// listen opens a bounded listener.
+func (p *Proxy) listen(ctx context.Context, address string, b listen.Bounds) (net.Listener, error) {
+	l, err := listen.Open(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	b.Logger = p.opts.Logger
+	return listen.Bound(l, b), nil
+}
+
+// newPartial is the bound of messages that have come in part, of all listeners.
+func (p *Proxy) newPartial() *listen.Partial {
+	log := pace.NewLog(p.opts.Logger, 5, 10*time.Second)
+	return listen.NewPartial(p.opts.partialBytes(), func(bytes int64) {
+		log.Warn("connection closed: too many bytes of messages that are not whole", "bytes", bytes, "limit", p.opts.partialBytes())
+	})
 }
 
 func (p *Proxy) closeListeners() error {

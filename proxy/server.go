@@ -6,15 +6,16 @@ import (
 	"math"
 	"net"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/publish"
@@ -61,20 +62,40 @@ func (s *eventServer) enter() error {
 	if s.streams.TryTake(0) {
 		return nil
 	}
+	return tooManyStreams()
+}
+
+func tooManyStreams() error {
 	return rpcerr.Exhausted(rpcerr.TooManyStreams, "the sidecar serves as many streams as it may")
 }
 
+// isWatch reports whether a stream is none of the event API's, which counts its own.
+func isWatch(method string) bool {
+	return !strings.HasPrefix(method, "/"+eventsv1.EventService_ServiceDesc.ServiceName+"/")
+}
+
+const (
+	// callsPerConnection bounds the calls at once on one connection of the event API.
+	callsPerConnection = 1024
+	// maxWatches bounds the streams that are not events: health watches and reflection.
+	maxWatches = 64
+)
+
 // newEventServer builds the gRPC server of the event API.
+//
+// The receive limit does not follow the largest event in force: gRPC's is fixed when the
+// server is made, and a batch may be larger than any of its events. What a message may
+// cost before it is whole is bounded over all connections instead (listen.Partial), and
+// each event's size by its topic.
 func (p *Proxy) newEventServer() *grpc.Server {
-	server := grpc.NewServer(
+	server := grpc.NewServer(append(listen.ServerOptions(callsPerConnection),
 		grpc.StatsHandler(p.opts.Tracing.ServerHandler()),
 		grpc.MaxRecvMsgSize(p.opts.MaxMessageBytes),
 		grpc.MaxSendMsgSize(math.MaxInt32),
-		grpc.MaxHeaderListSize(maxHeaderList),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ForceServerCodecV2(frugal{encoding.GetCodecV2(proto.Name)}),
 		grpc.ChainUnaryInterceptor(pushback),
-		grpc.ChainStreamInterceptor(p.untilStop),
-	)
+		grpc.ChainStreamInterceptor(listen.LimitStreams(maxWatches, isWatch, tooManyStreams), p.untilStop),
+	)...)
 	eventsv1.RegisterEventServiceServer(server, &eventServer{
 		publish: p.publish, deliver: p.deliver, streams: limit.NewBudget(p.opts.MaxStreams, 0),
 	})
@@ -89,7 +110,7 @@ func (p *Proxy) newEventServer() *grpc.Server {
 // watch, for a graceful stop waits for them. Those of the event API end by
 // themselves.
 func (p *Proxy) untilStop(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	if strings.HasPrefix(info.FullMethod, "/"+eventsv1.EventService_ServiceDesc.ServiceName+"/") {
+	if !isWatch(info.FullMethod) {
 		return handle(srv, stream)
 	}
 	done := make(chan error, 1)

@@ -4,18 +4,21 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/proxy/admin"
 )
 
-func openStatus(ctx context.Context, address string, h http.Handler) (*admin.Server, error) {
-	if address == "" {
+func (p *Proxy) openStatus(ctx context.Context) (*admin.Server, error) {
+	if p.opts.StatusListen == "" {
 		return nil, nil //nolint:nilnil // a nil *admin.Server serves nothing, as documented
 	}
-	l, err := listen(ctx, address)
+	l, err := p.listen(ctx, p.opts.StatusListen, listen.Bounds{
+		Name: "status", Conns: p.opts.connections(statusConnections), Protocol: listen.HTTP1,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return admin.New(l, h, nil), nil
+	return admin.New(l, p.statusHandler(), nil, p.opts.Logger), nil
 }
 
 // statusHandler serves the probes of the kubelet, and Prometheus.
@@ -33,7 +36,9 @@ func (p *Proxy) openAdmin(ctx context.Context) (*admin.Server, error) {
 	if p.opts.AdminListen == "" {
 		return nil, nil //nolint:nilnil // as above
 	}
-	l, err := listen(ctx, p.opts.AdminListen)
+	l, err := p.listen(ctx, p.opts.AdminListen, listen.Bounds{
+		Name: "admin", Conns: p.opts.connections(adminConnections), Protocol: listen.Either,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +51,9 @@ func (p *Proxy) openAdmin(ctx context.Context) (*admin.Server, error) {
 		DrainTimeout: p.opts.DrainTimeout,
 		LogLevel:     p.opts.LogLevel,
 		Metrics:      p.opts.Tracing.MetricsHandler(),
+		Quit:         p.opts.AdminQuit,
+		Profiles:     p.opts.AdminProfiles,
+		NoReflection: p.opts.NoReflection,
 	})
-	return admin.New(l, s.Handler(), s.GRPC()), nil
+	return admin.New(l, s.Handler(), s.GRPC(), p.opts.Logger), nil
 }

@@ -36,6 +36,9 @@ func options() proxy.Options {
 		ControlPlane: "127.0.0.1:1",
 		Listen:       []string{"127.0.0.1:0"},
 		AdminListen:  "127.0.0.1:0",
+
+		AdminProfiles: true,
+
 		DrainTimeout: time.Hour, // whoever waits for it fails the test
 		Logger:       slog.New(slog.DiscardHandler),
 	}

@@ -1,9 +1,13 @@
 package xds
 
 import (
+	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
@@ -15,6 +19,8 @@ type Node struct {
 	Workload  string
 	Labels    map[string]string
 	Version   string // of the sidecar
+	// Stock is true of a client that is no Warren sidecar. Proto does not heed it.
+	Stock bool
 }
 
 const userAgent = "warren-sidecar"
@@ -38,9 +44,25 @@ func (n Node) Proto() *corev3.Node {
 	}
 }
 
+// Bounds of what a node says of itself.
+const (
+	// MaxNodeName is the most bytes of its id, namespace, workload and version: as many
+	// as a Kubernetes name may have.
+	MaxNodeName = 253
+	// MaxNodeMetadata is the most bytes of its metadata, which has its labels.
+	MaxNodeMetadata = 8 << 10
+)
+
 // ParseNode is the inverse of Node.Proto. A node without id or namespace is an
-// error: it could not be told what concerns it.
+// error: it could not be told what concerns it. So is one whose words are no names,
+// for people read them in logs and tables.
 func ParseNode(p *corev3.Node) (Node, error) {
+	if p.GetId() == "" {
+		return Node{}, errors.New("node: id is empty")
+	}
+	if size := proto.Size(p.GetMetadata()); size > MaxNodeMetadata {
+		return Node{}, fmt.Errorf("node: metadata has %d bytes: want at most %d", size, MaxNodeMetadata)
+	}
 	fields := p.GetMetadata().GetFields()
 	n := Node{
 		ID:        p.GetId(),
@@ -48,15 +70,34 @@ func ParseNode(p *corev3.Node) (Node, error) {
 		Namespace: fields["namespace"].GetStringValue(),
 		Version:   p.GetUserAgentVersion(),
 		Labels:    map[string]string{},
+		Stock:     p.GetUserAgentName() != userAgent,
 	}
-	if n.ID == "" {
-		return Node{}, fmt.Errorf("node: id is empty")
+	for _, word := range []struct{ field, text string }{
+		{"id", n.ID}, {"metadata.namespace", n.Namespace}, {"cluster", n.Workload}, {"user_agent_version", n.Version},
+	} {
+		if err := checkWord(word.text); err != nil {
+			return Node{}, fmt.Errorf("node: %s %w", word.field, err)
+		}
 	}
 	if n.Namespace == "" {
 		return Node{}, fmt.Errorf("node %q: metadata.namespace is empty", n.ID)
 	}
 	for k, v := range fields["labels"].GetStructValue().GetFields() {
 		n.Labels[k] = v.GetStringValue()
+		if strings.ContainsFunc(k+n.Labels[k], func(r rune) bool { return !unicode.IsGraphic(r) }) {
+			return Node{}, fmt.Errorf("node %q: label %q: %q must not contain control characters", n.ID, k, n.Labels[k])
+		}
 	}
 	return n, nil
+}
+
+// checkWord allows printable ASCII without blanks.
+func checkWord(s string) error {
+	if len(s) > MaxNodeName {
+		return fmt.Errorf("has %d bytes: want at most %d", len(s), MaxNodeName)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("is %+q: want letters, digits and punctuation of ASCII, without blanks", s)
+	}
+	return nil
 }

@@ -35,6 +35,7 @@ type Node struct {
 
 	Items       *Node  `json:"items,omitempty"`
 	MinItems    *int64 `json:"minItems,omitempty"`
+	MaxItems    *int64 `json:"maxItems,omitempty"`
 	UniqueItems bool   `json:"uniqueItems,omitempty"`
 
 	Properties    Properties  `json:"properties,omitempty"`

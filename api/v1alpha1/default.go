@@ -45,6 +45,9 @@ const (
 	OrderingNone   = "None"
 	OrderingPerKey = "PerKey"
 
+	EncodingKeep   = "Keep"
+	EncodingDecode = "Decode"
+
 	RetryDelayQueues = "DelayQueues"
 	RetryBrokerDelay = "BrokerDelay"
 
@@ -161,6 +164,7 @@ func defaultSubscription(s *EventSubscription) {
 	set(&spec.Queue.Name, s.Namespace+"."+s.Name)
 	setPtr(&spec.Queue.Prefetch, DefaultPrefetch)
 	set(&spec.Ordering, OrderingNone)
+	set(&spec.ContentEncoding, EncodingKeep)
 	setDuration(&spec.AckDeadline, DefaultAckDeadline)
 	if spec.Retry == nil {
 		spec.Retry = &SubscriptionRetry{}

@@ -33,8 +33,9 @@ func TestDefaultFillsInWhatIsLeftOut(t *testing.T) {
 	wantSub := EventSubscriptionSpec{
 		TopicRef: LocalRef{Kind: "EventTopic", Namespace: "shop"},
 		Queue:    &Queue{Name: "shop.billing", Prefetch: new(int32(64))}, Ordering: "None", AckDeadline: duration(30 * time.Second),
-		Retry:      &SubscriptionRetry{Attempts: new(int32(5)), Backoff: &Backoff{duration(time.Second), duration(5 * time.Minute)}, Strategy: "DelayQueues"},
-		DeadLetter: &DeadLetter{Queue: "shop.billing.dead"},
+		ContentEncoding: "Keep",
+		Retry:           &SubscriptionRetry{Attempts: new(int32(5)), Backoff: &Backoff{duration(time.Second), duration(5 * time.Minute)}, Strategy: "DelayQueues"},
+		DeadLetter:      &DeadLetter{Queue: "shop.billing.dead"},
 	}
 	if !reflect.DeepEqual(sub.Spec, wantSub) {
 		t.Errorf("subscription: got %+v, want %+v", sub.Spec, wantSub)

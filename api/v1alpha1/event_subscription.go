@@ -49,6 +49,13 @@ type EventSubscriptionSpec struct {
 	// Dedupe suppresses events that the service has acknowledged before.
 	// +warren:default:text=none, every delivery reaches the service
 	Dedupe *Dedupe `json:"dedupe,omitempty"`
+	// ContentEncoding says what becomes of compressed data (AMQP's content_encoding):
+	// Keep hands it on as it is, and says how it is compressed; Decode undoes gzip,
+	// deflate and zstd, up to the topic's maxEventBytes. What cannot be decoded becomes a
+	// dead letter.
+	// +kubebuilder:validation:Enum=Keep;Decode
+	// +warren:default=Keep
+	ContentEncoding string `json:"contentEncoding,omitempty"`
 }
 
 // Queue of a subscription.

@@ -88,4 +88,12 @@ type PublishSettings struct {
 	// +kubebuilder:validation:Maximum=16777216
 	// +warren:default=1048576
 	MaxEventBytes *int32 `json:"maxEventBytes,omitempty"`
+	// Headers that publishers may set beside an event: names, or beginnings of names
+	// followed by *. The words reply_to and content_encoding allow those AMQP properties.
+	// Attributes (ce-*, cloudEvents*), warren-*, x-*, traceparent, tracestate, baggage, CC
+	// and BCC are never allowed.
+	// +kubebuilder:validation:MaxItems=100
+	// +warren:format=headers
+	// +warren:default:text=none, a publish with headers is refused
+	Headers []string `json:"headers,omitempty"`
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
@@ -29,6 +31,8 @@ const (
 	// MaxPartitions bounds partitions.count: each is a queue of every subscription
 	// that is ordered.
 	MaxPartitions = 1024
+	// MaxHeaders is the most entries of publish.headers.
+	MaxHeaders = 100
 	// MinPrefetchBytes and MaxPrefetchBytes bound queue.prefetchBytes.
 	MinPrefetchBytes = 1 << 10
 	MaxPrefetchBytes = 1 << 40
@@ -79,6 +83,10 @@ func (c *checker) meta(obj Object) {
 		c.name(meta.Child("name"), obj.GetName())
 	}
 	c.namespace(meta.Child("namespace"), obj.GetNamespace())
+	// As Kubernetes does, so that a file moves there without a surprise.
+	if err := apivalidation.ValidateAnnotationsSize(obj.GetAnnotations()); err != nil {
+		c.invalid(meta.Child("annotations"), "have more than %d KiB together: shorten them, or keep such data elsewhere", apivalidation.TotalAnnotationSizeLimitB>>10)
+	}
 }
 
 func (c *checker) broker(s *EventBrokerSpec, p Path) {
@@ -198,12 +206,25 @@ func (c *checker) template(p Path, text string) {
 	}
 }
 
+func (c *checker) headers(entries []string, p Path) {
+	if len(entries) > MaxHeaders {
+		c.invalid(p, "has %d entries: want at most %d", len(entries), MaxHeaders)
+		return
+	}
+	for i, entry := range entries {
+		if err := mesh.CheckHeader(entry); err != nil {
+			c.invalid(p.Index(i), "%s", err)
+		}
+	}
+}
+
 func (c *checker) publish(s *PublishSettings, p Path) {
 	c.positive(p.Child("confirmTimeout"), s.ConfirmTimeout)
 	c.between(p.Child("priority"), int64(s.Priority), 0, maxPriority)
 	if s.MaxEventBytes != nil {
 		c.between(p.Child("maxEventBytes"), int64(*s.MaxEventBytes), 1, MaxEventBytes)
 	}
+	c.headers(s.Headers, p.Child("headers"))
 	if d := s.TTL; d != nil && (d.Duration < time.Millisecond || d.Duration > maxTTL || d.Duration%time.Millisecond != 0) {
 		c.invalid(p.Child("ttl"), "is %s: want whole milliseconds from 1ms to %s, or leave it out for no expiration", d.Duration, short(maxTTL))
 	}

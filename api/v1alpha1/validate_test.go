@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,12 @@ func refusals() []refusal {
 		{"an event limit above 16 MiB", "spec.publish.maxEventBytes", "want 1 to 16777216", topic(func(s *EventTopicSpec) { s.Publish.MaxEventBytes = new(int32(16<<20 + 1)) })},
 		{"a ttl below a millisecond", "spec.publish.ttl", "whole milliseconds", topic(func(s *EventTopicSpec) { s.Publish.TTL = duration(time.Microsecond) })},
 
+		{"a header that is an attribute", "spec.publish.headers[1]", `"ce-id" is reserved`, topic(func(s *EventTopicSpec) { s.Publish.Headers = []string{"tenant", "ce-id"} })},
+		{"all headers of the broker", "spec.publish.headers[0]", `"x-*" is reserved`, topic(func(s *EventTopicSpec) { s.Publish.Headers = []string{"x-*"} })},
+		{"a header without a name", "spec.publish.headers[0]", "is empty", topic(func(s *EventTopicSpec) { s.Publish.Headers = []string{""} })},
+		{"a header with * in it", "spec.publish.headers[0]", "want * at the end only", topic(func(s *EventTopicSpec) { s.Publish.Headers = []string{"a*b"} })},
+		{"101 headers", "spec.publish.headers", "want at most 100", topic(func(s *EventTopicSpec) { s.Publish.Headers = slices.Repeat([]string{"h"}, 101) })},
+
 		{"no partitions", "spec.partitions.count", "want 1 to 1024", topic(func(s *EventTopicSpec) { s.Partitions.Count = 0 })},
 		{"1025 partitions", "spec.partitions.count", "want 1 to 1024", topic(func(s *EventTopicSpec) { s.Partitions.Count = 1025 })},
 		{"a key that is no attribute", "spec.partitions.key", "not the name of a CloudEvents attribute", topic(func(s *EventTopicSpec) { s.Partitions.Key = "order-id" })},
@@ -186,6 +193,14 @@ func refusals() []refusal {
 		{"an unknown ordering", "spec.ordering", "want None or PerKey", subscription(func(s *EventSubscriptionSpec) { s.Ordering = "Total" })},
 		{"a push port of 0", "spec.delivery.push.port", "want 1 to 65535", subscription(func(s *EventSubscriptionSpec) { s.Delivery = &Delivery{Push: &Push{}} })},
 		{"an ack deadline that is too short", "spec.ackDeadline", "want 1s to 15m", subscription(func(s *EventSubscriptionSpec) { s.AckDeadline = duration(time.Millisecond) })},
+		{"a queue name that leaves no room for the dead letters", "spec.queue.name", `dead letters is named after it, with ".dead" at the end, and AMQP allows 255: want at most 250`, subscription(func(s *EventSubscriptionSpec) { s.Queue.Name, s.Retry.Attempts = strings.Repeat("x", 251), new(int32(1)); s.DeadLetter.Queue = "d" })},
+		{"a queue name that leaves no room for the retries", "spec.queue.name", `has 243 bytes, and the queue of its retries is named after it, with ".retry.1000ms" at the end, and AMQP allows 255: want at most 242`, subscription(func(s *EventSubscriptionSpec) {
+			s.Queue.Name, s.DeadLetter.Queue = strings.Repeat("x", 243), strings.Repeat("x", 243)+".dead"
+			s.Retry.Backoff = &Backoff{BaseInterval: duration(time.Second), MaxInterval: duration(time.Second)}
+		})},
+		{"a queue name whose dead letters are too long as well", "spec.queue.name", "want at most 250", subscription(func(s *EventSubscriptionSpec) {
+			s.Queue.Name, s.DeadLetter.Queue, s.Retry.Attempts = strings.Repeat("x", 255), strings.Repeat("x", 255)+".dead", new(int32(1))
+		})},
 		{"an ack deadline that is too long", "spec.ackDeadline", "want 1s to 15m", subscription(func(s *EventSubscriptionSpec) { s.AckDeadline = duration(16 * time.Minute) })},
 		{"101 attempts", "spec.retry.attempts", "want 1 to 100", subscription(func(s *EventSubscriptionSpec) { s.Retry.Attempts = new(int32(101)) })},
 		{"a prefetch of 1023 bytes", "spec.queue.prefetchBytes", "want 1024 to", subscription(func(s *EventSubscriptionSpec) { s.Queue.PrefetchBytes = new(int64(1023)) })},
@@ -197,6 +212,7 @@ func refusals() []refusal {
 		{"an unknown strategy", "spec.retry.strategy", "want DelayQueues or BrokerDelay", subscription(func(s *EventSubscriptionSpec) { s.Retry.Strategy = "x" })},
 		{"a key policy without order", "spec.deadLetter.keyPolicy", "remove it, or set ordering PerKey", subscription(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = KeyContinue })},
 		{"an unknown key policy", "spec.deadLetter.keyPolicy", "want Continue or Hold", ordered(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = "Stop" })},
+		{"an unknown treatment of encodings", "spec.contentEncoding", `did you mean "Decode"`, subscription(func(s *EventSubscriptionSpec) { s.ContentEncoding = "decode" })},
 		{"a dedupe window that is too short", "spec.dedupe.window", "want 1s to 24h", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.Window = duration(time.Millisecond) })},
 		{"a dedupe window that is too long", "spec.dedupe.window", "want 1s to 24h", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.Window = duration(25 * time.Hour) })},
 		{"a dedupe memory of nothing", "spec.dedupe.maxEntries", "want 1 to 10000000", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.MaxEntries = new(int32(0)) })},

@@ -34,6 +34,7 @@ type settings struct {
 	Listen       string `koanf:"listen"`
 	AdminListen  string `koanf:"admin-listen"`
 	StatusListen string `koanf:"status-listen"`
+	NoReflection bool   `koanf:"no-reflection"`
 	LogLevel     string `koanf:"log-level"`
 	LogFormat    string `koanf:"log-format"`
 }
@@ -63,6 +64,7 @@ func newCommand() *cobra.Command {
 	f.String("listen", "127.0.0.1:17430", "`address` of xDS for sidecars, host:port or unix:/path")
 	f.String("admin-listen", "127.0.0.1:17440", "loopback `address` of the mesh API that 'warren status' asks")
 	f.String("status-listen", "127.0.0.1:17431", "`address` of /livez, /readyz and /metrics")
+	f.Bool("no-reflection", false, "turn gRPC server reflection of the mesh API off")
 	daemon.AddFlags(f)
 	return cmd
 }
@@ -87,6 +89,7 @@ func run(cmd *cobra.Command, s settings) error {
 		XDSListen:    s.Listen,
 		AdminListen:  s.AdminListen,
 		StatusListen: s.StatusListen,
+		NoReflection: s.NoReflection,
 		Version:      v,
 		Logger:       logger,
 		Tracing:      traces,

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenmesh/warren/cmd/internal/daemon"
+	"github.com/warrenmesh/warren/internal/memory"
 	"github.com/warrenmesh/warren/internal/version"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/tracing"
@@ -58,7 +59,10 @@ type settings struct {
 	MaxInFlight    int64         `koanf:"max-in-flight"`
 	MaxBytes       int64         `koanf:"max-in-flight-bytes"`
 	MaxStreams     int64         `koanf:"max-streams"`
+	MaxConnections int           `koanf:"max-connections"`
 	NoReflection   bool          `koanf:"no-reflection"`
+	AdminQuit      bool          `koanf:"admin-quit"`
+	AdminProfiles  bool          `koanf:"admin-profiles"`
 	ServiceName    string        `koanf:"service-name"`
 	LogLevel       string        `koanf:"log-level"`
 	LogFormat      string        `koanf:"log-format"`
@@ -98,9 +102,12 @@ func newCommand() *cobra.Command {
 	f.String("credentials-dir", "", "`directory` with one directory for each named credential, holding the files username and password")
 	f.Duration("drain-timeout", 10*time.Second, "longest graceful stop")
 	f.Int64("max-in-flight", 16384, "most events between their acceptance and the answer")
-	f.Int64("max-in-flight-bytes", 256<<20, "most payload `bytes` of those events")
-	f.Int64("max-streams", 1024, "most Subscribe and PublishStream calls at once")
-	f.Bool("no-reflection", false, "turn gRPC server reflection off")
+	f.Int64("max-in-flight-bytes", 0, "most `bytes` of those events; 0 means a quarter of the memory limit, at most 256 MiB")
+	f.Int64("max-streams", 0, "most Subscribe and PublishStream calls at once; 0 means 1024, or one for each 256 KiB of the memory limit if that is less")
+	f.Int("max-connections", 1024, "most connections of each listener of the event API, or as many as the process's descriptors allow if that is less")
+	f.Bool("no-reflection", false, "turn gRPC server reflection off, on the event API and for operators")
+	f.Bool("admin-quit", false, "let operators stop the process by POST /quitquitquit")
+	f.Bool("admin-profiles", false, "serve profiles of the process at /debug/pprof/ of --admin-listen")
 	f.String("service-name", "", "service.name of the spans, unless OTEL_SERVICE_NAME says so. Default: <workload>")
 	daemon.AddFlags(f)
 	return cmd
@@ -111,6 +118,7 @@ func run(cmd *cobra.Command, s settings) error {
 	if err != nil {
 		return &daemon.UsageError{Err: err}
 	}
+	memory.SetFromCgroup()
 	v := version.Current().Version
 	opts.Logger, opts.LogLevel, err = daemon.NewLogger(cmd.ErrOrStderr(), s.LogFormat, s.LogLevel, "sidecar", v)
 	if err != nil {
@@ -174,6 +182,10 @@ func (s settings) options() (proxy.Options, error) {
 		StatusListen:   s.StatusListen,
 		AdminListen:    s.AdminListen,
 		NoReflection:   s.NoReflection,
+		AdminQuit:      s.AdminQuit,
+		AdminProfiles:  s.AdminProfiles,
+		MaxConnections: s.MaxConnections,
+		MemoryLimit:    memory.Limit(),
 		DrainTimeout:   s.DrainTimeout,
 
 		MaxInFlight: s.MaxInFlight, MaxInFlightBytes: s.MaxBytes, MaxStreams: s.MaxStreams,

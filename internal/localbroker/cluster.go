@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,12 +34,16 @@ type Cluster struct {
 	epmd   *run
 }
 
-// StartCluster starts n private nodes of the installed RabbitMQ in Options.Dir, the
-// only options besides BootTimeout and Report it heeds, and returns when all
-// answer as one cluster. The error is ErrNone when none is installed.
+// StartCluster starts n private nodes of the installed RabbitMQ, or of one that is
+// fetched when Options.Want names a version, in Options.Dir, and returns when all
+// answer as one cluster. Besides these it heeds BootTimeout and Report only. The
+// error is ErrNone when there is no such RabbitMQ.
 func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error) {
 	o := options.withDefaults()
-	in, err := findInstallation()
+	in, err := o.wanted()
+	if err != nil && o.Want.Version != "" {
+		in, err = o.fetched(ctx)
+	}
 	if err == nil && in.call == "" {
 		err = fmt.Errorf("%w: there is a rabbitmq-server, but no erl_call", errNotHere)
 	}
@@ -61,7 +64,7 @@ func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error)
 		c.Stop()
 		return nil, fmt.Errorf("start cluster: %w", err)
 	}
-	o.report("broker: a cluster of %d after %.1fs", n, time.Since(began).Seconds())
+	o.report("broker: a cluster of %d of %v after %.1fs", n, in, time.Since(began).Seconds())
 	return c, nil
 }
 
@@ -84,7 +87,8 @@ func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir 
 		c.Members = append(c.Members, &Member{node: m})
 		m.config = config
 		if i > 0 { // the first forms the cluster at once, without looking for others
-			m.config += "cluster_formation.classic_config.nodes.1 = " + c.Members[0].Name() + "\n"
+			m.config += "cluster_formation.classic_config.nodes.1 = " + c.Members[0].Name() + "\n" +
+				"cluster_formation.classic_config.nodes.2 = " + m.name() + "\n" // 4.x waits for itself
 		}
 		if err := m.prepare(); err != nil {
 			return err
@@ -95,7 +99,7 @@ func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir 
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(marks), 0o600); err != nil {
 		return err
 	}
-	if c.epmd, err = startGuard(dir, first.environment(), epmdScript, in.epmd, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
+	if c.epmd, err = startGuard(in, dir, first.environment(), epmdScript, in.epmd, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
 		return err
 	}
 	return awaitListener(ctx, epmd)
@@ -137,27 +141,33 @@ func (c *Cluster) boot(ctx context.Context) error {
 			return err
 		}
 	}
-	running, err := c.Members[0].Call(ctx, "length(rabbit_nodes:all_running()).")
-	if err == nil && running != strconv.Itoa(len(c.Members)) {
-		err = fmt.Errorf("%s nodes of %d are in it", running, len(c.Members))
+	for _, m := range c.Members { // each learns of the others by itself
+		if err := m.awaitAnswer(ctx, "length(rabbit_nodes:all_running()).", strconv.Itoa(len(c.Members))); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // awaitRunning blocks until RabbitMQ says that it runs, which is some time after it
 // answers clients. Until then it takes no part in what is done on all nodes: it never
 // runs a vhost that is made meanwhile, and refuses its clients.
 func (m *Member) awaitRunning(ctx context.Context) error {
+	return m.awaitAnswer(ctx, "rabbit:is_running().", "true")
+}
+
+// awaitAnswer asks a member until it answers what is wanted.
+func (m *Member) awaitAnswer(ctx context.Context, question, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, m.node.options.BootTimeout)
 	defer cancel()
 	for {
-		running, err := m.Call(ctx, "rabbit:is_running().")
-		if err == nil && running == "true" {
+		answer, err := m.Call(ctx, question)
+		if err == nil && answer == want {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("wait until %s runs: %w", m.Name(), ctx.Err()), err)
+			return errors.Join(fmt.Errorf("wait until %s answers %s to %s, not %s: %w", m.Name(), want, question, answer, ctx.Err()), err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -233,8 +243,7 @@ func (m *Member) Call(ctx context.Context, expressions string) (string, error) {
 // call runs erl_call once and returns all it says.
 func (m *Member) call(ctx context.Context, expressions string) (string, error) {
 	n := m.node
-	//nolint:gosec // a program of the installation
-	cmd := exec.CommandContext(ctx, n.install.call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
+	cmd := n.install.command(ctx, n.install.call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
 	cmd.Env = n.environment()
 	cmd.Stdin = strings.NewReader(expressions + "\n")
 	out, err := cmd.CombinedOutput()

@@ -12,8 +12,16 @@ import (
 	"time"
 )
 
-// image is what a container runs.
+// image is what a container runs when any RabbitMQ will do.
 const image = "rabbitmq:4.1.4-alpine"
+
+// image is what a container runs.
+func (w Want) image() string {
+	if w.Version == "" {
+		return image
+	}
+	return "rabbitmq:" + w.Version + "-alpine"
+}
 
 // container is a RabbitMQ in a container of its own.
 type container struct {
@@ -45,8 +53,8 @@ func (o *Options) container(ctx context.Context) (*Broker, error) {
 		return nil, err
 	}
 	c := &container{options: o, docker: docker, name: "warren-" + strings.ToLower(rand.Text()[:12]), port: free[0]}
-	o.report("broker: starting a container of %s on port %d", image, c.port)
-	how := fmt.Sprintf("a container of %s, on port %d", image, c.port)
+	o.report("broker: starting a container of %s on port %d", o.Want.image(), c.port)
+	how := fmt.Sprintf("a container of %s, on port %d", o.Want.image(), c.port)
 	return launch(ctx, o, localURL(c.address()), how, c)
 }
 
@@ -62,7 +70,7 @@ func (c *container) start(ctx context.Context) error {
 	c.mu.Unlock()
 	args := []string{"start", c.name}
 	if !made {
-		args = []string{"run", "--detach", "--name", c.name, "--hostname", c.name, "--publish", c.address() + ":5672", image}
+		args = []string{"run", "--detach", "--name", c.name, "--hostname", c.name, "--publish", c.address() + ":5672", c.options.Want.image()}
 	}
 	if _, err := command(ctx, c.docker, args...); err != nil {
 		return fmt.Errorf("start container: %w", err)

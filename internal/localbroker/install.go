@@ -7,15 +7,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // installation is a RabbitMQ on this machine.
 type installation struct {
-	server string // the rabbitmq-server script itself, not a wrapper that switches the user
-	epmd   string
-	call   string // erl_call, "" where it is not installed
+	version string // "" where it cannot be seen
+	root    string // of the system it belongs to, "" for this one
+	server  string // the rabbitmq-server script itself, not a wrapper that switches the user
+	epmd    string
+	call    string // erl_call, "" where it is not installed
+}
+
+// String is the installation for people.
+func (in installation) String() string {
+	if in.version == "" {
+		return in.server
+	}
+	return "RabbitMQ " + in.version + " in " + filepath.Join(in.root, filepath.Dir(in.server))
 }
 
 // serverPlaces are where packages put the script. Debian's and Red Hat's wrappers
@@ -49,9 +60,26 @@ func findInstallation() (installation, error) {
 		if err != nil {
 			return installation{}, err
 		}
-		return installation{server: server, epmd: epmd, call: findCall(epmd)}, nil
+		return installation{version: serverVersion(server), server: server, epmd: epmd, call: findCall(epmd)}, nil
 	}
 	return installation{}, fmt.Errorf("%w: there is no rabbitmq-server in its usual places or in PATH", errNotHere)
+}
+
+// serverVersion is the version of the RabbitMQ a script starts, by the directory of its
+// libraries: Debian's package has lib/rabbitmq_server-3.10.8 beside bin, Homebrew all
+// in Cellar/rabbitmq/4.1.4.
+func serverVersion(server string) string {
+	if found, err := filepath.Glob(filepath.Join(filepath.Dir(server), "../lib/rabbitmq_server-*")); err == nil && len(found) > 0 {
+		_, version, _ := strings.Cut(filepath.Base(found[len(found)-1]), "-")
+		return version
+	}
+	itself, err := filepath.EvalSymlinks(server)
+	if err != nil {
+		return ""
+	}
+	_, after, _ := strings.Cut(itself, "/Cellar/rabbitmq/")
+	version, _, _ := strings.Cut(after, "/")
+	return version
 }
 
 func findEPMD(beside string) (string, error) {
@@ -82,9 +110,18 @@ func findCall(epmd string) string {
 	return ""
 }
 
+// wanted looks for an installed RabbitMQ of the wanted version.
+func (o *Options) wanted() (installation, error) {
+	in, err := findInstallation()
+	if err == nil && !o.Want.accepts(in.version) {
+		err = fmt.Errorf("%w: %v is installed, and %v is wanted", errNotHere, in, o.Want)
+	}
+	return in, err
+}
+
 // installed starts a private node of what is installed.
 func (o *Options) installed(ctx context.Context) (*Broker, error) {
-	in, err := findInstallation()
+	in, err := o.wanted()
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +129,15 @@ func (o *Options) installed(ctx context.Context) (*Broker, error) {
 }
 
 // install installs RabbitMQ, and starts a private node unless the package started
-// a node of the system.
+// a node of the system. One of a wanted version is fetched into the cache instead.
 func (o *Options) install(ctx context.Context) (*Broker, error) {
+	if o.Want.Version != "" {
+		in, err := o.fetched(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return o.startNode(ctx, in)
+	}
 	if _, err := findInstallation(); err == nil {
 		return nil, fmt.Errorf("%w: rabbitmq-server is installed already", errNotHere)
 	}
@@ -118,15 +162,21 @@ func installer() ([][]string, error) {
 		if os.Geteuid() != 0 {
 			return nil, fmt.Errorf("%w: apt-get needs root; try: sudo apt-get install rabbitmq-server", errNotHere)
 		}
-		return [][]string{
-			{apt, "-o", "DPkg::Lock::Timeout=60", "update"},
-			{apt, "-o", "DPkg::Lock::Timeout=60", "install", "-y", "--no-install-recommends", "rabbitmq-server"},
-		}, nil
+		return aptInstall(apt, "rabbitmq-server"), nil
 	}
 	if brew, err := exec.LookPath("brew"); err == nil && os.Geteuid() != 0 {
 		return [][]string{{brew, "install", "rabbitmq"}}, nil
 	}
 	return nil, fmt.Errorf("%w: there is neither apt-get nor brew", errNotHere)
+}
+
+// aptInstall returns the commands that install packages.
+func aptInstall(apt string, packages ...string) [][]string {
+	const patience = "DPkg::Lock::Timeout=60"
+	return [][]string{
+		{apt, "-o", patience, "update"},
+		append([]string{apt, "-o", patience, "install", "-y", "--no-install-recommends"}, packages...),
+	}
 }
 
 // runLong runs a command and reports every few seconds that it still runs. When ctx
@@ -149,7 +199,7 @@ func (o *Options) runLong(ctx context.Context, args []string) error {
 	began := time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Run() }()
-	progress := time.NewTicker(5 * time.Second)
+	progress := time.NewTicker(10 * time.Second)
 	defer progress.Stop()
 	for {
 		select {
@@ -159,7 +209,7 @@ func (o *Options) runLong(ctx context.Context, args []string) error {
 			}
 			return nil
 		case <-progress.C:
-			o.report("broker: still running after %.0fs", time.Since(began).Seconds())
+			o.report("broker: still running after %.0fs: %s", time.Since(began).Seconds(), lastLine(tail(output.Name())))
 		}
 	}
 }

@@ -56,6 +56,8 @@ type Options struct {
 	// missing, and emptied of an earlier node's files. While another process uses
 	// it, Dir-2 to Dir-9 are tried. "" means .run/rabbitmq.
 	Dir string
+	// Want is the RabbitMQ that is wanted. One that is found must be it, too.
+	Want Want
 	// Skip are steps not to try.
 	Skip []Step
 	// BootTimeout bounds the start of a node or container. 0 means 90 seconds.
@@ -120,6 +122,9 @@ func (o *Options) given(ctx context.Context) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the broker AMQP_URL names: %w", err)
 	}
+	if err := o.Want.check(server); err != nil {
+		return nil, fmt.Errorf("the broker AMQP_URL names: %w", err)
+	}
 	b := &Broker{URL: o.URL, How: server + ", as AMQP_URL says", report: o.Report}
 	o.report("broker: %s", b.How)
 	return b, nil
@@ -130,6 +135,9 @@ func (o *Options) running(ctx context.Context) (*Broker, error) {
 	url := localURL(o.Address)
 	server, err := Probe(ctx, url)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.Want.check(server); err != nil {
 		return nil, err
 	}
 	return &Broker{URL: url, How: server + ", already running on " + o.Address, report: o.Report}, nil

@@ -85,8 +85,8 @@ func (o *Options) startNode(ctx context.Context, in installation) (*Broker, erro
 		unlock()
 		return nil, err
 	}
-	o.report("broker: starting a private node of %s on port %d", in.server, n.port)
-	how := fmt.Sprintf("a private node of %s, on port %d", in.server, n.port)
+	o.report("broker: starting a private node of %v on port %d", in, n.port)
+	how := fmt.Sprintf("a private node of %v, on port %d", in, n.port)
 	return launch(ctx, o, localURL(n.address()), how, n)
 }
 
@@ -144,7 +144,7 @@ func (n *node) environment() []string {
 			env = append(env, v)
 		}
 	}
-	return append(env,
+	return append(n.install.environment(env),
 		"HOME="+n.path("home"),
 		"RABBITMQ_NODENAME="+n.name(),
 		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
@@ -190,13 +190,13 @@ func (n *node) spawn() (*run, error) {
 	if n.shared {
 		pidFile = ""
 	}
-	return startGuard(n.dir, n.environment(), guardScript, n.install.epmd, strconv.Itoa(n.epmd), pidFile, n.token, n.install.server)
+	return startGuard(n.install, n.dir, n.environment(), guardScript, n.install.epmd, strconv.Itoa(n.epmd), pidFile, n.token, n.install.server)
 }
 
-// startGuard runs a script in a process group of its own, with its output in
-// output.log of dir. The goroutine that waits for it ends with the group, which
+// startGuard runs a script in a process group of its own, where the installation is,
+// with its output in output.log of dir. The goroutine that waits for it ends with the group, which
 // end, or the death of what the script runs, brings about.
-func startGuard(dir string, env []string, script string, args ...string) (*run, error) {
+func startGuard(in installation, dir string, env []string, script string, args ...string) (*run, error) {
 	output, err := os.OpenFile(filepath.Join(dir, "output.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -207,8 +207,9 @@ func startGuard(dir string, env []string, script string, args ...string) (*run, 
 		return nil, err
 	}
 	defer func() { _ = watched.Close() }()
+	line := in.inside(dir, append([]string{"/bin/sh", "-c", script, "warren-guard"}, args...)...)
 	//nolint:gosec,noctx // A script of ours. It ends by its pipe, not by a context: it outlives the one of its start.
-	guard := exec.Command("/bin/sh", append([]string{"-c", script, "warren-guard"}, args...)...)
+	guard := exec.Command(line[0], line[1:]...)
 	guard.Dir = dir
 	guard.Env = env
 	guard.Stdout, guard.Stderr = output, output
@@ -326,3 +327,5 @@ func tail(path string) string {
 	}
 	return strings.TrimSpace(string(b))
 }
+
+func lastLine(text string) string { return text[strings.LastIndexByte(text, '\n')+1:] }

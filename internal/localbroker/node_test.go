@@ -15,7 +15,7 @@ import (
 // startPrivate starts a private node, which the test stops.
 func startPrivate(t *testing.T, dir string) *Broker {
 	t.Helper()
-	b, err := Start(t.Context(), Options{Dir: dir, Skip: []Step{Given, Running, Container}, Report: func(line string) { t.Log(line) }})
+	b, err := Start(t.Context(), Options{Dir: dir, Want: WantFrom(os.Getenv), Skip: []Step{Given, Running, Container}, Report: func(line string) { t.Log(line) }})
 	if err != nil {
 		t.Fatalf("start private node: %v", err)
 	}
@@ -41,6 +41,7 @@ func TestPrivateNodeComesBackAndLeavesNothingBehind(t *testing.T) {
 		t.Fatal("no process of the running node is seen, so the test would prove nothing")
 	}
 	first := n.current()
+	wantNothingMounted(t, n.install.root)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -142,6 +143,23 @@ func TestDirectoryInUseIsLeftAlone(t *testing.T) {
 	defer unlockThird()
 	if third != first {
 		t.Errorf("claimed %s, want the free %s", third, first)
+	}
+}
+
+// wantNothingMounted checks that a root that was fetched is an ordinary directory for
+// everybody but its nodes: who removes it removes nothing of the machine's.
+func wantNothingMounted(t *testing.T, root string) {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || root == "" {
+		return // no fetched root, or a system whose nodes are never in one
+	}
+	if strings.Contains(string(mounts), " "+root+"/") {
+		t.Errorf("something is mounted below %s:\n%s", root, mounts)
+	}
+	left, err := os.ReadDir(filepath.Join(root, "mnt"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("the root the node runs in is seen from outside: %v, %v", left, err)
 	}
 }
 

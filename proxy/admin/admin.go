@@ -8,13 +8,14 @@
 // has it. Requests that a browser sends for another site are refused. All of it is
 // safe for concurrent use.
 //
-//	GET   /ready /server_info /config_dump /clusters /listeners /memory /help /debug/pprof/
+//	GET   /ready /server_info /config_dump /clusters /listeners /memory /help
+//	      /debug/pprof/ if Options.Profiles
 //	POST  /healthcheck/fail /healthcheck/ok /logging?level= /drain?phase=
-//	      /drain_listeners /quitquitquit
+//	      /drain_listeners, /quitquitquit if Options.Quit
 //	PUT   /proxy-log-level, and GET, as Linkerd has it
 //
 //	service := admin.NewService(admin.Options{Sidecar: p, ...})
-//	s := admin.New(listener, service.Handler(), service.GRPC())
+//	s := admin.New(listener, service.Handler(), service.GRPC(), logger)
 //	g.Go(s.Serve)
 //	defer s.Close()
 //
@@ -31,12 +32,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/warrenmesh/warren/internal/guard"
+	"github.com/warrenmesh/warren/internal/listen"
 )
 
 // Server is an HTTP server on one listener. A nil *Server serves nothing: its
@@ -48,16 +53,13 @@ type Server struct {
 }
 
 // New builds a server; Serve starts it. A g that is not nil answers gRPC on the
-// same port and is stopped by Close.
-func New(l net.Listener, h http.Handler, g *grpc.Server) *Server {
-	s := &Server{listener: l, grpc: g, http: &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}}
+// same port, to no page of another site, and is stopped by Close. Logger takes what
+// net/http has to say.
+func New(l net.Listener, h http.Handler, g *grpc.Server, logger *slog.Logger) *Server {
 	if g != nil {
-		s.http.Handler = split(h, g)
-		s.http.Protocols = new(http.Protocols)
-		s.http.Protocols.SetHTTP1(true)
-		s.http.Protocols.SetUnencryptedHTTP2(true)
+		h = guard.Handler(split(h, g))
 	}
-	return s
+	return &Server{listener: l, grpc: g, http: listen.HTTPServer(h, g != nil, logger)}
 }
 
 // split tells gRPC from plain HTTP by the content type, as gRPC's specification
@@ -65,6 +67,7 @@ func New(l net.Listener, h http.Handler, g *grpc.Server) *Server {
 func split(h http.Handler, g *grpc.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+			listen.Unhurried(w) // a tap lasts as long as somebody looks at it
 			g.ServeHTTP(w, r)
 			return
 		}

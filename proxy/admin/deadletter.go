@@ -149,7 +149,7 @@ func (s *Service) query(req queried) (deadletter.Query, error) {
 func (s *Service) subscription(req interface{ GetSubscription() string }) (mesh.Name, error) {
 	name, err := mesh.ParseName(req.GetSubscription(), s.opts.Namespace)
 	if err != nil {
-		return name, status.Error(codes.InvalidArgument, `subscription: must be "name" or "namespace/name"`)
+		return name, status.Error(codes.InvalidArgument, `subscription: must be "name" or "namespace/name", `+mesh.NameRule)
 	}
 	return name, nil
 }

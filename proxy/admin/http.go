@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/internal/listen"
 )
 
 // path is one HTTP path; help is what /help says of it.
@@ -40,7 +41,9 @@ func (s *Service) paths() []path {
 		{"/logging", true, "show the log's level, or change it: ?level=debug|info|warn|error", s.logging},
 		{"/drain", true, "end deliveries and wait: ?phase=delivery (default) or all, ?timeout=10s", s.drainPath},
 		{"/drain_listeners", true, "the same as /drain?phase=all", s.drainListeners},
-		{"/quitquitquit", true, "stop the process gracefully", s.quit},
+	}
+	if s.opts.Quit {
+		paths = append(paths, path{"/quitquitquit", true, "stop the process gracefully", s.quit})
 	}
 	if s.opts.Metrics != nil {
 		paths = append(paths, path{"/stats/prometheus", false, "metrics, as at /metrics of the status port", s.opts.Metrics.ServeHTTP})
@@ -59,13 +62,31 @@ func (s *Service) Handler() http.Handler {
 	mux.HandleFunc("PUT /proxy-log-level", s.proxyLogLevel)
 	mux.HandleFunc("GET /help", s.help)
 	mux.HandleFunc("GET /{$}", s.help)
+	if s.opts.Profiles {
+		profiles(mux)
+	} else {
+		mux.Handle("/debug/pprof/", off("--admin-profiles"))
+	}
+	if !s.opts.Quit {
+		mux.Handle("/quitquitquit", off("--admin-quit"))
+	}
+	return mux
+}
+
+// profiles adds those of net/http/pprof. They hold pieces of memory and cost time.
+func profiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	// A page in an operator's browser can post to loopback; it must not.
-	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+// off answers for a path that a flag turns on.
+func off(flag string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeText(w, http.StatusNotFound, r.URL.Path+" is off: start the sidecar with "+flag+"\n")
+	})
 }
 
 // method lets only POST change things and answers a GET of such a path 400, as
@@ -80,6 +101,9 @@ func method(mutates bool, h http.HandlerFunc) http.HandlerFunc {
 			w.Header().Set("Allow", map[bool]string{true: "POST", false: "GET, HEAD"}[mutates])
 			writeText(w, http.StatusMethodNotAllowed, "method not allowed\n")
 		default:
+			if mutates {
+				listen.Unhurried(w) // a drain takes as long as it was given
+			}
 			h(w, r)
 		}
 	}
@@ -248,6 +272,8 @@ func (s *Service) help(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(&b, "%s %-18s %s\n", verb, p.pattern, p.help)
 	}
 	b.WriteString("GET  /proxy-log-level   the log's level; PUT one as the body to change it\n")
-	b.WriteString("GET  /debug/pprof/      profiles of the process\n")
+	if s.opts.Profiles {
+		b.WriteString("GET  /debug/pprof/      profiles of the process\n")
+	}
 	writeText(w, http.StatusOK, b.String())
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -69,6 +71,11 @@ type Options struct {
 	LogLevel *slog.LevelVar
 	// Metrics answers /stats/prometheus; nil leaves the path out.
 	Metrics http.Handler
+	// Quit lets POST /quitquitquit stop the process; Profiles serves /debug/pprof/.
+	Quit     bool
+	Profiles bool
+	// NoReflection turns gRPC server reflection off.
+	NoReflection bool
 }
 
 // Service answers warren.admin.v1.AdminService and the HTTP paths.
@@ -80,18 +87,38 @@ type Service struct {
 // NewService builds a service.
 func NewService(opts Options) *Service { return &Service{opts: opts} }
 
-// GRPC returns a server with AdminService, health, reflection and channelz, for
-// New. channelz shows every gRPC channel, server and socket of the process (gRFC
-// A14).
+const (
+	// maxRequest bounds a request of an operator; the largest names keys to release.
+	maxRequest = 1 << 20
+	// maxWatches bounds the streams that have no bound of their own: health watches and
+	// reflection.
+	maxWatches = 64
+)
+
+// GRPC returns a server with AdminService, health, channelz and, unless it is turned
+// off, reflection, for New. channelz shows every gRPC channel, server and socket of the
+// process (gRFC A14).
 func (s *Service) GRPC() *grpc.Server {
-	g := grpc.NewServer(grpc.MaxSendMsgSize(math.MaxInt32))
+	g := grpc.NewServer(append(listen.Uncompressed(),
+		grpc.MaxRecvMsgSize(maxRequest), grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.ChainStreamInterceptor(listen.LimitStreams(maxWatches, isWatch, func() error {
+			return status.Error(codes.ResourceExhausted, "the sidecar serves as many streams as it may")
+		})),
+	)...)
 	adminv1.RegisterAdminServiceServer(g, s)
 	checks := health.NewServer()
 	checks.SetServingStatus(adminv1.AdminService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(g, checks)
-	reflection.Register(g)
+	if !s.opts.NoReflection {
+		reflection.Register(g)
+	}
 	channelz.RegisterChannelzServiceToServer(g)
 	return g
+}
+
+// isWatch reports whether a stream is none of AdminService, whose taps are bounded.
+func isWatch(method string) bool {
+	return !strings.HasPrefix(method, "/"+adminv1.AdminService_ServiceDesc.ServiceName+"/")
 }
 
 // GetServerInfo implements adminv1.AdminServiceServer.
@@ -178,7 +205,7 @@ func (s *Service) tapOptions(req *adminv1.TapRequest) (tap.Options, error) {
 		}
 		name, err := mesh.ParseName(f.text, s.opts.Namespace)
 		if err != nil {
-			return opts, status.Error(codes.InvalidArgument, f.field+`: must be "name" or "namespace/name"`)
+			return opts, status.Error(codes.InvalidArgument, f.field+`: must be "name" or "namespace/name", `+mesh.NameRule)
 		}
 		*f.to = name
 	}

@@ -18,6 +18,8 @@ import (
 	channelzv1 "google.golang.org/grpc/channelz/grpc_channelz_v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -95,7 +97,7 @@ func serve(t *testing.T, sidecar *fakeSidecar, more ...func(*admin.Options)) *se
 		set(&opts)
 	}
 	service := admin.NewService(opts)
-	s.server = admin.New(l, service.Handler(), service.GRPC())
+	s.server = admin.New(l, service.Handler(), service.GRPC(), slog.New(slog.DiscardHandler))
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := s.server.Serve(); err != nil {
@@ -128,6 +130,10 @@ func (s *served) do(t *testing.T, method, path string, header ...string) (code i
 		t.Fatal(err)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
+		if header[i] == "Host" {
+			req.Host = header[i+1]
+			continue
+		}
 		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := s.http.Do(req)
@@ -174,7 +180,7 @@ func TestEveryPathAnswersAsEnvoysDo(t *testing.T) {
 		{"the level as it is, Linkerd's way", "GET", "/proxy-log-level", 200, "active log level: info"},
 		{"a level by PUT without a body", "PUT", "/proxy-log-level", 400, "the body must be debug, info, warn or error"},
 	}
-	s := serve(t, &fakeSidecar{})
+	s := serve(t, &fakeSidecar{}, everything)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -231,7 +237,7 @@ func TestChannelzShowsTheProcess(t *testing.T) {
 
 func TestPostChangesThings(t *testing.T) {
 	t.Parallel()
-	s := serve(t, &fakeSidecar{})
+	s := serve(t, &fakeSidecar{}, everything)
 	post := func(path, want string) {
 		t.Helper()
 		if code, body := s.do(t, "POST", path); code != 200 || !strings.Contains(body, want) {
@@ -266,10 +272,104 @@ func TestPostChangesThings(t *testing.T) {
 
 func TestAPageInABrowserCannotSteerASidecar(t *testing.T) {
 	t.Parallel()
+	s := serve(t, &fakeSidecar{}, everything)
+	_, port, err := net.SplitHostPort(s.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, header := range map[string][]string{
+		"cross-site":    {"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"},
+		"DNS rebinding": {"Host", "evil.example:" + port, "Origin", "http://evil.example:" + port, "Sec-Fetch-Site", "same-origin"},
+	} {
+		for method, path := range map[string]string{"POST": "/quitquitquit", "GET": "/config_dump", "PUT": "/proxy-log-level", "HEAD": "/debug/pprof/trace"} {
+			if code, _ := s.do(t, method, path, header...); code != http.StatusForbidden || s.sidecar.quit.Load() {
+				t.Errorf("%s: %s %s: %d, quit %t", name, method, path, code, s.sidecar.quit.Load())
+			}
+		}
+	}
+	// gRPC on the same port is no way around.
+	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("evil.example:"+port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := adminv1.NewAdminServiceClient(conn).GetConfigDump(t.Context(), &adminv1.GetConfigDumpRequest{}); err == nil {
+		t.Error("a call by a foreign name was answered")
+	}
+}
+
+// everything turns on what is off unless asked for.
+func everything(o *admin.Options) { o.Quit, o.Profiles = true, true }
+
+func TestStoppingAndProfilesAreOffUnlessAskedFor(t *testing.T) {
+	t.Parallel()
 	s := serve(t, &fakeSidecar{})
-	code, _ := s.do(t, "POST", "/quitquitquit", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
-	if code != http.StatusForbidden || s.sidecar.quit.Load() {
-		t.Errorf("a cross-site POST: %d, quit %t", code, s.sidecar.quit.Load())
+	for path, flag := range map[string]string{
+		"POST /quitquitquit": "--admin-quit", "GET /quitquitquit": "--admin-quit",
+		"GET /debug/pprof/": "--admin-profiles", "GET /debug/pprof/trace?seconds=60": "--admin-profiles",
+		"GET /debug/pprof/heap": "--admin-profiles", "GET /debug/pprof/cmdline": "--admin-profiles", "POST /debug/pprof/symbol": "--admin-profiles",
+	} {
+		method, at, _ := strings.Cut(path, " ")
+		if code, body := s.do(t, method, at); code != http.StatusNotFound || !strings.Contains(body, flag) {
+			t.Errorf("%s: %d %q, want 404 that names %s", path, code, body, flag)
+		}
+	}
+	if _, body := s.do(t, "GET", "/help"); strings.Contains(body, "quit") || strings.Contains(body, "pprof") {
+		t.Errorf("help lists what is off:\n%s", body)
+	}
+	if s.sidecar.quit.Load() {
+		t.Error("the sidecar was stopped")
+	}
+}
+
+func TestReflectionCanBeTurnedOff(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		off  bool
+		want codes.Code
+	}{"on": {false, codes.OK}, "off": {true, codes.Unimplemented}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, &fakeSidecar{}, func(o *admin.Options) { o.NoReflection = test.off })
+			c, err := reflectionv1.NewServerReflectionClient(s.conn).ServerReflectionInfo(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = c.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}) // Recv tells
+			if _, err := c.Recv(); status.Code(err) != test.want {
+				t.Errorf("listing services: %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestWatchesOfHealthAreBounded(t *testing.T) {
+	t.Parallel()
+	s := serve(t, &fakeSidecar{})
+	var open, refused int
+	for range 20 {
+		conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		for range 5 {
+			w, err := healthv1.NewHealthClient(conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
+			if err == nil {
+				_, err = w.Recv()
+			}
+			switch status.Code(err) {
+			case codes.OK:
+				open++
+			case codes.ResourceExhausted:
+				refused++
+			default:
+				t.Fatal(err)
+			}
+		}
+	}
+	if open != 64 || refused != 100-64 {
+		t.Errorf("%d watches open and %d refused of 100, want 64 open", open, refused)
 	}
 }
 

@@ -271,9 +271,17 @@ func awaitCut(done <-chan struct{}) {
 	}
 }
 
+// initTimeout is how long a stream may take until it says what it wants: until then it
+// only takes a place.
+const initTimeout = 10 * time.Second
+
 // awaitInit returns the first message of a stream.
 func (s *Service) awaitInit(ctx context.Context, w *wire) (*eventsv1.SubscribeInit, error) {
+	late := time.NewTimer(initTimeout)
+	defer late.Stop()
 	select {
+	case <-late.C:
+		return nil, rpcerr.Deadline(broker.NotSent, "init: has not come within "+initTimeout.String()+" of the stream's begin")
 	case first := <-w.requests:
 		if first.GetInit() == nil {
 			return nil, rpcerr.Field(rpcerr.InvalidRequest, "init", "must be the first message of the stream")

@@ -68,7 +68,7 @@ var sessionCounter atomic.Uint64
 func (s *Service) newSession(w *wire, init *eventsv1.SubscribeInit) (*session, error) {
 	name, err := mesh.ParseName(init.GetSubscription(), s.opts.Namespace)
 	if err != nil {
-		return nil, rpcerr.Field(rpcerr.InvalidRequest, "init.subscription", `must be "name" or "namespace/name"`)
+		return nil, rpcerr.Field(rpcerr.InvalidRequest, "init.subscription", `must be "name" or "namespace/name", `+mesh.NameRule)
 	}
 	sub, _, err := s.opts.Subscriptions.Subscription(name)
 	if err != nil {

@@ -46,7 +46,7 @@ func (b *Builder) Add(name string, v Value) error {
 		b.event.Type = v.text
 	case AttrSpecVersion:
 		if v.text != SpecVersion {
-			return &FieldError{name, fmt.Sprintf("is %q, want %q", v.text, SpecVersion)}
+			return &FieldError{name, fmt.Sprintf("is %.20q, want %q", v.text, SpecVersion)}
 		}
 		b.version = true
 	default:

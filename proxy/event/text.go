@@ -56,9 +56,9 @@ func ParseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, withColon(upper))
 	switch {
 	case err != nil || !strict(upper):
-		return time.Time{}, fmt.Errorf("%q is no RFC 3339 timestamp; want one such as 2026-11-23T10:00:00Z", s)
+		return time.Time{}, fmt.Errorf("%.40q is no RFC 3339 timestamp; want one such as 2026-11-23T10:00:00Z", s)
 	case !InRange(t):
-		return time.Time{}, fmt.Errorf("%q is not within the years 1 to 9999 of UTC", s)
+		return time.Time{}, fmt.Errorf("%.40q is not within the years 1 to 9999 of UTC", s)
 	}
 	return t, nil
 }

@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/balance"
@@ -56,12 +57,21 @@ func invalid(err error) error {
 	if fe.Field == "event" {
 		return rpcerr.Field(rpcerr.InvalidEvent, "event", fe.Reason)
 	}
-	return rpcerr.Field(rpcerr.InvalidEvent, "event."+fe.Field, fe.Reason)
+	return rpcerr.Field(rpcerr.InvalidEvent, "event."+clip(fe.Field), fe.Reason)
+}
+
+// clip bounds what an error repeats of a name: gRPC puts errors into headers.
+func clip(name string) string {
+	const most = 64
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
 }
 
 // message addresses e to a backend; everything that can be refused without the
 // broker is refused here.
-func (s *Service) message(b *route.Backend, e *event.Event) (*broker.Message, error) {
+func (s *Service) message(b *route.Backend, e *event.Event, beside *beside) (*broker.Message, error) {
 	if len(e.Data) > int(b.MaxEventBytes) {
 		return nil, rpcerr.Field(rpcerr.EventTooLarge, "event.data",
 			fmt.Sprintf("has %d bytes; topic %s takes at most %d", len(e.Data), b.Topic, b.MaxEventBytes))
@@ -84,6 +94,9 @@ func (s *Service) message(b *route.Backend, e *event.Event) (*broker.Message, er
 		return nil, expired()
 	}
 	m.Partition, m.Partitioned = partition(b, e)
+	if err := beside.addTo(m, b); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 

@@ -32,7 +32,7 @@ func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRe
 	under := make([]*transit, len(results))
 	var beside sync.WaitGroup // those that the others must not wait for
 	for i, entry := range req.GetEntries() {
-		t, err := s.departEvent(tracing.Extract(ctx, entry.GetTraceContext()), deadline, req.GetTopic(), entry.GetEvent(), s.refuse)
+		t, err := s.departEvent(tracing.Extract(ctx, entry.GetTraceContext()), deadline, req.GetTopic(), entry, s.refuse)
 		if err != nil {
 			results[i] = failed(err)
 			continue

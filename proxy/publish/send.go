@@ -49,16 +49,20 @@ type transit struct {
 }
 
 // departEvent accepts p and departs it; admit is asked for a place in flight.
-func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p *eventsv1.CloudEvent, admit admission) (*transit, error) {
-	e, err := s.accept(p)
+func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p submission, admit admission) (*transit, error) {
+	e, err := s.accept(p.GetEvent())
 	if err != nil {
 		return nil, err
 	}
-	w := weight(e)
+	beside, err := acceptBeside(p)
+	if err != nil {
+		return nil, err
+	}
+	w := weight(e) + beside.size
 	if err := admit(ctx, deadline, w); err != nil {
 		return nil, err
 	}
-	t, err := s.depart(ctx, deadline, topicName, e)
+	t, err := s.depart(ctx, deadline, topicName, e, &beside)
 	if err != nil {
 		s.opts.InFlight.Give(w)
 		return nil, err
@@ -69,12 +73,12 @@ func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName
 
 // depart addresses e and writes it for the first time. An error means that it was
 // refused here; what the broker or the way to it says comes out of arrive.
-func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, e *event.Event) (*transit, error) {
+func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, e *event.Event, beside *beside) (*transit, error) {
 	rule, backend, err := s.route(ctx, deadline, topicName, e)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.message(backend, e)
+	m, err := s.message(backend, e, beside)
 	if err != nil {
 		return nil, err
 	}

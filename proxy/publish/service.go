@@ -68,6 +68,14 @@ type Options struct {
 	// InFlight bounds the events that are between acceptance and answer; nil means
 	// no bound.
 	InFlight *limit.Budget
+	// Held bounds the bytes of large requests that streams have read and not dealt with
+	// yet, Unread those of results that their clients have not read, beyond what each
+	// stream may have anyway; nil means no bound.
+	Held   *limit.Budget
+	Unread *limit.Budget
+	// UnreadFor is how long a client may leave its results unread before its stream ends;
+	// zero means 30 s.
+	UnreadFor time.Duration
 	// Now and Random are for tests; nil means the real ones. Random is uniform in
 	// [0,1).
 	Now    func() time.Time
@@ -94,6 +102,15 @@ func New(opts Options) *Service {
 	if opts.InFlight == nil {
 		opts.InFlight = limit.NewBudget(0, 0)
 	}
+	if opts.Held == nil {
+		opts.Held = limit.NewBudget(0, 0)
+	}
+	if opts.Unread == nil {
+		opts.Unread = limit.NewBudget(0, 0)
+	}
+	if opts.UnreadFor <= 0 {
+		opts.UnreadFor = defaultUnreadFor
+	}
 	return &Service{opts: opts, draining: make(chan struct{})}
 }
 
@@ -113,7 +130,7 @@ func (s *Service) isDraining() bool {
 
 // Publish implements EventService.Publish.
 func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
-	t, err := s.departEvent(ctx, answerBy(ctx), req.GetTopic(), req.GetEvent(), s.refuse)
+	t, err := s.departEvent(ctx, answerBy(ctx), req.GetTopic(), req, s.refuse)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +178,7 @@ func (s *Service) topic(ctx context.Context, deadline time.Time, topicName strin
 	}
 	name, err := mesh.ParseName(topicName, s.opts.Namespace)
 	if err != nil {
-		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name"`)
+		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name", `+mesh.NameRule)
 	}
 	if t, ok := s.opts.Topics.Lookup(name); ok {
 		return t, nil

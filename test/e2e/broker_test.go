@@ -45,7 +45,7 @@ func privateBroker(t *testing.T) *localbroker.Broker {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	broker, err := localbroker.Start(t.Context(), localbroker.Options{
-		Dir: dir, Skip: []localbroker.Step{localbroker.Given, localbroker.Running}, Report: func(line string) { t.Log(line) },
+		Dir: dir, Want: localbroker.WantFrom(os.Getenv), Skip: []localbroker.Step{localbroker.Given, localbroker.Running}, Report: func(line string) { t.Log(line) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -32,4 +33,33 @@ func (w *World) cut(l *toxic.Link) {
 	if err := l.Cut(); err != nil {
 		w.Fatal(err)
 	}
+}
+
+// hesitant makes services refuse every twentieth event once, so that a fault meets
+// events that wait for their retry, with the broker's own delay where it has one.
+func hesitant() setup {
+	return setup{
+		declared: declared{brokerDelay: true, retry: "attempts: 20, backoff: {baseInterval: 500ms, maxInterval: 1s}"},
+		load: func(m *mix) {
+			m.behave = func(string, int) func(*load.Subscriber) {
+				return func(s *load.Subscriber) {
+					var seen atomic.Int64
+					s.Decide = func(d *eventsv1.Delivery) load.Decision {
+						if d.GetAttempt() == 1 && seen.Add(1)%20 == 0 {
+							return load.Decision{Outcome: history.Retry, Reason: "not now"}
+						}
+						return load.Decision{Outcome: history.Ack}
+					}
+				}
+			}
+		},
+	}
+}
+
+// delaysRetries reports whether the broker can make a retry wait in its own queue:
+// RabbitMQ 4.3 and later do.
+func (w *World) delaysRetries() bool {
+	w.Helper()
+	const since = "4.3"
+	return byVersion(strings.Trim(w.call("rabbit_misc:version()."), `"`), since) <= 0
 }

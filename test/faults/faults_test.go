@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults/check"
 	"github.com/warrenmesh/warren/test/faults/history"
 )
@@ -24,7 +25,7 @@ func TestUnderFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a RabbitMQ; not with -short")
 	}
-	rig, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.3, Slow: loose, Short: true, Race: true, Report: func(line string) { t.Log(line) }})
+	rig, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.3, Slow: loose, Short: true, Race: true, Want: localbroker.WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestEveryRowHasAScenarioOrAReason(t *testing.T) {
 			t.Errorf("row %d is not complete: %+v", s.Row, s)
 		}
 	}
-	const rows = 38
+	const rows = 46
 	for row := 1; row <= rows; row++ {
 		if (seen[row] == "") == (Missing[row] == "") {
 			t.Errorf("row %d has scenario %q and reason %q, want one of them", row, seen[row], Missing[row])
@@ -142,15 +143,15 @@ func TestThePageTellsOfEveryResult(t *testing.T) {
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := Page{
 		Results: []*Result{
-			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
+			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault", Holds: "more holds"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
 			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
 		},
 		Command: "make faults", Facts: Facts{Date: "2026-01-02", Cores: 2, Go: "1", RabbitMQ: "3"}, Took: 90 * time.Second,
 	}
-	text := page.Markdown()
+	text := page.Markdown("")
 	for _, want := range []string{
 		"`make faults` on 2026-01-02: 2 scenarios, 2 failed, 0 events in 90 s; 2 cores, RabbitMQ 3, Go 1.",
-		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more.", "- **2 two**: a fault.", "  - what failed\n", "- 31: ",
+		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more.", "- **2 two**: a fault. Besides: more holds.", "  - what failed\n", "- 31: ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)

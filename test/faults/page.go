@@ -12,7 +12,8 @@ import (
 	"github.com/warrenmesh/warren/test/faults/check"
 )
 
-// Page is what a run found, for docs/faults.md.
+// Page is what a run found, for docs/faults.md, where each minor version of RabbitMQ
+// has a section.
 type Page struct {
 	Results []*Result
 	Command string
@@ -51,15 +52,30 @@ judges all of them by the recorded history of every publish and every delivery:
 - I1: every OK is delivered, per subscription. I2: nothing that failed for certain is.
 - I3: duplicates are flagged, and not more than were in flight.
 - I4: per key, first deliveries are in order, and one is handed out after the other is settled.
-- I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time.
+- I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time,
+  and an event is a dead letter only for a reason that the row gives.
 - I7: service resumes within the row's bound. I8: memory, goroutines and descriptors stay flat.
+
+Each version of RabbitMQ has a report of its own. [compatibility.md](compatibility.md)
+says what else was tested with it.
 
 `
 
-// Markdown renders the page.
-func (p *Page) Markdown() string {
+// Markdown renders the page anew. What an earlier page says of other versions stays.
+func (p *Page) Markdown(earlier string) string {
+	sections := others(earlier, p.Facts.RabbitMQ)
+	sections[p.Facts.RabbitMQ] = p.section()
 	var b strings.Builder
-	b.WriteString(pageHead)
+	b.WriteString(pageHead + joinSections(sections) + "## Rows without a scenario\n\n")
+	for _, row := range slices.Sorted(maps.Keys(Missing)) {
+		fmt.Fprintf(&b, "- %d: %s.\n", row, Missing[row])
+	}
+	return b.String()
+}
+
+// section renders what was found, without a heading.
+func (p *Page) section() string {
+	var b strings.Builder
 	events, failed := 0, 0
 	for _, r := range p.Results {
 		events += r.Report.Events
@@ -74,13 +90,9 @@ func (p *Page) Markdown() string {
 	for _, r := range results {
 		b.WriteString(r.Report.MarkdownLine() + "\n")
 	}
-	b.WriteString("\nMemory is the largest resident set of one process. Recovery is the longest time from the\nhealing of a fault to the first OK that began after it, or the first delivery.\n\n## What was injected\n\n")
+	b.WriteString("\nMemory is the largest resident set of one process. Recovery is the longest time from the\nhealing of a fault to the first OK that began after it, or the first delivery.\n\n### What was injected\n\n")
 	for _, r := range results {
 		r.tell(&b)
-	}
-	b.WriteString("\n## Rows without a scenario\n\n")
-	for _, row := range slices.Sorted(maps.Keys(Missing)) {
-		fmt.Fprintf(&b, "- %d: %s.\n", row, Missing[row])
 	}
 	return b.String()
 }
@@ -88,6 +100,9 @@ func (p *Page) Markdown() string {
 // tell writes a row's line, and what failed in it.
 func (r *Result) tell(b *strings.Builder) {
 	fmt.Fprintf(b, "- **%d %s**: %s.", r.Scenario.Row, r.Scenario.Name, r.Scenario.Fault)
+	if r.Scenario.Holds != "" {
+		fmt.Fprintf(b, " Besides: %s.", r.Scenario.Holds)
+	}
 	const most = 3
 	for i, f := range r.Faults {
 		if i == most {

@@ -21,6 +21,8 @@ import (
 type Options struct {
 	// Dir is where the nodes keep their data, and runs that failed their history.
 	Dir string
+	// Want is the RabbitMQ to run on.
+	Want localbroker.Want
 	// Scale multiplies the rate of every load; 0 means 1.
 	Scale float64
 	// Slow stretches what is allowed to take time; 0 means 1.
@@ -106,7 +108,7 @@ func (r *Rig) need(ctx context.Context, n int) error {
 		return nil
 	}
 	r.Close()
-	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), BootTimeout: bootTime, Report: r.options.Report}, n)
+	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), BootTimeout: bootTime, Want: r.options.Want, Report: r.options.Report}, n)
 	if err != nil {
 		return err
 	}
@@ -142,7 +144,7 @@ func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 	defer cancel()
 	t := &trial{ctx: limited, verbose: r.options.Verbose}
 	w := &World{
-		trial: t, report: r.options.Report, dir: r.options.Dir, Scenario: s, Members: r.cluster.Members, programs: r.programs, scale: r.options.Scale, seed: r.options.Seed, slow: r.options.Slow, short: r.options.Short,
+		trial: t, report: r.options.Report, dir: r.options.Dir, Scenario: s, Members: r.cluster.Members, programs: r.programs, scale: r.options.Scale, seed: r.options.Seed, slow: r.options.Slow, short: r.options.Short, race: r.options.Race,
 		Recorder:  history.New(s.Name, r.options.Seed),
 		namespace: fmt.Sprintf("row%d-%s", s.Row, strings.ToLower(rand.Text()[:6])),
 	}

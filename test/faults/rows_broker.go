@@ -26,8 +26,9 @@ func brokerKilled(w *World) check.Expect {
 	return w.expect()
 }
 
+// brokerAppStopped: what waits for its retry is kept, too.
 func brokerAppStopped(w *World) check.Expect {
-	w.start(setup{})
+	w.start(hesitant())
 	d := w.disturb("stop_app", func() string {
 		w.call("rabbit:stop().")
 		if w.call("rabbit:is_running().") != "false" {

@@ -23,8 +23,9 @@ var clusterRows = []Scenario{
 	{Row: 8, Name: "leader-frozen", Fault: "SIGSTOP of the node that leads the queues for 20 s", Nodes: 3, Short: true, run: leaderFrozen},
 }
 
+// leaderKilled: what waits for its retry goes on with the new leader.
 func leaderKilled(w *World) check.Expect {
-	w.start(setup{})
+	w.start(hesitant())
 	leader := w.leader()
 	d := w.disturb("kill -9 of the leader", func() string { return w.kill(leader) + ", which led " + w.queueName(billing) })
 	d.heal(nil)

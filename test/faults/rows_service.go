@@ -53,7 +53,7 @@ func slowConsumer(w *World) check.Expect {
 func silentService(w *World) check.Expect {
 	var ignored atomic.Int64
 	w.start(setup{
-		declared: declared{subscription: []string{"ackDeadline: 1s"}, retry: "attempts: 5, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
+		declared: declared{subscription: []string{"ackDeadline: 1s"}, brokerDelay: true, retry: "attempts: 5, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
 		load: func(m *mix) {
 			m.behave = func(string, int) func(*load.Subscriber) {
 				return func(s *load.Subscriber) {
@@ -116,7 +116,7 @@ func crashLoop(w *World) check.Expect {
 // neither dropped nor held up for ever.
 func poison(w *World) check.Expect {
 	w.start(setup{
-		declared: declared{retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
+		declared: declared{brokerDelay: true, retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
 		load: func(m *mix) {
 			m.behave = func(string, int) func(*load.Subscriber) {
 				return func(s *load.Subscriber) {

@@ -37,6 +37,7 @@ type World struct {
 	seed      uint64
 	slow      float64 // factor of the bounds of time
 	short     bool
+	race      bool // the programs look for data races: their memory is not judged
 	plane     *product.Process
 	planeAt   string // where the sidecars find it, "" for where it is
 	checkout  *service
@@ -82,6 +83,7 @@ func (w *World) start(s setup) {
 			s.nodes = append(s.nodes, w.link(m).Addr())
 		}
 	}
+	s.brokerDelay = s.brokerDelay && w.delaysRetries()
 	w.declared = s.declared
 	w.newMesh()
 	for name, text := range s.files {

@@ -42,7 +42,7 @@ func run(dir string, args []string) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
 	context.AfterFunc(ctx, cancel) // a second signal ends this process, and so the broker, at once
-	b, err := localbroker.Start(ctx, localbroker.Options{URL: os.Getenv("AMQP_URL"), Dir: dir, Report: say})
+	b, err := localbroker.Start(ctx, localbroker.Options{URL: os.Getenv("AMQP_URL"), Dir: dir, Want: localbroker.WantFrom(os.Getenv), Report: say})
 	if err != nil {
 		say("withbroker: " + err.Error())
 		if errors.Is(err, localbroker.ErrNone) {

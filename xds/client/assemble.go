@@ -130,7 +130,7 @@ type assembler struct {
 
 // assemble returns the newest complete form of everything wanted, an old form
 // where the newest is not complete, and the names that follow from both.
-func assemble(t table, wanted map[mesh.Name]struct{}, old *forms) (*forms, needs) {
+func assemble(t table, wanted map[mesh.Name]*want, old *forms) (*forms, needs) {
 	a := &assembler{table: t, old: old, next: newForms(len(wanted)), needs: needs{}, tried: map[string]brokerForm{}}
 	for typeURL, rows := range t {
 		a.needs[typeURL] = make(map[string]struct{}, len(rows))

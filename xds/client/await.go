@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/mesh"
@@ -12,21 +13,24 @@ import (
 
 var (
 	// ErrNotFound means that the control plane has no such topic, or has not
-	// answered for MissingAfter. The topic stays asked for: once it is declared, it
-	// is found.
+	// answered for MissingAfter. The topic stays asked for as long as somebody wants
+	// it, and for ForgetAfter: once it is declared, it is found.
 	ErrNotFound = errors.New("topic not found")
 	// ErrTooManyTopics means that MaxTopics existing topics are in use already.
 	ErrTooManyTopics = errors.New("too many topics in use")
+	// ErrTooManyNewTopics means that too many names were asked for lately that do not
+	// exist, or are not answered yet; a later try may succeed.
+	ErrTooManyNewTopics = errors.New("too many new topics at once")
 )
 
 // Want asks for a topic and does not wait for it. It is idempotent and never
-// blocks. A name beyond MaxTopics is logged and dropped.
+// blocks. A name beyond the bounds is logged and dropped.
 func (c *Client) Want(name mesh.Name) {
 	c.mu.Lock()
-	err := c.want(name)
+	_, err := c.want(name)
 	c.mu.Unlock()
 	if err != nil {
-		c.opts.Logger.Warn("topic not requested", keyTopic, name.String(), keyError, err)
+		c.missing.Warn("topic not requested", keyTopic, name.String(), keyError, err)
 	}
 }
 
@@ -35,72 +39,87 @@ func (c *Client) Want(name mesh.Name) {
 // counts. It returns ErrNotFound when the control plane has none and, when ctx
 // ends first, ctx's error with what is still missing.
 func (c *Client) Await(ctx context.Context, name mesh.Name) error {
+	c.mu.Lock()
+	w, done, err := c.lookup(name)
+	if done {
+		c.mu.Unlock()
+		return err
+	}
+	w.waiting++
+	defer func() { // c.mu is held
+		w.waiting--
+		c.mu.Unlock()
+	}()
 	for {
-		c.mu.Lock()
-		done, err := c.lookup(name)
 		changed := c.changed
 		c.mu.Unlock()
-		if done {
-			return err
-		}
 		select {
 		case <-changed:
+			c.mu.Lock()
 		case <-ctx.Done():
 			c.mu.Lock()
-			missing := c.missing(name)
-			c.mu.Unlock()
-			return fmt.Errorf("await topic %q: %s: %w", name, missing, ctx.Err())
+			return fmt.Errorf("await topic %q: %s: %w", name, c.missingOf(name), ctx.Err())
+		}
+		if _, done, err = c.lookup(name); done {
+			return err
 		}
 	}
 }
 
 // lookup says whether there is an answer about a topic, and asks for it if not.
 // c.mu is held.
-func (c *Client) lookup(name mesh.Name) (done bool, err error) {
+func (c *Client) lookup(name mesh.Name) (w *want, done bool, err error) {
 	if _, ok := c.applied.topics[name]; ok {
-		return true, nil
+		return nil, true, nil
 	}
-	if err := c.want(name); err != nil {
-		return true, fmt.Errorf("await topic %q: %w", name, err)
+	if w, err = c.want(name); err != nil {
+		return nil, true, fmt.Errorf("await topic %q: %w", name, err)
 	}
 	r, ok := c.table[xds.TypeListener][xds.TopicResource(name)]
 	if ok && r.state == DoesNotExist {
-		return true, fmt.Errorf("await topic %q: %w: %s", name, ErrNotFound, r.err)
+		return w, true, fmt.Errorf("await topic %q: %w: %s", name, ErrNotFound, r.err)
 	}
-	return false, nil
+	return w, false, nil
 }
 
 // want adds a topic to what is asked for and wakes Run. c.mu is held.
-func (c *Client) want(name mesh.Name) error {
-	if _, ok := c.wanted[name]; ok {
-		return nil
+func (c *Client) want(name mesh.Name) (*want, error) {
+	if w, ok := c.wanted.names[name]; ok {
+		w.last = time.Now()
+		return w, nil
 	}
-	if len(c.wanted) >= c.opts.MaxTopics && !c.evict() {
-		return fmt.Errorf("%w: %d", ErrTooManyTopics, len(c.wanted))
+	if len(c.wanted.names) >= c.opts.MaxTopics && !c.evict() {
+		return nil, fmt.Errorf("%w: %d", ErrTooManyTopics, len(c.wanted.names))
 	}
-	c.wanted[name] = struct{}{}
+	if !c.wanted.allows() {
+		return nil, ErrTooManyNewTopics
+	}
+	w := c.wanted.add(name)
+	w.unanswered = true
 	select {
 	case c.wake <- struct{}{}:
 	default: // a wake-up is under way already and will see this name
 	}
-	return nil
+	return w, nil
 }
 
-// evict gives up one name that is known not to exist. c.mu is held.
+// evict gives up one name that is known not to exist or, while the control plane is
+// away and cannot tell, one that nobody waits for. c.mu is held.
 func (c *Client) evict() bool {
-	for name := range c.wanted {
+	for name, w := range c.wanted.names {
 		r, ok := c.table[xds.TypeListener][xds.TopicResource(name)]
 		_, serving := c.applied.topics[name]
-		if ok && r.state == DoesNotExist && !serving {
-			delete(c.wanted, name)
+		gone := ok && r.state == DoesNotExist && !serving && w.waiting == 0
+		if gone || !c.connected && c.unknown(name, w) {
+			delete(c.wanted.names, name)
 			return true
 		}
 	}
 	return false
 }
 
-// missing says what keeps a topic from being complete. c.mu is held.
-func (c *Client) missing(name mesh.Name) string {
+// missingOf says what keeps a topic from being complete. c.mu is held.
+func (c *Client) missingOf(name mesh.Name) string {
 	resource := xds.TopicResource(name)
 	l, ok := decodedAs[*wire.TopicListener](c.table.accepted(xds.TypeListener, resource))
 	if !ok {

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -42,7 +42,7 @@ type Client struct {
 
 	mu sync.Mutex // guards what follows; only Run writes, but for wanted
 	// wanted are the topics asked for.
-	wanted map[mesh.Name]struct{}
+	wanted wants
 	table  table
 	// applied is what the snapshot in force was made of; snapshot is nil before the first.
 	applied  *forms
@@ -55,9 +55,14 @@ type Client struct {
 	stateFileError string
 	unsaved        bool // what belongs into the state file changed, and the snapshot did not
 
+	// missing logs names that do not exist: whoever can publish can make them up.
+	missing *pace.Log
+
 	// cause is the push that the next Apply is due to; Run only.
-	cause tracing.Hop
-	told  string // the failure to connect that was logged last; Run only
+	cause   tracing.Hop
+	told    string // the failure to connect that was logged last; Run only
+	heard   bool   // that the control plane answers was logged since; Run only
+	applies int    // calls of Apply, or resources that came or went; Run only
 }
 
 // New checks the options and builds a client. Nothing is read or dialled before
@@ -71,13 +76,11 @@ func New(opts Options) (*Client, error) {
 		opts:    opts,
 		decode:  wire.Decode,
 		wake:    make(chan struct{}, 1),
-		wanted:  make(map[mesh.Name]struct{}, len(opts.Topics)),
+		wanted:  newWants(opts.Topics, opts.NewTopics),
+		missing: pace.NewLog(opts.Logger, missingBurst, missingEvery),
 		table:   newTable(),
 		applied: newForms(0),
 		changed: make(chan struct{}),
-	}
-	for _, name := range opts.Topics {
-		c.wanted[name] = struct{}{}
 	}
 	if opts.StateFile != "" {
 		c.saver = newSaver(opts.StateFile, opts.SaveDelay, c.noteSaved)
@@ -100,16 +103,16 @@ func (c *Client) Run(ctx context.Context) error {
 		defer wg.Wait()
 		defer stop()
 	}
-	for silent := 0; ; {
-		answered, err := c.session(ctx)
+	for fruitless := 0; ; {
+		progress, err := c.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		silent++
-		if answered {
-			silent = 0
+		fruitless++
+		if progress {
+			fruitless, c.told = 0, ""
 		}
-		if !c.pause(ctx, err, c.opts.Backoff(silent)) {
+		if !c.pause(ctx, err, c.opts.Backoff(fruitless)) {
 			return nil
 		}
 	}
@@ -122,7 +125,7 @@ func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool
 	c.lastError = err.Error()
 	c.mu.Unlock()
 	if c.told != err.Error() {
-		c.told = err.Error()
+		c.told, c.heard = err.Error(), false
 		c.opts.Logger.Warn("control plane lost", keyServer, c.opts.Server, keyError, err, keyRetryIn, delay)
 	}
 	t := time.NewTimer(delay)
@@ -135,17 +138,21 @@ func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool
 	}
 }
 
-// noteAnswered tells that the control plane is there; the next failure is news.
+// noteAnswered tells that the control plane is there, once after each failure that
+// was told.
 func (c *Client) noteAnswered() {
-	c.told = ""
-	c.opts.Logger.Info("control plane answers", keyServer, c.opts.Server)
+	if !c.heard {
+		c.heard = true
+		c.opts.Logger.Info("control plane answers", keyServer, c.opts.Server)
+	}
 }
 
 // advance assembles what the table now holds, applies it if it differs from what
 // is in force, and returns what has to be subscribed to.
 func (c *Client) advance() needs {
 	c.mu.Lock()
-	next, n := assemble(c.table, c.wanted, c.applied)
+	c.wanted.answered(c.table)
+	next, n := assemble(c.table, c.wanted.names, c.applied)
 	c.table.keep(n)
 	due := !next.equal(c.applied) || c.snapshot == nil && c.firstIsDue()
 	fromDisk := c.lastContact.IsZero()
@@ -172,6 +179,7 @@ func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.s
 func (c *Client) apply(f *forms, s *Snapshot) {
 	span := c.opts.Tracing.StartApply(c.cause, s.Version)
 	c.opts.Apply(s)
+	c.applies++
 	span.End(nil)
 	c.mu.Lock()
 	c.applied, c.snapshot = f, s

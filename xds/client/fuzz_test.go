@@ -311,7 +311,7 @@ func (w *world) compare() {
 		}
 	}
 	for n := range w.topics {
-		_, wanted := w.client.wanted[n]
+		_, wanted := w.client.wanted.names[n]
 		if _, got := f.topics[n]; got != wanted {
 			w.t.Errorf("topic %s: in the snapshot %v, wanted %v", n, got, wanted)
 		}

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -67,7 +70,7 @@ func (r storedResource) unpack() (*anypb.Any, error) {
 // readLastGood reads the state file. It returns fs.ErrNotExist when there is none
 // and errCorrupt when its content cannot be trusted.
 func readLastGood(path string) (*lastGood, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := readRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("read state file: %w", err)
 	}
@@ -88,6 +91,29 @@ func readLastGood(path string) (*lastGood, error) {
 	return g, nil
 }
 
+// maxStateFile is more than any configuration has bytes.
+const maxStateFile = 256 << 20
+
+// readRegular reads a file that is one: a link leads elsewhere, and a FIFO in its
+// place would hold the start up for ever.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // nothing was written
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file", path)
+	case info.Size() > maxStateFile:
+		return nil, fmt.Errorf("%s has %d bytes, which no configuration has", path, info.Size())
+	}
+	return io.ReadAll(f)
+}
+
 // writeLastGood replaces the state file in one step, readable by its owner only:
 // after a crash there is the old file or the new one, whole.
 func writeLastGood(path string, g *lastGood) (err error) {
@@ -95,8 +121,7 @@ func writeLastGood(path string, g *lastGood) (err error) {
 	if err != nil {
 		return fmt.Errorf("marshal state: %w", err)
 	}
-	// One name, so that crashes leave one file at most; the directory is the sidecar's.
-	tmp, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	tmp, err := createTemporary(path + ".tmp")
 	if err != nil {
 		return fmt.Errorf("create state file: %w", err)
 	}
@@ -115,6 +140,16 @@ func writeLastGood(path string, g *lastGood) (err error) {
 		return fmt.Errorf("replace state file: %w", err)
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// createTemporary makes a new file. There is one name, so that crashes leave one file
+// at most; what such a crash, or somebody else, left there is removed and never
+// written through: a link at this name would lead to a file of the user's.
+func createTemporary(path string) (*os.File, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
 }
 
 // wrap is the envelope of body, which encoding/json would read through once more.

@@ -41,13 +41,22 @@ type Options struct {
 	Tracing *tracing.Configuration
 	// Logger takes what happens to the connection and to resources. Required.
 	Logger *slog.Logger
+	// NewTopics is how many names that turn out not to exist may be asked for at once;
+	// 0 means 256. A sixteenth of it comes back each second. Beyond it Await fails with
+	// ErrTooManyNewTopics: names are whoever publishes' to make up, and each costs the
+	// control plane an answer.
+	NewTopics int
+	// ForgetAfter is how long a name that is not known to exist stays asked for after
+	// it was last wanted; 0 means 1 min. Topics are not forgotten.
+	ForgetAfter time.Duration
 	// MissingAfter is how long a topic that was asked for on a live stream may stay
 	// unanswered before it counts as not existing. 0 means 15 s (xDS: "knowing when a
 	// requested resource does not exist").
 	MissingAfter time.Duration
 	// Backoff returns the delay before a reconnect after n connections in a row that
-	// brought no message; n is 0 when the last one brought one. nil means full jitter
-	// over 100 ms, doubling from n = 2 on, at most 10 s.
+	// brought nothing new; n is 0 when the last one did, or lasted for half a minute.
+	// A response alone does not count: the same failure may follow it each time. nil
+	// means full jitter over 100 ms, doubling from n = 2 on, at most 10 s.
 	Backoff func(n int) time.Duration
 	// SaveDelay gathers changes before the state file is written. 0 means 1 s. A
 	// graceful stop writes at once.
@@ -58,6 +67,14 @@ const (
 	defaultMissingAfter = 15 * time.Second
 	defaultSaveDelay    = time.Second
 	defaultMaxTopics    = 10_000
+	defaultNewTopics    = 256
+	defaultForgetAfter  = time.Minute
+	// recovery is the part of NewTopics that comes back each second.
+	recovery = 1.0 / 16
+	// missingBurst lines about names that do not exist are logged at once, and then one
+	// every missingEvery.
+	missingBurst = 20
+	missingEvery = 10 * time.Second
 
 	backoffBase = 100 * time.Millisecond
 	backoffMax  = 10 * time.Second
@@ -78,6 +95,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxTopics == 0 {
 		o.MaxTopics = defaultMaxTopics
+	}
+	if o.NewTopics == 0 {
+		o.NewTopics = defaultNewTopics
+	}
+	if o.ForgetAfter == 0 {
+		o.ForgetAfter = defaultForgetAfter
 	}
 	if o.MissingAfter == 0 {
 		o.MissingAfter = defaultMissingAfter

@@ -76,8 +76,8 @@ func (c *Client) restore() {
 	}
 	c.mu.Lock()
 	for _, s := range g.Topics {
-		if name, err := mesh.ParseName(s, ""); err == nil && len(c.wanted) < c.opts.MaxTopics {
-			c.wanted[name] = struct{}{}
+		if name, err := mesh.ParseName(s, ""); err == nil && len(c.wanted.names) < c.opts.MaxTopics {
+			c.wanted.add(name)
 		}
 	}
 	c.mu.Unlock()

@@ -23,6 +23,11 @@ const (
 	connectTimeout  = 5 * time.Second
 	pingEvery       = 30 * time.Second
 	pingTimeout     = 10 * time.Second
+	// steady is how long a stream with an answer must last to count as a good one
+	// although it brought nothing new.
+	steady = 30 * time.Second
+	// maxRequest bounds one request; gRPC servers take 4 MiB by default.
+	maxRequest = 1 << 20
 	// maxUnsent bounds the requests that wait for a control plane which does not
 	// read. When they are more, the stream is closed and resynced.
 	maxUnsent = 64
@@ -53,9 +58,9 @@ type received struct {
 	err      error
 }
 
-// session connects and follows one stream. It reports whether a message came,
-// and always an error: why the stream ended.
-func (c *Client) session(ctx context.Context) (answered bool, err error) {
+// session connects and follows one stream. It reports whether that led anywhere, and
+// always an error: why the stream ended.
+func (c *Client) session(ctx context.Context) (progress bool, err error) {
 	conn, err := grpc.NewClient(c.opts.Server, append(dialOptions(), c.opts.DialOptions...)...)
 	if err != nil {
 		return false, fmt.Errorf("connect to %q: %w", c.opts.Server, err)
@@ -80,7 +85,9 @@ func (c *Client) session(ctx context.Context) (answered bool, err error) {
 
 	c.setConnected(true)
 	defer c.setConnected(false)
-	return s.loop(ctx)
+	began, applied := time.Now(), c.applies
+	answered, err := s.loop(ctx)
+	return c.applies > applied || answered && time.Since(began) >= steady, err
 }
 
 // dialOptions: one connection per session, so that gRPC's own reconnects never
@@ -169,8 +176,8 @@ func (s *session) loop(ctx context.Context) (answered bool, err error) {
 			s.c.noteAsked(request)
 		case <-s.c.wake:
 			err = s.subscribe(s.c.advance())
-		case <-missing.C:
-			s.c.expire()
+		case now := <-missing.C:
+			s.c.expire(now)
 			err = s.subscribe(s.c.advance())
 		}
 		if err != nil {
@@ -218,8 +225,10 @@ func (s *session) subscribe(n needs) error {
 		if s.subscribed[typeURL] == nil {
 			s.subscribed[typeURL] = map[string]struct{}{}
 		}
-		if err := s.send(request); err != nil {
-			return err
+		for _, part := range split(request, maxRequest) {
+			if err := s.send(part); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -267,23 +276,32 @@ func (c *Client) noteAsked(request *discoveryv3.DeltaDiscoveryRequest) {
 	}
 }
 
-// arm sets the timer to when the next resource counts as missing.
+// arm sets the timer to when the next resource counts as missing, or the next name is
+// forgotten.
 func (c *Client) arm(t *time.Timer) {
 	c.mu.Lock()
-	oldest, ok := c.table.oldestAsked()
+	next, ok := c.table.oldestAsked()
+	next = next.Add(c.opts.MissingAfter)
+	if at, some := c.nextForgotten(); some && (!ok || at.Before(next)) {
+		next, ok = at, true
+	}
 	c.mu.Unlock()
 	t.Stop()
 	if ok {
-		t.Reset(time.Until(oldest.Add(c.opts.MissingAfter)))
+		t.Reset(time.Until(next))
 	}
 }
 
-// expire gives up on what was asked for and not answered in time.
-func (c *Client) expire() {
+// expire gives up on what was asked for and not answered in time, and forgets what
+// nobody wants any more.
+func (c *Client) expire(now time.Time) {
 	why := fmt.Sprintf("no answer within %v", c.opts.MissingAfter)
 	c.mu.Lock()
-	gone := c.table.expire(time.Now().Add(-c.opts.MissingAfter), why)
-	c.announce()
+	gone := c.table.expire(now.Add(-c.opts.MissingAfter), why)
+	c.forget(now)
+	if len(gone) > 0 {
+		c.announce()
+	}
 	c.mu.Unlock()
 	for typeURL, names := range gone {
 		for _, name := range names {
@@ -293,5 +311,5 @@ func (c *Client) expire() {
 }
 
 func (c *Client) logMissing(typeURL, name, why string) {
-	c.opts.Logger.Warn("resource does not exist", keyType, shortType(typeURL), keyResource, name, keyError, why)
+	c.missing.Warn("resource does not exist", keyType, shortType(typeURL), keyResource, name, keyError, why)
 }

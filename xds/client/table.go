@@ -100,15 +100,17 @@ func (t table) accepted(typeURL, name string) *entry {
 }
 
 // accept notes a good resource. The same content again stays the same entry, so
-// that nothing is built anew for it. It reports whether the resource was absent.
-func (t table) accept(e *entry) (returned bool) {
+// that nothing is built anew for it. It reports whether the resource was absent, and
+// whether its content or state is new.
+func (t table) accept(e *entry) (returned, changed bool) {
 	r := t.row(e.typeURL, e.name)
 	returned = r.state == DoesNotExist
 	if old := r.accepted; old != nil && old.version == e.version && proto.Equal(old.any, e.any) {
 		e = old
 	}
+	changed = r.state != Acked || r.accepted != e
 	*r = resource{state: Acked, accepted: e}
-	return returned
+	return returned, changed
 }
 
 // reject notes a bad resource. It reports whether that is news: the same error is

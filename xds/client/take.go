@@ -56,7 +56,11 @@ func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 	c.mu.Lock()
 	news := false
 	if err == nil {
-		c.unsaved = c.table.accept(e) || c.unsaved
+		returned, changed := c.table.accept(e)
+		c.unsaved = returned || c.unsaved
+		if changed {
+			c.applies++
+		}
 	} else {
 		news = c.table.reject(typeURL, name, r.GetVersion(), err)
 	}
@@ -73,6 +77,7 @@ func (c *Client) takeRemoved(typeURL, name, why string) {
 	news := c.table.remove(typeURL, name, why)
 	if news {
 		c.unsaved = true
+		c.applies++
 		c.announce()
 	}
 	c.mu.Unlock()

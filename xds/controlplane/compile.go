@@ -72,29 +72,43 @@ func compile(set source.Set, problems []source.Problem) (*compiled, []source.Pro
 // would refuse is a problem of the object that it comes from.
 func (c *compiled) encode(r *resolve.Result) []source.Problem {
 	var problems []source.Problem
-	check := func(kind string, name mesh.Name, err error) {
+	check := func(kind string, name mesh.Name, resources []wire.Resource, err error) {
+		if err == nil {
+			err = tooLarge(resources)
+		}
 		if err != nil {
 			problems = append(problems, c.refused(v1alpha1.ObjectName{Kind: kind, Namespace: name.Namespace, Name: name.Name}, err))
 		}
 	}
 	for _, name := range sortedNames(r.Config.Topics) {
 		resources, err := wire.EncodeTopic(r.Config.Topics[name])
-		check(v1alpha1.KindEventTopic, name, err)
+		check(v1alpha1.KindEventTopic, name, resources, err)
 		c.view.Resources = append(c.view.Resources, resources...)
 	}
 	for _, name := range sortedNames(r.Config.Brokers) {
 		resources, err := wire.EncodeBroker(r.Config.Brokers[name])
-		check(v1alpha1.KindEventBroker, name, err)
+		check(v1alpha1.KindEventBroker, name, resources, err)
 		c.view.Resources = append(c.view.Resources, resources...)
 	}
 	for _, name := range sortedNames(r.Config.Subscriptions) {
 		resources, err := wire.EncodeSubscription(r.Config.Subscriptions[name])
-		check(v1alpha1.KindEventSubscription, name, err)
+		check(v1alpha1.KindEventSubscription, name, resources, err)
 		for _, resource := range resources {
 			c.view.Scoped = append(c.view.Scoped, server.Scoped{Resource: resource, Namespace: name.Namespace, Match: r.Selectors[name]})
 		}
 	}
 	return problems
+}
+
+// tooLarge refuses what no response could hold: a sidecar would lose its stream over
+// it, again and again.
+func tooLarge(resources []wire.Resource) error {
+	for _, r := range resources {
+		if n := len(r.Any.GetValue()); n > server.MaxResourceBytes {
+			return fmt.Errorf("it makes a resource of %d bytes, and a sidecar receives at most %d: declare fewer rules, filters or nodes, or several objects", n, server.MaxResourceBytes)
+		}
+	}
+	return nil
 }
 
 func (c *compiled) refused(name v1alpha1.ObjectName, err error) source.Problem {

@@ -1,6 +1,7 @@
 package controlplane
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -72,5 +73,25 @@ func TestTheVersionIsThatOfTheContent(t *testing.T) {
 	}
 	if version(selected) == base || version(weighed) == base {
 		t.Error("a change of a selector or a weight keeps the version")
+	}
+}
+
+// A topic that no response can hold is refused where it is declared, before any
+// sidecar sees it.
+func TestATopicTooLargeForAResponseIsRefused(t *testing.T) {
+	t.Parallel()
+	rules := func(n int) string {
+		var doc strings.Builder
+		doc.WriteString(head + "EventBroker\nmetadata: {name: main, namespace: shop}\nspec: {type: Memory}\n---\n" + sharded("") +
+			"---\n" + head + "EventRoute\nmetadata: {name: r, namespace: shop}\nspec:\n  parentRefs: [{kind: EventTopic, name: orders}]\n  rules:\n")
+		long := strings.Repeat("s", 1<<20)
+		for i := range n {
+			fmt.Fprintf(&doc, "  - {name: r%d, filters: [{exact: {subject: %s}}]}\n", i, long)
+		}
+		return doc.String()
+	}
+	_, problems := compile(declared(t, rules(16)), nil)
+	if len(problems) != 1 || problems[0].Object.Name != "orders" || problems[0].Line == 0 || !strings.Contains(problems[0].Message, "a sidecar receives at most 15728640") {
+		t.Errorf("got %v", problems)
 	}
 }

@@ -8,28 +8,37 @@ import (
 	"github.com/warrenmesh/warren/xds/source"
 )
 
-// conditions of one object: problems are those of its newest declaration, which
-// was refused; inForce tells whether an older one, or this one, is in force.
-func conditions(problems []source.Problem, inForce bool, p progress) []v1alpha1.Condition {
+// declaration is what is known of one object's newest declaration.
+type declaration struct {
+	problems []source.Problem // why it was refused
+	inForce  bool             // it is in force, or an older one
+	waits    string           // what it takes away and therefore waits; "" for nothing
+}
+
+// conditions of one object.
+func conditions(d declaration, p progress) []v1alpha1.Condition {
 	return []v1alpha1.Condition{
-		accepted(problems, inForce),
-		resolvedRefs(problems, inForce),
-		programmed(inForce, p),
+		accepted(d),
+		resolvedRefs(d.problems, d.inForce),
+		programmed(d.inForce, p),
 	}
 }
 
-func accepted(problems []source.Problem, inForce bool) v1alpha1.Condition {
+func accepted(d declaration) v1alpha1.Condition {
 	c := v1alpha1.Condition{Type: v1alpha1.ConditionAccepted}
 	switch {
-	case len(problems) > 0:
-		c.Status, c.Reason, c.Message = v1alpha1.ConditionFalse, problems[0].Kind.String(), problems[0].String()
-		if inForce {
+	case len(d.problems) > 0:
+		c.Status, c.Reason, c.Message = v1alpha1.ConditionFalse, d.problems[0].Kind.String(), d.problems[0].String()
+		if d.inForce {
 			c.Message += "; the last good declaration stays in force"
 		}
-	case !inForce:
+	case !d.inForce:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionUnknown, v1alpha1.ReasonPending, "waits for other objects of its set, which have problems"
 	default:
 		c.Status, c.Reason = v1alpha1.ConditionTrue, v1alpha1.ReasonAccepted
+		if d.waits != "" {
+			c.Message = "the newest declaration " + d.waits + ": it comes into force when the files have not changed for a second"
+		}
 	}
 	return c
 }

@@ -111,14 +111,14 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 	xdsServer := grpc.NewServer(append(server.ServerOptions(), grpc.WaitForHandlers(true))...)
 	c.xds.Register(xdsServer)
 	adminServer := c.newAdminServer()
-	statusServer := newStatusServer(c.ready, c.opts.Tracing.MetricsHandler())
+	statusServer := newStatusServer(c.ready, c.opts.Tracing.MetricsHandler(), c.opts.Logger)
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveGRPC(xdsServer, c.listeners.xds) })
 	g.Go(func() error { return serveGRPC(adminServer, c.listeners.admin) })
 	g.Go(func() error { return serveHTTP(statusServer, c.listeners.status) })
 	g.Go(func() error {
-		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll}).Run(ctx, c.apply)
+		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll, Waiting: c.state.wait}).Run(ctx, c.apply)
 	})
 	g.Go(func() error { c.follow(ctx); return nil })
 	g.Go(func() error {
@@ -134,26 +134,31 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 }
 
 // apply takes a set from the source. It is called on the source's goroutine.
-func (c *ControlPlane) apply(set source.Set, problems []source.Problem) {
+func (c *ControlPlane) apply(set source.Set, problems []source.Problem) file.Verdict {
+	defer c.observe()
 	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
-	compiled, problems := compile(set, append(problems, immutable(c.state.objects(), set)...))
+	broken := immutable(c.state.committed(), set)
+	compiled, problems := compile(set, append(problems, broken.problems...))
 	err := whyRefused(problems)
 	resolve.End(err)
 	defer span.End(err)
 	if err != nil {
 		c.reloads.refused.Add(1)
 		c.refuse(ctx, set, problems)
-	} else {
-		c.reloads.applied.Add(1)
-		span.SetConfigVersion(compiled.version)
-		compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
-		c.state.accept(compiled)
-		c.xds.Update(compiled.view)
-		c.readyOnce.Do(func() { close(c.ready) })
-		c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
+		if broken.passes {
+			return file.RefusedYet
+		}
+		return file.Refused
 	}
-	c.observe()
+	c.reloads.applied.Add(1)
+	span.SetConfigVersion(compiled.version)
+	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
+	c.state.accept(compiled)
+	c.xds.Update(compiled.view)
+	c.readyOnce.Do(func() { close(c.ready) })
+	c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
+	return file.InForce
 }
 
 // whyRefused is why a set does not come into force, in brief; nil when it does.
@@ -168,11 +173,20 @@ func whyRefused(problems []source.Problem) error {
 	}
 }
 
+// maxLoggedProblems bounds the lines that one refused set logs. All of its problems
+// are in GetStatus and in `warren config validate`.
+const maxLoggedProblems = 20
+
 func (c *ControlPlane) refuse(ctx context.Context, set source.Set, problems []source.Problem) {
-	for _, p := range c.state.refuse(set.Objects, problems) {
+	news := c.state.refuse(set.Objects, problems)
+	if len(news) == 0 {
+		return // the same set, or one with fewer problems
+	}
+	for _, p := range news[:min(len(news), maxLoggedProblems)] {
 		c.opts.Logger.ErrorContext(ctx, "problem in configuration", "problem", p.String(), slog.Group("at", "file", p.File, "line", p.Line, "field", p.Field))
 	}
-	c.opts.Logger.ErrorContext(ctx, "configuration refused, the last good one stays in force", "problems", len(problems))
+	c.opts.Logger.ErrorContext(ctx, "configuration refused, the last good one stays in force",
+		"problems", len(problems), "not_logged", max(0, len(news)-maxLoggedProblems))
 }
 
 // observe looks at what the sidecars have answered.

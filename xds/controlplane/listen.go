@@ -16,9 +16,9 @@ const (
 	socketMode = 0o660
 )
 
-// listen opens "host:port" or "unix:path". A socket left behind by a process that
+// openListener opens "host:port" or "unix:path". A socket left behind by a process that
 // is gone is replaced; one that answers is an error.
-func listen(ctx context.Context, address string) (net.Listener, error) {
+func openListener(ctx context.Context, address string) (net.Listener, error) {
 	network, at := "tcp", address
 	if path, ok := strings.CutPrefix(address, unixScheme); ok {
 		network, at = "unix", strings.TrimPrefix(path, "//") // unix:///path as gRPC writes it

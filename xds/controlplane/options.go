@@ -31,6 +31,8 @@ type Options struct {
 	// StatusListen is where /livez, /readyz and /metrics answer; default
 	// DefaultStatusListen.
 	StatusListen string
+	// NoReflection turns gRPC server reflection of the mesh API off.
+	NoReflection bool
 	// Version of this program, for GetStatus; "" is shown as it is.
 	Version string
 	// Logger receives what comes into force and what is refused; nil discards it.

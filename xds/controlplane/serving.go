@@ -3,16 +3,21 @@ package controlplane
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/internal/guard"
+	"github.com/warrenmesh/warren/internal/listen"
 )
 
 // listeners are the three ways in.
@@ -24,28 +29,60 @@ func (l *listeners) open(ctx context.Context, o *Options) error {
 	for _, next := range []struct {
 		to      *net.Listener
 		address string
-	}{{&l.xds, o.XDSListen}, {&l.admin, o.AdminListen}, {&l.status, o.StatusListen}} {
-		listener, err := listen(ctx, next.address)
+		bounds  listen.Bounds
+	}{
+		{&l.xds, o.XDSListen, listen.Bounds{}},
+		{&l.admin, o.AdminListen, listen.Bounds{Name: "admin", Conns: adminConnections, Protocol: listen.HTTP2}},
+		{&l.status, o.StatusListen, listen.Bounds{Name: "status", Conns: statusConnections, Protocol: listen.HTTP1}},
+	} {
+		listener, err := openListener(ctx, next.address)
 		if err != nil {
 			for _, o := range opened {
 				err = errors.Join(err, o.Close())
 			}
 			return err
 		}
-		*next.to = listener
+		*next.to = bounded(listener, next.bounds, o.Logger)
 		opened = append(opened, listener)
 	}
 	return nil
 }
 
-// newAdminServer serves MeshService, with health and reflection beside it.
+// bounded returns l with the bounds, if there are any.
+func bounded(l net.Listener, b listen.Bounds, logger *slog.Logger) net.Listener {
+	if b.Conns == 0 {
+		return l
+	}
+	b.Logger = logger
+	return listen.Bound(l, b)
+}
+
+const (
+	// statusConnections is for probes and scrapes, adminConnections for operators.
+	statusConnections = 64
+	adminConnections  = 64
+	// adminStreams bounds the calls at once of one connection to the mesh API, and the
+	// streams of all: health watches and reflection.
+	adminStreams    = 64
+	maxAdminRequest = 1 << 20
+)
+
+// newAdminServer serves MeshService, with health and, unless it is turned off,
+// reflection beside it. Pages of other sites get nothing.
 func (c *ControlPlane) newAdminServer() *grpc.Server {
-	s := grpc.NewServer(grpc.WaitForHandlers(true))
+	s := grpc.NewServer(append(append(listen.ServerOptions(adminStreams), guard.ServerOptions()...),
+		grpc.WaitForHandlers(true), grpc.MaxRecvMsgSize(maxAdminRequest),
+		grpc.ChainStreamInterceptor(listen.LimitStreams(adminStreams, func(string) bool { return true }, func() error {
+			return status.Error(codes.ResourceExhausted, "the control plane serves as many streams as it may")
+		})),
+	)...)
 	adminv1.RegisterMeshServiceServer(s, &meshService{observe: c.observe, now: c.opts.Now, version: c.opts.Version})
 	checks := health.NewServer()
 	checks.SetServingStatus(adminv1.MeshService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(s, checks)
-	reflection.Register(s)
+	if !c.opts.NoReflection {
+		reflection.Register(s)
+	}
 	return s
 }
 

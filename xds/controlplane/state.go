@@ -1,6 +1,8 @@
 package controlplane
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/warrenmesh/warren/xds/controlplane/resolve"
 	"github.com/warrenmesh/warren/xds/server"
 	"github.com/warrenmesh/warren/xds/source"
+	"github.com/warrenmesh/warren/xds/source/file"
 )
 
 // state is what is in force, what was refused, and the conditions that follow.
@@ -19,27 +22,49 @@ type state struct {
 	inForce  *compiled // nil until the first good set
 	loadedAt time.Time
 	refused  *refusal // nil when the newest set is in force
+	// deleted are objects that were in force, until their commitments end.
+	deleted map[v1alpha1.ObjectName]commitment
+	// waiting says what a set takes away that waits until the files are still.
+	waiting  map[v1alpha1.ObjectName]string
 	statuses map[v1alpha1.ObjectName]*v1alpha1.Status
 }
 
 // refusal is the newest set that did not come into force.
 type refusal struct {
 	objects  []source.Object
-	problems []source.Problem
+	all      []source.Problem
+	problems []source.Problem // as many as are shown
 }
 
 func newState(now func() time.Time) *state {
-	return &state{now: now, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
+	return &state{now: now, deleted: map[v1alpha1.ObjectName]commitment{}, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
 }
 
-// objects lists those in force. They must not be changed.
-func (s *state) objects() []source.Object {
+// tombstoneLife is how long a deleted object keeps binding one of its name.
+const tombstoneLife = 5 * time.Minute
+
+// maxProblems bounds the problems that are kept of one set.
+const maxProblems = 1000
+
+// committed are the objects in force and those deleted a while ago. They must not be
+// changed.
+func (s *state) committed() map[v1alpha1.ObjectName]commitment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.inForce == nil {
-		return nil
+	s.bury()
+	out := maps.Clone(s.deleted)
+	if s.inForce != nil {
+		for i := range s.inForce.objects {
+			out[s.inForce.objects[i].Name()] = commitment{object: s.inForce.objects[i].Value}
+		}
 	}
-	return s.inForce.objects
+	return out
+}
+
+// bury forgets deleted objects whose time has come. mu is held.
+func (s *state) bury() {
+	now := s.now()
+	maps.DeleteFunc(s.deleted, func(_ v1alpha1.ObjectName, c commitment) bool { return !now.Before(c.until) })
 }
 
 // accept puts a set in force. The time it came into force stays when the content
@@ -47,6 +72,16 @@ func (s *state) objects() []source.Object {
 func (s *state) accept(c *compiled) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.bury()
+	if s.inForce != nil {
+		for i := range s.inForce.objects {
+			o := &s.inForce.objects[i]
+			s.deleted[o.Name()] = commitment{object: o.Value, until: s.now().Add(tombstoneLife)}
+		}
+	}
+	for i := range c.objects {
+		delete(s.deleted, c.objects[i].Name())
+	}
 	if s.inForce == nil || s.inForce.version != c.version {
 		s.loadedAt = s.now()
 	}
@@ -58,13 +93,34 @@ func (s *state) accept(c *compiled) {
 func (s *state) refuse(objects []source.Object, problems []source.Problem) (news []source.Problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	known := map[source.Problem]bool{}
+	if s.refused != nil {
+		for _, p := range s.refused.all {
+			known[p] = true
+		}
+	}
 	for _, p := range problems {
-		if s.refused == nil || !slices.Contains(s.refused.problems, p) {
+		if !known[p] {
 			news = append(news, p)
 		}
 	}
-	s.refused = &refusal{objects: objects, problems: problems}
+	s.refused = &refusal{objects: objects, all: problems, problems: problems}
+	if more := len(problems) - maxProblems; more > 0 {
+		s.refused.problems = append(slices.Clone(problems[:maxProblems]), source.Problem{
+			Message: fmt.Sprintf("%d more problems are not shown: warren config validate lists all of them", more),
+		})
+	}
 	return news
+}
+
+// wait takes note of what a set takes away that waits, nil when none waits.
+func (s *state) wait(losses []file.Loss) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = make(map[v1alpha1.ObjectName]string, len(losses))
+	for _, l := range losses {
+		s.waiting[l.Object] = l.Text
+	}
 }
 
 // snapshot is the state of the mesh at one moment.
@@ -106,7 +162,7 @@ func (s *state) observe(sidecars []server.Sidecar) snapshot {
 		}
 		statuses[name] = status
 		p, inForce := count.progress(name)
-		for _, c := range conditions(problemsOf(name, out.problems), inForce, p) {
+		for _, c := range conditions(declaration{problemsOf(name, out.problems), inForce, s.waiting[name]}, p) {
 			status.SetCondition(c, s.now())
 		}
 		out.objects = append(out.objects, objectStatus{name, slices.Clone(status.Conditions), p})

@@ -2,16 +2,16 @@ package controlplane
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
-	"time"
-)
 
-const headerTimeout = 5 * time.Second
+	"github.com/warrenmesh/warren/internal/listen"
+)
 
 // newStatusServer answers probes: /livez while the process works, /readyz once a
 // good set is in force, which is when sidecars are served. Prometheus finds metrics
 // beside them.
-func newStatusServer(ready <-chan struct{}, metrics http.Handler) *http.Server {
+func newStatusServer(ready <-chan struct{}, metrics http.Handler, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -25,7 +25,7 @@ func newStatusServer(ready <-chan struct{}, metrics http.Handler) *http.Server {
 			answer(w, http.StatusServiceUnavailable, "no good configuration yet: see warren status\n")
 		}
 	})
-	return &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}
+	return listen.HTTPServer(mux, false, logger)
 }
 
 func answer(w http.ResponseWriter, code int, text string) {

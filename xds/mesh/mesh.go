@@ -23,14 +23,17 @@ type Name struct {
 // String returns "namespace/name".
 func (n Name) String() string { return n.Namespace + "/" + n.Name }
 
-// ParseName reads "name" or "namespace/name"; the first form is in namespace ns.
+// ParseName reads "name" or "namespace/name"; the first form is in namespace ns. A
+// namespace is an RFC 1123 label, a name an RFC 1123 subdomain, as the kinds have it
+// (api/v1alpha1): nothing else can be declared. The error shows the start of s only,
+// for s may be anybody's.
 func ParseName(s, ns string) (Name, error) {
 	n := Name{Namespace: ns, Name: s}
 	if before, after, found := strings.Cut(s, "/"); found {
 		n = Name{Namespace: before, Name: after}
 	}
-	if n.Namespace == "" || n.Name == "" || strings.Contains(n.Name, "/") {
-		return Name{}, fmt.Errorf("name %q: want \"name\" or \"namespace/name\"", s)
+	if !isLabel(n.Namespace) || !isSubdomain(n.Name) {
+		return Name{}, fmt.Errorf("name %.80q: want \"name\" or \"namespace/name\", %s", s, NameRule)
 	}
 	return n, nil
 }
@@ -150,6 +153,7 @@ type Destination struct {
 	Priority       uint8         // AMQP priority, 0-9
 	MaxEventBytes  uint32        // largest payload
 	Partitions     Partitions    // the zero value means none
+	Headers        HeaderList    // what publishers may set beside the event
 }
 
 // Partitions split a topic by a key. An event's partition is a hash of the value
@@ -227,6 +231,9 @@ type Subscription struct {
 	Strategy        RetryStrategy
 	DeadLetterQueue string
 	PushPort        uint32 // loopback port of the service; 0 means it pulls by stream
+	// MaxDecoded is up to how many bytes data with a content encoding is decoded for the
+	// service; 0 means that it is handed on as it is.
+	MaxDecoded uint32
 
 	Ordering Ordering
 	// Partitions are the topic's when Ordering is PerKey, and the zero value else.

@@ -9,28 +9,25 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/warrenmesh/warren/xds"
 )
 
-var errDeltaOnly = status.Error(codes.Unimplemented, "state-of-the-world xDS is not served: use delta (DeltaAggregatedResources)")
-
-// cache is the library's cache interface over one immutable view.
+// cache is one immutable view and the watches that wait for the next.
 type cache struct {
 	mu      sync.Mutex
 	view    *view               // nil until the first update; guarded by mu
 	watches map[*watch]struct{} // open ones; guarded by mu
 }
 
-var _ cachev3.Cache = (*cache)(nil)
-
 func newCache() *cache { return &cache{watches: map[*watch]struct{}{}} }
 
 // pushOrder is the order of types in which one update is told to one stream: what
 // is referred to goes first.
 var pushOrder = []string{xds.TypeCluster, xds.TypeEndpoint, xds.TypeListener, xds.TypeRoute}
+
+// served tells whether there are resources of a type.
+func served(typeURL string) bool { return slices.Contains(pushOrder, typeURL) }
 
 // update swaps the view and wakes the watches that lack something of it.
 func (c *cache) update(from View, now time.Time) {
@@ -73,47 +70,25 @@ func (c *cache) remove(w *watch) {
 	delete(c.watches, w)
 }
 
+// watcher is the library's cache interface for one stream.
+type watcher struct{ stream *stream }
+
+var _ cachev3.ConfigWatcher = (*watcher)(nil)
+
 // CreateDeltaWatch opens a watch. The library calls it for each request of a
 // stream, after it has cancelled the type's last watch. A type that is not served
-// is never answered.
-func (c *cache) CreateDeltaWatch(req *cachev3.DeltaRequest, sub cachev3.Subscription, out chan cachev3.DeltaResponse) (func(), error) {
-	if !slices.Contains(pushOrder, req.GetTypeUrl()) {
+// is never answered. What is subscribed is in the stream's own state.
+func (c *watcher) CreateDeltaWatch(req *cachev3.DeltaRequest, _ cachev3.Subscription, out chan cachev3.DeltaResponse) (func(), error) {
+	if !served(req.GetTypeUrl()) {
 		return nil, nil
 	}
-	node, err := xds.ParseNode(req.GetNode())
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	w := &watch{
-		cache: c,
-		req:   req,
-		out:   out,
-		lib:   sub,
-		sub: subscription{
-			typeURL:  req.GetTypeUrl(),
-			names:    sub.SubscribedResources(),
-			wildcard: sub.IsWildcard(),
-			node:     node,
-			known:    sub.ReturnedResources(),
-		},
-	}
-	v := c.add(w)
-	if slices.Contains(req.GetResourceNamesSubscribe(), wildcard) {
-		// Answered even with nothing, so that the sidecar knows there is nothing.
-		w.send()
-	} else {
-		w.wake(v)
-	}
+	w := &watch{stream: c.stream, cache: c.stream.server.cache, req: req, out: out, sub: c.stream.subscribed(req.GetTypeUrl())}
+	w.wake(w.cache.add(w))
 	return w.cancel, nil
 }
 
 // CreateWatch refuses a state-of-the-world watch.
-func (c *cache) CreateWatch(*cachev3.Request, cachev3.Subscription, chan cachev3.Response) (func(), error) {
-	return nil, errDeltaOnly
-}
-
-// Fetch refuses a state-of-the-world poll.
-func (c *cache) Fetch(context.Context, *cachev3.Request) (cachev3.Response, error) {
+func (c *watcher) CreateWatch(*cachev3.Request, cachev3.Subscription, chan cachev3.Response) (func(), error) {
 	return nil, errDeltaOnly
 }
 
@@ -121,21 +96,19 @@ func (c *cache) Fetch(context.Context, *cachev3.Request) (cachev3.Response, erro
 // also that response, worked out only when the stream sends it.
 //
 //	open ──wake──▶ sent ──▶ the stream works out the difference
+//	  │ ▲             │
+//	  │ └─ none ──────┤
 //	  └─────cancel────┴──▶ cancelled: nothing to say
 type watch struct {
-	// Set at construction. The library changes the maps in sub, but only after it
-	// has cancelled the watch.
-	cache *cache
-	req   *discoveryv3.DeltaDiscoveryRequest
-	out   chan<- cachev3.DeltaResponse
-	lib   cachev3.Subscription
-	sub   subscription
+	// Set at construction.
+	stream *stream
+	cache  *cache
+	req    *discoveryv3.DeltaDiscoveryRequest
+	out    chan<- cachev3.DeltaResponse
 
-	mu        sync.Mutex
-	sent      bool // guarded by mu
-	cancelled bool // guarded by mu
-
-	known map[string]string // used by the stream's goroutine alone
+	// Guarded by the stream's mu.
+	sub             *subscription
+	sent, cancelled bool
 }
 
 var _ cachev3.DeltaResponse = (*watch)(nil)
@@ -143,62 +116,68 @@ var _ cachev3.DeltaResponse = (*watch)(nil)
 // wake leaves a note in the stream's mailbox if the watch is open and lacks
 // something of v.
 func (w *watch) wake(v *view) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.sent && !w.cancelled && v.stale(&w.sub) {
-		w.sendLocked()
+	w.stream.mu.Lock()
+	defer w.stream.mu.Unlock()
+	if w.sent || w.cancelled || !w.sub.due && !v.stale(w.sub) {
+		return
 	}
-}
-
-func (w *watch) send() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sendLocked()
-}
-
-// sendLocked never blocks: the library makes out with room for 2 responses of each
-// of its types. A stream has at most one open watch of each type served, and one
-// cancelled that had already been sent. w.mu keeps the library from closing out
-// meanwhile: it cancels all watches first.
-func (w *watch) sendLocked() {
 	w.sent = true
 	w.cache.remove(w)
+	// It never blocks: the library makes out with room for 2 responses of each of its
+	// types. A stream has at most one open watch of each type served, and one
+	// cancelled that had already been sent. The stream's mu keeps the library from
+	// closing out meanwhile: it cancels all watches first.
 	w.out <- w
 }
 
 func (w *watch) cancel() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.stream.mu.Lock()
+	defer w.stream.mu.Unlock()
 	w.cancelled = true
 	w.cache.remove(w)
 }
 
-// GetDeltaDiscoveryResponse works out the difference to the current view. The
-// library calls it once, on the stream's goroutine. After a request came in between
-// it says nothing: the watch of that request will.
+// GetDeltaDiscoveryResponse works out the difference to the current view, or the
+// part of it that a response may hold: the rest follows with the watch of the answer.
+// The library calls it once, on the stream's goroutine. After a request came in
+// between it says nothing, for the watch of that request will; nor when there is
+// nothing to say any more.
 func (w *watch) GetDeltaDiscoveryResponse() (*discoveryv3.DeltaDiscoveryResponse, error) {
-	out := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: w.sub.typeURL}
-	w.mu.Lock()
-	cancelled := w.cancelled
-	w.mu.Unlock()
-	if cancelled {
-		w.known = w.lib.ReturnedResources()
-		return out, nil
+	resp, none := w.difference()
+	if none {
+		w.stream.mute = true
+		w.wake(w.cache.add(w))
 	}
-	d := w.cache.current().diff(&w.sub)
-	out.Resources, out.RemovedResources, w.known = d.changed, d.removed, d.known
-	return out, nil
+	return resp, nil
+}
+
+func (w *watch) difference() (resp *discoveryv3.DeltaDiscoveryResponse, none bool) {
+	w.stream.mu.Lock()
+	defer w.stream.mu.Unlock()
+	d := &difference{}
+	if w.cancelled {
+		w.stream.mute = true
+		return d.response(w.sub.typeURL), false
+	}
+	if d = w.cache.current().diff(w.sub); d.empty() && !w.sub.due {
+		w.sent = false
+		return d.response(w.sub.typeURL), true
+	}
+	w.sub.due = false
+	d.apply(w.sub)
+	return d.response(w.sub.typeURL), false
 }
 
 // GetDeltaRequest returns the request the watch answers.
 func (w *watch) GetDeltaRequest() *discoveryv3.DeltaDiscoveryRequest { return w.req }
 
-// GetReturnedResources returns what the sidecar knows once it has the response.
-func (w *watch) GetReturnedResources() map[string]string { return w.known }
+// GetReturnedResources returns nothing: the stream's own state has what the sidecar
+// knows.
+func (w *watch) GetReturnedResources() map[string]string { return nil }
 
 // GetNextVersionMap is GetReturnedResources by its old name, which the library
 // still uses.
-func (w *watch) GetNextVersionMap() map[string]string { return w.known }
+func (w *watch) GetNextVersionMap() map[string]string { return nil }
 
 // GetResponseVersion returns "": versions are of resources.
 func (w *watch) GetResponseVersion() string { return "" }

@@ -14,10 +14,10 @@ const traceWindow = time.Minute
 
 // change says why a resource got its version, or went.
 type change struct {
-	version string // absent when it went
-	at      time.Time
-	cause   tracing.Hop
-	config  string // version of the configuration that the change made
+	held   held // absent when it went
+	at     time.Time
+	cause  tracing.Hop
+	config string // version of the configuration that the change made
 }
 
 // changesSince tells what v has other than old, and keeps what old told of recent
@@ -28,7 +28,7 @@ func (v *view) changesSince(old *view, cause tracing.Hop, config string, now tim
 		return
 	}
 	for k, c := range old.changes {
-		if now.Sub(c.at) < traceWindow && v.versionOf(k) == c.version {
+		if now.Sub(c.at) < traceWindow && v.heldOf(k) == c.held {
 			v.changes[k] = c
 		}
 	}
@@ -36,22 +36,22 @@ func (v *view) changesSince(old *view, cause tracing.Hop, config string, now tim
 		return
 	}
 	for k, version := range v.versions {
-		if old.versionOf(k) != version {
-			v.changes[k] = change{version, now, cause, config}
+		if is := (held{version, present}); old.heldOf(k) != is {
+			v.changes[k] = change{is, now, cause, config}
 		}
 	}
 	for k := range old.versions {
 		if _, ok := v.versions[k]; !ok {
-			v.changes[k] = change{absent, now, cause, config}
+			v.changes[k] = change{held{state: absent}, now, cause, config}
 		}
 	}
 }
 
-func (v *view) versionOf(k key) string {
+func (v *view) heldOf(k key) held {
 	if version, ok := v.versions[k]; ok {
-		return version
+		return held{version, present}
 	}
-	return absent
+	return held{state: absent}
 }
 
 // causeOf returns the newest recent change that made a response due, false when
@@ -60,17 +60,17 @@ func (v *view) causeOf(resp *discoveryv3.DeltaDiscoveryResponse, now time.Time) 
 	if v == nil || len(v.changes) == 0 {
 		return change{}, false
 	}
-	consider := func(name, version string) {
+	consider := func(name string, is held) {
 		c, found := v.changes[key{resp.GetTypeUrl(), name}]
-		if found && c.version == version && now.Sub(c.at) < traceWindow && !c.at.Before(newest.at) {
+		if found && c.held == is && now.Sub(c.at) < traceWindow && !c.at.Before(newest.at) {
 			newest, ok = c, true
 		}
 	}
 	for _, r := range resp.GetResources() {
-		consider(r.GetName(), r.GetVersion())
+		consider(r.GetName(), held{r.GetVersion(), present})
 	}
 	for _, name := range resp.GetRemovedResources() {
-		consider(name, absent)
+		consider(name, held{state: absent})
 	}
 	return newest, ok
 }

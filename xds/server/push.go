@@ -31,8 +31,8 @@ func refusal(req *discoveryv3.DeltaDiscoveryRequest) error {
 }
 
 // startPush begins the span of a response and puts its context into the resources.
-// They are shared between responses, so it is copies that carry it.
-func (t *tracker) startPush(s *stream, resp *discoveryv3.DeltaDiscoveryResponse, cause change) tracing.Span {
+// They are shared between responses, so it is copies that carry it. mu is held.
+func (s *stream) startPush(resp *discoveryv3.DeltaDiscoveryResponse, cause change) tracing.Span {
 	if cause.cause == (tracing.Hop{}) {
 		return tracing.Span{}
 	}
@@ -41,7 +41,7 @@ func (t *tracker) startPush(s *stream, resp *discoveryv3.DeltaDiscoveryResponse,
 		names = append(names, r.GetName())
 	}
 	typeURL := resp.GetTypeUrl()
-	span := t.tracing.StartPush(cause.cause, tracing.Push{
+	span := s.server.tracing.StartPush(cause.cause, tracing.Push{
 		Version: cause.config, Sidecar: s.node.ID, Workload: s.node.Namespace + "/" + s.node.Workload,
 		Type: typeURL[strings.LastIndexByte(typeURL, '.')+1:], Resources: append(names, resp.GetRemovedResources()...),
 	})
@@ -56,7 +56,7 @@ func (t *tracker) startPush(s *stream, resp *discoveryv3.DeltaDiscoveryResponse,
 	return span
 }
 
-// hangUp ends the spans nobody will answer any more.
+// hangUp ends the spans nobody will answer any more. mu is held.
 func (s *stream) hangUp() {
 	for _, r := range s.unanswered {
 		r.span.End(errHungUp)

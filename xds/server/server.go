@@ -6,8 +6,6 @@ import (
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	serverconfig "github.com/envoyproxy/go-control-plane/pkg/server/config"
-	serverv3 "github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
@@ -21,6 +19,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Now tells the time. Nil means time.Now.
 	Now func() time.Time
+	// Limits bound what peers can make the server hold.
+	Limits Limits
 	// Tracing gets a span for each answer of a sidecar to a change, from the send to
 	// the answer; nil makes none.
 	Tracing *tracing.Configuration
@@ -28,11 +28,17 @@ type Options struct {
 
 // Server serves delta ADS. Make it with New.
 type Server struct {
-	cache *cache
-	acks  *tracker
-	now   func() time.Time
-	ads   discoveryv3.AggregatedDiscoveryServiceServer
-	stop  context.CancelFunc
+	// Set at construction.
+	logger  *slog.Logger
+	now     func() time.Time
+	tracing *tracing.Configuration
+	ctx     context.Context //nolint:containedctx // the life of all streams, ended by Close
+	stop    context.CancelFunc
+
+	cache     *cache
+	admission *admission
+	traffic   traffic
+	changed   signal
 }
 
 // New returns a server that refuses streams with UNAVAILABLE until the first
@@ -44,17 +50,18 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{cache: newCache(), acks: newTracker(o), now: o.Now}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
-	// An empty subscription means nothing, not everything.
-	s.ads = serverv3.NewServer(ctx, s.cache, s.callbacks(), serverconfig.DeactivateLegacyWildcard())
+	s := &Server{
+		logger: o.Logger, now: o.Now, tracing: o.Tracing,
+		cache: newCache(), admission: newAdmission(o.Limits, o.Logger), traffic: newTraffic(),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
-// Register adds the discovery service to g.
+// Register adds the discovery service to g, which must have been made with
+// ServerOptions.
 func (s *Server) Register(g *grpc.Server) {
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, s.ads)
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &service{Server: s})
 }
 
 // View is everything there is to serve.
@@ -84,13 +91,13 @@ type Scoped struct {
 func (s *Server) Update(v View) { s.cache.update(v, s.now()) }
 
 // Sidecars tells who is connected and what each has accepted, ordered by node id.
-// Of several streams of one node only the newest counts: the others are
-// connections that died without saying so.
-func (s *Server) Sidecars() []Sidecar { return s.acks.sidecars() }
+// Several streams may say that they are one node: a connection that died without
+// saying so, or somebody else. All of them are told, the oldest first.
+func (s *Server) Sidecars() []Sidecar { return s.sidecars() }
 
 // Changed returns a channel that is closed when what Sidecars returns has changed
 // since this call. Call it before Sidecars so as to miss nothing.
-func (s *Server) Changed() <-chan struct{} { return s.acks.changes() }
+func (s *Server) Changed() <-chan struct{} { return s.changed.wait() }
 
 // Close ends all streams, and every later one at once. A gRPC server's
 // GracefulStop would wait for them.
@@ -103,10 +110,28 @@ const (
 	pingTimeout     = 20 * time.Second
 )
 
+// Bounds of a connection.
+const (
+	maxStreamsPerConnection = 100
+	maxHeaderBytes          = 64 << 10
+	handshakeTimeout        = 20 * time.Second
+	// idleTimeout ends connections without a stream.
+	idleTimeout = 5 * time.Minute
+	// The windows do not grow with the bandwidth: requests are small.
+	streamWindow     = 256 << 10
+	connectionWindow = 1 << 20
+)
+
 // ServerOptions are what a gRPC server needs for this service.
 func ServerOptions() []grpc.ServerOption { //nolint:revive // it is named after what it returns
 	return []grpc.ServerOption{
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingInterval, Timeout: pingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingInterval, Timeout: pingTimeout, MaxConnectionIdle: idleTimeout}),
+		grpc.MaxConcurrentStreams(maxStreamsPerConnection),
+		grpc.MaxRecvMsgSize(maxRequestBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connectionWindow),
+		grpc.ConnectionTimeout(handshakeTimeout),
 	}
 }

@@ -2,103 +2,169 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
-	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/wire"
 )
 
-// maxUnanswered bounds the responses of a stream that wait for their ACK; beyond
-// it the oldest is forgotten and its resources stay Sent.
-const maxUnanswered = 64
-
-// stream is one connection's state, guarded by the tracker's mu.
+// stream is one connection's state. Its lock is its own, so that a stream that makes
+// much of it holds up no other.
 type stream struct {
-	id          int64
-	node        xds.Node // zero until the first request
+	// Set at construction.
+	server      *Server
 	peer        string
+	host        string // peer without the port
 	connectedAt time.Time
-	now         func() time.Time
-	resources   map[key]*ResourceState
-	named       map[key]struct{} // subscribed by name
-	unanswered  []response       // oldest first
+	spoke       *time.Timer // runs until the first request
+	id          int64       // in the order of arrival; set by admission
+
+	mute bool // the next response is kept back; the stream's goroutine alone
+
+	mu         sync.Mutex
+	node       xds.Node // of the first request; zero until then
+	types      map[string]struct{}
+	subs       map[string]*subscription // by type URL; of types that are served
+	counted    int                      // names that admission knows of
+	resources  map[key]*ResourceState
+	unanswered []response // oldest first
 }
 
 type key struct{ typeURL, name string }
 
-// response is what one nonce carried: versions by name.
-type response struct {
-	nonce    string
-	typeURL  string
-	versions map[string]string
-	span     tracing.Span // until the answer
-}
-
-func (s *stream) sidecar() Sidecar {
-	out := Sidecar{Node: s.node, Peer: s.peer, ConnectedAt: s.connectedAt}
-	for _, r := range s.resources {
-		out.Resources = append(out.Resources, *r)
+func (s *Server) newStream(ctx context.Context) *stream {
+	st := &stream{
+		server: s, connectedAt: s.now(),
+		types: map[string]struct{}{}, subs: map[string]*subscription{}, resources: map[key]*ResourceState{},
 	}
-	slices.SortFunc(out.Resources, func(a, b ResourceState) int {
-		types := xds.TypeURLs()
-		return cmp.Or(cmp.Compare(slices.Index(types, a.TypeURL), slices.Index(types, b.TypeURL)), cmp.Compare(a.Name, b.Name))
-	})
-	return out
+	st.peer, st.host = peerOf(ctx)
+	return st
 }
 
-const wildcard = "*"
+// close gives back all the stream holds.
+func (s *stream) close() {
+	s.mu.Lock()
+	s.hangUp()
+	known, names := s.node.ID, s.counted
+	s.mu.Unlock()
+	s.server.admission.leave(s, names)
+	if known != "" {
+		s.server.logger.Info("sidecar disconnected", "node", known, "peer", s.peer)
+		s.server.changed.notify()
+	}
+}
 
-func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) {
+// requested takes in a request: who asks, which is for the first request to say, what
+// is subscribed, what the sidecar still has from an earlier stream, and its verdict on
+// a response. An error, which is a gRPC status, ends the stream.
+func (s *stream) requested(req *discoveryv3.DeltaDiscoveryRequest) error {
+	rejected, err := s.takeIn(req)
+	if err != nil {
+		return err
+	}
+	s.tell(rejected)
+	s.server.changed.notify()
+	return nil
+}
+
+func (s *stream) takeIn(req *discoveryv3.DeltaDiscoveryRequest) (rejected []ResourceState, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.node.ID == "" {
+		if err := s.introduce(req); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.subscribe(req); err != nil {
+		return nil, err
+	}
+	return s.settle(req), nil
+}
+
+// introduce takes the node of the first request. "Only the first message on the stream
+// is guaranteed to carry the node identifier" (discovery.proto): what later ones carry
+// may be a part of it and is not looked at.
+func (s *stream) introduce(req *discoveryv3.DeltaDiscoveryRequest) error {
+	node, err := xds.ParseNode(req.GetNode())
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	s.spoke.Stop()
+	s.node = node
+	s.server.logger.Info("sidecar connected", "node", node.ID, "namespace", node.Namespace, "peer", s.peer)
+	return nil
+}
+
+// subscribe takes in what is subscribed, or nothing of it.
+func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) error {
 	typeURL := req.GetTypeUrl()
-	for _, name := range req.GetResourceNamesSubscribe() {
-		s.named[key{typeURL, name}] = struct{}{}
+	if err := s.countType(typeURL); err != nil || !served(typeURL) {
+		return err
 	}
-	for name, version := range req.GetInitialResourceVersions() {
-		if s.wants(key{typeURL, name}) {
-			*s.state(key{typeURL, name}) = ResourceState{TypeURL: typeURL, Name: name, Version: version, Acked: version, State: Acked, Since: s.now()}
+	sub, known := s.subs[typeURL]
+	if !known {
+		sub = newSubscription(typeURL, s.node)
+	}
+	if err := sub.check(req, s.server.admission.limits.Names); err != nil {
+		return err
+	}
+	was := len(sub.names)
+	sub.change(req, !known)
+	s.subs[typeURL] = sub
+	s.counted += len(sub.names) - was
+	if err := s.server.admission.take(s, len(sub.names)-was); err != nil {
+		s.counted -= len(sub.names) - was
+		return err
+	}
+	s.recall(sub, req, !known)
+	return nil
+}
+
+func (s *stream) countType(typeURL string) error {
+	if _, known := s.types[typeURL]; known {
+		return nil
+	}
+	switch {
+	case len(typeURL) > maxTypeBytes:
+		return status.Errorf(codes.InvalidArgument, "a type URL has %d bytes: want at most %d", len(typeURL), maxTypeBytes)
+	case len(s.types) == maxTypes:
+		return status.Errorf(codes.ResourceExhausted, "the stream asks for more than %d types, which is this control plane's limit", maxTypes)
+	}
+	s.types[typeURL] = struct{}{}
+	return nil
+}
+
+// recall keeps the states of resources in step with what is subscribed.
+func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryRequest, first bool) {
+	if first {
+		for name, version := range req.GetInitialResourceVersions() {
+			if sub.wants(name) && len(version) <= maxVersionBytes {
+				*s.state(key{sub.typeURL, name}) = ResourceState{TypeURL: sub.typeURL, Name: name, Version: version, Acked: version, State: Acked, Since: s.server.now()}
+			}
 		}
 	}
 	for _, name := range req.GetResourceNamesUnsubscribe() {
-		delete(s.named, key{typeURL, name})
-		maps.DeleteFunc(s.resources, func(k key, _ *ResourceState) bool {
-			return k.typeURL == typeURL && (k.name == name || name == wildcard && !s.wants(k))
-		})
-	}
-}
-
-// wants tells whether k is subscribed, by its name or by the wildcard.
-func (s *stream) wants(k key) bool {
-	_, all := s.named[key{k.typeURL, wildcard}]
-	_, named := s.named[k]
-	return all || named
-}
-
-// record notes what a response carries, before it is sent.
-func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span tracing.Span) {
-	versions := make(map[string]string, len(resp.GetResources()))
-	for _, r := range resp.GetResources() {
-		state := s.state(key{resp.GetTypeUrl(), r.GetName()})
-		state.Version, state.State, state.Error, state.Since = r.GetVersion(), Sent, "", s.now()
-		versions[r.GetName()] = r.GetVersion()
-	}
-	for _, name := range resp.GetRemovedResources() {
-		k := key{resp.GetTypeUrl(), name}
-		if _, named := s.named[k]; !named {
-			delete(s.resources, k)
+		if name != wildcard {
+			delete(s.resources, key{sub.typeURL, name})
 			continue
 		}
-		*s.state(k) = ResourceState{TypeURL: k.typeURL, Name: name, State: DoesNotExist, Since: s.now()}
+		maps.DeleteFunc(s.resources, func(k key, _ *ResourceState) bool { return k.typeURL == sub.typeURL && !sub.wants(k.name) })
 	}
-	if len(s.unanswered) == maxUnanswered {
-		s.unanswered[0].span.End(errForgotten)
-		s.unanswered = slices.Delete(s.unanswered, 0, 1)
-	}
-	s.unanswered = append(s.unanswered, response{resp.GetNonce(), resp.GetTypeUrl(), versions, span})
+}
+
+// subscribed returns the subscription of a type that is served, once there was a
+// request for it.
+func (s *stream) subscribed(typeURL string) *subscription {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subs[typeURL]
 }
 
 func (s *stream) state(k key) *ResourceState {
@@ -108,56 +174,35 @@ func (s *stream) state(k key) *ResourceState {
 	return s.resources[k]
 }
 
-// settle applies the verdict of an ACK or NACK and returns what is refused by it.
-// A resource that a NACK does not name was applied (gRFC A46); one that names none
-// refuses all.
-func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState {
-	i := slices.IndexFunc(s.unanswered, func(r response) bool { return r.nonce == req.GetResponseNonce() })
-	if i < 0 {
-		return nil // a spontaneous request, or an answer too late
+// sidecar tells what is known of the stream, false before its first request.
+func (s *stream) sidecar() (Sidecar, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := Sidecar{Node: s.node, Peer: s.peer, ConnectedAt: s.connectedAt, Resources: make([]ResourceState, 0, len(s.resources))}
+	for _, r := range s.resources {
+		out.Resources = append(out.Resources, *r)
 	}
-	answered := s.unanswered[i]
-	s.unanswered = slices.Delete(s.unanswered, i, i+1)
-	refused := refusals(answered, req)
-	answered.span.End(refusal(req))
-	var out []ResourceState
-	for name, version := range answered.versions {
-		r := s.resources[key{answered.typeURL, name}]
-		if r == nil {
-			continue // unsubscribed meanwhile
-		}
-		reason, isRefused := refused[name]
-		switch {
-		case !isRefused:
-			r.Acked = version
-			if r.Version == version {
-				r.State, r.Error, r.Since = Acked, "", s.now()
-			}
-		case r.Version == version:
-			r.State, r.Error, r.Since = Nacked, reason, s.now()
-			out = append(out, *r)
+	return out, s.node.ID != ""
+}
+
+// sidecars tells who is connected, ordered by id, then by arrival.
+func (s *Server) sidecars() []Sidecar {
+	streams := s.admission.open()
+	slices.SortFunc(streams, func(a, b *stream) int { return cmp.Compare(a.id, b.id) })
+	out := make([]Sidecar, 0, len(streams))
+	for _, st := range streams {
+		if sidecar, introduced := st.sidecar(); introduced {
+			sortResources(sidecar.Resources)
+			out = append(out, sidecar)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Sidecar) int { return cmp.Compare(a.Node.ID, b.Node.ID) })
 	return out
 }
 
-// refusals returns the reason of each resource of r that req refuses.
-func refusals(r response, req *discoveryv3.DeltaDiscoveryRequest) map[string]string {
-	if req.GetErrorDetail() == nil {
-		return nil
-	}
-	text := req.GetErrorDetail().GetMessage()
-	out := map[string]string{}
-	for _, rejection := range wire.ParseRejections(text) {
-		if _, ok := r.versions[rejection.Resource]; ok {
-			out[rejection.Resource] = rejection.Error
-		}
-	}
-	if len(out) > 0 {
-		return out
-	}
-	for name := range r.versions {
-		out[name] = text
-	}
-	return out
+func sortResources(resources []ResourceState) {
+	types := xds.TypeURLs()
+	slices.SortFunc(resources, func(a, b ResourceState) int {
+		return cmp.Or(cmp.Compare(slices.Index(types, a.TypeURL), slices.Index(types, b.TypeURL)), cmp.Compare(a.Name, b.Name))
+	})
 }

@@ -1,6 +1,11 @@
 package server
 
-import discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+import (
+	"sync"
+	"sync/atomic"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+)
 
 // Traffic counts responses of one type since the start.
 type Traffic struct {
@@ -12,34 +17,60 @@ type Traffic struct {
 // Traffic returns what was exchanged with all sidecars, by type URL; a type that was
 // never sent is not in it.
 func (s *Server) Traffic() map[string]Traffic {
-	s.acks.mu.Lock()
-	defer s.acks.mu.Unlock()
-	out := make(map[string]Traffic, len(s.acks.traffic))
-	for typeURL, t := range s.acks.traffic {
-		out[typeURL] = *t
+	out := map[string]Traffic{}
+	for typeURL, t := range s.traffic {
+		if n := t.pushes.Load(); n > 0 {
+			out[typeURL] = Traffic{Pushes: n, Acks: t.acks.Load(), Nacks: t.nacks.Load()}
+		}
 	}
 	return out
 }
 
-// countPush is called with mu held.
-func (t *tracker) countPush(typeURL string) {
-	if t.traffic[typeURL] == nil {
-		t.traffic[typeURL] = &Traffic{}
+// traffic counts by type URL. The map is complete from the start and never changes.
+type traffic map[string]*counts
+
+type counts struct{ pushes, acks, nacks atomic.Uint64 }
+
+func newTraffic() traffic {
+	t := traffic{}
+	for _, typeURL := range pushOrder {
+		t[typeURL] = &counts{}
 	}
-	t.traffic[typeURL].Pushes++
+	return t
 }
 
-// countAnswer is called with mu held, before the answer is taken in. What answers
-// nothing that is known counts as nothing.
-func (t *tracker) countAnswer(s *stream, req *discoveryv3.DeltaDiscoveryRequest) {
-	for _, r := range s.unanswered {
-		if r.nonce != req.GetResponseNonce() {
-			continue
-		}
-		if req.GetErrorDetail() == nil {
-			t.traffic[r.typeURL].Acks++
-		} else {
-			t.traffic[r.typeURL].Nacks++
-		}
+// of returns the counts of a type that is served.
+func (t traffic) of(typeURL string) *counts { return t[typeURL] }
+
+// answered counts the answer to a response that is known.
+func (t traffic) answered(typeURL string, req *discoveryv3.DeltaDiscoveryRequest) {
+	if req.GetErrorDetail() == nil {
+		t.of(typeURL).acks.Add(1)
+	} else {
+		t.of(typeURL).nacks.Add(1)
 	}
+}
+
+// signal tells whoever waits that something changed.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{} // nil when nobody waits; guarded by mu
+}
+
+func (s *signal) notify() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
+}
+
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
 }

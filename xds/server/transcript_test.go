@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
 	"github.com/warrenmesh/warren/xds"
@@ -22,7 +23,9 @@ import (
 //	  topic <name> <weight>    broker <name> <address>...   subscription <name> <app> <prefetch>
 //	<client> open              a stream for node "<client>.shop~1", labels app=<client>
 //	<client> <type> +a -b      subscribe to a, unsubscribe from b (lds, rds, cds, eds);
-//	                           "resume" adds the versions the client has
+//	                           "resume" adds the versions the client has, "node" the
+//	                           node's id alone, "node=<client>" another whole node,
+//	                           "have=<name>:<version>" a version of the client's own
 //	<client> recv [n]          the next n responses (1); <client> ack, or
 //	<client> nack <text>       answer the last one
 //	<client> quiet             nothing else has been sent
@@ -170,6 +173,13 @@ func (s *scenario) subscribe(c *client, words []string) {
 		switch {
 		case w == "resume":
 			req.InitialResourceVersions = c.have[url]
+		case strings.HasPrefix(w, "have="):
+			name, version, _ := strings.Cut(strings.TrimPrefix(w, "have="), ":")
+			req.InitialResourceVersions = map[string]string{name: version}
+		case w == "node":
+			req.Node = &corev3.Node{Id: c.node.ID}
+		case strings.HasPrefix(w, "node="):
+			req.Node = node(strings.TrimPrefix(w, "node=") + ".shop~1").Proto()
 		case w[0] == '+':
 			req.ResourceNamesSubscribe = append(req.ResourceNamesSubscribe, w[1:])
 		case w[0] == '-':

@@ -2,10 +2,13 @@ package server
 
 import (
 	"cmp"
+	"fmt"
 	"iter"
 	"slices"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
 
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/wire"
@@ -14,77 +17,66 @@ import (
 // view is a View made ready to serve. It is immutable; the messages in it are
 // shared by all responses.
 type view struct {
-	named  map[string]map[string]*discoveryv3.Resource // by type URL and name
-	scoped map[string][]scoped                         // by namespace
+	named  map[string]map[string]*entry // by type URL and name
+	scoped map[string][]scoped          // by namespace
 
 	versions map[key]string // of all resources
 	changes  map[key]change // recent ones
 }
 
-type scoped struct {
+// entry is a resource and how much of a response it takes at most.
+type entry struct {
 	resource *discoveryv3.Resource
-	match    func(map[string]string) bool
+	bytes    int
+}
+
+type scoped struct {
+	*entry
+	match func(map[string]string) bool
 }
 
 func newView(v View) *view {
-	out := &view{named: map[string]map[string]*discoveryv3.Resource{}, scoped: map[string][]scoped{}, versions: map[key]string{}}
+	out := &view{named: map[string]map[string]*entry{}, scoped: map[string][]scoped{}, versions: map[key]string{}}
 	for _, r := range v.Resources {
 		if out.named[r.TypeURL] == nil {
-			out.named[r.TypeURL] = map[string]*discoveryv3.Resource{}
+			out.named[r.TypeURL] = map[string]*entry{}
 		}
-		out.named[r.TypeURL][r.Name] = message(r)
+		out.named[r.TypeURL][r.Name] = newEntry(r)
 		out.versions[key{r.TypeURL, r.Name}] = r.Version
 	}
 	for _, s := range v.Scoped {
-		out.scoped[s.Namespace] = append(out.scoped[s.Namespace], scoped{message(s.Resource), s.Match})
+		out.scoped[s.Namespace] = append(out.scoped[s.Namespace], scoped{newEntry(s.Resource), s.Match})
 		out.versions[key{s.Resource.TypeURL, s.Resource.Name}] = s.Resource.Version
 	}
 	return out
 }
 
-func message(r wire.Resource) *discoveryv3.Resource {
-	return &discoveryv3.Resource{Name: r.Name, Version: r.Version, Resource: r.Any}
-}
-
-// subscription is what one stream wants of one type, and has.
-type subscription struct {
-	typeURL  string
-	names    map[string]struct{} // asked for by name
-	wildcard bool                // also the scoped Listeners that concern node
-	node     xds.Node
-	known    map[string]string // versions by name
-}
-
-// absent is the known version of a resource that was told not to exist. No content
-// version looks like it.
-const absent = "-"
-
-func version(r *discoveryv3.Resource) string {
-	if r == nil {
-		return absent
+func newEntry(r wire.Resource) *entry {
+	return &entry{
+		resource: &discoveryv3.Resource{Name: r.Name, Version: r.Version, Resource: r.Any},
+		bytes:    len(r.Name) + len(r.Any.GetTypeUrl()) + len(r.Any.GetValue()) + entryBytes,
 	}
-	return r.GetVersion()
 }
 
 // wanted yields what s should have, each name once; a name that does not exist has
-// a nil resource.
-func (v *view) wanted(s *subscription) iter.Seq2[string, *discoveryv3.Resource] {
-	mine := map[string]*discoveryv3.Resource{}
+// a nil entry.
+func (v *view) wanted(s *subscription) iter.Seq2[string, *entry] {
+	mine := map[string]*entry{}
 	if s.typeURL == xds.TypeListener {
 		mine = v.concerning(s.node)
 	}
-	return func(yield func(string, *discoveryv3.Resource) bool) {
+	return func(yield func(string, *entry) bool) {
 		for name := range s.names {
-			r, ok := v.named[s.typeURL][name]
+			e, ok := v.named[s.typeURL][name]
 			if !ok {
-				r = mine[name]
+				e = mine[name]
 			}
-			if !yield(name, r) {
+			if !yield(name, e) {
 				return
 			}
 		}
-		for name, r := range mine {
-			if _, named := s.names[name]; s.wildcard && !named && !yield(name, r) {
+		for name, e := range mine {
+			if _, named := s.names[name]; s.wildcard && !named && !yield(name, e) {
 				return
 			}
 		}
@@ -92,11 +84,11 @@ func (v *view) wanted(s *subscription) iter.Seq2[string, *discoveryv3.Resource] 
 }
 
 // concerning returns the scoped Listeners of a node, by name.
-func (v *view) concerning(n xds.Node) map[string]*discoveryv3.Resource {
-	out := map[string]*discoveryv3.Resource{}
+func (v *view) concerning(n xds.Node) map[string]*entry {
+	out := map[string]*entry{}
 	for _, s := range v.scoped[n.Namespace] {
 		if s.match == nil || s.match(n.Labels) {
-			out[s.resource.GetName()] = s.resource
+			out[s.resource.GetName()] = s.entry
 		}
 	}
 	return out
@@ -105,8 +97,8 @@ func (v *view) concerning(n xds.Node) map[string]*discoveryv3.Resource {
 // stale tells whether diff would find anything.
 func (v *view) stale(s *subscription) bool {
 	n := 0
-	for name, r := range v.wanted(s) {
-		if s.known[name] != version(r) {
+	for name, e := range v.wanted(s) {
+		if s.known[name] != s.of(e) {
 			return true
 		}
 		n++
@@ -115,34 +107,95 @@ func (v *view) stale(s *subscription) bool {
 	return s.wildcard && len(s.known) > n
 }
 
-// difference is what must be sent to bring a subscription to a view.
+// difference is what one response says to bring a subscription to a view.
 type difference struct {
-	changed []*discoveryv3.Resource // by name
-	removed []string                // sorted
-	known   map[string]string       // afterwards; a new map
+	changed  []*entry // by name
+	removed  []string // sorted
+	withheld []*entry // too large for a stock client
 }
 
-// diff works out what s lacks. What was asked for by name and does not exist is
-// said to be removed, once. What is known and was not asked for is removed only
-// under a wildcard: without one, unsubscribing is the sidecar's own word.
+func (d *difference) empty() bool { return len(d.changed)+len(d.removed)+len(d.withheld) == 0 }
+
+// response says the difference.
+func (d *difference) response(typeURL string) *discoveryv3.DeltaDiscoveryResponse {
+	out := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: typeURL, RemovedResources: d.removed}
+	for _, e := range d.changed {
+		out.Resources = append(out.Resources, e.resource)
+	}
+	for _, e := range d.withheld {
+		out.ResourceErrors = append(out.ResourceErrors, &discoveryv3.ResourceError{
+			ResourceName: &discoveryv3.ResourceName{Name: e.resource.GetName()},
+			ErrorDetail: &rpcstatus.Status{
+				Code:    int32(codes.ResourceExhausted),
+				Message: fmt.Sprintf("the resource has about %d bytes, more than the %d that gRPC clients receive by default", e.bytes, 4<<20),
+			},
+		})
+	}
+	return out
+}
+
+// diff works out what s lacks, as far as it goes into one response. What was asked for
+// by name and does not exist is said to be removed, once. What is known and was not
+// asked for is removed only under a wildcard: without one, unsubscribing is the
+// sidecar's own word.
 func (v *view) diff(s *subscription) *difference {
-	d := &difference{known: make(map[string]string, len(s.names))}
-	for name, r := range v.wanted(s) {
-		d.known[name] = version(r)
-		switch {
-		case s.known[name] == version(r):
-		case r == nil:
+	d := &difference{}
+	unwanted := len(s.known) > 0 && s.wildcard
+	wanted := map[string]struct{}{}
+	for name, e := range v.wanted(s) {
+		if unwanted {
+			wanted[name] = struct{}{}
+		}
+		switch is := s.of(e); {
+		case s.known[name] == is:
+		case is.state == absent:
 			d.removed = append(d.removed, name)
+		case is.state == withheld:
+			d.withheld = append(d.withheld, e)
 		default:
-			d.changed = append(d.changed, r)
+			d.changed = append(d.changed, e)
 		}
 	}
-	for name := range s.known {
-		if _, ok := d.known[name]; !ok && s.wildcard {
-			d.removed = append(d.removed, name)
+	if unwanted {
+		for name := range s.known {
+			if _, ok := wanted[name]; !ok {
+				d.removed = append(d.removed, name)
+			}
 		}
 	}
-	slices.SortFunc(d.changed, func(a, b *discoveryv3.Resource) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	slices.SortFunc(d.changed, func(a, b *entry) int { return cmp.Compare(a.resource.GetName(), b.resource.GetName()) })
 	slices.Sort(d.removed)
+	d.fit()
 	return d
+}
+
+// fit leaves what goes into one response, which is at least one thing.
+func (d *difference) fit() {
+	bytes := 0
+	for i, name := range d.removed {
+		if bytes += len(name) + 8; bytes > maxResponseBytes && i > 0 {
+			d.removed, d.changed = d.removed[:i], nil
+			return
+		}
+	}
+	for i, e := range d.changed {
+		if bytes += e.bytes; bytes > maxResponseBytes && i+len(d.removed) > 0 {
+			d.changed = d.changed[:i]
+			return
+		}
+	}
+}
+
+// apply notes what the sidecar knows once it has the response.
+func (d *difference) apply(s *subscription) {
+	for _, e := range slices.Concat(d.changed, d.withheld) {
+		s.known[e.resource.GetName()] = s.of(e)
+	}
+	for _, name := range d.removed {
+		if _, named := s.names[name]; named {
+			s.known[name] = held{state: absent}
+		} else {
+			delete(s.known, name)
+		}
+	}
 }

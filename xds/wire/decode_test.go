@@ -145,6 +145,10 @@ func TestARouteConfigurationIsRefused(t *testing.T) {
 			amqp(func(r *xdsv1.AmqpRoute) { r.Ttl = durationpb.New(1) }), amqpAt + "ttl: 1ns is less than 1ms"},
 		"for no limit of the payload": {
 			amqp(func(r *xdsv1.AmqpRoute) { r.MaxEventBytes = 0 }), amqpAt + "max_event_bytes: is required"},
+		"for a header that publishers never set": {
+			amqp(func(r *xdsv1.AmqpRoute) { r.Headers[1] = "warren-attempt" }), amqpAt + `headers[1]: "warren-attempt" is reserved`},
+		"for a header of two lines": {
+			amqp(func(r *xdsv1.AmqpRoute) { r.Headers[0] = "a\nce-id" }), amqpAt + "headers[0]:"},
 		"for no partitions where partitions are set": {
 			amqp(func(r *xdsv1.AmqpRoute) { r.Partitions.Count = 0 }), amqpAt + "partitions.count: is 0, want 1 to 1024"},
 		"for a partition key that is no attribute": {

@@ -41,6 +41,7 @@ func decodeDestination(p path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
 		Persistent:    r.GetPersistent(),
 		Priority:      uint8(min(r.GetPriority(), maxPriority)),
 		MaxEventBytes: r.GetMaxEventBytes(),
+		Headers:       mesh.NewHeaderList(r.GetHeaders()),
 	}
 	var err error
 	if d.Topic, err = mesh.ParseName(r.GetTopic(), ""); err != nil {
@@ -64,6 +65,11 @@ func decodeDestination(p path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
 	}
 	if d.MaxEventBytes == 0 {
 		return d, p.field("max_event_bytes").errorf("is required")
+	}
+	for i, entry := range r.GetHeaders() {
+		if err := mesh.CheckHeader(entry); err != nil {
+			return d, p.field("headers").index(i).errorf("%w", err)
+		}
 	}
 	d.Partitions, err = decodePartitions(p.field("partitions"), r.GetPartitions())
 	return d, err

@@ -48,6 +48,7 @@ func destination(topic string) mesh.Destination {
 		TTL:            time.Minute,
 		Priority:       3,
 		MaxEventBytes:  1 << 20,
+		Headers:        mesh.NewHeaderList([]string{"tenant", "app-*", "reply_to", "content_encoding"}),
 		Partitions:     mesh.Partitions{Count: 8, Key: "partitionkey"},
 	}
 }
@@ -135,6 +136,7 @@ func ordered() *mesh.Subscription {
 	s.Ordering, s.Partitions = mesh.PerKey, mesh.Partitions{Count: 8, Key: "partitionkey"}
 	s.MaxElapsed, s.KeyPolicy = 5*time.Minute, mesh.Hold
 	s.Dedupe = mesh.Dedupe{Window: 10 * time.Minute, MaxEntries: 100_000}
+	s.MaxDecoded = 256 << 10
 	return s
 }
 

@@ -54,6 +54,7 @@ func encodeBackend(b *mesh.Backend) (*routev3.WeightedCluster_ClusterWeight, err
 		Priority:       uint32(d.Priority),
 		MaxEventBytes:  d.MaxEventBytes,
 		Partitions:     encodePartitions(d.Partitions),
+		Headers:        d.Headers.Entries(),
 	}
 	inner, err := toAny(route)
 	if err != nil {

@@ -60,13 +60,13 @@ var supported = map[protoreflect.FullName][]protoreflect.Name{
 	"warren.xds.v1.Exchange": {"name", "type"},
 	"warren.xds.v1.AmqpRoute": {
 		"topic", "exchange", "routing_key", "mandatory", "persistent", "confirm_timeout", "ttl", "priority", "max_event_bytes",
-		"partitions",
+		"partitions", "headers",
 	},
 	"warren.xds.v1.Partitions":          {"count", "key"},
 	"warren.xds.v1.AmqpProtocolOptions": {"type", "vhost", "credentials", "topology", "heartbeat"},
 	"warren.xds.v1.SubscriptionListener": {
 		"topic", "cluster", "exchange", "queue", "filters", "ack_deadline", "redelivery", "dead_letter_queue", "push_port",
-		"ordering", "partitions", "key_policy", "dedupe",
+		"ordering", "partitions", "key_policy", "dedupe", "max_decoded_bytes",
 	},
 	"warren.xds.v1.Queue":          {"name", "type", "prefetch", "prefetch_bytes", "max_event_bytes"},
 	"warren.xds.v1.Redelivery":     {"attempts", "base_interval", "max_interval", "max_elapsed", "strategy"},

@@ -891,7 +891,9 @@ type BackendConfig struct {
 	// Largest payload in bytes.
 	MaxEventBytes uint32 `protobuf:"varint,8,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
 	// Partitions of the topic; absent when it has none.
-	Partitions    *PartitionsConfig `protobuf:"bytes,9,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	Partitions *PartitionsConfig `protobuf:"bytes,9,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// What publishers may set beside an event, as the topic's publish.headers.
+	Headers       []string `protobuf:"bytes,10,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -989,6 +991,13 @@ func (x *BackendConfig) GetPartitions() *PartitionsConfig {
 	return nil
 }
 
+func (x *BackendConfig) GetHeaders() []string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
 // PartitionsConfig is how the events of a key are kept together.
 type PartitionsConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1082,8 +1091,10 @@ type SubscriptionConfig struct {
 	DedupeWindow *durationpb.Duration `protobuf:"bytes,16,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
 	// How many are.
 	DedupeMaxEntries uint32 `protobuf:"varint,17,opt,name=dedupe_max_entries,json=dedupeMaxEntries,proto3" json:"dedupe_max_entries,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Up to how many bytes compressed data is decoded; 0 means that it is handed on as it is.
+	MaxDecodedBytes uint32 `protobuf:"varint,18,opt,name=max_decoded_bytes,json=maxDecodedBytes,proto3" json:"max_decoded_bytes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SubscriptionConfig) Reset() {
@@ -1231,6 +1242,13 @@ func (x *SubscriptionConfig) GetDedupeWindow() *durationpb.Duration {
 func (x *SubscriptionConfig) GetDedupeMaxEntries() uint32 {
 	if x != nil {
 		return x.DedupeMaxEntries
+	}
+	return 0
+}
+
+func (x *SubscriptionConfig) GetMaxDecodedBytes() uint32 {
+	if x != nil {
+		return x.MaxDecodedBytes
 	}
 	return 0
 }
@@ -1885,7 +1903,7 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\bbackends\x18\x03 \x03(\v2\x1e.warren.admin.v1.BackendConfigR\bbackends\x123\n" +
 	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x1a\n" +
 	"\battempts\x18\x05 \x01(\rR\battempts\x12\x19\n" +
-	"\bretry_on\x18\x06 \x03(\tR\aretryOn\"\xe6\x02\n" +
+	"\bretry_on\x18\x06 \x03(\tR\aretryOn\"\x80\x03\n" +
 	"\rBackendConfig\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x16\n" +
 	"\x06weight\x18\x02 \x01(\rR\x06weight\x12\x16\n" +
@@ -1898,10 +1916,12 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\x0fmax_event_bytes\x18\b \x01(\rR\rmaxEventBytes\x12A\n" +
 	"\n" +
 	"partitions\x18\t \x01(\v2!.warren.admin.v1.PartitionsConfigR\n" +
-	"partitions\":\n" +
+	"partitions\x12\x18\n" +
+	"\aheaders\x18\n" +
+	" \x03(\tR\aheaders\":\n" +
 	"\x10PartitionsConfig\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\x96\x05\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\"\xc2\x05\n" +
 	"\x12SubscriptionConfig\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x16\n" +
@@ -1925,7 +1945,8 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"key_policy\x18\x0e \x01(\tR\tkeyPolicy\x12%\n" +
 	"\x0eprefetch_bytes\x18\x0f \x01(\x04R\rprefetchBytes\x12>\n" +
 	"\rdedupe_window\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\fdedupeWindow\x12,\n" +
-	"\x12dedupe_max_entries\x18\x11 \x01(\rR\x10dedupeMaxEntries\"\xbd\x01\n" +
+	"\x12dedupe_max_entries\x18\x11 \x01(\rR\x10dedupeMaxEntries\x12*\n" +
+	"\x11max_decoded_bytes\x18\x12 \x01(\rR\x0fmaxDecodedBytes\"\xbd\x01\n" +
 	"\fBrokerConfig\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +

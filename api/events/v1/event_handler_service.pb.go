@@ -34,9 +34,15 @@ type OnEventRequest struct {
 	// 1 for the first attempt; counts every later one.
 	Attempt uint32 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// True when the event may have been handed out before.
-	Redelivered   bool `protobuf:"varint,5,opt,name=redelivered,proto3" json:"redelivered,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Redelivered bool `protobuf:"varint,5,opt,name=redelivered,proto3" json:"redelivered,omitempty"`
+	// As in Delivery.
+	Headers map[string]*HeaderValue `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// As in Delivery.
+	ReplyTo string `protobuf:"bytes,7,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	// As in Delivery.
+	ContentEncoding string `protobuf:"bytes,8,opt,name=content_encoding,json=contentEncoding,proto3" json:"content_encoding,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *OnEventRequest) Reset() {
@@ -102,6 +108,27 @@ func (x *OnEventRequest) GetRedelivered() bool {
 		return x.Redelivered
 	}
 	return false
+}
+
+func (x *OnEventRequest) GetHeaders() map[string]*HeaderValue {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *OnEventRequest) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *OnEventRequest) GetContentEncoding() string {
+	if x != nil {
+		return x.ContentEncoding
+	}
+	return ""
 }
 
 // OnEventResponse is the service's outcome.
@@ -172,13 +199,19 @@ var File_warren_events_v1_event_handler_service_proto protoreflect.FileDescripto
 
 const file_warren_events_v1_event_handler_service_proto_rawDesc = "" +
 	"\n" +
-	",warren/events/v1/event_handler_service.proto\x12\x10warren.events.v1\x1a\x1egoogle/protobuf/duration.proto\x1a!warren/events/v1/cloudevent.proto\x1a$warren/events/v1/event_service.proto\"\xba\x01\n" +
+	",warren/events/v1/event_handler_service.proto\x12\x10warren.events.v1\x1a\x1egoogle/protobuf/duration.proto\x1a!warren/events/v1/cloudevent.proto\x1a$warren/events/v1/event_service.proto\x1a\x1dwarren/events/v1/header.proto\"\xa4\x03\n" +
 	"\x0eOnEventRequest\x122\n" +
 	"\x05event\x18\x01 \x01(\v2\x1c.warren.events.v1.CloudEventR\x05event\x12\"\n" +
 	"\fsubscription\x18\x02 \x01(\tR\fsubscription\x12\x14\n" +
 	"\x05topic\x18\x03 \x01(\tR\x05topic\x12\x18\n" +
 	"\aattempt\x18\x04 \x01(\rR\aattempt\x12 \n" +
-	"\vredelivered\x18\x05 \x01(\bR\vredelivered\"\x9a\x01\n" +
+	"\vredelivered\x18\x05 \x01(\bR\vredelivered\x12G\n" +
+	"\aheaders\x18\x06 \x03(\v2-.warren.events.v1.OnEventRequest.HeadersEntryR\aheaders\x12\x19\n" +
+	"\breply_to\x18\a \x01(\tR\areplyTo\x12)\n" +
+	"\x10content_encoding\x18\b \x01(\tR\x0fcontentEncoding\x1aY\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.warren.events.v1.HeaderValueR\x05value:\x028\x01\"\x9a\x01\n" +
 	"\x0fOnEventResponse\x123\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x19.warren.events.v1.OutcomeR\aoutcome\x12:\n" +
 	"\vretry_after\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\n" +
@@ -199,25 +232,29 @@ func file_warren_events_v1_event_handler_service_proto_rawDescGZIP() []byte {
 	return file_warren_events_v1_event_handler_service_proto_rawDescData
 }
 
-var file_warren_events_v1_event_handler_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_warren_events_v1_event_handler_service_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_warren_events_v1_event_handler_service_proto_goTypes = []any{
 	(*OnEventRequest)(nil),      // 0: warren.events.v1.OnEventRequest
 	(*OnEventResponse)(nil),     // 1: warren.events.v1.OnEventResponse
-	(*CloudEvent)(nil),          // 2: warren.events.v1.CloudEvent
-	(Outcome)(0),                // 3: warren.events.v1.Outcome
-	(*durationpb.Duration)(nil), // 4: google.protobuf.Duration
+	nil,                         // 2: warren.events.v1.OnEventRequest.HeadersEntry
+	(*CloudEvent)(nil),          // 3: warren.events.v1.CloudEvent
+	(Outcome)(0),                // 4: warren.events.v1.Outcome
+	(*durationpb.Duration)(nil), // 5: google.protobuf.Duration
+	(*HeaderValue)(nil),         // 6: warren.events.v1.HeaderValue
 }
 var file_warren_events_v1_event_handler_service_proto_depIdxs = []int32{
-	2, // 0: warren.events.v1.OnEventRequest.event:type_name -> warren.events.v1.CloudEvent
-	3, // 1: warren.events.v1.OnEventResponse.outcome:type_name -> warren.events.v1.Outcome
-	4, // 2: warren.events.v1.OnEventResponse.retry_after:type_name -> google.protobuf.Duration
-	0, // 3: warren.events.v1.EventHandlerService.OnEvent:input_type -> warren.events.v1.OnEventRequest
-	1, // 4: warren.events.v1.EventHandlerService.OnEvent:output_type -> warren.events.v1.OnEventResponse
-	4, // [4:5] is the sub-list for method output_type
-	3, // [3:4] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3, // 0: warren.events.v1.OnEventRequest.event:type_name -> warren.events.v1.CloudEvent
+	2, // 1: warren.events.v1.OnEventRequest.headers:type_name -> warren.events.v1.OnEventRequest.HeadersEntry
+	4, // 2: warren.events.v1.OnEventResponse.outcome:type_name -> warren.events.v1.Outcome
+	5, // 3: warren.events.v1.OnEventResponse.retry_after:type_name -> google.protobuf.Duration
+	6, // 4: warren.events.v1.OnEventRequest.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	0, // 5: warren.events.v1.EventHandlerService.OnEvent:input_type -> warren.events.v1.OnEventRequest
+	1, // 6: warren.events.v1.EventHandlerService.OnEvent:output_type -> warren.events.v1.OnEventResponse
+	6, // [6:7] is the sub-list for method output_type
+	5, // [5:6] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_warren_events_v1_event_handler_service_proto_init() }
@@ -227,13 +264,14 @@ func file_warren_events_v1_event_handler_service_proto_init() {
 	}
 	file_warren_events_v1_cloudevent_proto_init()
 	file_warren_events_v1_event_service_proto_init()
+	file_warren_events_v1_header_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_events_v1_event_handler_service_proto_rawDesc), len(file_warren_events_v1_event_handler_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

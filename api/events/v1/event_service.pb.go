@@ -87,9 +87,17 @@ type PublishRequest struct {
 	// Topic: "orders" in the service's own namespace, "billing/orders" in another.
 	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
 	// The event.
-	Event         *CloudEvent `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Event *CloudEvent `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
+	// Headers beside the event, by name, as far as the topic's publish.headers allows
+	// them. They reach plain AMQP clients as headers of the message.
+	Headers map[string]*HeaderValue `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// AMQP property: whom to answer. The topic must allow it, as a header.
+	ReplyTo string `protobuf:"bytes,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	// AMQP property: how the data is compressed, such as "gzip"; Warren does not look
+	// into it. The topic must allow it, as a header.
+	ContentEncoding string `protobuf:"bytes,5,opt,name=content_encoding,json=contentEncoding,proto3" json:"content_encoding,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PublishRequest) Reset() {
@@ -134,6 +142,27 @@ func (x *PublishRequest) GetEvent() *CloudEvent {
 		return x.Event
 	}
 	return nil
+}
+
+func (x *PublishRequest) GetHeaders() map[string]*HeaderValue {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *PublishRequest) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *PublishRequest) GetContentEncoding() string {
+	if x != nil {
+		return x.ContentEncoding
+	}
+	return ""
 }
 
 // PublishResponse says what became of a published event. It is sent after the
@@ -272,9 +301,15 @@ type PublishBatchEntry struct {
 	// The event.
 	Event *CloudEvent `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
 	// W3C trace context of this hop: traceparent, tracestate, baggage.
-	TraceContext  map[string]string `protobuf:"bytes,2,rep,name=trace_context,json=traceContext,proto3" json:"trace_context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	TraceContext map[string]string `protobuf:"bytes,2,rep,name=trace_context,json=traceContext,proto3" json:"trace_context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// As in PublishRequest.
+	Headers map[string]*HeaderValue `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// As in PublishRequest.
+	ReplyTo string `protobuf:"bytes,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	// As in PublishRequest.
+	ContentEncoding string `protobuf:"bytes,5,opt,name=content_encoding,json=contentEncoding,proto3" json:"content_encoding,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PublishBatchEntry) Reset() {
@@ -319,6 +354,27 @@ func (x *PublishBatchEntry) GetTraceContext() map[string]string {
 		return x.TraceContext
 	}
 	return nil
+}
+
+func (x *PublishBatchEntry) GetHeaders() map[string]*HeaderValue {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *PublishBatchEntry) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *PublishBatchEntry) GetContentEncoding() string {
+	if x != nil {
+		return x.ContentEncoding
+	}
+	return ""
 }
 
 // PublishBatchResponse answers a batch.
@@ -552,9 +608,15 @@ type PublishStreamEntry struct {
 	// W3C trace context of this hop: traceparent, tracestate, baggage.
 	TraceContext map[string]string `protobuf:"bytes,3,rep,name=trace_context,json=traceContext,proto3" json:"trace_context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Topic of this event; empty means the request's.
-	Topic         string `protobuf:"bytes,4,opt,name=topic,proto3" json:"topic,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Topic string `protobuf:"bytes,4,opt,name=topic,proto3" json:"topic,omitempty"`
+	// As in PublishRequest.
+	Headers map[string]*HeaderValue `protobuf:"bytes,5,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// As in PublishRequest.
+	ReplyTo string `protobuf:"bytes,6,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	// As in PublishRequest.
+	ContentEncoding string `protobuf:"bytes,7,opt,name=content_encoding,json=contentEncoding,proto3" json:"content_encoding,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PublishStreamEntry) Reset() {
@@ -611,6 +673,27 @@ func (x *PublishStreamEntry) GetTraceContext() map[string]string {
 func (x *PublishStreamEntry) GetTopic() string {
 	if x != nil {
 		return x.Topic
+	}
+	return ""
+}
+
+func (x *PublishStreamEntry) GetHeaders() map[string]*HeaderValue {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *PublishStreamEntry) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *PublishStreamEntry) GetContentEncoding() string {
+	if x != nil {
+		return x.ContentEncoding
 	}
 	return ""
 }
@@ -1431,9 +1514,17 @@ type Delivery struct {
 	// The topic, as "namespace/name".
 	Topic string `protobuf:"bytes,6,opt,name=topic,proto3" json:"topic,omitempty"`
 	// When the delivery counts as failed unless it is settled or extended.
-	AckDeadline   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AckDeadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
+	// Headers of the message that are neither attributes of the event, nor the broker's,
+	// nor Warren's own, by name.
+	Headers map[string]*HeaderValue `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// AMQP property: whom the publisher wants to be answered.
+	ReplyTo string `protobuf:"bytes,9,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
+	// AMQP property: how the data is compressed, or its charset. Empty when it is neither,
+	// or when the subscription has contentEncoding Decode and the data is decoded.
+	ContentEncoding string `protobuf:"bytes,10,opt,name=content_encoding,json=contentEncoding,proto3" json:"content_encoding,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Delivery) Reset() {
@@ -1513,6 +1604,27 @@ func (x *Delivery) GetAckDeadline() *timestamppb.Timestamp {
 		return x.AckDeadline
 	}
 	return nil
+}
+
+func (x *Delivery) GetHeaders() map[string]*HeaderValue {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *Delivery) GetReplyTo() string {
+	if x != nil {
+		return x.ReplyTo
+	}
+	return ""
+}
+
+func (x *Delivery) GetContentEncoding() string {
+	if x != nil {
+		return x.ContentEncoding
+	}
+	return ""
 }
 
 // SubscribeSettled answers settlements and extensions.
@@ -1659,10 +1771,16 @@ var File_warren_events_v1_event_service_proto protoreflect.FileDescriptor
 
 const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\n" +
-	"$warren/events/v1/event_service.proto\x12\x10warren.events.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!warren/events/v1/cloudevent.proto\"Z\n" +
+	"$warren/events/v1/event_service.proto\x12\x10warren.events.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!warren/events/v1/cloudevent.proto\x1a\x1dwarren/events/v1/header.proto\"\xc4\x02\n" +
 	"\x0ePublishRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x122\n" +
-	"\x05event\x18\x02 \x01(\v2\x1c.warren.events.v1.CloudEventR\x05event\"t\n" +
+	"\x05event\x18\x02 \x01(\v2\x1c.warren.events.v1.CloudEventR\x05event\x12G\n" +
+	"\aheaders\x18\x03 \x03(\v2-.warren.events.v1.PublishRequest.HeadersEntryR\aheaders\x12\x19\n" +
+	"\breply_to\x18\x04 \x01(\tR\areplyTo\x12)\n" +
+	"\x10content_encoding\x18\x05 \x01(\tR\x0fcontentEncoding\x1aY\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.warren.events.v1.HeaderValueR\x05value:\x028\x01\"t\n" +
 	"\x0fPublishResponse\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05route\x18\x02 \x01(\tR\x05route\x12\x14\n" +
@@ -1670,13 +1788,19 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\battempts\x18\x04 \x01(\x05R\battempts\"j\n" +
 	"\x13PublishBatchRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12=\n" +
-	"\aentries\x18\x02 \x03(\v2#.warren.events.v1.PublishBatchEntryR\aentries\"\xe4\x01\n" +
+	"\aentries\x18\x02 \x03(\v2#.warren.events.v1.PublishBatchEntryR\aentries\"\xd1\x03\n" +
 	"\x11PublishBatchEntry\x122\n" +
 	"\x05event\x18\x01 \x01(\v2\x1c.warren.events.v1.CloudEventR\x05event\x12Z\n" +
-	"\rtrace_context\x18\x02 \x03(\v25.warren.events.v1.PublishBatchEntry.TraceContextEntryR\ftraceContext\x1a?\n" +
+	"\rtrace_context\x18\x02 \x03(\v25.warren.events.v1.PublishBatchEntry.TraceContextEntryR\ftraceContext\x12J\n" +
+	"\aheaders\x18\x03 \x03(\v20.warren.events.v1.PublishBatchEntry.HeadersEntryR\aheaders\x12\x19\n" +
+	"\breply_to\x18\x04 \x01(\tR\areplyTo\x12)\n" +
+	"\x10content_encoding\x18\x05 \x01(\tR\x0fcontentEncoding\x1a?\n" +
 	"\x11TraceContextEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Q\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aY\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.warren.events.v1.HeaderValueR\x05value:\x028\x01\"Q\n" +
 	"\x14PublishBatchResponse\x129\n" +
 	"\aresults\x18\x01 \x03(\v2\x1f.warren.events.v1.PublishResultR\aresults\"\x80\x01\n" +
 	"\rPublishResult\x12=\n" +
@@ -1688,16 +1812,22 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\adetails\x18\x03 \x03(\v2\x14.google.protobuf.AnyR\adetails\"l\n" +
 	"\x14PublishStreamRequest\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12>\n" +
-	"\aentries\x18\x02 \x03(\v2$.warren.events.v1.PublishStreamEntryR\aentries\"\x9b\x02\n" +
+	"\aentries\x18\x02 \x03(\v2$.warren.events.v1.PublishStreamEntryR\aentries\"\x89\x04\n" +
 	"\x12PublishStreamEntry\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\x04R\trequestId\x122\n" +
 	"\x05event\x18\x02 \x01(\v2\x1c.warren.events.v1.CloudEventR\x05event\x12[\n" +
 	"\rtrace_context\x18\x03 \x03(\v26.warren.events.v1.PublishStreamEntry.TraceContextEntryR\ftraceContext\x12\x14\n" +
-	"\x05topic\x18\x04 \x01(\tR\x05topic\x1a?\n" +
+	"\x05topic\x18\x04 \x01(\tR\x05topic\x12K\n" +
+	"\aheaders\x18\x05 \x03(\v21.warren.events.v1.PublishStreamEntry.HeadersEntryR\aheaders\x12\x19\n" +
+	"\breply_to\x18\x06 \x01(\tR\areplyTo\x12)\n" +
+	"\x10content_encoding\x18\a \x01(\tR\x0fcontentEncoding\x1a?\n" +
 	"\x11TraceContextEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"p\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aY\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.warren.events.v1.HeaderValueR\x05value:\x028\x01\"p\n" +
 	"\x15PublishStreamResponse\x12?\n" +
 	"\aresults\x18\x01 \x03(\v2%.warren.events.v1.PublishStreamResultR\aresults\x12\x16\n" +
 	"\x06window\x18\x02 \x01(\rR\x06window\"m\n" +
@@ -1750,7 +1880,7 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\x13SubscribeDeliveries\x12:\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x1a.warren.events.v1.DeliveryR\n" +
-	"deliveries\"\xf9\x02\n" +
+	"deliveries\"\xdd\x04\n" +
 	"\bDelivery\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x122\n" +
 	"\x05event\x18\x02 \x01(\v2\x1c.warren.events.v1.CloudEventR\x05event\x12\x18\n" +
@@ -1758,10 +1888,17 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\vredelivered\x18\x04 \x01(\bR\vredelivered\x12Q\n" +
 	"\rtrace_context\x18\x05 \x03(\v2,.warren.events.v1.Delivery.TraceContextEntryR\ftraceContext\x12\x14\n" +
 	"\x05topic\x18\x06 \x01(\tR\x05topic\x12=\n" +
-	"\fack_deadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vackDeadline\x1a?\n" +
+	"\fack_deadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vackDeadline\x12A\n" +
+	"\aheaders\x18\b \x03(\v2'.warren.events.v1.Delivery.HeadersEntryR\aheaders\x12\x19\n" +
+	"\breply_to\x18\t \x01(\tR\areplyTo\x12)\n" +
+	"\x10content_encoding\x18\n" +
+	" \x01(\tR\x0fcontentEncoding\x1a?\n" +
 	"\x11TraceContextEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aY\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\v2\x1d.warren.events.v1.HeaderValueR\x05value:\x028\x01\"L\n" +
 	"\x10SubscribeSettled\x128\n" +
 	"\aresults\x18\x01 \x03(\v2\x1e.warren.events.v1.SettleResultR\aresults\"V\n" +
 	"\fSettleResult\x12\x14\n" +
@@ -1792,7 +1929,7 @@ func file_warren_events_v1_event_service_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_events_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_warren_events_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_warren_events_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_warren_events_v1_event_service_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: warren.events.v1.Outcome
 	(*PublishRequest)(nil),        // 1: warren.events.v1.PublishRequest
@@ -1819,61 +1956,74 @@ var file_warren_events_v1_event_service_proto_goTypes = []any{
 	(*SubscribeSettled)(nil),      // 22: warren.events.v1.SubscribeSettled
 	(*SettleResult)(nil),          // 23: warren.events.v1.SettleResult
 	(*SubscribeHeartbeat)(nil),    // 24: warren.events.v1.SubscribeHeartbeat
-	nil,                           // 25: warren.events.v1.PublishBatchEntry.TraceContextEntry
-	nil,                           // 26: warren.events.v1.PublishStreamEntry.TraceContextEntry
-	nil,                           // 27: warren.events.v1.Delivery.TraceContextEntry
-	(*CloudEvent)(nil),            // 28: warren.events.v1.CloudEvent
-	(*anypb.Any)(nil),             // 29: google.protobuf.Any
-	(*durationpb.Duration)(nil),   // 30: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	nil,                           // 25: warren.events.v1.PublishRequest.HeadersEntry
+	nil,                           // 26: warren.events.v1.PublishBatchEntry.TraceContextEntry
+	nil,                           // 27: warren.events.v1.PublishBatchEntry.HeadersEntry
+	nil,                           // 28: warren.events.v1.PublishStreamEntry.TraceContextEntry
+	nil,                           // 29: warren.events.v1.PublishStreamEntry.HeadersEntry
+	nil,                           // 30: warren.events.v1.Delivery.TraceContextEntry
+	nil,                           // 31: warren.events.v1.Delivery.HeadersEntry
+	(*CloudEvent)(nil),            // 32: warren.events.v1.CloudEvent
+	(*anypb.Any)(nil),             // 33: google.protobuf.Any
+	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
+	(*HeaderValue)(nil),           // 36: warren.events.v1.HeaderValue
 }
 var file_warren_events_v1_event_service_proto_depIdxs = []int32{
-	28, // 0: warren.events.v1.PublishRequest.event:type_name -> warren.events.v1.CloudEvent
-	4,  // 1: warren.events.v1.PublishBatchRequest.entries:type_name -> warren.events.v1.PublishBatchEntry
-	28, // 2: warren.events.v1.PublishBatchEntry.event:type_name -> warren.events.v1.CloudEvent
-	25, // 3: warren.events.v1.PublishBatchEntry.trace_context:type_name -> warren.events.v1.PublishBatchEntry.TraceContextEntry
-	6,  // 4: warren.events.v1.PublishBatchResponse.results:type_name -> warren.events.v1.PublishResult
-	2,  // 5: warren.events.v1.PublishResult.response:type_name -> warren.events.v1.PublishResponse
-	7,  // 6: warren.events.v1.PublishResult.status:type_name -> warren.events.v1.Status
-	29, // 7: warren.events.v1.Status.details:type_name -> google.protobuf.Any
-	9,  // 8: warren.events.v1.PublishStreamRequest.entries:type_name -> warren.events.v1.PublishStreamEntry
-	28, // 9: warren.events.v1.PublishStreamEntry.event:type_name -> warren.events.v1.CloudEvent
-	26, // 10: warren.events.v1.PublishStreamEntry.trace_context:type_name -> warren.events.v1.PublishStreamEntry.TraceContextEntry
-	11, // 11: warren.events.v1.PublishStreamResponse.results:type_name -> warren.events.v1.PublishStreamResult
-	6,  // 12: warren.events.v1.PublishStreamResult.result:type_name -> warren.events.v1.PublishResult
-	13, // 13: warren.events.v1.SubscribeRequest.init:type_name -> warren.events.v1.SubscribeInit
-	14, // 14: warren.events.v1.SubscribeRequest.credit:type_name -> warren.events.v1.SubscribeCredit
-	15, // 15: warren.events.v1.SubscribeRequest.settle:type_name -> warren.events.v1.SubscribeSettle
-	17, // 16: warren.events.v1.SubscribeRequest.extend:type_name -> warren.events.v1.SubscribeExtend
-	30, // 17: warren.events.v1.SubscribeInit.ack_deadline:type_name -> google.protobuf.Duration
-	16, // 18: warren.events.v1.SubscribeSettle.settlements:type_name -> warren.events.v1.Settlement
-	0,  // 19: warren.events.v1.Settlement.outcome:type_name -> warren.events.v1.Outcome
-	30, // 20: warren.events.v1.Settlement.retry_after:type_name -> google.protobuf.Duration
-	30, // 21: warren.events.v1.SubscribeExtend.ack_deadline:type_name -> google.protobuf.Duration
-	19, // 22: warren.events.v1.SubscribeResponse.ready:type_name -> warren.events.v1.SubscribeReady
-	20, // 23: warren.events.v1.SubscribeResponse.deliveries:type_name -> warren.events.v1.SubscribeDeliveries
-	22, // 24: warren.events.v1.SubscribeResponse.settled:type_name -> warren.events.v1.SubscribeSettled
-	24, // 25: warren.events.v1.SubscribeResponse.heartbeat:type_name -> warren.events.v1.SubscribeHeartbeat
-	30, // 26: warren.events.v1.SubscribeReady.ack_deadline:type_name -> google.protobuf.Duration
-	21, // 27: warren.events.v1.SubscribeDeliveries.deliveries:type_name -> warren.events.v1.Delivery
-	28, // 28: warren.events.v1.Delivery.event:type_name -> warren.events.v1.CloudEvent
-	27, // 29: warren.events.v1.Delivery.trace_context:type_name -> warren.events.v1.Delivery.TraceContextEntry
-	31, // 30: warren.events.v1.Delivery.ack_deadline:type_name -> google.protobuf.Timestamp
-	23, // 31: warren.events.v1.SubscribeSettled.results:type_name -> warren.events.v1.SettleResult
-	7,  // 32: warren.events.v1.SettleResult.status:type_name -> warren.events.v1.Status
-	1,  // 33: warren.events.v1.EventService.Publish:input_type -> warren.events.v1.PublishRequest
-	3,  // 34: warren.events.v1.EventService.PublishBatch:input_type -> warren.events.v1.PublishBatchRequest
-	8,  // 35: warren.events.v1.EventService.PublishStream:input_type -> warren.events.v1.PublishStreamRequest
-	12, // 36: warren.events.v1.EventService.Subscribe:input_type -> warren.events.v1.SubscribeRequest
-	2,  // 37: warren.events.v1.EventService.Publish:output_type -> warren.events.v1.PublishResponse
-	5,  // 38: warren.events.v1.EventService.PublishBatch:output_type -> warren.events.v1.PublishBatchResponse
-	10, // 39: warren.events.v1.EventService.PublishStream:output_type -> warren.events.v1.PublishStreamResponse
-	18, // 40: warren.events.v1.EventService.Subscribe:output_type -> warren.events.v1.SubscribeResponse
-	37, // [37:41] is the sub-list for method output_type
-	33, // [33:37] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	32, // 0: warren.events.v1.PublishRequest.event:type_name -> warren.events.v1.CloudEvent
+	25, // 1: warren.events.v1.PublishRequest.headers:type_name -> warren.events.v1.PublishRequest.HeadersEntry
+	4,  // 2: warren.events.v1.PublishBatchRequest.entries:type_name -> warren.events.v1.PublishBatchEntry
+	32, // 3: warren.events.v1.PublishBatchEntry.event:type_name -> warren.events.v1.CloudEvent
+	26, // 4: warren.events.v1.PublishBatchEntry.trace_context:type_name -> warren.events.v1.PublishBatchEntry.TraceContextEntry
+	27, // 5: warren.events.v1.PublishBatchEntry.headers:type_name -> warren.events.v1.PublishBatchEntry.HeadersEntry
+	6,  // 6: warren.events.v1.PublishBatchResponse.results:type_name -> warren.events.v1.PublishResult
+	2,  // 7: warren.events.v1.PublishResult.response:type_name -> warren.events.v1.PublishResponse
+	7,  // 8: warren.events.v1.PublishResult.status:type_name -> warren.events.v1.Status
+	33, // 9: warren.events.v1.Status.details:type_name -> google.protobuf.Any
+	9,  // 10: warren.events.v1.PublishStreamRequest.entries:type_name -> warren.events.v1.PublishStreamEntry
+	32, // 11: warren.events.v1.PublishStreamEntry.event:type_name -> warren.events.v1.CloudEvent
+	28, // 12: warren.events.v1.PublishStreamEntry.trace_context:type_name -> warren.events.v1.PublishStreamEntry.TraceContextEntry
+	29, // 13: warren.events.v1.PublishStreamEntry.headers:type_name -> warren.events.v1.PublishStreamEntry.HeadersEntry
+	11, // 14: warren.events.v1.PublishStreamResponse.results:type_name -> warren.events.v1.PublishStreamResult
+	6,  // 15: warren.events.v1.PublishStreamResult.result:type_name -> warren.events.v1.PublishResult
+	13, // 16: warren.events.v1.SubscribeRequest.init:type_name -> warren.events.v1.SubscribeInit
+	14, // 17: warren.events.v1.SubscribeRequest.credit:type_name -> warren.events.v1.SubscribeCredit
+	15, // 18: warren.events.v1.SubscribeRequest.settle:type_name -> warren.events.v1.SubscribeSettle
+	17, // 19: warren.events.v1.SubscribeRequest.extend:type_name -> warren.events.v1.SubscribeExtend
+	34, // 20: warren.events.v1.SubscribeInit.ack_deadline:type_name -> google.protobuf.Duration
+	16, // 21: warren.events.v1.SubscribeSettle.settlements:type_name -> warren.events.v1.Settlement
+	0,  // 22: warren.events.v1.Settlement.outcome:type_name -> warren.events.v1.Outcome
+	34, // 23: warren.events.v1.Settlement.retry_after:type_name -> google.protobuf.Duration
+	34, // 24: warren.events.v1.SubscribeExtend.ack_deadline:type_name -> google.protobuf.Duration
+	19, // 25: warren.events.v1.SubscribeResponse.ready:type_name -> warren.events.v1.SubscribeReady
+	20, // 26: warren.events.v1.SubscribeResponse.deliveries:type_name -> warren.events.v1.SubscribeDeliveries
+	22, // 27: warren.events.v1.SubscribeResponse.settled:type_name -> warren.events.v1.SubscribeSettled
+	24, // 28: warren.events.v1.SubscribeResponse.heartbeat:type_name -> warren.events.v1.SubscribeHeartbeat
+	34, // 29: warren.events.v1.SubscribeReady.ack_deadline:type_name -> google.protobuf.Duration
+	21, // 30: warren.events.v1.SubscribeDeliveries.deliveries:type_name -> warren.events.v1.Delivery
+	32, // 31: warren.events.v1.Delivery.event:type_name -> warren.events.v1.CloudEvent
+	30, // 32: warren.events.v1.Delivery.trace_context:type_name -> warren.events.v1.Delivery.TraceContextEntry
+	35, // 33: warren.events.v1.Delivery.ack_deadline:type_name -> google.protobuf.Timestamp
+	31, // 34: warren.events.v1.Delivery.headers:type_name -> warren.events.v1.Delivery.HeadersEntry
+	23, // 35: warren.events.v1.SubscribeSettled.results:type_name -> warren.events.v1.SettleResult
+	7,  // 36: warren.events.v1.SettleResult.status:type_name -> warren.events.v1.Status
+	36, // 37: warren.events.v1.PublishRequest.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	36, // 38: warren.events.v1.PublishBatchEntry.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	36, // 39: warren.events.v1.PublishStreamEntry.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	36, // 40: warren.events.v1.Delivery.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	1,  // 41: warren.events.v1.EventService.Publish:input_type -> warren.events.v1.PublishRequest
+	3,  // 42: warren.events.v1.EventService.PublishBatch:input_type -> warren.events.v1.PublishBatchRequest
+	8,  // 43: warren.events.v1.EventService.PublishStream:input_type -> warren.events.v1.PublishStreamRequest
+	12, // 44: warren.events.v1.EventService.Subscribe:input_type -> warren.events.v1.SubscribeRequest
+	2,  // 45: warren.events.v1.EventService.Publish:output_type -> warren.events.v1.PublishResponse
+	5,  // 46: warren.events.v1.EventService.PublishBatch:output_type -> warren.events.v1.PublishBatchResponse
+	10, // 47: warren.events.v1.EventService.PublishStream:output_type -> warren.events.v1.PublishStreamResponse
+	18, // 48: warren.events.v1.EventService.Subscribe:output_type -> warren.events.v1.SubscribeResponse
+	45, // [45:49] is the sub-list for method output_type
+	41, // [41:45] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_warren_events_v1_event_service_proto_init() }
@@ -1882,6 +2032,7 @@ func file_warren_events_v1_event_service_proto_init() {
 		return
 	}
 	file_warren_events_v1_cloudevent_proto_init()
+	file_warren_events_v1_header_proto_init()
 	file_warren_events_v1_event_service_proto_msgTypes[11].OneofWrappers = []any{
 		(*SubscribeRequest_Init)(nil),
 		(*SubscribeRequest_Credit)(nil),
@@ -1900,7 +2051,7 @@ func file_warren_events_v1_event_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_events_v1_event_service_proto_rawDesc), len(file_warren_events_v1_event_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -360,7 +360,10 @@ type AmqpRoute struct {
 	MaxEventBytes uint32 `protobuf:"varint,9,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
 	// What keeps the events of one key in order; unset means nothing does. The header
 	// of the key stands among the route's hash_policy.
-	Partitions    *Partitions `protobuf:"bytes,10,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	Partitions *Partitions `protobuf:"bytes,10,opt,name=partitions,proto3" json:"partitions,omitempty"`
+	// What publishers may set beside an event: names of headers, beginnings of names
+	// followed by "*", and the words reply_to and content_encoding for those properties.
+	Headers       []string `protobuf:"bytes,11,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,6 +464,13 @@ func (x *AmqpRoute) GetMaxEventBytes() uint32 {
 func (x *AmqpRoute) GetPartitions() *Partitions {
 	if x != nil {
 		return x.Partitions
+	}
+	return nil
+}
+
+func (x *AmqpRoute) GetHeaders() []string {
+	if x != nil {
+		return x.Headers
 	}
 	return nil
 }
@@ -634,9 +644,12 @@ type SubscriptionListener struct {
 	// ordering is by key.
 	KeyPolicy KeyPolicy `protobuf:"varint,12,opt,name=key_policy,json=keyPolicy,proto3,enum=warren.xds.v1.KeyPolicy" json:"key_policy,omitempty"`
 	// Suppression of events that were acknowledged before; unset means none.
-	Dedupe        *Dedupe `protobuf:"bytes,13,opt,name=dedupe,proto3" json:"dedupe,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Dedupe *Dedupe `protobuf:"bytes,13,opt,name=dedupe,proto3" json:"dedupe,omitempty"`
+	// Data with the content encoding gzip, deflate or zstd is decoded for the service,
+	// up to this many bytes; 0 means that it is handed on as it is.
+	MaxDecodedBytes uint32 `protobuf:"varint,14,opt,name=max_decoded_bytes,json=maxDecodedBytes,proto3" json:"max_decoded_bytes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SubscriptionListener) Reset() {
@@ -758,6 +771,13 @@ func (x *SubscriptionListener) GetDedupe() *Dedupe {
 		return x.Dedupe
 	}
 	return nil
+}
+
+func (x *SubscriptionListener) GetMaxDecodedBytes() uint32 {
+	if x != nil {
+		return x.MaxDecodedBytes
+	}
+	return 0
 }
 
 // Dedupe bounds a sidecar's memory of acknowledged events.
@@ -1244,7 +1264,7 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x18warren/xds/v1/amqp.proto\x12\rwarren.xds.v1\x1a\x1egoogle/protobuf/duration.proto\"2\n" +
 	"\bExchange\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\"\xa5\x03\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\"\xbf\x03\n" +
 	"\tAmqpRoute\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x123\n" +
 	"\bexchange\x18\x02 \x01(\v2\x17.warren.xds.v1.ExchangeR\bexchange\x12\x1f\n" +
@@ -1261,7 +1281,8 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\n" +
 	" \x01(\v2\x19.warren.xds.v1.PartitionsR\n" +
-	"partitions\"4\n" +
+	"partitions\x12\x18\n" +
+	"\aheaders\x18\v \x03(\tR\aheaders\"4\n" +
 	"\n" +
 	"Partitions\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x10\n" +
@@ -1271,7 +1292,7 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x05vhost\x18\x02 \x01(\tR\x05vhost\x12 \n" +
 	"\vcredentials\x18\x03 \x01(\tR\vcredentials\x129\n" +
 	"\btopology\x18\x04 \x01(\x0e2\x1d.warren.xds.v1.TopologyPolicyR\btopology\x127\n" +
-	"\theartbeat\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\"\xf2\x04\n" +
+	"\theartbeat\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\theartbeat\"\x9e\x05\n" +
 	"\x14SubscriptionListener\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x123\n" +
@@ -1291,7 +1312,8 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"partitions\x127\n" +
 	"\n" +
 	"key_policy\x18\f \x01(\x0e2\x18.warren.xds.v1.KeyPolicyR\tkeyPolicy\x12-\n" +
-	"\x06dedupe\x18\r \x01(\v2\x15.warren.xds.v1.DedupeR\x06dedupe\"\\\n" +
+	"\x06dedupe\x18\r \x01(\v2\x15.warren.xds.v1.DedupeR\x06dedupe\x12*\n" +
+	"\x11max_decoded_bytes\x18\x0e \x01(\rR\x0fmaxDecodedBytes\"\\\n" +
 	"\x06Dedupe\x121\n" +
 	"\x06window\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06window\x12\x1f\n" +
 	"\vmax_entries\x18\x02 \x01(\rR\n" +

@@ -51,6 +51,7 @@ func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string
 		Env: environment(
 			"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+m.spans.address,
 			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
+			"WARREN_ADMIN_PROFILES=true", // costs nothing unless one is taken
 		),
 		Args: append([]string{
 			"--namespace", m.opts.Name, "--workload", workload, "--control-plane", "unix:" + m.path("xds"),

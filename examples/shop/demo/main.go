@@ -45,7 +45,7 @@ func run() int {
 		return 2
 	}
 	files := layout{root: root, run: filepath.Join(root, ".run")}
-	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Dir: filepath.Join(files.run, "rabbitmq")}
+	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Want: localbroker.WantFrom(os.Getenv), Dir: filepath.Join(files.run, "rabbitmq")}
 	d := newDemo(o, files, newScreen(os.Stdout))
 	ctx, stop := interruptible(d.kill)
 	defer stop()

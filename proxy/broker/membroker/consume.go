@@ -65,7 +65,7 @@ type channel struct {
 	maxBytes int
 	slots    chan struct{} // one per unsettled delivery
 	turn     chan struct{} // closed when it is the consumer's turn; one of many has it at once
-	done     chan struct{} // closed by close
+	done     chan struct{} // closed by close, when everything is back in the queue
 
 	// Guarded by mu.
 	mu        sync.Mutex
@@ -217,12 +217,17 @@ func (c *channel) settle(tag uint64, how func(*entry)) error {
 }
 
 // close gives everything unsettled back to the queue, in order. It is idempotent.
+//
+// done is closed last: it lets the consumer go, whose next channel would otherwise
+// take what lies behind the unsettled deliveries before they are back.
 func (c *channel) close() {
 	c.mu.Lock()
-	if !c.closed {
-		c.closed = true
-		close(c.done)
+	defer c.session.forget(c)
+	defer c.mu.Unlock()
+	if c.closed {
+		return
 	}
+	c.closed = true
 	entries := make([]*entry, 0, len(c.unsettled))
 	for _, e := range c.unsettled {
 		entries = append(entries, e)
@@ -230,6 +235,5 @@ func (c *channel) close() {
 	clear(c.unsettled)
 	c.queue.giveBack(entries...)
 	c.queue.leave(c)
-	c.mu.Unlock()
-	c.session.forget(c)
+	close(c.done)
 }

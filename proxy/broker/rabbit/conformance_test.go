@@ -2,8 +2,8 @@ package rabbit
 
 import (
 	"context"
+	"os"
 	"path/filepath"
-
 	"sync"
 	"testing"
 	"time"
@@ -60,6 +60,7 @@ func alone(t *testing.T) (d broker.Driver, restart func()) {
 	t.Helper()
 	b, err := localbroker.Start(t.Context(), localbroker.Options{
 		Dir:    filepath.Join(t.TempDir(), "rabbitmq"),
+		Want:   localbroker.WantFrom(os.Getenv),
 		Skip:   []localbroker.Step{localbroker.Running},
 		Report: func(line string) { t.Log(line) },
 	})

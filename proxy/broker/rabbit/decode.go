@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
-	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // Quorum queues count what comes back unsettled. From RabbitMQ 4.3 on a nack counts
@@ -38,11 +35,12 @@ func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
 		AppID:           m.AppID,
 		Priority:        m.Priority,
 		ReplyTo:         m.ReplyTo,
-		ContentEncoding: m.ContentEncoding,
+		ContentEncoding: mapping.ContentEncoding(m),
+		Headers:         mapping.Headers(m),
 		Trace: broker.TraceContext{
-			Parent:  m.Headers.Text(traceParentHeader),
-			State:   m.Headers.Text(traceStateHeader),
-			Baggage: m.Headers.Text(baggageHeader),
+			Parent:  m.Headers.Text(mapping.TraceParent),
+			State:   m.Headers.Text(mapping.TraceState),
+			Baggage: m.Headers.Text(mapping.Baggage),
 		},
 		Lifetime: lifetime(m.Expiration),
 	}
@@ -57,25 +55,13 @@ func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
 	if m.Broken == nil || headersOnly(m.Broken) {
 		out.Original = &original{properties: m.Properties, body: m.Body, ours: ours}
 	}
-	e, err := readEvent(m, o.Queue)
+	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Exchange, RoutingKey: out.RoutingKey, Queue: o.Queue})
 	if err != nil {
 		out.ID, out.Malformed = identify(m, ours), fmt.Errorf("message is not an event: %w", err)
 		return out
 	}
 	out.Event = e
 	return out
-}
-
-// readEvent returns the valid event that m is.
-func readEvent(m *message.Message, queue string) (*event.Event, error) {
-	if m.Broken != nil {
-		return nil, m.Broken
-	}
-	e, err := decodeEvent(legacy(m), queue)
-	if err != nil {
-		return nil, err
-	}
-	return e, e.Validate()
 }
 
 func headersOnly(err error) bool {
@@ -141,194 +127,6 @@ func lifetime(s string) time.Duration {
 		return 0
 	}
 	return time.Duration(n) * time.Millisecond //nolint:gosec // 32 bits
-}
-
-// decodeEvent reads the event by the first form that applies: binary mode in one
-// of three header dialects, binary mode with bare header names as Knative's broker
-// writes it, structured mode, and anything else as raw data.
-func decodeEvent(d *amqp.Delivery, queue string) (*event.Event, error) {
-	if prefix := dialect(d.Headers); prefix != "" {
-		return decodeBinary(d, prefix)
-	}
-	if e := decodeBare(d); e != nil {
-		return e, nil
-	}
-	if e, ok, err := decodeStructured(d); ok {
-		return e, err
-	}
-	return decodeRaw(d, queue), nil
-}
-
-// dialects are the header prefixes of binary mode: the RabbitMQ binding's, and the
-// two of the AMQP 1.0 binding, whose headers RabbitMQ passes to 0-9-1 clients.
-var dialects = [...]string{attributePrefix, "cloudEvents_", "cloudEvents:"}
-
-// dialect returns the prefix the message's attributes have, "" when it has none.
-// One that has the spec version wins over one that has only an id.
-func dialect(h amqp.Table) string {
-	for _, marker := range [...]string{event.AttrSpecVersion, event.AttrID} {
-		for _, prefix := range dialects {
-			if _, ok := h[prefix+marker]; ok {
-				return prefix
-			}
-		}
-	}
-	return ""
-}
-
-func decodeBinary(d *amqp.Delivery, prefix string) (*event.Event, error) {
-	e := &event.Event{Data: d.Body, Attrs: make([]event.Attr, 0, len(d.Headers))}
-	for name, v := range d.Headers {
-		name, ok := strings.CutPrefix(name, prefix)
-		if !ok || v == nil {
-			continue
-		}
-		if name == event.AttrSpecVersion {
-			if err := checkSpecVersion(v); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		value, err := attribute(name, v)
-		if err != nil {
-			return nil, err
-		}
-		e.Set(name, value)
-	}
-	setContentType(e, d.ContentType)
-	return e, nil
-}
-
-func checkSpecVersion(v any) error {
-	if s, ok := headerText(v); !ok || s != event.SpecVersion {
-		return &event.FieldError{Field: event.AttrSpecVersion, Reason: fmt.Sprintf("is %v, want %q", v, event.SpecVersion)}
-	}
-	return nil
-}
-
-// setContentType takes the property, unless a header says more.
-func setContentType(e *event.Event, contentType string) {
-	if contentType == "" {
-		return
-	}
-	if _, ok := e.Lookup(event.AttrDataContentType); !ok {
-		e.Set(event.AttrDataContentType, event.String(contentType))
-	}
-}
-
-// decodeBare reads headers named like attributes, without a prefix, if together
-// they make a valid event; other producers use such names for other things.
-func decodeBare(d *amqp.Delivery) *event.Event {
-	version, ok := d.Headers[event.AttrSpecVersion]
-	if ok && checkSpecVersion(version) != nil {
-		return nil
-	}
-	e := &event.Event{Data: d.Body}
-	for name, v := range d.Headers {
-		if v == nil || name == event.AttrSpecVersion || hopHeader(name) || event.CheckName(name) != nil {
-			continue
-		}
-		if value, err := attribute(name, v); err == nil {
-			e.Set(name, value)
-		}
-	}
-	setContentType(e, d.ContentType)
-	if e.Validate() != nil {
-		return nil
-	}
-	return e
-}
-
-// hopHeader tells the headers that carry the hop's trace context.
-func hopHeader(name string) bool {
-	return name == traceParentHeader || name == traceStateHeader || name == baggageHeader
-}
-
-// attribute makes a typed value of a header. Strings get the type the
-// specification gives the attribute.
-func attribute(name string, v any) (event.Value, error) {
-	if err := event.CheckName(name); err != nil {
-		return event.Value{}, err
-	}
-	switch v := v.(type) {
-	case bool:
-		return event.Boolean(v), nil
-	case time.Time:
-		if y := v.UTC().Year(); y < 0 || y > 9999 {
-			return event.Value{}, &event.FieldError{Field: name, Reason: "must be a time in the years 0 to 9999"}
-		}
-		return event.Timestamp(v.UTC()), nil
-	}
-	if n, ok := integer(v); ok {
-		if n < math.MinInt32 || n > math.MaxInt32 {
-			return event.String(strconv.FormatInt(n, 10)), nil
-		}
-		return event.Integer(int32(n)), nil
-	}
-	if s, ok := headerText(v); ok {
-		return wellKnown(name, s), nil
-	}
-	return event.Value{}, &event.FieldError{Field: name, Reason: fmt.Sprintf("header of type %T is no attribute value", v)}
-}
-
-// wellKnown types a string. A malformed timestamp stays a string, which
-// event.Validate refuses.
-func wellKnown(name, s string) event.Value {
-	switch name {
-	case event.AttrTime, event.AttrExpiryTime:
-		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-			return event.Timestamp(t)
-		}
-	case event.AttrDataSchema:
-		return event.URI(s)
-	}
-	return event.String(s)
-}
-
-// integer reads any AMQP integer type.
-func integer(v any) (int64, bool) {
-	switch v := v.(type) {
-	case int8:
-		return int64(v), true
-	case byte:
-		return int64(v), true
-	case int16:
-		return int64(v), true
-	case uint16:
-		return int64(v), true
-	case int32:
-		return int64(v), true
-	case uint32:
-		return int64(v), true
-	case int64:
-		return v, true
-	case int:
-		return int64(v), true
-	default:
-		return 0, false
-	}
-}
-
-// headerText reads AMQP's long string, and the byte array some clients send.
-func headerText(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case []byte:
-		return string(v), true
-	case float32:
-		return strconv.FormatFloat(float64(v), 'g', -1, 32), true
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64), true
-	default:
-		return "", false
-	}
-}
-
-// text returns a header that is a string, "" when it is not.
-func text(h amqp.Table, name string) string {
-	s, _ := headerText(h[name])
-	return s
 }
 
 // whole returns a header that is an integer.

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -16,18 +17,13 @@ import (
 // Headers. An event's attributes are ce- headers (the RabbitMQ protocol binding
 // CloudEvents lists); ours start with warren-, because x- is the broker's.
 const (
-	attributePrefix = "ce-"
-	eventIDHeader   = attributePrefix + event.AttrID
-
-	traceParentHeader = "traceparent" // of the hop; the event's own has the prefix
-	traceStateHeader  = "tracestate"
-	baggageHeader     = "baggage"
+	eventIDHeader = mapping.Prefix + event.AttrID
 
 	attemptHeader     = "warren-attempt"
 	republishedHeader = "warren-republished"
 
-	originExchangeHeader = "warren-origin-exchange"
-	originKeyHeader      = "warren-origin-key"
+	originExchangeHeader = mapping.OriginExchange
+	originKeyHeader      = mapping.OriginKey
 
 	partitionHeader    = "warren-partition" // an integer, which the bindings of a partitioner match
 	firstFailureHeader = "warren-first-failure"
@@ -46,7 +42,7 @@ const (
 	deadTimeHeader         = "warren-dead-letter-time"
 	deadCutHeader          = "warren-dead-letter-cut"
 
-	reservedPrefix = "warren-"
+	reservedPrefix = mapping.OwnPrefix
 )
 
 const (
@@ -125,32 +121,16 @@ func invalid(m *broker.Message, err error) error {
 
 // addEvent adds everything of m that travels in headers.
 func addEvent(t *message.Table, m *broker.Message) error {
-	e := m.Event
-	t.Fields = make([]message.Field, 0, 8+len(e.Attrs)+len(m.Headers))
-	t.AddText("ce-specversion", event.SpecVersion)
-	t.AddText(eventIDHeader, e.ID)
-	t.AddText("ce-source", e.Source)
-	t.AddText("ce-type", e.Type)
-	for i := range e.Attrs {
-		a := &e.Attrs[i]
-		if a.Name == event.AttrDataContentType && len(a.Value.String()) <= maxShort {
-			continue // content_type has it
-		}
-		if len(a.Name) > maxShort-len(attributePrefix) {
-			return fmt.Errorf("attribute name of %d bytes: want at most %d", len(a.Name), maxShort-len(attributePrefix))
-		}
-		if err := addAttribute(t, a); err != nil {
-			return err
-		}
+	t.Fields = make([]message.Field, 0, 8+len(m.Event.Attrs)+len(m.Headers))
+	if err := mapping.AppendAttributes(t, m.Event); err != nil {
+		return err
 	}
-	for _, h := range m.Headers {
-		if err := addHeader(t, h); err != nil {
-			return err
-		}
+	if err := mapping.AppendHeaders(t, m.Headers); err != nil {
+		return err
 	}
-	addText(t, traceParentHeader, m.Trace.Parent)
-	addText(t, traceStateHeader, m.Trace.State)
-	addText(t, baggageHeader, m.Trace.Baggage)
+	addText(t, mapping.TraceParent, m.Trace.Parent)
+	addText(t, mapping.TraceState, m.Trace.State)
+	addText(t, mapping.Baggage, m.Trace.Baggage)
 	addHop(t, m)
 	return nil
 }
@@ -181,68 +161,6 @@ func addHop(t *message.Table, m *broker.Message) {
 	} else {
 		addTime(t, firstFailureHeader, m.FirstFailure)
 	}
-}
-
-// addAttribute adds an attribute: native for Boolean, Integer and Binary, and the
-// canonical string else.
-func addAttribute(t *message.Table, a *event.Attr) error {
-	name := attributePrefix + a.Name
-	switch a.Value.Kind() {
-	case event.KindBoolean:
-		t.AddBool(name, a.Value.Bool())
-	case event.KindInteger:
-		t.AddInt32(name, a.Value.Int())
-	case event.KindTimestamp:
-		text, err := timestampText(a.Name, a.Value.Time())
-		if err != nil {
-			return err
-		}
-		t.AddText(name, text)
-	default:
-		t.AddText(name, a.Value.String())
-	}
-	return nil
-}
-
-// addHeader adds a header beside the event.
-func addHeader(t *message.Table, h broker.Header) error {
-	f, err := message.NewField(h.Name, plain(h.Value))
-	if err != nil {
-		return err
-	}
-	t.Fields = append(t.Fields, f)
-	return nil
-}
-
-// plain makes package message's tables of ours.
-func plain(v any) any {
-	switch v := v.(type) {
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = plain(v[i])
-		}
-		return out
-	case []broker.Header:
-		out := make(message.Pairs, len(v))
-		for i := range v {
-			out[i] = message.Pair{Name: v[i].Name, Value: plain(v[i].Value)}
-		}
-		return out
-	default:
-		return v
-	}
-}
-
-// timestampText is t in RFC 3339, in UTC where that cannot express t's zone.
-func timestampText(name string, t time.Time) (string, error) {
-	if _, offset := t.Zone(); offset%60 != 0 || offset <= -24*3600 || offset >= 24*3600 {
-		t = t.UTC()
-	}
-	if y := t.Year(); y < 0 || y > 9999 {
-		return "", fmt.Errorf("attribute %q: the year %d cannot be written in RFC 3339", name, y)
-	}
-	return t.Format(time.RFC3339Nano), nil
 }
 
 func addDeadLetter(t *message.Table, d *broker.DeadLetter) {
@@ -283,7 +201,7 @@ func cutText(s string, n int) string {
 // read. The headers are authoritative, so what is too long is left out.
 func properties(m *broker.Message) message.Properties {
 	p := message.Properties{
-		ContentType:     short(m.Event.Text(event.AttrDataContentType)),
+		ContentType:     mapping.ContentType(m.Event),
 		ContentEncoding: short(m.ContentEncoding),
 		MessageID:       short(m.Event.ID),
 		CorrelationID:   short(m.Event.Text(event.AttrCorrelationID)),

@@ -192,6 +192,8 @@ func (f *fixture) poll(what string, ok func() bool) {
 	}
 }
 
+func exchangesOf(name string) []mesh.Exchange { return []mesh.Exchange{{Name: name, Type: "topic"}} }
+
 func newEvent(id string) *event.Event {
 	return &event.Event{ID: id, Source: "/test", Type: "io.warrenmesh.test", Data: []byte("data of " + id)}
 }
@@ -235,11 +237,16 @@ type consumption struct {
 
 func (f *fixture) consume(queue string, prefetch int) *consumption {
 	f.Helper()
+	return f.consumeWith(broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "test"})
+}
+
+func (f *fixture) consumeWith(o broker.ConsumeOptions) *consumption {
+	f.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &consumption{f: f, out: make(chan *broker.Delivery, 1024), stop: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		c.drain, c.err = f.node.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "test"}, func(d *broker.Delivery) { c.out <- d })
+		c.drain, c.err = f.node.Consume(ctx, o, func(d *broker.Delivery) { c.out <- d })
 	}()
 	f.Cleanup(func() {
 		cancel()

@@ -3,10 +3,12 @@ package rabbit
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -31,11 +33,9 @@ func fromLibrary(d *amqp.Delivery) *message.Message {
 
 func tableFromLibrary(t amqp.Table) (out message.Table) {
 	for name, v := range t {
-		f, err := message.NewField(name, valueFromLibrary(v))
-		if err != nil {
+		if err := mapping.AppendHeaders(&out, []broker.Header{{Name: name, Value: valueFromLibrary(v)}}); err != nil {
 			panic(fmt.Sprintf("%q: %v", name, err)) // a test's mistake
 		}
-		out.Fields = append(out.Fields, f)
 	}
 	return out
 }
@@ -43,16 +43,25 @@ func tableFromLibrary(t amqp.Table) (out message.Table) {
 func valueFromLibrary(v any) any {
 	switch v := v.(type) {
 	case amqp.Table:
-		var out message.Pairs
+		var out []broker.Header
 		for name, v := range v {
-			out = append(out, message.Pair{Name: name, Value: valueFromLibrary(v)})
+			out = append(out, broker.Header{Name: name, Value: valueFromLibrary(v)})
 		}
 		return out
 	case time.Time:
-		if v.Unix() < 0 {
+		if v.Unix() < 0 || v.Year() > 9999 {
 			return v.Unix()
 		}
+		return v.Truncate(time.Second)
+	case string:
+		if !utf8.ValidString(v) {
+			return []byte(v)
+		}
 		return v
+	case int:
+		return int64(v)
+	case int32:
+		return int64(v)
 	case int8:
 		return int64(v)
 	case byte:

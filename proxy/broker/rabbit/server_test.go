@@ -2,6 +2,8 @@ package rabbit
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -18,7 +20,7 @@ import (
 func TestWhatAServerDoesToItsClients(t *testing.T) {
 	t.Parallel()
 	u := server(t) // -short has no broker
-	c, err := localbroker.StartCluster(t.Context(), localbroker.Options{Dir: filepath.Join(t.TempDir(), "server"), Report: func(line string) { t.Log(line) }}, 1)
+	c, err := localbroker.StartCluster(t.Context(), localbroker.Options{Dir: filepath.Join(t.TempDir(), "server"), Want: localbroker.WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }}, 1)
 	if err != nil {
 		t.Fatalf("start a broker: %v", err)
 	}
@@ -53,8 +55,10 @@ func (m member) call(expression string) {
 }
 
 func tooLargeForTheServer(t *testing.T, u amqp.URI, m member) {
-	m.call("application:set_env(rabbit, max_message_size, 1000).")
-	defer m.call("application:set_env(rabbit, max_message_size, 134217728).")
+	// 3.10 reads the setting, 4.x what it made of it when it started.
+	const limit = "application:set_env(rabbit, max_message_size, %[1]d), persistent_term:put(max_message_size, %[1]d)."
+	m.call(fmt.Sprintf(limit, 1000))
+	defer m.call(fmt.Sprintf(limit, 16<<20))
 	f := newFixtureOn(t, u)
 	queue := f.queue("q")
 	large := toQueue(queue, "large")

@@ -20,7 +20,7 @@ func strange(r *rand.Rand, i int, queue string) *broker.Message {
 	}
 	e := &event.Event{ID: fmt.Sprint(i) + text(), Source: text(), Type: text(), Data: make([]byte, r.IntN(3)*r.IntN(300_000))}
 	for range r.IntN(4) {
-		e.Attrs = append(e.Attrs, event.Attr{Name: text(), Value: fuzzValue(uint8(r.Uint32()), text(), r.Int64(), r.IntN(2) == 0)})
+		e.Attrs = append(e.Attrs, event.Attr{Name: text(), Value: strangeValue(uint8(r.Uint32()), text(), r.Int64(), r.IntN(2) == 0)})
 	}
 	return &broker.Message{
 		RoutingKey: queue, Event: e, AppID: text(), Priority: uint8(r.Uint32()), Persistent: r.IntN(2) == 0,
@@ -56,4 +56,23 @@ func TestStrangeMessagesCloseNothing(t *testing.T) {
 		t.Error("a message closed the channel or the connection")
 	}
 	t.Logf("%d messages were sent, %d refused", sent, refused)
+}
+
+func strangeValue(kind uint8, s string, n int64, flag bool) event.Value {
+	switch event.Kind(kind % 7) {
+	case event.KindBoolean:
+		return event.Boolean(flag)
+	case event.KindInteger:
+		return event.Integer(int32(n)) //nolint:gosec // any will do
+	case event.KindBinary:
+		return event.Binary([]byte(s))
+	case event.KindURI:
+		return event.URI(s)
+	case event.KindURIRef:
+		return event.URIRef(s)
+	case event.KindTimestamp:
+		return event.Timestamp(time.Unix(n, n%1e9).In(time.FixedZone("", int(n%90000))))
+	default:
+		return event.String(s)
+	}
 }

@@ -192,7 +192,7 @@ func (d *decoding) setData(e *event.Event) (err error) {
 		e.Data = []byte(s)
 	default:
 		err = &event.FieldError{
-			Field: memberData, Reason: fmt.Sprintf("must be a JSON string, because datacontenttype is %q", contentType),
+			Field: memberData, Reason: fmt.Sprintf("must be a JSON string, because datacontenttype is %.80q", contentType),
 		}
 	}
 	return err

@@ -110,13 +110,14 @@ func dump(c mesh.Config) string {
 func TestResolveCarriesWhatIsDeclared(t *testing.T) {
 	t.Parallel()
 	c := resolved(t, rabbit, audit,
-		`EventTopic orders: {brokerRef: {name: main}, exchange: {name: ex, type: headers}, routingKey: "k.{subject}", publish: {confirmTimeout: 1s, mandatory: false, persistent: false, ttl: 5s, priority: 9, maxEventBytes: 10}}`,
+		`EventTopic orders: {brokerRef: {name: main}, exchange: {name: ex, type: headers}, routingKey: "k.{subject}", publish: {confirmTimeout: 1s, mandatory: false, persistent: false, ttl: 5s, priority: 9, maxEventBytes: 10, headers: [tenant, app-*, reply_to]}}`,
 		`EventRoute canary: {parentRefs: [{name: orders}], rules: [{name: eu, filters: [{prefix: {type: com., source: /s}}, {any: [{not: {suffix: {subject: x}}}]}], backendRefs: [{name: orders, weight: 95}, {name: audit, weight: 5}], timeout: 10s, retry: {attempts: 4, on: [nack], perTryTimeout: 2s, backoff: {baseInterval: 5ms, maxInterval: 6ms}}}, {}]}`,
-		`EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}, filters: [{exact: {type: a}}], queue: {name: q, type: classic, prefetch: 7, prefetchBytes: 2048}, dedupe: {window: 1m, maxEntries: 9}, ackDeadline: 2s, retry: {attempts: 2, backoff: {baseInterval: 3s, maxInterval: 4s}}, deadLetter: {queue: d}}`,
+		`EventSubscription billing: {topicRef: {name: orders}, selector: {matchLabels: {app: billing}}, filters: [{exact: {type: a}}], queue: {name: q, type: classic, prefetch: 7, prefetchBytes: 2048}, dedupe: {window: 1m, maxEntries: 9}, ackDeadline: 2s, contentEncoding: Decode, retry: {attempts: 2, backoff: {baseInterval: 3s, maxInterval: 4s}}, deadLetter: {queue: d}}`,
 	).Config
 	dest := mesh.Destination{
 		Topic: n("orders"), Broker: n("main"), Exchange: mesh.Exchange{Name: "ex", Type: "headers"}, RoutingKey: "k.{subject}",
 		ConfirmTimeout: time.Second, TTL: 5 * time.Second, Priority: 9, MaxEventBytes: 10,
+		Headers: mesh.NewHeaderList([]string{"tenant", "app-*", "reply_to"}),
 	}
 	itself := []mesh.Backend{{Destination: dest, Weight: 1}}
 	want := []mesh.Rule{
@@ -143,7 +144,7 @@ func TestResolveCarriesWhatIsDeclared(t *testing.T) {
 		Name: n("billing"), Topic: n("orders"), Broker: n("main"), Exchange: dest.Exchange,
 		Queue: mesh.Queue{Name: "q", Type: "classic", Prefetch: 7, PrefetchBytes: 2048, MaxEventBytes: 10}, Filters: []mesh.Filter{{Op: mesh.Exact, Attr: "type", Value: "a"}},
 		AckDeadline: 2 * time.Second, Attempts: 2, Backoff: mesh.Backoff{Base: 3 * time.Second, Max: 4 * time.Second}, DeadLetterQueue: "d",
-		Dedupe: mesh.Dedupe{Window: time.Minute, MaxEntries: 9},
+		Dedupe: mesh.Dedupe{Window: time.Minute, MaxEntries: 9}, MaxDecoded: 10,
 	}
 	if got := c.Subscriptions[n("billing")]; !reflect.DeepEqual(got, wantSub) {
 		t.Errorf("subscription: got  %+v\nwant %+v", got, wantSub)
@@ -253,6 +254,10 @@ func TestResolveRefuses(t *testing.T) {
 		{"the queue of a partition of another", []string{rabbit, sharded, sub("s1", "ordering: PerKey, queue: {name: q}"), sub("s2", "queue: {name: q.p3}")}, `a.yaml:20: spec.queue.name: queue "q.p3" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
 		{"the queue of the members of another", []string{rabbit, sharded, sub("s1", "ordering: PerKey, queue: {name: q}"), sub("s2", "queue: {name: q.members}")}, `a.yaml:20: spec.queue.name: queue "q.members" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
 		{"partitions in the queue of another", []string{rabbit, sharded, sub("s1", "queue: {name: q.p0}"), sub("s2", "ordering: PerKey, queue: {name: q}")}, `a.yaml:20: spec.queue.name: queue "q.p0" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
+		{"dead letters in an own delay", []string{rabbit, orders, sub("s", "queue: {name: q}, deadLetter: {queue: q.retry.2000ms}")}, `a.yaml:15: spec.deadLetter.queue: queue "q.retry.2000ms" on broker shop/main belongs to EventSubscription shop/s (a.yaml:12): send dead letters to a queue of their own`, v1alpha1.Conflict},
+		{"the queue of a delay of another", []string{rabbit, orders, sub("s1", "queue: {name: q}"), sub("s2", "queue: {name: q.retry.1000ms}")}, `a.yaml:20: spec.queue.name: queue "q.retry.1000ms" on broker shop/main belongs to EventSubscription shop/s1 (a.yaml:12): give one of the two another queue, or each would get only part of its events`, v1alpha1.Conflict},
+		{"the queue of what the broker drops from another", []string{rabbit, orders, sub("s1", "queue: {name: q}, deadLetter: {queue: d}"), sub("s2", "queue: {name: q.dead}")}, `a.yaml:15: spec.queue.name: queue "q.dead" on broker shop/main belongs to EventSubscription shop/s2 (a.yaml:17): what the broker drops from a queue goes to a queue of that name, so give one of the two another queue`, v1alpha1.Conflict},
+		{"dead letters of two types", []string{rabbit, orders, sub("s1", "deadLetter: {queue: d}"), sub("s2", "queue: {type: classic}, deadLetter: {queue: d}")}, `a.yaml:20: spec.deadLetter.queue: queue "d" on broker shop/main would be of type classic, as the subscription's queue is, but it is of type quorum by EventSubscription shop/s1 (a.yaml:12): give both the same queue.type, or one of them another deadLetter.queue`, v1alpha1.Conflict},
 		{"dead letters in the queue of an own partition", []string{rabbit, sharded, sub("s", "ordering: PerKey, queue: {name: q}, deadLetter: {queue: q.p0}")}, `a.yaml:15: spec.deadLetter.queue: queue "q.p0" on broker shop/main belongs to EventSubscription shop/s (a.yaml:12): send dead letters to a queue of their own`, v1alpha1.Conflict},
 	}
 	for _, c := range cases {

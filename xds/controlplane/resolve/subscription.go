@@ -66,6 +66,9 @@ func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription,
 	if bound := spec.Queue.PrefetchBytes; bound != nil {
 		out.Queue.PrefetchBytes, out.Queue.MaxEventBytes = uint64(max(0, *bound)), d.MaxEventBytes
 	}
+	if spec.ContentEncoding == v1alpha1.EncodingDecode {
+		out.MaxDecoded = d.MaxEventBytes
+	}
 	if spec.Retry.Strategy == v1alpha1.RetryBrokerDelay {
 		out.Strategy = mesh.BrokerDelay
 		r.delayable(o, out)

@@ -48,6 +48,9 @@ func decode(f File) *part {
 		var doc yaml.Node
 		err := decoder.Decode(&doc)
 		if errors.Is(err, io.EOF) {
+			if !p.declares() {
+				p.empty(f.Name)
+			}
 			return p
 		}
 		if err != nil {
@@ -59,6 +62,18 @@ func decode(f File) *part {
 			p.document(f.Name, root)
 		}
 	}
+}
+
+// declares tells whether there was an object in the file, good or bad.
+func (p *part) declares() bool { return len(p.objects) > 0 || len(p.problems) > 0 }
+
+// empty refuses a file that declares nothing. As a rule somebody is about to write
+// it, and what it declared before must not go meanwhile.
+func (p *part) empty(name string) {
+	p.incomplete = true
+	p.problems = append(p.problems, source.Problem{
+		File: name, Message: "is empty: it declares nothing, as while it is being written; declare an object in it or delete the file",
+	})
 }
 
 // join makes a set of what several files declare. It keeps the first of several

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -20,8 +21,8 @@ const maxFileBytes = 8 << 20
 // YAML file is a problem, not an empty set: an empty set in force would take
 // everything away.
 func Load(dir string) (source.Set, []source.Problem) {
-	set, problems, _ := load(dir, new(memory))
-	return set, problems
+	r := load(dir, new(memory))
+	return r.set, r.problems
 }
 
 // Check returns an error that says what to do when the directory is absent, is
@@ -40,12 +41,11 @@ type memory struct {
 	parts map[digest]*part // by a file's name and content
 }
 
-// decode returns the parts of files, of which those that are known are not decoded
-// again, and forgets all others.
-func (m *memory) decode(files []File) []*part {
+// decode returns the parts of files and the digest of each. Parts that are known are
+// not decoded again, all others are forgotten.
+func (m *memory) decode(files []File) (parts []*part, sums []digest) {
 	known := m.parts
 	m.parts = make(map[digest]*part, len(files))
-	parts := make([]*part, 0, len(files))
 	for _, f := range files {
 		sum := digestOf([]File{f}, nil)
 		p, ok := known[sum]
@@ -53,21 +53,40 @@ func (m *memory) decode(files []File) []*part {
 			p = decode(f)
 		}
 		m.parts[sum] = p
-		parts = append(parts, p)
+		parts, sums = append(parts, p), append(sums, sum)
 	}
-	return parts
+	return parts, sums
 }
 
-func load(dir string, m *memory) (source.Set, []source.Problem, digest) {
+// reading is what one read of a directory found.
+type reading struct {
+	set      source.Set
+	problems []source.Problem
+	sum      digest
+	files    map[string]fileForm
+}
+
+// fileForm is what is compared of a file.
+type fileForm struct {
+	sum   digest
+	ended bool // its last line has its line break
+}
+
+func load(dir string, m *memory) reading {
 	files, problems := read(dir)
-	sum := digestOf(files, problems)
-	set, more := join(m.decode(files))
-	if len(problems) > 0 {
-		set.Incomplete = true
+	r := reading{sum: digestOf(files, problems), files: make(map[string]fileForm, len(files))}
+	parts, sums := m.decode(files)
+	for i, f := range files {
+		r.files[f.Name] = fileForm{sum: sums[i], ended: bytes.HasSuffix(f.Data, []byte("\n"))}
 	}
-	problems = append(problems, more...)
-	source.Sort(problems)
-	return set, problems, sum
+	var more []source.Problem
+	r.set, more = join(parts)
+	if len(problems) > 0 {
+		r.set.Incomplete = true
+	}
+	r.problems = append(problems, more...)
+	source.Sort(r.problems)
+	return r
 }
 
 // read returns the files of the directory and what could not be read.

@@ -91,14 +91,16 @@ func TestAChangedFileIsDecodedAndTheOthersAreNot(t *testing.T) {
 	write(t, dir, "a.yaml", topicYAML("a", "k"))
 	write(t, dir, "b.yaml", topicYAML("b", "k")+"---\n"+head+"kind: Nothing\n")
 	var m memory
-	before, problems, sum := load(dir, &m)
-	if len(before.Objects) != 2 || len(problems) != 1 {
-		t.Fatalf("got %+v, problems:\n%s", before.Objects, texts(problems))
+	was := load(dir, &m)
+	before := was.set
+	if len(before.Objects) != 2 || len(was.problems) != 1 {
+		t.Fatalf("got %+v, problems:\n%s", before.Objects, texts(was.problems))
 	}
 	write(t, dir, "a.yaml", topicYAML("a", "other"))
-	after, problems, changed := load(dir, &m)
-	if changed == sum || len(problems) != 1 || !after.Incomplete {
-		t.Errorf("the unchanged file's problem: %t, %s", after.Incomplete, texts(problems))
+	is := load(dir, &m)
+	after := is.set
+	if is.sum == was.sum || len(is.problems) != 1 || !after.Incomplete {
+		t.Errorf("the unchanged file's problem: %t, %s", after.Incomplete, texts(is.problems))
 	}
 	if after.Objects[0].Value == before.Objects[0].Value || after.Objects[1].Value != before.Objects[1].Value {
 		t.Errorf("want a new and b shared: %p %p, before %p %p", after.Objects[0].Value, after.Objects[1].Value, before.Objects[0].Value, before.Objects[1].Value)

@@ -3,12 +3,10 @@ package file
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/xds/source"
 )
 
@@ -26,21 +24,47 @@ type Options struct {
 	// longer than a fifth of it to read and apply is gathered for five times as long,
 	// though not over 5s: a storm of changes must not become one of pushes.
 	Limit time.Duration
+	// Still is how long the content must stay the same before a set comes into force
+	// that takes something away from what is in force; default 1s. Such a set may be
+	// half of a replacement, and Limit does not shorten its wait.
+	Still time.Duration
+	// Waiting is told on Run's goroutine what a set would take away that begins to
+	// wait for Still, and nil when none waits any more. nil tells nobody.
+	Waiting func([]Loss)
 	// Poll is how often the directory is read without any notification: the
 	// backstop for filesystems that send none; default 5s.
 	Poll time.Duration
 }
+
+// Verdict is what became of a set that was handed on.
+type Verdict int
+
+// The verdicts.
+const (
+	// Refused sets leave what was in force before.
+	Refused Verdict = iota
+	// RefusedYet is Refused for a reason that passes: the set is handed on again with
+	// each poll, though nothing changes.
+	RefusedYet
+	// InForce sets are what the next ones are compared with.
+	InForce
+)
+
+// Apply takes a set and says what became of it.
+type Apply func(source.Set, []source.Problem) Verdict
 
 // Source is a watched directory. Use New.
 type Source struct {
 	opts Options
 
 	// Owned by the goroutine of Run.
-	last    digest // of what was handed on last
-	handed  bool   // something was
-	current map[v1alpha1.ObjectName]struct{}
-	apply   func(source.Set, []source.Problem)
+	apply   Apply
 	memory  memory
+	last    digest        // of what was handed on last
+	handed  bool          // something was, and is not to be handed on again
+	retry   bool          // what was handed on last was refused for a reason that passes
+	inForce forms         // of the last set that came into force
+	held    held          // a set that waits for Still
 	took    time.Duration // of the last read that handed something on
 }
 
@@ -61,7 +85,11 @@ func New(opts Options) *Source {
 	}
 	setDefault(&opts.Quiet, 20*time.Millisecond)
 	setDefault(&opts.Limit, 200*time.Millisecond)
+	setDefault(&opts.Still, time.Second)
 	setDefault(&opts.Poll, 5*time.Second)
+	if opts.Waiting == nil {
+		opts.Waiting = func([]Loss) {}
+	}
 	return &Source{opts: opts}
 }
 
@@ -73,16 +101,22 @@ func setDefault(d *time.Duration, value time.Duration) {
 
 // Run reads the directory, calls apply, and calls it again after each change of
 // content until ctx ends; then it returns nil. apply runs on Run's goroutine and
-// gets each content once, problems or not; what it does while problems stand is
-// its own business. A rewrite with the same bytes is no change.
+// gets each content once, problems or not, unless it answers RefusedYet. A rewrite
+// with the same bytes is no change.
 //
-// The first change is read at once. When that shows a problem, or less than
-// before, it may be half of a replacement: it waits until the directory has been
-// still for Options.Quiet, as all that follows does, though not longer than
-// Options.Limit.
+// How long a change waits depends on what it may be half of:
+//   - A set without problems that takes nothing away is handed on at once, and what
+//     follows when the directory has been still for Options.Quiet, or at
+//     Options.Limit.
+//   - A set with problems waits for Quiet or Limit.
+//   - A set without problems that takes something away (Loss) waits until its
+//     content has been the same for Options.Still.
+//
+// Taken away is told by what is in force, which is the last set that apply answered
+// with InForce: a set that was refused in between changes nothing about it.
 //
 // Run may be called once.
-func (s *Source) Run(ctx context.Context, apply func(source.Set, []source.Problem)) error {
+func (s *Source) Run(ctx context.Context, apply Apply) error {
 	s.apply = apply
 	var events <-chan fsnotify.Event
 	var failures <-chan error
@@ -100,99 +134,7 @@ func (s *Source) Run(ctx context.Context, apply func(source.Set, []source.Proble
 	defer poll.Stop()
 	// Watching comes before reading, so that no change falls between the two.
 	rewatch()
-	s.read(true)
+	s.read(quiet)
 	s.loop(ctx, inputs{events: events, failures: failures, poll: poll.C, rewatch: rewatch})
 	return nil
-}
-
-// inputs are what wakes the loop.
-type inputs struct {
-	events   <-chan fsnotify.Event
-	failures <-chan error
-	poll     <-chan time.Time
-	rewatch  func()
-}
-
-// loop gathers changes. It is idle until something changes, then gathers until
-// the directory is still:
-//
-//	      change: read at once
-//	idle ----------------------> gathering --+
-//	  ^                            |   ^     | change: start Quiet anew
-//	  +----------------------------+   +-----+ Limit: read, start Limit anew
-//	     Quiet passed: read
-func (s *Source) loop(ctx context.Context, in inputs) {
-	var quiet, limit <-chan time.Time // nil while idle
-	changed := func() {
-		if quiet == nil {
-			s.read(false)
-			limit = time.After(s.limit())
-		}
-		quiet = time.After(s.opts.Quiet)
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case e := <-in.events:
-			if s.concerns(e) {
-				changed()
-			}
-		case err := <-in.failures:
-			// Most likely an overflow: events were lost, so look.
-			s.opts.Logger.WarnContext(ctx, "watching for changes failed, reading again", "error", err)
-			changed()
-		case <-in.poll:
-			in.rewatch()
-			changed()
-		case <-quiet:
-			s.read(true)
-			quiet, limit = nil, nil
-		case <-limit:
-			s.read(true)
-			limit = time.After(s.limit())
-		}
-	}
-}
-
-// concerns tells whether an event may change what Load returns: a YAML file, the
-// "..data" link that Kubernetes swaps in its volumes, or the directory itself.
-func (s *Source) concerns(e fsnotify.Event) bool {
-	if e.Op == fsnotify.Chmod {
-		return false
-	}
-	name := filepath.Base(e.Name)
-	return isYAML(name) || name == "..data" || filepath.Clean(e.Name) == filepath.Clean(s.opts.Dir)
-}
-
-// read hands the content on if it is new. Unless it is settled, content with
-// problems or with less in it than before is left for the next read.
-func (s *Source) read(settled bool) {
-	began := time.Now()
-	set, problems, sum := load(s.opts.Dir, &s.memory)
-	set.Began, set.Read = began, time.Now()
-	if s.handed && sum == s.last {
-		return
-	}
-	if !settled && (len(problems) > 0 || s.lacks(set)) {
-		return
-	}
-	s.last, s.handed = sum, true
-	s.current = make(map[v1alpha1.ObjectName]struct{}, len(set.Objects))
-	for i := range set.Objects {
-		s.current[set.Objects[i].Name()] = struct{}{}
-	}
-	s.apply(set, problems)
-	s.took = time.Since(began)
-}
-
-// lacks tells whether an object that was handed on is not in the set.
-func (s *Source) lacks(set source.Set) bool {
-	found := 0
-	for i := range set.Objects {
-		if _, ok := s.current[set.Objects[i].Name()]; ok {
-			found++
-		}
-	}
-	return found < len(s.current)
 }

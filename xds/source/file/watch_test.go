@@ -30,6 +30,14 @@ func stateOf(set source.Set, problems []source.Problem) state {
 	return s
 }
 
+// verdictOn is that of a control plane.
+func verdictOn(problems []source.Problem) Verdict {
+	if len(problems) > 0 {
+		return Refused
+	}
+	return InForce
+}
+
 // watch runs a source on dir until the test ends and returns what it hands on.
 // Polling is off, so that what arrives was noticed.
 func watch(t *testing.T, dir string, poll time.Duration) <-chan state {
@@ -38,8 +46,9 @@ func watch(t *testing.T, dir string, poll time.Duration) <-chan state {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- New(Options{Dir: dir, Poll: poll}).Run(ctx, func(set source.Set, problems []source.Problem) {
+		done <- New(Options{Dir: dir, Poll: poll}).Run(ctx, func(set source.Set, problems []source.Problem) Verdict {
 			states <- stateOf(set, problems)
+			return verdictOn(problems)
 		})
 	}()
 	t.Cleanup(func() {
@@ -171,53 +180,6 @@ func TestRunFindsADirectoryThatComesBack(t *testing.T) {
 	await(t, states, "a=3")
 }
 
-// bubble runs the loop of a source on virtual time, with hand-made events.
-type bubble struct {
-	dir    string
-	events chan fsnotify.Event
-	states chan state
-	start  time.Time
-}
-
-func inBubble(t *testing.T, run func(t *testing.T, b *bubble)) {
-	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{dir: t.TempDir(), events: make(chan fsnotify.Event), states: make(chan state, 64), start: time.Now()}
-		write(t, b.dir, "a.yaml", topicYAML("a", "0"))
-		s := New(Options{Dir: b.dir})
-		s.apply = func(set source.Set, problems []source.Problem) { b.states <- stateOf(set, problems) }
-		s.read(true)
-		<-b.states
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			s.loop(ctx, inputs{events: b.events, rewatch: func() {}})
-		}()
-		run(t, b)
-		cancel()
-		<-done
-	})
-}
-
-// change writes a.yaml and tells the loop.
-func (b *bubble) change(t *testing.T, content string) {
-	write(t, b.dir, "a.yaml", content)
-	b.events <- fsnotify.Event{Name: filepath.Join(b.dir, "a.yaml"), Op: fsnotify.Write}
-	synctest.Wait()
-}
-
-// expect checks that exactly one state came, after the time given.
-func (b *bubble) expect(t *testing.T, after time.Duration, keys ...string) {
-	t.Helper()
-	s := <-b.states
-	if got := time.Since(b.start); got != after || !slices.Equal(s.keys, keys) {
-		t.Errorf("got %v after %v, want %v after %v", s.keys, got, keys, after)
-	}
-	if len(b.states) > 0 {
-		t.Errorf("more came at once: %+v", <-b.states)
-	}
-}
-
 func TestTheFirstChangeGoesAtOnceAndTheNextAreGathered(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bubble) {
@@ -251,31 +213,13 @@ func TestASetThatTakesLongIsGatheredLonger(t *testing.T) {
 		for i, c := range []struct{ takes, want time.Duration }{
 			{0, 200 * time.Millisecond}, {40 * time.Millisecond, 200 * time.Millisecond}, {100 * time.Millisecond, 500 * time.Millisecond}, {time.Hour, 5 * time.Second},
 		} {
-			s.apply = func(source.Set, []source.Problem) { <-time.After(c.takes) } // virtual time
+			s.apply = func(source.Set, []source.Problem) Verdict { <-time.After(c.takes); return InForce } // virtual time
 			write(t, dir, "a.yaml", topicYAML("a", fmt.Sprint(i)))
-			s.read(true)
+			s.read(quiet)
 			if got := s.limit(); got != c.want {
 				t.Errorf("a set that takes %v is gathered for %v, want %v", c.takes, got, c.want)
 			}
 		}
-	})
-}
-
-func TestHalfOfAReplacementIsNotHandedOn(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		b.change(t, "")
-		<-time.After(10 * time.Millisecond) // virtual time
-		b.change(t, topicYAML("a", "1"))
-		b.expect(t, 30*time.Millisecond, "a=1")
-	})
-}
-
-func TestWhatStaysTakenAwayIsHandedOnWhenTheDirectoryIsStill(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(t *testing.T, b *bubble) {
-		b.change(t, "")
-		b.expect(t, 20*time.Millisecond)
 	})
 }
 

@@ -29,7 +29,7 @@ func (b *builder) apply(n *schema.Node, where string, markers []marker) {
 func (b *builder) validation(n *schema.Node, where, name, value string) {
 	bounds := map[string]**int64{
 		"Minimum": &n.Minimum, "Maximum": &n.Maximum, "MinLength": &n.MinLength, "MaxLength": &n.MaxLength,
-		"MinItems": &n.MinItems, "MinProperties": &n.MinProperties, "MaxProperties": &n.MaxProperties,
+		"MinItems": &n.MinItems, "MaxItems": &n.MaxItems, "MinProperties": &n.MinProperties, "MaxProperties": &n.MaxProperties,
 	}
 	switch bound, isBound := bounds[name]; {
 	case isBound:

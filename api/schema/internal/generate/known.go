@@ -11,8 +11,12 @@ const (
 	templatePattern  = `^([^{}]|\{[a-z0-9]+\})*$`
 	attributePattern = `^[a-z0-9]+$`
 	noControlPattern = `^[^\x00-\x1f\x7f-\x9f]*$`
+	headerPattern    = `^[^*\x00-\x1f\x7f-\x9f]*\*?$`
 	durationPattern  = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
 )
+
+// reservedHeaderPattern tells the entries of a list of headers that publishers never set.
+const reservedHeaderPattern = `^(ce-|cloudEvents|warren-|x-|(traceparent|tracestate|baggage|CC|BCC)\*?$|(reply_to|content_encoding)\*$)`
 
 // formats are the values of +warren:format.
 var formats = map[string]func(*schema.Node){
@@ -25,6 +29,11 @@ var formats = map[string]func(*schema.Node){
 		n.Pattern, n.MaxLength = noControlPattern, new(int64(255))
 		n.Not = &schema.Node{Pattern: `^amq\.`}
 		n.ErrorMessage = "Names that start with \"amq.\" belong to the broker; a name has at most 255 bytes and no control characters."
+	},
+	"headers": func(n *schema.Node) {
+		n.Items.Pattern, n.Items.MaxLength = headerPattern, new(int64(256))
+		n.Items.Not = &schema.Node{Pattern: reservedHeaderPattern}
+		n.Items.ErrorMessage = "Want the name of a header, or a beginning of names followed by *, that is not reserved: ce-, cloudEvents, warren-, x-, the trace context, CC and BCC."
 	},
 	"attributes": func(n *schema.Node) {
 		n.MinProperties = new(int64(1))

@@ -163,33 +163,6 @@ func TestPropertiesAreThoseTheLibraryWrites(t *testing.T) {
 	}
 }
 
-func TestFieldsAreMadeOfValues(t *testing.T) {
-	t.Parallel()
-	at := time.Unix(1767323045, 0).UTC()
-	value := []any{true, int64(-7), 1.5, "s", []byte{1}, at, nil, message.Pairs{{Name: "in", Value: "x"}}}
-	f, err := message.NewField("all", value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := f.Value(&message.Budget{Depth: 5, Elements: 100}); !reflect.DeepEqual(got, value) {
-		t.Errorf("made %#v, want %#v", got, value)
-	}
-	for name, bad := range map[string]any{
-		"a type of Go's":       struct{}{},
-		"a time before 1970":   time.Unix(-1, 0),
-		"nested":               []any{struct{}{}},
-		"nested in a table":    message.Pairs{{Name: "x", Value: struct{}{}}},
-		"a long name in there": message.Pairs{{Name: strings.Repeat("n", 256)}},
-	} {
-		if _, err := message.NewField("x", bad); err == nil {
-			t.Errorf("%s was taken", name)
-		}
-	}
-	if _, err := message.NewField(strings.Repeat("n", 256), ""); err == nil {
-		t.Error("a name of 256 bytes was taken")
-	}
-}
-
 func FuzzPropertiesAreCopiedAsTheyAre(f *testing.F) {
 	kinds := "tbBsuIilLfdDSxTAFV?"
 	for i := range kinds {

@@ -1,8 +1,6 @@
 package message
 
 import (
-	"encoding/binary"
-	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -178,69 +176,4 @@ func (f *Field) table(budget *Budget, depth int) any {
 		s = rest
 	}
 	return out
-}
-
-// NewField encodes a value: a bool, int, int32, int64, float64, string, []byte,
-// time.Time (whole seconds), nil, []any of those, or Pairs. It refuses what AMQP cannot
-// carry: other types, names over MaxName bytes, and times before 1970.
-func NewField(name string, v any) (Field, error) {
-	if len(name) > MaxName {
-		return Field{}, fmt.Errorf("header name of %d bytes: want at most %d", len(name), MaxName)
-	}
-	kind, raw, err := encodeValue(nil, v)
-	if err != nil {
-		return Field{}, fmt.Errorf("header %q: %w", name, err)
-	}
-	return Field{Name: name, Kind: kind, Raw: string(raw)}, nil
-}
-
-// encodeValue appends the value, without type octet and length.
-func encodeValue(b []byte, v any) (Kind, []byte, error) {
-	switch v := v.(type) {
-	case nil:
-		return KindVoid, b, nil
-	case bool:
-		if v {
-			return KindBool, append(b, 1), nil
-		}
-		return KindBool, append(b, 0), nil
-	case int:
-		return encodeValue(b, int64(v))
-	case int32:
-		return KindInt32, binary.BigEndian.AppendUint32(b, uint32(v)), nil //nolint:gosec // two's complement
-	case int64:
-		return KindInt64, binary.BigEndian.AppendUint64(b, uint64(v)), nil //nolint:gosec // two's complement
-	case float64:
-		return KindFloat64, binary.BigEndian.AppendUint64(b, math.Float64bits(v)), nil
-	case string:
-		return KindText, append(b, v...), nil
-	case []byte:
-		return KindBytes, append(b, v...), nil
-	case time.Time:
-		if v.Unix() < 0 {
-			return 0, nil, fmt.Errorf("the time %s is before 1970, which AMQP cannot carry", v.Format(time.RFC3339))
-		}
-		return KindTimestamp, binary.BigEndian.AppendUint64(b, uint64(v.Unix())), nil //nolint:gosec // not negative
-	case []any:
-		for _, element := range v {
-			kind, raw, err := encodeValue(nil, element)
-			if err != nil {
-				return 0, nil, err
-			}
-			f := Field{Kind: kind, Raw: string(raw)}
-			b = f.appendValue(b)
-		}
-		return KindArray, b, nil
-	case Pairs:
-		for _, pair := range v {
-			f, err := NewField(pair.Name, pair.Value)
-			if err != nil {
-				return 0, nil, err
-			}
-			b = f.Append(b)
-		}
-		return KindTable, b, nil
-	default:
-		return 0, nil, fmt.Errorf("a %T cannot be a header's value", v)
-	}
 }

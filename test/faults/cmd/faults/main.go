@@ -21,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults"
 )
 
@@ -61,7 +62,7 @@ func run(f flags) int {
 		f.seed = rand.Uint64N(1 << 32)
 	}
 	o := faults.Options{
-		Dir: f.dir, Scale: f.rate, Slow: f.slow, Seed: f.seed, Short: f.short, Keep: f.keep,
+		Dir: f.dir, Want: localbroker.WantFrom(os.Getenv), Scale: f.rate, Slow: f.slow, Seed: f.seed, Short: f.short, Keep: f.keep,
 		Report: func(line string) { say(os.Stderr, line) },
 	}
 	if f.v {

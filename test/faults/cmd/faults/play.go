@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults"
 	"github.com/warrenmesh/warren/test/faults/check"
 )
@@ -38,15 +40,27 @@ func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Sce
 	}
 	table(results, time.Since(began))
 	if f.report != "" {
-		page := faults.Page{Results: results, Command: command(f), Facts: rig.Facts(ctx), Took: time.Since(began)}
-		if err := os.WriteFile(f.report, []byte(page.Markdown()), 0o644); err != nil { //nolint:gosec // a page for everybody
-			return fmt.Errorf("write the page: %w", err)
+		page := faults.Page{Results: results, Command: command(f, o.Want), Facts: rig.Facts(ctx), Took: time.Since(began)}
+		if err := write(f.report, &page); err != nil {
+			return err
 		}
 	}
 	for _, r := range results {
 		if !r.Passed() {
 			return errBroken
 		}
+	}
+	return nil
+}
+
+// write writes the page, in which other versions of RabbitMQ keep their sections.
+func write(path string, page *faults.Page) error {
+	earlier, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read the earlier page: %w", err)
+	}
+	if err := os.WriteFile(path, []byte(page.Markdown(string(earlier))), 0o644); err != nil { //nolint:gosec // a page for everybody
+		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
 }
@@ -87,8 +101,11 @@ func explain(w io.Writer, r *faults.Result) {
 }
 
 // command is what was run, for the page. It names what differs from make faults.
-func command(f flags) string {
-	var differs string
+func command(f flags, want localbroker.Want) string {
+	var version, differs string
+	if want.Version != "" {
+		version = " RABBITMQ=" + want.Version
+	}
 	if f.short {
 		differs += " -short"
 	}
@@ -102,7 +119,7 @@ func command(f flags) string {
 		differs += fmt.Sprintf(" -slow %g", f.slow)
 	}
 	if differs == "" {
-		return "make faults"
+		return "make faults" + version
 	}
-	return "go run ./test/faults/cmd/faults" + differs
+	return strings.TrimSpace(version + " go run ./test/faults/cmd/faults" + differs)
 }
