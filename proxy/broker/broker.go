@@ -357,8 +357,11 @@ type Queue struct {
 	RetryDelay time.Duration
 	// DeadLetter, when set, names the queue that gets what this one gives up, at least
 	// once: what is rejected, what expires, and what a limit or a policy of the broker
-	// takes out of it.
+	// takes out of it. It is for queues that are declared with it; see Driver.Backed.
 	DeadLetter string
+	// Kept is for dead-letter queues: what a limit or a TTL of a policy takes out of it
+	// stays with the broker, out of sight, as far as the broker can do that.
+	Kept bool
 }
 
 // Binding binds a queue to an exchange.

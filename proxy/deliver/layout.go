@@ -42,7 +42,7 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 		Exchanges: []mesh.Exchange{s.Exchange},
 		Queues: []broker.Queue{
 			{Name: s.Queue.Name, Type: s.Queue.Type, DeadLetter: backstop(s, policy)},
-			{Name: s.DeadLetterQueue, Type: s.Queue.Type},
+			{Name: s.DeadLetterQueue, Type: s.Queue.Type, Kept: policy == mesh.Manage},
 		},
 	}
 	if s.Strategy == mesh.BrokerDelay {
@@ -78,7 +78,7 @@ func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topol
 	for _, q := range queues {
 		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true, DeadLetter: backstop(s, policy)})
 	}
-	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type})
+	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type, Kept: policy == mesh.Manage})
 	if policy == mesh.Manage {
 		// RabbitMQ does not count those that stand by at a queue with one active consumer.
 		t.Queues = append(t.Queues, broker.Queue{Name: s.Queue.Members(), Type: s.Queue.Type})

@@ -23,6 +23,13 @@ import (
 // then nobody could be told, and AMQP cannot ask which policies there are.
 const deadLetters = "warren.dead-letters"
 
+// aside ends the key by which a dead-letter queue gives up what a policy takes out of it.
+// Nothing is bound to it, and so RabbitMQ keeps it, in the queue's own memory of what is to
+// be moved: at least once means until it is routed (measured on 3.10.8: a queue that was
+// bound minutes later got all). It does not if the policy says drop-head, by which it
+// falls back to at most once.
+const aside = ".aside"
+
 // backstops are the queues whose dead-letter queue the broker knows, by what declaring
 // them came to. It is safe for concurrent use.
 type backstops struct {
@@ -65,7 +72,7 @@ func (n *Node) Backed(queue string) bool { return n.backs.has(queue) }
 // can; nil if they can, or none does.
 func (d *declarer) prepareBackstop(queues []broker.Queue) error {
 	for _, q := range queues {
-		if q.DeadLetter != "" {
+		if q.DeadLetter != "" || q.Kept {
 			return d.try(func(ch *amqp.Channel) error {
 				return ch.ExchangeDeclare(deadLetters, amqp.ExchangeDirect, true, false, false, false, nil)
 			})
@@ -78,20 +85,24 @@ func (d *declarer) prepareBackstop(queues []broker.Queue) error {
 // somebody else or an earlier version declared it, stays as it is: a queue's arguments
 // never change, and its messages are worth more than they.
 func (d *declarer) declareQueue(q broker.Queue, noBackstop error) {
-	if q.DeadLetter == "" {
+	if q.DeadLetter == "" && !q.Kept {
 		d.session.backs.set(q.Name, false)
 		d.do(declareOp(q), func(ch *amqp.Channel) error { return declareQueue(ch, q) })
 		return
 	}
+	known := q.Name
+	if q.Kept {
+		known += aside
+	}
 	err := noBackstop
-	if err == nil && d.session.backs.lacks(q.Name) && d.exists(q.Name) {
+	if err == nil && d.session.backs.lacks(known) && d.exists(q.Name) {
 		return // each try would be an error in the broker's log
 	}
 	if err == nil {
 		err = d.try(func(ch *amqp.Channel) error { return declareQueue(ch, q) })
 	}
 	if err == nil {
-		d.session.backs.set(q.Name, true)
+		d.session.backs.set(known, true)
 		return
 	}
 	if noBackstop == nil && !aboutBackstop(err) {
@@ -99,12 +110,12 @@ func (d *declarer) declareQueue(q broker.Queue, noBackstop error) {
 		return
 	}
 	without := q
-	without.DeadLetter = ""
+	without.DeadLetter, without.Kept = "", false
 	if again := d.try(func(ch *amqp.Channel) error { return declareQueue(ch, without) }); again != nil {
 		d.note(declareOp(q), again)
 		return
 	}
-	if d.session.backs.set(q.Name, false) {
+	if d.session.backs.set(known, false) && q.DeadLetter != "" {
 		d.session.backs.log.Warn("queue has no dead-letter queue of its own: what a policy of the broker takes out of it is gone",
 			"queue", q.Name, "wanted", q.DeadLetter, "error", declareError(declareOp(q), err))
 	}

@@ -262,6 +262,9 @@ func queueArguments(q broker.Queue) (amqp.Table, error) {
 		args["x-delayed-retry-min"], args["x-delayed-retry-max"] = delay, delay
 	}
 	exchange, next := deadLetters, q.DeadLetter
+	if q.Kept && q.Type != "classic" { // which would drop what has no way to go
+		next = q.Name + aside
+	}
 	if q.Delay > 0 {
 		args["x-message-ttl"] = max(q.Delay.Milliseconds(), 1)
 		exchange, next = "", q.Forward
