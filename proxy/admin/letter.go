@@ -8,19 +8,26 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // letter renders a dead letter with at most payload bytes of its data, which it
 // shares.
 func letter(d *broker.Delivery, payload uint32) *adminv1.DeadLetter {
 	e, l := d.Event, d.DeadLetter
+	if e == nil {
+		e = &event.Event{ID: d.ID, Data: d.Raw}
+	}
 	out := &adminv1.DeadLetter{
 		EventId: text(e.ID), Source: text(e.Source), Type: text(e.Type),
 		DataBytes: uint64(len(e.Data)), Data: e.Data[:min(len(e.Data), int(payload))],
 		Reason: text(l.Reason), Detail: text(l.Detail), Attempts: l.Attempts,
 		FirstFailure: timestamp(l.FirstFailure), Time: timestamp(l.Time),
 		Exchange: text(d.Exchange), RoutingKey: text(d.RoutingKey),
-		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID),
+		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID), Cut: text(l.Cut), Queue: text(l.Queue),
+	}
+	if d.Malformed != nil {
+		out.Malformed = text(d.Malformed.Error())
 	}
 	if len(e.Attrs) > 0 {
 		out.Attributes = make(map[string]string, len(e.Attrs))
