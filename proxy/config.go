@@ -39,12 +39,16 @@ type configuration struct {
 
 func (c *configuration) swap(s *client.Snapshot) {
 	old := c.current.Load()
+	var before map[mesh.Name]*deliver.Subscription
+	if old != nil {
+		before = old.subscriptions
+	}
 	c.current.Store(&compiled{
 		version:       s.Version,
 		at:            s.At,
 		mesh:          s.Config,
 		table:         route.Compile(s.Config),
-		subscriptions: deliver.Compile(s.Config),
+		subscriptions: deliver.Compile(s.Config, before),
 		superseded:    make(chan struct{}),
 	})
 	if old == nil {

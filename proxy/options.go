@@ -55,7 +55,8 @@ type Options struct {
 	// topic can allow and its attributes, or a batch of that size.
 	MaxMessageBytes int
 	// MaxConnections bounds the connections of each listener of the event API; zero
-	// means 1,024, or what the process's descriptors allow if that is less.
+	// means 1,024, or one for each 256 KiB of MemoryLimit, or what the process's
+	// descriptors allow if that is less.
 	MaxConnections int
 
 	// MaxInFlight bounds the events between their acceptance and the answer; zero
@@ -101,11 +102,23 @@ const (
 	streamBytes = 256 << 10
 
 	defaultMaxConnections = 1024
+	leastConnections      = 64
+	// connectionBytes is what a connection may cost, those that come and go counted.
+	connectionBytes = 256 << 10
 	// statusConnections is for probes and scrapes, adminConnections for operators.
 	statusConnections = 64
 	adminConnections  = 64
 	// ownDescriptors are kept for brokers, the control plane and files.
 	ownDescriptors = 64
+
+	// Large requests of publish streams that wait to be dealt with, and results that
+	// clients do not read.
+	maxHeldBytes     = 128 << 20
+	leastHeldBytes   = 4 << 20
+	heldShare        = 8
+	maxUnreadBytes   = 32 << 20
+	leastUnreadBytes = 1 << 20
+	unreadShare      = 16
 
 	// maxPartialBytes bounds messages that have come in part, over all connections: an
 	// eighth of the memory, but one message must always fit.
@@ -142,7 +155,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxMessageBytes <= 0 {
 		o.MaxMessageBytes = defaultMaxMessage
 	}
-	o.MaxConnections = cmp.Or(max(o.MaxConnections, 0), defaultMaxConnections)
+	o.MaxConnections = cmp.Or(max(o.MaxConnections, 0),
+		int(memory.Share(o.MemoryLimit, connectionBytes, leastConnections, defaultMaxConnections)))
 	if o.Tracing == nil {
 		o.Tracing = tracing.Disabled()
 	}

@@ -27,6 +27,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/warrenmesh/warren/internal/listen"
+	"github.com/warrenmesh/warren/internal/memory"
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deadletter"
@@ -49,6 +50,7 @@ type Proxy struct {
 	publish   *publish.Service
 	deliver   *deliver.Service
 	pusher    *deliver.Pusher
+	watcher   *deliver.Watcher
 	// deadLetters is for operators; it works beside deliver, on queues of its own.
 	deadLetters *deadletter.Service
 	xds         *client.Client
@@ -108,6 +110,8 @@ func New(opts Options) (*Proxy, error) {
 		Tap:       p.tap,
 		Metrics:   events,
 		InFlight:  limit.NewBudget(opts.MaxInFlight, opts.MaxInFlightBytes),
+		Held:      limit.NewBudget(0, memory.Share(opts.MemoryLimit, heldShare, leastHeldBytes, maxHeldBytes)),
+		Unread:    limit.NewBudget(0, memory.Share(opts.MemoryLimit, unreadShare, leastUnreadBytes, maxUnreadBytes)),
 	})
 	p.deliver = deliver.New(deliver.Options{
 		Namespace:     opts.Node.Namespace,
@@ -123,6 +127,7 @@ func New(opts Options) (*Proxy, error) {
 	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
 	})
+	p.watcher = deliver.NewWatcher(p.deliver)
 	return p, nil
 }
 
@@ -188,6 +193,7 @@ func (p *Proxy) apply(s *client.Snapshot) {
 	}
 	p.config.swap(s)
 	p.pusher.Apply(p.config.current.Load().subscriptions)
+	p.watcher.Apply(p.config.current.Load().subscriptions)
 	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
 		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
 }
@@ -330,6 +336,7 @@ func (p *Proxy) endDeliveries(ctx context.Context) {
 	ending.Go(func() { p.pusher.Stop(ctx) })
 	ending.Go(func() { p.deliver.Drain(ctx) })
 	ending.Wait()
+	p.watcher.Stop()
 }
 
 // endServing waits until every call under way is answered; those left when ctx ends

@@ -49,7 +49,8 @@ var beyond = []string{
 	"a try that outlasts the timeout", "a backoff that shrinks", "a backoff below a millisecond",
 	"a template that is too long",
 	"a parent of another namespace", "a parent named twice", "two rules of one name", "weights that sum to 0", "a backend named twice",
-	"filters without a bottom", "dead letters in the own queue", "delays by the broker with order",
+	"filters without a bottom", "dead letters in the own queue",
+	"a queue name that leaves no room for the dead letters", "a queue name that leaves no room for the retries", "delays by the broker with order",
 }
 
 // leftOut are refusals of an empty value that JSON leaves out: a file cannot have

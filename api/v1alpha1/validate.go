@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
@@ -81,6 +83,10 @@ func (c *checker) meta(obj Object) {
 		c.name(meta.Child("name"), obj.GetName())
 	}
 	c.namespace(meta.Child("namespace"), obj.GetNamespace())
+	// As Kubernetes does, so that a file moves there without a surprise.
+	if err := apivalidation.ValidateAnnotationsSize(obj.GetAnnotations()); err != nil {
+		c.invalid(meta.Child("annotations"), "have more than %d KiB together: shorten them, or keep such data elsewhere", apivalidation.TotalAnnotationSizeLimitB>>10)
+	}
 }
 
 func (c *checker) broker(s *EventBrokerSpec, p Path) {

@@ -1,6 +1,10 @@
 package v1alpha1
 
-import "time"
+import (
+	"time"
+
+	"github.com/warrenmesh/warren/xds/mesh"
+)
 
 func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
 	c.ref(p.Child("topicRef"), s.TopicRef, KindEventTopic)
@@ -8,6 +12,9 @@ func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
 	c.filters(p.Child("filters"), s.Filters, 1)
 	if s.Queue != nil {
 		c.queue(s.Queue, p.Child("queue"))
+	}
+	if s.Queue != nil && s.Retry != nil {
+		c.derivedNames(s, p.Child("queue").Child("name"))
 	}
 	c.oneOf(p.Child("ordering"), s.Ordering, OrderingNone, OrderingPerKey)
 	c.oneOf(p.Child("contentEncoding"), s.ContentEncoding, EncodingKeep, EncodingDecode)
@@ -39,6 +46,42 @@ func (c *checker) queue(q *Queue, p Path) {
 	}
 }
 
+// deadSuffix is what mesh.Queue.DeadLetters adds.
+const deadSuffix = ".dead"
+
+// derivedNames refuses a queue whose name leaves no room for those that are made from
+// it: a sidecar would find out only when it declares or fills them.
+func (c *checker) derivedNames(s *EventSubscriptionSpec, p Path) {
+	q := mesh.Queue{Name: s.Queue.Name}
+	if q.Name == "" || len(q.Name) > maxShortString || s.Ordering == OrderingPerKey && len(q.Name) > mesh.MaxPartitionedQueue {
+		return // reported already, or where the topic's partitions are known
+	}
+	what, longest := "dead letters", q.DeadLetters()
+	for _, d := range delays(s) {
+		if name := q.Delay(d); len(name) > len(longest) {
+			what, longest = "retries", name
+		}
+	}
+	if len(longest) > maxShortString {
+		c.invalid(p, "has %d bytes, and the queue of its %s is named after it, with %q at the end, and AMQP allows %d: want at most %d",
+			len(q.Name), what, longest[len(q.Name):], maxShortString, maxShortString-(len(longest)-len(q.Name)))
+	}
+}
+
+// delays lists what retries wait for in queues; none when the policy is not sound.
+func delays(s *EventSubscriptionSpec) []time.Duration {
+	r := s.Retry
+	if s.Ordering != OrderingNone || r.Strategy != RetryDelayQueues || r.Attempts == nil || *r.Attempts < 1 || *r.Attempts > MaxAttempts ||
+		r.Backoff == nil || r.Backoff.BaseInterval == nil || r.Backoff.MaxInterval == nil || r.Backoff.BaseInterval.Duration <= 0 {
+		return nil
+	}
+	sub := mesh.Subscription{
+		Attempts: uint32(*r.Attempts),
+		Backoff:  mesh.Backoff{Base: r.Backoff.BaseInterval.Duration, Max: r.Backoff.MaxInterval.Duration},
+	}
+	return sub.Delays()
+}
+
 func (c *checker) subscriptionRetry(r *SubscriptionRetry, ordering string, p Path) {
 	c.attempts(p.Child("attempts"), r.Attempts)
 	c.backoff(p.Child("backoff"), r.Backoff)
@@ -55,7 +98,9 @@ func (c *checker) subscriptionRetry(r *SubscriptionRetry, ordering string, p Pat
 
 func (c *checker) deadLetter(s *EventSubscriptionSpec, p Path) {
 	queue := p.Child("queue")
-	c.amqpName(queue, s.DeadLetter.Queue, "queue")
+	if s.Queue == nil || s.DeadLetter.Queue != s.Queue.Name+deadSuffix { // else derivedNames has said it
+		c.amqpName(queue, s.DeadLetter.Queue, "queue")
+	}
 	if s.Queue != nil && s.DeadLetter.Queue == s.Queue.Name {
 		c.invalid(queue, "is the subscription's own queue %q: dead letters need another one", s.Queue.Name)
 	}

@@ -193,6 +193,17 @@ func refusals() []refusal {
 		{"an unknown ordering", "spec.ordering", "want None or PerKey", subscription(func(s *EventSubscriptionSpec) { s.Ordering = "Total" })},
 		{"a push port of 0", "spec.delivery.push.port", "want 1 to 65535", subscription(func(s *EventSubscriptionSpec) { s.Delivery = &Delivery{Push: &Push{}} })},
 		{"an ack deadline that is too short", "spec.ackDeadline", "want 1s to 15m", subscription(func(s *EventSubscriptionSpec) { s.AckDeadline = duration(time.Millisecond) })},
+		{"a queue name that leaves no room for the dead letters", "spec.queue.name", `dead letters is named after it, with ".dead" at the end, and AMQP allows 255: want at most 250`, subscription(func(s *EventSubscriptionSpec) {
+			s.Queue.Name, s.Retry.Attempts = strings.Repeat("x", 251), new(int32(1))
+			s.DeadLetter.Queue = "d"
+		})},
+		{"a queue name that leaves no room for the retries", "spec.queue.name", `has 243 bytes, and the queue of its retries is named after it, with ".retry.1000ms" at the end, and AMQP allows 255: want at most 242`, subscription(func(s *EventSubscriptionSpec) {
+			s.Queue.Name, s.DeadLetter.Queue = strings.Repeat("x", 243), strings.Repeat("x", 243)+".dead"
+			s.Retry.Backoff = &Backoff{BaseInterval: duration(time.Second), MaxInterval: duration(time.Second)}
+		})},
+		{"a queue name whose dead letters are too long as well", "spec.queue.name", "want at most 250", subscription(func(s *EventSubscriptionSpec) {
+			s.Queue.Name, s.DeadLetter.Queue, s.Retry.Attempts = strings.Repeat("x", 255), strings.Repeat("x", 255)+".dead", new(int32(1))
+		})},
 		{"an ack deadline that is too long", "spec.ackDeadline", "want 1s to 15m", subscription(func(s *EventSubscriptionSpec) { s.AckDeadline = duration(16 * time.Minute) })},
 		{"101 attempts", "spec.retry.attempts", "want 1 to 100", subscription(func(s *EventSubscriptionSpec) { s.Retry.Attempts = new(int32(101)) })},
 		{"a prefetch of 1023 bytes", "spec.queue.prefetchBytes", "want 1024 to", subscription(func(s *EventSubscriptionSpec) { s.Queue.PrefetchBytes = new(int64(1023)) })},

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/internal/version"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/controlplane"
+	"github.com/warrenmesh/warren/xds/server"
 )
 
 const long = `The control plane watches a directory of YAML files, resolves what they declare
@@ -35,6 +36,8 @@ type settings struct {
 	AdminListen  string `koanf:"admin-listen"`
 	StatusListen string `koanf:"status-listen"`
 	NoReflection bool   `koanf:"no-reflection"`
+	MaxStreams   int    `koanf:"max-streams"`
+	PerPeer      int    `koanf:"max-streams-per-peer"`
 	LogLevel     string `koanf:"log-level"`
 	LogFormat    string `koanf:"log-format"`
 }
@@ -65,6 +68,8 @@ func newCommand() *cobra.Command {
 	f.String("admin-listen", "127.0.0.1:17440", "loopback `address` of the mesh API that 'warren status' asks")
 	f.String("status-listen", "127.0.0.1:17431", "`address` of /livez, /readyz and /metrics")
 	f.Bool("no-reflection", false, "turn gRPC server reflection of the mesh API off")
+	f.Int("max-streams", 10000, "`number` of sidecars' streams served at once; more are refused with RESOURCE_EXHAUSTED")
+	f.Int("max-streams-per-peer", 1000, "`number` of them from one address, or by one unix socket")
 	daemon.AddFlags(f)
 	return cmd
 }
@@ -72,6 +77,9 @@ func newCommand() *cobra.Command {
 func run(cmd *cobra.Command, s settings) error {
 	if s.ConfigDir == "" {
 		return &daemon.UsageError{Err: errors.New("--config-dir is required: a directory of YAML files, such as examples/shop/config")}
+	}
+	if s.MaxStreams < 1 || s.PerPeer < 1 {
+		return &daemon.UsageError{Err: errors.New("--max-streams and --max-streams-per-peer: want at least 1")}
 	}
 	v := version.Current().Version
 	logger, _, err := daemon.NewLogger(cmd.ErrOrStderr(), s.LogFormat, s.LogLevel, "controlplane", v)
@@ -91,6 +99,7 @@ func run(cmd *cobra.Command, s settings) error {
 		StatusListen: s.StatusListen,
 		NoReflection: s.NoReflection,
 		Version:      v,
+		Limits:       server.Limits{Streams: s.MaxStreams, StreamsPerPeer: s.PerPeer},
 		Logger:       logger,
 		Tracing:      traces,
 	})

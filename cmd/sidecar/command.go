@@ -104,7 +104,7 @@ func newCommand() *cobra.Command {
 	f.Int64("max-in-flight", 16384, "most events between their acceptance and the answer")
 	f.Int64("max-in-flight-bytes", 0, "most `bytes` of those events; 0 means a quarter of the memory limit, at most 256 MiB")
 	f.Int64("max-streams", 0, "most Subscribe and PublishStream calls at once; 0 means 1024, or one for each 256 KiB of the memory limit if that is less")
-	f.Int("max-connections", 1024, "most connections of each listener of the event API, or as many as the process's descriptors allow if that is less")
+	f.Int("max-connections", 0, "most connections of each listener of the event API; 0 means 1024, or one for each 256 KiB of the memory limit, or what the process's descriptors allow if that is less")
 	f.Bool("no-reflection", false, "turn gRPC server reflection off, on the event API and for operators")
 	f.Bool("admin-quit", false, "let operators stop the process by POST /quitquitquit")
 	f.Bool("admin-profiles", false, "serve profiles of the process at /debug/pprof/ of --admin-listen")

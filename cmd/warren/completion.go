@@ -66,7 +66,7 @@ func objectNames(kinds ...string) func(*adminv1.GetStatusResponse) []string {
 
 func sidecarNames(state *adminv1.GetStatusResponse) []string {
 	var out []string
-	for _, s := range state.GetSidecars() {
+	for _, s := range printable(state).GetSidecars() {
 		out = append(out, s.GetId(), s.GetNamespace()+"/"+s.GetWorkload())
 	}
 	return out

@@ -104,7 +104,7 @@ func (a *app) printCheck(dir string, s controlplane.Summary, problems []source.P
 		if file != "" {
 			file = filepath.Join(dir, file) // editors and terminals can open that
 		}
-		if _, err := fmt.Fprintln(a.Out, problemText(file, p.Line, p.Field, p.Message)); err != nil {
+		if _, err := fmt.Fprintln(a.Out, terminal.Printable(problemText(file, p.Line, p.Field, p.Message))); err != nil {
 			return fmt.Errorf("write output: %w", err)
 		}
 	}
@@ -114,10 +114,6 @@ func (a *app) printCheck(dir string, s controlplane.Summary, problems []source.P
 	}
 	if len(problems) > 0 {
 		a.errorf("%s", a.ErrStyle().Red(fmt.Sprintf("%s: %s in %s", dir, plural(len(problems), "problem"), plural(objects, "object"))))
-		return nil
-	}
-	if objects == 0 {
-		a.sayf("%s is valid, but declares nothing", dir)
 		return nil
 	}
 	var table terminal.Table

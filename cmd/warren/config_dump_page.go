@@ -22,6 +22,7 @@ type dumpPage struct {
 }
 
 func (p *dumpPage) write(w io.Writer, d *adminv1.GetConfigDumpResponse) error {
+	d = printable(d)
 	p.heading(d)
 	p.topics(d.GetTopics())
 	p.subscriptions(d.GetSubscriptions())

@@ -102,8 +102,28 @@ func TestValidateSaysThatADirectoryDeclaresNothing(t *testing.T) {
 		t.Errorf("without files: %+v", r)
 	}
 	r, _ := validate(t, configDir(t, map[string]string{"later.yaml": "# nothing yet\n"}))
-	if r.code != exitOK || !strings.Contains(r.err, "is valid, but declares nothing") {
+	if r.code != exitFailure || !strings.Contains(r.out, "later.yaml: is empty") {
 		t.Errorf("with comments only: %+v", r)
+	}
+}
+
+// A name made from the queue's that does not fit is found here, not by a sidecar.
+func TestValidateFindsAQueueThatLeavesNoRoomForItsRetries(t *testing.T) {
+	t.Parallel()
+	const head = "apiVersion: warrenmesh.io/v1alpha1\nkind: "
+	config := func(queue int) map[string]string {
+		return map[string]string{"a.yaml": head + "EventBroker\nmetadata: {name: main}\nspec: {nodes: [{address: \"127.0.0.1:5672\"}]}\n---\n" +
+			head + "EventTopic\nmetadata: {name: in}\nspec: {brokerRef: {name: main}}\n---\n" +
+			head + "EventSubscription\nmetadata: {name: s}\nspec:\n  topicRef: {name: in}\n  selector: {matchLabels: {app: app}}\n  queue: {name: " + strings.Repeat("q", queue) +
+			"}\n  retry: {attempts: 3, backoff: {baseInterval: 1s, maxInterval: 1s}}\n"}
+	}
+	for _, n := range []int{243, 250} {
+		if r, _ := validate(t, configDir(t, config(n))); r.code != exitFailure || !strings.Contains(r.out, "spec.queue.name: has") || !strings.Contains(r.out, "want at most 242") {
+			t.Errorf("%d bytes: %+v", n, r)
+		}
+	}
+	if r, _ := validate(t, configDir(t, config(242))); r.code != exitOK {
+		t.Errorf("242 bytes: %+v", r)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	grpcpeer "google.golang.org/grpc/peer"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // heldTimeout bounds a call about held keys, which needs no broker.
@@ -48,7 +49,7 @@ sidecar holds those of the partitions it has, in memory: ask all of them.`,
 				return writeMessage(a.Out, output, resp)
 			}
 			for _, key := range resp.GetKeys() {
-				if _, err := fmt.Fprintln(a.Out, key); err != nil {
+				if _, err := fmt.Fprintln(a.Out, terminal.Printable(key)); err != nil {
 					return fmt.Errorf("write output: %w", err)
 				}
 			}

@@ -42,7 +42,7 @@ func (a *app) work(cmd *cobra.Command, j *letterJob, start starter) error {
 	begin := time.Now()
 	report, err := a.follow(cmd, j, start)
 	if report != nil {
-		a.sayf("%s", j.summary(report, time.Since(begin)))
+		a.sayf("%s", terminal.Printable(j.summary(report, time.Since(begin))))
 		a.remarkOn(report)
 		if j.output != formatText {
 			if err := writeMessage(a.Out, j.output, report); err != nil {
@@ -58,7 +58,7 @@ func (a *app) work(cmd *cobra.Command, j *letterJob, start starter) error {
 		return err
 	case report.GetFailed() > 0:
 		a.errorf("%s", a.ErrStyle().Red(fmt.Sprintf("%d could not be %s and stay", report.GetFailed(), j.done)))
-		a.notef("  %s", report.GetFailure())
+		a.notef("  %s", terminal.Printable(report.GetFailure()))
 		return errReported
 	}
 	return nil
@@ -119,7 +119,7 @@ func (a *app) confirm(cmd *cobra.Command, j *letterJob, dryRun starter) (bool, e
 	if err != nil {
 		return false, err
 	}
-	would := strings.TrimPrefix(counted.summary(report, 0), "dry run: ")
+	would := terminal.Printable(strings.TrimPrefix(counted.summary(report, 0), "dry run: "))
 	if report.GetDone() == 0 {
 		a.sayf("%s", would)
 		return false, nil

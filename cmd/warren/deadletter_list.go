@@ -50,7 +50,7 @@ queue. Letters that come in meanwhile are not listed.`,
 			if err != nil || report == nil {
 				return err
 			}
-			a.sayf("%s of %s listed", terminal.Thousands(p.printed), letters(report.GetTotal(), report.GetQueue()))
+			a.sayf("%s of %s listed", terminal.Thousands(p.printed), terminal.Printable(letters(report.GetTotal(), report.GetQueue())))
 			a.remarkOn(report)
 			return nil
 		},

@@ -39,9 +39,9 @@ func (p *letterPrinter) print(l *adminv1.DeadLetter) error {
 	case formatRaw:
 		p.buf.Write(l.GetData())
 	case formatWide:
-		p.wide(l)
+		p.wide(printable(l))
 	default:
-		p.row(l)
+		p.row(printable(l))
 	}
 	p.printed++
 	if _, err := p.out.Write(p.buf.Bytes()); err != nil {
@@ -59,10 +59,10 @@ func (p *letterPrinter) script(l *adminv1.DeadLetter) error {
 	if err != nil {
 		return fmt.Errorf("encode output: %w", err)
 	}
-	p.buf.Write(raw)
 	if p.format == formatJSON {
-		p.buf.WriteByte('\n')
+		raw = append(plainJSON(raw), '\n')
 	}
+	p.buf.Write(raw)
 	return nil
 }
 

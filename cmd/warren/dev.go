@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenmesh/warren/cmd/internal/daemon"
 	"github.com/warrenmesh/warren/cmd/warren/internal/devmesh"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 	"github.com/warrenmesh/warren/internal/version"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/controlplane"
@@ -87,7 +88,7 @@ func (a *app) dev(ctx context.Context, args []string, f *devFlags) error {
 	defer remove()
 	if _, problems := controlplane.Check(dir); len(problems) > 0 {
 		for _, p := range problems {
-			a.notef("%s", problemText(filepath.Join(dir, p.File), p.Line, p.Field, p.Message))
+			a.notef("%s", terminal.Printable(problemText(filepath.Join(dir, p.File), p.Line, p.Field, p.Message)))
 		}
 		return usagef("%s in %s", plural(len(problems), "problem"), dir)
 	}

@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"sigs.k8s.io/yaml"
+
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // Values of --output.
@@ -52,10 +56,32 @@ func writeJSON(w io.Writer, format string, raw []byte) error {
 			return fmt.Errorf("encode output: %w", err)
 		}
 	} else {
-		raw = append(raw, '\n')
+		raw = append(plainJSON(raw), '\n')
 	}
 	if _, err := w.Write(raw); err != nil {
 		return fmt.Errorf("write output: %w", err)
 	}
 	return nil
+}
+
+// plainJSON writes characters that a terminal would obey, or that change the direction
+// of writing, as JSON's escapes: the text they are in stays the same.
+func plainJSON(raw []byte) []byte {
+	plain := func(r rune) bool { return r == '\n' || terminal.IsPrintable(r) }
+	if bytes.IndexFunc(raw, func(r rune) bool { return !plain(r) }) < 0 {
+		return raw
+	}
+	out := make([]byte, 0, len(raw)+64)
+	for _, r := range string(raw) {
+		switch {
+		case plain(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }

@@ -63,7 +63,7 @@ func (a *app) reportPublish(r publishResult) error {
 		}
 		a.errorf("%s", a.ErrStyle().Red(text))
 	}
-	a.sayf("%s", r.summary())
+	a.sayf("%s", terminal.PrintableLines(r.summary()))
 	if r.flags.output != formatText {
 		if err := writeValue(a.Out, r.flags.output, r.output()); err != nil {
 			return err
@@ -81,7 +81,7 @@ func (a *app) printProblems(r publishResult) {
 	for _, p := range r.report.Problems {
 		a.errorf("%s", style.Red(fmt.Sprintf("%s not %s: %s", events(p.Count), missed(p), p.Title())))
 		for _, e := range p.Examples {
-			a.notef("  %s%s", place(e), e.Message)
+			a.notef("  %s", terminal.Printable(place(e)+e.Message))
 		}
 		if more := p.Count - int64(len(p.Examples)); more > 0 {
 			a.notef("  and %s more", terminal.Thousands(more))

@@ -24,6 +24,7 @@ type statusPage struct {
 }
 
 func (p *statusPage) write(w io.Writer, r *adminv1.GetStatusResponse) error {
+	r = printable(r)
 	p.heading(r)
 	p.problems(r)
 	p.objects(r.GetObjects())
@@ -122,6 +123,9 @@ func (p *statusPage) objectRow(o *adminv1.Object) []terminal.Cell {
 func (p *statusPage) objectTrouble(o *adminv1.Object) {
 	title := fmt.Sprintf("%s %s/%s", o.GetKind(), o.GetNamespace(), o.GetName())
 	for _, c := range o.GetConditions() {
+		if c.GetType() == v1alpha1.ConditionAccepted && c.GetStatus() == "True" && c.GetMessage() != "" {
+			fmt.Fprintf(&p.buf, "%s\n", p.style.Yellow(title+": "+c.GetMessage()))
+		}
 		if c.GetStatus() == "False" {
 			fmt.Fprintf(&p.buf, "%s\n  %s\n", p.style.Red(title+" is not "+c.GetType()+": "+c.GetReason()), c.GetMessage())
 		}
@@ -138,7 +142,7 @@ func (p *statusPage) sidecars(sidecars []*adminv1.Sidecar) {
 		return
 	}
 	sidecars = slices.SortedFunc(slices.Values(sidecars), func(a, b *adminv1.Sidecar) int {
-		return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetId(), b.GetId()))
+		return cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetId(), b.GetId()), cmp.Compare(a.GetPeer(), b.GetPeer()))
 	})
 	var table terminal.Table
 	heading := []string{"SIDECAR", "WORKLOAD", "STATE", "ACKED", "CONNECTED"}
@@ -153,7 +157,10 @@ func (p *statusPage) sidecars(sidecars []*adminv1.Sidecar) {
 		table.Cells(p.sidecarRow(s)...)
 	}
 	_, _ = table.WriteTo(&p.buf)
-	for _, s := range sidecars {
+	for i, s := range sidecars {
+		if i > 0 && s.GetId() == sidecars[i-1].GetId() && (i == 1 || s.GetId() != sidecars[i-2].GetId()) {
+			fmt.Fprintln(&p.buf, p.style.Yellow("several streams say that they are "+s.GetId()+": connections that died, or somebody else; -o wide shows their peers"))
+		}
 		p.sidecarTrouble(s)
 	}
 }

@@ -59,7 +59,7 @@ func (p *statusPage) writeSidecars(w io.Writer, sidecars []*adminv1.Sidecar) err
 		if i > 0 {
 			p.buf.WriteByte('\n')
 		}
-		p.oneSidecar(s)
+		p.oneSidecar(printable(s))
 	}
 	if _, err := w.Write(p.buf.Bytes()); err != nil {
 		return fmt.Errorf("write output: %w", err)

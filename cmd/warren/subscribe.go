@@ -9,6 +9,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/receiver"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // subscribeFlags are the flags of warren subscribe.
@@ -117,7 +118,7 @@ func (a *app) subscribe(cmd *cobra.Command, subscription string, f *subscribeFla
 	o.Deliver = (&deliveryPrinter{format: f.output, out: a.Out, style: a.OutStyle()}).print
 	o.Ready = func(r *eventsv1.SubscribeReady) {
 		reached = true
-		a.sayf("receiving %s from topic %s; Ctrl-C ends", r.GetSubscription(), r.GetTopic())
+		a.sayf("receiving %s from topic %s; Ctrl-C ends", terminal.Printable(r.GetSubscription()), terminal.Printable(r.GetTopic()))
 	}
 	stats, err := receiver.Run(cmd.Context(), eventsv1.NewEventServiceClient(conn), o)
 	if err == nil || stats.Delivered > 0 {

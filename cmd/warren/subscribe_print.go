@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -44,7 +43,7 @@ func (p *deliveryPrinter) print(d *eventsv1.Delivery) error {
 	p.buf.Reset()
 	switch p.format {
 	case formatJSON:
-		p.buf.Write(append(eventjson.Append(nil, e), '\n'))
+		p.buf.Write(append(plainJSON(eventjson.Append(nil, e)), '\n'))
 	case formatYAML:
 		document, err := yaml.JSONToYAML(eventjson.Append(nil, e))
 		if err != nil {
@@ -74,7 +73,7 @@ func (p *deliveryPrinter) row(e *event.Event) {
 		p.headed = true
 		fmt.Fprintf(&p.buf, format, "TYPE", "ID", "SUBJECT", "DATA")
 	}
-	fmt.Fprintf(&p.buf, format, e.Type, e.ID, orDash(e.Text(event.AttrSubject)), excerpt(e.Data, 24))
+	fmt.Fprintf(&p.buf, format, terminal.Printable(e.Type), terminal.Printable(e.ID), terminal.Printable(orDash(e.Text(event.AttrSubject))), excerpt(e.Data, 24))
 }
 
 // wide shows everything about a delivery, one attribute a line.
@@ -84,7 +83,7 @@ func (p *deliveryPrinter) wide(d *eventsv1.Delivery, e *event.Event) {
 		title += ", redelivered"
 	}
 	fmt.Fprintln(&p.buf, p.style.Bold(title))
-	line := func(name, value string) { fmt.Fprintf(&p.buf, "  %-15s  %s\n", name, value) }
+	line := func(name, value string) { fmt.Fprintf(&p.buf, "  %-15s  %s\n", name, terminal.Printable(value)) }
 	line(event.AttrID, e.ID)
 	line(event.AttrSource, e.Source)
 	for _, a := range e.Attrs {
@@ -133,7 +132,7 @@ func excerpt(data []byte, width int) string {
 	// A prefix is enough, and a payload may be long; a character has up to 4 bytes.
 	text := strings.ToValidUTF8(string(data[:min(len(data), 4*width+4)]), "")
 	runes := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !terminal.IsPrintable(r) {
 			return ' '
 		}
 		return r

@@ -12,6 +12,7 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // tailFlags are the flags of warren tail.
@@ -101,7 +102,7 @@ func (a *app) tail(cmd *cobra.Command, name string, f *tailFlags) error {
 	if err != nil {
 		return s.tailEnd(ctx, name, err, 0)
 	}
-	a.sayf("watching %s; Ctrl-C ends", tailTarget(req))
+	a.sayf("watching %s; Ctrl-C ends", terminal.Printable(tailTarget(req)))
 	t := &tailer{app: a, printer: tailPrinter{format: f.output, out: a.Out, style: a.OutStyle()}, count: f.count}
 	err = t.follow(stream)
 	if t.shown > 0 || err == nil || ctx.Err() != nil {
@@ -156,7 +157,7 @@ func (a *app) tailRequest(ctx context.Context, s *sidecarAdmin, name string) (*a
 		known = known || sub.GetTopic() == full
 	}
 	if !known {
-		a.sayf("this sidecar has not used topic %s yet; its events are shown once it does", full)
+		a.sayf("this sidecar has not used topic %s yet; its events are shown once it does", terminal.Printable(full))
 	}
 	return &adminv1.TapRequest{Topic: full}, nil
 }

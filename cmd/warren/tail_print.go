@@ -41,9 +41,9 @@ func (p *tailPrinter) print(r *adminv1.TapResponse) error {
 			return &outputError{err}
 		}
 	case formatWide:
-		p.wide(r)
+		p.wide(printable(r))
 	default:
-		p.row(r)
+		p.row(printable(r))
 	}
 	if _, err := p.out.Write(p.buf.Bytes()); err != nil {
 		return &outputError{fmt.Errorf("write output: %w", err)}
@@ -60,10 +60,10 @@ func (p *tailPrinter) script(r *adminv1.TapResponse) error {
 	if err != nil {
 		return fmt.Errorf("encode output: %w", err)
 	}
-	p.buf.Write(raw)
 	if p.format == formatJSON {
-		p.buf.WriteByte('\n')
+		raw = append(plainJSON(raw), '\n')
 	}
+	p.buf.Write(raw)
 	return nil
 }
 

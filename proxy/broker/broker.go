@@ -35,6 +35,19 @@ type Driver interface {
 	// kind NotFound.
 	Inspect(ctx context.Context, queue string) (QueueState, error)
 
+	// Backed reports whether what queue gives up goes to its dead-letter queue: it was
+	// declared here with Queue.DeadLetter, and is like that. A queue that existed without
+	// one stays as it is, which is no Conflict, and is not backed. It does not block.
+	Backed(queue string) bool
+
+	// Watch calls told for each message that the broker itself puts into a dead-letter
+	// queue of Queue.DeadLetter, as a Delivery with DeadLetter set, Event or Malformed,
+	// and without a body if that is large, until ctx ends. It is best effort: what is
+	// given up while the connection is down is not told. told is called by one goroutine
+	// at a time. nil is returned when ctx has ended; an error means that trying again by
+	// itself will not help.
+	Watch(ctx context.Context, deadLetterQueue string, told func(*Delivery)) error
+
 	// State tells whether events can be published and consumed now. It does not
 	// block.
 	State() State
@@ -150,6 +163,9 @@ type Message struct {
 	Partitioned bool
 	// DeadLetter, when set, marks m as a dead letter.
 	DeadLetter *DeadLetter
+	// Whole, with DeadLetter, says that nothing may be cut: a letter that does not fit is
+	// TooLarge.
+	Whole bool
 }
 
 // Original is a message as its broker handed it out, whole. Its driver makes it; the
@@ -197,6 +213,9 @@ type DeadLetter struct {
 	// Cut says what the broker does not take in one message and was left out, in words;
 	// "" when the letter is whole. The driver cuts, and says so, on its own.
 	Cut string
+	// Queue is the one that gave the message up, in a letter that the broker made; ""
+	// where that is not known, and in those that Warren makes.
+	Queue string
 }
 
 // Delivery is one message handed out by the broker.
@@ -205,6 +224,10 @@ type Delivery struct {
 	// Malformed says why, and only Dead-lettering or Reject make sense.
 	Event     *event.Event
 	Malformed error
+	// ID names a message that is no event: it is made of its content, as it was first
+	// published, so that it is the same after a restart, in every replica and in copies,
+	// and another one for another message. It is "" for an event, which has its own.
+	ID string
 	// Raw is the body as it came. It is nil, and Size says more, for a body over
 	// ConsumeOptions.MaxBytes, which was left behind: the message can be acknowledged,
 	// requeued or rejected, and Malformed says how large it is.
@@ -232,9 +255,11 @@ type Delivery struct {
 	// Waited is how often of those its queue made it wait. It says nothing of queues
 	// without a RetryDelay.
 	Waited      uint32
-	Redelivered bool   // the broker's flag, or a repeated publish
-	AppID       string // workload that published, as in Message
-	Priority    uint8  // as in Message
+	Redelivered bool // the broker's flag, or a repeated publish
+	// Returning is the broker's flag alone: this very message was handed out before.
+	Returning bool
+	AppID     string // workload that published, as in Message
+	Priority  uint8  // as in Message
 	// FirstFailure, Crashes, Partition and Partitioned are what they were in Message.
 	FirstFailure time.Time
 	Crashes      uint32
@@ -289,6 +314,11 @@ type Topology struct {
 	Bindings  []Binding
 	// Partitioners are declared after the queues they lead to.
 	Partitioners []Partitioner
+	// Gone are bindings, and GonePartitioners what leads from an exchange to a
+	// partitioner, that were wanted before and are removed, under Manage. What is not
+	// there is gone already, its exchange or queue too.
+	Gone             []Binding
+	GonePartitioners []Partitioner
 }
 
 // Partitioner leads what is published to an exchange into one of several queues:
@@ -327,8 +357,11 @@ type Queue struct {
 	RetryDelay time.Duration
 	// DeadLetter, when set, names the queue that gets what this one gives up, at least
 	// once: what is rejected, what expires, and what a limit or a policy of the broker
-	// takes out of it.
+	// takes out of it. It is for queues that are declared with it; see Driver.Backed.
 	DeadLetter string
+	// Kept is for dead-letter queues: what a limit or a TTL of a policy takes out of it
+	// stays with the broker, out of sight, as far as the broker can do that.
+	Kept bool
 }
 
 // Binding binds a queue to an exchange.

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // Filter chooses letters. A letter must fit every field that is set; the zero value
 // fits all.
 type Filter struct {
-	IDs     []string // any of these event ids
+	IDs     []string // any of these event ids, or ids of messages that are no event
 	Source  string
 	Types   []string  // any of these; one that ends in "*" is a prefix
 	Reasons []string  // any of these
@@ -19,12 +20,15 @@ type Filter struct {
 	Until   time.Time // given up before
 }
 
-// fits reports whether d, a dead letter with an event, is chosen. A letter that does
-// not say when it was given up is in no span of time.
+// fits reports whether d, a dead letter, is chosen. A letter that does not say when it was
+// given up is in no span of time, and a message that is no event has no source or type.
 func (f *Filter) fits(d *broker.Delivery) bool {
 	l, e := d.DeadLetter, d.Event
+	if e == nil {
+		e = &event.Event{}
+	}
 	switch {
-	case len(f.IDs) > 0 && !slices.Contains(f.IDs, e.ID),
+	case len(f.IDs) > 0 && !slices.Contains(f.IDs, IDOf(d)),
 		f.Source != "" && f.Source != e.Source,
 		len(f.Types) > 0 && !slices.ContainsFunc(f.Types, func(want string) bool { return fitsType(want, e.Type) }),
 		len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
@@ -33,6 +37,14 @@ func (f *Filter) fits(d *broker.Delivery) bool {
 		return false
 	}
 	return true
+}
+
+// IDOf names a letter: by its event's id, or, if it is no event, by that of the message.
+func IDOf(d *broker.Delivery) string {
+	if d.Event != nil {
+		return d.Event.ID
+	}
+	return d.ID
 }
 
 func fitsType(want, got string) bool {

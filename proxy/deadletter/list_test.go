@@ -36,7 +36,7 @@ func TestListingFiftyTimesLosesNoneAndChangesNothing(t *testing.T) {
 		report, err := r.List(t.Context(), deadletter.Query{Subscription: billing}, func(d *broker.Delivery) error {
 			s := seen{*d, *d.DeadLetter}
 			// What the broker says of this handing out, not of the letter.
-			s.d.Attempt, s.d.Returned, s.d.Redelivered, s.d.Epoch, s.d.Tag, s.d.Settler, s.d.DeadLetter = 0, 0, false, 0, 0, nil, nil
+			s.d.Attempt, s.d.Returned, s.d.Redelivered, s.d.Returning, s.d.Epoch, s.d.Tag, s.d.Settler, s.d.DeadLetter = 0, 0, false, false, 0, 0, nil, nil
 			all = append(all, s)
 			return nil
 		})

@@ -60,9 +60,10 @@ var (
 type reader struct {
 	driver broker.Driver
 	queue  string
-	left   int  // messages still to be read
-	stays  int  // messages that will be there in the end
-	shared bool // others take from the queue, too
+	kind   string // the queue's type
+	left   int    // messages still to be read
+	stays  int    // messages that will be there in the end
+	shared bool   // others take from the queue, too
 
 	oldest   *broker.Delivery   // the first that stayed unsettled; without its event
 	lost     bool               // what was held is back already, or nobody can tell
@@ -84,8 +85,8 @@ type window struct {
 
 // newReader prepares to read n messages at most; giveBack must be called. Shared says
 // that others take from the queue, too.
-func newReader(ctx context.Context, d broker.Driver, queue string, n int, shared bool) *reader {
-	r := &reader{driver: d, queue: queue, left: n, stays: n, shared: shared, failed: make(chan error, 1)}
+func newReader(ctx context.Context, d broker.Driver, queue, kind string, n int, shared bool) *reader {
+	r := &reader{driver: d, queue: queue, kind: kind, left: n, stays: n, shared: shared, failed: make(chan error, 1)}
 	r.flow, r.stop = context.WithCancel(ctx)
 	return r
 }
@@ -204,9 +205,12 @@ func (r *reader) visit(d *broker.Delivery, visit visitor) (settled bool, err err
 	if settled {
 		r.stays--
 	}
-	if !settled && r.oldest == nil && d.Event != nil && d.DeadLetter != nil {
+	if !settled && r.oldest == nil && d.DeadLetter != nil {
 		kept := *d
-		kept.Event, kept.Raw = &event.Event{ID: d.Event.ID, Source: d.Event.Source}, nil
+		if d.Event != nil {
+			kept.Event = &event.Event{ID: d.Event.ID, Source: d.Event.Source}
+		}
+		kept.Raw, kept.Original = nil, nil
 		r.oldest = &kept
 	}
 	return settled, err
@@ -215,10 +219,17 @@ func (r *reader) visit(d *broker.Delivery, visit visitor) (settled bool, err err
 // again reports whether d is the letter before, handed out once more. The broker's
 // count, where it counts, tells an exact copy apart.
 func again(before, d *broker.Delivery) bool {
-	if d.Event == nil || d.DeadLetter == nil || !d.Redelivered || d.Returned <= before.Returned && d.Returned > 0 {
+	if d.DeadLetter == nil || !d.Redelivered || d.Returned <= before.Returned && d.Returned > 0 {
 		return false
 	}
-	return *d.DeadLetter == *before.DeadLetter && d.Event.ID == before.Event.ID && d.Event.Source == before.Event.Source
+	return *d.DeadLetter == *before.DeadLetter && IDOf(d) == IDOf(before) && sourceOf(d) == sourceOf(before)
+}
+
+func sourceOf(d *broker.Delivery) string {
+	if d.Event == nil {
+		return ""
+	}
+	return d.Event.Source
 }
 
 // inspect finds out why nothing has come for so long.
@@ -242,7 +253,7 @@ func (r *reader) open() *window {
 	r.windows = append(r.windows, w)
 	r.attached.Go(func() {
 		epoch := uint64(0)
-		opts := broker.ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter"}
+		opts := broker.ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter", Letters: true, Uncounted: r.kind == "classic"}
 		var err error
 		w.drain, err = r.driver.Consume(r.flow, opts, func(d *broker.Delivery) {
 			if epoch != 0 && d.Epoch != epoch {

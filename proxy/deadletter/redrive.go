@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
@@ -16,7 +17,7 @@ type Destination int
 // The destinations.
 const (
 	Subscription Destination = iota // the queue of the subscription alone
-	Topic                           // the exchange of the first publish: every subscription gets it again
+	Topic                           // the topic's exchange: every subscription gets it again
 )
 
 // String returns the destination in a word.
@@ -40,24 +41,22 @@ type Redrive struct {
 	DryRun bool
 }
 
-// reasonInvalidEvent is what deliver gives a message that never was an event. The
-// letter is a description of it, not the message itself.
-const reasonInvalidEvent = "invalid-event"
-
 // putTimeout bounds the publish of one letter.
 const putTimeout = 5 * time.Second
 
-// Redrive sends the letters that q chooses back as first attempts: what they say of
-// their death is gone, event, trace context and origin are kept. They are marked as
-// repeated, for the service may have had them before. A letter that cannot be an
-// event on this broker, or never was one, stays and is counted as failed; any other
-// failure ends the job with what is left untouched. progress, which may be nil, is
-// told after every letter that was read.
+// Redrive sends the letters that q chooses back as first attempts: each as the message
+// that it was when it was first published, whether or not that is an event, without
+// what Warren added since. They are marked as repeated, for the service may have had them
+// before. A letter that cannot go back as it is stays, and is counted as failed: one whose
+// event has expired, one that was cut, one that the broker does not take, and one that
+// is to go to the topic but names another exchange than the topic's. Any other failure
+// ends the job with what is left untouched. progress, which may be nil, is told after
+// every letter that was read.
 func (s *Service) Redrive(ctx context.Context, q Query, how Redrive, progress func(Report)) (Report, error) {
 	pace := pacer{perSecond: how.PerSecond}
 	return s.work(ctx, q, func(ctx context.Context, j *job, d *broker.Delivery) (bool, error) {
-		if d.DeadLetter.Reason == reasonInvalidEvent {
-			j.failed(d, errors.New("it never was an event: see what its producer sends"))
+		if err := unfit(j.subscription, d, how.To); err != nil {
+			j.failed(d, err)
 			return false, nil
 		}
 		if how.DryRun {
@@ -86,7 +85,7 @@ func (j *job) redrive(ctx context.Context, d *broker.Delivery, to Destination) (
 		return false, err
 	}
 	if d.Ack() != nil {
-		return false, &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: fmt.Sprintf("remove letter %q", d.Event.ID),
+		return false, &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: fmt.Sprintf("remove letter %q", IDOf(d)),
 			Err: errors.New("it was sent back, but the connection was lost before it could be removed: it is still there, too")}
 	}
 	j.report.Done++
@@ -95,7 +94,7 @@ func (j *job) redrive(ctx context.Context, d *broker.Delivery, to Destination) (
 
 func (j *job) failed(d *broker.Delivery, err error) {
 	j.report.Failed++
-	j.report.Failure = fmt.Sprintf("letter %q: %v", d.Event.ID, err)
+	j.report.Failure = fmt.Sprintf("letter %q: %v", IDOf(d), err)
 }
 
 // put publishes m and waits for the confirm.
@@ -107,15 +106,46 @@ func (j *job) put(ctx context.Context, m *broker.Message) error {
 	return receipt.Wait(ctx)
 }
 
-// revived is the message that a letter was before its first attempt.
+// What letters of messages that were no event had, before those were kept themselves.
+const (
+	reasonInvalidEvent = "invalid-event"
+	typeMalformed      = "io.warrenmesh.malformed"
+)
+
+// unfit returns why a letter cannot go back, nil when it can. Where letters go is said
+// by the configuration: anybody who can write to the dead-letter queue can write another
+// exchange into one.
+func unfit(s *mesh.Subscription, d *broker.Delivery, to Destination) error {
+	switch {
+	case d.DeadLetter.Cut != "":
+		return fmt.Errorf("it is not whole, the broker did not take all of it: %s", d.DeadLetter.Cut)
+	case to == Topic && d.Exchange != s.Exchange.Name:
+		return fmt.Errorf("it was published to exchange %q, and that of topic %s is %q: send it to the subscription", d.Exchange, s.Topic, s.Exchange.Name)
+	case d.Event == nil:
+		return nil
+	case d.Event.Type == typeMalformed && d.DeadLetter.Reason == reasonInvalidEvent:
+		return errors.New("it describes a message that was no event, as versions before 0.4 did, and is not that message")
+	}
+	if v, ok := d.Event.Lookup(event.AttrExpiryTime); ok && v.Kind() == event.KindTimestamp && !time.Now().Before(v.Time()) {
+		return fmt.Errorf("its expirytime %s has passed", v)
+	}
+	return nil
+}
+
+// revived is the message that a letter was before its first attempt. Its life begins
+// anew, if it has an end.
 func revived(s *mesh.Subscription, d *broker.Delivery, to Destination) *broker.Message {
 	m := &broker.Message{
-		Event: d.Event, Trace: d.Trace, Priority: d.Priority, AppID: d.AppID,
+		Of: d.Original, Revived: true, Event: d.Event, Trace: d.Trace, Priority: d.Priority, AppID: d.AppID,
+		Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
 		Mandatory: true, Persistent: true, Republished: true,
-		Partition: d.Partition, Partitioned: d.Partitioned,
+		Partition: d.Partition, Partitioned: d.Partitioned, TTL: d.Lifetime,
+	}
+	if d.Lifetime > 0 {
+		m.Expires = time.Now().Add(d.Lifetime)
 	}
 	if to == Topic {
-		m.Exchange, m.RoutingKey = d.Exchange, d.RoutingKey
+		m.Exchange, m.RoutingKey = s.Exchange.Name, d.RoutingKey
 		return m
 	}
 	m.RoutingKey = home(s, d)

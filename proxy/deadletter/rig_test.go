@@ -46,6 +46,7 @@ func newRig(t *testing.T) *rig {
 	for _, name := range []mesh.Name{billing, shipping} {
 		r.subscriptions[name] = &mesh.Subscription{
 			Name: name, Broker: main, Queue: mesh.Queue{Name: "shop." + name.Name}, DeadLetterQueue: dead,
+			Topic: mesh.Name{Namespace: "shop", Name: "orders"}, Exchange: mesh.Exchange{Name: "orders", Type: "topic"},
 		}
 	}
 	r.Service = deadletter.New(deadletter.Options{Subscriptions: r, Brokers: r})

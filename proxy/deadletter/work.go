@@ -3,9 +3,12 @@ package deadletter
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // passTime bounds how long one pass holds letters: RabbitMQ closes the channel of
@@ -79,7 +82,7 @@ func (j *job) again(removed int) {
 
 // pass reads n letters and gives back what was not settled.
 func (j *job) pass(ctx context.Context, n int, act action, progress func(Report)) (settled int, err error) {
-	r := newReader(ctx, j.driver, j.subscription.DeadLetterQueue, n, j.report.Consumers > 0)
+	r := newReader(ctx, j.driver, j.subscription.DeadLetterQueue, j.subscription.Queue.Type, n, j.report.Consumers > 0)
 	defer r.giveBack()
 	begin := time.Now()
 	err = r.read(func(d *broker.Delivery) (bool, error) {
@@ -104,8 +107,7 @@ func (j *job) pass(ctx context.Context, n int, act action, progress func(Report)
 // visit does act to d if it is a letter of the subscription that was chosen.
 func (j *job) visit(ctx context.Context, d *broker.Delivery, act action) (settled bool, err error) {
 	j.report.Read++
-	l := d.DeadLetter
-	if l == nil || d.Event == nil || l.Subscription != j.subscription.Name.String() {
+	if !ours(j.subscription, d.DeadLetter) {
 		j.report.Foreign++
 		return false, nil
 	}
@@ -114,4 +116,21 @@ func (j *job) visit(ctx context.Context, d *broker.Delivery, act action) (settle
 	}
 	j.report.Matched++
 	return act(ctx, j, d)
+}
+
+// ours reports whether l is of the subscription: Warren's own letters say whose they are,
+// those that the broker made say which queue gave the message up, if anything.
+func ours(s *mesh.Subscription, l *broker.DeadLetter) bool {
+	switch {
+	case l == nil:
+		return false
+	case l.Subscription != "":
+		return l.Subscription == s.Name.String()
+	case l.Queue == "", l.Queue == s.Queue.Name:
+		return true
+	default:
+		rest, ok := strings.CutPrefix(l.Queue, s.Queue.Name+".p")
+		n, err := strconv.ParseUint(rest, 10, 32)
+		return ok && err == nil && n < uint64(s.Partitions.Count)
+	}
 }

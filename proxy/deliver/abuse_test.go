@@ -383,7 +383,7 @@ func TestPushLeavesANodeThatIsGone(t *testing.T) {
 	sub.PushPort = port
 	p := deliver.NewPusher(service, deliver.PushOptions{})
 	t.Cleanup(func() { p.Stop(context.Background()) })
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
 	r.publish("1")
 	<-calls
 	r.empty("shop.billing")

@@ -105,36 +105,3 @@ func TestHeldKeysAreBounded(t *testing.T) {
 		t.Errorf("released %d", n)
 	}
 }
-
-func TestUnfinishedAttemptsAreForgottenWithTimeAndNumber(t *testing.T) {
-	t.Parallel()
-	var u unfinished
-	d := func(n int) *broker.Delivery {
-		return &broker.Delivery{Queue: "q", Event: &event.Event{Source: "/shop", ID: fmt.Sprint(n)}}
-	}
-	now := time.Now()
-	u.add(d(1), now, now.Add(time.Second))
-	u.crashed(d(1), now.Add(time.Second))
-	if a := u.of(d(1), now.Add(time.Minute)); a.number != 2 || a.crashes != 1 || !a.first.Equal(now) || !a.due.IsZero() {
-		t.Errorf("attempts %+v", a)
-	}
-	u.carried(d(1))
-	if a := u.of(d(1), now.Add(time.Minute)); a.number != 0 || a.crashes != 1 {
-		t.Errorf("after its number went on with a copy: %+v", a)
-	}
-	if a := u.of(d(1), now.Add(2*unfinishedFor)); a.crashes != 0 {
-		t.Errorf("remembered for ever: %+v", a)
-	}
-	for n := range maxUnfinished {
-		u.add(d(n+2), now, time.Time{})
-	}
-	if u.of(d(1), now).crashes != 0 || u.of(d(2), now).number != 1 {
-		t.Error("the bound does not forget the oldest and only it")
-	}
-	for n := range maxUnfinished {
-		u.forget(d(n + 2))
-	}
-	if u.some.Load() || len(u.events) != 0 {
-		t.Errorf("%d events are left", len(u.events))
-	}
-}

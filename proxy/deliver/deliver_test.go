@@ -77,7 +77,7 @@ func (c *config) set(subs ...mesh.Subscription) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.subs = deliver.Compile(&mesh.Config{Subscriptions: compiled})
+	c.subs = deliver.Compile(&mesh.Config{Subscriptions: compiled}, c.subs)
 	close(c.changed)
 	c.changed = make(chan struct{})
 }

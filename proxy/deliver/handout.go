@@ -48,6 +48,7 @@ func (ss *session) forget(l loss) {
 func (ss *session) receive(d *broker.Delivery) {
 	switch {
 	case ss.suppressed(d): // acknowledged while d waited here
+	case ss.late(d):
 	case ss.alone(d):
 		ss.suspect = d
 	default:
@@ -62,9 +63,20 @@ func (ss *session) isolate() {
 	}
 	if d := ss.suspect; d != nil {
 		ss.suspect = nil
-		ss.handOut(d)
+		if !ss.late(d) {
+			ss.handOut(d)
+		}
 	}
 	ss.isolated = len(ss.held.byToken) > 0
+}
+
+// late buries d if it has expired while it waited here, and reports that.
+func (ss *session) late(d *broker.Delivery) bool {
+	if !expired(d) {
+		return false
+	}
+	ss.settling.Go(func() { ss.reject(d, broker.ReasonExpired, expiryText(d)) })
+	return true
 }
 
 // handOut sends d to the service.
@@ -95,7 +107,7 @@ func (ss *session) handOut(d *broker.Delivery) {
 			Attempt:      d.Attempt,
 			Redelivered:  d.Redelivered || d.Attempt > 1,
 			TraceContext: tracing.Inject(h.spanCtx),
-			Topic:        sub.TopicName,
+			Topic:        sub.topicOf(d),
 			AckDeadline:  timestamppb.New(h.deadline),
 			Headers:      seen.headers, ReplyTo: seen.replyTo, ContentEncoding: seen.contentEncoding,
 		}}},

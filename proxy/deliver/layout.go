@@ -41,8 +41,8 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 		Policy:    policy,
 		Exchanges: []mesh.Exchange{s.Exchange},
 		Queues: []broker.Queue{
-			{Name: s.Queue.Name, Type: s.Queue.Type},
-			{Name: s.DeadLetterQueue, Type: s.Queue.Type},
+			{Name: s.Queue.Name, Type: s.Queue.Type, DeadLetter: backstop(s, policy)},
+			{Name: s.DeadLetterQueue, Type: s.Queue.Type, Kept: policy == mesh.Manage},
 		},
 	}
 	if s.Strategy == mesh.BrokerDelay {
@@ -63,13 +63,22 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	return t
 }
 
+// backstop is the dead-letter queue as the subscription's queues name it themselves. What
+// a policy of the broker takes out of them goes there; nobody else would know of it.
+func backstop(s *mesh.Subscription, policy mesh.TopologyPolicy) string {
+	if policy != mesh.Manage {
+		return ""
+	}
+	return s.DeadLetterQueue
+}
+
 func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	t := broker.Topology{Policy: policy, Exchanges: []mesh.Exchange{s.Exchange}}
 	queues := Queues(s)
 	for _, q := range queues {
-		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true})
+		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true, DeadLetter: backstop(s, policy)})
 	}
-	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type})
+	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type, Kept: policy == mesh.Manage})
 	if policy == mesh.Manage {
 		// RabbitMQ does not count those that stand by at a queue with one active consumer.
 		t.Queues = append(t.Queues, broker.Queue{Name: s.Queue.Members(), Type: s.Queue.Type})

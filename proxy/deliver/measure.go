@@ -10,12 +10,8 @@ import (
 )
 
 // tell settles d with the broker, and counts it when that came too late.
-func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *broker.Delivery) error {
+func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *broker.Delivery, settle func() error) error {
 	begun := time.Now()
-	settle := d.Ack
-	if op != tracing.Ack {
-		settle = d.Requeue
-	}
 	err := settle()
 	st.service.opts.Metrics.Settle(ctx, op, st.measured(d), begun, err)
 	if err != nil {

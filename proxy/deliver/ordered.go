@@ -10,7 +10,6 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
-	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
 
@@ -36,7 +35,11 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 	}
 	opts := broker.ConsumeOptions{
 		Queue: sub.Queue.Name, Prefetch: int(outstanding), Tag: tag,
-		Lost: func(epoch uint64) { in.lost(sub.Queue.Name, epoch) },
+		MaxBytes: st.maxBytes(sub.Queue.Name), Uncounted: uncounted(sub),
+		Lost: func(epoch uint64) {
+			st.service.ledger.ended(st, sub.Queue.Name, epoch)
+			in.lost(sub.Queue.Name, epoch)
+		},
 	}
 	return st.driver.Consume(ctx, opts, func(d *broker.Delivery) {
 		if st.wanted(d) {
@@ -44,6 +47,9 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 		}
 	})
 }
+
+// uncounted reports whether the subscription's queues do not count what comes back.
+func uncounted(s *Subscription) bool { return s.Queue.Type == "classic" }
 
 // partitions consumes from all queues of a subscription that is ordered by key:
 //
@@ -72,7 +78,7 @@ func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding u
 	queues := Queues(sub.Subscription)
 	p := &partitions{
 		settler: st, in: in, consumer: map[string]context.CancelFunc{},
-		opts: broker.ConsumeOptions{Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, SingleActive: true},
+		opts: broker.ConsumeOptions{Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, SingleActive: true, Uncounted: uncounted(sub)},
 	}
 	st.order = sequence.New()
 	ctx, leave := context.WithCancel(ctx)
@@ -115,8 +121,10 @@ func (p *partitions) serve(ctx context.Context, queue string) error {
 		p.mu.Unlock()
 		opts := p.opts
 		opts.Queue = queue
+		opts.MaxBytes = p.maxBytes(queue)
 		opts.Lost = func(epoch uint64) {
 			p.order.Lost(queue, epoch)
+			p.service.ledger.ended(p.settler, queue, epoch)
 			p.in.lost(queue, epoch)
 		}
 		var epoch uint64
@@ -131,6 +139,7 @@ func (p *partitions) serve(ctx context.Context, queue string) error {
 		}
 		p.order.Lost(queue, epoch)
 		p.in.lost(queue, epoch)
+		p.service.ledger.ended(p.settler, queue, epoch)
 		drain()
 	}
 }
@@ -215,7 +224,10 @@ func (st *settler) failInOrder(sub *Subscription, d *broker.Delivery, o outcome,
 		delay = sub.Backoff.Delay(d.Attempt)
 	}
 	due := now.Add(min(delay, left))
-	st.service.unfinished.add(d, now, due) // should it come again by another channel
+	if end := endOf(d); !end.IsZero() {
+		due = earlier(due, end) // its key need not wait for longer than it lives
+	}
+	st.service.ledger.attempted(st, d, now, due) // should it come again by another channel
 	again := *d
 	again.Attempt++
 	if !st.order.Park(d, &again, now, due) {
@@ -228,11 +240,16 @@ func (st *settler) failInOrder(sub *Subscription, d *broker.Delivery, o outcome,
 // d's key waits until that is done: giving d back would let others pass it.
 func (st *settler) finishInOrder(d *broker.Delivery, m *broker.Message) error {
 	for {
-		err := st.put(m)
-		if err == nil {
-			break
+		aside, err := st.putLetter(d, m)
+		if aside && !st.driver.Backed(d.Queue) {
+			err = errNotBacked
 		}
-		st.trouble(m, err)
+		if err == nil {
+			st.troubled.Store(false)
+			st.laid(d, aside)
+			return nil
+		}
+		st.trouble(m.RoutingKey, err)
 		if !st.hold(requeueDelay) {
 			return err // unsettled: drain gives it back
 		}
@@ -243,14 +260,15 @@ func (st *settler) finishInOrder(d *broker.Delivery, m *broker.Message) error {
 		again.Republished = again.Republished || broker.OutcomeOf(err) == broker.Unknown
 		m = &again
 	}
-	st.troubled.Store(false)
-	st.service.unfinished.forget(d)
-	err := st.tell(st.life, tracing.Ack, d)
+}
+
+// laid settles d, whose letter is where it belongs, and lets its key go on by its policy.
+func (st *settler) laid(d *broker.Delivery, aside bool) {
+	err := st.close(d, aside)
 	if err == nil {
 		st.holdKey(d)
 	}
 	st.settled(d, err)
-	return nil
 }
 
 // settled lets the next event of d's key pass. err says that d's channel is gone,

@@ -2,6 +2,23 @@ package deliver
 
 import "github.com/warrenmesh/warren/xds/mesh"
 
+// largestEvent is the most that any topic takes.
+const largestEvent = 16 << 20
+
+// maxBytes is the largest message that is read from a queue, 0 meaning any. Where
+// the queue itself can move what is larger to its dead-letter queue, that costs no memory
+// here. The bound leaves room for an event in structured mode, whose data is in base64.
+func (st *settler) maxBytes(queue string) int {
+	if !st.driver.Backed(queue) {
+		return 0
+	}
+	most := int(st.subscription.Load().Queue.MaxEventBytes)
+	if most == 0 {
+		most = largestEvent
+	}
+	return most + most/2 + 128<<10
+}
+
 // leastPartitionPrefetch keeps a partition's flow going while its settlements
 // travel, whatever the number of partitions.
 const leastPartitionPrefetch = 8

@@ -218,6 +218,7 @@ func (w *pushWorker) serve(taking, calls context.Context) error {
 	leave()
 	watch.Wait()
 	w.calls.Wait()
+	w.service.ledger.gone(&w.settler)
 	if drain != nil {
 		drain()
 	}
@@ -252,6 +253,10 @@ func (w *pushWorker) offer(ctx, calls context.Context, d *broker.Delivery) {
 	}
 	w.calls.Go(func() {
 		defer w.leave(slots)
+		if expired(d) { // while it waited for its turn
+			w.reject(d, broker.ReasonExpired, expiryText(d))
+			return
+		}
 		w.push(calls, d, arrived)
 	})
 }
@@ -309,6 +314,7 @@ func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.
 	if o.kind == eventsv1.Outcome_OUTCOME_ACK {
 		err = w.ackSpanned(ctx, d, p) // stale: counted, and delivered again
 	} else {
+		o = judged(d, o)
 		effect, err = w.fail(d, o)
 	}
 	if err == nil {
@@ -322,7 +328,7 @@ func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Deli
 	client := eventsv1.NewEventHandlerServiceClient(w.conn)
 	req := &eventsv1.OnEventRequest{
 		Event: seen.event, Headers: seen.headers, ReplyTo: seen.replyTo, ContentEncoding: seen.contentEncoding,
-		Subscription: sub.FullName, Topic: sub.TopicName,
+		Subscription: sub.FullName, Topic: sub.topicOf(d),
 		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
 	for suspected := false; ; {
@@ -332,7 +338,7 @@ func (w *pushWorker) call(ctx context.Context, sub *Subscription, d *broker.Deli
 		}
 		if !suspected {
 			suspected = true
-			w.service.unfinished.suspect(d, time.Now())
+			d.Crashes++ // should it become another attempt, or a copy
 		}
 		w.health.lost()
 		if !w.health.await(ctx) {

@@ -74,7 +74,7 @@ func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *deliver.Pus
 		defer cancel()
 		p.Stop(ctx)
 	})
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
 	return p
 }
 
@@ -266,7 +266,7 @@ func TestPushFollowsTheConfiguration(t *testing.T) {
 	sub := subscription()
 	sub.PushPort = port
 	r.publish("2")
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
 	if got := <-calls; got != "2" {
 		t.Errorf("after coming back: event %s, want 2", got)
 	}

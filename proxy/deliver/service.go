@@ -51,15 +51,69 @@ type Subscription struct {
 	FullName  string
 	TopicName string
 	System    string
+	// topics are the topics of other exchanges on its broker, as far as they are known.
+	topics map[string]string
 }
 
-// Compile builds the subscriptions of a configuration.
-func Compile(cfg *mesh.Config) map[mesh.Name]*Subscription {
+// topicOf names the topic that d was published to: another one's if it came by the
+// exchange of that one, as after the subscription has moved.
+func (s *Subscription) topicOf(d *broker.Delivery) string {
+	if d.Exchange == s.Exchange.Name {
+		return s.TopicName
+	}
+	if other, ok := s.topics[d.Exchange]; ok {
+		return other
+	}
+	return s.TopicName
+}
+
+// Compile builds the subscriptions of a configuration. before are those of the one in
+// force until now, nil for none: what they say of a topic that is not part of cfg any
+// more is kept, for its events may still be in the queues.
+func Compile(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Name]*Subscription {
+	topics := topicsOf(cfg, before)
 	out := make(map[mesh.Name]*Subscription, len(cfg.Subscriptions))
 	for name, s := range cfg.Subscriptions {
 		out[name] = &Subscription{
+			topics:       topics[s.Broker],
 			Subscription: s, Filter: route.CompileFilters(s.Filters),
 			FullName: s.Name.String(), TopicName: s.Topic.String(), System: route.System(cfg, s.Broker),
+		}
+	}
+	return out
+}
+
+// maxTopics bounds the exchanges of a broker whose topics are remembered.
+const maxTopics = 10_000
+
+// topicsOf names the topics of exchanges, by broker.
+func topicsOf(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Name]map[string]string {
+	out := map[mesh.Name]map[string]string{}
+	add := func(b mesh.Name, exchange, topic string) {
+		if out[b] == nil {
+			out[b] = map[string]string{}
+		}
+		// Two topics may share an exchange: the same one is named each time.
+		if had, ok := out[b][exchange]; (!ok && len(out[b]) < maxTopics) || (ok && topic < had) {
+			out[b][exchange] = topic
+		}
+	}
+	for _, s := range cfg.Subscriptions {
+		add(s.Broker, s.Exchange.Name, s.Topic.String())
+	}
+	for _, t := range cfg.Topics {
+		for i := range t.Rules {
+			for j := range t.Rules[i].Backends {
+				d := &t.Rules[i].Backends[j].Destination
+				add(d.Broker, d.Exchange.Name, d.Topic.String())
+			}
+		}
+	}
+	for _, s := range before {
+		for exchange, topic := range s.topics {
+			if _, known := out[s.Broker][exchange]; !known {
+				add(s.Broker, exchange, topic)
+			}
 		}
 	}
 	return out
@@ -103,6 +157,9 @@ type Options struct {
 	// ShareEvery is how often a stream or pusher of an ordered subscription looks
 	// whether it has more than its share of the partitions; zero means 1.5 s.
 	ShareEvery time.Duration
+	// ReportEvery is how often dead letters of one subscription and reason are logged;
+	// zero means once a minute.
+	ReportEvery time.Duration
 }
 
 // Service implements the receiving half of EventService.
@@ -110,7 +167,8 @@ type Service struct {
 	opts  Options
 	stale atomic.Uint64
 
-	unfinished unfinished
+	ledger  ledger
+	reports reports
 
 	memory   sync.Mutex              // held while looking a subscription up
 	heldKeys map[mesh.Name]*heldKeys // guarded by memory
@@ -133,6 +191,9 @@ func New(opts Options) *Service {
 	}
 	if opts.ShareEvery <= 0 {
 		opts.ShareEvery = defaultShareEvery
+	}
+	if opts.ReportEvery <= 0 {
+		opts.ReportEvery = time.Minute
 	}
 	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}, inboxes: map[mesh.Name]*inbox{}}
 	s.life, s.cut = context.WithCancel(context.Background())
@@ -210,9 +271,17 @@ func awaitCut(done <-chan struct{}) {
 	}
 }
 
+// initTimeout is how long a stream may take until it says what it wants: until then it
+// only takes a place.
+const initTimeout = 10 * time.Second
+
 // awaitInit returns the first message of a stream.
 func (s *Service) awaitInit(ctx context.Context, w *wire) (*eventsv1.SubscribeInit, error) {
+	late := time.NewTimer(initTimeout)
+	defer late.Stop()
 	select {
+	case <-late.C:
+		return nil, rpcerr.Deadline(broker.NotSent, "init: has not come within "+initTimeout.String()+" of the stream's begin")
 	case first := <-w.requests:
 		if first.GetInit() == nil {
 			return nil, rpcerr.Field(rpcerr.InvalidRequest, "init", "must be the first message of the stream")

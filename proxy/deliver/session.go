@@ -131,10 +131,11 @@ func (ss *session) run(ctx context.Context) error {
 	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.unfinished.crashed(h.Delivery, now) // before another stream can have it
+			ss.service.ledger.crashed(&ss.settler, h.Delivery, now) // before another stream can have it
 		}
 		h.end(errStreamEnded)
 	}
+	ss.service.ledger.gone(&ss.settler)
 	drain()
 	ss.flush(ctx)
 	return err

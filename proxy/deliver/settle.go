@@ -124,6 +124,7 @@ func (ss *session) acknowledge(h *handout) *eventsv1.Status {
 func (ss *session) conclude(h *handout, o outcome, asked bool) {
 	o.begun = h.at
 	ss.settling.Go(func() {
+		o := judged(h.Delivery, o)
 		effect, err := ss.fail(h.Delivery, o)
 		if err == nil {
 			h.span.SetOutcome(effect)

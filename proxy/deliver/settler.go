@@ -2,7 +2,7 @@ package deliver
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,6 +21,7 @@ const (
 	reasonExhausted    = "attempts-exhausted" // the last attempt failed
 	reasonRejected     = "rejected"           // the service said so
 	reasonAckDeadline  = "ack-deadline"       // the last attempt was never settled
+	reasonTooLarge     = "too-large"          // the message cannot be read, or not be copied
 	reasonElapsed      = "retries-elapsed"    // its key has waited for it long enough
 	reasonKeyHeld      = "key-held"           // an event of its key before it is a dead letter
 )
@@ -83,10 +84,14 @@ func (st *settler) filtered(d *broker.Delivery) bool {
 // unfit returns why d is a dead letter before the service sees it, "" when it is none.
 func (st *settler) unfit(d *broker.Delivery) (reason, detail string) {
 	switch {
+	case leftBehind(d) && d.Malformed != nil:
+		return reasonTooLarge, d.Malformed.Error()
 	case d.Malformed != nil:
 		return reasonInvalidEvent, d.Malformed.Error()
 	case d.Attempt > st.subscription.Load().Attempts || st.takenBack(d) >= poisonLimit:
 		return reasonExhausted, "the service never settled it"
+	case expired(d):
+		return broker.ReasonExpired, expiryText(d)
 	default:
 		return "", ""
 	}
@@ -103,24 +108,21 @@ func (st *settler) takenBack(d *broker.Delivery) uint32 {
 // countAttempts replaces the broker's count of what it took back by ours of what
 // the service really had in its hands. It returns when the next attempt may begin.
 func (st *settler) countAttempts(d *broker.Delivery) (due time.Time) {
-	last := st.service.unfinished.of(d, time.Now())
-	d.Attempt += last.number - min(st.takenBack(d), d.Attempt-1)
-	if d.FirstFailure.IsZero() {
-		d.FirstFailure = last.first
-	}
-	return last.due
+	arrival(d)
+	d.Attempt -= min(st.takenBack(d), d.Attempt-1)
+	return st.service.ledger.claim(st, d, time.Now())
 }
 
 // alone reports whether d must be the only event in the service's hands: the service
 // went away with it before, and this is its last attempt. It may have been a
 // neighbour's fault, and who is dead-lettered for a crash was alone in one.
 func (st *settler) alone(d *broker.Delivery) bool {
-	return d.Attempt >= st.subscription.Load().Attempts && st.service.unfinished.of(d, time.Now()).crashes > 0
+	return d.Crashes > 0 && d.Attempt >= st.subscription.Load().Attempts
 }
 
 // reject buries what is not to be handed out.
 func (st *settler) reject(d *broker.Delivery, reason, detail string) {
-	if reason == reasonExhausted {
+	if reason == reasonExhausted || reason == broker.ReasonExpired {
 		d.Attempt-- // the one that is not made
 	}
 	if st.bury(d, reason, detail) == nil {
@@ -150,35 +152,39 @@ func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error
 		return st.failInOrder(sub, d, o, now)
 	}
 	if o.kind == eventsv1.Outcome_OUTCOME_RETRY && d.Attempt < sub.Attempts {
-		return effectRetry, st.repeat(sub, d, o)
+		return st.repeat(sub, d, o)
 	}
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
 }
 
 // repeat puts a copy of d with the next attempt's number where it waits for its
 // time, then acknowledges d. If the copy is not confirmed d goes back instead: it
-// may be delivered twice, but it is not lost. A queue that makes retries wait needs
-// no copy: d goes back, and is counted there.
+// may be delivered twice, but it is not lost. What cannot be copied cannot be repeated,
+// and is a dead letter. A queue that makes retries wait needs no copy: d goes back, and
+// is counted there.
 //
 // Where others declare topology there may be no waiting room. Then d waits here,
 // unsettled, and counts against the prefetch; the copy goes straight to the queue.
-func (st *settler) repeat(sub *Subscription, d *broker.Delivery, o outcome) error {
+func (st *settler) repeat(sub *Subscription, d *broker.Delivery, o outcome) (effect string, err error) {
 	if sub.Strategy == mesh.BrokerDelay {
-		st.service.unfinished.failed(d, d.FirstFailure)
-		return st.tell(st.life, tracing.Nack, d)
+		st.service.ledger.failed(st, d, time.Now())
+		return effectRetry, st.tell(st.life, tracing.Nack, d, d.Requeue)
 	}
 	m := st.copyOf(d)
 	queue, delay := retryQueue(sub.Subscription, d.Attempt, o.after)
 	m.RoutingKey, m.Attempt = queue, d.Attempt+1
-	err := st.put(m)
+	err = st.put(m)
+	if never(err) {
+		return effectDeadLetter, st.bury(d, reasonTooLarge, err.Error())
+	}
 	if broker.KindOf(err) != broker.Unroutable || queue == sub.Queue.Name {
-		return st.finish(d, m, err)
+		return effectRetry, st.finish(d, queue, err)
 	}
 	if !st.hold(min(delay, maxPark, maxHold-time.Since(o.begun))) {
-		return err // unsettled: drain gives it back
+		return effectRetry, err // unsettled: drain gives it back
 	}
 	m.RoutingKey = sub.Queue.Name
-	return st.finish(d, m, st.put(m))
+	return effectRetry, st.finish(d, sub.Queue.Name, st.put(m))
 }
 
 // bury puts d into the dead-letter queue, then acknowledges it.
@@ -187,85 +193,30 @@ func (st *settler) bury(d *broker.Delivery, reason, detail string) (err error) {
 	if st.order != nil {
 		err = st.finishInOrder(d, m)
 	} else {
-		err = st.finish(d, m, st.put(m))
+		err = st.buryAtOnce(d, m)
 	}
 	if err == nil {
 		st.service.opts.Metrics.DeadLetter(st.measured(d), reason)
+		st.report(d, reason, detail)
 	}
 	return err
 }
 
-func (st *settler) letter(d *broker.Delivery, reason, detail string) *broker.Message {
-	sub := st.subscription.Load()
-	m := st.copyOf(d)
-	m.RoutingKey = sub.DeadLetterQueue
-	m.Attempt = d.Attempt
-	m.DeadLetter = &broker.DeadLetter{
-		Reason:       reason,
-		Detail:       clip(detail),
-		Subscription: sub.FullName,
-		Exchange:     d.Exchange,
-		RoutingKey:   d.RoutingKey,
-		Attempts:     d.Attempt,
-		FirstFailure: d.FirstFailure,
-		Time:         time.Now(),
-	}
-	return m
-}
-
-// copyOf starts a message for the default exchange that carries d's event.
-func (st *settler) copyOf(d *broker.Delivery) *broker.Message {
-	e := d.Event
-	if e == nil {
-		e = &event.Event{
-			ID: fmt.Sprintf("malformed-%s-%d-%d", st.id, d.Epoch, d.Tag), Source: "/warren/" + st.name.String(),
-			Type: "io.warrenmesh.malformed", Data: d.Raw,
-		}
-	}
-	return &broker.Message{
-		Event: e, Trace: d.Trace, Priority: d.Priority, Mandatory: true, Persistent: true, AppID: d.AppID,
-		OriginExchange: d.Exchange, OriginKey: d.RoutingKey, FirstFailure: d.FirstFailure,
-		Partition: d.Partition, Partitioned: d.Partitioned,
+func (st *settler) buryAtOnce(d *broker.Delivery, m *broker.Message) error {
+	aside, err := st.putLetter(d, m)
+	switch {
+	case aside && !st.driver.Backed(d.Queue):
+		return st.refused(d, d.Queue, errNotBacked)
+	case aside:
+		return st.close(d, true)
+	default:
+		return st.finish(d, m.RoutingKey, err)
 	}
 }
 
-// put publishes m and waits for the confirm.
-func (st *settler) put(m *broker.Message) error {
-	ctx, cancel := context.WithTimeout(st.life, settleTimeout)
-	defer cancel()
-	receipt, err := st.driver.Publish(ctx, m)
-	if err != nil {
-		return err
-	}
-	return receipt.Wait(ctx)
-}
-
-// finish acknowledges d once m, which stands for it, is confirmed. When err says
-// that it is not, finish gives d back, after a rest, and returns err.
-func (st *settler) finish(d *broker.Delivery, m *broker.Message, err error) error {
-	if err == nil {
-		st.troubled.Store(false)
-		if m.DeadLetter == nil {
-			st.service.unfinished.carried(d)
-			_ = st.tell(st.life, tracing.Ack, d) // stale: counted, and delivered again
-		} else {
-			st.ack(d)
-		}
-		return nil
-	}
-	st.trouble(m, err)
-	st.hold(requeueDelay)
-	_ = st.tell(st.life, tracing.Reject, d) // stale: its channel is gone, and it is back already
-	return err
-}
-
-// trouble says once, until a copy is confirmed again, that m cannot be published.
-func (st *settler) trouble(m *broker.Message, err error) {
-	if !st.troubled.Swap(true) {
-		st.service.opts.Logger.Warn("deliveries cannot be settled: they wait, or go back to their queue",
-			"subscription", st.name.String(), "queue", m.RoutingKey, "error", err)
-	}
-}
+// errNotBacked is why a message whose body was left behind stays: only its queue could
+// have moved it.
+var errNotBacked = errors.New("the queue has no dead-letter queue of its own any more; the message is too large to be read")
 
 // hold reports whether all of delay passed before the settler had to leave.
 func (st *settler) hold(delay time.Duration) bool {
@@ -281,8 +232,8 @@ func (st *settler) hold(delay time.Duration) bool {
 }
 
 func (st *settler) ack(d *broker.Delivery) {
-	st.service.unfinished.forget(d)
-	st.settled(d, st.tell(st.life, tracing.Ack, d)) // stale: counted, and delivered again
+	st.service.ledger.settled(st, d)
+	st.settled(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
 }
 
 // process describes d to tracing.
@@ -312,18 +263,18 @@ func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Proces
 
 // ackSpanned acknowledges d within a span of its own.
 func (st *settler) ackSpanned(ctx context.Context, d *broker.Delivery, p tracing.Process) error {
-	st.service.unfinished.forget(d)
+	st.service.ledger.settled(st, d)
 	st.remember(d)
 	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)
-	err := st.tell(ctx, tracing.Ack, d)
+	err := st.tell(ctx, tracing.Ack, d, d.Ack)
 	span.End(err)
 	st.settled(d, err)
 	return err
 }
 
-func clip(s string) string {
-	if len(s) <= maxReason {
+func clipTo(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxReason], "")
+	return strings.ToValidUTF8(s[:most], "")
 }

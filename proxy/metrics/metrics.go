@@ -118,6 +118,7 @@ func (b *builder) observe(e *Events) {
 		consumed     = b.counter("messaging.client.consumed.messages", "{message}", "Deliveries handed to the service.")
 		redeliveries = b.counter("warren.delivery.redeliveries", "{message}", "Deliveries of events that had been delivered before.")
 		deadLetters  = b.counter("warren.delivery.dead_letters", "{message}", "Events put into a dead-letter queue.")
+		taken        = b.counter("warren.delivery.taken_by_policy", "{message}", "Events a policy of the broker took out of a subscription's queue, into its dead-letter queue.")
 		deduplicated = b.counter("warren.delivery.deduplicated", "{message}", "Deliveries acknowledged unseen because the service had acknowledged the event.")
 		outstanding  = b.level("warren.delivery.outstanding", "{message}", "Events in the hands of the service, not settled.")
 	)
@@ -141,12 +142,15 @@ func (b *builder) observe(e *Events) {
 			for _, d := range s.deadLetters.all() {
 				d.observe(o, deadLetters)
 			}
+			for _, d := range s.taken.all() {
+				d.observe(o, taken)
+			}
 			for _, src := range s.nodes.all() {
 				src.consumed.observe(o, consumed)
 			}
 		}
 		return nil
-	}, sent, retries, postponed, pending, unconfirmed, consumed, redeliveries, deadLetters, deduplicated, outstanding)
+	}, sent, retries, postponed, pending, unconfirmed, consumed, redeliveries, deadLetters, taken, deduplicated, outstanding)
 	b.errs = append(b.errs, err)
 }
 

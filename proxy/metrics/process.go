@@ -25,6 +25,7 @@ type subscription struct {
 	own         metric.ObserveOption
 	nodes       table[string, *source] // by address
 	deadLetters table[string, *series]
+	taken       table[string, *series]
 	redelivered [2]*series // by cause
 
 	deduplicated atomic.Int64 // acknowledged unseen
@@ -146,9 +147,23 @@ func (e *Events) DeadLetter(d Delivery, reason string) {
 		return
 	}
 	s := e.subscription(d)
-	set, ok := s.deadLetters.get(reason)
+	s.count(&s.deadLetters, reason)
+}
+
+// TakenByPolicy counts an event that the broker itself took out of a subscription's
+// queue, as a policy told it. reason is one of few.
+func (e *Events) TakenByPolicy(d Delivery, reason string) {
+	if e == nil {
+		return
+	}
+	s := e.subscription(d)
+	s.count(&s.taken, reason)
+}
+
+func (s *subscription) count(by *table[string, *series], reason string) {
+	set, ok := by.get(reason)
 	if !ok {
-		set = s.deadLetters.add(reason, newSeries(s.attrs, keyReason.String(reason)))
+		set = by.add(reason, newSeries(s.attrs, keyReason.String(reason)))
 	}
 	set.n.Add(1)
 }

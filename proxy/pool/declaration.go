@@ -130,6 +130,41 @@ func orphans(before map[*declaration]bool, wanted []*declaration) broker.Topolog
 	return out
 }
 
+// moved returns what led to queues and partitioners that declared has, too, and is not
+// part of it any more.
+func moved(before, declared map[*declaration]bool) broker.Topology {
+	out := broker.Topology{Policy: mesh.Manage}
+	queues, bindings := map[string]bool{}, map[broker.Binding]bool{}
+	partitioners, sources := map[string]bool{}, map[[2]string]bool{}
+	for d := range declared {
+		if d.topology.Policy != mesh.Manage {
+			continue
+		}
+		for _, b := range d.topology.Bindings {
+			queues[b.Queue], bindings[b] = true, true
+		}
+		for _, p := range d.topology.Partitioners {
+			partitioners[p.Name], sources[[2]string{p.Name, p.Exchange}] = true, true
+		}
+	}
+	for d := range before {
+		if declared[d] || d.topology.Policy != mesh.Manage {
+			continue
+		}
+		for _, b := range d.topology.Bindings {
+			if queues[b.Queue] && !bindings[b] {
+				out.Gone = append(out.Gone, b)
+			}
+		}
+		for _, p := range d.topology.Partitioners {
+			if partitioners[p.Name] && !sources[[2]string{p.Name, p.Exchange}] {
+				out.GonePartitioners = append(out.GonePartitioners, p)
+			}
+		}
+	}
+	return out
+}
+
 // namesOf returns the names of what ds declare.
 func namesOf(ds []*declaration) (exchanges, queues map[string]bool) {
 	exchanges, queues = map[string]bool{}, map[string]bool{}

@@ -117,7 +117,29 @@ func (s *shared) declareRound(ctx context.Context, before map[*declaration]bool)
 			failed = true
 		}
 	}
+	if !s.unbind(ctx, before, declared) {
+		failed = true
+	}
 	return declared, failed
+}
+
+// unbind removes what led to the queues of declared before and is not part of it any
+// more: a subscription that has moved to another topic is to get nothing more of the old
+// one. What cannot be removed now is kept in declared, to be tried again.
+func (s *shared) unbind(ctx context.Context, before, declared map[*declaration]bool) (done bool) {
+	left := moved(before, declared)
+	if len(left.Gone)+len(left.GonePartitioners) == 0 {
+		return true
+	}
+	err := s.driver.EnsureTopology(ctx, left)
+	if err == nil || ctx.Err() != nil {
+		return true
+	}
+	s.log.Warn("old bindings cannot be removed: what is published there still comes", "error", err)
+	for d := range before {
+		declared[d] = true
+	}
+	return false
 }
 
 // forget tells the driver not to declare again, after a reconnect, what was declared

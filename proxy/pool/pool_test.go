@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,12 @@ func (d *driver) forget(t broker.Topology) {
 	}
 }
 
+func (d *driver) removed() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.gone)
+}
+
 func (d *driver) Run(ctx context.Context) error {
 	<-ctx.Done()
 	close(d.stopped)
@@ -68,7 +75,10 @@ func (d *driver) EnsureTopology(ctx context.Context, t broker.Topology) error {
 		d.forget(t)
 		return nil
 	}
-	queue := t.Queues[0].Name
+	queue := "unbind"
+	if len(t.Queues) > 0 {
+		queue = t.Queues[0].Name
+	}
 	d.mu.Lock()
 	answer := d.answers[queue]
 	d.mu.Unlock()
@@ -80,6 +90,12 @@ func (d *driver) EnsureTopology(ctx context.Context, t broker.Topology) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.declared = append(d.declared, queue)
+	for _, b := range t.Gone {
+		d.gone = append(d.gone, b.Exchange+" to "+b.Queue)
+	}
+	for _, p := range t.GonePartitioners {
+		d.gone = append(d.gone, p.Exchange+" to "+p.Name)
+	}
 	return nil
 }
 
@@ -321,6 +337,10 @@ func (stubborn) Inspect(context.Context, string) (broker.QueueState, error) {
 
 func (stubborn) State() broker.State { return broker.State{} }
 
+func (stubborn) Backed(string) bool { return false }
+
+func (stubborn) Watch(context.Context, string, func(*broker.Delivery)) error { return nil }
+
 func TestADeclarationIsMadeOnceByEachNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -459,6 +479,47 @@ func TestWhatIsDroppedIsForgottenUnlessSomethingElseNeedsIt(t *testing.T) {
 		}
 		if got := apply(declaration("b", "x", "qb"), declaration("c", "x", "qc")); got != "" {
 			t.Errorf("without a change: forgot %q", got)
+		}
+	})
+}
+
+func TestWhatLedToAQueueThatHasMovedIsRemovedAfterwards(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		of := func(exchange string) []pool.Declaration {
+			return []pool.Declaration{{Key: "sub", Topology: broker.Topology{
+				Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: exchange}}, Queues: []broker.Queue{{Name: "q"}},
+				Bindings:     []broker.Binding{{Exchange: exchange, Queue: "q", Key: "#"}},
+				Partitioners: []broker.Partitioner{{Name: "p", Exchange: exchange, Queues: []string{"q"}}},
+			}}, {Key: "topic", Topology: broker.Topology{
+				Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "old"}}, Queues: []broker.Queue{{Name: "other"}},
+			}}}
+		}
+		spec := map[mesh.Name]*mesh.Broker{main: rabbit("a", "b")}
+		apply := func(exchange string) {
+			if err := r.Apply(spec, map[mesh.Name][]pool.Declaration{main: of(exchange)}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		apply("old")
+		a, b := r.built[0], r.built[1]
+		a.answer("unbind", func() error { return errors.New("not now") })
+		apply("new")
+		want := []string{"old to q", "old to p"}
+		if !slices.Equal(b.removed(), want) || len(a.removed()) != 0 {
+			t.Errorf("nodes removed %q and %q, want nothing and %q", a.removed(), b.removed(), want)
+		}
+		a.answer("unbind", nil)
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if !slices.Equal(a.removed(), want) {
+			t.Errorf("when it can the first removed %q, want %q", a.removed(), want)
+		}
+		time.Sleep(time.Minute)
+		if synctest.Wait(); !slices.Equal(a.removed(), want) || !slices.Equal(b.removed(), want) {
+			t.Errorf("later they removed %q and %q, want nothing more", a.removed(), b.removed())
 		}
 	})
 }

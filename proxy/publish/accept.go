@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/balance"
@@ -28,18 +27,22 @@ func (s *Service) accept(p *eventsv1.CloudEvent) (*event.Event, error) {
 	return e, nil
 }
 
-// lifetime returns how long a message with e may live on the broker, 0 meaning for
-// ever, and false when e has expired.
-func (s *Service) lifetime(b *route.Backend, e *event.Event) (time.Duration, bool) {
-	expiry, ok := e.Lookup(event.AttrExpiryTime)
-	if !ok || expiry.Kind() != event.KindTimestamp { // an empty one is none
-		return b.TTL, true
+// live stamps m with how long it may live, in queues and between retries: from this try on
+// for the topic's TTL, and not beyond its event's expirytime. It returns false when that
+// has passed.
+func (s *Service) live(b *route.Backend, m *broker.Message) bool {
+	expiry, ok := m.Event.Lookup(event.AttrExpiryTime)
+	ok = ok && expiry.Kind() == event.KindTimestamp // an empty one is none
+	if !ok && b.TTL == 0 {
+		return true
 	}
-	left := expiry.Time().Sub(s.opts.Now())
-	if b.TTL > 0 {
-		return min(left, b.TTL), left > 0
+	now := s.opts.Now()
+	m.Expires = now.Add(b.TTL)
+	if ok && (b.TTL == 0 || expiry.Time().Before(m.Expires)) {
+		m.Expires = expiry.Time()
 	}
-	return left, left > 0
+	m.TTL = m.Expires.Sub(now)
+	return m.TTL > 0
 }
 
 func expired() error {
@@ -78,10 +81,6 @@ func (s *Service) message(b *route.Backend, e *event.Event, beside *beside) (*br
 		return nil, rpcerr.Field(rpcerr.InvalidEvent, "event",
 			fmt.Sprintf("its routing key by template %q has %d bytes; AMQP allows %d", b.Destination.RoutingKey, len(key), mesh.MaxRoutingKey))
 	}
-	ttl, alive := s.lifetime(b, e)
-	if !alive {
-		return nil, expired()
-	}
 	m := &broker.Message{
 		Exchange:   b.Exchange.Name,
 		RoutingKey: key,
@@ -89,8 +88,10 @@ func (s *Service) message(b *route.Backend, e *event.Event, beside *beside) (*br
 		Mandatory:  b.Mandatory,
 		Persistent: b.Persistent,
 		Priority:   b.Priority,
-		TTL:        ttl,
 		AppID:      s.opts.Workload,
+	}
+	if !s.live(b, m) {
+		return nil, expired()
 	}
 	m.Partition, m.Partitioned = partition(b, e)
 	if err := beside.addTo(m, b); err != nil {

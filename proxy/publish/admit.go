@@ -49,7 +49,25 @@ func (s *Service) hold(ctx context.Context, deadline time.Time, bytes int64) err
 	}
 }
 
-// overhead is what an event costs besides its payload: attributes, headers, frames.
-const overhead = 1024
+// overhead is about what an event in flight costs besides its payload and attributes:
+// its message, its deadlines, its place in the pipeline.
+const overhead = 4096
 
-func weight(e *event.Event) int64 { return int64(len(e.Data)) + overhead }
+// weight is what e takes of what is in flight.
+func weight(e *event.Event) int64 {
+	n := len(e.Data) + len(e.ID) + len(e.Source) + len(e.Type) + overhead
+	for _, a := range e.Attrs {
+		n += len(a.Name) + valueBytes
+		switch a.Value.Kind() {
+		case event.KindString, event.KindURI, event.KindURIRef:
+			n += len(a.Value.String())
+		case event.KindBinary:
+			n += len(a.Value.Bytes())
+		default: // of a fixed size
+		}
+	}
+	return int64(n)
+}
+
+// valueBytes is what an attribute's value costs besides its text.
+const valueBytes = 32

@@ -174,8 +174,7 @@ func (s *Service) wait(t *transit) error {
 	if err := t.place.await(t.ctx, t.deadline); err != nil {
 		return err
 	}
-	var alive bool
-	if t.message.TTL, alive = s.lifetime(t.backend, t.message.Event); !alive {
+	if !s.live(t.backend, t.message) {
 		return expired()
 	}
 	s.try(t)
@@ -220,8 +219,7 @@ func (s *Service) again(t *transit, err error) bool {
 	// A receipt may still hold the message, so the repeat gets one of its own.
 	repeat := *t.message
 	repeat.Republished = t.unknown
-	var alive bool
-	if repeat.TTL, alive = s.lifetime(t.backend, repeat.Event); !alive {
+	if !s.live(t.backend, &repeat) {
 		t.endRepeat()
 		return false
 	}

@@ -68,6 +68,14 @@ type Options struct {
 	// InFlight bounds the events that are between acceptance and answer; nil means
 	// no bound.
 	InFlight *limit.Budget
+	// Held bounds the bytes of large requests that streams have read and not dealt with
+	// yet, Unread those of results that their clients have not read, beyond what each
+	// stream may have anyway; nil means no bound.
+	Held   *limit.Budget
+	Unread *limit.Budget
+	// UnreadFor is how long a client may leave its results unread before its stream ends;
+	// zero means 30 s.
+	UnreadFor time.Duration
 	// Now and Random are for tests; nil means the real ones. Random is uniform in
 	// [0,1).
 	Now    func() time.Time
@@ -93,6 +101,15 @@ func New(opts Options) *Service {
 	}
 	if opts.InFlight == nil {
 		opts.InFlight = limit.NewBudget(0, 0)
+	}
+	if opts.Held == nil {
+		opts.Held = limit.NewBudget(0, 0)
+	}
+	if opts.Unread == nil {
+		opts.Unread = limit.NewBudget(0, 0)
+	}
+	if opts.UnreadFor <= 0 {
+		opts.UnreadFor = defaultUnreadFor
 	}
 	return &Service{opts: opts, draining: make(chan struct{})}
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
@@ -18,8 +20,17 @@ const (
 	// Window is how many unanswered events a publish stream may have; the sidecar
 	// reads no further while it is full.
 	Window = 1024
+	// ownWindow of them are a stream's own. Those beyond are there while the clients of
+	// all streams together leave few results unread.
+	ownWindow = 64
+	// resultBytes is about what a result costs besides the event's id, ownID the length
+	// of an id that costs nothing more.
+	resultBytes = 512
+	ownID       = 1024
 	// maxResults bounds the results gathered in one message.
 	maxResults = 256
+	// defaultUnreadFor is Options.UnreadFor unless set.
+	defaultUnreadFor = 30 * time.Second
 )
 
 // stream is one PublishStream call:
@@ -28,21 +39,32 @@ const (
 //	 Recv                first try, in order        waits, in order       Send
 //	                     └─── keys beside ───┘      └─ retries beside ─┘
 //
-// The window's slots are taken by the dispatcher and given back by the sender.
+// The window's slots are taken by the dispatcher and given back by the sender. Nothing
+// but the sender waits for the client to read: an event that is confirmed leaves what
+// is in flight whether or not anybody wants to know.
 type stream struct {
 	service  *Service
 	grpc     grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]
-	requests chan *eventsv1.PublishStreamRequest
-	readErr  chan error // cap 1
+	requests chan request
+	done     chan struct{} // the dispatcher is done with a large request
+	readErr  chan error    // cap 1
 	underWay chan entry
 	beside   sync.WaitGroup // events that others must not wait for: of a key, or repeated
-	results  chan *eventsv1.PublishStreamResult
+	results  *outbox
 	slots    chan struct{}
+	sending  atomic.Int64 // when the Send under way began, in Unix nanoseconds; 0 when none is
+}
+
+// request is a message of the client and what it takes of Options.Held.
+type request struct {
+	*eventsv1.PublishStreamRequest
+	held int64
 }
 
 // entry is one event of a stream that has been written, or was refused.
 type entry struct {
 	id      uint64
+	took    int64 // of Options.Unread
 	transit *transit
 	refused error
 }
@@ -53,19 +75,47 @@ type entry struct {
 // written may still arrive at the broker. When the sidecar drains, what was
 // accepted is answered and the stream ends with UNAVAILABLE, reason DRAINING;
 // an event without an answer is of unknown outcome.
+//
+// A client that does not read its results is read no further, and when it has not for
+// Options.UnreadFor its stream ends with RESOURCE_EXHAUSTED.
 func (s *Service) PublishStream(g grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]) error {
 	ctx, cancel := context.WithCancel(g.Context())
 	defer cancel()
 	st := &stream{
 		service: s, grpc: g,
-		requests: make(chan *eventsv1.PublishStreamRequest),
+		requests: make(chan request),
+		done:     make(chan struct{}),
 		readErr:  make(chan error, 1),
 		underWay: make(chan entry, Window),
-		results:  make(chan *eventsv1.PublishStreamResult, maxResults),
+		results:  newOutbox(),
 		slots:    make(chan struct{}, Window),
 	}
 	go st.read(ctx) // ends when this call has returned, for then Recv fails
+	ended := make(chan error, 1)
+	go func() { ended <- st.run(ctx, cancel) }()
+	return st.await(ended)
+}
 
+// await returns when the stream has ended, or when its client has not read for too
+// long: then the rest ends after this call, when gRPC fails the Send under way.
+func (st *stream) await(ended <-chan error) error {
+	patience := st.service.opts.UnreadFor
+	tick := time.NewTicker(patience)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case now := <-tick.C:
+			if began := st.sending.Load(); began != 0 && now.UnixNano()-began >= int64(patience) {
+				return rpcerr.Exhausted(rpcerr.BufferFull, "the client has not read its results for "+patience.String())
+			}
+		}
+	}
+}
+
+// run is the whole of the stream but its reader.
+func (st *stream) run(ctx context.Context, cancel context.CancelFunc) error {
 	var workers sync.WaitGroup
 	var ended error
 	workers.Go(func() {
@@ -73,13 +123,13 @@ func (s *Service) PublishStream(g grpc.BidiStreamingServer[eventsv1.PublishStrea
 		ended = st.dispatch(ctx)
 	})
 	workers.Go(func() {
-		defer close(st.results)
+		defer st.results.close()
 		st.finish()
 	})
 	sendErr := st.send()
 	cancel() // after a failed Send nothing more can be answered
-	for range st.results {
-		<-st.slots
+	for answers := st.results.take(); len(answers) > 0; answers = st.results.take() {
+		st.give(answers)
 	}
 	workers.Wait()
 	if sendErr != nil {
@@ -95,11 +145,63 @@ func (st *stream) read(ctx context.Context) {
 			st.readErr <- err
 			return
 		}
+		r := request{req, heldBytes(req)}
+		if r.held > 0 && !st.service.opts.Held.TryTake(r.held) {
+			st.readErr <- rpcerr.Exhausted(rpcerr.BufferFull, "the sidecar holds as many large requests of streams as it may; nothing of the last one was sent")
+			return
+		}
 		select {
-		case st.requests <- req:
+		case st.requests <- r:
+		case <-ctx.Done():
+			st.release(r)
+			return
+		}
+		if r.held == 0 {
+			continue // the next one may be read meanwhile
+		}
+		select {
+		case <-st.done:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+const (
+	// freeRequest is the size of a request that is not counted.
+	freeRequest = 16 << 10
+	// decodedEntry and decodedAttribute are what these cost at least when decoded.
+	decodedEntry     = 256
+	decodedAttribute = 128
+	// decodedValue is how often a header's value is as large when decoded, at most.
+	decodedValue = 32
+)
+
+// heldBytes is about what a request costs in memory, 0 when it is little.
+func heldBytes(r *eventsv1.PublishStreamRequest) int64 {
+	n := len(r.GetTopic())
+	for _, e := range r.GetEntries() {
+		event := e.GetEvent()
+		n += decodedEntry + len(e.GetTopic()) + len(event.GetId()) + len(event.GetSource()) + len(event.GetType()) +
+			len(event.GetBinaryData()) + len(event.GetTextData()) + len(event.GetProtoData().GetValue()) +
+			decodedAttribute*(len(event.GetAttributes())+len(e.GetTraceContext()))
+		for _, v := range event.GetAttributes() {
+			n += len(v.GetCeString()) + len(v.GetCeBytes()) + len(v.GetCeUri()) + len(v.GetCeUriRef())
+		}
+		for name, v := range e.GetHeaders() {
+			n += len(name) + decodedAttribute + decodedValue*proto.Size(v) // lists of small values become large
+		}
+	}
+	if n < freeRequest {
+		return 0
+	}
+	return int64(n)
+}
+
+// release gives back what a request took.
+func (st *stream) release(r request) {
+	if r.held > 0 {
+		st.service.opts.Held.Give(r.held)
 	}
 }
 
@@ -109,10 +211,8 @@ func (st *stream) dispatch(ctx context.Context) error {
 	for {
 		select {
 		case req := <-st.requests:
-			for _, e := range req.GetEntries() {
-				if !st.depart(ctx, req.GetTopic(), e) {
-					return ctx.Err()
-				}
+			if !st.departAll(ctx, req) {
+				return ctx.Err()
 			}
 		case err := <-st.readErr:
 			if errors.Is(err, io.EOF) {
@@ -127,6 +227,24 @@ func (st *stream) dispatch(ctx context.Context) error {
 	}
 }
 
+// departAll writes the entries of a request and lets the reader go on if it waits.
+func (st *stream) departAll(ctx context.Context, req request) bool {
+	defer st.release(req)
+	for _, e := range req.GetEntries() {
+		if !st.depart(ctx, req.GetTopic(), e) {
+			return false
+		}
+	}
+	if req.held > 0 {
+		select {
+		case st.done <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
 // depart writes one entry when the window has a place for it.
 func (st *stream) depart(ctx context.Context, topic string, e *eventsv1.PublishStreamEntry) bool {
 	select {
@@ -134,18 +252,50 @@ func (st *stream) depart(ctx context.Context, topic string, e *eventsv1.PublishS
 	case <-ctx.Done():
 		return false
 	}
+	took, ok := st.widen(ctx, len(e.GetEvent().GetId()))
+	if !ok {
+		return false
+	}
 	if e.GetTopic() != "" {
 		topic = e.GetTopic()
 	}
 	ctx = tracing.Extract(ctx, e.GetTraceContext())
 	t, err := st.service.departEvent(ctx, time.Now().Add(defaultDeadline), topic, e, st.service.hold)
-	under := entry{id: e.GetRequestId(), transit: t, refused: err}
+	under := entry{id: e.GetRequestId(), took: took, transit: t, refused: err}
 	if err == nil && t.place != nil {
 		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.wait(t))) })
 		return true
 	}
 	st.underWay <- under
 	return true
+}
+
+// widen waits until the result of an event with such an id may be kept until the client
+// reads it, and returns what that takes of Options.Unread: nothing within the stream's
+// own window.
+func (st *stream) widen(ctx context.Context, id int) (took int64, ok bool) {
+	if len(st.slots) <= ownWindow && id <= ownID {
+		return 0, true
+	}
+	took = int64(resultBytes + id)
+	if st.service.opts.Unread.TryTake(took) {
+		return took, true
+	}
+	tick := time.NewTicker(holdPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if len(st.slots) <= ownWindow && id <= ownID {
+				return 0, true
+			}
+			if st.service.opts.Unread.TryTake(took) {
+				return took, true
+			}
+		case <-ctx.Done():
+			return 0, false
+		}
+	}
 }
 
 // finish waits for the entries' first tries in order. One that failed is retried
@@ -166,19 +316,21 @@ func (st *stream) finish() {
 }
 
 func (st *stream) answer(e entry, r *eventsv1.PublishResult) {
-	st.results <- &eventsv1.PublishStreamResult{RequestId: e.id, Result: r}
+	st.results.put(answer{&eventsv1.PublishStreamResult{RequestId: e.id, Result: r}, e.took})
 }
 
 // send answers until there is nothing more to answer. Results that are known at
 // the same time go in one message.
 func (st *stream) send() error {
-	for first := range st.results {
-		res := &eventsv1.PublishStreamResponse{Window: Window, Results: []*eventsv1.PublishStreamResult{first}}
-		st.gather(res)
-		err := st.grpc.Send(res)
-		for range res.GetResults() {
-			<-st.slots
+	for answers := st.results.take(); len(answers) > 0; answers = st.results.take() {
+		res := &eventsv1.PublishStreamResponse{Window: Window, Results: make([]*eventsv1.PublishStreamResult, len(answers))}
+		for i, a := range answers {
+			res.Results[i] = a.result
 		}
+		st.sending.Store(time.Now().UnixNano())
+		err := st.grpc.Send(res)
+		st.sending.Store(0)
+		st.give(answers)
 		if err != nil {
 			return err
 		}
@@ -186,16 +338,12 @@ func (st *stream) send() error {
 	return nil
 }
 
-func (st *stream) gather(res *eventsv1.PublishStreamResponse) {
-	for len(res.GetResults()) < maxResults {
-		select {
-		case r, ok := <-st.results:
-			if !ok {
-				return
-			}
-			res.Results = append(res.Results, r)
-		default:
-			return
+// give gives back what answers had of the window.
+func (st *stream) give(answers []answer) {
+	for _, a := range answers {
+		if a.took > 0 {
+			st.service.opts.Unread.Give(a.took)
 		}
+		<-st.slots
 	}
 }

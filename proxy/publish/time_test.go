@@ -130,3 +130,38 @@ func TestACallersDeadlineIsKept(t *testing.T) {
 		check(t, err, refusal{code: codes.DeadlineExceeded, reason: rpcerr.DeadlineNear, outcome: "unknown"})
 	})
 }
+
+func TestAMessageSaysWhenItsLifeEnds(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	for name, tc := range map[string]struct {
+		ttl, expiry, want time.Duration
+	}{
+		"the topic's ttl":                      {ttl: time.Minute, want: time.Minute},
+		"the event's expirytime":               {expiry: time.Hour, want: time.Hour},
+		"the ttl, which ends before the event": {ttl: time.Minute, expiry: time.Hour, want: time.Minute},
+		"the expirytime, which comes before":   {ttl: time.Hour, expiry: time.Minute, want: time.Minute},
+		"never":                                {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(r *mesh.Rule) { r.Backends[0].Destination.TTL = tc.ttl })
+			s := publish.New(publish.Options{Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Now: c.now})
+			e := event()
+			if tc.expiry > 0 {
+				e = expiring(tc.expiry)
+			}
+			if _, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: e}); err != nil {
+				t.Fatal(err)
+			}
+			m := r.broker.Peek("q", 1)[0]
+			var left time.Duration
+			if !m.Expires.IsZero() {
+				left = m.Expires.Sub(c.now())
+			}
+			if m.TTL != tc.want || left != tc.want {
+				t.Errorf("it lives for %v on the broker and %v in all, want %v", m.TTL, left, tc.want)
+			}
+		})
+	}
+}

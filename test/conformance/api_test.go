@@ -149,7 +149,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(cfg))
+	pusher.Apply(deliver.Compile(cfg, nil))
 	api := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(api, server{Service: publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces})})
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", listen(t, api)), grpc.WithTransportCredentials(insecure.NewCredentials()))

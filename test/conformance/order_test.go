@@ -124,7 +124,7 @@ func pushTo(t *testing.T, driver broker.Driver, sub mesh.Subscription, h keyedHa
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	pusher.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
 }
 
 // publishRound publishes the n-th event of each key.

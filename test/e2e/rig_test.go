@@ -137,7 +137,7 @@ type service struct {
 // service starts a workload's sidecar and waits until it is ready.
 func (r *rig) service(workload string) *service {
 	r.Helper()
-	s := r.run(product.Sidecar{Workload: workload})
+	s := r.run(product.Sidecar{Workload: workload, Env: []string{"WARREN_ADMIN_QUIT=true"}})
 	s.AwaitReady()
 	return s
 }

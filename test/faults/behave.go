@@ -56,6 +56,21 @@ func hesitant() setup {
 	}
 }
 
+// retries says where retries of the unordered subscription wait, as its queue was
+// declared.
+func (w *World) retries() string {
+	w.Helper()
+	arguments := w.call(`{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)), amqqueue:get_arguments(Q).`, w.vhost, w.queueName(billing))
+	delays := strings.Contains(arguments, "x-delayed-retry-type")
+	if delays != w.declared.brokerDelay {
+		w.Fatalf("its retries wait in the broker: %t, and the queue's arguments are %s", w.declared.brokerDelay, arguments)
+	}
+	if delays {
+		return "retries of " + billing + " wait in its own queue"
+	}
+	return "retries of " + billing + " wait in delay queues"
+}
+
 // delaysRetries reports whether the broker can make a retry wait in its own queue:
 // RabbitMQ 4.3 and later do.
 func (w *World) delaysRetries() bool {

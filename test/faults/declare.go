@@ -11,6 +11,13 @@ const (
 	topicName = "orders"
 	billing   = "billing" // the unordered subscription
 	ledger    = "ledger"  // the ordered one
+	inbox     = "inbox"   // a topic of its own, and its unordered subscription with a classic queue
+
+	// A topic whose events live briefLife, and its subscriptions: one unordered with a
+	// classic queue, one ordered.
+	passingTopic = "passing"
+	fleeting     = "fleeting"
+	chain        = "chain"
 )
 
 const partitions = 4
@@ -27,6 +34,8 @@ type declared struct {
 	brokerDelay  bool     // retries of the unordered subscription wait in the broker, where it can do that
 	route        string   // a whole document
 	unordered    bool     // declare the unordered subscription only
+	classic      bool     // declare inbox, too
+	brief        bool     // declare the passing topic and its subscriptions, too
 	more         string   // further documents
 }
 
@@ -58,13 +67,22 @@ func (d declared) yaml(namespace string) string {
 		topic = append(topic, fmt.Sprintf("partitions: {count: %d}", partitions))
 	}
 	object("EventTopic", topicName, topic...)
+	if d.classic {
+		object("EventTopic", inbox, "brokerRef: {name: main}", "exchange: {name: "+inbox+"}")
+	}
+	if d.brief {
+		object("EventTopic", passingTopic, "brokerRef: {name: main}", "exchange: {name: "+passingTopic+"}", fmt.Sprintf("publish: {ttl: %v}", briefLife), fmt.Sprintf("partitions: {count: %d}", partitions))
+	}
 	for _, s := range d.subscriptions() {
-		spec := append([]string{"topicRef: {name: " + topicName + "}", "selector: {matchLabels: {app: " + billing + "}}"}, d.subscription...)
+		spec := append([]string{"topicRef: {name: " + topicOf(s) + "}", "selector: {matchLabels: {app: " + billing + "}}"}, d.subscription...)
 		if retry := d.retryOf(s); retry != "" {
 			spec = append(spec, "retry: {"+retry+"}")
 		}
-		if s == ledger {
+		switch s {
+		case ledger, chain:
 			spec = append(spec, "ordering: PerKey")
+		case inbox, fleeting:
+			spec = classicQueue(spec)
 		}
 		object("EventSubscription", s, spec...)
 	}
@@ -84,10 +102,40 @@ func (d declared) retryOf(subscription string) string {
 	return strings.Join(settings, ", ")
 }
 
+// classicQueue makes the queue of a subscription's spec classic.
+func classicQueue(spec []string) []string {
+	for i, line := range spec {
+		if settings, ok := strings.CutPrefix(line, "queue: {"); ok {
+			spec[i] = "queue: {type: classic, " + settings
+			return spec
+		}
+	}
+	return append(spec, "queue: {type: classic}")
+}
+
 // subscriptions are the declared ones.
 func (d declared) subscriptions() []string {
-	if d.unordered {
-		return []string{billing}
+	out := []string{billing}
+	if !d.unordered {
+		out = append(out, ledger)
 	}
-	return []string{billing, ledger}
+	if d.classic {
+		out = append(out, inbox)
+	}
+	if d.brief {
+		out = append(out, fleeting, chain)
+	}
+	return out
+}
+
+// topicOf is the topic of a declared subscription.
+func topicOf(subscription string) string {
+	switch subscription {
+	case inbox:
+		return inbox
+	case fleeting, chain:
+		return passingTopic
+	default:
+		return topicName
+	}
 }

@@ -5,9 +5,8 @@ import (
 	"strings"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
 const (
@@ -78,13 +77,7 @@ func (w *World) unsettled() int64 {
 
 // waiting is how many messages are ready in queues that are no dead-letter queues.
 func (w *World) waiting() int {
-	w.Helper()
-	n, err := strconv.Atoi(w.call(`lists:sum([case catch rabbit_amqqueue:stat(Q) of {ok, R, _} -> R; _ -> 1 end
-|| Q <- rabbit_amqqueue:list(<<"%s">>), not lists:suffix("%s", binary_to_list(element(4, amqqueue:get_name(Q))))]).`, w.vhost, deadSuffix))
-	if err != nil {
-		w.Fatal(err)
-	}
-	return n
+	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 1 end`, "not ")
 }
 
 // queues are the names of the queues in which something is ready.
@@ -95,81 +88,108 @@ func (w *World) queues() []string {
 	return strings.FieldsFunc(strings.Trim(list, `"[]`), func(r rune) bool { return r == ',' })
 }
 
-// collect empties the queues into the history: what was left, and the dead letters.
-func (w *World) collect() {
-	w.Helper()
-	names := w.queues()
-	if len(names) == 0 {
-		return
-	}
-	conn, err := amqp.Dial(w.url())
-	if err != nil {
-		w.Fatalf("dial the broker: %v", err)
-	}
-	defer func() { _ = conn.Close() }()
-	for _, name := range names {
-		w.empty(conn, name)
-	}
+// rest is how many messages are in queues that are no dead-letter queues, those that
+// are handed out included: what goes round in a loop is one of them. A quorum queue
+// says so only every few seconds.
+func (w *World) rest() int {
+	return w.count(`case catch rabbit_amqqueue:info(Q, [messages]) of [{_, N}] when is_integer(N) -> N; _ -> 0 end`, "not ")
 }
 
-// empty takes everything out of a queue. A single-active queue answers no get, so it
-// consumes.
-func (w *World) empty(conn *amqp.Connection, queue string) {
+// letters is how many messages are ready in the dead-letter queues.
+func (w *World) letters() int {
+	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 0 end`, "")
+}
+
+// count sums an Erlang expression of Q over the queues that are, or are not, dead-letter
+// queues.
+func (w *World) count(of, not string) int {
 	w.Helper()
-	ch, err := conn.Channel()
+	n, err := strconv.Atoi(w.call(`lists:sum([%s || Q <- rabbit_amqqueue:list(<<"%s">>), %slists:suffix("%s", binary_to_list(element(4, amqqueue:get_name(Q))))]).`, of, w.vhost, not, deadSuffix))
 	if err != nil {
 		w.Fatal(err)
 	}
-	defer func() { _ = ch.Close() }()
-	deliveries, err := ch.Consume(queue, "", true, false, false, false, nil)
-	if err != nil {
-		w.Errorf("collect from queue %s: %v", queue, err)
-		return
+	return n
+}
+
+// settleLetters waits until no more dead letters come: the broker hands over what it
+// gives up in its own time.
+func (w *World) settleLetters() {
+	w.Helper()
+	last, since := w.letters(), time.Now()
+	w.within(drainPatience, func() bool {
+		w.keep(quiet / 2)
+		if n := w.letters(); n != last {
+			last, since = n, time.Now()
+		}
+		return time.Since(since) >= 2*quiet
+	})
+}
+
+// collect empties the queues into the history: what was left, and the dead letters.
+func (w *World) collect() {
+	w.Helper()
+	if w.letters() > 0 {
+		w.settleLetters()
 	}
-	for {
-		still := time.NewTimer(quiet)
-		select {
-		case m, ok := <-deliveries:
-			still.Stop()
-			if !ok {
-				return
-			}
-			w.found(queue, m)
-		case <-still.C:
-			return
+	for _, name := range w.queues() {
+		messages, err := rawamqp.Take(w.Context(), w.url(), name, rawamqp.Remove)
+		if err != nil {
+			w.Errorf("collect from queue %s: %v", name, err)
+		}
+		for i := range messages {
+			w.found(name, &messages[i])
 		}
 	}
 }
 
-// found records a message that lay in a queue.
-func (w *World) found(queue string, m amqp.Delivery) {
-	id, _ := m.Headers["ce-id"].(string)
+// found records a message that lay in a queue. Those of others are the scenario's
+// business.
+func (w *World) found(queue string, m *rawamqp.Got) {
+	if tagOf(m) != "" {
+		return
+	}
+	value, _ := m.Header("ce-id")
 	for _, s := range w.declared.subscriptions() {
 		if !strings.HasPrefix(queue, w.namespace+"."+s) {
 			continue
 		}
 		full := w.namespace + "/" + s
 		if !strings.HasSuffix(queue, deadSuffix) {
-			w.Recorder.Left(history.Leftover{Subscription: full, ID: id})
+			w.Recorder.Left(history.Leftover{Subscription: full, ID: value.Text()})
 			continue
 		}
-		reason, _ := m.Headers["warren-dead-letter-reason"].(string)
-		w.Recorder.DeadLetter(history.DeadLetter{Subscription: full, ID: id, Reason: reason, Attempts: number(m.Headers["warren-dead-letter-attempts"])})
+		attempts, _ := m.Header("warren-dead-letter-attempts")
+		w.Recorder.DeadLetter(history.DeadLetter{Subscription: full, ID: value.Text(), Reason: reasonOf(m), Attempts: uint32(attempts.Int())}) //nolint:gosec // attempts
 	}
 }
 
-// number reads an integer header of any AMQP type.
-func number(v any) uint32 {
-	switch n := v.(type) {
-	case int64:
-		return uint32(n) //nolint:gosec // attempts
-	case int32:
-		return uint32(n) //nolint:gosec // attempts
-	case uint32:
-		return n
-	default:
-		return 0
+// brokerReasons are the broker's words for why it gave a message up, and Warren's.
+var brokerReasons = map[string]string{"expired": "expired", "maxlen": "max-length", "delivery_limit": "delivery-limit", "rejected": "set-aside"}
+
+// reasonOf is why a message is a dead letter: by Warren's word, or the broker's.
+func reasonOf(m *rawamqp.Got) string {
+	if reason, ok := m.Header("warren-dead-letter-reason"); ok {
+		return reason.Text()
 	}
+	// The first death of a retry is its delay, at whose end it came back.
+	reason := ""
+	for _, death := range deathsOf(m) {
+		queue, _ := death.Header("queue")
+		word, _ := death.Header("reason")
+		if !strings.Contains(queue.Text(), ".retry.") && reason == "" {
+			reason = brokerReasons[word.Text()]
+		}
+	}
+	return reason
+}
+
+// deathsOf are the entries of x-death, the last death first.
+func deathsOf(m *rawamqp.Got) (deaths []rawamqp.Properties) {
+	value, _ := m.Header("x-death")
+	for _, entry := range value.Items() {
+		deaths = append(deaths, rawamqp.Properties{Headers: entry.Fields()})
+	}
+	return deaths
 }
 
 // url is the AMQP URL of the first member that runs, with the run's vhost.

@@ -28,7 +28,7 @@ func (w *World) expect() check.Expect {
 	}
 	for _, s := range w.declared.subscriptions() {
 		e.Subscriptions = append(e.Subscriptions, check.Subscription{
-			Name: w.namespace + "/" + s, Topics: []string{topicName}, Ordered: s == ledger,
+			Name: w.namespace + "/" + s, Topics: []string{topicOf(s)}, Ordered: s == ledger || s == chain,
 		})
 	}
 	return e

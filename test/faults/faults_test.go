@@ -82,7 +82,7 @@ func TestEveryRowHasAScenarioOrAReason(t *testing.T) {
 			t.Errorf("row %d is not complete: %+v", s.Row, s)
 		}
 	}
-	const rows = 38
+	const rows = 46
 	for row := 1; row <= rows; row++ {
 		if (seen[row] == "") == (Missing[row] == "") {
 			t.Errorf("row %d has scenario %q and reason %q, want one of them", row, seen[row], Missing[row])
@@ -143,7 +143,7 @@ func TestThePageTellsOfEveryResult(t *testing.T) {
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := Page{
 		Results: []*Result{
-			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
+			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault", Holds: "more holds"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
 			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
 		},
 		Command: "make faults", Facts: Facts{Date: "2026-01-02", Cores: 2, Go: "1", RabbitMQ: "3"}, Took: 90 * time.Second,
@@ -151,7 +151,7 @@ func TestThePageTellsOfEveryResult(t *testing.T) {
 	text := page.Markdown("")
 	for _, want := range []string{
 		"`make faults` on 2026-01-02: 2 scenarios, 2 failed, 0 events in 90 s; 2 cores, RabbitMQ 3, Go 1.",
-		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more.", "- **2 two**: a fault.", "  - what failed\n", "- 31: ",
+		"- **1 one**: another. Proof: p1. Proof: p2. Proof: p3. And 2 more.", "- **2 two**: a fault. Besides: more holds.", "  - what failed\n", "- 31: ",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/test/faults/load"
 )
 
@@ -24,6 +25,8 @@ type mix struct {
 	subscribers int // of each subscription
 	// behave returns a subscriber's Decide; nil acknowledges.
 	behave func(subscription string, n int) func(*load.Subscriber)
+	// beside is the subscribers' Beside.
+	beside func(*eventsv1.Delivery) (load.Decision, bool)
 }
 
 // standard is about 1,000 events a second: a tenth of what two cores with the broker
@@ -50,6 +53,11 @@ func (w *World) publish(m mix) {
 	for i := range m.unary {
 		w.Load.Publish(w.publisher(m, fmt.Sprintf("u%d", i), 1).Unary)
 	}
+	if w.declared.classic {
+		p := w.publisher(m, inbox, 1)
+		p.Topic = inbox
+		w.Load.Publish(p.Unary)
+	}
 	for i := range m.streams {
 		p := w.publisher(m, fmt.Sprintf("s%d", i), 4)
 		w.Load.Publish(func(ctx context.Context, stop <-chan struct{}) { p.Stream(ctx, stop, more(m.window)) })
@@ -64,7 +72,7 @@ func (w *World) subscribe(m mix) {
 	for _, s := range w.declared.subscriptions() {
 		for i := range m.subscribers {
 			sub := &load.Subscriber{
-				Recorder: w.Recorder, Client: w.billing, Subscription: w.namespace + "/" + s, Consumer: fmt.Sprintf("%s%d", s, i),
+				Recorder: w.Recorder, Client: w.billing, Subscription: w.namespace + "/" + s, Consumer: fmt.Sprintf("%s%d", s, i), Beside: m.beside,
 			}
 			if m.behave != nil {
 				m.behave(s, i)(sub)

@@ -52,7 +52,8 @@ judges all of them by the recorded history of every publish and every delivery:
 - I1: every OK is delivered, per subscription. I2: nothing that failed for certain is.
 - I3: duplicates are flagged, and not more than were in flight.
 - I4: per key, first deliveries are in order, and one is handed out after the other is settled.
-- I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time.
+- I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time,
+  and an event is a dead letter only for a reason that the row gives.
 - I7: service resumes within the row's bound. I8: memory, goroutines and descriptors stay flat.
 
 Each version of RabbitMQ has a report of its own. [compatibility.md](compatibility.md)
@@ -99,6 +100,9 @@ func (p *Page) section() string {
 // tell writes a row's line, and what failed in it.
 func (r *Result) tell(b *strings.Builder) {
 	fmt.Fprintf(b, "- **%d %s**: %s.", r.Scenario.Row, r.Scenario.Name, r.Scenario.Fault)
+	if r.Scenario.Holds != "" {
+		fmt.Fprintf(b, " Besides: %s.", r.Scenario.Holds)
+	}
 	const most = 3
 	for i, f := range r.Faults {
 		if i == most {

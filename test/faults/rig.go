@@ -144,7 +144,7 @@ func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 	defer cancel()
 	t := &trial{ctx: limited, verbose: r.options.Verbose}
 	w := &World{
-		trial: t, report: r.options.Report, dir: r.options.Dir, Scenario: s, Members: r.cluster.Members, programs: r.programs, scale: r.options.Scale, seed: r.options.Seed, slow: r.options.Slow, short: r.options.Short,
+		trial: t, report: r.options.Report, dir: r.options.Dir, Scenario: s, Members: r.cluster.Members, programs: r.programs, scale: r.options.Scale, seed: r.options.Seed, slow: r.options.Slow, short: r.options.Short, race: r.options.Race,
 		Recorder:  history.New(s.Name, r.options.Seed),
 		namespace: fmt.Sprintf("row%d-%s", s.Row, strings.ToLower(rand.Text()[:6])),
 	}

@@ -29,6 +29,7 @@ func brokerKilled(w *World) check.Expect {
 // brokerAppStopped: what waits for its retry is kept, too.
 func brokerAppStopped(w *World) check.Expect {
 	w.start(hesitant())
+	retries := w.retries()
 	d := w.disturb("stop_app", func() string {
 		w.call("rabbit:stop().")
 		if w.call("rabbit:is_running().") != "false" {
@@ -36,6 +37,7 @@ func brokerAppStopped(w *World) check.Expect {
 		}
 		return "the node says that RabbitMQ does not run"
 	})
+	d.prove(retries)
 	w.keep(time.Second)
 	d.heal(func() { w.call("rabbit:start().") })
 	w.awaitOK(500)

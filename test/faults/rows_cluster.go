@@ -26,8 +26,9 @@ var clusterRows = []Scenario{
 // leaderKilled: what waits for its retry goes on with the new leader.
 func leaderKilled(w *World) check.Expect {
 	w.start(hesitant())
-	leader := w.leader()
+	leader, retries := w.leader(), w.retries()
 	d := w.disturb("kill -9 of the leader", func() string { return w.kill(leader) + ", which led " + w.queueName(billing) })
+	d.prove(retries)
 	d.heal(nil)
 	w.awaitOK(1000)
 	w.boot(leader)

@@ -184,11 +184,14 @@ func (w *World) priority(p *product.Process, nice int) {
 	}
 }
 
-// p99 is of the unary calls within a time.
-func (w *World) p99(from, until time.Duration) time.Duration {
+// p99 is of the load's unary calls within a time.
+func (w *World) p99(from, until time.Duration) time.Duration { return w.p99Of("u", from, until) }
+
+// p99Of is of the calls of publishers whose names begin so.
+func (w *World) p99Of(name string, from, until time.Duration) time.Duration {
 	var took []time.Duration
 	for _, p := range w.Recorder.Run().Publishes {
-		if strings.HasPrefix(p.Key, "u") && p.Start >= from && p.End > 0 && p.End < until {
+		if strings.HasPrefix(p.Key, name) && p.Start >= from && p.End > 0 && p.End < until {
 			took = append(took, p.End-p.Start)
 		}
 	}

@@ -132,7 +132,7 @@ func poison(w *World) check.Expect {
 	})
 	d := w.disturb("poison", func() string {
 		w.poison(20)
-		return "20 events published that no service can handle"
+		return w.retries() + ", 20 events published that no service can handle"
 	})
 	d.heal(nil)
 	w.keep(3 * time.Second)

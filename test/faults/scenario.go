@@ -15,6 +15,8 @@ type Scenario struct {
 	Name string
 	// Fault says what is injected, for the page.
 	Fault string
+	// Holds says what must hold besides the invariants, for the page; "" for nothing more.
+	Holds string
 	// Nodes is how many RabbitMQ nodes it needs: 1 or 3.
 	Nodes int
 	// Short scenarios are in the short set.
@@ -29,7 +31,7 @@ type Scenario struct {
 
 // Scenarios returns every scenario, by row.
 func Scenarios() []Scenario {
-	all := slices.Concat(brokerRows, clusterRows, networkRows, alarmRows, planeRows, serviceRows, eventRows, processRows, topologyRows, clockRows)
+	all := slices.Concat(brokerRows, clusterRows, networkRows, alarmRows, planeRows, serviceRows, eventRows, processRows, topologyRows, clockRows, foreignRows, policyRows, lifeRows, hostileRows)
 	slices.SortFunc(all, func(a, b Scenario) int { return cmp.Compare(a.Row, b.Row) })
 	return all
 }

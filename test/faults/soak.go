@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/foreign"
 	"github.com/warrenmesh/warren/test/faults/schedule"
 )
 
@@ -33,7 +34,9 @@ func soak(w *World, d time.Duration) check.Expect {
 	var plan strings.Builder
 	schedule.Print(&plan, w.seed, steps)
 	w.report(strings.TrimSpace(plan.String()))
-	w.start(setup{links: 1})
+	var others strangers
+	w.start(setup{links: 1, load: func(m *mix) { m.beside = others.beside }})
+	w.Cleanup(func() { w.clearPolicy(soakPolicy) })
 	began := time.Now()
 	for i, s := range steps {
 		w.keep(max(0, s.At-time.Since(began)))
@@ -50,15 +53,49 @@ func soak(w *World, d time.Duration) check.Expect {
 	w.keep(max(0, d-time.Since(began)))
 	w.awaitOK(200)
 	w.finish()
+	w.drained()
 	e := w.expect()
 	e.MaxRecovery = 12 * time.Second
+	e.Reasons = policed
 	return e
+}
+
+// soakPolicy is the name of the policies that a soak sets and changes.
+const soakPolicy = "rig-soak"
+
+// policy is a fault of a soak: a policy that is set, changed after a while, and cleared.
+func policy(name string, definitions ...string) drawn {
+	return drawn{
+		schedule.Kind{Name: "policy " + name, Targets: len(definitions), Min: 2 * time.Second, Max: 6 * time.Second},
+		func(w *World, target int) string {
+			w.setPolicy(soakPolicy, workQueues, definitions[target])
+			return w.forced(soakPolicy, definitions[target])
+		},
+		func(w *World, _ int) { w.clearPolicy(soakPolicy) },
+	}
+}
+
+// stray is a fault of a soak: a dozen messages of others, of any kind.
+func stray() drawn {
+	all := foreign.All()
+	const each = 12
+	return drawn{
+		schedule.Kind{Name: "messages of others", Targets: len(all) / each, Weight: 3},
+		func(w *World, target int) string {
+			taken := w.send(w.url(), topicName, all[target*each:(target+1)*each])
+			return fmt.Sprintf("RabbitMQ took %d: %s", len(taken), kinds(taken))
+		}, nil,
+	}
 }
 
 // both are the sidecars, as targets.
 func (w *World) both(target int) *service { return []*service{w.checkout, w.billing}[target] }
 
 var soakKinds = []drawn{
+	stray(),
+	policy("delivery-limit", `{"delivery-limit":3}`, `{"delivery-limit":1}`),
+	policy("message-ttl", `{"message-ttl":1000}`, `{"message-ttl":250}`),
+	policy("max-length", `{"max-length":50,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`),
 	{schedule.Kind{Name: "kill -9 of the broker", Min: time.Second, Max: 3 * time.Second},
 		func(w *World, _ int) string { return w.kill(w.Members[0]) },
 		func(w *World, _ int) { w.boot(w.Members[0]) }},

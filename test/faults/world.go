@@ -37,6 +37,7 @@ type World struct {
 	seed      uint64
 	slow      float64 // factor of the bounds of time
 	short     bool
+	race      bool // the programs look for data races: their memory is not judged
 	plane     *product.Process
 	planeAt   string // where the sidecars find it, "" for where it is
 	checkout  *service

@@ -53,7 +53,7 @@ func New(opts Options) (*ControlPlane, error) {
 		opts:      opts,
 		spans:     opts.Tracing.Configuration(),
 		state:     newState(opts.Now),
-		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration()}),
+		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration(), Limits: opts.Limits}),
 		listening: make(chan struct{}),
 		ready:     make(chan struct{}),
 	}, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/xds/server"
 )
 
 // Addresses of the listeners that Options leave out.
@@ -42,6 +43,8 @@ type Options struct {
 	Tracing *tracing.Provider
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
+	// Limits bound what sidecars can make the control plane hold.
+	Limits server.Limits
 	// Poll is how often the directory is read without a notification; default 5s.
 	Poll time.Duration
 }

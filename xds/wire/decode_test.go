@@ -308,6 +308,7 @@ func TestASubscriptionIsRefused(t *testing.T) {
 		"with no port to push to":       {func(s *xdsv1.SubscriptionListener) { s.PushPort = 65536 }, at + "push_port: is 65536"},
 		"with no prefetch":              {func(s *xdsv1.SubscriptionListener) { s.Queue.Prefetch = 0 }, at + "queue.prefetch: is 0"},
 		"with a stream queue":           {func(s *xdsv1.SubscriptionListener) { s.Queue.Type = "stream" }, at + `queue.type: "stream"`},
+		"with no room for its delays":   {func(s *xdsv1.SubscriptionListener) { s.Queue.Name = strings.Repeat("q", 245) }, at + "queue.name: has 245 bytes, and a queue named after it"},
 		"with no attempts":              {func(s *xdsv1.SubscriptionListener) { s.Redelivery = nil }, at + "redelivery.attempts: is 0"},
 		"with a strategy of the future": {func(s *xdsv1.SubscriptionListener) { s.Redelivery.Strategy = 9 }, at + "redelivery.strategy: 9 is not supported"},
 		"with delays by the broker of nothing": {func(s *xdsv1.SubscriptionListener) {

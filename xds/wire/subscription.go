@@ -118,7 +118,24 @@ func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.S
 	if s.Dedupe, err = decodeDedupe(p.field("dedupe"), m.GetDedupe()); err != nil {
 		return err
 	}
-	return decodeOrdering(p, m, s)
+	if err := decodeOrdering(p, m, s); err != nil {
+		return err
+	}
+	return checkDerived(p.field("queue").field("name"), s)
+}
+
+// checkDerived refuses a queue whose name leaves no room for those made from it.
+func checkDerived(p path, s *mesh.Subscription) error {
+	names := []string{s.Queue.DeadLetters()}
+	for _, d := range s.Delays() {
+		names = append(names, s.Queue.Delay(d))
+	}
+	for _, name := range names {
+		if len(name) > mesh.MaxAMQPName {
+			return p.errorf("has %d bytes, and a queue named after it, with %q at the end, would have %d: AMQP allows %d", len(s.Queue.Name), name[len(s.Queue.Name):], len(name), mesh.MaxAMQPName)
+		}
+	}
+	return nil
 }
 
 func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {

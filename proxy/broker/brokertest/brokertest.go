@@ -73,7 +73,7 @@ func Run(t *testing.T, h Harness) {
 	var passed atomic.Int64
 	var server atomic.Pointer[string]
 	t.Run("behaviours", func(t *testing.T) {
-		for _, group := range [][]behaviour{publishing, windows, routing, consuming, settling, standby, carrying, declaring, partitioning, interruptions, capabilities} {
+		for _, group := range [][]behaviour{publishing, windows, routing, consuming, settling, standby, carrying, letters, declaring, partitioning, interruptions, capabilities} {
 			for _, b := range group {
 				if b.needs != nil && !b.needs(&h) {
 					t.Logf("not run, the harness cannot: %s", b.name)

@@ -27,6 +27,30 @@ var declaring = []behaviour{
 		}
 		r.wantIDs(in.acked(2), []string{"a", "b"})
 	}},
+	{name: "a binding that is gone leads nowhere, and may be gone already", run: func(r *rig) {
+		exchange, queues := r.exchange("x", "topic", "a", "b")
+		gone := []broker.Binding{
+			{Exchange: exchange, Queue: queues[0], Key: "a"}, {Exchange: exchange, Queue: queues[1], Key: "never"},
+			{Exchange: r.name("no-exchange"), Queue: queues[1], Key: "a"}, {Exchange: exchange, Queue: r.name("no-queue"), Key: "a"},
+		}
+		r.ensure(broker.Topology{Gone: gone})
+		r.ensure(broker.Topology{Gone: gone})
+		err := r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
+		r.wantKind(err, broker.Unroutable, broker.Failed)
+		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "b", Event: newEvent("b"), Mandatory: true})
+	}},
+	{name: "a binding that is gone does not come back with the connection", needs: interrupt, run: func(r *rig) {
+		exchange, queues := r.exchange("x", "topic", "a")
+		r.ensure(broker.Topology{Gone: []broker.Binding{{Exchange: exchange, Queue: queues[0], Key: "a"}}})
+		r.harness.Interrupt(r.T, r.driver)
+		r.awaitState("the driver is up again", func(s broker.State) bool { return s.Publishing && s.Consuming })
+		r.ensure(broker.Topology{}) // what is remembered has been declared before
+		err := r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
+		for broker.KindOf(err) == broker.Closed || broker.KindOf(err) == broker.Unavailable {
+			err = r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
+		}
+		r.wantKind(err, broker.Unroutable, broker.Failed)
+	}},
 	{name: "an exchange of another type is a conflict that names both", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "#")
 		err := r.tryEnsure(broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "fanout"}}})

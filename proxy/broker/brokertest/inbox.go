@@ -27,25 +27,38 @@ func (r *rig) consume(queue string, prefetch int) *inbox {
 
 func (r *rig) consumeWith(d broker.Driver, queue string, prefetch int) *inbox {
 	r.Helper()
+	return r.consumeAs(d, broker.ConsumeOptions{Queue: queue, Prefetch: prefetch})
+}
+
+// consumeAs is consume with options of its own.
+func (r *rig) consumeAs(d broker.Driver, opts broker.ConsumeOptions) *inbox {
+	r.Helper()
 	ctx, cancel := context.WithCancel(r.Context())
 	in := &inbox{rig: r, deliveries: make(chan *broker.Delivery, 4096), losses: make(chan uint64, 64), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(in.ended)
-		opts := broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "brokertest", Lost: func(epoch uint64) { in.losses <- epoch }}
+		opts.Tag, opts.Lost = "brokertest", func(epoch uint64) { in.losses <- epoch }
 		in.drain, in.err = d.Consume(ctx, opts, func(d *broker.Delivery) { in.deliveries <- d })
 	}()
 	r.Cleanup(in.end)
 	return in
 }
 
-// next returns the next delivery.
+// next returns the next delivery, which must be an event.
 func (in *inbox) next() *broker.Delivery {
+	in.rig.Helper()
+	d := in.any()
+	if d.Malformed != nil {
+		in.rig.Fatalf("delivery is malformed: %v", d.Malformed)
+	}
+	return d
+}
+
+// any returns the next delivery.
+func (in *inbox) any() *broker.Delivery {
 	in.rig.Helper()
 	select {
 	case d := <-in.deliveries:
-		if d.Malformed != nil {
-			in.rig.Fatalf("delivery is malformed: %v", d.Malformed)
-		}
 		return d
 	case <-in.ended:
 		in.rig.Fatalf("consumer ended: %v", in.err)

@@ -146,9 +146,20 @@ func (c *channel) take() *broker.Delivery {
 }
 
 func (c *channel) delivery(e *entry) *broker.Delivery {
+	d := delivery(e, c.queue.name)
+	d.Epoch, d.Tag, d.Settler = c.epoch, c.tag, c
+	if c.maxBytes > 0 && d.Size > c.maxBytes {
+		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*original)(e.message).id()
+		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
+	}
+	return d
+}
+
+// delivery is e without what settles it.
+func delivery(e *entry, queue string) *broker.Delivery {
 	m := e.message
 	exchange, key := m.origin()
-	d := &broker.Delivery{
+	return &broker.Delivery{
 		Event:       m.Event,
 		Raw:         m.Event.Data,
 		Size:        len(m.Event.Data),
@@ -161,11 +172,12 @@ func (c *channel) delivery(e *entry) *broker.Delivery {
 		Trace:       m.Trace,
 		Exchange:    exchange,
 		RoutingKey:  key,
-		Queue:       c.queue.name,
+		Queue:       queue,
 		Attempt:     e.attempt,
 		Returned:    e.attempt - max(m.Attempt, 1),
 		Waited:      e.waited,
 		Redelivered: e.redelivered || m.Republished,
+		Returning:   e.redelivered,
 		AppID:       m.AppID,
 		Priority:    m.Priority,
 
@@ -174,17 +186,8 @@ func (c *channel) delivery(e *entry) *broker.Delivery {
 		Partitioned:  m.Partitioned,
 		DeadLetter:   m.DeadLetter,
 
-		Epoch:   c.epoch,
-		Tag:     c.tag,
-		Settler: c,
-
 		ContentEncoding: m.ContentEncoding,
 	}
-	if c.maxBytes > 0 && d.Size > c.maxBytes {
-		d.Event, d.Raw, d.Original = nil, nil, nil
-		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
-	}
-	return d
 }
 
 // Ack implements broker.Settler.

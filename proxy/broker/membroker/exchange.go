@@ -37,6 +37,17 @@ func (x *exchange) bind(b binding) {
 	x.bindings = append(x.bindings, b)
 }
 
+// unbind removes the bindings that gone chooses.
+func (x *exchange) unbind(gone func(*binding) bool) {
+	kept := x.bindings[:0:0]
+	for i := range x.bindings {
+		if !gone(&x.bindings[i]) {
+			kept = append(kept, x.bindings[i])
+		}
+	}
+	x.bindings = kept
+}
+
 // appendQueues appends the queues m is led to, each once.
 func (x *exchange) appendQueues(to []*queue, m *broker.Message) []*queue {
 	if len(x.partitions) > 0 {

@@ -1,6 +1,8 @@
 package membroker
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -17,8 +19,71 @@ func (b *Broker) bury(q *queue, reason string, given []*entry) {
 		return
 	}
 	for _, e := range given {
-		dead.put(&entry{message: e.letter(reason), attempt: e.attempt})
+		own := &entry{message: e.letter(reason), attempt: e.attempt}
+		own.message.DeadLetter.Queue = q.name
+		dead.put(own)
+		b.watchers.tell(q.deadLetter, own)
 	}
+}
+
+// watchers are told what the broker buries. The zero value has none.
+type watchers struct {
+	mu sync.Mutex
+	by map[string]map[chan *entry]struct{} // guarded by mu; by dead-letter queue
+}
+
+// watchBuffer is how much may wait for a watcher; what comes beyond is not told.
+const watchBuffer = 1024
+
+func (w *watchers) add(queue string) chan *entry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by == nil {
+		w.by = map[string]map[chan *entry]struct{}{}
+	}
+	if w.by[queue] == nil {
+		w.by[queue] = map[chan *entry]struct{}{}
+	}
+	c := make(chan *entry, watchBuffer)
+	w.by[queue][c] = struct{}{}
+	return c
+}
+
+func (w *watchers) remove(queue string, c chan *entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.by[queue], c)
+}
+
+func (w *watchers) tell(queue string, e *entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.by[queue] {
+		select {
+		case c <- e:
+		default:
+		}
+	}
+}
+
+// Watch implements broker.Driver.
+func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*broker.Delivery)) error {
+	c := n.broker.watchers.add(deadLetterQueue)
+	defer n.broker.watchers.remove(deadLetterQueue, c)
+	for {
+		select {
+		case e := <-c:
+			told(delivery(e, deadLetterQueue))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Backed implements broker.Driver.
+func (n *Node) Backed(queue string) bool {
+	q := n.broker.queue(queue)
+	return q != nil && q.deadLetter != ""
 }
 
 // letter is the entry's message as a dead letter that the broker made.

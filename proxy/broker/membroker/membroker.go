@@ -28,6 +28,8 @@ type Broker struct {
 	blocked atomic.Int32         // alarms in force
 	hold    atomic.Pointer[hold] // nil when confirms flow
 
+	watchers watchers
+
 	// timers counts the timers of delay queues that are pending or running.
 	timers sync.WaitGroup
 

@@ -19,6 +19,9 @@ type NodeOptions struct {
 	Window int
 	// MaxDataBytes is the largest data of an event. 0 means 16 MiB.
 	MaxDataBytes int
+	// MaxCopyBytes is the largest message that is taken as a copy. 0 means any. Of a dead
+	// letter that need not be whole, headers are left out until it fits.
+	MaxCopyBytes int
 }
 
 // Node is one attachment to a Broker. It implements broker.Driver.

@@ -3,6 +3,8 @@ package membroker
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,6 +40,10 @@ func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, 
 			return nil, err
 		}
 	}
+	m, err := n.fitted(m)
+	if err != nil {
+		return nil, err
+	}
 	outcome, err := n.broker.publish(m)
 	if err != nil {
 		return nil, err
@@ -46,6 +52,23 @@ func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, 
 		return confirmed{outcome}, nil
 	}
 	return &held{outcome: outcome, op: publishOp(m), hold: h, session: s}, nil
+}
+
+// fitted is m if it is no copy, or one that fits; a dead letter is cut for that.
+func (n *Node) fitted(m *broker.Message) (*broker.Message, error) {
+	of, ok := m.Of.(*original)
+	if !ok || n.options.MaxCopyBytes == 0 || of.Size() <= n.options.MaxCopyBytes {
+		return m, nil
+	}
+	cut := *of
+	cut.Headers = nil
+	if m.DeadLetter == nil || m.Whole || cut.Size() > n.options.MaxCopyBytes {
+		return nil, notSent(broker.TooLarge, m, fmt.Errorf("a copy of %d bytes, at most %d are taken", of.Size(), n.options.MaxCopyBytes))
+	}
+	fits, said := *m, *m.DeadLetter
+	said.Cut = fmt.Sprintf("%d headers", len(of.Headers))
+	fits.Of, fits.DeadLetter = &cut, &said
+	return &fits, nil
 }
 
 // check refuses what AMQP could not carry. A copy is as large as what it was made of.
@@ -124,7 +147,18 @@ func (o *original) Size() int {
 	for i := range o.Event.Attrs {
 		size += len(o.Event.Attrs[i].Name) + len(o.Event.Attrs[i].Value.String())
 	}
+	for i := range o.Headers {
+		size += len(o.Headers[i].Name) + len(fmt.Sprint(o.Headers[i].Value))
+	}
 	return size
+}
+
+// id is Delivery.ID of what is read as no event.
+func (o *original) id() string {
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%q %q %q ", o.Event.ID, o.Event.Source, o.Event.Type)
+	_, _ = h.Write(o.Event.Data)
+	return "malformed-" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // store copies m with everything its owner may change once the receipt is done, and

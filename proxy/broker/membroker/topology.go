@@ -103,7 +103,7 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 		return conflict(op, "next queue", have.forward, want.Forward)
 	case have.single != want.SingleActive:
 		return conflict(op, "single active consumer", strconv.FormatBool(have.single), strconv.FormatBool(want.SingleActive))
-	case have.deadLetter != want.DeadLetter:
+	case have.deadLetter != want.DeadLetter && have.deadLetter != "" && want.DeadLetter != "":
 		return conflict(op, "dead-letter queue", have.deadLetter, want.DeadLetter)
 	case have.retryDelay != want.RetryDelay:
 		return conflict(op, "delay of retries", have.retryDelay.String(), want.RetryDelay.String())
@@ -128,11 +128,28 @@ func (b *Broker) declare(t broker.Topology) {
 	for _, bound := range t.Bindings {
 		b.exchanges[bound.Exchange].bind(binding{queue: b.queues[bound.Queue], key: bound.Key})
 	}
+	b.unbind(t)
 	for _, p := range t.Partitioners {
 		if b.exchanges[p.Name] == nil {
 			b.exchanges[p.Name] = b.newPartitioner(p)
 		}
 		b.exchanges[p.Exchange].bind(binding{next: b.exchanges[p.Name], key: "#"})
+	}
+}
+
+// unbind removes what is gone of t. The caller holds b.mu.
+func (b *Broker) unbind(t broker.Topology) {
+	for _, gone := range t.Gone {
+		if x := b.exchanges[gone.Exchange]; x != nil {
+			x.unbind(func(have *binding) bool {
+				return have.queue != nil && have.queue.name == gone.Queue && have.key == gone.Key
+			})
+		}
+	}
+	for _, gone := range t.GonePartitioners {
+		if x := b.exchanges[gone.Exchange]; x != nil {
+			x.unbind(func(have *binding) bool { return have.next != nil && have.next.name == gone.Name })
+		}
 	}
 }
 

@@ -269,6 +269,11 @@ func (c *channel) lost(p *pending, err error) error {
 	e.Err = c.cause
 	if exchange, kind, ok := exchangeAtFault(c.cause); ok && exchange == p.exchange {
 		e.Kind = kind
+		if len(c.slots) == 1 {
+			// The last one that was written: the broker refused it before routing it, or one
+			// before it, and then it read no further.
+			e.Outcome = broker.NotSent
+		}
 	}
 	if limit, ok := limitAtFault(c.cause); ok && p.size > limit {
 		e.Kind, e.Outcome = broker.TooLarge, broker.Failed // it takes no such message, on any channel

@@ -210,6 +210,7 @@ func TestAChannelClosedForAnExchangeSaysSoToItsPublishes(t *testing.T) {
 	}{
 		"missing":   {&amqp.Error{Code: 404, Reason: "NOT_FOUND - no exchange 'x' in vhost '/'"}, broker.NotFound},
 		"forbidden": {&amqp.Error{Code: 403, Reason: "ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused for user 'u'"}, broker.Refused},
+		"internal":  {&amqp.Error{Code: 403, Reason: "ACCESS_REFUSED - cannot publish to internal exchange 'x' in vhost '/'"}, broker.Refused},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -221,6 +222,27 @@ func TestAChannelClosedForAnExchangeSaysSoToItsPublishes(t *testing.T) {
 				c.end(tc.cause)
 				wantKind(t, guilty.Wait(t.Context()), tc.kind, broker.Unknown)
 				wantKind(t, neighbour.Wait(t.Context()), broker.Closed, broker.Unknown)
+			})
+			onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+				confirmed := accept(t, c, newPending("x", "before"))
+				synctest.Wait()
+				w.at(0).settle(true)
+				if err := confirmed.Wait(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				alone := accept(t, c, newPending("x", "a"))
+				synctest.Wait()
+				w.close()
+				c.end(tc.cause)
+				wantKind(t, alone.Wait(t.Context()), tc.kind, broker.NotSent)
+			})
+			onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
+				first, last := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
+				synctest.Wait()
+				w.close()
+				c.end(tc.cause)
+				wantKind(t, first.Wait(t.Context()), tc.kind, broker.Unknown) // it may have been before the fault
+				wantKind(t, last.Wait(t.Context()), tc.kind, broker.NotSent)
 			})
 		})
 	}

@@ -68,6 +68,6 @@ func decodeDeath(out *broker.Delivery, t *message.Table) {
 	}
 	out.DeadLetter = &broker.DeadLetter{
 		Reason: reason, Detail: "by the broker, in queue " + d.queue, Exchange: out.Exchange, RoutingKey: out.RoutingKey,
-		Attempts: out.Attempt, FirstFailure: out.FirstFailure, Time: d.time,
+		Attempts: out.Attempt, FirstFailure: out.FirstFailure, Time: d.time, Queue: d.queue,
 	}
 }

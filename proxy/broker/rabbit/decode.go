@@ -46,7 +46,9 @@ func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
 	}
 	ours := isOurs(m)
 	decodeHop(out, m, o, ours)
+	out.Returning = m.Redelivered
 	if left := m.Size > uint64(len(m.Body)); left {
+		out.ID = identify(m, ours)
 		out.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", m.Size, o.MaxBytes)
 		return out
 	}
@@ -55,7 +57,7 @@ func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
 	}
 	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Exchange, RoutingKey: out.RoutingKey, Queue: o.Queue})
 	if err != nil {
-		out.Malformed = fmt.Errorf("message is not an event: %w", err)
+		out.ID, out.Malformed = identify(m, ours), fmt.Errorf("message is not an event: %w", err)
 		return out
 	}
 	out.Event = e
@@ -69,14 +71,18 @@ func headersOnly(err error) bool {
 
 // isOurs reports whether m came by Warren's own way, the default exchange, by which its
 // copies go: its warren- headers are true. To those of a message that came by another
-// exchange, anybody may have given any value. What the broker itself put into a
-// dead-letter queue came by that exchange too, and says by which it came before.
+// exchange, anybody may have given any value. What the broker itself put into a queue came
+// there by an exchange of dead letters, and says by which it came before.
 func isOurs(m *message.Message) bool {
-	if m.Exchange != "" {
+	d, dead := firstDeath(&m.Headers)
+	switch m.Exchange {
+	case "":
+		return !dead || d.exchange == ""
+	case deadLetters:
+		return dead && d.exchange == ""
+	default:
 		return false
 	}
-	d, ok := firstDeath(&m.Headers)
-	return !ok || d.exchange == ""
 }
 
 // decodeHop reads what Warren and the broker say of a message.

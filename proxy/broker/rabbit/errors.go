@@ -56,6 +56,20 @@ var inequivalent = regexp.MustCompile(
 	`inequivalent arg '([^']+)' for (queue|exchange) '(.*)' in vhost '.*': ` +
 		`received (?:the value )?'?([^' ]*)'?(?: of type '[^']*')? but current is (?:the value )?'?([^' ]*)'?`)
 
+// inequivalentArgument returns what differs in an object that exists otherwise, "" when err
+// is about something else.
+func inequivalentArgument(err error) string {
+	var e *amqp.Error
+	if !errors.As(err, &e) || e.Code != amqp.PreconditionFailed {
+		return ""
+	}
+	m := inequivalent.FindStringSubmatch(e.Reason)
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
 // conflictText says in one line what exists and what was wanted, or returns the
 // server's words when they have another form.
 func conflictText(reason string) string {

@@ -293,8 +293,21 @@ func TestAnExchangeDeletedUnderItsPublisherIsDeclaredAgain(t *testing.T) {
 	if err := f.plain.ExchangeDelete(exchange, false, false); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, f.publish(m), broker.NotFound, broker.Unknown) // found out by a closed channel
+	wantKind(t, f.publish(m), broker.NotFound, broker.NotSent) // found out by a closed channel, and nothing else was on it
 	f.mustPublish(m)                                           // declared again, binding included
+}
+
+func TestThePublishThatAnInternalExchangeRefusesIsNotSent(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	exchange := f.name("x")
+	if err := f.plain.ExchangeDeclare(exchange, "topic", true, false, true, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.plain.ExchangeDelete(exchange, false, false) }()
+	for range 2 {
+		wantKind(t, f.publish(&broker.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}), broker.Refused, broker.NotSent)
+	}
 }
 
 func TestAnExchangeDeletedUnderLoadFailsNoPublishToAnother(t *testing.T) {

@@ -45,6 +45,14 @@ func (m *memory) add(t broker.Topology) {
 	for _, q := range t.Queues {
 		m.queues[q.Name] = q
 	}
+	for _, b := range t.Gone {
+		delete(m.bindings, b)
+	}
+	for _, p := range t.GonePartitioners {
+		if m.parted[p.Name].Exchange == p.Exchange {
+			delete(m.parted, p.Name)
+		}
+	}
 	for _, b := range t.Bindings {
 		m.bindings[b] = struct{}{}
 	}

@@ -19,6 +19,7 @@ type Node struct {
 	publish  *link
 	consume  *link
 
+	backs   backstops
 	stale   atomic.Uint64
 	largest atomic.Int64           // data the broker takes, as it said; 0 until then
 	problem atomic.Pointer[string] // what of the topology could not be declared again
@@ -33,6 +34,7 @@ var _ broker.Driver = (*Node)(nil)
 // New makes a Node. Nothing happens before Run.
 func New(o Options) *Node {
 	n := &Node{opts: o.withDefaults()}
+	n.backs.log = n.opts.Logger
 	n.publish = newLink("publish", &n.opts, n.preparePublish, n.changed)
 	n.consume = newLink("consume", &n.opts, n.prepareConsume, n.changed)
 	return n
@@ -88,6 +90,7 @@ func (n *Node) changed() {
 }
 
 func (n *Node) preparePublish(ctx context.Context, s *session) error {
+	s.backs = &n.backs
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}
@@ -97,6 +100,7 @@ func (n *Node) preparePublish(ctx context.Context, s *session) error {
 }
 
 func (n *Node) prepareConsume(ctx context.Context, s *session) error {
+	s.backs = &n.backs
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func encodeCopy(m *broker.Message, o *original, now time.Time) (message.Properti
 		}
 	}
 	addHop(&p.Headers, m)
-	if m.DeadLetter != nil {
+	if m.DeadLetter != nil && !m.Whole {
 		fitLetter(&p, m.DeadLetter)
 	}
 	if n := p.Size(); n > maxCopyHeader {

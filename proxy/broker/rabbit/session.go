@@ -23,6 +23,7 @@ type session struct {
 	server string  // product and version
 	alarm  alarm
 	pub    *publisher    // nil on the consume connection
+	backs  *backstops    // the node's; set before anything is declared
 	done   chan struct{} // closed when the connection is gone
 	cause  error         // why; set before done is closed
 

@@ -32,14 +32,15 @@ func (d *declarer) manage(t broker.Topology) {
 	for _, x := range t.Exchanges {
 		d.do(fmt.Sprintf("declare exchange %q", x.Name), func(ch *amqp.Channel) error { return declareExchange(ch, x) })
 	}
+	noBackstop := d.prepareBackstop(t.Queues)
 	for _, q := range t.Queues {
-		op := fmt.Sprintf("declare queue %q", q.Name)
 		if err := checkRetries(q, d.session.server); err != nil {
-			d.problems = append(d.problems, notSent(broker.Conflict, op, err))
+			d.problems = append(d.problems, notSent(broker.Conflict, declareOp(q), err))
 			continue
 		}
-		d.do(op, func(ch *amqp.Channel) error { return declareQueue(ch, q) })
+		d.declareQueue(q, noBackstop)
 	}
+	d.bindBackstop(t.Queues)
 	for _, b := range t.Bindings {
 		d.do(fmt.Sprintf("bind queue %q to exchange %q", b.Queue, b.Exchange), func(ch *amqp.Channel) error {
 			return ch.QueueBind(b.Queue, b.Key, b.Exchange, false, nil)
@@ -48,6 +49,29 @@ func (d *declarer) manage(t broker.Topology) {
 	for _, p := range t.Partitioners {
 		d.do(fmt.Sprintf("declare partitioner %q", p.Name), func(ch *amqp.Channel) error { return declarePartitioner(ch, p) })
 	}
+	d.unbind(t)
+}
+
+// unbind removes what is gone. What it asks for is not there any more if the exchange or
+// the queue is missing, which some versions answer with NOT_FOUND.
+func (d *declarer) unbind(t broker.Topology) {
+	for _, b := range t.Gone {
+		d.do(fmt.Sprintf("unbind queue %q from exchange %q", b.Queue, b.Exchange), func(ch *amqp.Channel) error {
+			return unlessMissing(ch.QueueUnbind(b.Queue, b.Key, b.Exchange, nil))
+		})
+	}
+	for _, p := range t.GonePartitioners {
+		d.do(fmt.Sprintf("unbind partitioner %q from exchange %q", p.Name, p.Exchange), func(ch *amqp.Channel) error {
+			return unlessMissing(ch.ExchangeUnbind(p.Name, "#", p.Exchange, false, nil))
+		})
+	}
+}
+
+func unlessMissing(err error) error {
+	if kindOf(err) == broker.NotFound {
+		return nil
+	}
+	return err
 }
 
 // verify asks for each exchange and queue by a passive declare. RabbitMQ answers
@@ -60,6 +84,7 @@ func (d *declarer) verify(t broker.Topology) {
 		})
 	}
 	for _, q := range t.Queues {
+		d.session.backs.set(q.Name, false)
 		d.do(fmt.Sprintf("verify queue %q", q.Name), func(ch *amqp.Channel) error {
 			_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
 			return missing(err, queueText(q))
@@ -123,9 +148,25 @@ type declarer struct {
 	problems []error
 }
 
+// do does what op says, and takes down why not.
 func (d *declarer) do(op string, declare func(*amqp.Channel) error) {
+	d.note(op, d.try(declare))
+}
+
+// note takes a refusal down.
+func (d *declarer) note(op string, err error) {
+	if err != nil && !errors.Is(err, errGivenUp) {
+		d.problems = append(d.problems, declareError(op, err))
+	}
+}
+
+// errGivenUp says that nothing was tried: the connection is lost, which is noted already.
+var errGivenUp = errors.New("the connection is lost")
+
+// try returns the broker's own answer.
+func (d *declarer) try(declare func(*amqp.Channel) error) error {
 	if d.lost {
-		return
+		return errGivenUp
 	}
 	err := d.session.call(func() error {
 		if d.ch == nil || d.ch.IsClosed() {
@@ -139,8 +180,8 @@ func (d *declarer) do(op string, declare func(*amqp.Channel) error) {
 	})
 	if err != nil {
 		d.lost = d.session.lost()
-		d.problems = append(d.problems, declareError(op, err))
 	}
+	return err
 }
 
 func (d *declarer) close() {
@@ -162,6 +203,8 @@ func passiveExchange(ch *amqp.Channel, name, kind string) error {
 
 // predeclared tells the exchanges every vhost has, which must not be declared.
 func predeclared(name string) bool { return strings.HasPrefix(name, "amq.") }
+
+func declareOp(q broker.Queue) string { return fmt.Sprintf("declare queue %q", q.Name) }
 
 func declareQueue(ch *amqp.Channel, q broker.Queue) error {
 	args, err := queueArguments(q)
@@ -218,13 +261,16 @@ func queueArguments(q broker.Queue) (amqp.Table, error) {
 		args["x-delayed-retry-type"] = "returned"
 		args["x-delayed-retry-min"], args["x-delayed-retry-max"] = delay, delay
 	}
-	next := q.DeadLetter
+	exchange, next := deadLetters, q.DeadLetter
+	if q.Kept && q.Type != "classic" { // which would drop what has no way to go
+		next = q.Name + aside
+	}
 	if q.Delay > 0 {
 		args["x-message-ttl"] = max(q.Delay.Milliseconds(), 1)
-		next = q.Forward
+		exchange, next = "", q.Forward
 	}
 	if next != "" {
-		args["x-dead-letter-exchange"] = ""
+		args["x-dead-letter-exchange"] = exchange
 		args["x-dead-letter-routing-key"] = next
 		if q.Type != "classic" {
 			args["x-overflow"] = "reject-publish"

@@ -60,12 +60,17 @@ func TestAHistoryWithOneWrongIsFound(t *testing.T) {
 		"memory that grows":                           {func(r *history.Run) { grow(r, func(s *history.Sample) { s.Anon += 2 << 20 }) }, "I8", "from 20.0MiB to 22.0MiB"},
 		"goroutines that grow":                        {func(r *history.Run) { grow(r, func(s *history.Sample) { s.Goroutines += 6 }) }, "I8", "from 50 to 56"},
 		"descriptors that grow":                       {func(r *history.Run) { grow(r, func(s *history.Sample) { s.FDs += 6 }) }, "I8", "from 20 to 26"},
+		"a dead letter that nothing asked for":        {func(r *history.Run) { dead(r, audit, "b5") }, "I6", `reason "attempts"`},
 		"a peak of memory":                            {func(r *history.Run) { r.Samples[1].RSS = 65 << 20 }, "I8", "65.0MiB"},
 		"a subscription that went to the dogs":        {func(r *history.Run) { r.Deliveries = slices.DeleteFunc(r.Deliveries, toAudit) }, "I1", "lost: 30"},
 	} {
 		run := made()
 		test.spoil(run)
-		report := check.Check(run, demands())
+		want := demands()
+		if strings.HasPrefix(name, "a dead letter that nothing") {
+			want.Reasons = []string{"expired", "delivery-limit", "max-length"}
+		}
+		report := check.Check(run, want)
 		var words strings.Builder
 		report.Explain(&words)
 		if report.Verdict() != test.verdict || !strings.Contains(words.String(), test.words) {
@@ -84,6 +89,10 @@ func TestWhatMayHappenPasses(t *testing.T) {
 		"a dead letter that the service asked for": func(r *history.Run) {
 			deliveryTo(r, billing, "b5").Outcome = history.Dead
 			dead(r, billing, "b5")
+		},
+		"one that the broker gave up, and kept": func(r *history.Run) {
+			forget(r, billing, "b5")
+			r.DeadLetters = append(r.DeadLetters, history.DeadLetter{Subscription: billing, ID: "b5", Reason: "expired"})
 		},
 		"an event never settled, given up": func(r *history.Run) { unsettle(r, billing, "b5"); dead(r, billing, "b5") },
 		"an ack whose way broke":           func(r *history.Run) { deliveryTo(r, audit, "b5").SettleErr = "stream is gone" },

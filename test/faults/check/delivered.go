@@ -30,6 +30,7 @@ type fate struct {
 func (c *checker) queued() {
 	for _, d := range c.run.DeadLetters {
 		s := c.subscription(d.Subscription)
+		c.reason(&d)
 		if n, known := c.lookup(s, d.ID); known && !s.fates[n].dead {
 			s.fates[n].dead = true
 			c.report.DeadLettered++
@@ -40,6 +41,17 @@ func (c *checker) queued() {
 		if n, known := c.lookup(s, l.ID); known {
 			s.fates[n].left = true
 		}
+	}
+}
+
+// reason counts a dead letter's, and judges it.
+func (c *checker) reason(d *history.DeadLetter) {
+	if c.report.Reasons == nil {
+		c.report.Reasons = map[string]int{}
+	}
+	c.report.Reasons[d.Reason]++
+	if c.want.Reasons != nil && !slices.Contains(c.want.Reasons, d.Reason) {
+		c.found.add(I6Honest, "a dead letter for no reason that was asked for", "%s: %q: reason %q after %d attempts", d.Subscription, d.ID, d.Reason, d.Attempts)
 	}
 }
 

@@ -29,7 +29,9 @@
 //
 // I1, nothing is lost: each OK event that a subscription wants was acked by a
 // service or lies in the dead-letter queue. Still in the queue after the drain is a
-// violation too, of another name: it was not lost, it was not delivered.
+// violation too, of another name: it was not lost, it was not delivered. What the
+// broker gave up by itself (expired, delivery-limit, max-length) is accounted for when
+// it lies in the dead-letter queue, and only there.
 //
 // I2, nothing comes from nowhere: an event whose every call failed for certain, or
 // that nobody published, is neither delivered nor queued; key and seq arrive as they
@@ -49,7 +51,8 @@
 //
 // I6, answers are honest and in time: an OK event reached at least one subscription
 // that wants it (an OK for what nobody ever saw is a false OK); a call that had to be
-// refused was; every call was answered by its deadline and a little slack.
+// refused was; every call was answered by its deadline and a little slack; an event is a
+// dead letter only for a reason that the run gives.
 //
 // I7, recovery: after each fault, the first OK on each topic and the first delivery
 // of each subscription come in time. Faults that overlap are one disturbance.

@@ -45,6 +45,8 @@ type Report struct {
 	// Events owed to a subscription, once for each: lost, still queued, destroyed by
 	// the fault as the scenario said, gone without an ack, in the dead-letter queue.
 	Lost, Left, Destroyed, Unacked, DeadLettered int
+	// Reasons counts the dead letters by their reason.
+	Reasons map[string]int
 	// FalseOK counts events answered OK that no subscription ever saw, and OKs to
 	// calls that had to be refused.
 	FalseOK int

@@ -38,6 +38,9 @@ type Publisher struct {
 	Size int
 	// Count ends the publisher after so many events; 0 means never.
 	Count int
+	// Change, when set, is given each event before it is published by Unary, the first
+	// time and at each repeat.
+	Change func(e *eventsv1.CloudEvent)
 }
 
 func (p Publisher) withDefaults() Publisher {
@@ -97,8 +100,12 @@ func (p Publisher) Unary(ctx context.Context, stop <-chan struct{}) {
 func (p *Publisher) call(ctx context.Context, n numbered, data []byte) history.Result {
 	ctx, cancel := context.WithTimeout(ctx, p.Deadline)
 	defer cancel()
+	e := n.proto(p.Type, data)
+	if p.Change != nil {
+		p.Change(e)
+	}
 	call := p.begin(n, p.Deadline)
-	_, err := p.Client.Publish(ctx, &eventsv1.PublishRequest{Topic: p.Topic, Event: n.proto(p.Type, data)})
+	_, err := p.Client.Publish(ctx, &eventsv1.PublishRequest{Topic: p.Topic, Event: e})
 	answer := Classify(err)
 	p.Recorder.Answer(call, answer)
 	return answer.Result

@@ -36,6 +36,9 @@ type Subscriber struct {
 	Consumer string
 	// Decide is asked for each delivery, by one goroutine. nil acknowledges.
 	Decide func(d *eventsv1.Delivery) Decision
+	// Beside, when set, is asked first: true means that the event is none of the load's,
+	// and the decision is about it. Such deliveries are not recorded.
+	Beside func(d *eventsv1.Delivery) (Decision, bool)
 	// Outstanding bounds the unsettled deliveries; 0 means the subscription's.
 	Outstanding uint32
 
@@ -107,11 +110,7 @@ func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliverie
 	var now []said
 	defer func() { c.settle(now) }()
 	for _, d := range deliveries {
-		receipt := c.note(d)
-		decision := Decision{Outcome: history.Ack}
-		if c.Decide != nil {
-			decision = c.Decide(d)
-		}
+		receipt, decision := c.decide(d)
 		s := said{decision.settlement(d.GetToken()), receipt, decision.Outcome}
 		switch {
 		case decision.Crash:
@@ -132,11 +131,25 @@ func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliverie
 	return true
 }
 
-func (c *session) note(d *eventsv1.Delivery) history.Receipt {
+// decide notes a delivery and says what is to be done with it.
+func (c *session) decide(d *eventsv1.Delivery) (history.Receipt, Decision) {
 	c.held.Add(1)
 	if n := c.Unsettled.Add(1); n > c.Most.Load() {
 		c.Most.Store(n)
 	}
+	if c.Beside != nil {
+		if decision, ok := c.Beside(d); ok {
+			return history.Receipt{}, decision
+		}
+	}
+	receipt := c.note(d)
+	if c.Decide != nil {
+		return receipt, c.Decide(d)
+	}
+	return receipt, Decision{Outcome: history.Ack}
+}
+
+func (c *session) note(d *eventsv1.Delivery) history.Receipt {
 	e := d.GetEvent()
 	return c.Recorder.Deliver(history.Delivery{
 		Subscription: c.Subscription, Consumer: c.Consumer,

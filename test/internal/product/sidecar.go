@@ -115,3 +115,24 @@ func (s *RunningSidecar) Dial(target string) *grpc.ClientConn {
 	s.t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
+
+// Scrape returns the page of its metrics.
+func (s *RunningSidecar) Scrape(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.status+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	return string(text), err
+}
+
+// StatusAddress is where it serves probes and metrics.
+func (s *RunningSidecar) StatusAddress() string { return s.status }

@@ -63,6 +63,7 @@ type resolver struct {
 	problems     []source.Problem
 	declared     map[v1alpha1.ObjectName]*source.Object
 	destinations map[mesh.Name]mesh.Destination // by topic
+	rabbit       map[mesh.Name]mesh.Name        // the first broker that is the same RabbitMQ
 }
 
 func (r *resolver) problem(o *source.Object, path v1alpha1.Path, kind v1alpha1.ErrorKind, message string) {
@@ -94,10 +95,13 @@ func objectName(kind string, n mesh.Name) v1alpha1.ObjectName {
 }
 
 func (r *resolver) brokers() {
+	var order []mesh.Name
 	each(r, func(o *source.Object, b *v1alpha1.EventBroker) {
 		name := nameOf(b)
 		r.result.Config.Brokers[name] = broker(name, &b.Spec)
+		order = append(order, name)
 		r.concern(o.Name(), xds.TypeCluster, xds.BrokerResource(name))
 		r.concern(o.Name(), xds.TypeEndpoint, xds.BrokerResource(name))
 	})
+	r.sameBrokers(order)
 }

@@ -69,28 +69,3 @@ func partitions(p *v1alpha1.Partitions) mesh.Partitions {
 	// Validate refuses more; here they are counted through.
 	return mesh.Partitions{Count: min(count(p.Count), v1alpha1.MaxPartitions), Key: p.Key}
 }
-
-// exchanges refuses two topics on one exchange that sidecars manage: a subscription
-// to one would get the events of both. Where others manage it their bindings decide
-// that.
-func (r *resolver) exchanges() {
-	type key struct {
-		broker   mesh.Name
-		exchange string
-	}
-	owners := map[key]*source.Object{}
-	each(r, func(o *source.Object, t *v1alpha1.EventTopic) {
-		d, found := r.destinations[nameOf(t)]
-		if !found || d.Exchange.Name == "" || r.result.Config.Brokers[d.Broker].Topology != mesh.Manage {
-			return
-		}
-		k := key{d.Broker, d.Exchange.Name}
-		if owner, taken := owners[k]; taken {
-			r.problem(o, v1alpha1.Path("spec").Child("exchange").Child("name"), v1alpha1.Conflict,
-				"exchange \""+d.Exchange.Name+"\" on broker "+d.Broker.String()+" belongs to "+owner.Name().String()+place(owner)+
-					": give one of the two another exchange, or subscribers of one would get the events of both")
-			return
-		}
-		owners[k] = o
-	})
-}

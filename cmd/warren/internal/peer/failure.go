@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 )
@@ -30,7 +31,7 @@ type Failure struct {
 	Retryable bool
 }
 
-// Explain reads a call's error; nil gives the zero Failure. Reached tells whether
+// Explain reads a call's error; its texts, which are the peer's, can be printed. Nil gives the zero Failure. Reached tells whether
 // a connection was found for the call: without one nothing was sent, with one and
 // no word from the sidecar the outcome is unknown.
 func Explain(err error, reached bool) Failure {
@@ -39,8 +40,8 @@ func Explain(err error, reached bool) Failure {
 	}
 	st := status.Convert(err)
 	f := Failure{
-		Code: code.Code(st.Code()).String(), Reason: rpcerr.Reason(err),
-		Outcome: rpcerr.Metadata(err, "outcome"), Message: st.Message(),
+		Code: code.Code(st.Code()).String(), Reason: terminal.Printable(rpcerr.Reason(err)),
+		Outcome: terminal.Printable(rpcerr.Metadata(err, "outcome")), Message: terminal.Printable(st.Message()),
 	}
 	for _, d := range st.Details() {
 		if info, ok := d.(*errdetails.RetryInfo); ok {

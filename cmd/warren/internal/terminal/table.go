@@ -7,7 +7,8 @@ import (
 )
 
 // Table aligns rows in columns two spaces apart. Cells are never cut: a table of
-// ordinary names fits 80 columns, a long name makes it wider.
+// ordinary names fits 80 columns, a long name makes it wider. What a cell has that is
+// not Printable is escaped.
 type Table struct {
 	rows [][]Cell
 }
@@ -29,7 +30,13 @@ func (t *Table) Row(texts ...string) {
 }
 
 // Cells adds a row.
-func (t *Table) Cells(cells ...Cell) { t.rows = append(t.rows, cells) }
+func (t *Table) Cells(cells ...Cell) {
+	row := make([]Cell, len(cells))
+	for i, cell := range cells {
+		row[i] = Cell{Text: Printable(cell.Text), Paint: cell.Paint}
+	}
+	t.rows = append(t.rows, row)
+}
 
 // WriteTo writes the table; lines carry no trailing blanks.
 func (t *Table) WriteTo(w io.Writer) (int64, error) {

@@ -52,7 +52,9 @@ func (t *Terminal) colour(width int) bool {
 	return width > 0 && !t.NoColor && t.Getenv("NO_COLOR") == "" && t.Getenv("TERM") != "dumb"
 }
 
-// Style colours text, or leaves it as it is; the zero Style does the latter.
+// Style colours text, or leaves it as it is; the zero Style does the latter. Either
+// way what is not Printable in it is escaped, so coloured text cannot be coloured
+// again.
 type Style struct{ on bool }
 
 // Red marks what is wrong.
@@ -71,6 +73,7 @@ func (s Style) Bold(text string) string { return s.sgr("1", text) }
 func (s Style) Faint(text string) string { return s.sgr("2", text) }
 
 func (s Style) sgr(code, text string) string {
+	text = Printable(text)
 	if !s.on || text == "" {
 		return text
 	}

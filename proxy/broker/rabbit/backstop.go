@@ -1,0 +1,219 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// deadLetters is the exchange to which queues give up what is rejected, what expires, and
+// what a limit or a policy takes out of them, with the name of their dead-letter queue as
+// the key:
+//
+//	queue ──x-dead-letter-exchange──▶ warren.dead-letters ──┬─▶ its dead-letter queue
+//	                                                        └─▶ whoever watches, see Watch
+//
+// It is one for all of a vhost. The default exchange would do for the queue alone; but
+// then nobody could be told, and AMQP cannot ask which policies there are.
+const deadLetters = "warren.dead-letters"
+
+// aside ends the key by which a dead-letter queue gives up what a policy takes out of it.
+// Nothing is bound to it, and so RabbitMQ keeps it, in the queue's own memory of what is to
+// be moved: at least once means until it is routed (measured on 3.10.8: a queue that was
+// bound minutes later got all). It does not if the policy says drop-head, by which it
+// falls back to at most once.
+const aside = ".aside"
+
+// backstops are the queues whose dead-letter queue the broker knows, by what declaring
+// them came to. It is safe for concurrent use.
+type backstops struct {
+	log *slog.Logger // set at construction
+
+	mu    sync.Mutex
+	known map[string]bool // guarded by mu
+}
+
+// set tells whether queue has one, and reports whether that is news.
+func (b *backstops) set(queue string, has bool) (news bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known == nil {
+		b.known = map[string]bool{}
+	}
+	had, known := b.known[queue]
+	b.known[queue] = has
+	return !known || had != has
+}
+
+// lacks reports whether queue is known to have none.
+func (b *backstops) lacks(queue string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	has, known := b.known[queue]
+	return known && !has
+}
+
+func (b *backstops) has(queue string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.known[queue]
+}
+
+// Backed implements broker.Driver.
+func (n *Node) Backed(queue string) bool { return n.backs.has(queue) }
+
+// prepareBackstop declares what queues dead-letter to. The error says why none of them
+// can; nil if they can, or none does.
+func (d *declarer) prepareBackstop(queues []broker.Queue) error {
+	for _, q := range queues {
+		if q.DeadLetter != "" || q.Kept {
+			return d.try(func(ch *amqp.Channel) error {
+				return ch.ExchangeDeclare(deadLetters, amqp.ExchangeDirect, true, false, false, false, nil)
+			})
+		}
+	}
+	return nil
+}
+
+// declareQueue declares q with its dead-letter queue. One that exists without, because
+// somebody else or an earlier version declared it, stays as it is: a queue's arguments
+// never change, and its messages are worth more than they.
+func (d *declarer) declareQueue(q broker.Queue, noBackstop error) {
+	if q.DeadLetter == "" && !q.Kept {
+		d.session.backs.set(q.Name, false)
+		d.do(declareOp(q), func(ch *amqp.Channel) error { return declareQueue(ch, q) })
+		return
+	}
+	known := q.Name
+	if q.Kept {
+		known += aside
+	}
+	err := noBackstop
+	if err == nil && d.session.backs.lacks(known) && d.exists(q.Name) {
+		return // each try would be an error in the broker's log
+	}
+	if err == nil {
+		err = d.try(func(ch *amqp.Channel) error { return declareQueue(ch, q) })
+	}
+	if err == nil {
+		d.session.backs.set(known, true)
+		return
+	}
+	if noBackstop == nil && !aboutBackstop(err) {
+		d.note(declareOp(q), err)
+		return
+	}
+	without := q
+	without.DeadLetter, without.Kept = "", false
+	if again := d.try(func(ch *amqp.Channel) error { return declareQueue(ch, without) }); again != nil {
+		d.note(declareOp(q), again)
+		return
+	}
+	if d.session.backs.set(known, false) && q.DeadLetter != "" {
+		d.session.backs.log.Warn("queue has no dead-letter queue of its own: what a policy of the broker takes out of it is gone",
+			"queue", q.Name, "wanted", q.DeadLetter, "error", declareError(declareOp(q), err))
+	}
+}
+
+func (d *declarer) exists(queue string) bool {
+	return d.try(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		return err
+	}) == nil
+}
+
+// aboutBackstop reports whether err says that a queue exists with another dead-letter
+// queue, or none, or that it may not have this one.
+func aboutBackstop(err error) bool {
+	switch inequivalentArgument(err) {
+	case "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy", "x-overflow":
+		return true
+	default:
+		return kindOf(err) == broker.Refused
+	}
+}
+
+// bindBackstop leads what queues give up to their dead-letter queues.
+func (d *declarer) bindBackstop(queues []broker.Queue) {
+	bound := map[string]bool{}
+	for _, q := range queues {
+		if q.DeadLetter == "" || bound[q.DeadLetter] || !d.session.backs.has(q.Name) {
+			continue
+		}
+		bound[q.DeadLetter] = true
+		d.do(fmt.Sprintf("bind dead-letter queue %q", q.DeadLetter), func(ch *amqp.Channel) error {
+			return ch.QueueBind(q.DeadLetter, q.DeadLetter, deadLetters, false, nil)
+		})
+	}
+}
+
+const (
+	watchPrefetch = 100
+	watchBytes    = 64 << 10 // a larger body is not read
+	watchLength   = 1000     // most notices that wait for a slow watcher; the oldest go first
+)
+
+// Watch implements broker.Driver. Beside the dead-letter queue it binds a queue of this
+// connection's own, which is gone with it.
+func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*broker.Delivery)) error {
+	delays := backoff{opts: &n.opts}
+	for {
+		s, err := n.consume.wait(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end was asked for
+		}
+		if err != nil {
+			return notSent(broker.Unavailable, watchOp(deadLetterQueue), err)
+		}
+		c, err := n.attachWatch(s, deadLetterQueue)
+		if err == nil {
+			delays.reset()
+			ended := c.pump(ctx, func(d *broker.Delivery) {
+				told(d)
+				_ = d.Ack() // stale: its queue is gone, too
+			})
+			c.close()
+			if ended {
+				return nil
+			}
+			err = c.why()
+		}
+		if kindOf(err) == broker.Refused {
+			return notSent(broker.Refused, watchOp(deadLetterQueue), err)
+		}
+		sleep(ctx, delays.next(err))
+	}
+}
+
+func watchOp(queue string) string { return fmt.Sprintf("watch dead-letter queue %q", queue) }
+
+func (n *Node) attachWatch(s *session, deadLetterQueue string) (*inbound, error) {
+	var own amqp.Queue
+	err := s.throwaway(func(ch *amqp.Channel) (err error) {
+		args := amqp.Table{"x-queue-type": "classic", "x-max-length": int64(watchLength)}
+		if own, err = ch.QueueDeclare("", false, true, true, false, args); err != nil {
+			return err
+		}
+		return ch.QueueBind(own.Name, deadLetterQueue, deadLetters, false, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c, err := n.attach(s, broker.ConsumeOptions{
+		Queue: own.Name, Prefetch: watchPrefetch, Tag: "warren-watch", MaxBytes: watchBytes, Letters: true, Uncounted: true,
+	})
+	if err != nil {
+		// It goes when its last consumer does, and it never had one.
+		return nil, errors.Join(err, s.throwaway(func(ch *amqp.Channel) error {
+			_, err := ch.QueueDelete(own.Name, false, false, false)
+			return err
+		}))
+	}
+	return c, nil
+}

@@ -1,0 +1,165 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/mesh"
+)
+
+// Watcher reports what a policy of the broker takes out of the queues of subscriptions:
+// with a counter, a line in the log, and DeadLetters. A policy is set on the broker by
+// whoever may, AMQP cannot ask for it, and what it takes is an event whose publisher was
+// told OK. The event itself is in the dead-letter queue; each sidecar of the workload
+// reports it.
+//
+// It follows the configuration, a goroutine for each subscription.
+type Watcher struct {
+	service *Service
+
+	mu      sync.Mutex
+	watches map[mesh.Name]*watch // guarded by mu
+	closed  bool                 // guarded by mu
+	running sync.WaitGroup       // added to under mu
+}
+
+// watch is one subscription's.
+type watch struct {
+	subscription *Subscription
+	cancel       context.CancelFunc
+}
+
+// NewWatcher builds a Watcher that shares s's brokers and counters.
+func NewWatcher(s *Service) *Watcher { return &Watcher{service: s, watches: map[mesh.Name]*watch{}} }
+
+// Apply makes the watches those of the subscriptions.
+func (w *Watcher) Apply(subs map[mesh.Name]*Subscription) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	for name, old := range w.watches {
+		if next, ok := subs[name]; !ok || !sameBackstop(old.subscription, next) {
+			old.cancel()
+			delete(w.watches, name)
+		}
+	}
+	for name, sub := range subs {
+		if w.watches[name] != nil {
+			continue
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		w.watches[name] = &watch{sub, cancel}
+		w.running.Go(func() { w.run(ctx, sub) })
+	}
+}
+
+func sameBackstop(a, b *Subscription) bool {
+	return sameSource(a, b) && a.DeadLetterQueue == b.DeadLetterQueue
+}
+
+// Stop ends all watches and returns when they have ended. It is idempotent.
+func (w *Watcher) Stop() {
+	w.mu.Lock()
+	w.closed = true
+	for _, x := range w.watches {
+		x.cancel()
+	}
+	w.mu.Unlock()
+	w.running.Wait()
+}
+
+// watchPause is how long a watch rests before it looks again whether it can begin, and
+// how often it looks whether its node is still the one to ask.
+const watchPause = 2 * time.Second
+
+func (w *Watcher) run(ctx context.Context, sub *Subscription) {
+	told := ""
+	for ctx.Err() == nil {
+		if err := w.serve(ctx, sub); err != nil && err.Error() != told {
+			told = err.Error()
+			w.service.opts.Logger.Warn("what policies of the broker take cannot be watched",
+				"subscription", sub.FullName, "queue", sub.DeadLetterQueue, "error", err)
+		}
+		pause(ctx, watchPause)
+	}
+}
+
+// serve watches on one node until ctx ends or the node is gone and another is up. Where
+// no queue of the subscription is backed there is nothing to watch: what a policy takes
+// there is gone, which the driver has logged.
+func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
+	brokers := w.service.opts.Brokers
+	if brokers.Ready(ctx, sub.Broker, xds.SubscriptionResource(sub.Name)) != nil {
+		return nil // others say so
+	}
+	driver, err := brokers.PickConsumer(sub.Broker)
+	if err != nil || !anyBacked(driver, sub) {
+		return nil //nolint:nilerr // the broker has no node now
+	}
+	ctx, leave := context.WithCancel(ctx)
+	st := &settler{service: w.service, name: sub.Name, driver: driver}
+	st.subscription.Store(sub)
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	looking.Go(func() {
+		for pause(ctx, watchPause) {
+			if st.strandedBeside(brokers) {
+				leave()
+			}
+		}
+	})
+	defer leave()
+	return driver.Watch(ctx, sub.DeadLetterQueue, st.given)
+}
+
+func anyBacked(d broker.Driver, s *Subscription) bool {
+	for _, queue := range Queues(s.Subscription) {
+		if d.Backed(queue) {
+			return true
+		}
+	}
+	return false
+}
+
+// given reports d, which the broker put into the dead-letter queue, if a policy made it.
+func (st *settler) given(d *broker.Delivery) {
+	sub := st.subscription.Load()
+	if d.DeadLetter == nil || !byPolicy(d, time.Now()) || !slices.Contains(Queues(sub.Subscription), d.DeadLetter.Queue) {
+		return
+	}
+	reason := d.DeadLetter.Reason
+	st.service.opts.Metrics.TakenByPolicy(metrics.Delivery{
+		Subscription: st.name, Topic: sub.Topic, System: sub.System, Address: st.driver.State().Address,
+	}, reason)
+	n := st.service.reports.add(reportKey{st.name, reason, true}, idText(d), time.Now(), st.service.opts.ReportEvery)
+	if n > 0 {
+		st.service.opts.Logger.Warn("a policy on the broker takes events out of the subscription's queue: they are dead letters, though nobody refused them",
+			"subscription", st.name.String(), "reason", reason, "count", n, "queue", d.DeadLetter.Queue,
+			"dead_letter_queue", sub.DeadLetterQueue, "event_id", clip(idText(d)))
+	}
+}
+
+// lifeSlack is how early an event may expire by its own TTL, which the broker counts
+// by its own clock.
+const lifeSlack = 2 * time.Second
+
+// byPolicy reports whether the broker gave d up for no reason of Warren's or its
+// publisher's. Warren rejects messages itself; and a message may have had a TTL.
+func byPolicy(d *broker.Delivery, now time.Time) bool {
+	switch d.DeadLetter.Reason {
+	case broker.ReasonSetAside:
+		return false
+	case broker.ReasonExpired:
+		end := endOf(d)
+		return d.Lifetime == 0 && end.IsZero() || !end.IsZero() && now.Add(lifeSlack).Before(end)
+	default:
+		return true
+	}
+}

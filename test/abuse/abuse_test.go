@@ -1,0 +1,430 @@
+// Package abuse attacks a real sidecar with the limits of the manifests, as somebody
+// who reaches its event API would, and looks at what that costs: the sidecar's memory,
+// by the kernel's own high-water mark, and the time other callers wait.
+package abuse
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/test/internal/product"
+)
+
+const (
+	// podLimit and memoryLimit are what manifests/shop gives a sidecar.
+	podLimit    = 128 << 20
+	memoryLimit = "GOMEMLIMIT=115MiB"
+	// attackTime is how long an attack lasts that has no end of its own.
+	attackTime = 4 * time.Second
+	// patience is far above the 300 ms that others may wait at the 99th percentile on a
+	// machine that has nothing else to do; the figure itself is logged. The attackers run
+	// in this process, on the same cores.
+	patience = 30 * time.Second
+)
+
+const objects = `apiVersion: warrenmesh.io/v1alpha1
+kind: EventBroker
+metadata: {name: main, namespace: shop}
+spec: {type: Memory}
+---
+apiVersion: warrenmesh.io/v1alpha1
+kind: EventTopic
+metadata: {name: orders, namespace: shop}
+spec:
+  brokerRef: {name: main}
+  publish: {mandatory: false}
+`
+
+var programs product.Programs
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if !testing.Short() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+		defer cancel()
+		var err error
+		if programs, err = product.BuildLean(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1) //nolint:gocritic // nothing is left to clean up
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// victim is a sidecar with the pod's limits.
+type victim struct {
+	*product.RunningSidecar
+	t *testing.T
+}
+
+func start(t *testing.T) *victim {
+	t.Helper()
+	broker, err := product.NewBroker("amqp://guest:guest@127.0.0.1:1/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mesh := product.NewMesh(t, programs, broker)
+	mesh.Write("objects.yaml", objects)
+	mesh.StartControlPlane()
+	s := mesh.StartSidecar(product.Sidecar{Namespace: "shop", Workload: "victim", Env: []string{memoryLimit}})
+	s.AwaitReady()
+	return &victim{s, t}
+}
+
+// peak is the most memory the sidecar has had in use.
+func (v *victim) peak() int64 {
+	v.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", v.PID()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			return kb << 10
+		}
+	}
+	v.t.Fatal("no VmHWM")
+	return 0
+}
+
+// others publish 30 times a second until stop is called, which returns how long they
+// waited, sorted.
+func (v *victim) others() (stop func() []time.Duration) {
+	v.t.Helper()
+	client := eventsv1.NewEventServiceClient(v.Dial(v.Socket))
+	if _, err := client.Publish(v.t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: event("first", 100)}); err != nil {
+		v.t.Fatalf("before the attack: %v", err)
+	}
+	ctx, cancel := context.WithCancel(v.t.Context())
+	var waits []time.Duration
+	var calls sync.WaitGroup
+	var mu sync.Mutex
+	calls.Go(func() {
+		tick := time.NewTicker(time.Second / 30)
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			calls.Go(func() {
+				begin := time.Now()
+				_, err := client.Publish(context.WithoutCancel(ctx), &eventsv1.PublishRequest{Topic: "orders", Event: event(fmt.Sprint(i), 100)})
+				mu.Lock()
+				defer mu.Unlock()
+				waits = append(waits, time.Since(begin))
+				if err != nil {
+					v.t.Errorf("another caller: %v", err)
+				}
+			})
+		}
+	})
+	return func() []time.Duration {
+		cancel()
+		calls.Wait()
+		slices.Sort(waits)
+		return waits
+	}
+}
+
+func event(id string, size int) *eventsv1.CloudEvent {
+	return &eventsv1.CloudEvent{
+		Id: id, Source: "/abuse", SpecVersion: "1.0", Type: "com.shop.order.placed",
+		Data: &eventsv1.CloudEvent_BinaryData{BinaryData: make([]byte, size)},
+	}
+}
+
+// dial is a connection of the attacker's.
+func (v *victim) dial(opts ...grpc.DialOption) *grpc.ClientConn {
+	conn, err := grpc.NewClient(v.TCP, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// notReading opens streams that publish and never read what they are answered.
+func notReading(streams, size int) func(context.Context, *victim) {
+	return func(ctx context.Context, v *victim) {
+		var attack sync.WaitGroup
+		for range streams {
+			// A small window, or the client's transport reads what the client does not.
+			conn := v.dial(grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10))
+			attack.Go(func() {
+				s, err := eventsv1.NewEventServiceClient(conn).PublishStream(ctx)
+				if err != nil {
+					return
+				}
+				var message grpc.PreparedMsg // made once: the attack is not to be the slowest part
+				err = message.Encode(s, &eventsv1.PublishStreamRequest{Topic: "orders", Entries: []*eventsv1.PublishStreamEntry{{
+					Event: event(strings.Repeat("i", 200), size),
+				}}})
+				for err == nil {
+					err = s.SendMsg(&message)
+				}
+			})
+		}
+		attack.Wait()
+	}
+}
+
+func gzipBombs(ctx context.Context, v *victim) {
+	ctx = context.WithoutCancel(ctx) // packing them takes longer than the sidecar
+	var attack sync.WaitGroup
+	for range 40 {
+		client := eventsv1.NewEventServiceClient(v.dial())
+		attack.Go(func() {
+			_, err := client.Publish(ctx, &eventsv1.PublishRequest{Topic: "orders", Event: event("bomb", 4<<20)}, grpc.UseCompressor(gzip.Name))
+			if status.Code(err) != codes.Unimplemented {
+				v.t.Errorf("a bomb: %v, want UNIMPLEMENTED", err)
+			}
+		})
+	}
+	attack.Wait()
+}
+
+func unfinished(ctx context.Context, v *victim) {
+	var attack sync.WaitGroup
+	for range 8 {
+		attack.Go(func() {
+			r, err := connect(ctx, v.TCP)
+			if err != nil {
+				return
+			}
+			defer r.Close()
+			piece := make([]byte, 16<<10)
+			for round := 0; ctx.Err() == nil; round++ {
+				id := r.call("/warren.events.v1.EventService/Publish")
+				first := append([]byte{0, 0, 0xf0, 0, 0}, piece[5:]...) // promises 15 MB
+				for range 4 {                                           // a window
+					if err := r.WriteData(id, false, first); err != nil {
+						return
+					}
+					first = piece
+				}
+			}
+		})
+	}
+	attack.Wait()
+}
+
+func idleStreams(ctx context.Context, v *victim) {
+	client := eventsv1.NewEventServiceClient(v.dial())
+	for range 1000 {
+		if _, err := client.PublishStream(ctx); err != nil {
+			break
+		}
+	}
+	<-ctx.Done()
+}
+
+func watches(ctx context.Context, v *victim) {
+	for range 20 {
+		client := healthv1.NewHealthClient(v.dial())
+		for range 1000 {
+			if _, err := client.Watch(ctx, &healthv1.HealthCheckRequest{}); err != nil {
+				break
+			}
+		}
+	}
+	<-ctx.Done()
+}
+
+func noInit(ctx context.Context, v *victim) {
+	client := eventsv1.NewEventServiceClient(v.dial())
+	for range 1024 {
+		if _, err := client.Subscribe(ctx); err != nil {
+			break
+		}
+	}
+	<-ctx.Done()
+}
+
+func idleConnections(ctx context.Context, v *victim) {
+	var all []net.Conn
+	for range 9500 {
+		r, err := connect(ctx, v.TCP)
+		if err != nil {
+			break
+		}
+		all = append(all, r.Conn)
+	}
+	<-ctx.Done()
+	for _, c := range all {
+		_ = c.Close()
+	}
+}
+
+func rapidReset(ctx context.Context, v *victim) {
+	var attack sync.WaitGroup
+	for range 4 {
+		attack.Go(func() {
+			r, err := connect(ctx, v.TCP)
+			if err != nil {
+				return
+			}
+			defer r.Close()
+			go func() { _, _ = io.Copy(io.Discard, r.Conn) }() // ends with the connection
+			_ = r.SetWriteDeadline(time.Now().Add(attackTime))
+			for ctx.Err() == nil {
+				if err := r.WriteRSTStream(r.call("/warren.events.v1.EventService/Publish"), http2.ErrCodeCancel); err != nil {
+					return
+				}
+			}
+		})
+	}
+	attack.Wait()
+}
+
+// unknownTopics publishes to a new name 480 times a second.
+func unknownTopics(ctx context.Context, v *victim) {
+	client := eventsv1.NewEventServiceClient(v.dial())
+	tick := time.NewTicker(time.Second / 480)
+	defer tick.Stop()
+	var attack sync.WaitGroup
+	for i := 0; ctx.Err() == nil; i++ {
+		<-tick.C
+		attack.Go(func() {
+			_, err := client.Publish(ctx, &eventsv1.PublishRequest{Topic: fmt.Sprintf("unknown-%d", i), Event: event("1", 1)})
+			switch status.Code(err) {
+			case codes.NotFound, codes.ResourceExhausted, codes.DeadlineExceeded, codes.Canceled:
+			default:
+				v.t.Errorf("an unknown topic: %v", err)
+			}
+		})
+	}
+	attack.Wait()
+}
+
+func longNames(ctx context.Context, v *victim) {
+	client := eventsv1.NewEventServiceClient(v.dial())
+	for ctx.Err() == nil {
+		_, err := client.Publish(ctx, &eventsv1.PublishRequest{Topic: strings.Repeat("n", 5<<20), Event: event("1", 1)})
+		if code := status.Code(err); code != codes.InvalidArgument && ctx.Err() == nil {
+			v.t.Errorf("a name of 5 MB: %v, want INVALID_ARGUMENT", code)
+		}
+	}
+	if v.Wrote("nnnnnnnnnnnnnnnn") {
+		v.t.Error("the name is in the log")
+	}
+}
+
+func emptyEntries(ctx context.Context, v *victim) {
+	conn := v.dial(grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})))
+	bomb := bytes.Repeat([]byte{0x12, 0}, 8_000_000) // 8 million entries of a batch
+	for range 5 {
+		var out []byte
+		if err := conn.Invoke(ctx, "/warren.events.v1.EventService/PublishBatch", bomb, &out); err == nil {
+			v.t.Error("8 million entries were taken")
+		}
+	}
+}
+
+func TestUnderAttackASidecarStaysWithinThePodsMemoryAndServesOthers(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs the sidecar's binary: not with -short")
+	}
+	for _, row := range []struct {
+		name   string
+		attack func(context.Context, *victim)
+	}{
+		{"10 streams of 1 KB events that do not read", notReading(10, 1<<10)},
+		{"200 streams of 1 KB events that do not read", notReading(200, 1<<10)},
+		{"200 streams of 60 KB events that do not read", notReading(200, 60<<10)},
+		{"50 streams of 1 MB events that do not read", notReading(50, 1<<20)},
+		{"40 gzip bombs", gzipBombs},
+		{"messages that are never whole", unfinished},
+		{"batches of millions of empty entries", emptyEntries},
+		{"1,000 idle streams", idleStreams},
+		{"20,000 health watches", watches},
+		{"1,024 subscribes without init", noInit},
+		{"9,500 idle connections", idleConnections},
+		{"rapid reset by 4 connections", rapidReset},
+		{"480 unknown topics a second", unknownTopics},
+		{"topic names of 5 MB", longNames},
+	} {
+		t.Run(row.name, func(t *testing.T) { //nolint:tparallel // one at a time: they are measured
+			v := start(t)
+			stop := v.others()
+			ctx, cancel := context.WithTimeout(t.Context(), attackTime)
+			defer cancel()
+			row.attack(ctx, v)
+			waits := stop()
+			if len(waits) == 0 {
+				t.Fatal("nobody else was served")
+			}
+			p50, p99, peak := waits[len(waits)/2], waits[len(waits)*99/100], v.peak()
+			t.Logf("VmHWM %d MiB; %d others waited p50 %s, p99 %s", peak>>20, len(waits), p50.Round(time.Millisecond/10), p99.Round(time.Millisecond/10))
+			if peak >= podLimit {
+				t.Errorf("the sidecar used %d MiB, a pod has %d", peak>>20, podLimit>>20)
+			}
+			if p99 > patience {
+				t.Errorf("others waited %s at the 99th percentile", p99)
+			}
+			v.AwaitReady() // and is well afterwards
+		})
+	}
+}
+
+// raw is a client that speaks HTTP/2 frame by frame.
+type raw struct {
+	net.Conn
+	*http2.Framer
+	next uint32
+}
+
+func connect(ctx context.Context, address string) (*raw, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	r := &raw{Conn: c, Framer: http2.NewFramer(c, c), next: 1}
+	_, _ = io.WriteString(c, http2.ClientPreface) // the next write tells
+	_ = r.WriteSettings()                         // as above
+	return r, nil
+}
+
+// call begins a call and returns its stream.
+func (r *raw) call(method string) uint32 {
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
+	for _, f := range [][2]string{
+		{":method", "POST"}, {":scheme", "http"}, {":path", method}, {":authority", "localhost"},
+		{"content-type", "application/grpc"}, {"te", "trailers"},
+	} {
+		_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // a buffer never fails
+	}
+	id := r.next
+	r.next += 2
+	_ = r.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true}) // the next write tells
+	return id
+}

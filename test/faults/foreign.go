@@ -1,0 +1,282 @@
+package faults
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/test/faults/foreign"
+	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/load"
+	"github.com/warrenmesh/warren/test/internal/rawamqp"
+)
+
+// strangers are the messages of others in a run: what was sent, and how often the
+// services got each.
+type strangers struct {
+	mu  sync.Mutex
+	got map[string]int // by subscription and tag
+	// outcome of a delivery; the zero value gives it up.
+	outcome load.Decision
+}
+
+// beside gives up every event that was made of a message of others.
+func (s *strangers) beside(d *eventsv1.Delivery) (load.Decision, bool) {
+	tag := foreign.TagOf(d.GetEvent().GetSource())
+	if tag == "" {
+		return load.Decision{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.got == nil {
+		s.got = map[string]int{}
+	}
+	s.got[tag]++
+	if s.outcome.Outcome != history.None {
+		return s.outcome, true
+	}
+	return load.Decision{Outcome: history.Dead, Reason: "not ours"}, true
+}
+
+// most is the message that was handed out most often, and how often.
+func (s *strangers) most() (tag string, times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t, n := range s.got {
+		if n > times {
+			tag, times = t, n
+		}
+	}
+	return tag, times
+}
+
+// send publishes messages to an exchange and returns those that RabbitMQ took: some are
+// too odd for itself, and cost their sender the connection.
+func (w *World) send(address, exchange string, messages []foreign.Message) (taken []foreign.Message) {
+	w.Helper()
+	var conn *rawamqp.Conn
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	for _, m := range messages {
+		if conn == nil {
+			var err error
+			if conn, err = rawamqp.Dial(w.Context(), address); err != nil {
+				w.Fatal(err)
+			}
+		}
+		err := conn.Publish(exchange, "foreign."+m.Tag, m.Message)
+		if err == nil {
+			taken = append(taken, m)
+			continue
+		}
+		conn.Close()
+		conn = nil
+		var refused *rawamqp.Refused
+		if !errors.As(err, &refused) {
+			w.Logf("%s (%s) cost its sender the connection: %v", m.Tag, m.Name, err)
+			continue
+		}
+		w.Logf("%s (%s): %v", m.Tag, m.Name, refused)
+	}
+	return taken
+}
+
+// mirrored sends messages beside a plain queue, and returns them as RabbitMQ hands them
+// out there: what it changes itself, or leaves out, nobody else has lost.
+func (w *World) mirrored(exchange string, send func() []foreign.Message) []foreign.Message {
+	w.Helper()
+	const mirror = "mirror"
+	ch := w.plainChannel()
+	_, err := ch.QueueDeclare(mirror, true, false, false, false, amqp.Table{"x-queue-type": "classic"})
+	if err == nil {
+		err = ch.QueueBind(mirror, "foreign.#", exchange, false, nil)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	taken := send()
+	shown := w.read(mirror, rawamqp.Remove)
+	if _, err := ch.QueueDelete(mirror, false, false, false); err != nil {
+		w.Fatal(err)
+	}
+	for i, m := range taken {
+		if len(shown[m.Tag]) != 1 || shown[m.Tag][0].Broken != nil {
+			continue // then as it was sent
+		}
+		if lost := m.Lost(&shown[m.Tag][0].Message); len(lost) > 0 {
+			w.Logf("RabbitMQ itself hands out %s (%s) otherwise: %s", m.Tag, m.Name, strings.Join(lost, "; "))
+			taken[i].Message = shown[m.Tag][0].Message
+		}
+	}
+	return taken
+}
+
+// setAside waits until the dead-letter queue of a subscription has each of the messages,
+// and checks that it has each once and whole.
+func (w *World) setAside(subscription string, sent []foreign.Message) {
+	w.Helper()
+	queue := w.queueName(subscription) + deadSuffix
+	var have map[string][]rawamqp.Got
+	complete := w.within(w.slowly(15*time.Second), func() bool {
+		have = w.read(queue, rawamqp.Keep)
+		return len(have) >= len(sent)
+	})
+	if !complete {
+		w.Errorf("%s has %d of %d messages of others", queue, len(have), len(sent))
+	}
+	w.whole(queue, sent, have)
+}
+
+// read reads the messages of others in a queue, by their tags.
+func (w *World) read(queue string, taking rawamqp.Taking) map[string][]rawamqp.Got {
+	w.Helper()
+	messages, err := rawamqp.Take(w.Context(), w.url(), queue, taking)
+	if err != nil {
+		w.Fatal(err)
+	}
+	out := map[string][]rawamqp.Got{}
+	for _, m := range messages {
+		if tag := tagOf(&m); tag != "" {
+			out[tag] = append(out[tag], m)
+		}
+	}
+	return out
+}
+
+// tagOf is the tag of a message of others, "" for one of the load.
+func tagOf(m *rawamqp.Got) string {
+	source, _ := m.Header("ce-source")
+	return cmp.Or(foreign.TagOf(m.AppID), foreign.TagOf(source.Text()))
+}
+
+// whole compares what is in a queue with what was sent.
+func (w *World) whole(queue string, sent []foreign.Message, have map[string][]rawamqp.Got) {
+	w.Helper()
+	const most = 12 // told of each queue
+	wrong := 0
+	tell := func(format string, args ...any) {
+		if wrong++; wrong <= most {
+			w.Errorf(format, args...)
+		}
+	}
+	for _, m := range sent {
+		got := have[m.Tag]
+		switch {
+		case len(got) == 0:
+			tell("%s: %s (%s, %s) is not there", queue, m.Tag, m.Kind, m.Name)
+		case len(got) > 1:
+			tell("%s: %s (%s, %s) is there %d times", queue, m.Tag, m.Kind, m.Name, len(got))
+		case got[0].Broken != nil:
+			tell("%s: %s (%s, %s): %v", queue, m.Tag, m.Kind, m.Name, got[0].Broken)
+		default:
+			if lost := lostOf(&m, &got[0]); len(lost) > 0 {
+				tell("%s: %s (%s, %s) is not whole: %s", queue, m.Tag, m.Kind, m.Name, strings.Join(lost, "; "))
+			}
+		}
+	}
+	if wrong > most {
+		w.Errorf("%s: %d more are wrong", queue, wrong-most)
+	}
+}
+
+// lostOf says what of a message a dead letter lacks. What a sidecar published has
+// properties and headers that only it knows.
+func lostOf(m *foreign.Message, got *rawamqp.Got) []string {
+	if m.Kind != published {
+		return m.Lost(&got.Message)
+	}
+	for _, f := range m.Headers {
+		if value, _ := got.Header(f.Name); value != f.Value {
+			return []string{fmt.Sprintf("header %q of %d bytes has %d", f.Name, len(f.Value), len(value))}
+		}
+	}
+	return nil
+}
+
+// addUser makes a user of that name and password, for the run's vhost.
+func (w *World) addUser(name string) {
+	w.Helper()
+	w.call(`catch rabbit_auth_backend_internal:add_user(<<"%[1]s">>, <<"%[1]s">>, <<"rig">>),
+rabbit_auth_backend_internal:set_permissions(<<"%[1]s">>, <<"%[2]s">>, <<".*">>, <<".*">>, <<".*">>, <<"rig">>).`, name, w.vhost)
+}
+
+// urlOf is url for another user, whose name is the password.
+func (w *World) urlOf(user string) string {
+	_, host, _ := strings.Cut(w.url(), "@")
+	return "amqp://" + user + ":" + user + "@" + host
+}
+
+// flowed checks that no subscription stood still for long between two times. longest is
+// for a machine that does nothing else.
+func (w *World) flowed(from, until, longest time.Duration) {
+	w.Helper()
+	longest = time.Duration(float64(longest) * w.slow)
+	at := map[string][]time.Duration{}
+	for _, d := range w.Recorder.Run().Deliveries {
+		if d.At >= from && d.At <= until {
+			at[d.Subscription] = append(at[d.Subscription], d.At)
+		}
+	}
+	for _, s := range w.subscriptions() {
+		times := slices.Concat(at[s], []time.Duration{from, until})
+		slices.Sort(times)
+		var gap time.Duration
+		for i := 1; i < len(times); i++ {
+			gap = max(gap, times[i]-times[i-1])
+		}
+		w.Logf("%s: at most %v between two deliveries", s, gap.Round(time.Millisecond))
+		if gap > longest {
+			w.Errorf("%s stood still for %v", s, gap.Round(time.Millisecond))
+		}
+	}
+}
+
+// slowly stretches a time on a machine that does much else: not as much as bounds are
+// stretched, for somebody waits for it.
+func (w *World) slowly(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * min(w.slow, 4))
+}
+
+// some is a part of the messages: all, or with short the first n, which are of every
+// family.
+func (w *World) some(n int) []foreign.Message {
+	all := foreign.All()
+	if w.short {
+		return all[:min(n, len(all))]
+	}
+	return all
+}
+
+// drained checks that nothing goes round in any queue.
+func (w *World) drained() {
+	w.Helper()
+	if !w.within(w.slowly(20*time.Second), func() bool { return w.rest() == 0 }) {
+		w.Errorf("%d messages are in queues that should be empty: something goes round", w.rest())
+	}
+}
+
+// kinds says how many messages are of each family, for the proof.
+func kinds(messages []foreign.Message) string {
+	count := map[string]int{}
+	var names []string
+	for _, m := range messages {
+		if count[m.Kind]++; count[m.Kind] == 1 {
+			names = append(names, m.Kind)
+		}
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(count[b]-count[a], cmp.Compare(a, b)) })
+	for i, n := range names {
+		names[i] = fmt.Sprintf("%d %s", count[n], n)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,81 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/warrenmesh/warren/test/internal/product"
+)
+
+// Patterns of policies.
+const (
+	everyQueue = ".*"
+	// workQueues are all but the dead-letter queues: what a policy takes out of one of
+	// those is gone, and no declaration of a queue can keep it.
+	workQueues = `^(?!.*\.dead$).*`
+)
+
+// setPolicy sets a policy on queues, as rabbitmqctl set_policy does, or changes it.
+func (w *World) setPolicy(name, pattern, definition string) {
+	w.Helper()
+	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace
+	if said := w.call(`rabbit_policy:parse_set(<<"%s">>, <<"%s">>, <<"%s">>, <<"%s">>, <<"0">>, <<"queues">>, <<"rig">>).`, w.vhost, name, quote(pattern), quote(definition)); said != "ok" {
+		w.Fatalf("set policy %s: %s", definition, said)
+	}
+}
+
+// clearPolicy clears a policy, if it is there.
+func (w *World) clearPolicy(name string) {
+	w.Helper()
+	w.call(`catch rabbit_policy:delete(<<"%s">>, <<"%s">>, <<"rig">>), ok.`, w.vhost, name)
+}
+
+// policyOf is the policy in force on a queue, "" for none.
+func (w *World) policyOf(queue string) string {
+	w.Helper()
+	return strings.Trim(w.call(`case rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)) of
+{ok, Q} -> case rabbit_policy:name(Q) of N when is_binary(N) -> binary_to_list(N); _ -> "" end; _ -> "" end.`, w.vhost, queue), `"[]`)
+}
+
+// forced waits until a policy is in force on the unordered subscription's queue, and
+// returns that as a proof.
+func (w *World) forced(name, definition string) string {
+	w.Helper()
+	queue := w.queueName(billing)
+	w.await("policy "+name+" is in force", w.slowly(bootTime/8), func() bool { return w.policyOf(queue) == name })
+	return fmt.Sprintf("%s is in force on %s: %s", name, queue, definition)
+}
+
+// reported checks that the sidecar says, in its log or its metrics, that something was
+// taken out of its queues by a policy. AMQP cannot ask for policies: what they take is
+// what shows. It is the one place that knows how.
+func (w *World) reported(s *service, what string) {
+	w.Helper()
+	if !w.within(w.slowly(20*time.Second), func() bool { return w.tells(s) }) {
+		w.Errorf("%s says nothing of what the policy took: %s", s.name, what)
+	}
+}
+
+func (w *World) tells(s *service) bool {
+	inLog := s.Logged(func(r product.Record) bool {
+		return r.Text("level") == "WARN" && slices.Contains(policed, r.Text("reason")) || strings.Contains(r.Message(), "by a policy")
+	})
+	if inLog {
+		return true
+	}
+	page, err := s.Scrape(w.Context())
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(page) {
+		if !strings.HasPrefix(line, "warren_") || !strings.Contains(line, "dead") && !strings.Contains(line, "polic") {
+			continue
+		}
+		if slices.ContainsFunc(policed, func(reason string) bool { return strings.Contains(line, `"`+reason+`"`) }) && !strings.HasSuffix(strings.TrimSpace(line), " 0") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,181 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/foreign"
+	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/load"
+	"github.com/warrenmesh/warren/test/internal/rawamqp"
+)
+
+var foreignRows = []Scenario{
+	{
+		Row: 40, Name: "foreign-header", Fault: "messages of others that no library reads, among the load, to quorum and classic queues, ordered and not",
+		Holds: "every message that RabbitMQ takes is one dead letter of each subscription, with every header, property and byte that was sent; no connection is closed; no subscription stands still for more than 3 s; warren deadletter list shows each, and a redrive to the topic gives the original back",
+		Nodes: 1, Short: true, Quick: true, Patience: 4 * time.Minute, run: foreignHeader,
+	},
+	{
+		Row: 44, Name: "oversize-copy", Fault: "events and messages that are taken, and too large or too odd to be copied as they are",
+		Holds: "each is one dead letter of each subscription, whole, after its attempts at most; no connection is closed and nothing goes round",
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: oversizeCopy,
+	},
+}
+
+const copyAttempts = 3
+
+// quickRetries is for rows in which retries must not take long.
+const quickRetries = "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"
+
+// foreignHeader: each message costs itself alone. It is set aside, whole, while its
+// neighbours flow, and a redrive puts back what was sent.
+func foreignHeader(w *World) check.Expect {
+	var others strangers
+	w.start(setup{declared: declared{classic: true, retry: quickRetries}, load: func(m *mix) {
+		m.rate, m.beside = 40, others.beside
+	}})
+	connections, from := w.connections(), w.Recorder.Now()
+	var sent, posted []foreign.Message
+	d := w.disturb("messages of others", func() string {
+		all := w.some(60)
+		sent = w.mirrored(topicName, func() []foreign.Message { return w.send(w.url(), topicName, all) })
+		posted = w.mirrored(inbox, func() []foreign.Message { return w.send(w.url(), inbox, all) })
+		if len(sent) < len(all)*8/10 || len(posted) < len(all)*8/10 {
+			return ""
+		}
+		return fmt.Sprintf("RabbitMQ took %d of %d twice: %s", len(sent), len(all), kinds(sent))
+	})
+	w.setAside(billing, sent)
+	w.setAside(ledger, sent)
+	w.setAside(inbox, posted)
+	w.keep(time.Second)
+	d.heal(nil)
+	w.flowed(from, w.Recorder.Now(), 3*time.Second)
+	w.sameConnections(connections)
+	w.awaitOK(100)
+	w.Load.StopPublishing()
+	w.listed(billing, len(sent))
+	w.revived(sent)
+	w.finish()
+	w.drained()
+	if tag, n := others.most(); n > 2*copyAttempts*3 { // twice, by three subscriptions
+		w.Errorf("%s was handed out %d times", tag, n)
+	}
+	e := w.expect()
+	e.Reasons = []string{} // no event of the load is a dead letter
+	return e
+}
+
+// listed checks that the command shows so many dead letters, of whatever is in them.
+func (w *World) listed(subscription string, n int) {
+	w.Helper()
+	out, errs, code := w.Mesh.Warren(w.Context(), "deadletter", "list", subscription, "--admin", w.billing.Admin, "-o", "json")
+	if lines := strings.Count(out, "\n"); code != 0 || lines != n {
+		w.Errorf("warren deadletter list shows %d of %d dead letters, exit code %d: %s", lines, n, code, firstLine(errs))
+	}
+}
+
+// revived redrives the dead letters to the topic, where a queue that nobody reads sees
+// them go by, and compares them with what was sent.
+func (w *World) revived(sent []foreign.Message) {
+	w.Helper()
+	const witness = "witness"
+	ch := w.plainChannel()
+	_, err := ch.QueueDeclare(witness, true, false, false, false, amqp.Table{"x-queue-type": "classic"})
+	if err == nil {
+		err = ch.QueueBind(witness, "#", topicName, false, nil)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	_, errs, code := w.Mesh.Warren(w.Context(), "deadletter", "redrive", billing, "--admin", w.billing.Admin, "--to", "topic")
+	if code != 0 {
+		w.Errorf("warren deadletter redrive ends with %d: %s", code, firstLine(errs))
+	}
+	w.whole(witness, sent, w.read(witness, rawamqp.Remove))
+	if _, err := ch.QueueDelete(witness, false, false, false); err != nil {
+		w.Fatal(err)
+	}
+	w.setAside(billing, sent) // again, and no less whole
+}
+
+// oversizeCopy: what was taken leaves by a defined door, within its attempts. Nothing
+// goes round.
+func oversizeCopy(w *World) check.Expect {
+	others := strangers{outcome: load.Decision{Outcome: history.Retry, Reason: "try again"}}
+	w.start(setup{declared: declared{classic: true, retry: quickRetries}, load: func(m *mix) {
+		m.rate, m.beside = 40, others.beside
+	}})
+	w.addUser(foreign.User)
+	connections, from := w.connections(), w.Recorder.Now()
+	var large, sent, posted []foreign.Message
+	d := w.disturb("what is too large as a copy", func() string {
+		large = w.publishLarge()
+		messages := foreign.Oversize()
+		sent = w.mirrored(topicName, func() []foreign.Message { return w.send(w.urlOf(foreign.User), topicName, messages) })
+		posted = w.mirrored(inbox, func() []foreign.Message { return w.send(w.urlOf(foreign.User), inbox, messages) })
+		if len(large) == 0 || len(sent) == 0 || len(posted) != len(sent) {
+			return ""
+		}
+		return fmt.Sprintf("%d events accepted with up to %d bytes of attributes; RabbitMQ took %d of %d messages twice: %s",
+			len(large), largest, len(sent), len(messages), kinds(sent))
+	})
+	w.setAside(billing, slices.Concat(sent, large))
+	w.setAside(ledger, slices.Concat(sent, large))
+	w.setAside(inbox, posted)
+	w.keep(time.Second)
+	d.heal(nil)
+	w.flowed(from, w.Recorder.Now(), 5*time.Second)
+	w.sameConnections(connections)
+	w.awaitOK(100)
+	w.finish()
+	w.drained()
+	if tag, n := others.most(); n > 3*copyAttempts { // by three subscriptions
+		w.Errorf("%s was handed out %d times to three subscriptions, each %d times at most", tag, n, copyAttempts)
+	}
+	e := w.expect()
+	e.Reasons = []string{}
+	e.Growth.Memory = 96 << 20 // bodies of 17 MiB went by
+	return e
+}
+
+// published is the kind of what a sidecar wrote: of its headers only those matter that
+// the event asked for.
+const published = "published"
+
+// largest is the longest attribute that is tried.
+const largest = 65_400
+
+// publishLarge publishes events with attributes as long as the sidecar accepts, and one
+// byte more or less, and returns those it said OK to. They are of others, as the load
+// would not know them.
+func (w *World) publishLarge() (accepted []foreign.Message) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	defer cancel()
+	sizes := []int{32_000, 60_000, 63_000, 64_000, 64_500, 65_000, 65_200, 65_300, 65_340, 65_350, largest}
+	for i, n := range sizes {
+		m := foreign.Message{Tag: foreign.Tag(900 + i), Kind: published, Name: fmt.Sprintf("an attribute of %d bytes", n)}
+		m.Headers = []rawamqp.Field{{Name: "ce-blob", Value: rawamqp.Text(strings.Repeat("a", n))}}
+		e := withAttribute(m.Tag, "blob", strings.Repeat("a", n))
+		e.Source = "/" + m.Tag
+		_, err := w.checkout.Publish(ctx, &eventsv1.PublishRequest{Topic: topicName, Event: e})
+		switch answer := load.Classify(err); answer.Result {
+		case history.OK:
+			accepted = append(accepted, m)
+		case history.Failed:
+			w.Logf("%s: %s", m.Name, answer.Reason)
+		default:
+			w.Errorf("%s: answered %v (%v), want OK or a certain failure", m.Name, answer, err)
+		}
+	}
+	return accepted
+}

@@ -1,0 +1,174 @@
+package faults
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/history"
+)
+
+var hostileRows = []Scenario{
+	{
+		Row: 45, Name: "hostile-client", Fault: "a local client with long names, unread streams, compressed calls, resets, idle connections, unknown topics, silent streams",
+		Holds: "the sidecar stays below the 128 MiB of its pod, the p99 of another caller below 300 ms, silent streams are ended, and a change of the configuration still arrives after the control plane was started anew",
+		Nodes: 1, Short: true, Patience: 6 * time.Minute, run: hostileClient,
+	},
+	{
+		Row: 46, Name: "hostile-peer", Fault: "an xDS peer with a million names, another's id, labels of 3 MB, thousands of streams",
+		Holds: "it is ended with RESOURCE_EXHAUSTED, another sidecar's change takes twice as long as before at most, and the control plane stays below the 256 MiB of its pod",
+		Nodes: 1, Short: true, Patience: 6 * time.Minute, run: hostilePeer,
+	},
+}
+
+const (
+	// podMemory is the sidecar's limit in the manifests, softLimit its GOMEMLIMIT;
+	// planeMemory is the control plane's.
+	podMemory   = 128 << 20
+	softLimit   = "115MiB"
+	planeMemory = 256 << 20
+	// othersP99 is what a caller who means no harm may wait.
+	othersP99 = 300 * time.Millisecond
+)
+
+// hostileClient: it harms itself. The sidecar stays below the pod's limit, and another
+// caller waits no longer than a moment.
+func hostileClient(w *World) check.Expect {
+	w.start(setup{
+		declared: declared{more: w.voidTopic(nowhere)},
+		files:    w.knobFile(),
+		env:      []string{"GOMEMLIMIT=" + softLimit},
+		load:     func(m *mix) { m.rate, m.streams, m.batches = 30, 0, 0 },
+	})
+	// A caller of another sidecar tells how much of a delay is the machine's.
+	control := w.publisher(standard(), controlName, 1)
+	control.Client, control.Rate = w.billing, 40
+	w.Load.Publish(control.Unary)
+	calmFrom := w.Recorder.Now()
+	w.keep(4 * time.Second)
+	calm := w.p99(calmFrom, w.Recorder.Now())
+	h := hostile{w: w, target: w.checkout.TCP}
+	for _, attack := range []struct {
+		name string
+		run  func(context.Context) string
+	}{
+		{"long names", h.longNames}, {"unread streams", h.unread}, {"compressed calls", h.compressed}, {"resets", h.resets},
+		{"idle connections", h.idle}, {"unknown topics", h.unknownTopics}, {"silent streams", h.watchers},
+	} {
+		from := w.Recorder.Now()
+		d := w.disturb(attack.name, func() string { return attack.run(w.Context()) })
+		p99, elsewhere := w.p99(from, w.Recorder.Now()), w.p99Of(controlName, from, w.Recorder.Now())
+		d.prove(fmt.Sprintf("another caller's p99 %d ms, %d ms before, %d ms at another sidecar; at most %d MiB so far",
+			p99.Milliseconds(), calm.Milliseconds(), elsewhere.Milliseconds(), highWater(w.checkout.PID())>>20))
+		w.Logf("%s", d.fault.Proof)
+		if bound := max(time.Duration(float64(othersP99)*w.slow), 3*calm, 3*elsewhere); p99 > bound {
+			w.Errorf("%s: another caller's p99 is %v, %v before, %v at another sidecar", attack.name, p99, calm, elsewhere)
+		}
+		d.heal(nil)
+		w.awaitOK(20)
+	}
+	// After long names a sidecar that keeps them could not even connect again.
+	w.plane.Kill()
+	w.plane = w.Mesh.StartControlPlane()
+	knob := w.newKnob()
+	w.Logf("a change is in force %v after the control plane came back", knob.turn())
+	w.finish()
+	if most := highWater(w.checkout.PID()); most > podMemory && !w.race {
+		w.Errorf("the sidecar had %d MiB, its pod may have %d MiB", most>>20, podMemory>>20)
+	}
+	e := w.expect()
+	e.Reasons = []string{}
+	e.Growth.Memory = 64 << 20 // below the limit it may keep what it used
+	e.Refused = func(p *history.Publish) bool { return odd(p) && !strings.HasPrefix(p.ID, knobPrefix) }
+	e.MaxRecovery = 2 * time.Second
+	return e
+}
+
+// controlName begins the keys of who publishes at another sidecar.
+const controlName = "control"
+
+// voidTopic declares a topic that no queue listens to.
+func (w *World) voidTopic(name string, publish ...string) string {
+	return fmt.Sprintf(`apiVersion: warrenmesh.io/v1alpha1
+kind: EventTopic
+metadata: {name: %s, namespace: %s}
+spec:
+  brokerRef: {name: main}
+  exchange: {name: %s}
+  publish: {%s}
+---
+`, name, w.namespace, name, strings.Join(append([]string{"mandatory: true"}, publish...), ", "))
+}
+
+// highWater is the most memory a process has had, in bytes; 0 when it is gone.
+func highWater(pid int) uint64 {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = file.Close() }()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
+			n, _ := strconv.ParseUint(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// knob is a topic whose limit of size goes up and down, so that it shows at once whether
+// a change is in force.
+type knob struct {
+	w     *World
+	large bool
+	tries int
+}
+
+const (
+	knobTopic  = "knob"
+	knobPrefix = "knob-"
+)
+
+// knobFile declares the topic as it is at first.
+func (w *World) knobFile() map[string]string {
+	return map[string]string{knobName: w.knobTopic(1000)}
+}
+
+const knobName = "knob.yaml"
+
+func (w *World) knobTopic(limit int) string {
+	return w.voidTopic(knobTopic, fmt.Sprintf("maxEventBytes: %d", limit))
+}
+
+// newKnob waits until the sidecar knows the topic.
+func (w *World) newKnob() *knob {
+	w.Helper()
+	k := &knob{w: w}
+	w.await("the topic knob is known", w.slowly(30*time.Second), func() bool { return k.try() == "EVENT_TOO_LARGE" })
+	return k
+}
+
+func (k *knob) try() (reason string) {
+	k.tries++
+	answer, _ := k.w.try(knobTopic, withData(fmt.Sprintf("%s%d-%d", knobPrefix, k.tries, time.Now().UnixNano()), 2000))
+	return answer.Reason
+}
+
+// turn changes the limit and returns how long it took until that was in force.
+func (k *knob) turn() time.Duration {
+	k.w.Helper()
+	k.large = !k.large
+	want, limit := "EVENT_TOO_LARGE", 1000
+	if k.large {
+		want, limit = "UNROUTABLE", 4000
+	}
+	began := time.Now()
+	k.w.Mesh.Write(knobName, k.w.knobTopic(limit))
+	k.w.await("a change is in force", k.w.slowly(30*time.Second), func() bool { return k.try() == want })
+	return time.Since(began)
+}

@@ -1,0 +1,149 @@
+package faults
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/load"
+)
+
+var lifeRows = []Scenario{
+	{
+		Row: 43, Name: "expiry-in-retry", Fault: "events whose expirytime, or whose topic's ttl, passes while they are retried, ordered and not",
+		Holds: "each is a dead letter for the reason expired, is handed out three times at most and never later than 1 s after its end, and the next event of its key follows",
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: expiryInRetry,
+	},
+}
+
+const (
+	briefType = "faults.brief" // of events that the services ask to retry for ever
+	// briefLife ends between the second attempt and the third.
+	briefLife     = 600 * time.Millisecond
+	briefAttempts = 3
+)
+
+// lives are the ends of events, by their ids.
+type lives struct {
+	mu   sync.Mutex
+	ends map[string]time.Duration // in the recorder's time
+}
+
+// shorten makes every fourth event brief. Its life ends by its own expirytime, or with
+// ttl by its topic.
+func (l *lives) shorten(w *World, ttl bool) func(*eventsv1.CloudEvent) {
+	n := 0
+	return func(e *eventsv1.CloudEvent) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if _, again := l.ends[e.GetId()]; !again {
+			if n++; n%4 != 0 {
+				return
+			}
+		}
+		e.Type = briefType
+		l.ends[e.GetId()] = w.Recorder.Now() + briefLife
+		if !ttl {
+			e.Attributes["expirytime"] = &eventsv1.CloudEvent_CloudEventAttributeValue{
+				Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now().Add(briefLife))},
+			}
+		}
+	}
+}
+
+// expiryInRetry: an event whose life ends leaves as a dead letter that says so. It is
+// handed out no more, and what waits behind it in its key goes on.
+func expiryInRetry(w *World) check.Expect {
+	l := lives{ends: map[string]time.Duration{}}
+	w.start(setup{
+		declared: declared{brief: true, retry: fmt.Sprintf("attempts: %d, backoff: {baseInterval: 400ms, maxInterval: 400ms}", briefAttempts)},
+		load: func(m *mix) {
+			m.rate = 20
+			m.behave = func(string, int) func(*load.Subscriber) {
+				return func(s *load.Subscriber) {
+					s.Decide = func(d *eventsv1.Delivery) load.Decision {
+						if d.GetEvent().GetType() == briefType {
+							return load.Decision{Outcome: history.Retry, Reason: "not yet"}
+						}
+						return load.Decision{Outcome: history.Ack}
+					}
+				}
+			}
+		},
+	})
+	from := w.Recorder.Now()
+	var ended sync.WaitGroup
+	d := w.disturb("brief events", func() string {
+		for i, topic := range []string{topicName, topicName, passingTopic, passingTopic} {
+			p := w.publisher(standard(), fmt.Sprintf("brief%d", i), 1)
+			p.Topic, p.Change, p.Count, p.Rate = topic, l.shorten(w, topic == passingTopic), w.often(60, 24), 6
+			ended.Go(func() { p.Unary(w.Context(), nil) })
+		}
+		ended.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return fmt.Sprintf("%d events live %v, less than their retries take", len(l.ends), briefLife)
+	})
+	d.heal(nil)
+	w.keep(2 * time.Second)
+	w.flowed(from, w.Recorder.Now(), 5*time.Second)
+	w.awaitOK(100)
+	w.finish()
+	w.drained()
+	w.checkLives(&l)
+	e := w.expect()
+	// A neighbour's life may end, too, while it waits for its key's turn.
+	e.Reasons = []string{"expired"}
+	return e
+}
+
+// checkLives checks that brief events were handed out in their lives only, and left by
+// the door for those that expire.
+func (w *World) checkLives(l *lives) {
+	w.Helper()
+	const late = time.Second
+	run := w.Recorder.Run()
+	ok := map[string]history.Publish{}
+	for _, p := range run.Publishes {
+		if _, brief := l.ends[p.ID]; brief && p.Result == history.OK {
+			ok[p.ID] = p
+			l.ends[p.ID] = max(l.ends[p.ID], p.End+briefLife) // a topic's ttl begins in the queue
+		}
+	}
+	copies := map[string]int{}
+	for _, d := range run.Deliveries {
+		end, brief := l.ends[d.ID]
+		if !brief {
+			continue
+		}
+		if d.At > end+w.slowly(late) {
+			w.Errorf("%s was handed out to %s %v after its end", d.ID, d.Subscription, (d.At - end).Round(time.Millisecond))
+		}
+		if copies[d.Subscription+" "+d.ID]++; copies[d.Subscription+" "+d.ID] > briefAttempts || d.Attempt > briefAttempts {
+			w.Errorf("%s was handed out to %s %d times, as attempt %d", d.ID, d.Subscription, copies[d.Subscription+" "+d.ID], d.Attempt)
+		}
+	}
+	dead := map[string]string{}
+	for _, d := range run.DeadLetters {
+		dead[d.Subscription+" "+d.ID] = d.Reason
+	}
+	kept := 0
+	for id, p := range ok {
+		for _, s := range w.declared.subscriptions() {
+			if topicOf(s) != p.Topic {
+				continue
+			}
+			if reason := dead[w.namespace+"/"+s+" "+id]; reason != "expired" {
+				w.Errorf("%s of %s should be a dead letter because it expired; its reason is %q", id, s, reason)
+			} else {
+				kept++
+			}
+		}
+	}
+	w.Logf("%d brief events left as dead letters that say expired", kept)
+}

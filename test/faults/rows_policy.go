@@ -1,0 +1,153 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/load"
+)
+
+var policyRows = []Scenario{
+	{
+		Row: 41, Name: "policy-delivery-limit", Fault: "policies with delivery-limit 3, while the streams of services end five times before they settle an event",
+		Holds: "every event is acknowledged, or in the dead-letter queue for the reason delivery-limit; the sidecar reports what was taken",
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: policyDeliveryLimit,
+	},
+	{
+		Row: 42, Name: "policy-ttl-and-length", Fault: "policies with message-ttl, max-length with drop-head, and expires, set, changed and cleared under more load than the services can do",
+		Holds: "every event is acknowledged, or in the dead-letter queue for the reason expired or max-length; the sidecar reports what was taken",
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: policyTTLAndLength,
+	},
+}
+
+// policed are the reasons for which an event may be a dead letter under a policy.
+var policed = []string{"expired", "delivery-limit", "max-length"}
+
+// crashes counts, by subscription and event, how often a service went away with it.
+type crashes struct {
+	mu    sync.Mutex
+	times map[string]int
+	all   atomic.Int64
+}
+
+// behave makes the services of a subscription go away with certain events, n times each.
+func (c *crashes) behave(subscription string, n int) func(*load.Subscriber) {
+	return func(s *load.Subscriber) {
+		s.Decide = func(d *eventsv1.Delivery) load.Decision {
+			if d.GetEvent().GetType() != poisonType {
+				return load.Decision{Outcome: history.Ack}
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			key := subscription + " " + d.GetEvent().GetId()
+			if c.times[key]++; c.times[key] > n {
+				return load.Decision{Outcome: history.Ack}
+			}
+			c.all.Add(1)
+			return load.Decision{Crash: true}
+		}
+	}
+}
+
+// policyDeliveryLimit: RabbitMQ takes the least of what a queue declares and a policy
+// says. What it gives up then is in the dead-letter queue.
+func policyDeliveryLimit(w *World) check.Expect {
+	const crashesEach = 5
+	gone := crashes{times: map[string]int{}}
+	w.start(setup{
+		declared: declared{classic: true, retry: "attempts: 20, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
+		load: func(m *mix) {
+			m.rate = 20
+			m.behave = func(subscription string, _ int) func(*load.Subscriber) { return gone.behave(subscription, crashesEach) }
+		},
+	})
+	const policy, definition = "rig-limit", `{"delivery-limit":3}`
+	w.Cleanup(func() { w.clearPolicy(policy) })
+	for i, pattern := range []string{everyQueue, workQueues} {
+		d := w.disturb("delivery-limit on "+pattern, func() string {
+			w.setPolicy(policy, pattern, definition)
+			proof := w.forced(policy, definition)
+			before := gone.all.Load()
+			p := w.publisher(standard(), fmt.Sprintf("poison%d", i), 1)
+			p.Type, p.Count, p.Rate = poisonType, 3, 50
+			p.Unary(w.Context(), nil)
+			w.await("streams end four times", w.slowly(30*time.Second), func() bool { return gone.all.Load()-before >= 4 })
+			return proof
+		})
+		w.keep(3 * time.Second)
+		if w.letters() == 0 {
+			w.Errorf("RabbitMQ took nothing: the policy was no test")
+		}
+		w.reported(w.billing, definition)
+		d.heal(func() { w.clearPolicy(policy) })
+		w.awaitOK(100)
+	}
+	w.finish()
+	w.drained()
+	e := w.expect()
+	e.Reasons = policed
+	e.MoreDuplicates = -1 // every stream that ends gives back what it holds, a policy or not
+	e.MaxRecovery = 5 * time.Second
+	return e
+}
+
+// policyTTLAndLength: what a policy takes out of a queue is in the dead-letter queue.
+func policyTTLAndLength(w *World) check.Expect {
+	var services tempo
+	w.start(setup{
+		declared: declared{classic: true, subscription: []string{"queue: {prefetch: 8}"}, retry: "attempts: 20, backoff: {baseInterval: 200ms, maxInterval: 200ms}"},
+		load: func(m *mix) {
+			m.rate, m.behave = 20, func(string, int) func(*load.Subscriber) {
+				return func(s *load.Subscriber) { services.behaveOrRetry(s, 100*time.Millisecond) }
+			}
+		},
+	})
+	const policy = "rig-take"
+	w.Cleanup(func() { w.clearPolicy(policy) })
+	for _, change := range [][]string{
+		{`{"message-ttl":500}`, `{"message-ttl":200}`},
+		{`{"max-length":20,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`},
+		{`{"expires":1500}`, `{"expires":3000}`},
+	} {
+		before := w.letters()
+		d := w.disturb("policy "+change[0], func() string {
+			w.setPolicy(policy, workQueues, change[0])
+			return w.forced(policy, change[0])
+		})
+		w.keep(2 * time.Second)
+		w.setPolicy(policy, workQueues, change[1])
+		w.keep(2 * time.Second)
+		taken := w.letters() - before
+		d.prove(fmt.Sprintf("changed to %s; %d more dead letters", change[1], taken))
+		if taken > 0 {
+			w.reported(w.billing, change[0])
+		}
+		d.heal(func() { w.clearPolicy(policy) })
+		w.awaitOK(50)
+	}
+	services.hurry()
+	w.finish()
+	w.drained()
+	e := w.expect()
+	e.Reasons = slices.Clone(policed)
+	e.MaxRecovery = 5 * time.Second
+	return e
+}
+
+// behaveOrRetry makes a subscriber slow, and ask for a retry of some events at first.
+func (t *tempo) behaveOrRetry(s *load.Subscriber, work time.Duration) {
+	t.behave(s, work)
+	acknowledge := s.Decide
+	s.Decide = func(d *eventsv1.Delivery) load.Decision {
+		if n := len(d.GetEvent().GetId()); d.GetAttempt() == 1 && d.GetEvent().GetId()[n-1] == '7' {
+			return load.Decision{Outcome: history.Retry, After: work}
+		}
+		return acknowledge(d)
+	}
+}

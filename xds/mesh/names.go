@@ -1,0 +1,43 @@
+package mesh
+
+import (
+	"strconv"
+	"time"
+)
+
+// MaxAMQPName is the most bytes of the name of a queue or an exchange (shortstr).
+const MaxAMQPName = 255
+
+// DeadLetters returns the name of the queue that takes what the broker itself drops
+// from a queue, and a subscription's dead letters unless it names another.
+func (q *Queue) DeadLetters() string { return q.Name + ".dead" }
+
+// Delay returns the name of the queue in which retries wait so long.
+func (q *Queue) Delay(d time.Duration) string {
+	return q.Name + ".retry." + strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+}
+
+// Partitioner returns the name of the exchange that spreads events over the queues of
+// the partitions, and Unpartitioned that of the exchange beside it for events without
+// a partition.
+func (q *Queue) Partitioner() string { return q.Name + ".partitions" }
+
+// Unpartitioned is told with Partitioner.
+func (q *Queue) Unpartitioned() string { return q.Partitioner() + ".unpartitioned" }
+
+// Delays lists the distinct delays that retries wait for in queues, ascending: none
+// when they wait elsewhere.
+func (s *Subscription) Delays() []time.Duration {
+	if s.Ordering == PerKey || s.Strategy == BrokerDelay {
+		return nil
+	}
+	var out []time.Duration
+	for n := uint32(1); n < s.Attempts; n++ {
+		d := s.Backoff.Delay(n)
+		if d <= 0 || len(out) > 0 && out[len(out)-1] == d {
+			break // there is none, or the backoff has reached its maximum
+		}
+		out = append(out, d)
+	}
+	return out
+}
