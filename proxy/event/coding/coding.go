@@ -25,8 +25,8 @@ var ErrUnknown = errors.New("unknown content encoding")
 // several of them, separated by commas, the last one applied last; identity and "" are
 // none. deflate is zlib's format, as HTTP has it, or the bare one, which many write. The
 // error says which encoding is unknown (ErrUnknown), that the body is broken or goes on after its
-// end, or that it would become larger than max bytes; no more than that is ever made.
-func Decode(encoding string, body []byte, max int) ([]byte, error) {
+// end, or that it would become larger than most bytes; no more than that is ever made.
+func Decode(encoding string, body []byte, most int) ([]byte, error) {
 	steps := strings.Split(encoding, ",")
 	if len(steps) > maxEncodings {
 		return nil, fmt.Errorf("%w %q: want at most %d", ErrUnknown, encoding, maxEncodings)
@@ -41,7 +41,7 @@ func Decode(encoding string, body []byte, max int) ([]byte, error) {
 			return nil, fmt.Errorf("%w %q: want gzip, deflate or zstd", ErrUnknown, name)
 		}
 		var err error
-		if body, err = expand(open, body, max); err != nil {
+		if body, err = expand(open, body, most); err != nil {
 			return nil, fmt.Errorf("decode content encoding %s: %w", name, err)
 		}
 	}
@@ -51,8 +51,8 @@ func Decode(encoding string, body []byte, max int) ([]byte, error) {
 // maxEncodings bounds the work that one message can ask for.
 const maxEncodings = 3
 
-// decoders open a compressed body. close frees what they hold.
-var decoders = map[string]func(body []byte) (r io.Reader, close func(), err error){
+// decoders open a compressed body. done frees what they hold.
+var decoders = map[string]func(body []byte) (r io.Reader, done func(), err error){
 	"gzip":    openGzip,
 	"x-gzip":  openGzip,
 	"deflate": openDeflate,
@@ -100,17 +100,17 @@ func (w *whole) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func expand(open func([]byte) (io.Reader, func(), error), body []byte, max int) ([]byte, error) {
+func expand(open func([]byte) (io.Reader, func(), error), body []byte, most int) ([]byte, error) {
 	r, done, err := open(body)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	var out bytes.Buffer
-	if n, err := io.Copy(&out, io.LimitReader(r, int64(max)+1)); err != nil {
+	if n, err := io.Copy(&out, io.LimitReader(r, int64(most)+1)); err != nil {
 		return nil, err
-	} else if n > int64(max) {
-		return nil, fmt.Errorf("becomes more than %d bytes", max)
+	} else if n > int64(most) {
+		return nil, fmt.Errorf("becomes more than %d bytes", most)
 	}
 	return out.Bytes(), nil
 }

@@ -107,13 +107,13 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add("zstd,gzip,deflate", []byte{0x28, 0xb5, 0x2f, 0xfd})
 	f.Fuzz(func(t *testing.T, encoding string, body []byte) {
-		const max = 2000
-		out, err := coding.Decode(encoding, body, max)
+		const most = 2000
+		out, err := coding.Decode(encoding, body, most)
 		if err != nil && out != nil {
 			t.Errorf("%d bytes beside %v", len(out), err)
 		}
-		if err == nil && len(out) > max && !bytes.Equal(out, body) {
-			t.Errorf("%d bytes, want at most %d", len(out), max)
+		if err == nil && len(out) > most && !bytes.Equal(out, body) {
+			t.Errorf("%d bytes, want at most %d", len(out), most)
 		}
 	})
 }
