@@ -74,10 +74,10 @@ func TestRequestsBeyondTheBoundsEndTheStream(t *testing.T) {
 	who := node("a.shop~1")
 	// They are made one by one: a stream that ends early costs little.
 	type many iter.Seq[*discoveryv3.DeltaDiscoveryRequest]
-	requests := func(n int, make func(i int) *discoveryv3.DeltaDiscoveryRequest) many {
+	requests := func(n int, build func(i int) *discoveryv3.DeltaDiscoveryRequest) many {
 		return func(yield func(*discoveryv3.DeltaDiscoveryRequest) bool) {
 			for i := range n {
-				if !yield(make(i)) {
+				if !yield(build(i)) {
 					return
 				}
 			}
