@@ -258,21 +258,21 @@ func TestResponsesFitStockClients(t *testing.T) {
 	s := server.New(server.Options{})
 	stub := start(t, s)
 	var v server.View
-	for _, name := range manyNames(0, 40) {
-		v.Resources = append(v.Resources, bulky(name, 300<<10))
+	for _, name := range manyNames(0, 12) {
+		v.Resources = append(v.Resources, bulky(name, 200<<10))
 	}
-	v.Resources = append(v.Resources, bulky("topic/shop/large", 3<<20))
+	v.Resources = append(v.Resources, bulky("topic/shop/large", 2<<20))
 	s.Update(v)
 	c := newClient(t, stub, node("a.shop~1"))
 	c.open()
-	absent := make([]string, 9000)
+	absent := make([]string, 6000)
 	for i := range absent {
 		absent[i] = fmt.Sprintf("topic/shop/%s%04d", strings.Repeat("x", 230), i)
 	}
-	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeRoute, ResourceNamesSubscribe: append(manyNames(0, 40), "topic/shop/large")})
+	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeRoute, ResourceNamesSubscribe: append(manyNames(0, 12), "topic/shop/large")})
 	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeRoute, ResourceNamesSubscribe: absent})
 	got, gone, responses := map[string]bool{}, map[string]bool{}, 0
-	for len(got) < 41 || len(gone) < len(absent) {
+	for len(got) < 13 || len(gone) < len(absent) {
 		resp := c.next() // a client that receives 4 MiB
 		responses++
 		if size := proto.Size(resp); size > 1<<20 && len(resp.GetResources())+len(resp.GetRemovedResources()) > 1 {
