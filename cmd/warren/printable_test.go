@@ -78,9 +78,9 @@ func some(field protoreflect.FieldDescriptor, text string) protoreflect.Value {
 func pages(t *testing.T, text string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	show := func(name string, print func(*bytes.Buffer) error) {
+	show := func(name string, write func(*bytes.Buffer) error) {
 		var b bytes.Buffer
-		if err := print(&b); err != nil {
+		if err := write(&b); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		out[name] = b.String()

@@ -44,10 +44,11 @@ func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span tracing.S
 		state := s.state(key{resp.GetTypeUrl(), r.GetName()})
 		state.Version, state.State, state.Error, state.Since = r.GetVersion(), Sent, "", now
 		versions[r.GetName()] = r.GetVersion()
+		delete(sub.missing, r.GetName())
 	}
 	for _, name := range resp.GetRemovedResources() {
 		k := key{resp.GetTypeUrl(), name}
-		if _, named := sub.names[name]; !named {
+		if _, named := sub.names[name]; !named || !sub.miss(name) {
 			delete(s.resources, k)
 			continue
 		}

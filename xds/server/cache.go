@@ -33,6 +33,7 @@ func served(typeURL string) bool { return slices.Contains(pushOrder, typeURL) }
 func (c *cache) update(from View, now time.Time) {
 	v := newView(from)
 	c.mu.Lock()
+	v.follow(c.view)
 	v.changesSince(c.view, from.Cause, from.Version, now)
 	c.view = v
 	open := make([]*watch, 0, len(c.watches))

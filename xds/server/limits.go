@@ -13,7 +13,7 @@ type Limits struct {
 	// Names of each type that one stream may subscribe to; default 10,000. The
 	// wildcard is none.
 	Names int
-	// NamesPerPeer bounds the names of all streams of one peer; default 200,000.
+	// NamesPerPeer bounds the names of all streams of one peer; default 100,000.
 	NamesPerPeer int
 	// FirstRequest is how long a stream may take to say who it is; default 10 s.
 	FirstRequest time.Duration
@@ -23,7 +23,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&l.Streams, 10_000}, {&l.StreamsPerPeer, 1_000}, {&l.Names, 10_000}, {&l.NamesPerPeer, 200_000}} {
+	}{{&l.Streams, 10_000}, {&l.StreamsPerPeer, 1_000}, {&l.Names, 10_000}, {&l.NamesPerPeer, 100_000}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -63,6 +63,10 @@ const (
 	// maxTypes bounds the type URLs of one stream, those that are not served included.
 	maxTypes     = 16
 	maxTypeBytes = 256
+	// maxMissing bounds the names of one type that do not exist and whose state is kept
+	// for Sidecars: they are made up at no cost, and all of them are looked at with each
+	// change. Beyond it they are answered, and not told of.
+	maxMissing = 100
 	// maxErrorBytes is what is kept of a sidecar's reason to refuse a resource.
 	maxErrorBytes = 1 << 10
 	// maxLoggedRejections bounds the lines that one refused response logs.

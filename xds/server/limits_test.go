@@ -74,10 +74,10 @@ func TestRequestsBeyondTheBoundsEndTheStream(t *testing.T) {
 	who := node("a.shop~1")
 	// They are made one by one: a stream that ends early costs little.
 	type many iter.Seq[*discoveryv3.DeltaDiscoveryRequest]
-	requests := func(n int, make func(i int) *discoveryv3.DeltaDiscoveryRequest) many {
+	requests := func(n int, build func(i int) *discoveryv3.DeltaDiscoveryRequest) many {
 		return func(yield func(*discoveryv3.DeltaDiscoveryRequest) bool) {
 			for i := range n {
-				if !yield(make(i)) {
+				if !yield(build(i)) {
 					return
 				}
 			}
@@ -258,21 +258,21 @@ func TestResponsesFitStockClients(t *testing.T) {
 	s := server.New(server.Options{})
 	stub := start(t, s)
 	var v server.View
-	for _, name := range manyNames(0, 40) {
-		v.Resources = append(v.Resources, bulky(name, 300<<10))
+	for _, name := range manyNames(0, 12) {
+		v.Resources = append(v.Resources, bulky(name, 200<<10))
 	}
-	v.Resources = append(v.Resources, bulky("topic/shop/large", 3<<20))
+	v.Resources = append(v.Resources, bulky("topic/shop/large", 2<<20))
 	s.Update(v)
 	c := newClient(t, stub, node("a.shop~1"))
 	c.open()
-	absent := make([]string, 9000)
+	absent := make([]string, 6000)
 	for i := range absent {
 		absent[i] = fmt.Sprintf("topic/shop/%s%04d", strings.Repeat("x", 230), i)
 	}
-	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeRoute, ResourceNamesSubscribe: append(manyNames(0, 40), "topic/shop/large")})
+	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeRoute, ResourceNamesSubscribe: append(manyNames(0, 12), "topic/shop/large")})
 	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeRoute, ResourceNamesSubscribe: absent})
 	got, gone, responses := map[string]bool{}, map[string]bool{}, 0
-	for len(got) < 41 || len(gone) < len(absent) {
+	for len(got) < 13 || len(gone) < len(absent) {
 		resp := c.next() // a client that receives 4 MiB
 		responses++
 		if size := proto.Size(resp); size > 1<<20 && len(resp.GetResources())+len(resp.GetRemovedResources()) > 1 {

@@ -41,7 +41,7 @@ type Sidecar struct {
 	Peer        string // address of its end of the connection
 	ConnectedAt time.Time
 	// Resources are what it has been sent or told not to exist, ordered by type
-	// and name.
+	// and name; of the latter 100 a type.
 	Resources []ResourceState
 }
 

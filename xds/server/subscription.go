@@ -21,7 +21,9 @@ type subscription struct {
 	names    map[string]struct{} // asked for by name
 	wildcard bool                // also the scoped Listeners that concern node
 	known    map[string]held     // by name
+	missing  map[string]struct{} // told not to exist, as far as Sidecars tells of them
 	due      bool                // the next response is sent though it may be empty
+	seq      uint64              // of the view that known was up to date with; 0 for none
 }
 
 // held is what a sidecar has of a resource.
@@ -55,7 +57,7 @@ func (s *subscription) of(e *entry) held {
 }
 
 func newSubscription(typeURL string, node xds.Node) *subscription {
-	return &subscription{typeURL: typeURL, node: node, names: map[string]struct{}{}, known: map[string]held{}}
+	return &subscription{typeURL: typeURL, node: node, names: map[string]struct{}{}, known: map[string]held{}, missing: map[string]struct{}{}}
 }
 
 // add subscribes to a name, which is answered even if it is subscribed already: the
@@ -85,6 +87,7 @@ func (s *subscription) remove(name string) {
 	_, named := s.names[name]
 	delete(s.names, name)
 	delete(s.known, name)
+	delete(s.missing, name)
 	if named && s.wildcard {
 		s.known[name] = held{state: doubtful}
 	}
@@ -101,6 +104,9 @@ func (s *subscription) forgetUnnamed() {
 // change takes in what a request subscribes to, and what the sidecar still has from
 // an earlier stream when it is the first of its type.
 func (s *subscription) change(req *discoveryv3.DeltaDiscoveryRequest, first bool) {
+	if first || len(req.GetResourceNamesSubscribe())+len(req.GetResourceNamesUnsubscribe()) > 0 {
+		s.seq = 0
+	}
 	for _, name := range req.GetResourceNamesSubscribe() {
 		s.add(name)
 	}
@@ -114,6 +120,15 @@ func (s *subscription) change(req *discoveryv3.DeltaDiscoveryRequest, first bool
 	for _, name := range req.GetResourceNamesUnsubscribe() {
 		s.remove(name)
 	}
+}
+
+// miss notes that a name does not exist, false when too many do not.
+func (s *subscription) miss(name string) bool {
+	if _, known := s.missing[name]; !known && len(s.missing) >= maxMissing {
+		return false
+	}
+	s.missing[name] = struct{}{}
+	return true
 }
 
 // wants tells whether a name is subscribed, by itself or by the wildcard.

@@ -21,7 +21,11 @@ type view struct {
 	scoped map[string][]scoped          // by namespace
 
 	versions map[key]string // of all resources
-	changes  map[key]change // recent ones
+	// seq counts views from 1. delta lists, by type URL, the names that the view before
+	// had in another version, or not, or that this one has not.
+	seq     uint64
+	delta   map[string][]string
+	changes map[key]change // recent ones
 }
 
 // entry is a resource and how much of a response it takes at most.
@@ -94,8 +98,70 @@ func (v *view) concerning(n xds.Node) map[string]*entry {
 	return out
 }
 
-// stale tells whether diff would find anything.
+// follow numbers the view and notes what it has other than old.
+func (v *view) follow(old *view) {
+	v.seq, v.delta = 1, map[string][]string{}
+	if old == nil {
+		return
+	}
+	v.seq = old.seq + 1
+	for k, version := range v.versions {
+		if before, had := old.versions[k]; !had || before != version {
+			v.delta[k.typeURL] = append(v.delta[k.typeURL], k.name)
+		}
+	}
+	for k := range old.versions {
+		if _, has := v.versions[k]; !has {
+			v.delta[k.typeURL] = append(v.delta[k.typeURL], k.name)
+		}
+	}
+}
+
+// stale tells whether diff would find anything. What was up to date with the view
+// before costs what has changed since, however many names there are.
 func (v *view) stale(s *subscription) bool {
+	var stale bool
+	switch {
+	case s.seq == v.seq:
+		return false
+	case s.seq != 0 && s.seq == v.seq-1:
+		stale = v.outdates(s)
+	default:
+		stale = v.differs(s)
+	}
+	if !stale {
+		s.seq = v.seq
+	}
+	return stale
+}
+
+// outdates looks at what differs from the view before: changed resources, and those
+// whose selectors may pick other nodes now, which is no part of their version. A name
+// never goes over from scoped resources to the others or back.
+func (v *view) outdates(s *subscription) bool {
+	mine := map[string]*entry{}
+	names := v.delta[s.typeURL]
+	if s.typeURL == xds.TypeListener {
+		mine, names = v.concerning(s.node), slices.Clone(names)
+		for _, scoped := range v.scoped[s.node.Namespace] {
+			names = append(names, scoped.resource.GetName())
+		}
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		e, found := v.named[s.typeURL][name]
+		if !found {
+			e = mine[name]
+		}
+		known, told := s.known[name]
+		if _, named := s.names[name]; named || s.wildcard && mine[name] != nil {
+			return known != s.of(e)
+		}
+		return told && s.wildcard
+	})
+}
+
+// differs looks at all that is wanted and known.
+func (v *view) differs(s *subscription) bool {
 	n := 0
 	for name, e := range v.wanted(s) {
 		if s.known[name] != s.of(e) {
@@ -112,6 +178,8 @@ type difference struct {
 	changed  []*entry // by name
 	removed  []string // sorted
 	withheld []*entry // too large for a stock client
+	whole    bool     // nothing was left for another response
+	seq      uint64   // of the view, when it is whole
 }
 
 func (d *difference) empty() bool { return len(d.changed)+len(d.removed)+len(d.withheld) == 0 }
@@ -166,11 +234,15 @@ func (v *view) diff(s *subscription) *difference {
 	slices.SortFunc(d.changed, func(a, b *entry) int { return cmp.Compare(a.resource.GetName(), b.resource.GetName()) })
 	slices.Sort(d.removed)
 	d.fit()
+	if d.whole {
+		d.seq = v.seq
+	}
 	return d
 }
 
 // fit leaves what goes into one response, which is at least one thing.
 func (d *difference) fit() {
+	d.whole = false
 	bytes := 0
 	for i, name := range d.removed {
 		if bytes += len(name) + 8; bytes > maxResponseBytes && i > 0 {
@@ -184,10 +256,12 @@ func (d *difference) fit() {
 			return
 		}
 	}
+	d.whole = true
 }
 
 // apply notes what the sidecar knows once it has the response.
 func (d *difference) apply(s *subscription) {
+	s.seq = d.seq
 	for _, e := range slices.Concat(d.changed, d.withheld) {
 		s.known[e.resource.GetName()] = s.of(e)
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/warrenmesh/warren/xds/source"
@@ -84,7 +85,7 @@ func load(dir string, m *memory) reading {
 	if len(problems) > 0 {
 		r.set.Incomplete = true
 	}
-	r.problems = append(problems, more...)
+	r.problems = slices.Concat(problems, more)
 	source.Sort(r.problems)
 	return r
 }
