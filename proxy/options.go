@@ -115,7 +115,7 @@ const (
 	// clients do not read.
 	maxHeldBytes     = 128 << 20
 	leastHeldBytes   = 4 << 20
-	heldShare        = 8
+	heldShare        = 16
 	maxUnreadBytes   = 32 << 20
 	leastUnreadBytes = 1 << 20
 	unreadShare      = 16
