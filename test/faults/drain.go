@@ -111,6 +111,17 @@ func (w *World) count(of, not string) int {
 	return n
 }
 
+// heldBack is how many messages quorum queues have given up and not handed over yet to
+// their dead-letter queue. No count of the queue has them.
+func (w *World) heldBack() int {
+	return w.count(`case amqqueue:get_type(Q) of rabbit_quorum_queue -> case catch ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1) of
+{ok, {_, O}, _} -> maps:get(num_discarded, O, 0) + maps:get(num_discard_checked_out, O, 0); _ -> 0 end; _ -> 0 end`, "not ")
+}
+
+// handOver is how long a quorum queue takes to try again with what could not be handed
+// over: RabbitMQ's dead_letter_worker_publisher_confirm_timeout is three minutes.
+const handOver = 200 * time.Second
+
 // settleLetters waits until no more dead letters come: the broker hands over what it
 // gives up in its own time.
 func (w *World) settleLetters() {
@@ -123,12 +134,22 @@ func (w *World) settleLetters() {
 		}
 		return time.Since(since) >= 2*quiet
 	})
+	held := w.heldBack()
+	if held == 0 {
+		return
+	}
+	began := time.Now()
+	w.within(handOver, func() bool {
+		w.keep(quiet)
+		return w.heldBack() == 0
+	})
+	w.Logf("%d messages were held back by their queues, %d after %v", held, w.heldBack(), time.Since(began).Round(time.Second))
 }
 
 // collect empties the queues into the history: what was left, and the dead letters.
 func (w *World) collect() {
 	w.Helper()
-	if w.letters() > 0 {
+	if w.letters() > 0 || w.heldBack() > 0 {
 		w.settleLetters()
 	}
 	for _, name := range w.queues() {

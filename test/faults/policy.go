@@ -15,6 +15,10 @@ const (
 	// workQueues are all but the dead-letter queues: what a policy takes out of one of
 	// those is gone, and no declaration of a queue can keep it.
 	workQueues = `^(?!.*\.dead$).*`
+	// consumed are the queues that somebody consumes. RabbitMQ deletes others under a policy
+	// with expires, whatever is in them, unless they are declared again in time: sidecars do
+	// so every 30 s.
+	consumed = `^(?!.*\.(dead|members|retry\..*)$).*`
 )
 
 // setPolicy sets a policy on queues, as rabbitmqctl set_policy does, or changes it.

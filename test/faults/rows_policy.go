@@ -17,12 +17,12 @@ var policyRows = []Scenario{
 	{
 		Row: 41, Name: "policy-delivery-limit", Fault: "policies with delivery-limit 3, while the streams of services end five times before they settle an event",
 		Holds: "every event is acknowledged, or in the dead-letter queue for the reason delivery-limit; the sidecar reports what was taken",
-		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: policyDeliveryLimit,
+		Nodes: 1, Short: true, Patience: 7 * time.Minute, run: policyDeliveryLimit,
 	},
 	{
 		Row: 42, Name: "policy-ttl-and-length", Fault: "policies with message-ttl, max-length with drop-head, and expires, set, changed and cleared under more load than the services can do",
 		Holds: "every event is acknowledged, or in the dead-letter queue for the reason expired or max-length; the sidecar reports what was taken",
-		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: policyTTLAndLength,
+		Nodes: 1, Short: true, Patience: 7 * time.Minute, run: policyTTLAndLength,
 	},
 }
 
@@ -110,18 +110,19 @@ func policyTTLAndLength(w *World) check.Expect {
 	})
 	const policy = "rig-take"
 	w.Cleanup(func() { w.clearPolicy(policy) })
-	for _, change := range [][]string{
-		{`{"message-ttl":500}`, `{"message-ttl":200}`},
-		{`{"max-length":20,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`},
-		{`{"expires":1500}`, `{"expires":3000}`},
+	for _, change := range [][]string{ // pattern, definition, and what it is changed to
+		{workQueues, `{"message-ttl":500}`, `{"message-ttl":200}`},
+		{workQueues, `{"max-length":20,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`},
+		{consumed, `{"expires":1500}`, `{"expires":3000}`},
 	} {
+		pattern, change := change[0], change[1:]
 		before := w.letters()
 		d := w.disturb("policy "+change[0], func() string {
-			w.setPolicy(policy, workQueues, change[0])
+			w.setPolicy(policy, pattern, change[0])
 			return w.forced(policy, change[0])
 		})
 		w.keep(2 * time.Second)
-		w.setPolicy(policy, workQueues, change[1])
+		w.setPolicy(policy, pattern, change[1])
 		w.keep(2 * time.Second)
 		taken := w.letters() - before
 		d.prove(fmt.Sprintf("changed to %s; %d more dead letters", change[1], taken))

@@ -59,7 +59,7 @@ func encodeCopy(m *broker.Message, o *original, now time.Time) (message.Properti
 	if o.ours {
 		lifetime, user = orText(lifetime, &o.properties.Headers, lifetimeHeader), orText(user, &o.properties.Headers, userIDHeader)
 	}
-	p.Drop(message.HasExpiration | message.HasUserID | message.HasClusterID)
+	p.Drop(message.HasExpiration | message.HasUserID)
 	if m.Persistent {
 		p.DeliveryMode = message.Persistent
 	}
