@@ -12,6 +12,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -22,7 +24,7 @@ func (p *Proxy) ServerInfo() *adminv1.GetServerInfoResponse {
 	out := &adminv1.GetServerInfoResponse{
 		Node: n.ID, Namespace: n.Namespace, Workload: n.Workload, Labels: n.Labels, Version: n.Version,
 		StaleSettlements: p.deliver.StaleSettlements(), Brokers: p.brokerNodes(),
-		Drained: adminv1.DrainPhase(p.drained.Load()),
+		Drained: adminv1.DrainPhase(p.drained.Load()), DeadLetters: p.deadLetterCounts(), QueuesWithoutBackstop: p.withoutBackstop(),
 	}
 	if err := p.Ready(); err != nil {
 		out.Reason = err.Error()
@@ -38,6 +40,41 @@ func (p *Proxy) ServerInfo() *adminv1.GetServerInfoResponse {
 		out.ConfigVersion = cur.version
 	}
 	out.ConfigFromDisk = p.xds.Status().FromDisk
+	return out
+}
+
+func (p *Proxy) deadLetterCounts() (out []*adminv1.DeadLetterCount) {
+	for _, c := range p.deliver.DeadLetters() {
+		out = append(out, &adminv1.DeadLetterCount{
+			Subscription: c.Subscription.String(), Reason: c.Reason, Count: c.Count, ByPolicy: c.ByBroker,
+			Last: timestamppb.New(c.Last), LastId: strings.ToValidUTF8(c.LastID, "�"),
+		})
+	}
+	return out
+}
+
+// withoutBackstop lists queues that should have a dead-letter queue of their own and have
+// none, of brokers where this sidecar declares and has declared.
+func (p *Proxy) withoutBackstop() (out []string) {
+	cur := p.config.current.Load()
+	if cur == nil {
+		return nil
+	}
+	for _, name := range sortedNames(cur.mesh.Subscriptions) {
+		s := cur.mesh.Subscriptions[name]
+		if b := cur.mesh.Brokers[s.Broker]; b == nil || b.Topology != mesh.Manage || !p.pool.Declared(s.Broker, xds.SubscriptionResource(name)) {
+			continue
+		}
+		driver, err := p.pool.PickConsumer(s.Broker)
+		if err != nil {
+			continue
+		}
+		for _, queue := range deliver.Queues(s) {
+			if !driver.Backed(queue) {
+				out = append(out, queue)
+			}
+		}
+	}
 	return out
 }
 

@@ -7,11 +7,11 @@ var preface = []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
 const (
 	frameHeader = 9
-	// types of frames
+	// Types of frames.
 	frameData    = 0x0
 	frameHeaders = 0x1
 	frameReset   = 0x3
-	// flags
+	// Flags of frames.
 	flagEndStream = 0x1
 	flagPadded    = 0x8
 )

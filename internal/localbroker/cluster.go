@@ -220,7 +220,8 @@ func (m *Member) PID() (int, error) {
 }
 
 // Call evaluates Erlang expressions in the node and returns the last one's value as
-// Erlang writes it. It takes some milliseconds.
+// erl_call writes it: ask for atoms and numbers, since binaries look different from
+// version to version. It takes some milliseconds.
 func (m *Member) Call(ctx context.Context, expressions string) (string, error) {
 	for try := 1; ; try++ {
 		answer, err := m.call(ctx, expressions)

@@ -8,19 +8,34 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // letter renders a dead letter with at most payload bytes of its data, which it
-// shares.
+// shares. Of a message that is no event it has the id that Warren gives it, the body,
+// and why it is none, unless the letter has a detail of its own.
 func letter(d *broker.Delivery, payload uint32) *adminv1.DeadLetter {
-	e, l := d.Event, d.DeadLetter
+	e, l := d.Event, *d.DeadLetter
+	if e == nil {
+		e = &event.Event{ID: d.ID, Data: d.Raw}
+		if l.Detail == "" && d.Malformed != nil {
+			l.Detail = d.Malformed.Error()
+		}
+	}
+	size := len(e.Data)
+	if d.Event == nil {
+		size = max(size, d.Size) // a large body was left behind
+	}
 	out := &adminv1.DeadLetter{
 		EventId: text(e.ID), Source: text(e.Source), Type: text(e.Type),
-		DataBytes: uint64(len(e.Data)), Data: e.Data[:min(len(e.Data), int(payload))],
+		DataBytes: uint64(size), Data: e.Data[:min(len(e.Data), int(payload))],
 		Reason: text(l.Reason), Detail: text(l.Detail), Attempts: l.Attempts,
 		FirstFailure: timestamp(l.FirstFailure), Time: timestamp(l.Time),
 		Exchange: text(d.Exchange), RoutingKey: text(d.RoutingKey),
-		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID),
+		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID), Cut: text(l.Cut), Queue: text(l.Queue),
+	}
+	if d.Malformed != nil {
+		out.Malformed = text(d.Malformed.Error())
 	}
 	if len(e.Attrs) > 0 {
 		out.Attributes = make(map[string]string, len(e.Attrs))

@@ -101,7 +101,7 @@ func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
 	}
 	driver, err := brokers.PickConsumer(sub.Broker)
 	if err != nil || !anyBacked(driver, sub) {
-		return nil //nolint:nilerr // the broker has no node now
+		return nil // it has none now
 	}
 	ctx, leave := context.WithCancel(ctx)
 	st := &settler{service: w.service, name: sub.Name, driver: driver}

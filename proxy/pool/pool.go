@@ -253,6 +253,16 @@ func (p *Pool) Ready(ctx context.Context, name mesh.Name, key string) error {
 	}
 }
 
+// Declared reports whether the declaration of key exists on the broker. It does not block.
+func (p *Pool) Declared(name mesh.Name, key string) bool {
+	e, ok := (*p.view.Load())[name]
+	if !ok {
+		return false
+	}
+	d, ok := e.declarations[key]
+	return ok && d.ready.Load()
+}
+
 // Condition is the state of one node of one broker.
 type Condition struct {
 	Broker mesh.Name

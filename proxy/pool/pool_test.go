@@ -512,12 +512,12 @@ func TestWhatLedToAQueueThatHasMovedIsRemovedAfterwards(t *testing.T) {
 			t.Errorf("nodes removed %q and %q, want nothing and %q", a.removed(), b.removed(), want)
 		}
 		a.answer("unbind", nil)
-		time.Sleep(6 * time.Second)
+		<-time.After(6 * time.Second)
 		synctest.Wait()
 		if !slices.Equal(a.removed(), want) {
 			t.Errorf("when it can the first removed %q, want %q", a.removed(), want)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if synctest.Wait(); !slices.Equal(a.removed(), want) || !slices.Equal(b.removed(), want) {
 			t.Errorf("later they removed %q and %q, want nothing more", a.removed(), b.removed())
 		}

@@ -126,9 +126,15 @@ func TestPublishBatch(t *testing.T) {
 // openStream serves s over gRPC and returns a stream to it.
 func openStream(t *testing.T, s *publish.Service) (eventsv1.EventService_PublishStreamClient, context.CancelFunc) {
 	t.Helper()
+	return openStreamTold(t, s, func() {})
+}
+
+// openStreamTold is openStream that calls ended when the service has ended the stream.
+func openStreamTold(t *testing.T, s *publish.Service, ended func()) (eventsv1.EventService_PublishStreamClient, context.CancelFunc) {
+	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
-	eventsv1.RegisterEventServiceServer(server, &streamServer{service: s})
+	eventsv1.RegisterEventServiceServer(server, &streamServer{service: s, ended: ended})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()
 	t.Cleanup(func() { server.Stop(); <-done })
@@ -151,9 +157,11 @@ func openStream(t *testing.T, s *publish.Service) (eventsv1.EventService_Publish
 type streamServer struct {
 	eventsv1.UnimplementedEventServiceServer
 	service *publish.Service
+	ended   func()
 }
 
 func (s *streamServer) PublishStream(g eventsv1.EventService_PublishStreamServer) error {
+	defer s.ended()
 	return s.service.PublishStream(g)
 }
 

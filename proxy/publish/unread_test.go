@@ -74,11 +74,12 @@ func TestAStreamWhoseResultsAreNotReadEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	left := limit.NewBudget(0, 256<<10)
-	service := r.bounded(func(o *publish.Options) { o.UnreadFor, o.Unread = 2*time.Second, left })
-	s, _ := openStream(t, service)
+	service := r.bounded(func(o *publish.Options) { o.UnreadFor, o.Unread = 100*time.Millisecond, left })
+	ended := make(chan struct{})
+	s, _ := openStreamTold(t, service, func() { close(ended) })
 	unread(s, 1_000_000, strings.Repeat("x", 8<<10))
-	waitFor(t, func() bool { _, bytes := left.InUse(); return bytes > 200<<10 })
-	waitFor(t, func() bool { _, bytes := left.InUse(); return bytes == 0 }) // though nobody read
+	<-ended // though nobody read
+	waitFor(t, func() bool { _, bytes := left.InUse(); return bytes == 0 })
 	for {
 		if _, err := s.Recv(); err != nil {
 			if status.Code(err) != codes.ResourceExhausted || rpcerr.Reason(err) != rpcerr.BufferFull {

@@ -60,10 +60,10 @@ func hesitant() setup {
 // declared.
 func (w *World) retries() string {
 	w.Helper()
-	arguments := w.call(`{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)), amqqueue:get_arguments(Q).`, w.vhost, w.queueName(billing))
-	delays := strings.Contains(arguments, "x-delayed-retry-type")
+	delays := w.call(`{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)),
+lists:keymember(<<"x-delayed-retry-type">>, 1, amqqueue:get_arguments(Q)).`, w.vhost, w.queueName(billing)) == "true"
 	if delays != w.declared.brokerDelay {
-		w.Fatalf("its retries wait in the broker: %t, and the queue's arguments are %s", w.declared.brokerDelay, arguments)
+		w.Fatalf("%s was declared with delayed retries: %t; its queue has them: %t", billing, w.declared.brokerDelay, delays)
 	}
 	if delays {
 		return "retries of " + billing + " wait in its own queue"

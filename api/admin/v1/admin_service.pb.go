@@ -205,9 +205,14 @@ type GetServerInfoResponse struct {
 	// Level of the log; empty when it cannot be changed.
 	LogLevel string `protobuf:"bytes,15,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
 	// Taps that are open.
-	Taps          uint32 `protobuf:"varint,16,opt,name=taps,proto3" json:"taps,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Taps uint32 `protobuf:"varint,16,opt,name=taps,proto3" json:"taps,omitempty"`
+	// What became dead letters here since the sidecar started, by subscription and reason.
+	DeadLetters []*DeadLetterCount `protobuf:"bytes,20,rep,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
+	// Queues of subscriptions that have no dead-letter queue of their own, though this
+	// sidecar declares them: what a policy of the broker takes out of them is gone.
+	QueuesWithoutBackstop []string `protobuf:"bytes,21,rep,name=queues_without_backstop,json=queuesWithoutBackstop,proto3" json:"queues_without_backstop,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *GetServerInfoResponse) Reset() {
@@ -352,6 +357,111 @@ func (x *GetServerInfoResponse) GetTaps() uint32 {
 	return 0
 }
 
+func (x *GetServerInfoResponse) GetDeadLetters() []*DeadLetterCount {
+	if x != nil {
+		return x.DeadLetters
+	}
+	return nil
+}
+
+func (x *GetServerInfoResponse) GetQueuesWithoutBackstop() []string {
+	if x != nil {
+		return x.QueuesWithoutBackstop
+	}
+	return nil
+}
+
+// DeadLetterCount counts the dead letters of a subscription for one reason.
+type DeadLetterCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Subscription, as "namespace/name".
+	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	// Reason.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many.
+	Count uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// Whether the broker made them by itself, as a policy on it told it.
+	ByPolicy bool `protobuf:"varint,4,opt,name=by_policy,json=byPolicy,proto3" json:"by_policy,omitempty"`
+	// When the last one was.
+	Last *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
+	// Id of the last one.
+	LastId        string `protobuf:"bytes,6,opt,name=last_id,json=lastId,proto3" json:"last_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeadLetterCount) Reset() {
+	*x = DeadLetterCount{}
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeadLetterCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeadLetterCount) ProtoMessage() {}
+
+func (x *DeadLetterCount) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeadLetterCount.ProtoReflect.Descriptor instead.
+func (*DeadLetterCount) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DeadLetterCount) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+func (x *DeadLetterCount) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *DeadLetterCount) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *DeadLetterCount) GetByPolicy() bool {
+	if x != nil {
+		return x.ByPolicy
+	}
+	return false
+}
+
+func (x *DeadLetterCount) GetLast() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *DeadLetterCount) GetLastId() string {
+	if x != nil {
+		return x.LastId
+	}
+	return ""
+}
+
 // BrokerNode is one node of one broker, as this sidecar sees it.
 type BrokerNode struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -379,7 +489,7 @@ type BrokerNode struct {
 
 func (x *BrokerNode) Reset() {
 	*x = BrokerNode{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[2]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +501,7 @@ func (x *BrokerNode) String() string {
 func (*BrokerNode) ProtoMessage() {}
 
 func (x *BrokerNode) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[2]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +514,7 @@ func (x *BrokerNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerNode.ProtoReflect.Descriptor instead.
 func (*BrokerNode) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{2}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *BrokerNode) GetBroker() string {
@@ -479,7 +589,7 @@ type GetConfigDumpRequest struct {
 
 func (x *GetConfigDumpRequest) Reset() {
 	*x = GetConfigDumpRequest{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[3]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +601,7 @@ func (x *GetConfigDumpRequest) String() string {
 func (*GetConfigDumpRequest) ProtoMessage() {}
 
 func (x *GetConfigDumpRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[3]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +614,7 @@ func (x *GetConfigDumpRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigDumpRequest.ProtoReflect.Descriptor instead.
 func (*GetConfigDumpRequest) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{3}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{4}
 }
 
 // GetConfigDumpResponse is the configuration in force and where it comes from.
@@ -540,7 +650,7 @@ type GetConfigDumpResponse struct {
 
 func (x *GetConfigDumpResponse) Reset() {
 	*x = GetConfigDumpResponse{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[4]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -552,7 +662,7 @@ func (x *GetConfigDumpResponse) String() string {
 func (*GetConfigDumpResponse) ProtoMessage() {}
 
 func (x *GetConfigDumpResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[4]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -565,7 +675,7 @@ func (x *GetConfigDumpResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConfigDumpResponse.ProtoReflect.Descriptor instead.
 func (*GetConfigDumpResponse) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{4}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetConfigDumpResponse) GetNode() string {
@@ -669,7 +779,7 @@ type ControlPlaneContact struct {
 
 func (x *ControlPlaneContact) Reset() {
 	*x = ControlPlaneContact{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[5]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -681,7 +791,7 @@ func (x *ControlPlaneContact) String() string {
 func (*ControlPlaneContact) ProtoMessage() {}
 
 func (x *ControlPlaneContact) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[5]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -694,7 +804,7 @@ func (x *ControlPlaneContact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ControlPlaneContact.ProtoReflect.Descriptor instead.
 func (*ControlPlaneContact) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{5}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ControlPlaneContact) GetAddress() string {
@@ -738,7 +848,7 @@ type TopicConfig struct {
 
 func (x *TopicConfig) Reset() {
 	*x = TopicConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[6]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +860,7 @@ func (x *TopicConfig) String() string {
 func (*TopicConfig) ProtoMessage() {}
 
 func (x *TopicConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[6]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +873,7 @@ func (x *TopicConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TopicConfig.ProtoReflect.Descriptor instead.
 func (*TopicConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{6}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *TopicConfig) GetName() string {
@@ -801,7 +911,7 @@ type RuleConfig struct {
 
 func (x *RuleConfig) Reset() {
 	*x = RuleConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[7]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -813,7 +923,7 @@ func (x *RuleConfig) String() string {
 func (*RuleConfig) ProtoMessage() {}
 
 func (x *RuleConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[7]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -826,7 +936,7 @@ func (x *RuleConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuleConfig.ProtoReflect.Descriptor instead.
 func (*RuleConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{7}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RuleConfig) GetName() string {
@@ -900,7 +1010,7 @@ type BackendConfig struct {
 
 func (x *BackendConfig) Reset() {
 	*x = BackendConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[8]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1022,7 @@ func (x *BackendConfig) String() string {
 func (*BackendConfig) ProtoMessage() {}
 
 func (x *BackendConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[8]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1035,7 @@ func (x *BackendConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendConfig.ProtoReflect.Descriptor instead.
 func (*BackendConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{8}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BackendConfig) GetTopic() string {
@@ -1011,7 +1121,7 @@ type PartitionsConfig struct {
 
 func (x *PartitionsConfig) Reset() {
 	*x = PartitionsConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1133,7 @@ func (x *PartitionsConfig) String() string {
 func (*PartitionsConfig) ProtoMessage() {}
 
 func (x *PartitionsConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[9]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1146,7 @@ func (x *PartitionsConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartitionsConfig.ProtoReflect.Descriptor instead.
 func (*PartitionsConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{9}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PartitionsConfig) GetCount() uint32 {
@@ -1099,7 +1209,7 @@ type SubscriptionConfig struct {
 
 func (x *SubscriptionConfig) Reset() {
 	*x = SubscriptionConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1111,7 +1221,7 @@ func (x *SubscriptionConfig) String() string {
 func (*SubscriptionConfig) ProtoMessage() {}
 
 func (x *SubscriptionConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[10]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1124,7 +1234,7 @@ func (x *SubscriptionConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscriptionConfig.ProtoReflect.Descriptor instead.
 func (*SubscriptionConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{10}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubscriptionConfig) GetName() string {
@@ -1274,7 +1384,7 @@ type BrokerConfig struct {
 
 func (x *BrokerConfig) Reset() {
 	*x = BrokerConfig{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1396,7 @@ func (x *BrokerConfig) String() string {
 func (*BrokerConfig) ProtoMessage() {}
 
 func (x *BrokerConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[11]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1409,7 @@ func (x *BrokerConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BrokerConfig.ProtoReflect.Descriptor instead.
 func (*BrokerConfig) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{11}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BrokerConfig) GetName() string {
@@ -1365,7 +1475,7 @@ type ConfigResource struct {
 
 func (x *ConfigResource) Reset() {
 	*x = ConfigResource{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1487,7 @@ func (x *ConfigResource) String() string {
 func (*ConfigResource) ProtoMessage() {}
 
 func (x *ConfigResource) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[12]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1500,7 @@ func (x *ConfigResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigResource.ProtoReflect.Descriptor instead.
 func (*ConfigResource) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ConfigResource) GetTypeUrl() string {
@@ -1455,7 +1565,7 @@ type TapRequest struct {
 
 func (x *TapRequest) Reset() {
 	*x = TapRequest{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1577,7 @@ func (x *TapRequest) String() string {
 func (*TapRequest) ProtoMessage() {}
 
 func (x *TapRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[13]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1590,7 @@ func (x *TapRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TapRequest.ProtoReflect.Descriptor instead.
 func (*TapRequest) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{13}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TapRequest) GetTopic() string {
@@ -1558,7 +1668,7 @@ type TapResponse struct {
 
 func (x *TapResponse) Reset() {
 	*x = TapResponse{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1570,7 +1680,7 @@ func (x *TapResponse) String() string {
 func (*TapResponse) ProtoMessage() {}
 
 func (x *TapResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[14]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1583,7 +1693,7 @@ func (x *TapResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TapResponse.ProtoReflect.Descriptor instead.
 func (*TapResponse) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TapResponse) GetStage() TapStage {
@@ -1734,7 +1844,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1856,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[15]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1869,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{15}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DrainRequest) GetPhase() DrainPhase {
@@ -1789,7 +1899,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[16]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +1911,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[16]
+	mi := &file_warren_admin_v1_admin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +1924,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{16}
+	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DrainResponse) GetTook() *durationpb.Duration {
@@ -1836,7 +1946,7 @@ var File_warren_admin_v1_admin_service_proto protoreflect.FileDescriptor
 const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"#warren/admin/v1/admin_service.proto\x12\x0fwarren.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!warren/admin/v1/dead_letter.proto\"\x16\n" +
-	"\x14GetServerInfoRequest\"\xa2\x05\n" +
+	"\x14GetServerInfoRequest\"\x9f\x06\n" +
 	"\x15GetServerInfoResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
@@ -1854,10 +1964,19 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\abrokers\x18\r \x03(\v2\x1b.warren.admin.v1.BrokerNodeR\abrokers\x12\x1c\n" +
 	"\tlisteners\x18\x0e \x03(\tR\tlisteners\x12\x1b\n" +
 	"\tlog_level\x18\x0f \x01(\tR\blogLevel\x12\x12\n" +
-	"\x04taps\x18\x10 \x01(\rR\x04taps\x1a9\n" +
+	"\x04taps\x18\x10 \x01(\rR\x04taps\x12C\n" +
+	"\fdead_letters\x18\x14 \x03(\v2 .warren.admin.v1.DeadLetterCountR\vdeadLetters\x126\n" +
+	"\x17queues_without_backstop\x18\x15 \x03(\tR\x15queuesWithoutBackstop\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf6\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc9\x01\n" +
+	"\x0fDeadLetterCount\x12\"\n" +
+	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x1b\n" +
+	"\tby_policy\x18\x04 \x01(\bR\bbyPolicy\x12.\n" +
+	"\x04last\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12\x17\n" +
+	"\alast_id\x18\x06 \x01(\tR\x06lastId\"\xf6\x01\n" +
 	"\n" +
 	"BrokerNode\x12\x16\n" +
 	"\x06broker\x18\x01 \x01(\tR\x06broker\x12\x18\n" +
@@ -2036,94 +2155,97 @@ func file_warren_admin_v1_admin_service_proto_rawDescGZIP() []byte {
 }
 
 var file_warren_admin_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_warren_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_warren_admin_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_warren_admin_v1_admin_service_proto_goTypes = []any{
 	(TapStage)(0),                      // 0: warren.admin.v1.TapStage
 	(DrainPhase)(0),                    // 1: warren.admin.v1.DrainPhase
 	(*GetServerInfoRequest)(nil),       // 2: warren.admin.v1.GetServerInfoRequest
 	(*GetServerInfoResponse)(nil),      // 3: warren.admin.v1.GetServerInfoResponse
-	(*BrokerNode)(nil),                 // 4: warren.admin.v1.BrokerNode
-	(*GetConfigDumpRequest)(nil),       // 5: warren.admin.v1.GetConfigDumpRequest
-	(*GetConfigDumpResponse)(nil),      // 6: warren.admin.v1.GetConfigDumpResponse
-	(*ControlPlaneContact)(nil),        // 7: warren.admin.v1.ControlPlaneContact
-	(*TopicConfig)(nil),                // 8: warren.admin.v1.TopicConfig
-	(*RuleConfig)(nil),                 // 9: warren.admin.v1.RuleConfig
-	(*BackendConfig)(nil),              // 10: warren.admin.v1.BackendConfig
-	(*PartitionsConfig)(nil),           // 11: warren.admin.v1.PartitionsConfig
-	(*SubscriptionConfig)(nil),         // 12: warren.admin.v1.SubscriptionConfig
-	(*BrokerConfig)(nil),               // 13: warren.admin.v1.BrokerConfig
-	(*ConfigResource)(nil),             // 14: warren.admin.v1.ConfigResource
-	(*TapRequest)(nil),                 // 15: warren.admin.v1.TapRequest
-	(*TapResponse)(nil),                // 16: warren.admin.v1.TapResponse
-	(*DrainRequest)(nil),               // 17: warren.admin.v1.DrainRequest
-	(*DrainResponse)(nil),              // 18: warren.admin.v1.DrainResponse
-	nil,                                // 19: warren.admin.v1.GetServerInfoResponse.LabelsEntry
-	nil,                                // 20: warren.admin.v1.TapResponse.AttributesEntry
-	(*durationpb.Duration)(nil),        // 21: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 22: google.protobuf.Timestamp
-	(*ListDeadLettersRequest)(nil),     // 23: warren.admin.v1.ListDeadLettersRequest
-	(*RedriveDeadLettersRequest)(nil),  // 24: warren.admin.v1.RedriveDeadLettersRequest
-	(*PurgeDeadLettersRequest)(nil),    // 25: warren.admin.v1.PurgeDeadLettersRequest
-	(*ListHeldKeysRequest)(nil),        // 26: warren.admin.v1.ListHeldKeysRequest
-	(*ReleaseHeldKeysRequest)(nil),     // 27: warren.admin.v1.ReleaseHeldKeysRequest
-	(*ListDeadLettersResponse)(nil),    // 28: warren.admin.v1.ListDeadLettersResponse
-	(*RedriveDeadLettersResponse)(nil), // 29: warren.admin.v1.RedriveDeadLettersResponse
-	(*PurgeDeadLettersResponse)(nil),   // 30: warren.admin.v1.PurgeDeadLettersResponse
-	(*ListHeldKeysResponse)(nil),       // 31: warren.admin.v1.ListHeldKeysResponse
-	(*ReleaseHeldKeysResponse)(nil),    // 32: warren.admin.v1.ReleaseHeldKeysResponse
+	(*DeadLetterCount)(nil),            // 4: warren.admin.v1.DeadLetterCount
+	(*BrokerNode)(nil),                 // 5: warren.admin.v1.BrokerNode
+	(*GetConfigDumpRequest)(nil),       // 6: warren.admin.v1.GetConfigDumpRequest
+	(*GetConfigDumpResponse)(nil),      // 7: warren.admin.v1.GetConfigDumpResponse
+	(*ControlPlaneContact)(nil),        // 8: warren.admin.v1.ControlPlaneContact
+	(*TopicConfig)(nil),                // 9: warren.admin.v1.TopicConfig
+	(*RuleConfig)(nil),                 // 10: warren.admin.v1.RuleConfig
+	(*BackendConfig)(nil),              // 11: warren.admin.v1.BackendConfig
+	(*PartitionsConfig)(nil),           // 12: warren.admin.v1.PartitionsConfig
+	(*SubscriptionConfig)(nil),         // 13: warren.admin.v1.SubscriptionConfig
+	(*BrokerConfig)(nil),               // 14: warren.admin.v1.BrokerConfig
+	(*ConfigResource)(nil),             // 15: warren.admin.v1.ConfigResource
+	(*TapRequest)(nil),                 // 16: warren.admin.v1.TapRequest
+	(*TapResponse)(nil),                // 17: warren.admin.v1.TapResponse
+	(*DrainRequest)(nil),               // 18: warren.admin.v1.DrainRequest
+	(*DrainResponse)(nil),              // 19: warren.admin.v1.DrainResponse
+	nil,                                // 20: warren.admin.v1.GetServerInfoResponse.LabelsEntry
+	nil,                                // 21: warren.admin.v1.TapResponse.AttributesEntry
+	(*durationpb.Duration)(nil),        // 22: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 23: google.protobuf.Timestamp
+	(*ListDeadLettersRequest)(nil),     // 24: warren.admin.v1.ListDeadLettersRequest
+	(*RedriveDeadLettersRequest)(nil),  // 25: warren.admin.v1.RedriveDeadLettersRequest
+	(*PurgeDeadLettersRequest)(nil),    // 26: warren.admin.v1.PurgeDeadLettersRequest
+	(*ListHeldKeysRequest)(nil),        // 27: warren.admin.v1.ListHeldKeysRequest
+	(*ReleaseHeldKeysRequest)(nil),     // 28: warren.admin.v1.ReleaseHeldKeysRequest
+	(*ListDeadLettersResponse)(nil),    // 29: warren.admin.v1.ListDeadLettersResponse
+	(*RedriveDeadLettersResponse)(nil), // 30: warren.admin.v1.RedriveDeadLettersResponse
+	(*PurgeDeadLettersResponse)(nil),   // 31: warren.admin.v1.PurgeDeadLettersResponse
+	(*ListHeldKeysResponse)(nil),       // 32: warren.admin.v1.ListHeldKeysResponse
+	(*ReleaseHeldKeysResponse)(nil),    // 33: warren.admin.v1.ReleaseHeldKeysResponse
 }
 var file_warren_admin_v1_admin_service_proto_depIdxs = []int32{
-	19, // 0: warren.admin.v1.GetServerInfoResponse.labels:type_name -> warren.admin.v1.GetServerInfoResponse.LabelsEntry
-	21, // 1: warren.admin.v1.GetServerInfoResponse.uptime:type_name -> google.protobuf.Duration
+	20, // 0: warren.admin.v1.GetServerInfoResponse.labels:type_name -> warren.admin.v1.GetServerInfoResponse.LabelsEntry
+	22, // 1: warren.admin.v1.GetServerInfoResponse.uptime:type_name -> google.protobuf.Duration
 	1,  // 2: warren.admin.v1.GetServerInfoResponse.drained:type_name -> warren.admin.v1.DrainPhase
-	4,  // 3: warren.admin.v1.GetServerInfoResponse.brokers:type_name -> warren.admin.v1.BrokerNode
-	22, // 4: warren.admin.v1.GetConfigDumpResponse.applied_at:type_name -> google.protobuf.Timestamp
-	7,  // 5: warren.admin.v1.GetConfigDumpResponse.control_plane:type_name -> warren.admin.v1.ControlPlaneContact
-	8,  // 6: warren.admin.v1.GetConfigDumpResponse.topics:type_name -> warren.admin.v1.TopicConfig
-	12, // 7: warren.admin.v1.GetConfigDumpResponse.subscriptions:type_name -> warren.admin.v1.SubscriptionConfig
-	13, // 8: warren.admin.v1.GetConfigDumpResponse.brokers:type_name -> warren.admin.v1.BrokerConfig
-	14, // 9: warren.admin.v1.GetConfigDumpResponse.resources:type_name -> warren.admin.v1.ConfigResource
-	22, // 10: warren.admin.v1.ControlPlaneContact.last_contact:type_name -> google.protobuf.Timestamp
-	9,  // 11: warren.admin.v1.TopicConfig.rules:type_name -> warren.admin.v1.RuleConfig
-	10, // 12: warren.admin.v1.RuleConfig.backends:type_name -> warren.admin.v1.BackendConfig
-	21, // 13: warren.admin.v1.RuleConfig.timeout:type_name -> google.protobuf.Duration
-	21, // 14: warren.admin.v1.BackendConfig.confirm_timeout:type_name -> google.protobuf.Duration
-	11, // 15: warren.admin.v1.BackendConfig.partitions:type_name -> warren.admin.v1.PartitionsConfig
-	21, // 16: warren.admin.v1.SubscriptionConfig.ack_deadline:type_name -> google.protobuf.Duration
-	11, // 17: warren.admin.v1.SubscriptionConfig.partitions:type_name -> warren.admin.v1.PartitionsConfig
-	21, // 18: warren.admin.v1.SubscriptionConfig.max_elapsed:type_name -> google.protobuf.Duration
-	21, // 19: warren.admin.v1.SubscriptionConfig.dedupe_window:type_name -> google.protobuf.Duration
-	4,  // 20: warren.admin.v1.BrokerConfig.nodes:type_name -> warren.admin.v1.BrokerNode
-	0,  // 21: warren.admin.v1.TapResponse.stage:type_name -> warren.admin.v1.TapStage
-	22, // 22: warren.admin.v1.TapResponse.time:type_name -> google.protobuf.Timestamp
-	20, // 23: warren.admin.v1.TapResponse.attributes:type_name -> warren.admin.v1.TapResponse.AttributesEntry
-	21, // 24: warren.admin.v1.TapResponse.took:type_name -> google.protobuf.Duration
-	1,  // 25: warren.admin.v1.DrainRequest.phase:type_name -> warren.admin.v1.DrainPhase
-	21, // 26: warren.admin.v1.DrainRequest.timeout:type_name -> google.protobuf.Duration
-	21, // 27: warren.admin.v1.DrainResponse.took:type_name -> google.protobuf.Duration
-	2,  // 28: warren.admin.v1.AdminService.GetServerInfo:input_type -> warren.admin.v1.GetServerInfoRequest
-	5,  // 29: warren.admin.v1.AdminService.GetConfigDump:input_type -> warren.admin.v1.GetConfigDumpRequest
-	15, // 30: warren.admin.v1.AdminService.Tap:input_type -> warren.admin.v1.TapRequest
-	17, // 31: warren.admin.v1.AdminService.Drain:input_type -> warren.admin.v1.DrainRequest
-	23, // 32: warren.admin.v1.AdminService.ListDeadLetters:input_type -> warren.admin.v1.ListDeadLettersRequest
-	24, // 33: warren.admin.v1.AdminService.RedriveDeadLetters:input_type -> warren.admin.v1.RedriveDeadLettersRequest
-	25, // 34: warren.admin.v1.AdminService.PurgeDeadLetters:input_type -> warren.admin.v1.PurgeDeadLettersRequest
-	26, // 35: warren.admin.v1.AdminService.ListHeldKeys:input_type -> warren.admin.v1.ListHeldKeysRequest
-	27, // 36: warren.admin.v1.AdminService.ReleaseHeldKeys:input_type -> warren.admin.v1.ReleaseHeldKeysRequest
-	3,  // 37: warren.admin.v1.AdminService.GetServerInfo:output_type -> warren.admin.v1.GetServerInfoResponse
-	6,  // 38: warren.admin.v1.AdminService.GetConfigDump:output_type -> warren.admin.v1.GetConfigDumpResponse
-	16, // 39: warren.admin.v1.AdminService.Tap:output_type -> warren.admin.v1.TapResponse
-	18, // 40: warren.admin.v1.AdminService.Drain:output_type -> warren.admin.v1.DrainResponse
-	28, // 41: warren.admin.v1.AdminService.ListDeadLetters:output_type -> warren.admin.v1.ListDeadLettersResponse
-	29, // 42: warren.admin.v1.AdminService.RedriveDeadLetters:output_type -> warren.admin.v1.RedriveDeadLettersResponse
-	30, // 43: warren.admin.v1.AdminService.PurgeDeadLetters:output_type -> warren.admin.v1.PurgeDeadLettersResponse
-	31, // 44: warren.admin.v1.AdminService.ListHeldKeys:output_type -> warren.admin.v1.ListHeldKeysResponse
-	32, // 45: warren.admin.v1.AdminService.ReleaseHeldKeys:output_type -> warren.admin.v1.ReleaseHeldKeysResponse
-	37, // [37:46] is the sub-list for method output_type
-	28, // [28:37] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	5,  // 3: warren.admin.v1.GetServerInfoResponse.brokers:type_name -> warren.admin.v1.BrokerNode
+	4,  // 4: warren.admin.v1.GetServerInfoResponse.dead_letters:type_name -> warren.admin.v1.DeadLetterCount
+	23, // 5: warren.admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
+	23, // 6: warren.admin.v1.GetConfigDumpResponse.applied_at:type_name -> google.protobuf.Timestamp
+	8,  // 7: warren.admin.v1.GetConfigDumpResponse.control_plane:type_name -> warren.admin.v1.ControlPlaneContact
+	9,  // 8: warren.admin.v1.GetConfigDumpResponse.topics:type_name -> warren.admin.v1.TopicConfig
+	13, // 9: warren.admin.v1.GetConfigDumpResponse.subscriptions:type_name -> warren.admin.v1.SubscriptionConfig
+	14, // 10: warren.admin.v1.GetConfigDumpResponse.brokers:type_name -> warren.admin.v1.BrokerConfig
+	15, // 11: warren.admin.v1.GetConfigDumpResponse.resources:type_name -> warren.admin.v1.ConfigResource
+	23, // 12: warren.admin.v1.ControlPlaneContact.last_contact:type_name -> google.protobuf.Timestamp
+	10, // 13: warren.admin.v1.TopicConfig.rules:type_name -> warren.admin.v1.RuleConfig
+	11, // 14: warren.admin.v1.RuleConfig.backends:type_name -> warren.admin.v1.BackendConfig
+	22, // 15: warren.admin.v1.RuleConfig.timeout:type_name -> google.protobuf.Duration
+	22, // 16: warren.admin.v1.BackendConfig.confirm_timeout:type_name -> google.protobuf.Duration
+	12, // 17: warren.admin.v1.BackendConfig.partitions:type_name -> warren.admin.v1.PartitionsConfig
+	22, // 18: warren.admin.v1.SubscriptionConfig.ack_deadline:type_name -> google.protobuf.Duration
+	12, // 19: warren.admin.v1.SubscriptionConfig.partitions:type_name -> warren.admin.v1.PartitionsConfig
+	22, // 20: warren.admin.v1.SubscriptionConfig.max_elapsed:type_name -> google.protobuf.Duration
+	22, // 21: warren.admin.v1.SubscriptionConfig.dedupe_window:type_name -> google.protobuf.Duration
+	5,  // 22: warren.admin.v1.BrokerConfig.nodes:type_name -> warren.admin.v1.BrokerNode
+	0,  // 23: warren.admin.v1.TapResponse.stage:type_name -> warren.admin.v1.TapStage
+	23, // 24: warren.admin.v1.TapResponse.time:type_name -> google.protobuf.Timestamp
+	21, // 25: warren.admin.v1.TapResponse.attributes:type_name -> warren.admin.v1.TapResponse.AttributesEntry
+	22, // 26: warren.admin.v1.TapResponse.took:type_name -> google.protobuf.Duration
+	1,  // 27: warren.admin.v1.DrainRequest.phase:type_name -> warren.admin.v1.DrainPhase
+	22, // 28: warren.admin.v1.DrainRequest.timeout:type_name -> google.protobuf.Duration
+	22, // 29: warren.admin.v1.DrainResponse.took:type_name -> google.protobuf.Duration
+	2,  // 30: warren.admin.v1.AdminService.GetServerInfo:input_type -> warren.admin.v1.GetServerInfoRequest
+	6,  // 31: warren.admin.v1.AdminService.GetConfigDump:input_type -> warren.admin.v1.GetConfigDumpRequest
+	16, // 32: warren.admin.v1.AdminService.Tap:input_type -> warren.admin.v1.TapRequest
+	18, // 33: warren.admin.v1.AdminService.Drain:input_type -> warren.admin.v1.DrainRequest
+	24, // 34: warren.admin.v1.AdminService.ListDeadLetters:input_type -> warren.admin.v1.ListDeadLettersRequest
+	25, // 35: warren.admin.v1.AdminService.RedriveDeadLetters:input_type -> warren.admin.v1.RedriveDeadLettersRequest
+	26, // 36: warren.admin.v1.AdminService.PurgeDeadLetters:input_type -> warren.admin.v1.PurgeDeadLettersRequest
+	27, // 37: warren.admin.v1.AdminService.ListHeldKeys:input_type -> warren.admin.v1.ListHeldKeysRequest
+	28, // 38: warren.admin.v1.AdminService.ReleaseHeldKeys:input_type -> warren.admin.v1.ReleaseHeldKeysRequest
+	3,  // 39: warren.admin.v1.AdminService.GetServerInfo:output_type -> warren.admin.v1.GetServerInfoResponse
+	7,  // 40: warren.admin.v1.AdminService.GetConfigDump:output_type -> warren.admin.v1.GetConfigDumpResponse
+	17, // 41: warren.admin.v1.AdminService.Tap:output_type -> warren.admin.v1.TapResponse
+	19, // 42: warren.admin.v1.AdminService.Drain:output_type -> warren.admin.v1.DrainResponse
+	29, // 43: warren.admin.v1.AdminService.ListDeadLetters:output_type -> warren.admin.v1.ListDeadLettersResponse
+	30, // 44: warren.admin.v1.AdminService.RedriveDeadLetters:output_type -> warren.admin.v1.RedriveDeadLettersResponse
+	31, // 45: warren.admin.v1.AdminService.PurgeDeadLetters:output_type -> warren.admin.v1.PurgeDeadLettersResponse
+	32, // 46: warren.admin.v1.AdminService.ListHeldKeys:output_type -> warren.admin.v1.ListHeldKeysResponse
+	33, // 47: warren.admin.v1.AdminService.ReleaseHeldKeys:output_type -> warren.admin.v1.ReleaseHeldKeysResponse
+	39, // [39:48] is the sub-list for method output_type
+	30, // [30:39] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_warren_admin_v1_admin_service_proto_init() }
@@ -2132,14 +2254,14 @@ func file_warren_admin_v1_admin_service_proto_init() {
 		return
 	}
 	file_warren_admin_v1_dead_letter_proto_init()
-	file_warren_admin_v1_admin_service_proto_msgTypes[13].OneofWrappers = []any{}
+	file_warren_admin_v1_admin_service_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_admin_v1_admin_service_proto_rawDesc), len(file_warren_admin_v1_admin_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

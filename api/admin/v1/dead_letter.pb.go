@@ -30,7 +30,7 @@ const (
 	RedriveDestination_REDRIVE_DESTINATION_UNSPECIFIED RedriveDestination = 0
 	// The subscription's own queue: nobody else gets the event again.
 	RedriveDestination_REDRIVE_DESTINATION_SUBSCRIPTION RedriveDestination = 1
-	// The exchange it was first published to: every subscription gets it again.
+	// The topic's exchange: every subscription gets it again.
 	RedriveDestination_REDRIVE_DESTINATION_TOPIC RedriveDestination = 2
 )
 
@@ -169,7 +169,7 @@ func (x *DeadLetterFilter) GetUntil() *timestamppb.Timestamp {
 // DeadLetter is an event that was given up for a subscription.
 type DeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the event.
+	// Id of the event; of a message that is no event, an id made of its content.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// Source of the event.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
@@ -182,7 +182,7 @@ type DeadLetter struct {
 	// The beginning of the payload, as far as was asked for.
 	Data []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
 	// Why it was given up: rejected, attempts-exhausted, ack-deadline, invalid-event,
-	// retries-elapsed or key-held.
+	// retries-elapsed, key-held, expired, too-large, set-aside, delivery-limit or max-length.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The service's words, or what else is known.
 	Detail string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
@@ -199,7 +199,14 @@ type DeadLetter struct {
 	// W3C traceparent of the hop.
 	Traceparent string `protobuf:"bytes,14,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// Workload that published it.
-	Publisher     string `protobuf:"bytes,15,opt,name=publisher,proto3" json:"publisher,omitempty"`
+	Publisher string `protobuf:"bytes,15,opt,name=publisher,proto3" json:"publisher,omitempty"`
+	// What the broker did not take in one message and was left out; empty when the letter is
+	// whole.
+	Cut string `protobuf:"bytes,16,opt,name=cut,proto3" json:"cut,omitempty"`
+	// Queue that gave it up, of a letter that the broker made by itself.
+	Queue string `protobuf:"bytes,17,opt,name=queue,proto3" json:"queue,omitempty"`
+	// Why the message is no event; empty when it is one.
+	Malformed     string `protobuf:"bytes,18,opt,name=malformed,proto3" json:"malformed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +342,27 @@ func (x *DeadLetter) GetTraceparent() string {
 func (x *DeadLetter) GetPublisher() string {
 	if x != nil {
 		return x.Publisher
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetCut() string {
+	if x != nil {
+		return x.Cut
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *DeadLetter) GetMalformed() string {
+	if x != nil {
+		return x.Malformed
 	}
 	return ""
 }
@@ -1101,7 +1129,7 @@ const file_warren_admin_v1_dead_letter_proto_rawDesc = "" +
 	"\x05types\x18\x03 \x03(\tR\x05types\x12\x18\n" +
 	"\areasons\x18\x04 \x03(\tR\areasons\x120\n" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
-	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xcc\x04\n" +
+	"\x05until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\x92\x05\n" +
 	"\n" +
 	"DeadLetter\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x16\n" +
@@ -1123,7 +1151,10 @@ const file_warren_admin_v1_dead_letter_proto_rawDesc = "" +
 	"\vrouting_key\x18\r \x01(\tR\n" +
 	"routingKey\x12 \n" +
 	"\vtraceparent\x18\x0e \x01(\tR\vtraceparent\x12\x1c\n" +
-	"\tpublisher\x18\x0f \x01(\tR\tpublisher\x1a=\n" +
+	"\tpublisher\x18\x0f \x01(\tR\tpublisher\x12\x10\n" +
+	"\x03cut\x18\x10 \x01(\tR\x03cut\x12\x14\n" +
+	"\x05queue\x18\x11 \x01(\tR\x05queue\x12\x1c\n" +
+	"\tmalformed\x18\x12 \x01(\tR\tmalformed\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x86\x02\n" +

@@ -39,6 +39,20 @@ var partitioning = []behaviour{
 		r.wantIDs(r.consume(queues[0], 5).acked(3), []string{"none", "next", "last"})
 		r.consume(queues[1], 5).wantNone()
 	}},
+	{name: "a partitioner that has moved gets nothing of its old exchange", needs: partitions, run: func(r *rig) {
+		old, queues := r.partitioned("x", "topic", 2)
+		moved, _ := r.exchange("moved", "topic")
+		p := broker.Partitioner{Name: r.name("x") + ".p", Exchange: old, Queues: queues}
+		at := p
+		at.Exchange = moved
+		r.ensure(broker.Topology{Partitioners: []broker.Partitioner{at}})
+		for range 2 {
+			r.ensure(broker.Topology{GonePartitioners: []broker.Partitioner{p}})
+		}
+		r.wantKind(r.tryPublish(ofPartition(old, 1, "old")), broker.Unroutable, broker.Failed)
+		r.publish(ofPartition(moved, 1, "new"))
+		r.wantIDs(r.consume(queues[1], 5).acked(1), []string{"new"})
+	}},
 	{name: "a fanout exchange is partitioned as well", needs: partitions, run: func(r *rig) {
 		exchange, queues := r.partitioned("x", "fanout", 2)
 		r.publish(ofPartition(exchange, 1, "a"))
