@@ -201,3 +201,25 @@ func TestWhatCannotBeDecodedIsADeadLetterAndItsNeighboursFlow(t *testing.T) {
 		letters(t, r)
 	})
 }
+
+// A copy is made of the message, not of what the service saw.
+func TestARetryIsDecodedAgainAndItsDeadLetterKeepsItsBytes(t *testing.T) {
+	t.Parallel()
+	packed := zipped(t, "order 1")
+	r := newRig(t, func(s *mesh.Subscription) { s.MaxDecoded, s.Attempts = 100, 2 })
+	r.foreign("1", packed, "gzip", broker.Header{Name: "tenant", Value: "acme"})
+	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 2})
+	for attempt := range uint32(2) {
+		d := s.delivery()
+		if d.GetAttempt() != attempt+1 || string(d.GetEvent().GetBinaryData()) != "order 1" || d.GetContentEncoding() != "" ||
+			d.GetHeaders()["tenant"].GetStringValue() != "acme" || d.GetReplyTo() != "rpc.q" {
+			t.Errorf("attempt %d is %v", attempt+1, d)
+		}
+		s.settle(&eventsv1.Settlement{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_RETRY})
+	}
+	eventually(t, "a dead letter", func() bool { ready, _ := r.broker.Len("shop.billing.dead"); return ready == 1 })
+	m := r.broker.Peek("shop.billing.dead", 1)[0]
+	if !bytes.Equal(m.Event.Data, packed) || m.ContentEncoding != "gzip" || m.ReplyTo != "rpc.q" || len(m.Headers) != 1 {
+		t.Errorf("dead letter has %q, encoding %q, reply_to %q, headers %v", m.Event.Data, m.ContentEncoding, m.ReplyTo, m.Headers)
+	}
+}
