@@ -51,6 +51,8 @@ type Subscription struct {
 	FullName  string
 	TopicName string
 	System    string
+	// largest is the most data that an event of its topic has, 0 if that is not known.
+	largest uint32
 	// topics are the topics of other exchanges on its broker, as far as they are known.
 	topics map[string]string
 }
@@ -75,12 +77,29 @@ func Compile(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Name
 	out := make(map[mesh.Name]*Subscription, len(cfg.Subscriptions))
 	for name, s := range cfg.Subscriptions {
 		out[name] = &Subscription{
-			topics:       topics[s.Broker],
+			topics: topics[s.Broker], largest: largestOf(cfg, s),
 			Subscription: s, Filter: route.CompileFilters(s.Filters),
 			FullName: s.Name.String(), TopicName: s.Topic.String(), System: route.System(cfg, s.Broker),
 		}
 	}
 	return out
+}
+
+// largestOf returns the most data that an event of the subscription's topic has, as far as
+// that is known here: it comes with the subscription only where its prefetch is bounded by
+// bytes, and with the topic only where that is used.
+func largestOf(cfg *mesh.Config, s *mesh.Subscription) uint32 {
+	most := s.Queue.MaxEventBytes
+	for _, t := range cfg.Topics {
+		for i := range t.Rules {
+			for j := range t.Rules[i].Backends {
+				if d := &t.Rules[i].Backends[j].Destination; d.Topic == s.Topic {
+					most = max(most, d.MaxEventBytes)
+				}
+			}
+		}
+	}
+	return most
 }
 
 // maxTopics bounds the exchanges of a broker whose topics are remembered.

@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/mesh"
 )
@@ -51,13 +52,18 @@ func newSubscription(k subscriptionKey) *subscription {
 		tracing.KeySubscription.String(k.name.String()),
 		tracing.KeyDestinationTemplate.String(k.topic.String()),
 	}
-	return &subscription{
+	s := &subscription{
 		attrs: attrs, own: metric.WithAttributeSet(attribute.NewSet(concat(attrs)...)),
 		redelivered: [...]*series{
 			byRetry:  newSeries(attrs, keyCause.String("retry")),
 			byBroker: newSeries(attrs, keyCause.String("broker")),
 		},
 	}
+	// They are there from the start: an alert on their increase must not miss the first.
+	for _, reason := range [...]string{broker.ReasonExpired, broker.ReasonMaxLength, broker.ReasonDeliveryLimit} {
+		s.taken.add(reason, newSeries(attrs, keyReason.String(reason)))
+	}
+	return s
 }
 
 func (s *subscription) from(address string) *source {
