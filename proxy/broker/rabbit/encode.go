@@ -69,7 +69,7 @@ func encode(m *broker.Message, o *Options) (*pending, error) {
 			return nil, invalid(m, fmt.Errorf("a %T is no message of RabbitMQ", m.Of))
 		}
 		p.body = of.body
-		p.properties, err = encodeCopy(m, of, o.Now())
+		p.properties, err = encodeCopy(m, of)
 		p.id = p.properties.Headers.Text(eventIDHeader)
 	} else {
 		p.properties, err = encodeEvent(m, o)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
@@ -52,7 +51,7 @@ var ourHeaders = []string{
 // Two properties cannot be the copy's and are kept in headers: user_id, for RabbitMQ
 // refuses another user's than the connection's, and the expiration, which would begin
 // anew with each copy. A message that is put back has its expiration again.
-func encodeCopy(m *broker.Message, o *original, now time.Time) (message.Properties, error) {
+func encodeCopy(m *broker.Message, o *original) (message.Properties, error) {
 	p := o.properties
 	p.Headers = p.Headers.Without(func(name string) bool { return brokersHeader(name) || ourHeader(name) })
 	lifetime, user := p.Expiration, p.UserID
