@@ -77,6 +77,7 @@ func hostileClient(w *World) check.Expect {
 	w.plane = w.Mesh.StartControlPlane()
 	knob := w.newKnob()
 	w.Logf("a change is in force %v after the control plane came back", knob.turn())
+	w.keep(3 * time.Second) // in which what its connections left ends
 	w.finish()
 	if most := highWater(w.checkout.PID()); most > podMemory && !w.race {
 		w.Errorf("the sidecar had %d MiB, its pod may have %d MiB", most>>20, podMemory>>20)
