@@ -143,7 +143,7 @@ func (b *builder) observe(e *Events) {
 				d.observe(o, deadLetters)
 			}
 			for _, d := range s.taken.all() {
-				d.observe(o, taken)
+				o.ObserveInt64(taken, d.n.Load(), d.as)
 			}
 			for _, src := range s.nodes.all() {
 				src.consumed.observe(o, consumed)

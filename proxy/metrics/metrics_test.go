@@ -166,7 +166,11 @@ func TestADeliveryIsMeasured(t *testing.T) {
 		"warren.delivery.redeliveries {message}{" + sub + mem + " warren.redelivery.cause=retry} 1",
 		"warren.delivery.redeliveries {message}{" + sub + mem + " warren.redelivery.cause=broker} 1",
 	}
+	taken := func(reason string, n int) string {
+		return fmt.Sprintf("warren.delivery.taken_by_policy {message}{%s%s warren.dead_letter.reason=%s} %d", sub, mem, reason, n)
+	}
 	r.want(append(before,
+		taken("expired", 0), taken("max-length", 0), taken("delivery-limit", 0),
 		"warren.delivery.deduplicated {message}{"+sub+mem+"} 0",
 		"warren.delivery.outstanding {message}{"+sub+mem+"} 3")...)
 
@@ -177,7 +181,9 @@ func TestADeliveryIsMeasured(t *testing.T) {
 	cut.End(t.Context(), context.DeadlineExceeded)
 	r.DeadLetter(d, "rejected")
 	r.Deduplicated(d)
+	r.TakenByPolicy(d, broker.ReasonMaxLength)
 	r.want(append(before,
+		taken("expired", 0), taken("max-length", 1), taken("delivery-limit", 0),
 		"warren.delivery.deduplicated {message}{"+sub+mem+"} 1",
 		"warren.delivery.outstanding {message}{"+sub+mem+"} 0",
 		"warren.delivery.dead_letters {message}{"+sub+mem+" warren.dead_letter.reason=rejected} 1",
