@@ -20,7 +20,9 @@ func (b *block) checkObjects(dir string, above []*block) error {
 	for _, other := range above {
 		beside := b.file != "" && path.Dir(other.file) == path.Dir(b.file) && other.file != b.file
 		if other.lang == "yaml" && other.file != "" && (beside || other.file == b.mark["with"]) {
-			files["above-"+path.Base(other.file)] = without(other.text, b.text)
+			if rest := without(other.text, b.text); rest != "" {
+				files["above-"+path.Base(other.file)] = rest
+			}
 		}
 	}
 	if with := b.mark["with"]; with != "" && len(files) == 1 {
@@ -58,7 +60,10 @@ func addFiles(files map[string]string, with, text string) error {
 		if err != nil {
 			return err
 		}
-		files["with-"+filepath.Base(file)] = without(string(content), text)
+		// A file that declared nothing else is not there: an empty one is being written.
+		if rest := without(string(content), text); rest != "" {
+			files["with-"+filepath.Base(file)] = rest
+		}
 	}
 	return nil
 }
