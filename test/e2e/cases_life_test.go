@@ -151,11 +151,15 @@ func (r *rig) crashedOnce(app *service, n int, publish func()) {
 	if err != nil {
 		r.Fatal(err)
 	}
+	var again []*eventsv1.Delivery
 	for range n {
 		d := in.next()
 		if d.GetAttempt() != 2 || !d.GetRedelivered() {
 			r.Errorf("%s comes back as attempt %d, redelivered %v", d.GetEvent().GetId(), d.GetAttempt(), d.GetRedelivered())
 		}
+		again = append(again, d)
+	}
+	for _, d := range again { // only now: next reads over results
 		in.ack(d)
 	}
 	for settled := 0; settled < n; { // before the stream ends, or they would be lost again

@@ -86,6 +86,10 @@ func TestAPlainAMQPConsumerReadsWhatASidecarPublished(t *testing.T) {
 		"ce-traceparent": someTrace, "ce-vip": true, "ce-items": int32(-3), "ce-seal": "AAH/",
 		"traceparent": anotherTrace, "baggage": "tenant=7",
 	}
+	if end, _ := got.Headers["warren-expires"].(int64); time.Until(time.UnixMilli(end)) > time.Hour || time.Until(time.UnixMilli(end)) < time.Minute {
+		t.Errorf("its life ends at %d, want within an hour", end)
+	}
+	delete(got.Headers, "warren-expires")
 	if !maps.Equal(got.Headers, wantHeaders) {
 		t.Errorf("headers are\n%v\nwant\n%v", got.Headers, wantHeaders)
 	}

@@ -134,7 +134,9 @@ func dial(t *testing.T, target string) *grpc.ClientConn {
 
 func getStatus(t *testing.T, cp *ControlPlane, namespace string) *adminv1.GetStatusResponse {
 	t.Helper()
-	out, err := adminv1.NewMeshServiceClient(dial(t, cp.AdminAddr())).GetStatus(t.Context(), &adminv1.GetStatusRequest{Namespace: namespace})
+	conn := dial(t, cp.AdminAddr())
+	defer func() { _ = conn.Close() }() // polls would fill the listener
+	out, err := adminv1.NewMeshServiceClient(conn).GetStatus(t.Context(), &adminv1.GetStatusRequest{Namespace: namespace})
 	if err != nil {
 		t.Fatal(err)
 	}
