@@ -28,14 +28,19 @@ func Limit() int64 {
 	return least
 }
 
-// SetFromCgroup makes the collector keep below nine tenths of the cgroup's limit, unless
-// GOMEMLIMIT has set a limit already.
+// programPages are those of the program's own file, which the kernel counts and the
+// collector does not, and some room for what is between two collections.
+const programPages = 28 << 20
+
+// SetFromCgroup makes the collector keep below nine tenths of the cgroup's limit, or
+// below what a small one leaves beside the program itself, unless GOMEMLIMIT has set a
+// limit already.
 func SetFromCgroup() {
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return
 	}
 	if limit := cgroup("/proc/self/cgroup", "/sys/fs/cgroup"); limit > 0 {
-		debug.SetMemoryLimit(limit / 10 * 9)
+		debug.SetMemoryLimit(limit - max(limit/10, min(limit/4, programPages)))
 	}
 }
 

@@ -34,7 +34,7 @@ import (
 const (
 	// podLimit and memoryLimit are what manifests/shop gives a sidecar.
 	podLimit    = 128 << 20
-	memoryLimit = "GOMEMLIMIT=115MiB"
+	memoryLimit = "GOMEMLIMIT=100MiB"
 	// attackTime is how long an attack lasts that has no end of its own.
 	attackTime = 4 * time.Second
 	// patience is far above the 300 ms that others may wait at the 99th percentile on a

@@ -30,7 +30,7 @@ const (
 	// podMemory is the sidecar's limit in the manifests, softLimit its GOMEMLIMIT;
 	// planeMemory is the control plane's.
 	podMemory   = 128 << 20
-	softLimit   = "115MiB"
+	softLimit   = "100MiB"
 	planeMemory = 256 << 20
 	// othersP99 is what a caller who means no harm may wait.
 	othersP99 = 300 * time.Millisecond
