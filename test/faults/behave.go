@@ -36,16 +36,22 @@ func (w *World) cut(l *toxic.Link) {
 }
 
 // hesitant makes services refuse every twentieth event once, so that a fault meets
-// events that wait for their retry, with the broker's own delay where it has one.
+// events that wait for their retry, with the broker's own delay where it has one. In
+// order it is every five-hundredth: each holds up its key, and all of them must be able
+// to keep up with the load.
 func hesitant() setup {
 	return setup{
 		declared: declared{brokerDelay: true, retry: "attempts: 20, backoff: {baseInterval: 500ms, maxInterval: 1s}"},
 		load: func(m *mix) {
-			m.behave = func(string, int) func(*load.Subscriber) {
+			m.behave = func(subscription string, _ int) func(*load.Subscriber) {
+				every := int64(20)
+				if subscription == ledger {
+					every = 500
+				}
 				return func(s *load.Subscriber) {
 					var seen atomic.Int64
 					s.Decide = func(d *eventsv1.Delivery) load.Decision {
-						if d.GetAttempt() == 1 && seen.Add(1)%20 == 0 {
+						if d.GetAttempt() == 1 && seen.Add(1)%every == 0 {
 							return load.Decision{Outcome: history.Retry, Reason: "not now"}
 						}
 						return load.Decision{Outcome: history.Ack}
