@@ -228,7 +228,6 @@ func (r *rig) watch(dead string) <-chan *broker.Delivery {
 	return told
 }
 
-// wantBeside compares what travels beside the event.
 // wantBeside wants what travels beside the event. A broker may sort headers, as RabbitMQ 4
 // does.
 func (r *rig) wantBeside(got *broker.Delivery, want *broker.Message) {
