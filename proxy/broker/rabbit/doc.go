@@ -34,14 +34,21 @@
 // # Decision: one settler per publish channel
 //
 // Context: a mandatory message that no queue takes is returned and then acked.
-// The library hands the two over in different ways, and drops returns when their
-// listener is full.
 // Decision: one goroutine per channel waits for confirmations in order, drains
-// the returns without blocking, then decides. The library's reader enqueues the
+// the returns without blocking, then decides. The connection's reader enqueues the
 // return before it settles the ack, and the buffer holds a whole window, so the
 // pairing is exact. Two copies of one event in flight at once are told apart by
 // the header warren-copy, which the later copy alone carries.
 // Cost: a confirm that overtakes an older one waits for it.
+//
+// # Decision: the frames of hot channels are Warren's
+//
+// Context: the library ends a connection over a header table that nests deeper than 32
+// levels or has more than 8,192 elements, whoever published it.
+// Decision: a framer between the library and the socket keeps deliveries, returns and
+// confirms of the channels that publish or consume, and writes publishes and settlements
+// at frame boundaries, never after the library has closed their channel.
+// Cost: the framer knows what the library does with channels by the methods it writes.
 //
 // # Decision: a publish channel for each exchange
 //
