@@ -52,11 +52,15 @@ CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKA
 test: ## Run all tests, or those of PACKAGES, with a real RabbitMQ and real binaries
 	@echo "compiling with the race detector (minutes when the cache is empty)"
 	@go build -race ./...
-	@GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 10m -p 3 $(PACKAGES)
+	@GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 20m -p 3 $(PACKAGES)
 
 .PHONY: test-short
 test-short: ## Run the tests that need neither broker nor binaries
 	@go test -race -short ./...
+
+.PHONY: test-files
+test-files: ## Change configuration files 1,000 times in each way people do, and look whether a half shows
+	go test -count=1 ./xds/source/file -run Half -rounds 1000 -real-rounds 40
 
 .PHONY: test-jaeger
 test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 minutes)

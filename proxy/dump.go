@@ -125,6 +125,7 @@ func (p *Proxy) brokerNodes() []*adminv1.BrokerNode {
 		out = append(out, &adminv1.BrokerNode{
 			Broker: c.Broker.String(), Address: c.Address, Server: c.Server, Publishing: c.Publishing,
 			Consuming: c.Consuming, Blocked: c.Blocked, Reason: c.Reason, Priority: n.Priority, Zone: n.Zone,
+			QueuesGone: c.Gone,
 		})
 	}
 	return out

@@ -138,6 +138,7 @@ func (s *Service) clusters(w http.ResponseWriter, _ *http.Request) {
 			{"blocked", strconv.FormatBool(n.GetBlocked())},
 			{"priority", strconv.FormatUint(uint64(n.GetPriority()), 10)},
 			{"zone", n.GetZone()},
+			{"queues_gone", strconv.FormatUint(n.GetQueuesGone(), 10)},
 			{"server", n.GetServer()},
 			{"reason", n.GetReason()},
 		} {

@@ -304,6 +304,7 @@ type State struct {
 	Server     string // product and version as the broker reports them
 	Address    string // node, host:port; "" for membroker
 	Stale      uint64 // stale settlements dropped since the start
+	Gone       uint64 // queues since the start that were declared here and were found gone
 }
 
 // Topology is what must exist on the broker.

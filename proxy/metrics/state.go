@@ -80,12 +80,13 @@ func Watch(provider metric.MeterProvider, read func() State) (stop func() error,
 		connected:   b.gauge("warren.xds.connected", "", "1 while the control plane is connected, else 0."),
 		contactAge:  b.gauge("warren.xds.contact.age", "s", "Time since the control plane was heard."),
 		resources:   b.level("warren.xds.resources", "{resource}", "Resources asked for, by type and state."),
+		gone:        b.counter("warren.broker.queues.gone", "{queue}", "Queues that were declared and found gone, with what was in them."),
 		stale:       b.counter("warren.delivery.stale_settlements", "{message}", "Settlements that came too late to have an effect."),
 	}
 	registration, err := b.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		i.observe(o, read(), time.Now())
 		return nil
-	}, i.ready, i.connections, i.configAge, i.configInfo, i.connected, i.contactAge, i.resources, i.stale)
+	}, i.ready, i.connections, i.configAge, i.configInfo, i.connected, i.contactAge, i.resources, i.gone, i.stale)
 	if err := errors.Join(append(b.errs, err)...); err != nil {
 		return nil, err
 	}
@@ -95,7 +96,7 @@ func Watch(provider metric.MeterProvider, read func() State) (stop func() error,
 type stateInstruments struct {
 	ready, configAge, configInfo, connected, contactAge metric.Float64ObservableGauge
 	connections, resources                              metric.Int64ObservableUpDownCounter
-	stale                                               metric.Int64ObservableCounter
+	gone, stale                                         metric.Int64ObservableCounter
 }
 
 func (i *stateInstruments) observe(o metric.Observer, s State, now time.Time) {
@@ -104,6 +105,7 @@ func (i *stateInstruments) observe(o metric.Observer, s State, now time.Time) {
 	for _, c := range s.Connections {
 		i.observeConnection(o, c, "publish", publishState(c.State))
 		i.observeConnection(o, c, "consume", consumeState(c.State))
+		o.ObserveInt64(i.gone, int64(c.Gone), metric.WithAttributes(tracing.AppendServer([]attribute.KeyValue{keyBroker.String(c.Broker.String())}, c.Address)...)) //nolint:gosec // as above
 	}
 	if c := s.Config; c != nil {
 		source := "control-plane"

@@ -25,7 +25,7 @@ func TestASidecarsStateIsReadWhenSomebodyLooks(t *testing.T) {
 		Ready: true, Stale: 3,
 		Connections: []metrics.Connection{
 			{Broker: mainBroker, State: broker.State{Address: "rabbit:5672", Consuming: true, Blocked: true}},
-			{Broker: mainBroker, State: broker.State{Publishing: true}},
+			{Broker: mainBroker, State: broker.State{Publishing: true, Gone: 2}},
 		},
 		Config: &metrics.Config{Version: "abc", FromDisk: true, At: time.Now().Add(-time.Hour)},
 		XDS: metrics.XDS{Connected: true, LastContact: time.Now().Add(-time.Minute), Resources: map[metrics.Resource]int{
@@ -46,6 +46,8 @@ func TestASidecarsStateIsReadWhenSomebodyLooks(t *testing.T) {
 		"warren.xds.resources {resource}{warren.xds.state=ACKED warren.xds.type=Listener} 2",
 		node("publish", "up", "rabbit", "0"), node("publish", "blocked", "rabbit", "1"), node("publish", "down", "rabbit", "0"),
 		node("consume", "up", "rabbit", "1"), node("consume", "blocked", "rabbit", "0"), node("consume", "down", "rabbit", "0"),
+		"warren.broker.queues.gone {queue}{server.address=rabbit server.port=5672 warren.broker=shop/main} 0",
+		"warren.broker.queues.gone {queue}{warren.broker=shop/main} 2",
 		node("publish", "up", "", "1"), node("publish", "blocked", "", "0"), node("publish", "down", "", "0"),
 		node("consume", "up", "", "0"), node("consume", "blocked", "", "0"), node("consume", "down", "", "1"))
 

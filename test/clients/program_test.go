@@ -14,7 +14,7 @@ import (
 
 const (
 	// patience bounds every wait for something that normally takes a moment.
-	patience = 60 * time.Second
+	patience = 4 * time.Minute
 	// grace is how long a program may take to end after SIGTERM.
 	grace = 20 * time.Second
 )

@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait for something that normally takes a moment.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 // session is what a reader of one page has: a directory, and terminals in it.
 type session struct {

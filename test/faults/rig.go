@@ -138,7 +138,7 @@ func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 	began := time.Now()
 	patience := s.Patience
 	if patience == 0 {
-		patience = 2 * time.Minute
+		patience = 4 * time.Minute
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

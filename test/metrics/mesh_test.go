@@ -29,7 +29,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds what normally takes a moment.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 const declared = `apiVersion: warrenmesh.io/v1alpha1
 kind: EventBroker

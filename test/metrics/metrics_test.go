@@ -57,6 +57,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		{"warren_xds_connected", nil, 2},
 		{"warren_broker_connections", labels{"warren_broker": "shop/main", "warren_connection_state": "up"}, 4},
 		{"warren_broker_connections", labels{"warren_connection_state": "down"}, 0},
+		{"warren_broker_queues_gone_total", labels{"warren_broker": "shop/main"}, 0},
 		{"warren_config_info", labels{"warren_config_source": "control-plane"}, 2},
 		{"warren_xds_resources", labels{"warren_xds_type": "Listener", "warren_xds_state": "ACKED"}, 3},
 		{"warren_build_info", labels{"version": "v-test"}, 3},

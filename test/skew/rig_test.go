@@ -30,7 +30,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen. It is no measure.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -24,7 +24,7 @@ import (
 
 // grace is how long the command may take to end after a signal, and the broker
 // after the command.
-const grace = 20 * time.Second
+const grace = time.Minute
 
 func main() {
 	dir := flag.String("dir", ".run/rabbitmq-test", "where a private node keeps its data")

@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen. It is no measure.
-const patience = 30 * time.Second
+const patience = 4 * time.Minute
 
 const head = "apiVersion: warrenmesh.io/v1alpha1\nkind: "
 

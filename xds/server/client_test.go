@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must come.
-const patience = time.Minute
+const patience = 4 * time.Minute
 
 // start serves s on memory and returns a stub for it.
 func start(t testing.TB, s *server.Server) discoveryv3.AggregatedDiscoveryServiceClient {

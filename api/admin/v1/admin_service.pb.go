@@ -482,7 +482,10 @@ type BrokerNode struct {
 	// Where it is preferred: 0 is tried first.
 	Priority uint32 `protobuf:"varint,8,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Zone.
-	Zone          string `protobuf:"bytes,9,opt,name=zone,proto3" json:"zone,omitempty"`
+	Zone string `protobuf:"bytes,9,opt,name=zone,proto3" json:"zone,omitempty"`
+	// How many queues since the start the sidecar had declared and found gone: deleted, or
+	// expired by a policy, with what was in them.
+	QueuesGone    uint64 `protobuf:"varint,10,opt,name=queues_gone,json=queuesGone,proto3" json:"queues_gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -578,6 +581,13 @@ func (x *BrokerNode) GetZone() string {
 		return x.Zone
 	}
 	return ""
+}
+
+func (x *BrokerNode) GetQueuesGone() uint64 {
+	if x != nil {
+		return x.QueuesGone
+	}
+	return 0
 }
 
 // GetConfigDumpRequest asks for the configuration.
@@ -1976,7 +1986,7 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x1b\n" +
 	"\tby_policy\x18\x04 \x01(\bR\bbyPolicy\x12.\n" +
 	"\x04last\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12\x17\n" +
-	"\alast_id\x18\x06 \x01(\tR\x06lastId\"\xf6\x01\n" +
+	"\alast_id\x18\x06 \x01(\tR\x06lastId\"\x97\x02\n" +
 	"\n" +
 	"BrokerNode\x12\x16\n" +
 	"\x06broker\x18\x01 \x01(\tR\x06broker\x12\x18\n" +
@@ -1989,7 +1999,10 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\ablocked\x18\x06 \x01(\bR\ablocked\x12\x16\n" +
 	"\x06reason\x18\a \x01(\tR\x06reason\x12\x1a\n" +
 	"\bpriority\x18\b \x01(\rR\bpriority\x12\x12\n" +
-	"\x04zone\x18\t \x01(\tR\x04zone\"\x16\n" +
+	"\x04zone\x18\t \x01(\tR\x04zone\x12\x1f\n" +
+	"\vqueues_gone\x18\n" +
+	" \x01(\x04R\n" +
+	"queuesGone\"\x16\n" +
 	"\x14GetConfigDumpRequest\"\xc5\x04\n" +
 	"\x15GetConfigDumpResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n" +

@@ -17,7 +17,7 @@ import (
 
 const (
 	// patience bounds every wait; no behaviour is about being faster than it.
-	patience = 2 * time.Minute
+	patience = 4 * time.Minute
 	// quiet is how long nothing must happen where nothing may happen. A driver that
 	// is slow to do wrong passes; one that does right never fails.
 	quiet = 100 * time.Millisecond

@@ -85,6 +85,7 @@ func (d *declarer) prepareBackstop(queues []broker.Queue) error {
 // somebody else or an earlier version declared it, stays as it is: a queue's arguments
 // never change, and its messages are worth more than they.
 func (d *declarer) declareQueue(q broker.Queue, noBackstop error) {
+	d.session.losses.look(d, q)
 	if q.DeadLetter == "" && !q.Kept {
 		d.session.backs.set(q.Name, false)
 		d.do(declareOp(q), func(ch *amqp.Channel) error { return declareQueue(ch, q) })
@@ -121,11 +122,14 @@ func (d *declarer) declareQueue(q broker.Queue, noBackstop error) {
 	}
 }
 
-func (d *declarer) exists(queue string) bool {
+func (d *declarer) exists(queue string) bool { return d.find(queue) == nil }
+
+// find returns the broker's own answer to whether queue exists.
+func (d *declarer) find(queue string) error {
 	return d.try(func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		return err
-	}) == nil
+	})
 }
 
 // aboutBackstop reports whether err says that a queue exists with another dead-letter

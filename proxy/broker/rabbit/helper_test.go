@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // server returns where the RabbitMQ for tests is. make test provides it; -short
 // does without.

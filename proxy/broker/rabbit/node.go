@@ -20,6 +20,7 @@ type Node struct {
 	consume  *link
 
 	backs   backstops
+	losses  losses
 	stale   atomic.Uint64
 	largest atomic.Int64           // data the broker takes, as it said; 0 until then
 	problem atomic.Pointer[string] // what of the topology could not be declared again
@@ -35,6 +36,7 @@ var _ broker.Driver = (*Node)(nil)
 func New(o Options) *Node {
 	n := &Node{opts: o.withDefaults()}
 	n.backs.log = n.opts.Logger
+	n.losses.log, n.losses.topology = n.opts.Logger, &n.topology
 	n.publish = newLink("publish", &n.opts, n.preparePublish, n.changed)
 	n.consume = newLink("consume", &n.opts, n.prepareConsume, n.changed)
 	return n
@@ -52,7 +54,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // State implements broker.Driver.
 func (n *Node) State() broker.State {
-	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load()}
+	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.losses.count.Load()}
 	pub, con := n.publish.live.Load(), n.consume.live.Load()
 	st.Publishing, st.Consuming = pub != nil, con != nil
 	switch {
@@ -82,7 +84,7 @@ func (n *Node) changed() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	st := n.State()
-	st.Stale = 0
+	st.Stale, st.Gone = 0, 0
 	if st != n.told {
 		n.told = st
 		n.opts.OnState(st)
@@ -90,7 +92,7 @@ func (n *Node) changed() {
 }
 
 func (n *Node) preparePublish(ctx context.Context, s *session) error {
-	s.backs = &n.backs
+	s.backs, s.losses = &n.backs, &n.losses
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (n *Node) preparePublish(ctx context.Context, s *session) error {
 }
 
 func (n *Node) prepareConsume(ctx context.Context, s *session) error {
-	s.backs = &n.backs
+	s.backs, s.losses = &n.backs, &n.losses
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}
@@ -112,7 +114,8 @@ func (n *Node) prepareConsume(ctx context.Context, s *session) error {
 // keepTopology declares what is remembered again and again. An exchange that somebody
 // deletes takes the bindings of everybody's queues with it, and the broker tells
 // nobody: whoever publishes can declare the exchange again, but only those who
-// receive know what was bound to it.
+// receive know what was bound to it. And a declaration is a use of a queue: one that
+// nobody consumes lives on under a policy with expires that is longer than TopologyCheck.
 func (n *Node) keepTopology(s *session) {
 	tick := time.NewTicker(n.opts.TopologyCheck)
 	defer tick.Stop()

@@ -24,6 +24,7 @@ type session struct {
 	alarm  alarm
 	pub    *publisher    // nil on the consume connection
 	backs  *backstops    // the node's; set before anything is declared
+	losses *losses       // the node's; as backs
 	done   chan struct{} // closed when the connection is gone
 	cause  error         // why; set before done is closed
 

@@ -37,7 +37,7 @@ const (
 	frameEnd    = 0xCE
 
 	// patience bounds every wait for the broker.
-	patience = 60 * time.Second
+	patience = 4 * time.Minute
 )
 
 // Methods, as class<<16 | method.

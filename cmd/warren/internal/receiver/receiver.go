@@ -93,7 +93,7 @@ func Run(ctx context.Context, client Client, o Options) (Stats, error) {
 		err = s.loop(ctx, responses, broken)
 		return s.stats, err
 	}
-	return s.stats, <-broken // a failed Send says only EOF; Recv knows why
+	return s.stats, s.whyEnded(responses, broken)
 }
 
 // receive passes responses on until the stream ends; the error is never nil.
@@ -173,11 +173,23 @@ func (s *session) loop(ctx context.Context, responses <-chan *eventsv1.Subscribe
 			return s.ended(err)
 		case resp := <-responses:
 			if err := s.take(resp); err != nil {
-				if errors.Is(err, io.EOF) { // a failed Send; Recv knows why
-					err = <-broken
+				if errors.Is(err, io.EOF) {
+					return s.whyEnded(responses, broken)
 				}
 				return err
 			}
+		}
+	}
+}
+
+// whyEnded says why a Send failed, which itself says only EOF: Recv knows. What came
+// before the end is not looked at.
+func (s *session) whyEnded(responses <-chan *eventsv1.SubscribeResponse, broken <-chan error) error {
+	for {
+		select {
+		case <-responses:
+		case err := <-broken:
+			return s.ended(err)
 		}
 	}
 }
