@@ -16,8 +16,8 @@ const (
 	// those is gone, and no declaration of a queue can keep it.
 	workQueues = `^(?!.*\.dead$).*`
 	// consumed are the queues that somebody consumes. RabbitMQ deletes others under a policy
-	// with expires, whatever is in them, unless they are declared again in time: sidecars do
-	// so every 30 s.
+	// with expires, whatever is in them, unless they are classic and declared again in time:
+	// sidecars do so every 30 s.
 	consumed = `^(?!.*\.(dead|members|retry\..*)$).*`
 )
 

@@ -21,7 +21,7 @@ var foreignRows = []Scenario{
 	{
 		Row: 40, Name: "foreign-header", Fault: "messages of others that no library reads, among the load, to quorum and classic queues, ordered and not",
 		Holds: "every message that RabbitMQ takes is one dead letter of each subscription, with every header, property and byte that was sent; no connection is closed; no subscription stands still for more than 3 s; warren deadletter list shows each, and a redrive to the topic gives the original back",
-		Nodes: 1, Short: true, Quick: true, Patience: 4 * time.Minute, run: foreignHeader,
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: foreignHeader,
 	},
 	{
 		Row: 44, Name: "oversize-copy", Fault: "events and messages that are taken, and too large or too odd to be copied as they are",

@@ -114,8 +114,9 @@ func (n *Node) prepareConsume(ctx context.Context, s *session) error {
 // keepTopology declares what is remembered again and again. An exchange that somebody
 // deletes takes the bindings of everybody's queues with it, and the broker tells
 // nobody: whoever publishes can declare the exchange again, but only those who
-// receive know what was bound to it. And a declaration is a use of a queue: one that
-// nobody consumes lives on under a policy with expires that is longer than TopologyCheck.
+// receive know what was bound to it. And a declaration is a use of a queue: a
+// classic one that nobody consumes lives on under a policy with expires that is longer than
+// TopologyCheck. A quorum queue does not (3.10.8, 4.3.6); see losses.
 func (n *Node) keepTopology(s *session) {
 	tick := time.NewTicker(n.opts.TopologyCheck)
 	defer tick.Stop()
