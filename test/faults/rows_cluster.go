@@ -214,10 +214,11 @@ func (w *World) leader() *localbroker.Member {
 	return nil
 }
 
-// lead makes a member the leader of every queue.
+// lead makes a member the leader of every queue that has one: those by which sidecars
+// watch dead letters are classic.
 func (w *World) lead(m *localbroker.Member) {
 	w.Helper()
 	w.call(`[rabbit_quorum_queue:transfer_leadership(Q, '%[1]s')
-|| Q <- rabbit_amqqueue:list(<<"%[2]s">>), element(2, amqqueue:get_pid(Q)) =/= '%[1]s'].`, m.Name(), w.vhost)
+|| Q <- rabbit_amqqueue:list(<<"%[2]s">>), amqqueue:get_type(Q) =:= rabbit_quorum_queue, element(2, amqqueue:get_pid(Q)) =/= '%[1]s'].`, m.Name(), w.vhost)
 	w.keep(300 * time.Millisecond)
 }
