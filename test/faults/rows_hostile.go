@@ -86,6 +86,7 @@ func hostileClient(w *World) check.Expect {
 	e.Reasons = []string{}
 	e.Growth.Memory = 64 << 20 // below the limit it may keep what it used
 	e.Refused = func(p *history.Publish) bool { return odd(p) && !strings.HasPrefix(p.ID, knobPrefix) }
+	e.Void = []string{knobTopic}
 	e.MaxRecovery = 2 * time.Second
 	return e
 }

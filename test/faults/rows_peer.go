@@ -63,6 +63,7 @@ func hostilePeer(w *World) check.Expect {
 	}
 	e := w.expect()
 	e.Reasons = []string{}
+	e.Void = []string{knobTopic}
 	e.Refused = func(p *history.Publish) bool { return odd(p) && !strings.HasPrefix(p.ID, knobPrefix) }
 	return e
 }

@@ -31,6 +31,9 @@ type Expect struct {
 	// MaxRecovery bounds the time from a fault's healing to the first OK of a topic
 	// and the first delivery of a subscription; 0 means measured, not judged.
 	MaxRecovery time.Duration
+	// Void are topics that no queue listens to, so that none of their calls is answered OK:
+	// they do not show when service resumes.
+	Void []string
 	// Reasons are those for which an event may be a dead letter; nil means any. A dead
 	// letter is an end that was promised only where something asks for it.
 	Reasons []string

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,8 @@ func TestWhatAScenarioExpectsDecides(t *testing.T) {
 			laterTo(r, audit, 2*time.Second)
 			e.Subscriptions[0].MaxRecovery = 3 * time.Second
 		}, "I7"},
+		"a topic that never answers OK":               {func(r *history.Run, _ *check.Expect) { void(r) }, "I7"},
+		"a topic that never does, for nobody listens": {func(r *history.Run, e *check.Expect) { void(r); e.Void = []string{"shop/void"} }, "ok"},
 		"growth of a process that does not matter": {func(r *history.Run, e *check.Expect) {
 			grow(r, func(s *history.Sample) { s.Goroutines += 6; s.Process = "broker" })
 			e.Processes = []string{"proxy"}
@@ -146,5 +149,15 @@ func TestAPerfectRunWithoutAFaultFails(t *testing.T) {
 	run.Faults = nil
 	if report := check.Check(run, check.Expect{}); report.Verdict() != "I0" {
 		t.Errorf("verdict %q", report.Verdict())
+	}
+}
+
+// void calls a topic until long after the fault, always in vain.
+func void(r *history.Run) {
+	for i := range 30 {
+		at := time.Duration(i) * 100 * ms
+		r.Publishes = append(r.Publishes, history.Publish{
+			ID: fmt.Sprint("void", i), Topic: "shop/void", Start: at, End: at + ms, Deadline: time.Second, Result: history.Failed,
+		})
 	}
 }
