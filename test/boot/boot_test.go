@@ -158,15 +158,19 @@ type sidecar struct {
 	stop   func()
 }
 
-func (p *product) sidecar(workload, state string) *sidecar {
+func (p *product) sidecar(workload, state string, change ...func(*proxy.Options)) *sidecar {
 	p.t.Helper()
-	px, err := proxy.New(proxy.Options{
+	opts := proxy.Options{
 		Node:         xds.Node{ID: workload + "~" + p.t.Name(), Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
 		ControlPlane: p.plane.XDSAddr(), StateDir: state, Memory: p.memory,
 		Listen:       []string{"127.0.0.1:0", "unix:" + filepath.Join(p.t.TempDir(), "w.sock")},
 		StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		Logger: slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	px, err := proxy.New(opts)
 	if err != nil {
 		p.t.Fatal(err)
 	}
