@@ -42,6 +42,7 @@ func copyOf(t *testing.T, v any) map[string]any {
 // beyond are the refusals that no schema can see, by what they compare: a field
 // with another field, with the text of a duration, or with what is inside a list.
 var beyond = []string{
+	"annotations of more than Kubernetes takes",
 	"a node named twice", "a gap in priorities",
 	"a heartbeat below a second", "a ttl below a millisecond", "a confirm timeout of 0", "a timeout of 0",
 	"an ack deadline that is too short", "an ack deadline that is too long",

@@ -113,6 +113,9 @@ func refusals() []refusal {
 		{"an object without a name", "metadata.name", "is missing", check(validTopic(), func(o *EventTopic) { o.Name = ""; o.Spec.Exchange.Name = "x" })},
 		{"a name that is not RFC 1123", "metadata.name", "want an RFC 1123 name", check(validTopic(), func(o *EventTopic) { o.Name = "Orders" })},
 		{"a namespace with a dot", "metadata.namespace", "want an RFC 1123 label", check(validBroker(), func(o *EventBroker) { o.Namespace = "a.b" })},
+		{"annotations of more than Kubernetes takes", "metadata.annotations", "more than 256 KiB together", check(validBroker(), func(o *EventBroker) {
+			o.Annotations = map[string]string{"a": strings.Repeat("x", 200<<10), "b": strings.Repeat("y", 60<<10)}
+		})},
 
 		{"an unknown broker type", "spec.type", `is "rabbitmq": want RabbitMQ or Memory (did you mean "RabbitMQ"?)`, broker(func(s *EventBrokerSpec) { s.Type = "rabbitmq" })},
 		{"a RabbitMQ without nodes", "spec.nodes", "needs at least one node", broker(func(s *EventBrokerSpec) { s.Nodes = nil })},
