@@ -60,7 +60,7 @@ test-short: ## Run the tests that need neither broker nor binaries
 
 .PHONY: test-files
 test-files: ## Change configuration files 1,000 times in each way people do, and look whether a half shows
-	go test -count=1 ./xds/source/file -run Half -rounds 1000 -real-rounds 40
+	go test -count=1 ./controlplane/source/file -run Half -rounds 1000 -real-rounds 40
 
 .PHONY: test-jaeger
 test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 minutes)

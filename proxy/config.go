@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/pool"
@@ -16,7 +17,6 @@ import (
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // compiled is the configuration in force, immutable and swapped as a whole.

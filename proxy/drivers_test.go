@@ -3,7 +3,7 @@ package proxy
 import (
 	"testing"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 func TestInMemoryLeavesTheConfigurationAloneAndManagesWhatIsDeclared(t *testing.T) {

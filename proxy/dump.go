@@ -12,10 +12,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // ServerInfo implements admin.Sidecar.

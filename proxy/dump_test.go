@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 func TestTheDumpShowsOrderWhereThereIsOne(t *testing.T) {

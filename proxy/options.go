@@ -8,10 +8,10 @@ import (
 
 	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/internal/memory"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Options configure a Proxy.

@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 // Type URLs of the resources Warren serves.

@@ -4,7 +4,7 @@
 //
 // It owns their Go types, their defaults (Default) and everything about one
 // object that can be checked without looking at another (Validate). References
-// between objects are resolved in xds/controlplane.
+// between objects are resolved in controlplane.
 //
 // The comment on a field is what operators read of it, in their editor and from
 // "warren config explain-field": api/schema is generated from the types. Lines in

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 // maxFilterDepth bounds how deep filters nest, so that compiling and matching

@@ -3,7 +3,7 @@ package v1alpha1
 import (
 	"time"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenmesh/warren/cmd/internal/daemon"
+	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/internal/version"
 	"github.com/warrenmesh/warren/tracing"
-	"github.com/warrenmesh/warren/xds/controlplane"
 	"github.com/warrenmesh/warren/xds/server"
 )
 

@@ -15,10 +15,10 @@ import (
 	"github.com/warrenmesh/warren/cmd/internal/daemon"
 	"github.com/warrenmesh/warren/internal/memory"
 	"github.com/warrenmesh/warren/internal/version"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 const long = `The sidecar stands beside one service. The service publishes and receives

@@ -12,8 +12,8 @@ import (
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-	"github.com/warrenmesh/warren/xds/controlplane"
-	"github.com/warrenmesh/warren/xds/source"
+	"github.com/warrenmesh/warren/controlplane"
+	"github.com/warrenmesh/warren/controlplane/source"
 )
 
 func newConfig(a *app) *cobra.Command {

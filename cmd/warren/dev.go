@@ -12,10 +12,10 @@ import (
 	"github.com/warrenmesh/warren/cmd/internal/daemon"
 	"github.com/warrenmesh/warren/cmd/warren/internal/devmesh"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
+	"github.com/warrenmesh/warren/controlplane"
+	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/internal/version"
 	"github.com/warrenmesh/warren/tracing"
-	"github.com/warrenmesh/warren/xds/controlplane"
-	"github.com/warrenmesh/warren/xds/source/file"
 )
 
 //go:embed example/config.yaml

@@ -10,7 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/devmesh"
-	"github.com/warrenmesh/warren/xds/source"
+	"github.com/warrenmesh/warren/controlplane/source"
 )
 
 // plan is what warren dev reads out of the declared objects to choose workloads

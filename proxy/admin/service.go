@@ -20,9 +20,9 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/internal/listen"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Sidecar is what an operator looks at and steers. Its methods are called

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Driver is one broker node as a sidecar sees it. Implementations are safe for

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func ExampleService() {

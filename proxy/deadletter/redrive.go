@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Destination is where letters are sent back to.

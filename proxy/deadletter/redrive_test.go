@@ -14,10 +14,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func (r *rig) redrive(q deadletter.Query, how deadletter.Redrive) deadletter.Report {

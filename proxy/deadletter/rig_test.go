@@ -10,12 +10,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // passTime bounds how long one pass holds letters: RabbitMQ closes the channel of

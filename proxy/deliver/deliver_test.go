@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deliver"
@@ -26,7 +27,6 @@ import (
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

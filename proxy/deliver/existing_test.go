@@ -7,8 +7,8 @@ import (
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // withoutRooms is a rig whose subscription has a backoff and no waiting rooms, as

@@ -4,8 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestAnOrderedSubscriptionHasAQueueForEachPartition(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // defaultRemembered is how many events an inbox remembers when nothing is said.

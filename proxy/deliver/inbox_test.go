@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func dedupe(s *mesh.Subscription) { s.Dedupe = mesh.Dedupe{Window: time.Hour} }

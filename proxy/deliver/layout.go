@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Queues returns the queues s receives from: one, or one for each partition when

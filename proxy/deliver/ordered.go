@@ -8,9 +8,9 @@ import (
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // defaultMaxElapsed is how long a key waits for its retries when nothing is said.

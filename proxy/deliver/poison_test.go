@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 func TestNeighboursOfAnEventThatCrashesItsServiceAreNeitherDroppedNorReordered(t *testing.T) {

@@ -1,6 +1,6 @@
 package deliver
 
-import "github.com/warrenmesh/warren/xds/mesh"
+import "github.com/warrenmesh/warren/mesh"
 
 // largestEvent is the most data that any topic takes, and beside room for the rest.
 const (

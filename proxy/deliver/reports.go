@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // DeadLetters counts the dead letters of one subscription for one reason, since this

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestATapSeesEachDeliveryAndWhatBecameOfIt(t *testing.T) {

@@ -5,10 +5,10 @@ import (
 	"testing"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // traced serves the rig's subscription with a service that records its spans.

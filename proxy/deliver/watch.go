@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Watcher reports what a policy of the broker takes out of the queues of subscriptions:

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 var mainBroker = mesh.Name{Namespace: "shop", Name: "main"}

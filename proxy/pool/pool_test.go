@@ -14,11 +14,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/pool"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

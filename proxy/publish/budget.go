@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/retry"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // budgets has the retry budget of each broker. It only grows, with the

@@ -18,12 +18,12 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func numbered(n int) *eventsv1.CloudEvent {

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/balance"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // partitions makes the rig's topic one of eight, keyed by partitionkey.

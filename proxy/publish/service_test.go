@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/publish"
@@ -20,7 +21,6 @@ import (
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

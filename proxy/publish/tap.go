@@ -3,8 +3,8 @@ package publish
 import (
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // show lets operators see a publish that ended with err.

@@ -6,11 +6,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // traced is a service on the rig's broker that records its spans; brokerType is

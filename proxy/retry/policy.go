@@ -5,8 +5,8 @@ package retry
 import (
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Policy is a compiled retry policy. The zero Policy never retries.

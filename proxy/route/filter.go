@@ -3,8 +3,8 @@ package route
 import (
 	"strings"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Filter is a compiled conjunction of filters. The zero Filter matches

@@ -6,9 +6,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func exact(attr, value string) mesh.Filter {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Options choose what a listener sees.

@@ -28,8 +28,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Stage is a place on an event's way through the sidecar.

@@ -8,9 +8,9 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

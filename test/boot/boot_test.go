@@ -23,11 +23,11 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/controlplane"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -9,12 +9,12 @@ import (
 	"testing"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/controlplane"
 )
 
 // traced is a product whose control plane and sidecars record spans.

@@ -9,7 +9,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/warrenmesh/warren/xds/controlplane"
+	"github.com/warrenmesh/warren/controlplane"
 )
 
 // checkObjects says what `warren config validate` would about a yaml block, together

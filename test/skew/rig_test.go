@@ -22,10 +22,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/controlplane"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
-	"github.com/warrenmesh/warren/xds/controlplane"
-	"github.com/warrenmesh/warren/xds/mesh"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 

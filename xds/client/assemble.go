@@ -3,8 +3,8 @@ package client
 import (
 	"maps"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestAFloodOfNamesThatDoNotExistIsBounded(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"os"
 	"slices"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // save hands the configuration in force to the saver. Topics that were deleted

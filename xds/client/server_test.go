@@ -14,8 +14,8 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 	"github.com/warrenmesh/warren/xds/server"
 	"github.com/warrenmesh/warren/xds/wire"
 )

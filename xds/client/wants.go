@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/pace"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // want is one topic that is asked for.

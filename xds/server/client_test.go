@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 	"github.com/warrenmesh/warren/xds/server"
 	"github.com/warrenmesh/warren/xds/wire"
 )

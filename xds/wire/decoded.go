@@ -4,8 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // Decoded is what one resource says: a *TopicListener, *Subscription, *Routes,

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 const (

@@ -2,7 +2,7 @@ package wire
 
 import (
 	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 func encodeFilters(filters []mesh.Filter) []*xdsv1.Filter {

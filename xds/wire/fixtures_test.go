@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 

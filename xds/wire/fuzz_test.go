@@ -6,8 +6,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/mesh"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 // FuzzGrammar: what the grammar lets pass, the walk through the decoded message

@@ -3,7 +3,7 @@ package wire_test
 import (
 	"strings"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 // matches is the meaning of filters, as mesh.Filter defines it.

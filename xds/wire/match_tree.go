@@ -7,7 +7,7 @@ import (
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 type (

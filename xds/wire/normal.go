@@ -1,6 +1,6 @@
 package wire
 
-import "github.com/warrenmesh/warren/xds/mesh"
+import "github.com/warrenmesh/warren/mesh"
 
 // normalFilters rewrites a topic rule's filters into the form that Envoy's
 // matchers can carry, which matches the same events: an All at the top is part of

@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
-	"github.com/warrenmesh/warren/xds/mesh"
+	"github.com/warrenmesh/warren/mesh"
 )
 
 // encodeOrder counts as the mesh does, and so does encodeKeyPolicy: what is neither

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/warrenmesh/warren/xds/controlplane"
+	"github.com/warrenmesh/warren/controlplane"
 )
 
 // declared is a copy of the shop's configuration, with another broker's file when

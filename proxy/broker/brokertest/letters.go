@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // letters is what a queue with a dead-letter queue does with what it gives up.

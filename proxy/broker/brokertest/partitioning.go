@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // partitioning is how a topic's events are split between queues.

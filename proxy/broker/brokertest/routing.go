@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // routing is which queues a publish reaches.

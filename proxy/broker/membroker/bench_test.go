@@ -5,9 +5,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // BenchmarkPublishConsume takes one event through a topic exchange and one queue:

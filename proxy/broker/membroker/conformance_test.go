@@ -7,10 +7,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func Example() {

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // TestACutGivesBackBeforeTheNextChannelTakes interrupts a consumer that holds the

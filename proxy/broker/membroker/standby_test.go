@@ -4,9 +4,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 func TestConsumersOfASingleActiveQueueTakeTurnsInTheOrderOfComing(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // exchangeKinds are the exchange types the broker routes by.

@@ -11,9 +11,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // proxied is a node the suite can hurt.

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // This test counts the process's goroutines, so it does not run beside others.

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // A queue that nobody consumes, such as a delay queue, can go without a word.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/xds/mesh"
 )
 
 // memory is what was declared under Manage, by name; a later topology with the

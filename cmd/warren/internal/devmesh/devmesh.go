@@ -21,11 +21,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
-	"github.com/warrenmesh/warren/xds/controlplane"
 )
 
 // Options say what to run.

@@ -1,0 +1,190 @@
+package file
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/warrenmesh/warren/controlplane/source"
+)
+
+// maxFileBytes bounds one file. A mesh of thousands of topics is well below it.
+const maxFileBytes = 8 << 20
+
+// Load reads and decodes the directory. A directory that is absent or holds no
+// YAML file is a problem, not an empty set: an empty set in force would take
+// everything away.
+func Load(dir string) (source.Set, []source.Problem) {
+	r := load(dir, new(memory))
+	return r.set, r.problems
+}
+
+// Check returns an error that says what to do when the directory is absent, is
+// not a directory or holds no YAML file.
+func Check(dir string) error {
+	_, err := names(dir)
+	return err
+}
+
+// digest identifies what a directory held.
+type digest [sha256.Size]byte
+
+// memory has what the files of the last load declare, so that a change of one file
+// costs what that file costs. It belongs to one goroutine; the zero value is empty.
+type memory struct {
+	parts map[digest]*part // by a file's name and content
+}
+
+// decode returns the parts of files and the digest of each. Parts that are known are
+// not decoded again, all others are forgotten.
+func (m *memory) decode(files []File) (parts []*part, sums []digest) {
+	known := m.parts
+	m.parts = make(map[digest]*part, len(files))
+	for _, f := range files {
+		sum := digestOf([]File{f}, nil)
+		p, ok := known[sum]
+		if !ok {
+			p = decode(f)
+		}
+		m.parts[sum] = p
+		parts, sums = append(parts, p), append(sums, sum)
+	}
+	return parts, sums
+}
+
+// reading is what one read of a directory found.
+type reading struct {
+	set      source.Set
+	problems []source.Problem
+	sum      digest
+	files    map[string]fileForm
+}
+
+// fileForm is what is compared of a file.
+type fileForm struct {
+	sum   digest
+	ended bool // its last line has its line break
+}
+
+func load(dir string, m *memory) reading {
+	files, problems := read(dir)
+	r := reading{sum: digestOf(files, problems), files: make(map[string]fileForm, len(files))}
+	parts, sums := m.decode(files)
+	for i, f := range files {
+		r.files[f.Name] = fileForm{sum: sums[i], ended: bytes.HasSuffix(f.Data, []byte("\n"))}
+	}
+	var more []source.Problem
+	r.set, more = join(parts)
+	if len(problems) > 0 {
+		r.set.Incomplete = true
+	}
+	r.problems = slices.Concat(problems, more)
+	source.Sort(r.problems)
+	return r
+}
+
+// read returns the files of the directory and what could not be read.
+func read(dir string) ([]File, []source.Problem) {
+	list, err := names(dir)
+	if err != nil {
+		return nil, []source.Problem{{Message: err.Error()}}
+	}
+	var files []File
+	var problems []source.Problem
+	for _, name := range list {
+		data, err := readFile(filepath.Join(dir, name))
+		switch {
+		case err == nil:
+			files = append(files, File{Name: name, Data: data})
+		case !gone(filepath.Join(dir, name)):
+			problems = append(problems, source.Problem{File: name, Message: err.Error()})
+		}
+	}
+	return files, problems
+}
+
+// gone tells whether a name was removed since the directory was listed. A
+// symbolic link that leads nowhere is not gone.
+func gone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func names(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("directory %q does not exist: create it and put *.yaml files with warrenmesh.io/v1alpha1 objects there, or name another directory", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read directory %q: %w: name a directory that this process may read", dir, err)
+	}
+	var list []string
+	for _, e := range entries {
+		if isYAML(e.Name()) && !e.IsDir() {
+			list = append(list, e.Name())
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("directory %q holds no *.yaml or *.yml file: declare at least one object there, or name another directory", dir)
+	}
+	return list, nil
+}
+
+// isYAML tells whether a file of that name is read. Hidden files are what editors
+// and Kubernetes' volumes keep beside the real ones.
+func isYAML(name string) bool {
+	ext := filepath.Ext(name)
+	return (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, ".")
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, readError(err)
+	}
+	// Checked before opening: opening a pipe would wait for its writer.
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is a directory or a special file: want a regular file or a symbolic link to one")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, readError(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, readError(err)
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("is larger than %d MiB: split it into several files", maxFileBytes>>20)
+	}
+	return data, nil
+}
+
+// readError drops the path, which the problem's File names already.
+func readError(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return fmt.Errorf("cannot be read: %w: make it a file this process may read", err)
+}
+
+func digestOf(files []File, problems []source.Problem) digest {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%q %d\n", f.Name, len(f.Data))
+		h.Write(f.Data)
+	}
+	for _, p := range problems {
+		fmt.Fprintf(h, "%q\n", p.String())
+	}
+	return digest(h.Sum(nil))
+}
