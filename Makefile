@@ -27,6 +27,10 @@ CACHE_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/warren
 RABBITMQ ?=
 export RABBITMQ CACHE_DIR
 
+# Tests, benches and the demo's machinery are a module of their own, test/, so that what
+# they need is not what Warren needs. These commands see both modules.
+BOTH := GOWORK='$(CURDIR)/test/go.work'
+
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,25 +42,25 @@ build: ## Build the three binaries into bin/
 .PHONY: demo
 demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost (KEEP=1 leaves it up)
 	@echo "building the demo"
-	@mkdir -p .run/bin && go build -o .run/bin/demo ./examples/shop/demo && exec .run/bin/demo
+	@mkdir -p .run/bin && go build -o .run/bin/demo ./test/demo && exec .run/bin/demo
 
 # Built first: brokers that start beside a compiler take minutes. Packages that wait
 # for brokers leave a core idle, so that one more runs beside them. make lint vets.
 # A race detector waits a second before each of hundreds of programs ends, for races
 # that goroutines of an ending program might still have: 50 ms do.
-PACKAGES ?= ./...
+PACKAGES ?= ./... ./test/...
 # The driver's conformance suite must have run, and on the version that was asked for.
 CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),-require 'brokertest: rabbit $(RABBITMQ)')
 
 .PHONY: test
 test: ## Run all tests, or those of PACKAGES, with a real RabbitMQ and real binaries
 	@echo "compiling with the race detector (minutes when the cache is empty)"
-	@go build -race ./...
-	@GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 20m -p 3 $(PACKAGES)
+	@$(BOTH) go build -race ./... ./test/...
+	@$(BOTH) GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 20m -p 3 $(PACKAGES)
 
 .PHONY: test-short
 test-short: ## Run the tests that need neither broker nor binaries
-	@go test -race -short ./...
+	@$(BOTH) go test -race -short ./... ./test/...
 
 .PHONY: test-files
 test-files: ## Change configuration files 1,000 times in each way people do, and look whether a half shows
@@ -65,14 +69,14 @@ test-files: ## Change configuration files 1,000 times in each way people do, and
 .PHONY: test-jaeger
 test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 minutes)
 	@export JAEGER_CACHE='$(CACHE_DIR)/jaeger'; hack/jaeger/jaeger.sh get; \
-	go run ./test/withbroker -- go test -race -count=1 -timeout 5m -v -tags jaeger ./test/jaeger/...
+	$(BOTH) go run ./test/withbroker -- go test -race -count=1 -timeout 5m -v -tags jaeger ./test/jaeger/...
 
 .PHONY: jaeger
 jaeger: ## Run Jaeger on loopback: a jaeger on PATH, an image, or built from source
 	@JAEGER_CACHE='$(CACHE_DIR)/jaeger' hack/jaeger/jaeger.sh
 
 # The program is run itself, not by "go run", so that Ctrl-C is its own to handle.
-FAULTS := @mkdir -p .run/bin && go build -o .run/bin/faults ./test/faults/cmd/faults && exec .run/bin/faults
+FAULTS := @mkdir -p .run/bin && $(BOTH) go build -o .run/bin/faults ./test/faults/cmd/faults && exec .run/bin/faults
 
 # A run of some rows is no report.
 ROWS ?=
@@ -95,7 +99,7 @@ soak: ## Run random faults for DURATION (default 10m); SEED=n repeats a schedule
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
-	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[n++]=$$1} /^ok/ {for (i=0;i<n;i++) print $$2, f[i]; n=0}' | while read -r pkg target; do \
+	@$(BOTH) go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[n++]=$$1} /^ok/ {for (i=0;i<n;i++) print $$2, f[i]; n=0}' | while read -r pkg target; do \
 	  echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} "$$pkg"; done
 
 .PHONY: bench
@@ -108,7 +112,8 @@ bench-quick: bench-build ## The same in two minutes at most: four workloads and 
 
 .PHONY: bench-build
 bench-build:
-	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o .run/bench/ ./cmd/sidecar ./cmd/controlplane ./bench ./test/withbroker
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o .run/bench/ ./cmd/sidecar ./cmd/controlplane
+	@CGO_ENABLED=0 $(BOTH) go build -trimpath -o .run/bench/ ./test/bench ./test/withbroker
 
 BENCH_RUN := .run/bench/withbroker -dir .run/rabbitmq-bench -- .run/bench/bench
 
@@ -119,12 +124,13 @@ bench-micro: ## Print time and allocations of the hot path's stages
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(BUF) ## Check style, package arrows and protos
 	$(GOLANGCI_LINT) run ./...
+	cd test && GOWORK=off $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
 	$(BUF) lint
 	$(BUF) format --diff --exit-code
 
 .PHONY: fmt
 fmt: $(GOLANGCI_LINT) $(BUF) ## Format Go and proto files
-	$(GOLANGCI_LINT) fmt ./...
+	$(GOLANGCI_LINT) fmt ./... ./test/...
 	$(BUF) format -w
 
 # The commands compare their pages in docs/cli with themselves, or write them.

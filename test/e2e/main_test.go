@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 		ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 		defer cancel()
 		var err error
-		if programs, err = product.Build(ctx, "./bench"); err != nil {
+		if programs, err = product.Build(ctx, "./test/bench"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1) //nolint:gocritic // nothing is left to clean up
 		}

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/examples/shop/journal"
 	"github.com/warrenmesh/warren/tracing"
 )
 

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/internal/events"
-	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
 // billing turns orders into invoices. It may be used from several goroutines.

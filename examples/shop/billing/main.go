@@ -21,8 +21,8 @@ import (
 	"google.golang.org/grpc"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/internal/events"
-	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/examples/shop/journal"
 	"github.com/warrenmesh/warren/tracing"
 )
 

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/internal/journal"
+	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
 // publisher publishes an event until it is confirmed; events.Pipeline is one. It

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/gofrs/flock"
 )
@@ -49,26 +50,44 @@ func build(ctx context.Context, name string, more []string) (Programs, error) {
 		return Programs{}, fmt.Errorf("wait for other builds: %w", err)
 	}
 	defer func() { _ = lock.Unlock() }()
-	args := append([]string{"build", "-buildvcs=false", stripped, "-o", p.dir + string(filepath.Separator)}, more...)
-	build := exec.CommandContext(ctx, "go", append(args, "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren")...)
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return Programs{}, fmt.Errorf("build programs: %w\n%s", err, out)
+	args := []string{"-buildvcs=false", stripped, "-o", p.dir + string(filepath.Separator)}
+	ours, flags := []string(nil), []string(nil) // packages of the workshop, and what is meant for all
+	theirs := []string{"./cmd/sidecar", "./cmd/controlplane", "./cmd/warren"}
+	for _, m := range more {
+		if inside, ok := strings.CutPrefix(m, "./test/"); ok {
+			ours = append(ours, "./"+inside)
+		} else if strings.HasPrefix(m, "-") {
+			flags = append(flags, m)
+		} else {
+			theirs = append(theirs, m)
+		}
 	}
-	return p, nil
+	args = append(args, flags...)
+	if err := goBuild(ctx, root, append(args, theirs...)); err != nil {
+		return Programs{}, err
+	}
+	if len(ours) == 0 {
+		return p, nil
+	}
+	return p, goBuild(ctx, filepath.Join(root, "test"), append(args, ours...))
+}
+
+// goBuild builds by a module's own go.mod, as those do who build it alone.
+func goBuild(ctx context.Context, dir string, args []string) error {
+	build := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
+	build.Dir, build.Env = dir, append(os.Environ(), "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build programs: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // OtherSidecar returns the programs with another sidecar, built with more flags into
 // .run/<name> of the repository.
 func (p Programs) OtherSidecar(ctx context.Context, name string, flags ...string) (Programs, error) {
 	p.sidecar = filepath.Join(p.root, ".run", name, "sidecar")
-	args := append([]string{"build", "-buildvcs=false", stripped, "-o", p.sidecar}, flags...)
-	build := exec.CommandContext(ctx, "go", append(args, "./cmd/sidecar")...)
-	build.Dir = p.root
-	if out, err := build.CombinedOutput(); err != nil {
-		return Programs{}, fmt.Errorf("build another sidecar: %w\n%s", err, out)
-	}
-	return p, nil
+	args := append([]string{"-buildvcs=false", stripped, "-o", p.sidecar}, flags...)
+	return p, goBuild(ctx, p.root, append(args, "./cmd/sidecar"))
 }
 
 // Path returns the path of a binary, which has the name of its package's folder.
@@ -82,19 +101,20 @@ func (p Programs) Path(name string) string {
 // Root returns the repository's root.
 func (p Programs) Root() string { return p.root }
 
-// findRoot looks for go.mod upwards: go test runs a test in its package's folder.
+// findRoot looks upwards for the folder of the programs: go test runs a test in its
+// package's folder.
 func findRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("find the repository: %w", err)
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "cmd", "sidecar")); err == nil {
 			return dir, nil
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("find the repository: no go.mod in any folder above")
+			return "", errors.New("find the repository: no cmd/sidecar in any folder above")
 		}
 		dir = parent
 	}

@@ -1,0 +1,354 @@
+package events_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/examples/shop/events"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sidecar stands in for a sidecar: each test says what it answers.
+type sidecar struct {
+	eventsv1.UnimplementedEventServiceServer
+	publish   func(*eventsv1.PublishRequest) error
+	subscribe func(eventsv1.EventService_SubscribeServer) error
+
+	publishStream func(eventsv1.EventService_PublishStreamServer) error
+}
+
+func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
+	if err := s.publish(req); err != nil {
+		return nil, err
+	}
+	return &eventsv1.PublishResponse{EventId: req.GetEvent().GetId(), Topic: "shop/" + req.GetTopic()}, nil
+}
+
+func (s *sidecar) Subscribe(stream eventsv1.EventService_SubscribeServer) error {
+	return s.subscribe(stream)
+}
+
+func (s *sidecar) PublishStream(stream eventsv1.EventService_PublishStreamServer) error {
+	return s.publishStream(stream)
+}
+
+func (s *sidecar) client(t *testing.T) eventsv1.EventServiceClient {
+	t.Helper()
+	listener := bufconn.Listen(1 << 16)
+	server := grpc.NewServer()
+	eventsv1.RegisterEventServiceServer(server, s)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	conn, err := events.Dial("passthrough:///sidecar", grpc.WithContextDialer(
+		func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = conn.Close()
+		server.Stop()
+		serving.Wait()
+	})
+	return eventsv1.NewEventServiceClient(conn)
+}
+
+func withRetryInfo(t *testing.T, code codes.Code, after time.Duration) error {
+	t.Helper()
+	st, err := status.New(code, "later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Err()
+}
+
+func TestPublishRepeatsTheSameEventUntilItIsConfirmed(t *testing.T) {
+	t.Parallel()
+	answers := []error{
+		status.Error(codes.Unavailable, "connection lost"),
+		status.Error(codes.DeadlineExceeded, "deadline near"),
+		status.Error(codes.ResourceExhausted, "throttled"),
+		nil,
+	}
+	var seen []string
+	s := &sidecar{publish: func(req *eventsv1.PublishRequest) error {
+		seen = append(seen, req.GetEvent().GetId())
+		return answers[len(seen)-1]
+	}}
+	p := &events.Publisher{Client: s.client(t), Backoff: time.Millisecond}
+	resp, attempts, err := p.Publish(t.Context(), "orders", &eventsv1.CloudEvent{Id: "order-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if attempts != 4 || resp.GetTopic() != "shop/orders" {
+		t.Errorf("answer %v after %d attempts, want shop/orders after 4", resp, attempts)
+	}
+	if got := fmt.Sprint(seen); got != "[order-1 order-1 order-1 order-1]" {
+		t.Errorf("the sidecar saw %s", got)
+	}
+}
+
+func TestPublishGivesUpAtOnceWhenRepeatingCannotHelp(t *testing.T) {
+	t.Parallel()
+	for _, code := range []codes.Code{codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition, codes.PermissionDenied} {
+		t.Run(code.String(), func(t *testing.T) {
+			t.Parallel()
+			var calls atomic.Int32
+			s := &sidecar{publish: func(*eventsv1.PublishRequest) error {
+				calls.Add(1)
+				return status.Error(code, "no")
+			}}
+			p := &events.Publisher{Client: s.client(t), Backoff: time.Millisecond}
+			_, _, err := p.Publish(t.Context(), "orders", &eventsv1.CloudEvent{Id: "order-1"})
+			if status.Code(err) != code || calls.Load() != 1 {
+				t.Errorf("error %v after %d calls, want %v after 1", err, calls.Load(), code)
+			}
+		})
+	}
+}
+
+func TestPublishWaitsAsLongAsItIsAskedTo(t *testing.T) {
+	t.Parallel()
+	const asked = 60 * time.Millisecond
+	calls := make(chan time.Time, 2)
+	s := &sidecar{}
+	s.publish = func(*eventsv1.PublishRequest) error {
+		calls <- time.Now()
+		if len(calls) == 1 {
+			return withRetryInfo(t, codes.Unavailable, asked)
+		}
+		return nil
+	}
+	p := &events.Publisher{Client: s.client(t), Backoff: time.Millisecond}
+	if _, _, err := p.Publish(t.Context(), "orders", &eventsv1.CloudEvent{Id: "order-1"}); err != nil {
+		t.Fatal(err)
+	}
+	first, second := <-calls, <-calls
+	if waited := second.Sub(first); waited < asked {
+		t.Errorf("the second call came after %v, asked for at least %v", waited, asked)
+	}
+}
+
+func TestPublishEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &sidecar{publish: func(*eventsv1.PublishRequest) error {
+		cancel()
+		return withRetryInfo(t, codes.Unavailable, time.Hour)
+	}}
+	p := &events.Publisher{Client: s.client(t)}
+	if _, _, err := p.Publish(ctx, "orders", &eventsv1.CloudEvent{Id: "order-1"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v, want that the context was cancelled", err)
+	}
+}
+
+// subscription is the sidecar's end of a Subscribe stream.
+type subscription struct {
+	t *testing.T
+	eventsv1.EventService_SubscribeServer
+}
+
+func (s subscription) init() *eventsv1.SubscribeInit {
+	req, err := s.Recv()
+	if err != nil || req.GetInit() == nil {
+		s.t.Errorf("first request is %v, %v; want init", req, err)
+	}
+	s.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{
+		Ready: &eventsv1.SubscribeReady{Subscription: "shop/billing", Topic: "shop/orders"},
+	}})
+	return req.GetInit()
+}
+
+func (s subscription) send(resp *eventsv1.SubscribeResponse) {
+	if err := s.Send(resp); err != nil {
+		s.t.Errorf("send: %v", err)
+	}
+}
+
+func (s subscription) deliver(tokens ...string) {
+	var out []*eventsv1.Delivery
+	for _, token := range tokens {
+		out = append(out, &eventsv1.Delivery{Token: token, Event: &eventsv1.CloudEvent{Id: "event-" + token}})
+	}
+	s.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
+		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: out},
+	}})
+}
+
+// settled collects n settlements by token, and the credit given with them.
+func (s subscription) settled(n int) (outcomes map[string]eventsv1.Outcome, credit uint32) {
+	outcomes = make(map[string]eventsv1.Outcome)
+	for len(outcomes) < n || credit < uint32(n) {
+		req, err := s.Recv()
+		if err != nil {
+			s.t.Errorf("stream ended with %v, %d of %d settled", err, len(outcomes), n)
+			return outcomes, credit
+		}
+		for _, st := range req.GetSettle().GetSettlements() {
+			outcomes[st.GetToken()] = st.GetOutcome()
+		}
+		credit += req.GetCredit().GetMessages()
+	}
+	return outcomes, credit
+}
+
+// start runs a subscriber and returns a function that stops it and waits.
+func start(t *testing.T, s *events.Subscriber) (stop func()) {
+	t.Helper()
+	s.Subscription, s.Backoff, s.Log = "billing", time.Millisecond, slog.New(slog.DiscardHandler)
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) })
+	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	t.Cleanup(stop)
+	return stop
+}
+
+func ack(context.Context, *eventsv1.Delivery) *eventsv1.Settlement {
+	return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_ACK}
+}
+
+func TestASubscriberSettlesEachDeliveryAndGivesTheCreditBack(t *testing.T) {
+	t.Parallel()
+	checked := make(chan struct{})
+	s := &sidecar{subscribe: func(stream eventsv1.EventService_SubscribeServer) error {
+		sub := subscription{t, stream}
+		if init := sub.init(); init.GetInitialCredit() != 8 || init.GetMaxOutstandingMessages() != 8 {
+			t.Errorf("init is %v, want a window of 8", init)
+		}
+		sub.deliver("1", "2")
+		sub.deliver("bad")
+		outcomes, credit := sub.settled(3)
+		if credit != 3 || outcomes["1"] != eventsv1.Outcome_OUTCOME_ACK || outcomes["bad"] != eventsv1.Outcome_OUTCOME_DEAD_LETTER {
+			t.Errorf("settled %v with credit %d", outcomes, credit)
+		}
+		close(checked)
+		_, err := stream.Recv() // until the client closes
+		return ignoreEOF(err)
+	}}
+	stop := start(t, &events.Subscriber{Client: s.client(t), Window: 8, Handle: func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
+		if d.GetToken() == "bad" {
+			return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_DEAD_LETTER}
+		}
+		return ack(ctx, d)
+	}})
+	wait(t, checked)
+	stop()
+}
+
+func TestASubscriberOpensABrokenStreamAgain(t *testing.T) {
+	t.Parallel()
+	var streams atomic.Int32
+	again := make(chan struct{})
+	s := &sidecar{subscribe: func(stream eventsv1.EventService_SubscribeServer) error {
+		sub := subscription{t, stream}
+		sub.init()
+		if streams.Add(1) < 3 {
+			return status.Error(codes.Unavailable, "restarting")
+		}
+		sub.deliver("1")
+		sub.settled(1)
+		close(again)
+		_, err := stream.Recv()
+		return ignoreEOF(err)
+	}}
+	var ready atomic.Int32
+	stop := start(t, &events.Subscriber{Client: s.client(t), Handle: ack, Ready: func(*eventsv1.SubscribeReady) { ready.Add(1) }})
+	wait(t, again)
+	stop()
+	if ready.Load() != 3 {
+		t.Errorf("ready was called %d times, want 3", ready.Load())
+	}
+}
+
+func TestAHandlersContextEndsWithItsStream(t *testing.T) {
+	t.Parallel()
+	working := make(chan struct{})
+	s := &sidecar{subscribe: func(stream eventsv1.EventService_SubscribeServer) error {
+		sub := subscription{t, stream}
+		sub.init()
+		sub.deliver("1")
+		<-working
+		return status.Error(codes.Unavailable, "gone")
+	}}
+	ended := make(chan struct{})
+	var once sync.Once
+	stop := start(t, &events.Subscriber{Client: s.client(t), Handle: func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
+		once.Do(func() {
+			close(working)
+			<-ctx.Done()
+			close(ended)
+		})
+		return ack(ctx, d)
+	}})
+	wait(t, ended)
+	stop()
+}
+
+func TestAStoppingSubscriberSettlesWhatIsInWork(t *testing.T) {
+	t.Parallel()
+	working, release := make(chan struct{}), make(chan struct{})
+	last := make(chan *eventsv1.SubscribeSettle, 1)
+	s := &sidecar{subscribe: func(stream eventsv1.EventService_SubscribeServer) error {
+		sub := subscription{t, stream}
+		sub.init()
+		sub.deliver("1")
+		req, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		last <- req.GetSettle()
+		_, err = stream.Recv()
+		return ignoreEOF(err)
+	}}
+	stop := start(t, &events.Subscriber{Client: s.client(t), Handle: func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
+		close(working)
+		<-release
+		return ack(ctx, d)
+	}})
+	wait(t, working)
+	var stopping sync.WaitGroup
+	stopping.Go(stop)
+	close(release)
+	stopping.Wait()
+	select {
+	case settle := <-last:
+		if len(settle.GetSettlements()) != 1 || settle.GetSettlements()[0].GetToken() != "1" {
+			t.Errorf("settled %v, want token 1", settle)
+		}
+	default:
+		t.Error("the delivery in work was not settled")
+	}
+}
+
+func ignoreEOF(err error) error {
+	if err != nil && status.Code(err) == codes.Unknown { // io.EOF: the client closed its side
+		return nil
+	}
+	return err
+}
+
+func wait(t *testing.T, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing happened for 20 s")
+	}
+}

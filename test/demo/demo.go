@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/examples/shop/account"
+	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/internal/process"
+)
+
+// stopGrace bounds how long each layer of programs may take to end.
+const stopGrace = 10 * time.Second
+
+// options of a run.
+type options struct {
+	orders   int
+	rate     float64
+	embedded bool                // do not look for a broker
+	broker   localbroker.Options // where to look for one
+	keep     bool
+	stall    time.Duration
+	flags    []string // more of go build
+}
+
+// demo is one run. Its methods are called by one goroutine, but for kill.
+type demo struct {
+	// Set at construction.
+	options options
+	files   layout
+	screen  *screen
+	runID   string
+	// Programs, in layers that stop one after the other, the first first.
+	tools, apps, sidecars, control *process.Group
+
+	// Set by the steps, in the order of run.
+	shipping  bool
+	services  []service
+	broker    *localbroker.Broker // nil for the embedded one
+	traces    traces
+	addresses meshAddresses
+	watch     *watch
+	books     account.Books // of the last poll
+	meshConn  *grpc.ClientConn
+	mesh      adminv1.MeshServiceClient
+	edited    time.Time // when the canary's file was renamed
+	inForce   time.Time // when all sidecars had acknowledged it
+}
+
+func newDemo(o options, files layout, screen *screen) *demo {
+	return &demo{
+		options: o, files: files, screen: screen,
+		runID: "run" + time.Now().UTC().Format("0102150405"),
+		tools: process.NewGroup(), apps: process.NewGroup(), sidecars: process.NewGroup(), control: process.NewGroup(),
+	}
+}
+
+// run plays the demo and stops everything it started, whatever happens. The last
+// line it prints is the books' summary.
+func (d *demo) run(ctx context.Context) error {
+	unlock, err := d.files.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var tending sync.WaitGroup
+	defer tending.Wait()
+	defer d.stop()
+
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	tending.Go(func() { d.tend(ctx, cancel) })
+	defer cancel(nil)
+	if err := d.start(ctx); err != nil {
+		return cause(ctx, err)
+	}
+	err = errors.Join(d.drive(ctx), d.report(ctx))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if d.options.keep {
+		return errors.Join(err, d.stay(ctx))
+	}
+	cancel(nil)
+	d.stop()
+	return errors.Join(err, d.conclude())
+}
+
+// cause prefers the reason a run was ended for over what that led to.
+func cause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// prepare gets everything that must be there before the first program starts: a
+// broker, binaries, Node's libraries, the configuration.
+func (d *demo) prepare(ctx context.Context) error {
+	if err := d.files.clean(); err != nil {
+		return err
+	}
+	var none bool
+	var leftOut string
+	preparing, pctx := errgroup.WithContext(ctx)
+	preparing.Go(func() (err error) { none, err = d.findBroker(pctx); return err })
+	preparing.Go(func() error { return d.build(pctx) })
+	preparing.Go(func() error { leftOut = d.prepareNode(pctx); return pctx.Err() })
+	if err := preparing.Wait(); err != nil {
+		return err
+	}
+	if none {
+		d.screen.say("broker: the one inside `warren dev`: NOTHING IS DURABLE, what is in flight is gone when the process ends")
+	}
+	d.shipping = leftOut == ""
+	if !d.shipping {
+		d.screen.say("shipping: left out: %s", leftOut)
+	}
+	d.services = shopServices(d.shipping)
+	d.watch = newWatch(d.files, d.services)
+	return errors.Join(d.files.copyConfig(), d.declareBroker())
+}
+
+// start brings up the mesh and the services that receive.
+func (d *demo) start(ctx context.Context) (err error) {
+	if err := d.startTraces(ctx); err != nil {
+		return err
+	}
+	if d.addresses, err = pickAddresses(ctx, d.services); err != nil {
+		return err
+	}
+	if err := d.declarePush(); err != nil {
+		return err
+	}
+	if d.broker == nil {
+		err = d.startEmbedded(ctx)
+	} else {
+		err = d.startMesh(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range d.services[1:] { // checkout starts when the rest listens
+		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.name].events)); err != nil {
+			return err
+		}
+	}
+	err = d.await(ctx, "every service to have its subscriptions open", func() (bool, error) { return d.allSubscribed(), nil })
+	if err == nil {
+		d.screen.say("services: %s receive; billing by push, the others by their own streams", strings.Join(names(d.services[1:]), ", "))
+	}
+	return err
+}
+
+// tend restarts a private broker that dies, and ends the run when another program
+// does.
+func (d *demo) tend(ctx context.Context, cancel context.CancelCauseFunc) {
+	var tending sync.WaitGroup
+	defer tending.Wait()
+	if d.broker != nil {
+		tending.Go(func() { _ = d.broker.Supervise(ctx) }) // it reports for itself
+	}
+	select {
+	case err := <-d.apps.Failed():
+		cancel(err)
+	case err := <-d.sidecars.Failed():
+		cancel(err)
+	case err := <-d.control.Failed():
+		cancel(err)
+	case <-ctx.Done():
+	}
+}
+
+// stop ends all programs, layer by layer. It is idempotent.
+func (d *demo) stop() {
+	d.tools.Kill()
+	if d.meshConn != nil {
+		_ = d.meshConn.Close()
+	}
+	for _, layer := range []*process.Group{d.tools, d.apps, d.sidecars, d.control} {
+		layer.Stop(stopGrace)
+	}
+	d.traces.stop()
+	if d.broker != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		defer cancel()
+		if err := d.broker.Stop(ctx); err != nil {
+			d.screen.say("broker: %v", err)
+		}
+	}
+}
+
+// kill ends all programs at once, for a second Ctrl-C. A private broker ends by
+// itself with this process.
+func (d *demo) kill() {
+	for _, layer := range []*process.Group{d.tools, d.apps, d.sidecars, d.control} {
+		layer.Kill()
+	}
+}
+
+func names(services []service) []string {
+	var out []string
+	for _, s := range services {
+		out = append(out, s.name)
+	}
+	return out
+}
