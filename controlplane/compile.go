@@ -1,11 +1,9 @@
 package controlplane
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
@@ -80,17 +78,17 @@ func (c *compiled) encode(r *resolve.Result) []source.Problem {
 			problems = append(problems, c.refused(v1alpha1.ObjectName{Kind: kind, Namespace: name.Namespace, Name: name.Name}, err))
 		}
 	}
-	for _, name := range sortedNames(r.Config.Topics) {
+	for _, name := range mesh.Sorted(r.Config.Topics) {
 		resources, err := wire.EncodeTopic(r.Config.Topics[name])
 		check(v1alpha1.KindEventTopic, name, resources, err)
 		c.view.Resources = append(c.view.Resources, resources...)
 	}
-	for _, name := range sortedNames(r.Config.Brokers) {
+	for _, name := range mesh.Sorted(r.Config.Brokers) {
 		resources, err := wire.EncodeBroker(r.Config.Brokers[name])
 		check(v1alpha1.KindEventBroker, name, resources, err)
 		c.view.Resources = append(c.view.Resources, resources...)
 	}
-	for _, name := range sortedNames(r.Config.Subscriptions) {
+	for _, name := range mesh.Sorted(r.Config.Subscriptions) {
 		resources, err := wire.EncodeSubscription(r.Config.Subscriptions[name])
 		check(v1alpha1.KindEventSubscription, name, resources, err)
 		for _, resource := range resources {
@@ -150,8 +148,4 @@ func (c *compiled) index() {
 		k := resolve.ResourceKey{TypeURL: s.Resource.TypeURL, Name: s.Resource.Name}
 		c.versions[k], c.scoped[k] = s.Resource.Version, s
 	}
-}
-
-func sortedNames[V any](m map[mesh.Name]V) []mesh.Name {
-	return slices.SortedFunc(maps.Keys(m), func(a, b mesh.Name) int { return cmp.Compare(a.String(), b.String()) })
 }

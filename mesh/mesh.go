@@ -8,7 +8,10 @@
 package mesh
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +25,15 @@ type Name struct {
 
 // String returns "namespace/name".
 func (n Name) String() string { return n.Namespace + "/" + n.Name }
+
+// Compare orders names by namespace, then by name; it is negative when n comes first, and
+// 0 only when they are equal.
+func (n Name) Compare(m Name) int {
+	return cmp.Or(cmp.Compare(n.Namespace, m.Namespace), cmp.Compare(n.Name, m.Name))
+}
+
+// Sorted returns the names that a map has, in the order of Compare.
+func Sorted[V any](of map[Name]V) []Name { return slices.SortedFunc(maps.Keys(of), Name.Compare) }
 
 // ParseName reads "name" or "namespace/name"; the first form is in namespace ns. A
 // namespace is an RFC 1123 label, a name an RFC 1123 subdomain, as the kinds have it

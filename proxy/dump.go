@@ -1,10 +1,7 @@
 package proxy
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -60,7 +57,7 @@ func (p *Proxy) withoutBackstop() (out []string) {
 	if cur == nil {
 		return nil
 	}
-	for _, name := range sortedNames(cur.mesh.Subscriptions) {
+	for _, name := range mesh.Sorted(cur.mesh.Subscriptions) {
 		s := cur.mesh.Subscriptions[name]
 		if b := cur.mesh.Brokers[s.Broker]; b == nil || b.Topology != mesh.Manage || !p.pool.Declared(s.Broker, xds.SubscriptionResource(name)) {
 			continue
@@ -96,14 +93,14 @@ func (p *Proxy) ConfigDump() *adminv1.GetConfigDumpResponse {
 		return out
 	}
 	out.Version, out.AppliedAt = cur.version, timestamppb.New(cur.at)
-	for _, name := range sortedNames(cur.mesh.Topics) {
+	for _, name := range mesh.Sorted(cur.mesh.Topics) {
 		out.Topics = append(out.Topics, topicDump(cur.mesh.Topics[name]))
 	}
-	for _, name := range sortedNames(cur.mesh.Subscriptions) {
+	for _, name := range mesh.Sorted(cur.mesh.Subscriptions) {
 		out.Subscriptions = append(out.Subscriptions, subscriptionDump(cur.mesh.Subscriptions[name]))
 	}
 	nodes := p.brokerNodes()
-	for _, name := range sortedNames(cur.mesh.Brokers) {
+	for _, name := range mesh.Sorted(cur.mesh.Brokers) {
 		out.Brokers = append(out.Brokers, brokerDump(cur.mesh.Brokers[name], nodes))
 	}
 	return out
@@ -217,8 +214,4 @@ func filterText(f mesh.Filter) string {
 		return f.Op.String() + "(" + strings.Join(filterTexts(f.Sub), ", ") + ")"
 	}
 	return fmt.Sprintf("%s(%s, %q)", f.Op, f.Attr, f.Value)
-}
-
-func sortedNames[V any](m map[mesh.Name]V) []mesh.Name {
-	return slices.SortedFunc(maps.Keys(m), func(a, b mesh.Name) int { return cmp.Compare(a.String(), b.String()) })
 }

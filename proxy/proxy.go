@@ -181,21 +181,24 @@ func (p *Proxy) xdsTrouble() string {
 	return "waiting for control plane " + p.opts.ControlPlane
 }
 
-func (p *Proxy) apply(s *client.Snapshot) {
+// apply puts a configuration in force, or refuses it and changes nothing.
+func (p *Proxy) apply(s *client.Snapshot) client.Refusals {
 	if p.opts.MemoryOnly {
 		moved := *s
 		moved.Config = inMemory(s.Config)
 		s = &moved
 	}
 	// Brokers first: whoever sees the new table finds its brokers running.
-	if err := p.pool.Apply(s.Config.Brokers, declarations(s.Config)); err != nil {
-		p.opts.Logger.Error("start broker drivers", "error", err)
+	var bad pool.Unbuildable
+	if errors.As(p.pool.Apply(s.Config.Brokers, declarations(s.Config)), &bad) {
+		return client.Refusals{Brokers: bad}
 	}
 	p.config.swap(s)
 	p.pusher.Apply(p.config.current.Load().subscriptions)
 	p.watcher.Apply(p.config.current.Load().subscriptions)
 	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
 		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
+	return client.Refusals{}
 }
 
 // Run serves until ctx ends or something fails, then drains within

@@ -115,10 +115,22 @@ type Declaration struct {
 	Topology broker.Topology
 }
 
+// Unbuildable says why brokers of a configuration cannot have drivers.
+type Unbuildable map[mesh.Name]error
+
+// Error is one line of text for each broker.
+func (u Unbuildable) Error() string {
+	lines := make([]string, 0, len(u))
+	for _, name := range mesh.Sorted(u) {
+		lines = append(lines, fmt.Sprintf("broker %s: %v", name, u[name]))
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Apply makes brokers and declarations those given: it starts drivers of new
 // nodes, keeps the ones that did not change, stops the others, and declares what
-// is not declared yet in the background. A broker whose driver cannot be built has
-// no node; the others are served all the same.
+// is not declared yet in the background. When the driver of a node cannot be built the
+// error is an Unbuildable, and everything stays as it is.
 func (p *Pool) Apply(brokers map[mesh.Name]*mesh.Broker, declarations map[mesh.Name][]Declaration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,55 +138,64 @@ func (p *Pool) Apply(brokers map[mesh.Name]*mesh.Broker, declarations map[mesh.N
 		return nil
 	}
 	old := *p.view.Load()
+	nodes, err := p.build(old, brokers)
+	if err != nil {
+		return err
+	}
 	next := make(map[mesh.Name]*entry, len(brokers))
-	var errs []error
-	for _, name := range slices.SortedFunc(maps.Keys(brokers), compareNames) {
-		e, err := p.reconcile(old[name], brokers[name], declarations[name])
-		if err != nil {
-			errs = append(errs, fmt.Errorf("broker %s: %w", name, err))
-		}
-		next[name] = e
+	for name, spec := range brokers {
+		next[name] = p.reconcile(old[name], spec, nodes[name], declarations[name])
 	}
 	p.view.Store(&next)
 	for name, e := range old {
 		retire(e, next[name])
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
-func compareNames(a, b mesh.Name) int {
-	return slices.Compare([]string{a.Namespace, a.Name}, []string{b.Namespace, b.Name})
+// build returns the nodes of each broker, those of old where they run already. The
+// others are built and not started: building can fail, and nothing after it.
+func (p *Pool) build(old map[mesh.Name]*entry, brokers map[mesh.Name]*mesh.Broker) (map[mesh.Name][]*node, error) {
+	all, bad := make(map[mesh.Name][]*node, len(brokers)), Unbuildable{}
+	for name, spec := range brokers {
+		specs := spec.Nodes
+		if spec.Type == mesh.Memory {
+			specs = []mesh.Node{{}}
+		}
+		for _, n := range specs {
+			built, err := p.takeNode(old[name], spec, n)
+			if err != nil {
+				bad[name] = errors.Join(bad[name], err)
+				continue
+			}
+			all[name] = append(all[name], built)
+		}
+	}
+	if len(bad) > 0 {
+		return nil, bad
+	}
+	return all, nil
 }
 
 // reconcile builds the entry of a broker, taking over what is unchanged in old,
-// which may be nil.
-func (p *Pool) reconcile(old *entry, spec *mesh.Broker, wanted []Declaration) (*entry, error) {
-	e := &entry{spec: spec, declarations: make(map[string]*declaration, len(wanted)), settled: new(atomic.Bool)}
+// which may be nil, and starts those of its nodes that do not run.
+func (p *Pool) reconcile(old *entry, spec *mesh.Broker, nodes []*node, wanted []Declaration) *entry {
+	e := &entry{spec: spec, nodes: nodes, declarations: make(map[string]*declaration, len(wanted)), settled: new(atomic.Bool)}
 	if old != nil {
 		e.settled = old.settled
 	}
 	e.publishTurn.Store(rand.Uint32())
 	e.consumeTurn.Store(rand.Uint32())
-	nodes := spec.Nodes
-	if spec.Type == mesh.Memory {
-		nodes = []mesh.Node{{}}
-	}
-	var errs []error
-	for _, n := range nodes {
-		running, err := p.takeNode(old, spec, n)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		e.nodes = append(e.nodes, running)
-	}
 	for _, w := range wanted {
 		e.declarations[w.Key] = p.takeDeclaration(old, e, w)
 	}
 	for _, n := range e.nodes {
+		if !old.has(n) {
+			n.start(p.ctx, &p.running)
+		}
 		n.want(slices.Collect(maps.Values(e.declarations)))
 	}
-	return e, errors.Join(errs...)
+	return e
 }
 
 // takeDeclaration keeps the old declaration of the same key and content, so that
@@ -207,9 +228,7 @@ func (p *Pool) takeNode(old *entry, spec *mesh.Broker, n mesh.Node) (*node, erro
 	if err != nil {
 		return nil, fmt.Errorf("node %q: %w", n.Address, err)
 	}
-	running := newNode(driver, identity, p.opts.Logger)
-	running.start(p.ctx, &p.running)
-	return running.as(n, p.opts.Zone), nil
+	return newNode(driver, identity, p.opts.Logger).as(n, p.opts.Zone), nil
 }
 
 // retire ends what old has and next, which may be nil, has not.
@@ -274,7 +293,7 @@ type Condition struct {
 func (p *Pool) Conditions() []Condition {
 	view := *p.view.Load()
 	var out []Condition
-	for _, name := range slices.SortedFunc(maps.Keys(view), compareNames) {
+	for _, name := range mesh.Sorted(view) {
 		for _, n := range view[name].nodes {
 			s := n.driver.State()
 			if s.Reason == "" && p.avoids(n) {
@@ -294,7 +313,7 @@ func (p *Pool) Conditions() []Condition {
 func (p *Pool) Unready() error {
 	view := *p.view.Load()
 	var reasons []string
-	for _, name := range slices.SortedFunc(maps.Keys(view), compareNames) {
+	for _, name := range mesh.Sorted(view) {
 		err := view[name].unready()
 		if err == nil {
 			err = view[name].unsettled()

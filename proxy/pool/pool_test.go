@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,7 @@ type driver struct {
 	broker.Driver
 	address string
 	stopped chan struct{} // closed when Run has returned
+	started atomic.Bool
 
 	mu       sync.Mutex
 	state    broker.State            // guarded by mu
@@ -57,6 +59,7 @@ func (d *driver) removed() []string {
 }
 
 func (d *driver) Run(ctx context.Context) error {
+	d.started.Store(true)
 	<-ctx.Done()
 	close(d.stopped)
 	return nil
@@ -262,19 +265,27 @@ func TestANodeIsRebuiltWhenItsConnectionMustBe(t *testing.T) {
 	}
 }
 
-func TestABrokerWithoutDriverDoesNotKeepTheOthersFromWorking(t *testing.T) {
+func TestABrokerWithoutDriverIsNamedAndEverythingStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.apply(rabbit("a"), "q")
 	odd := mesh.Name{Namespace: "shop", Name: "odd"}
-	err := r.Apply(map[mesh.Name]*mesh.Broker{main: rabbit("a"), odd: {Name: odd, Type: mesh.Memory}}, nil)
-	if err == nil || !strings.Contains(err.Error(), "broker shop/odd") {
-		t.Errorf("error %v, want one that names shop/odd", err)
+	err := r.Apply(map[mesh.Name]*mesh.Broker{main: rabbit("b"), odd: {Name: odd, Type: mesh.Memory}}, nil)
+	var bad pool.Unbuildable
+	if !errors.As(err, &bad) || len(bad) != 1 || bad[odd] == nil {
+		t.Errorf("error %v, want one that names shop/odd only", err)
 	}
-	if _, err := r.Pick(main, nil); err != nil {
-		t.Error(err)
+	if d, err := r.Pick(main, nil); err != nil || d != broker.Driver(r.built[0]) {
+		t.Errorf("picked %v, %v", d, err)
 	}
-	if err := r.Unready(); err == nil || !strings.Contains(err.Error(), "shop/odd: it has no node") {
-		t.Errorf("unready because %v", err)
+	if !r.built[0].runs() {
+		t.Error("the driver in use was stopped")
+	}
+	r.apply(rabbit("a"), "q") // Apply has no other way to tell that nothing is under way
+	for _, d := range r.built[1:] {
+		if d.started.Load() {
+			t.Error("a driver of a refused configuration was started")
+		}
 	}
 }
 

@@ -21,6 +21,15 @@ func (n needs) has(typeURL, name string) bool {
 	return ok
 }
 
+// cover adds what forms were made of, but for subscriptions, which come by the wildcard.
+func (n needs) cover(f *forms) {
+	for _, e := range f.entries() {
+		if !isSubscription(e.typeURL, e.name) {
+			n.add(e.typeURL, e.name)
+		}
+	}
+}
+
 // A form is one complete object and the entries it was made of.
 type (
 	topicForm struct {
@@ -36,6 +45,10 @@ type (
 		broker             *mesh.Broker
 	}
 )
+
+func (f topicForm) made() made        { return made{f.listener, f.route} }
+func (f subscriptionForm) made() made { return made{f.listener, nil} }
+func (f brokerForm) made() made       { return made{f.cluster, f.endpoints} }
 
 // forms is a consistent whole: every broker that a topic or subscription names is
 // in it. It is immutable once assembled.
@@ -126,12 +139,14 @@ type assembler struct {
 	next  *forms
 	needs needs
 	tried map[string]brokerForm // every broker looked at; the zero form is an incomplete one
+	// barred is not complete: it was refused as it is.
+	barred barred
 }
 
 // assemble returns the newest complete form of everything wanted, an old form
 // where the newest is not complete, and the names that follow from both.
-func assemble(t table, wanted map[mesh.Name]*want, old *forms) (*forms, needs) {
-	a := &assembler{table: t, old: old, next: newForms(len(wanted)), needs: needs{}, tried: map[string]brokerForm{}}
+func assemble(t table, wanted map[mesh.Name]*want, old *forms, no barred) (*forms, needs) {
+	a := &assembler{table: t, old: old, next: newForms(len(wanted)), needs: needs{}, tried: map[string]brokerForm{}, barred: no}
 	for typeURL, rows := range t {
 		a.needs[typeURL] = make(map[string]struct{}, len(rows))
 	}
@@ -174,7 +189,7 @@ func (a *assembler) newTopic(name mesh.Name) (topicForm, bool) {
 	a.needs.add(xds.TypeRoute, l.RouteConfig)
 	route := a.table.accepted(xds.TypeRoute, l.RouteConfig)
 	r, ok := decodedAs[*wire.Routes](route)
-	if !ok || !a.complete(route.clusters) {
+	if !ok || !a.complete(route.clusters) || a.barred.has(made{listener, route}) {
 		return topicForm{}, false
 	}
 	old := a.old.topics[name]
@@ -189,7 +204,7 @@ func (a *assembler) newTopic(name mesh.Name) (topicForm, bool) {
 func (a *assembler) subscription(listener *entry, s *wire.Subscription) {
 	name := s.Name
 	best := a.old.subscriptions[name]
-	if a.complete(listener.clusters) && best.listener != listener {
+	if a.complete(listener.clusters) && best.listener != listener && !a.barred.has(made{listener, nil}) {
 		best = subscriptionForm{listener: listener, subscription: &s.Subscription}
 	}
 	if best.subscription != nil {
@@ -256,7 +271,7 @@ func (a *assembler) newBroker(name string) (brokerForm, bool) {
 		return old, true
 	}
 	f.broker = &b
-	return f, true
+	return f, !a.barred.has(f.made())
 }
 
 // decodedAs returns what an entry was understood as; false for nil and for

@@ -122,16 +122,16 @@ func (c *Client) evict() bool {
 func (c *Client) missingOf(name mesh.Name) string {
 	resource := xds.TopicResource(name)
 	l, ok := decodedAs[*wire.TopicListener](c.table.accepted(xds.TypeListener, resource))
-	if !ok {
+	if !ok || c.table.refused(xds.TypeListener, resource) {
 		return c.lack(xds.TypeListener, resource)
 	}
 	route := c.table.accepted(xds.TypeRoute, l.RouteConfig)
-	if route == nil {
+	if route == nil || c.table.refused(xds.TypeRoute, l.RouteConfig) {
 		return c.lack(xds.TypeRoute, l.RouteConfig)
 	}
 	for _, cluster := range route.clusters {
 		d, ok := decodedAs[*wire.Cluster](c.table.accepted(xds.TypeCluster, cluster))
-		if !ok {
+		if !ok || c.table.refused(xds.TypeCluster, cluster) {
 			return c.lack(xds.TypeCluster, cluster)
 		}
 		e, ok := decodedAs[*wire.Endpoints](c.table.accepted(xds.TypeEndpoint, d.EndpointName))

@@ -47,6 +47,8 @@ type Client struct {
 	// applied is what the snapshot in force was made of; snapshot is nil before the first.
 	applied  *forms
 	snapshot *Snapshot
+	barred   barred
+	doubted  bool // something was refused since nothing was
 	// changed is closed and replaced when Await has reason to look again.
 	changed        chan struct{}
 	connected      bool
@@ -80,6 +82,7 @@ func New(opts Options) (*Client, error) {
 		missing: pace.NewLog(opts.Logger, missingBurst, missingEvery),
 		table:   newTable(),
 		applied: newForms(0),
+		barred:  barred{},
 		changed: make(chan struct{}),
 	}
 	if opts.StateFile != "" {
@@ -148,45 +151,81 @@ func (c *Client) noteAnswered() {
 }
 
 // advance assembles what the table now holds, applies it if it differs from what
-// is in force, and returns what has to be subscribed to.
-func (c *Client) advance() needs {
+// is in force, and returns what has to be subscribed to, and what Apply refused: that is
+// bad from then on, and the rest is assembled without it.
+func (c *Client) advance() (needs, []refused) {
+	var all []refused
+	for {
+		n, bad := c.step()
+		all = append(all, bad...)
+		if len(bad) == 0 {
+			return n, all
+		}
+	}
+}
+
+// step is one assembly. Each that is refused makes a resource bad, so that there are
+// fewer of them than resources.
+func (c *Client) step() (needs, []refused) {
 	c.mu.Lock()
 	c.wanted.answered(c.table)
-	next, n := assemble(c.table, c.wanted.names, c.applied)
-	c.table.keep(n)
-	due := !next.equal(c.applied) || c.snapshot == nil && c.firstIsDue()
+	next, n := assemble(c.table, c.wanted.names, c.applied, c.barred)
+	due := !next.equal(c.applied)
 	fromDisk := c.lastContact.IsZero()
-	unsaved := c.unsaved && c.snapshot != nil
-	settled := c.table.settled()
 	c.mu.Unlock()
 	if due {
+		if why := c.apply(next, newSnapshot(next, fromDisk)); !why.none() {
+			if bad := c.refuse(next, why); len(bad) > 0 {
+				return nil, bad
+			}
+			n.cover(c.applied) // nothing new is at fault: what is in force stays as it is
+		}
+	}
+	c.mu.Lock()
+	c.table.keep(n)
+	c.barred.keep(c.table)
+	settled := c.table.settled()
+	first := c.snapshot == nil && !due && c.firstIsDue()
+	unsaved := c.unsaved && c.snapshot != nil
+	c.mu.Unlock()
+	if first { // it is empty, so that there is nothing to refuse
 		c.apply(next, newSnapshot(next, fromDisk))
 	}
+	due = due || first
 	if due || settled { // else it waits for what a new resource names
 		c.cause = tracing.Hop{}
 	}
 	if !fromDisk && (due || unsaved) {
 		c.save()
 	}
-	return n
+	return n, nil
 }
 
 // firstIsDue reports whether an empty configuration is the whole truth: the
 // control plane has answered, and no answer is outstanding. c.mu is held.
 func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.settled() }
 
-// apply hands a snapshot over and then shows it to Await and Status.
-func (c *Client) apply(f *forms, s *Snapshot) {
+// apply hands a snapshot over and, unless it is refused, shows it to Await and Status.
+func (c *Client) apply(f *forms, s *Snapshot) Refusals {
 	span := c.opts.Tracing.StartApply(c.cause, s.Version)
-	c.opts.Apply(s)
+	why := c.opts.Apply(s)
 	c.applies++
-	span.End(nil)
+	span.End(why.Err())
+	if !why.none() {
+		c.logRefusals(why)
+		return why
+	}
 	c.mu.Lock()
 	c.applied, c.snapshot = f, s
+	if c.doubted {
+		c.table.redeem(f.entries())
+		c.doubted = len(c.barred) > 0
+	}
 	c.announce()
 	c.mu.Unlock()
 	c.opts.Logger.Debug("configuration applied", keyVersion, s.Version,
 		keyTopics, len(s.Config.Topics), keySubs, len(s.Config.Subscriptions))
+	return Refusals{}
 }
 
 // announce wakes everyone in Await. c.mu is held.

@@ -23,7 +23,8 @@
 // Config. An existing one keeps its previous complete form until the next is
 // complete, so a broker a new route names is never missing. Apply is called when
 // the assembled Config differs from the last one, not for every response, and the
-// ACK of the response that completed it is sent after Apply has returned. Values
+// ACK of the response that completed it is sent after Apply has returned. What Apply
+// refuses is bad as if it had not decoded, with the reason in the NACK. Values
 // reached through a Config are shared between snapshots: a pointer that is equal
 // is the same, unchanged object.
 //
@@ -66,7 +67,7 @@
 //
 //	c, err := client.New(client.Options{
 //		Server: "127.0.0.1:17430", Node: node, StateFile: "last-good.json",
-//		Apply: func(s *client.Snapshot) { table.Store(route.Compile(s.Config)) },
+//		Apply: func(s *client.Snapshot) client.Refusals { table.Store(route.Compile(s.Config)); return client.Refusals{} },
 //		Logger: logger,
 //	})
 //	g.Go(func() error { return c.Run(ctx) })

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -207,7 +208,7 @@ func (w *world) say() {
 // advance does what the session does after every event, and checks that all a
 // snapshot stands on stays subscribed.
 func (w *world) advance() needs {
-	n := w.client.advance()
+	n, _ := w.client.advance()
 	for _, e := range w.client.applied.entries() {
 		_, isSub := e.decoded.(*wire.Subscription)
 		if !isSub && !n.has(e.typeURL, e.name) {
@@ -218,7 +219,13 @@ func (w *world) advance() needs {
 }
 
 // check is Apply: the snapshot must be consistent.
-func (w *world) check(s *Snapshot) {
+// Of the brokers that are new in it, it refuses one now and then.
+func (w *world) check(s *Snapshot) Refusals {
+	for _, name := range mesh.Sorted(s.Config.Brokers) {
+		if (w.last == nil || w.last.Brokers[name] != s.Config.Brokers[name]) && w.choose(4) == 3 {
+			return Refusals{Brokers: map[mesh.Name]error{name: errors.New("refused")}}
+		}
+	}
 	usable := func(user fmt.Stringer, n mesh.Name) {
 		b := s.Config.Brokers[n]
 		if b == nil {
@@ -245,6 +252,7 @@ func (w *world) check(s *Snapshot) {
 	if !slices.Equal(sorted(used), sorted(s.Config.Brokers)) {
 		w.t.Fatalf("brokers are %v, used are %v", sorted(s.Config.Brokers), sorted(used))
 	}
+	return Refusals{}
 }
 
 // checkKept: what was in force stays, in this form or another, but for a

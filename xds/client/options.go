@@ -33,10 +33,11 @@ type Options struct {
 	// it is reached a name known not to exist makes room; without one, Await fails
 	// with ErrTooManyTopics.
 	MaxTopics int
-	// Apply takes a new configuration. It is called by one goroutine, one call at a
-	// time, and must return soon: nothing is read from the control plane meanwhile.
-	// Required.
-	Apply func(*Snapshot)
+	// Apply puts a new configuration in force, or none of it: what it refuses is NACKed
+	// with the reason, as what does not decode is, and the rest comes again without it.
+	// It is called by one goroutine, one call at a time, and must return soon: nothing is
+	// read from the control plane meanwhile. Required.
+	Apply func(*Snapshot) Refusals
 	// Tracing gets a span for each Apply that a traced push made due; nil makes none.
 	Tracing *tracing.Configuration
 	// Logger takes what happens to the connection and to resources. Required.

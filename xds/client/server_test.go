@@ -100,7 +100,7 @@ func TestOurOwnControlPlane(t *testing.T) {
 		c := newClient(t, options(func(o *Options) {
 			o.DialOptions, o.Node.Labels = []grpc.DialOption{p.dial}, map[string]string{"app": "billing"}
 			o.StateFile = filepath.Join(t.TempDir(), "last-good.json")
-			o.Apply = func(*Snapshot) { applied++ }
+			o.Apply = func(*Snapshot) Refusals { applied++; return Refusals{} }
 		}))
 		stop := run(t, c)
 		defer stop()
@@ -180,7 +180,7 @@ func TestOurOwnControlPlaneSendsNothingTwice(t *testing.T) {
 			c = newClient(t, options(func(o *Options) {
 				o.DialOptions, o.Node.Labels = []grpc.DialOption{p.dial}, map[string]string{"app": "billing"}
 				o.StateFile = state
-				o.Apply = func(s *Snapshot) { snapshots = append(snapshots, s) }
+				o.Apply = func(s *Snapshot) Refusals { snapshots = append(snapshots, s); return Refusals{} }
 			}))
 			return c, run(t, c)
 		}

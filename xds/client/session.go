@@ -152,7 +152,7 @@ func (s *session) write(ctx context.Context) {
 }
 
 func (s *session) loop(ctx context.Context) (answered bool, err error) {
-	if err := s.subscribe(s.c.advance()); err != nil {
+	if err := s.advance(); err != nil {
 		return false, err
 	}
 	missing := time.NewTimer(0)
@@ -175,15 +175,21 @@ func (s *session) loop(ctx context.Context) (answered bool, err error) {
 		case request := <-s.sent:
 			s.c.noteAsked(request)
 		case <-s.c.wake:
-			err = s.subscribe(s.c.advance())
+			err = s.advance()
 		case now := <-missing.C:
 			s.c.expire(now)
-			err = s.subscribe(s.c.advance())
+			err = s.advance()
 		}
 		if err != nil {
 			return answered, err
 		}
 	}
+}
+
+// advance asks for what has become needed without a response.
+func (s *session) advance() error {
+	n, _ := s.c.advance()
+	return s.subscribe(n)
 }
 
 // respond applies a response, answers it, and asks for what it made needed.
@@ -192,7 +198,8 @@ func (s *session) respond(response *discoveryv3.DeltaDiscoveryResponse) error {
 	if !ok {
 		return nil // of a type nobody asked for: neither ACK nor NACK (xDS)
 	}
-	n := s.c.advance()
+	n, refused := s.c.advance()
+	bad = append(bad, ofType(refused, response.GetTypeUrl())...)
 	err := s.send(&discoveryv3.DeltaDiscoveryRequest{
 		TypeUrl:       response.GetTypeUrl(),
 		ResponseNonce: response.GetNonce(),

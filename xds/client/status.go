@@ -64,10 +64,7 @@ func (c *Client) Status() Status {
 	}
 	for typeURL, rows := range c.table {
 		for name, r := range rows {
-			rs := ResourceStatus{TypeURL: typeURL, Name: name, State: r.state, RejectedVersion: r.rejected, Error: r.err}
-			if r.accepted != nil {
-				rs.Version = r.accepted.version
-			}
+			rs := ResourceStatus{TypeURL: typeURL, Name: name, State: r.state, Version: r.version(), RejectedVersion: r.rejected, Error: r.err}
 			s.Resources = append(s.Resources, rs)
 		}
 	}

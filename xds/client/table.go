@@ -54,6 +54,7 @@ type entry struct {
 type resource struct {
 	state    State
 	accepted *entry    // nil until a good one came; kept when a later one is bad or it is deleted
+	good     *entry    // in force in its place, while accepted is refused; nil otherwise
 	rejected string    // version of the bad one; "" unless Nacked
 	err      string    // why it is Nacked or DoesNotExist; "" otherwise
 	asked    time.Time // when the request went out on the live stream; zero when it did not
@@ -113,6 +114,41 @@ func (t table) accept(e *entry) (returned, changed bool) {
 	return returned, changed
 }
 
+// refused reports whether the content of a row decoded and was refused.
+func (r *resource) refused() bool {
+	return r.state == Nacked && r.accepted != nil && r.rejected == r.accepted.version
+}
+
+// refused is resource.refused of a row, which need not be there.
+func (t table) refused(typeURL, name string) bool {
+	r, ok := t[typeURL][name]
+	return ok && r.refused()
+}
+
+// redeem makes refused entries good that are in force: what was refused with them has
+// changed.
+func (t table) redeem(inForce []*entry) {
+	for _, e := range inForce {
+		if r, ok := t[e.typeURL][e.name]; ok && r.accepted == e && r.refused() {
+			*r = resource{state: Acked, accepted: e}
+		}
+	}
+}
+
+// version is the last good one, "" when there is none.
+func (r *resource) version() string {
+	switch e := r.accepted; {
+	case e == nil:
+		return ""
+	case !r.refused():
+		return e.version
+	case r.good != nil:
+		return r.good.version
+	default:
+		return ""
+	}
+}
+
 // reject notes a bad resource. It reports whether that is news: the same error is
 // not to be logged again.
 func (t table) reject(typeURL, name, version string, err error) bool {
@@ -120,6 +156,13 @@ func (t table) reject(typeURL, name, version string, err error) bool {
 	news := r.state != Nacked || r.err != err.Error()
 	r.state, r.rejected, r.err, r.asked = Nacked, version, err.Error(), time.Time{}
 	return news
+}
+
+// refuse notes that an entry cannot be put in force, and that good, which may be nil, is.
+func (t table) refuse(e, good *entry, err error) {
+	if r, ok := t[e.typeURL][e.name]; ok && r.accepted == e {
+		r.state, r.rejected, r.err, r.asked, r.good = Nacked, e.version, err.Error(), time.Time{}, good
+	}
 }
 
 // remove notes that the control plane has no such resource. A subscription's

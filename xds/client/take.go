@@ -56,7 +56,9 @@ func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 	c.mu.Lock()
 	news := false
 	if err == nil {
+		before := c.table.accepted(typeURL, name)
 		returned, changed := c.table.accept(e)
+		c.barred.allow(before)
 		c.unsaved = returned || c.unsaved
 		if changed {
 			c.applies++

@@ -65,7 +65,7 @@ func play(t *testing.T, script string) string {
 	state := filepath.Join(t.TempDir(), "last-good.json")
 	var out strings.Builder
 	synctest.Test(t, func(t *testing.T) {
-		p := &player{t: t, state: state}
+		p := &player{t: t, state: state, refused: map[string]string{}}
 		p.server = startServer(t, p.record)
 		defer p.stop()
 		for i, step := range strings.Split(strings.TrimSpace(script), "\n\n") {
@@ -89,14 +89,15 @@ func play(t *testing.T, script string) string {
 
 // player is the client under test, its server, and what was seen of both.
 type player struct {
-	t      *testing.T
-	state  string
-	server *adsServer
-	client *Client
-	cancel context.CancelFunc
-	ended  chan error
-	hold   chan struct{} // Apply waits for it when it is not nil
-	awaits sync.WaitGroup
+	t       *testing.T
+	state   string
+	server  *adsServer
+	client  *Client
+	cancel  context.CancelFunc
+	ended   chan error
+	hold    chan struct{}     // Apply waits for it when it is not nil
+	refused map[string]string // by node address: why Apply refuses its broker
+	awaits  sync.WaitGroup
 
 	mu      sync.Mutex
 	lines   []string
@@ -167,6 +168,8 @@ func (p *player) step(input string) {
 		close(p.hold)
 		synctest.Wait()
 		p.hold = nil
+	case "refuse":
+		p.refused[f[1]] = strings.Join(f[2:], " ")
 	case "pass":
 		pass(p.duration(f[1]))
 	case "status":
@@ -259,9 +262,21 @@ func (p *player) send(typ, nonce string, lines []string) {
 	p.server.do(p.t, command{response: response})
 }
 
-func (p *player) apply(s *Snapshot) {
+// apply refuses brokers that have an address the script names.
+func (p *player) apply(s *Snapshot) Refusals {
 	var b strings.Builder
+	bad := map[mesh.Name]error{}
+	for name, x := range s.Config.Brokers {
+		for _, n := range x.Nodes {
+			if why, ok := p.refused[n.Address]; ok {
+				bad[name] = errors.New(why)
+			}
+		}
+	}
 	b.WriteString("apply")
+	if len(bad) > 0 {
+		b.WriteString(" refused")
+	}
 	if s.FromDisk {
 		b.WriteString(" from disk")
 	}
@@ -270,6 +285,7 @@ func (p *player) apply(s *Snapshot) {
 	if p.hold != nil {
 		<-p.hold
 	}
+	return Refusals{Brokers: bad}
 }
 
 func describeConfig(b *strings.Builder, c *mesh.Config) {
