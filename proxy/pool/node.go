@@ -29,7 +29,9 @@ func identify(b *mesh.Broker, n mesh.Node) identity {
 type node struct {
 	*shared
 	priority uint32
-	local    bool // in the zone of the sidecar
+	local    bool      // in the zone of the sidecar
+	alone    bool      // it is the broker's only one
+	began    time.Time // what times of its outlier count from
 }
 
 // shared is the part of a node that outlives configurations.

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,20 +13,66 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
-// Pick chooses a node to publish to; tried are drivers an earlier try of the same
-// event went to.
-func (p *Pool) Pick(name mesh.Name, tried []broker.Driver) (broker.Driver, error) {
-	e, ok := (*p.view.Load())[name]
-	if !ok || len(e.nodes) == 0 {
+// Node is one node of a broker, claimed for one publish.
+type Node interface {
+	// Address is host:port; "" in memory.
+	Address() string
+	// Publish is broker.Publisher's.
+	Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error)
+	// Settled is told what became of the publish: nil when it was confirmed, else a
+	// failure that speaks against the node. A node that fails one publish after the
+	// other is avoided for a while, as long as there are others. It does not block.
+	Settled(err error)
+}
+
+// Claim waits within ctx until what key needs is declared on the broker, as Ready does,
+// and chooses a node to publish to; tried are those that earlier tries of the same event
+// went to. A node that is down is claimed when there is no better one: its driver says
+// exactly why.
+func (p *Pool) Claim(ctx context.Context, name mesh.Name, key string, tried []Node) (Node, error) {
+	e, err := p.ready(ctx, name, key)
+	if err != nil {
+		return nil, err
+	}
+	if len(e.nodes) == 0 {
 		return nil, unknownBroker(name)
 	}
 	return e.pick(&e.publishTurn, func(n *node) balance.Candidate {
 		s := n.driver.State()
 		return balance.Candidate{
-			Priority: n.priority, Local: n.local, Avoided: p.avoids(n),
-			Up: s.Publishing, Blocked: s.Blocked && !s.Publishing, Tried: slices.Contains(tried, n.driver),
+			Priority: n.priority, Local: n.local, Avoided: n.avoided(),
+			Up: s.Publishing, Blocked: s.Blocked && !s.Publishing, Tried: n.isAmong(tried),
 		}
 	}), nil
+}
+
+// isAmong compares what runs: the same node may be in another configuration by now.
+func (n *node) isAmong(tried []Node) bool {
+	return slices.ContainsFunc(tried, func(t Node) bool {
+		other, ok := t.(*node)
+		return ok && other.shared == n.shared
+	})
+}
+
+// Address implements Node.
+func (n *node) Address() string { return n.identity.address }
+
+// Publish implements Node.
+func (n *node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+	return n.driver.Publish(ctx, m)
+}
+
+// Settled implements Node. The only node of its broker is never avoided.
+func (n *node) Settled(err error) {
+	switch {
+	case n.alone:
+	case err == nil:
+		n.outlier.Succeeded()
+	default:
+		if d := n.outlier.Failed(time.Since(n.began)); d > 0 {
+			n.log.Warn("broker node is avoided", "period", d.String(), "error", err)
+		}
+	}
 }
 
 // PickConsumer chooses a node to consume from.
@@ -35,46 +82,26 @@ func (p *Pool) PickConsumer(name mesh.Name) (broker.Driver, error) {
 		return nil, unknownBroker(name)
 	}
 	return e.pick(&e.consumeTurn, func(n *node) balance.Candidate {
-		return balance.Candidate{Priority: n.priority, Local: n.local, Avoided: p.avoids(n), Up: n.driver.State().Consuming}
-	}), nil
+		return balance.Candidate{Priority: n.priority, Local: n.local, Avoided: n.avoided(), Up: n.driver.State().Consuming}
+	}).driver, nil
 }
 
-// Settled tells what became of a publish on a driver that Pick chose: err is nil when
-// it was confirmed, else a failure that speaks against the node. A node that fails
-// one publish after the other is avoided for a while, as long as there are others.
-func (p *Pool) Settled(name mesh.Name, driver broker.Driver, err error) {
-	e, ok := (*p.view.Load())[name]
-	if !ok || len(e.nodes) < 2 {
-		return
-	}
-	i := slices.IndexFunc(e.nodes, func(n *node) bool { return n.driver == driver })
-	switch {
-	case i < 0: // it is not in the configuration any more
-	case err == nil:
-		e.nodes[i].outlier.Succeeded()
-	default:
-		if d := e.nodes[i].outlier.Failed(time.Since(p.began)); d > 0 {
-			e.nodes[i].log.Warn("broker node is avoided", "period", d.String(), "error", err)
-		}
-	}
-}
-
-// avoids spares the clock as long as n was never avoided.
-func (p *Pool) avoids(n *node) bool {
-	return n.outlier.MayAvoid() && n.outlier.Avoid(time.Since(p.began))
+// avoided spares the clock as long as n was never avoided.
+func (n *node) avoided() bool {
+	return n.outlier.MayAvoid() && n.outlier.Avoid(time.Since(n.began))
 }
 
 // pick chooses among the nodes, of which there is at least one.
-func (e *entry) pick(turn *atomic.Uint32, candidate func(*node) balance.Candidate) broker.Driver {
+func (e *entry) pick(turn *atomic.Uint32, candidate func(*node) balance.Candidate) *node {
 	if len(e.nodes) == 1 {
-		return e.nodes[0].driver
+		return e.nodes[0]
 	}
 	var space [8]balance.Candidate // enough for most clusters, without an allocation
 	candidates := space[:0]
 	for _, n := range e.nodes {
 		candidates = append(candidates, candidate(n))
 	}
-	return e.nodes[balance.PickNode(candidates, turn.Add(1))].driver
+	return e.nodes[balance.PickNode(candidates, turn.Add(1))]
 }
 
 func unknownBroker(name mesh.Name) error {

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -16,13 +17,29 @@ import (
 )
 
 // pick returns the address of the node that is chosen.
-func (r *rig) pick(tried ...broker.Driver) string {
+func (r *rig) pick(tried ...pool.Node) string {
 	r.t.Helper()
-	d, err := r.Pick(main, tried)
+	n, err := r.Claim(r.t.Context(), main, "", tried)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return d.(*driver).address
+	return n.Address()
+}
+
+// claim claims until it is the node of a driver.
+func (r *rig) claim(d *driver) pool.Node {
+	r.t.Helper()
+	for range 100 {
+		n, err := r.Claim(r.t.Context(), main, "", nil)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if n.Address() == d.address {
+			return n
+		}
+	}
+	r.t.Fatalf("node %s is never claimed", d.address)
+	return nil
 }
 
 // picks returns the addresses of n choices, each once, in order.
@@ -52,8 +69,9 @@ func (r *rig) pickConsumers(n int) string {
 }
 
 func (r *rig) fail(node, times int) {
+	n := r.claim(r.built[node])
 	for range times {
-		r.Settled(main, r.built[node], &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: "publish"})
+		n.Settled(&broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: "publish"})
 	}
 }
 
@@ -66,12 +84,21 @@ func TestPickTakesTurnsAndPassesOverWhatIsDownTriedOrSecond(t *testing.T) {
 	if first, second, third := r.pick(), r.pick(), r.pick(); first == second || first != third || first == "c" {
 		t.Errorf("picked %s, %s, %s; want a and b in turn", first, second, third)
 	}
-	if got := r.pick(r.built[0]); got != "b" {
+	if got := r.pick(r.claim(r.built[0])); got != "b" {
 		t.Errorf("with a tried: %s, want b", got)
 	}
-	if got := r.pick(r.built[0], r.built[1]); got != "c" {
+	if got := r.pick(r.claim(r.built[0]), r.claim(r.built[1])); got != "c" {
 		t.Errorf("with a and b tried: %s, want c", got)
 	}
+	tried := r.claim(r.built[0])
+	b = rabbit("a", "b", "c") // another configuration, of the same nodes
+	b.Nodes[1].Priority = 1
+	r.apply(b)
+	if one, two := r.pick(tried), r.pick(tried); one != "c" || two != "c" {
+		t.Errorf("with a tried under the configuration before: %s, %s; want c twice", one, two)
+	}
+	b.Nodes[1].Priority, b.Nodes[2].Priority = 0, 1
+	r.apply(b)
 	r.built[1].set(func(s *broker.State) { s.Publishing = false })
 	if one, two := r.pick(), r.pick(); one != "a" || two != "a" {
 		t.Errorf("with b down: %s, %s; want a twice", one, two)
@@ -90,14 +117,14 @@ func TestEachBrokerTakesTurnsOfItsOwn(t *testing.T) {
 	var picked []string
 	for range 2 {
 		for _, name := range []mesh.Name{main, other} {
-			d, err := r.Pick(name, nil)
+			n, err := r.Claim(t.Context(), name, "", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if _, err := r.PickConsumer(name); err != nil {
 				t.Fatal(err)
 			}
-			picked = append(picked, d.(*driver).address)
+			picked = append(picked, n.Address())
 		}
 	}
 	slices.Sort(picked)
@@ -186,7 +213,7 @@ func TestANodeThatKeepsFailingIsAvoidedForAWhile(t *testing.T) {
 			r := newRig(t)
 			r.apply(rabbit("a", "b"))
 			r.fail(0, 4)
-			r.Settled(main, r.built[0], nil)
+			r.claim(r.built[0]).Settled(nil)
 			r.fail(0, 4)
 			if got := r.picks(4); got != "ab" {
 				t.Errorf("published to %s after 4 failures, want ab", got)
@@ -233,18 +260,18 @@ func TestANodeThatKeepsFailingIsAvoidedForAWhile(t *testing.T) {
 		t.Parallel()
 		r := newRig(t)
 		r.apply(rabbit("a", "b"))
-		gone := r.built[0]
+		gone := r.claim(r.built[0])
 		r.apply(rabbit("b", "c"))
-		r.Settled(main, gone, nil)
-		r.Settled(mesh.Name{Name: "other"}, gone, nil)
+		gone.Settled(nil)
+		gone.Settled(errors.New("closed"))
 		if got := r.picks(4); got != "bc" {
 			t.Errorf("published to %s, want bc", got)
 		}
 	})
 }
 
-// Budget: no allocation, for the pick and for what becomes of it.
-func BenchmarkPick(b *testing.B) {
+// Budget: no allocation, for the claim and for what becomes of it.
+func BenchmarkClaim(b *testing.B) {
 	broke := membroker.New(membroker.Options{})
 	defer broke.Close()
 	p := pool.New(pool.Options{
@@ -260,10 +287,10 @@ func BenchmarkPick(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		d, err := p.Pick(main, nil)
+		n, err := p.Claim(b.Context(), main, "", nil)
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.Settled(main, d, nil)
+		n.Settled(nil)
 	}
 }

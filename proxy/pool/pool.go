@@ -8,9 +8,9 @@
 //	p := pool.New(pool.Options{NewDriver: newDriver, Logger: log})
 //	p.Start(ctx)
 //	err := p.Apply(cfg.Brokers, declarations) // at each configuration
-//	err = p.Ready(ctx, broker, key)           // before key is used
-//	driver, err := p.Pick(broker, nil)
-//	p.Settled(broker, driver, err) // what became of the publish
+//	node, err := p.Claim(ctx, broker, key, nil) // waits until key can be used
+//	receipt, err := node.Publish(ctx, message)
+//	node.Settled(receipt.Wait(ctx))
 //	err = p.Stop(ctx)
 package pool
 
@@ -168,6 +168,7 @@ func (p *Pool) build(old map[mesh.Name]*entry, brokers map[mesh.Name]*mesh.Broke
 				bad[name] = errors.Join(bad[name], err)
 				continue
 			}
+			built.began, built.alone = p.began, len(specs) == 1
 			all[name] = append(all[name], built)
 		}
 	}
@@ -250,24 +251,32 @@ func retire(old, next *entry) {
 // when ctx ends it returns Unavailable, not sent, with the reason. A key that has
 // no declaration is ready.
 func (p *Pool) Ready(ctx context.Context, name mesh.Name, key string) error {
+	_, err := p.ready(ctx, name, key)
+	return err
+}
+
+// ready returns the broker on which key is declared.
+func (p *Pool) ready(ctx context.Context, name mesh.Name, key string) (*entry, error) {
 	for {
 		e, ok := (*p.view.Load())[name]
 		if !ok {
-			return unknownBroker(name)
+			return nil, unknownBroker(name)
 		}
 		d, ok := e.declarations[key]
 		if !ok || d.ready.Load() {
-			return nil
+			return e, nil
 		}
 		err := d.wait(ctx)
 		switch {
+		case err == nil:
+			continue // another configuration may be in force by now
 		case errors.Is(err, errDropped) && p.ctx.Err() == nil:
 			continue // look again: the newer configuration is in force
 		case errors.Is(err, errDropped), broker.KindOf(err) == broker.Unavailable:
 			op := fmt.Sprintf("wait for %s to be declared on broker %s", key, name)
-			return &broker.Error{Kind: broker.Unavailable, Op: op, Err: because(e.unready(), ctx.Err())}
+			return nil, &broker.Error{Kind: broker.Unavailable, Op: op, Err: because(e.unready(), ctx.Err())}
 		default:
-			return err
+			return nil, err
 		}
 	}
 }
@@ -296,7 +305,7 @@ func (p *Pool) Conditions() []Condition {
 	for _, name := range mesh.Sorted(view) {
 		for _, n := range view[name].nodes {
 			s := n.driver.State()
-			if s.Reason == "" && p.avoids(n) {
+			if s.Reason == "" && n.avoided() {
 				s.Reason = "avoided for a while: one publish after the other failed"
 			}
 			out = append(out, Condition{Broker: name, Type: view[name].spec.Type, State: s})

@@ -231,7 +231,7 @@ func TestApplyKeepsWhatIsUnchangedAndStopsTheRest(t *testing.T) {
 	}
 	<-b.stopped
 	<-r.built[2].stopped
-	if _, err := r.Pick(main, nil); broker.KindOf(err) != broker.Unavailable || broker.OutcomeOf(err) != broker.NotSent {
+	if _, err := r.Claim(t.Context(), main, "q", nil); broker.KindOf(err) != broker.Unavailable || broker.OutcomeOf(err) != broker.NotSent {
 		t.Errorf("picked from a broker that is gone: %v", err)
 	}
 	if _, err := r.PickConsumer(main); broker.KindOf(err) != broker.Unavailable {
@@ -275,8 +275,8 @@ func TestABrokerWithoutDriverIsNamedAndEverythingStaysAsItIs(t *testing.T) {
 	if !errors.As(err, &bad) || len(bad) != 1 || bad[odd] == nil {
 		t.Errorf("error %v, want one that names shop/odd only", err)
 	}
-	if d, err := r.Pick(main, nil); err != nil || d != broker.Driver(r.built[0]) {
-		t.Errorf("picked %v, %v", d, err)
+	if got := r.pick(); got != "a" {
+		t.Errorf("claimed %s", got)
 	}
 	if !r.built[0].runs() {
 		t.Error("the driver in use was stopped")
@@ -709,14 +709,11 @@ func TestAMemoryBrokerHasOneNode(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := p.Ready(ctx, main, "q"); err != nil {
-		t.Fatal(err)
-	}
-	d, err := p.Pick(main, nil)
+	n, err := p.Claim(ctx, main, "q", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt, err := d.Publish(ctx, &broker.Message{RoutingKey: "q", Mandatory: true, Event: &event.Event{ID: "1", Source: "/s", Type: "t"}})
+	receipt, err := n.Publish(ctx, &broker.Message{RoutingKey: "q", Mandatory: true, Event: &event.Event{ID: "1", Source: "/s", Type: "t"}})
 	if err == nil {
 		err = receipt.Wait(ctx)
 	}

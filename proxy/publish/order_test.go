@@ -18,6 +18,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/limit"
+	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
@@ -194,16 +195,12 @@ func (s *shaky) roll(n int) int {
 	return s.random.IntN(n)
 }
 
-func (s *shaky) Ready(context.Context, mesh.Name, string) error { return nil }
-
-func (s *shaky) Pick(mesh.Name, []broker.Driver) (broker.Driver, error) {
-	return shakyNode{s.nodes[s.roll(2)], s}, nil
+func (s *shaky) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Node, error) {
+	return shakyNode{node{s.nodes[s.roll(2)]}, s}, nil
 }
 
-func (s *shaky) Settled(mesh.Name, broker.Driver, error) {}
-
 type shakyNode struct {
-	broker.Driver
+	node
 	shaky *shaky
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/limit"
+	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
@@ -49,24 +50,28 @@ type cluster struct {
 	settled []string // guarded by mu
 }
 
-func (c *cluster) Ready(context.Context, mesh.Name, string) error { return nil }
-
-func (c *cluster) Pick(_ mesh.Name, tried []broker.Driver) (broker.Driver, error) {
+func (c *cluster) Claim(_ context.Context, _ mesh.Name, _ string, tried []pool.Node) (pool.Node, error) {
 	var candidates []balance.Candidate
 	for _, n := range c.nodes {
-		candidates = append(candidates, balance.Candidate{Up: true, Tried: slices.Contains(tried, broker.Driver(n))})
+		candidates = append(candidates, balance.Candidate{Up: true, Tried: slices.Contains(tried, pool.Node(claimed{node{n}, c}))})
 	}
-	return c.nodes[balance.PickNode(candidates, 0)], nil
+	return claimed{node{c.nodes[balance.PickNode(candidates, 0)]}, c}, nil
 }
 
-func (c *cluster) Settled(_ mesh.Name, d broker.Driver, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// claimed is a node of a cluster, which notes how publishes went.
+type claimed struct {
+	node
+	cluster *cluster
+}
+
+func (n claimed) Settled(err error) {
+	n.cluster.mu.Lock()
+	defer n.cluster.mu.Unlock()
 	kind := "ok"
 	if err != nil {
 		kind = broker.KindOf(err).String()
 	}
-	c.settled = append(c.settled, d.State().Address+" "+kind)
+	n.cluster.settled = append(n.cluster.settled, n.Address()+" "+kind)
 }
 
 // on is a service on c with the topics of the rig.

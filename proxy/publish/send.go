@@ -9,6 +9,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/retry"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
@@ -35,11 +36,11 @@ type transit struct {
 	place    *place    // in the line of its key; nil when it keeps no order
 	budget   *retry.Budget
 
-	tried   []broker.Driver
-	space   [2]broker.Driver // for the first of tried
-	attempt uint32           // 0 until it is its turn
-	unknown bool             // an earlier try may have reached the broker
-	repeats bool             // the try under way has room in the budget
+	tried   []pool.Node
+	space   [2]pool.Node // for the first of tried
+	attempt uint32       // 0 until it is its turn
+	unknown bool         // an earlier try may have reached the broker
+	repeats bool         // the try under way has room in the budget
 
 	// the try under way
 	tryCtx    context.Context //nolint:containedctx // the life of one try
@@ -147,20 +148,14 @@ func (s *Service) try(t *transit) {
 	t.attempt++
 	perTry := t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout)
 	t.tryCtx, t.tryCancel = context.WithDeadline(t.ctx, earliest(t.deadline, time.Now().Add(perTry)))
-	t.receipt, t.err = nil, s.opts.Brokers.Ready(t.tryCtx, t.backend.Broker, t.backend.Resource)
-	if t.err != nil {
+	var node pool.Node
+	if node, t.err = s.opts.Brokers.Claim(t.tryCtx, t.backend.Broker, t.backend.Resource, t.tried); t.err != nil {
 		return
 	}
-	driver, err := s.opts.Brokers.Pick(t.backend.Broker, t.tried)
-	if err != nil {
-		t.err = err
-		return
-	}
-	address := driver.State().Address
-	t.span.SetServerAddress(address)
-	t.sending.To(address)
-	t.tried = append(t.tried, driver)
-	if t.receipt, t.err = driver.Publish(t.tryCtx, t.message); t.err == nil {
+	t.span.SetServerAddress(node.Address())
+	t.sending.To(node.Address())
+	t.tried = append(t.tried, node)
+	if t.receipt, t.err = node.Publish(t.tryCtx, t.message); t.err == nil {
 		t.sending.Written()
 	}
 }
@@ -190,7 +185,7 @@ func (s *Service) settle(t *transit) error {
 	err := t.receipt.Wait(t.tryCtx)
 	t.sending.Settled(err)
 	if err == nil || t.blames(err) {
-		s.opts.Brokers.Settled(t.backend.Broker, t.tried[len(t.tried)-1], err)
+		t.tried[len(t.tried)-1].Settled(err)
 	}
 	return err
 }

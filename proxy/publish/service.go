@@ -20,10 +20,10 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
@@ -39,15 +39,11 @@ type Topics interface {
 	Topic(ctx context.Context, name mesh.Name) (*route.Topic, error)
 }
 
-// Brokers finds running drivers; pool.Pool is one.
+// Brokers claims nodes; pool.Pool is one.
 type Brokers interface {
-	// Ready waits within ctx until what key needs is declared on the broker.
-	Ready(ctx context.Context, name mesh.Name, key string) error
-	// Pick chooses a node, preferring those not in tried. It never blocks.
-	Pick(name mesh.Name, tried []broker.Driver) (broker.Driver, error)
-	// Settled is told what became of a publish on a driver that Pick chose: nil when it
-	// was confirmed, or a failure that speaks against the node. It never blocks.
-	Settled(name mesh.Name, driver broker.Driver, err error)
+	// Claim waits within ctx until what key needs is declared on the broker, and chooses
+	// a node, preferring those not in tried.
+	Claim(ctx context.Context, name mesh.Name, key string, tried []pool.Node) (pool.Node, error)
 }
 
 // Options configure a Service.

@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
@@ -57,11 +58,16 @@ func (ts topics) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) 
 // one is a publish.Brokers with one node.
 type one struct{ broker.Driver }
 
-func (o one) Ready(context.Context, mesh.Name, string) error { return nil }
+func (o one) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Node, error) {
+	return node(o), nil
+}
 
-func (o one) Pick(mesh.Name, []broker.Driver) (broker.Driver, error) { return o.Driver, nil }
+// node is a pool.Node that nobody asks how it went.
+type node struct{ broker.Driver }
 
-func (o one) Settled(mesh.Name, broker.Driver, error) {}
+func (n node) Address() string { return n.State().Address }
+
+func (n node) Settled(error) {}
 
 func destination() mesh.Destination {
 	return mesh.Destination{

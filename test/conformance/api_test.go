@@ -26,6 +26,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
@@ -52,14 +53,22 @@ func (c config) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	}
 	return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", name.String(), "not declared")
 }
-func (c config) Lookup(name mesh.Name) (*route.Topic, bool)             { return c.table.Topic(name) }
-func (c config) Ready(context.Context, mesh.Name, string) error         { return nil }
-func (c config) Pick(mesh.Name, []broker.Driver) (broker.Driver, error) { return c.driver, nil }
-func (c config) Settled(mesh.Name, broker.Driver, error)                {}
-func (c config) PickConsumer(mesh.Name) (broker.Driver, error)          { return c.driver, nil }
+func (c config) Lookup(name mesh.Name) (*route.Topic, bool)     { return c.table.Topic(name) }
+func (c config) Ready(context.Context, mesh.Name, string) error { return nil }
+func (c config) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Node, error) {
+	return claimed{c.driver}, nil
+}
+func (c config) PickConsumer(mesh.Name) (broker.Driver, error) { return c.driver, nil }
 func (c config) Subscription(mesh.Name) (*deliver.Subscription, <-chan struct{}, error) {
 	return nil, nil, errors.New("only push here")
 }
+
+// claimed is the only node there is.
+type claimed struct{ broker.Driver }
+
+func (n claimed) Address() string { return n.State().Address }
+
+func (n claimed) Settled(error) {}
 
 // OnEvent takes one event.
 type handler struct {
