@@ -135,7 +135,7 @@ func stateFile(dir string) string {
 	if dir == "" {
 		return ""
 	}
-	return filepath.Join(dir, "last-good.pb")
+	return filepath.Join(dir, "last-good.json")
 }
 
 // Started is closed when the listeners are open; addresses are known from then on.

@@ -35,6 +35,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/rpcerr"
@@ -100,7 +101,7 @@ type Service struct {
 	mu   sync.Mutex
 	busy map[queueID]struct{} // guarded by mu; queues that a job works on
 	shut bool                 // guarded by mu; no new jobs
-	jobs sync.WaitGroup       // added to under mu
+	jobs join.Group           // added to under mu
 }
 
 // queueID is a queue of a broker.
@@ -123,12 +124,7 @@ func (s *Service) Stop(ctx context.Context) {
 	s.shut = true
 	s.mu.Unlock()
 	s.end()
-	done := make(chan struct{})
-	go func() { defer close(done); s.jobs.Wait() }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
+	_ = s.jobs.Wait(ctx) // what is left when its time is up has been ended, too
 }
 
 // beginTimeout bounds the wait for the broker before a job.
@@ -174,7 +170,7 @@ func (s *Service) enter(id queueID) error {
 		return fmt.Errorf("queue %q: %w of this sidecar: wait for its end, or end it", id.queue, ErrBusy)
 	}
 	s.busy[id] = struct{}{}
-	s.jobs.Add(1)
+	s.jobs.Add()
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
@@ -61,6 +62,7 @@ type Pusher struct {
 	workers map[mesh.Name]*pushWorker // guarded by mu; by the configuration in force
 	running map[*pushWorker]struct{}  // guarded by mu; those, and the ones that are ending
 	closed  bool                      // guarded by mu
+	ending  join.Group                // of running
 }
 
 // NewPusher builds a Pusher that shares s's brokers, counters and drain.
@@ -107,22 +109,13 @@ func (p *Pusher) Stop(ctx context.Context) {
 	for _, w := range running {
 		w.cancel()
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for _, w := range running {
-			<-w.done
-		}
-	}()
-	select {
-	case <-done:
+	if p.ending.Wait(ctx) == nil {
 		return
-	case <-ctx.Done():
 	}
 	for _, w := range running {
 		w.abort()
 	}
-	awaitCut(done)
+	awaitCut(&p.ending)
 }
 
 // pushWorker serves one subscription.
@@ -132,7 +125,6 @@ type pushWorker struct {
 	port   uint32
 	cancel context.CancelFunc // ends intake
 	abort  context.CancelFunc // ends calls under way
-	done   chan struct{}
 	log    *slog.Logger
 
 	conn   *grpc.ClientConn
@@ -149,19 +141,18 @@ func (p *Pusher) start(name mesh.Name, sub *Subscription) *pushWorker {
 	w := &pushWorker{
 		settler: settler{service: p.service, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: calls},
 		opts:    p.opts, port: sub.PushPort, cancel: cancel, abort: abort,
-		done: make(chan struct{}), slots: make(chan struct{}, outstanding(sub.Subscription)),
-		log: p.service.opts.Logger.With("subscription", name.String()),
+		slots: make(chan struct{}, outstanding(sub.Subscription)),
+		log:   p.service.opts.Logger.With("subscription", name.String()),
 	}
 	w.subscription.Store(sub)
 	p.running[w] = struct{}{}
-	go func() {
-		defer close(w.done)
+	p.ending.Go(func() {
 		defer abort()
 		w.run(intake, calls)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.running, w)
-	}()
+	})
 	return w
 }
 

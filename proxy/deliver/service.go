@@ -33,6 +33,7 @@ import (
 	"google.golang.org/grpc"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -199,8 +200,8 @@ type Service struct {
 	cut       context.CancelFunc // ends life
 
 	mu       sync.Mutex
-	closed   bool           // guarded by mu; no new sessions
-	sessions sync.WaitGroup // added to under mu
+	closed   bool       // guarded by mu; no new sessions
+	sessions join.Group // added to under mu
 }
 
 // New builds a Service.
@@ -252,7 +253,7 @@ func (s *Service) enter() bool {
 	if s.closed {
 		return false
 	}
-	s.sessions.Add(1)
+	s.sessions.Add()
 	return true
 }
 
@@ -269,25 +270,17 @@ func (s *Service) Drain(ctx context.Context) {
 	s.closed = true
 	s.mu.Unlock()
 	s.drainOnce.Do(func() { close(s.draining) })
-	done := make(chan struct{})
-	go func() { s.sessions.Wait(); close(done) }()
-	select {
-	case <-done:
-		return
-	case <-ctx.Done():
+	if s.sessions.Wait(ctx) != nil {
 		s.cut()
+		awaitCut(&s.sessions)
 	}
-	awaitCut(done)
 }
 
 // awaitCut waits until what was cut has ended, at most for cutTimeout.
-func awaitCut(done <-chan struct{}) {
-	timer := time.NewTimer(cutTimeout)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
+func awaitCut(g *join.Group) {
+	ctx, cancel := context.WithTimeout(context.Background(), cutTimeout)
+	defer cancel()
+	_ = g.Wait(ctx) // what is left then waits for a broker that does not answer
 }
 
 // initTimeout is how long a stream may take until it says what it wants: until then it

@@ -3,10 +3,10 @@ package pool
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -61,7 +61,7 @@ func (s *shared) as(spec mesh.Node, zone string) *node {
 	return &node{shared: s, priority: spec.Priority, local: zone != "" && spec.Zone == zone}
 }
 
-func (s *shared) start(ctx context.Context, wg *sync.WaitGroup) {
+func (s *shared) start(ctx context.Context, wg *join.Group) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	wg.Go(func() {
 		if err := s.driver.Run(ctx); err != nil && ctx.Err() == nil {

@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 )
@@ -52,7 +53,7 @@ type Pool struct {
 	ctx    context.Context //nolint:containedctx // the life of the drivers, ended by Stop
 	cancel context.CancelFunc
 
-	running sync.WaitGroup // one for each goroutine of a node
+	running join.Group // one for each goroutine of a node
 
 	mu      sync.Mutex // held by Apply, and by Stop for a moment
 	stopped bool       // guarded by mu
@@ -99,14 +100,10 @@ func (p *Pool) Stop(ctx context.Context) error {
 		return nil
 	}
 	p.cancel()
-	done := make(chan struct{})
-	go func() { p.running.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("close broker connections: %w", ctx.Err())
+	if err := p.running.Wait(ctx); err != nil {
+		return fmt.Errorf("close broker connections: %w", err)
 	}
+	return nil
 }
 
 // Declaration is topology that must exist before a key is used.

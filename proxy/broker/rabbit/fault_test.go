@@ -301,19 +301,13 @@ func TestASlowConfirmOnALivingConnectionIsWaitedFor(t *testing.T) {
 
 func TestAnAlarmOfTheBrokerIsToldAndStopsPublishes(t *testing.T) {
 	t.Parallel()
-	states := make(chan broker.State, 100)
-	f := newFixture(t, func(o *Options) { o.OnState = func(s broker.State) { states <- s } })
+	f := newFixture(t)
 	queue := f.queue("q")
 	live := f.node.publish.live.Load()
 	live.alarm.set(true, "low on memory") // what connection.blocked does
-	f.node.changed()
 	_, err := f.node.Publish(f.context(), toQueue(queue, "1"))
 	wantKind(t, err, broker.Blocked, broker.NotSent)
-	told := <-states
-	for !told.Blocked {
-		told = <-states
-	}
-	if told.Publishing || !told.Consuming || told.Reason == "" {
+	if told := f.node.State(); !told.Blocked || told.Publishing || !told.Consuming || told.Reason == "" {
 		t.Errorf("state under an alarm is %+v", told)
 	}
 	in := f.consume(queue, 1)

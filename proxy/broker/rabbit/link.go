@@ -26,11 +26,10 @@ const settled = 100 * time.Millisecond
 // Any state ends when run's context does.
 type link struct {
 	// Set at construction.
-	role     string
-	opts     *Options
-	log      *slog.Logger
-	prepare  func(context.Context, *session) error // before the session is raised
-	onChange func()                                // the state has changed
+	role    string
+	opts    *Options
+	log     *slog.Logger
+	prepare func(context.Context, *session) error // before the session is raised
 
 	live atomic.Pointer[session] // nil while down
 
@@ -42,9 +41,9 @@ type link struct {
 	logged  int    // AMQP code of the failure told last, -1 for none
 }
 
-func newLink(role string, opts *Options, prepare func(context.Context, *session) error, onChange func()) *link {
+func newLink(role string, opts *Options, prepare func(context.Context, *session) error) *link {
 	return &link{
-		role: role, opts: opts, prepare: prepare, onChange: onChange, changed: make(chan struct{}),
+		role: role, opts: opts, prepare: prepare, changed: make(chan struct{}),
 		log:    opts.Logger.With("node", opts.Address, "connection", role),
 		reason: "not started", logged: -1,
 	}
@@ -70,7 +69,7 @@ func (l *link) run(ctx context.Context) {
 
 // serve makes one session and returns how long it was up, and why it ended.
 func (l *link) serve(ctx context.Context) (up time.Duration, err error) {
-	s, err := dial(ctx, l.opts, l.role, l.onChange)
+	s, err := dial(ctx, l.opts, l.role)
 	if err != nil {
 		return 0, err
 	}
@@ -125,7 +124,6 @@ func (l *link) down(err error, next time.Duration) {
 		level = slog.LevelWarn
 	}
 	l.log.Log(context.Background(), level, "connection is down", "error", err, "retry_in", next)
-	l.onChange()
 }
 
 // failureCode tells failures apart without what differs from try to try, such as
@@ -152,7 +150,6 @@ func (l *link) set(s *session, reason string) {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
-	l.onChange()
 }
 
 // why returns why the link is down, "" when it is up.

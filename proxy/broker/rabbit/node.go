@@ -24,10 +24,6 @@ type Node struct {
 	stale   atomic.Uint64
 	largest atomic.Int64           // data the broker takes, as it said; 0 until then
 	problem atomic.Pointer[string] // what of the topology could not be declared again
-
-	// Guarded by mu.
-	mu   sync.Mutex
-	told broker.State
 }
 
 var _ broker.Driver = (*Node)(nil)
@@ -37,8 +33,8 @@ func New(o Options) *Node {
 	n := &Node{opts: o.withDefaults()}
 	n.backs.log = n.opts.Logger
 	n.losses.log, n.losses.topology = n.opts.Logger, &n.topology
-	n.publish = newLink("publish", &n.opts, n.preparePublish, n.changed)
-	n.consume = newLink("consume", &n.opts, n.prepareConsume, n.changed)
+	n.publish = newLink("publish", &n.opts, n.preparePublish)
+	n.consume = newLink("consume", &n.opts, n.prepareConsume)
 	return n
 }
 
@@ -77,18 +73,6 @@ func (n *Node) State() broker.State {
 		st.Reason = *p
 	}
 	return st
-}
-
-// changed tells OnState when there is news.
-func (n *Node) changed() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	st := n.State()
-	st.Stale, st.Gone = 0, 0
-	if st != n.told {
-		n.told = st
-		n.opts.OnState(st)
-	}
 }
 
 func (n *Node) preparePublish(ctx context.Context, s *session) error {

@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"time"
-
-	"github.com/warrenmesh/warren/proxy/broker"
 )
 
 // Options configures a Node. Zero values mean the defaults.
@@ -72,10 +70,6 @@ type Options struct {
 
 	// Logger gets changes of the connections' state. nil discards them.
 	Logger *slog.Logger
-	// OnState is called after each change of State except its counters, by one
-	// goroutine at a time. It must not block. nil means nobody is told.
-	OnState func(broker.State)
-
 	// Dial opens the network connection. nil means TCP by net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Rand returns the jitter, in [0,1). nil means math/rand.
@@ -107,9 +101,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.OnState == nil {
-		o.OnState = func(broker.State) {}
 	}
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{}).DialContext

@@ -50,9 +50,8 @@ func wasCut(err error, took time.Duration) bool {
 	return errors.Is(err, amqp.ErrVhost) || errors.Is(err, amqp.ErrCredentials) && took < silentClose
 }
 
-// dial connects and shakes hands. onChange is called when the broker blocks or
-// unblocks the connection.
-func dial(ctx context.Context, opts *Options, role string, onChange func()) (*session, error) {
+// dial connects and shakes hands.
+func dial(ctx context.Context, opts *Options, role string) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, opts.DialTimeout)
 	defer cancel()
 	username, password, err := opts.Credentials()
@@ -80,7 +79,7 @@ func dial(ctx context.Context, opts *Options, role string, onChange func()) (*se
 	}
 	s.conn = conn
 	s.identify()
-	s.watch(onChange)
+	s.watch()
 	return s, nil
 }
 
@@ -111,7 +110,7 @@ func serverName(properties amqp.Table) string {
 
 // watch starts the one reader of the connection's notifications. It ends with
 // the connection.
-func (s *session) watch(onChange func()) {
+func (s *session) watch() {
 	closes := s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocks := s.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	s.spawn(func() {
@@ -130,7 +129,6 @@ func (s *session) watch(onChange func()) {
 					continue
 				}
 				s.alarm.set(b.Active, b.Reason)
-				onChange()
 			}
 		}
 	})
