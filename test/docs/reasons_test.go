@@ -13,14 +13,14 @@ import (
 func TestDocsEveryReasonOfAnErrorIsExplained(t *testing.T) {
 	t.Parallel()
 	help, _ := mustRead(t, "docs/troubleshooting.md")
-	table, _ := mustRead(t, "README.md")
+	table, _ := mustRead(t, "docs/errors.md")
 	found := reasons(t)
 	if len(found) < 20 {
 		t.Fatalf("proxy/rpcerr has the reasons %q, want 20 or more", found)
 	}
 	for _, reason := range found {
 		if !strings.Contains(table, "`"+reason+"`") {
-			t.Errorf("README.md's table of errors has no %s", reason)
+			t.Errorf("docs/errors.md has no %s", reason)
 		}
 		if !startsParagraph(help, reason) {
 			t.Errorf("docs/troubleshooting.md has no paragraph that begins with **%s**", reason)
