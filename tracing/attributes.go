@@ -31,7 +31,6 @@ const (
 	keyDeliveryTag     = semconv.MessagingRabbitMQMessageDeliveryTagKey
 	keyMessageID       = semconv.MessagingMessageIDKey
 	keyBodySize        = semconv.MessagingMessageBodySizeKey
-	keyClientID        = semconv.MessagingClientIDKey
 
 	keyEventID      = semconv.CloudEventsEventIDKey
 	keyEventSource  = semconv.CloudEventsEventSourceKey

@@ -32,7 +32,7 @@ func order() tracing.Publish {
 	return tracing.Publish{
 		System: tracing.SystemRabbitMQ, Exchange: "orders", RoutingKey: "com.shop.order.placed", Topic: "shop/orders",
 		EventID: "17", EventSource: "/checkout", EventType: "com.shop.order.placed", EventSubject: "order-17",
-		BodySize: 42, ServerAddress: "127.0.0.1:5672", ClientID: "checkout-1",
+		BodySize: 42, ServerAddress: "127.0.0.1:5672",
 	}
 }
 
@@ -42,7 +42,7 @@ func delivery() tracing.Process {
 		System: tracing.SystemRabbitMQ, Exchange: "orders", RoutingKey: "com.shop.order.placed", Queue: "shop.billing",
 		Topic: "shop/orders", Subscription: "shop/billing", Hop: tracing.Hop{Parent: hop, State: "a=b", Baggage: "k=v"},
 		EventID: "17", EventSource: "/checkout", EventType: "com.shop.order.placed", EventSubject: "order-17",
-		DeliveryTag: 3, Attempt: 2, Redelivered: true, BodySize: 42, ServerAddress: "rabbit-0:5672", ClientID: "billing-1",
+		DeliveryTag: 3, Attempt: 2, Redelivered: true, BodySize: 42, ServerAddress: "rabbit-0:5672",
 	}
 }
 
@@ -76,7 +76,6 @@ func TestPublishSpan(t *testing.T) {
 			"messaging.rabbitmq.destination.routing_key": "com.shop.order.placed",
 			"messaging.message.id":                       "17",
 			"messaging.message.body.size":                int64(42),
-			"messaging.client.id":                        "checkout-1",
 			"server.address":                             "127.0.0.1", "server.port": int64(5672),
 			"network.peer.address": "127.0.0.1", "network.peer.port": int64(5672),
 			"cloudevents.event_id": "17", "cloudevents.event_source": "/checkout", "cloudevents.event_spec_version": "1.0",
@@ -206,7 +205,6 @@ func TestProcessSpan(t *testing.T) {
 			"messaging.rabbitmq.message.delivery_tag":    int64(3),
 			"messaging.message.id":                       "17",
 			"messaging.message.body.size":                int64(42),
-			"messaging.client.id":                        "billing-1",
 			"server.address":                             "rabbit-0", "server.port": int64(5672),
 			"cloudevents.event_id": "17", "cloudevents.event_source": "/checkout", "cloudevents.event_spec_version": "1.0",
 			"cloudevents.event_type": "com.shop.order.placed", "cloudevents.event_subject": "order-17",
@@ -298,7 +296,6 @@ func TestSettleSpanIsClientBelowProcess(t *testing.T) {
 		"messaging.destination.subscription.name": "shop/billing",
 		"messaging.rabbitmq.message.delivery_tag": int64(3),
 		"messaging.message.id":                    "17",
-		"messaging.client.id":                     "billing-1",
 		"server.address":                          "127.0.0.1", "server.port": int64(5672),
 		"network.peer.address": "127.0.0.1", "network.peer.port": int64(5672),
 		"peer.service": "rabbitmq", "service.peer.name": "rabbitmq",

@@ -32,7 +32,6 @@ type Process struct {
 	Redelivered   bool
 	BodySize      int    // bytes
 	ServerAddress string // host:port of the node as configured
-	ClientID      string // name of the AMQP connection
 }
 
 // StartProcess begins the CONSUMER span of one delivery, from handing the event to
@@ -106,7 +105,6 @@ func (p *Process) attributes() []attribute.KeyValue {
 	kvs := make([]attribute.KeyValue, 0, room)
 	kvs = appendString(kvs, KeySubscription, p.Subscription)
 	kvs = appendString(kvs, keyRoutingKey, p.RoutingKey)
-	kvs = appendString(kvs, keyClientID, p.ClientID)
 	kvs = append(kvs, keyBodySize.Int(p.BodySize))
 	kvs = p.appendDelivery(kvs)
 	return appendEvent(kvs, p.EventID, p.EventSource, p.EventType, p.EventSubject)
@@ -118,7 +116,6 @@ func (p *Process) settleAttributes() []attribute.KeyValue {
 	kvs := make([]attribute.KeyValue, 0, room)
 	kvs = appendString(kvs, KeySubscription, p.Subscription)
 	kvs = appendString(kvs, keyMessageID, p.EventID)
-	kvs = appendString(kvs, keyClientID, p.ClientID)
 	kvs = appendNode(kvs, p.ServerAddress)
 	kvs = appendPeer(kvs, p.System)
 	return p.appendDelivery(kvs)

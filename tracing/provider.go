@@ -59,10 +59,6 @@ func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
 // Tracer returns the tracer of Warren's own scope.
 func (p *Provider) Tracer() trace.Tracer { return p.messaging.tracer }
 
-// Propagator reads and writes trace context on gRPC and HTTP as OTEL_PROPAGATORS
-// says. AMQP and the entries of streams always bear W3C headers.
-func (p *Provider) Propagator() propagation.TextMapPropagator { return p.propagator }
-
 // Enabled reports whether spans are recorded at all.
 func (p *Provider) Enabled() bool { return p.enabled }
 

@@ -25,7 +25,6 @@ type Publish struct {
 
 	BodySize      int    // bytes
 	ServerAddress string // host:port of the node as configured; see Span.SetServerAddress
-	ClientID      string // name of the AMQP connection
 	ConfigVersion string // of the configuration that decided where it goes
 }
 
@@ -63,7 +62,6 @@ func (p *Publish) attributes() []attribute.KeyValue {
 	const room = 15
 	kvs := make([]attribute.KeyValue, 0, room)
 	kvs = appendString(kvs, keyRoutingKey, p.RoutingKey)
-	kvs = appendString(kvs, keyClientID, p.ClientID)
 	kvs = appendString(kvs, keyConfigVersion, p.ConfigVersion)
 	kvs = append(kvs, keyBodySize.Int(p.BodySize))
 	kvs = appendNode(kvs, p.ServerAddress)
