@@ -1,5 +1,5 @@
 // Command controlplane is Warren's control plane: it turns declared kinds into xDS
-// resources, pushes them to sidecars, and knows from their ACKs what is in force.
+// resources, pushes them to sidecars, and tracks which version each of them runs.
 package main
 
 import (

@@ -19,7 +19,7 @@ import (
 func newConfig(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check and explain configuration before it is applied",
+		Short: "Validate and explain configuration files",
 		Long: `Works on declared objects as the control plane reads them, without one: checks
 directories of them, says what their fields mean, and tells editors.`,
 	}
@@ -31,7 +31,7 @@ func newConfigValidate(a *app) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "validate DIR",
-		Short: "Say everything that is wrong with a directory of objects",
+		Short: "Validate a directory of configuration files",
 		Long: `Reads a directory of YAML files exactly as the control plane would and prints
 every problem with its file, line and field, and what would be right. A set
 without problems would come into force; one with any would leave the last good

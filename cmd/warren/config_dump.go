@@ -13,7 +13,7 @@ func newConfigDump(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "dump",
-		Short: "Show what a sidecar runs on",
+		Short: "Show the configuration a sidecar uses",
 		Long: `Asks a sidecar what it runs on: topics with their rules, subscriptions, brokers
 with the condition of their nodes, and every xDS resource with its state, its
 version and why it was refused; when the control plane was last heard, and

@@ -54,7 +54,7 @@ func (f *letterFlags) filter(now time.Time) (*adminv1.DeadLetterFilter, error) {
 		return nil, err
 	}
 	if s, u := out.GetSince(), out.GetUntil(); s != nil && u != nil && !s.AsTime().Before(u.AsTime()) {
-		return nil, usagef("--since %s is not before --until %s: no letter can be in between", f.since, f.until)
+		return nil, usagef("--since %s is not before --until %s: no dead letter can be in between", f.since, f.until)
 	}
 	return out, nil
 }

@@ -106,7 +106,7 @@ func countOf(r *adminv1.DeadLetterReport) terminal.Count {
 }
 
 // errNotConfirmed says that nobody agreed.
-var errNotConfirmed = usagef("it removes letters for good: add --yes to do it, or --dry-run to see how many")
+var errNotConfirmed = usagef("this permanently deletes dead letters: use --dry-run to count them, then --yes")
 
 // confirm counts what a job would do and asks whether to do it. It returns false
 // when there is nothing to do.

@@ -89,8 +89,8 @@ func newDeadLetterPurge(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "purge SUBSCRIPTION",
-		Short: "Remove dead letters for good",
-		Long: `Removes dead letters of a subscription for good: all that were there at the
+		Short: "Delete dead letters permanently",
+		Long: `Permanently deletes dead letters of a subscription: all that were there at the
 start, or those that flags choose. It asks first; --yes answers, and is needed
 where nobody can be asked. --dry-run only counts.
 

@@ -20,7 +20,7 @@ func newConfigExplainField(a *app) *cobra.Command {
 	var recursive bool
 	cmd := &cobra.Command{
 		Use:   "explain-field [KIND.PATH]",
-		Short: "Say what a field of a kind means",
+		Short: "Explain a field of a kind",
 		Long: `Says what a field is for, its type, its default and what it may be, and lists
 the fields inside it. A path starts with a kind, "EventTopic" or "topic" for
 short, and may be copied from an error: indices are skipped. Without a path the

@@ -1,4 +1,4 @@
-// Command warren is the operator's and the developer's hand tool: it publishes and
+// Command warren is the command-line tool for operators and developers: it publishes and
 // receives events through a sidecar, asks a control plane for the state of the
 // mesh, checks configuration, and runs a whole mesh in one process.
 //

@@ -40,10 +40,10 @@ func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "warren",
 		Short: "Publish, receive and inspect events in a Warren mesh",
-		Long: `warren is the hand tool of the Warren event mesh.
+		Long: `warren is the command-line tool for the Warren event mesh.
 
 It publishes and receives events through the sidecar on this machine, asks the
-control plane what is in force, checks configuration before it is applied, and
+control plane which configuration is active, validates configuration files, and
 runs a whole mesh in one process for a first look.`,
 		Example: `  warren dev ./config --workload checkout --workload billing
   warren publish orders --type com.shop.order.placed --source /me --data '{}'

@@ -45,7 +45,7 @@ func TestMistakesOnTheCommandLineExitWith2(t *testing.T) {
 		{"a missing dead letter", []string{"deadletter", "show", "billing"}, "the id of an event is missing"},
 		{"two dead letters", []string{"deadletter", "show", "billing", "1", "2"}, `unexpected argument "2"`},
 		{"a time that is none", []string{"deadletter", "list", "billing", "--since", "yesterday"}, "or how long ago: 90m, 2h, 7d"},
-		{"a span of time that is none", []string{"deadletter", "list", "billing", "--since", "1h", "--until", "2h"}, "no letter can be in between"},
+		{"a span of time that is none", []string{"deadletter", "list", "billing", "--since", "1h", "--until", "2h"}, "no dead letter can be in between"},
 		{"a rate of nothing", []string{"deadletter", "redrive", "billing", "--rate", "NaN"}, "want at least 0.001"},
 		{"a destination that is none", []string{"deadletter", "redrive", "billing", "--to", "queue"}, `--to "queue": want subscription, topic`},
 		{"a purge that nobody agreed to", []string{"deadletter", "purge", "billing"}, "add --yes to do it, or --dry-run"},

@@ -27,7 +27,7 @@ func newStatus(a *app) *cobra.Command {
 	f := &statusFlags{}
 	cmd := &cobra.Command{
 		Use:   "status [SIDECAR]",
-		Short: "Show what is in force in the mesh, and what is not",
+		Short: "Show which configuration is active in the mesh, and what is wrong",
 		Long: `Asks the control plane for every declared object and every connected sidecar.
 
 An object is Accepted when it is valid, has its References resolved when all it

@@ -14,8 +14,8 @@ type Candidate struct {
 // not, trusted before avoided, untried before tried, lower priority value before
 // higher, local before remote, and round robin by turn among equals. It returns -1
 // only when there are no candidates: an avoided node is better than none, and so is
-// one that is down, because its driver says exactly why. Of those that are not up, one
-// that is blocked says it best: nobody has to try again to learn of the alarm.
+// one that is down, because its driver returns the reason. If no node is up, PickNode
+// returns a blocked one: its reason, the alarm, tells the operator most.
 func PickNode(candidates []Candidate, turn uint32) int {
 	best, equals := -1, 0
 	for i := range candidates {

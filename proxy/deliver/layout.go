@@ -31,8 +31,8 @@ func Queues(s *mesh.Subscription) []string {
 // rooms: an event that waits for its next attempt waits in the sidecar, unsettled,
 // and its key with it. A last queue is for counting who shares the partitions.
 //
-// Where others declare, the bindings are theirs, and waiting rooms are welcome but
-// not asked for: settler.repeat does without, and so does partitions.share.
+// With topology Verify or Ignore, Warren creates no bindings. Delay queues are used if they
+// exist: settler.repeat and partitions.share work without them.
 func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	if s.Ordering == mesh.PerKey {
 		return layoutPerKey(s, policy)

@@ -113,9 +113,9 @@ func (st *settler) countAttempts(d *broker.Delivery) (due time.Time) {
 	return st.service.ledger.claim(st, d, time.Now())
 }
 
-// alone reports whether d must be the only event in the service's hands: the service
-// went away with it before, and this is its last attempt. It may have been a
-// neighbour's fault, and who is dead-lettered for a crash was alone in one.
+// alone reports whether d must be the only event in flight: the service crashed with it
+// before, and this is its last attempt. Another event may have caused the crash, so an
+// event is dead-lettered for a crash only if it was the only one in flight.
 func (st *settler) alone(d *broker.Delivery) bool {
 	return d.Crashes > 0 && d.Attempt >= st.subscription.Load().Attempts
 }

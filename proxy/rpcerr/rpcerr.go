@@ -2,9 +2,9 @@
 // google.rpc.ErrorInfo with domain "warrenmesh.io"; the reasons are listed here
 // and nowhere else. It is the only place where broker errors become gRPC codes.
 //
-// What became of the event says ErrorInfo.metadata["outcome"]: "unknown" (the broker
-// may have it: repeat it with the same id), "not_sent" (nothing was written) or
-// "failed" (it was written, and the broker certainly does not have it).
+// ErrorInfo.metadata["outcome"] says what happened to the event: "unknown" (the broker may
+// have it: repeat it with the same id), "not_sent" (nothing was written) or "failed" (it
+// was written, and the broker certainly does not have it).
 package rpcerr
 
 import (

@@ -91,7 +91,7 @@ func (s *socket) flush() {
 		case <-s.ended:
 			last = true
 		}
-		runtime.Gosched() // who is about to write may do so first
+		runtime.Gosched() // goroutines that are about to write go first, so that one flush carries more
 		buffer = s.take(buffer)
 		if err := s.send(buffer); err != nil {
 			s.end(err)

@@ -117,7 +117,7 @@ func (f Failure) Hint(what, address string) string {
 	case f.Reason == Unreachable:
 		return "is a " + what + " running at " + address + "? start one with: warren dev"
 	case f.Reason == "" && f.Code == code.Code_UNIMPLEMENTED.String():
-		return "what answers at " + address + " is no " + what + " of this version"
+		return address + " is not the port of a " + what + ", or runs another version"
 	default:
 		return hints[f.Reason]
 	}

@@ -116,7 +116,7 @@ func TestExplain(t *testing.T) {
 func TestAnotherServiceIsNamedAsSuch(t *testing.T) {
 	t.Parallel()
 	f := peer.Explain(status.Error(codes.Unimplemented, "unknown service"), true)
-	if hint := f.Hint("sidecar", "127.0.0.1:1"); !strings.Contains(hint, "is no sidecar of this version") {
+	if hint := f.Hint("sidecar", "127.0.0.1:1"); !strings.Contains(hint, "is not the port of a sidecar") {
 		t.Errorf("hint = %q", hint)
 	}
 }
