@@ -118,8 +118,8 @@ bench-build:
 BENCH_RUN := .run/bench/withbroker -dir .run/rabbitmq-bench -- .run/bench/bench
 
 .PHONY: bench-micro
-bench-micro: ## Print time and allocations of the hot path's stages
-	@go test -run '^$$' -bench . -benchmem ./proxy/...
+bench-micro: ## Print time and allocations of the hot path's stages, and hold them to their budgets of allocations
+	@go test -run '^$$' -bench . -benchmem -benchtime $${BENCHTIME:-1s} ./proxy/...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) $(BUF) ## Check style, package arrows and protos

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/proxy/balance"
 )
 
@@ -84,7 +85,7 @@ func TestPickNode(t *testing.T) {
 // Budget: no allocation.
 func BenchmarkPickNode(b *testing.B) {
 	candidates := []balance.Candidate{{Up: true}, {Up: true, Local: true}, {Up: true, Priority: 1}}
-	b.ReportAllocs()
+	budget.Allocs(b, 0)
 	for b.Loop() {
 		_ = balance.PickNode(candidates, 1)
 	}
@@ -93,7 +94,7 @@ func BenchmarkPickNode(b *testing.B) {
 // Budget: no allocation.
 func BenchmarkWeightedPick(b *testing.B) {
 	w := balance.NewWeighted([]uint32{95, 5})
-	b.ReportAllocs()
+	budget.Allocs(b, 0)
 	for b.Loop() {
 		_ = w.Pick(1 << 30)
 	}

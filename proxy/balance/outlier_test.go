@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/proxy/balance"
 )
 
@@ -74,7 +75,7 @@ func TestANodeIsAvoidedAfterFailuresInARow(t *testing.T) {
 // Budget: no allocation, no lock while nothing fails.
 func BenchmarkOutlier(b *testing.B) {
 	var o balance.Outlier
-	b.ReportAllocs()
+	budget.Allocs(b, 0)
 	for b.Loop() {
 		if o.MayAvoid() {
 			b.Fatal("avoided")

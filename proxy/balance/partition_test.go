@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/proxy/balance"
 )
 
@@ -43,7 +44,7 @@ func TestKeysSpreadEvenlyOverPartitions(t *testing.T) {
 
 // Budget: no allocation, a few ns.
 func BenchmarkPartition(b *testing.B) {
-	b.ReportAllocs()
+	budget.Allocs(b, 0)
 	for b.Loop() {
 		_ = balance.Partition("customer-1234567", 8)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/mesh"
 )
 
@@ -72,7 +73,7 @@ func TestKeysOfTwoTopicsDoNotWaitForEachOther(t *testing.T) {
 func BenchmarkLine(b *testing.B) {
 	var l lines
 	topic := mesh.Name{Namespace: "shop", Name: "orders"}
-	b.ReportAllocs()
+	budget.Allocs(b, 1)
 	for b.Loop() {
 		l.join(topic, "customer-1234567").leave()
 	}

@@ -9,9 +9,9 @@ import (
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
-	"github.com/warrenmesh/warren/xds/controlplane"
 )
 
 func TestReflectionIsOnOrOffOnEveryListener(t *testing.T) {

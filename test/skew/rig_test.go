@@ -240,7 +240,10 @@ func follow(t *testing.T, server string) *today {
 	var err error
 	s.Client, err = client.New(client.Options{
 		Server: server, Node: node, Topics: []mesh.Name{orders}, Logger: slog.New(slog.DiscardHandler),
-		Apply: func(snapshot *client.Snapshot) client.Refusals { s.applied <- snapshot.Config; return client.Refusals{} },
+		Apply: func(snapshot *client.Snapshot) client.Refusals {
+			s.applied <- snapshot.Config
+			return client.Refusals{}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -20,7 +21,7 @@ func benchEvent() *event.Event {
 
 // Budget: 6 allocations.
 func BenchmarkEncode(b *testing.B) {
-	b.ReportAllocs()
+	budget.Allocs(b, 6)
 	o := testOptions()
 	m := &broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true, Trace: broker.TraceContext{Parent: "00-hop"}}
 	for b.Loop() {
@@ -32,7 +33,7 @@ func BenchmarkEncode(b *testing.B) {
 
 // Budget: 10 allocations.
 func BenchmarkDecode(b *testing.B) {
-	b.ReportAllocs()
+	budget.Allocs(b, 10)
 	p, err := encode(&broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Trace: broker.TraceContext{Parent: "00-hop"}}, testOptions())
 	if err != nil {
 		b.Fatal(err)

@@ -35,7 +35,7 @@ func dialing(t *testing.T, d time.Duration, o Options, dial func(context.Context
 		return dial(ctx)
 	}
 	o = o.withDefaults()
-	l := newLink("publish", &o, func(context.Context, *session) error { return nil }, func() {})
+	l := newLink("publish", &o, func(context.Context, *session) error { return nil })
 	l.run(ctx)
 	return tries
 }

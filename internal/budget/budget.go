@@ -1,0 +1,28 @@
+// Package budget holds benchmarks to what their work may allocate, so that a budget is a
+// test and not a comment. Time is no budget: machines are noisy.
+package budget
+
+import (
+	"runtime"
+	"testing"
+)
+
+// warm is how many rounds it takes until what is allocated once no longer counts.
+const warm = 1000
+
+// Allocs reports allocations like b.ReportAllocs, and fails b when a round of its loop
+// takes more than most of them, those of all goroutines together. It is called right
+// before the loop. With fewer than 1,000 rounds it only reports.
+func Allocs(b *testing.B, most float64) {
+	b.Helper()
+	b.ReportAllocs()
+	var before runtime.MemStats
+	runtime.ReadMemStats(&before)
+	b.Cleanup(func() {
+		var after runtime.MemStats
+		runtime.ReadMemStats(&after)
+		if got := float64(after.Mallocs-before.Mallocs) / float64(b.N); b.N >= warm && got > most+0.5 {
+			b.Errorf("%.1f allocations a round, the budget is %g", got, most)
+		}
+	})
+}
