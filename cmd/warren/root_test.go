@@ -48,7 +48,7 @@ func TestMistakesOnTheCommandLineExitWith2(t *testing.T) {
 		{"a span of time that is none", []string{"deadletter", "list", "billing", "--since", "1h", "--until", "2h"}, "no dead letter can be in between"},
 		{"a rate of nothing", []string{"deadletter", "redrive", "billing", "--rate", "NaN"}, "want at least 0.001"},
 		{"a destination that is none", []string{"deadletter", "redrive", "billing", "--to", "queue"}, `--to "queue": want subscription, topic`},
-		{"a purge that nobody agreed to", []string{"deadletter", "purge", "billing"}, "add --yes to do it, or --dry-run"},
+		{"a purge that nobody agreed to", []string{"deadletter", "purge", "billing"}, "use --dry-run to count them, then --yes"},
 		{"a key that is not named", []string{"deadletter", "release", "billing"}, "name the keys to release, or say --all"},
 		{"keys beside all", []string{"deadletter", "release", "billing", "k", "--all"}, "only one of them"},
 		{"a phase that is none", []string{"drain", "--phase", "publish"}, `--phase "publish": want delivery, all`},
