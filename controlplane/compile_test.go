@@ -46,7 +46,7 @@ subs.yaml:13: spec.topicRef.name: EventTopic shop/oders is not declared (did you
 
 func TestTheExamplesAreInOrder(t *testing.T) {
 	t.Parallel()
-	if _, problems := Check("../../examples/shop/config"); len(problems) > 0 {
+	if _, problems := Check("../examples/shop/config"); len(problems) > 0 {
 		t.Errorf("the shop's configuration: %v", problems)
 	}
 }

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func shopFile(t *testing.T, elements ...string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(append([]string{".."}, elements...)...))
+	content, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "examples", "shop"}, elements...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
