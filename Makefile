@@ -42,7 +42,7 @@ build: ## Build the three binaries into bin/
 .PHONY: demo
 demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost (KEEP=1 leaves it up)
 	@echo "building the demo"
-	@mkdir -p .run/bin && go build -o .run/bin/demo ./test/demo && exec .run/bin/demo
+	@mkdir -p .run/bin && $(BOTH) go build -o .run/bin/demo ./test/demo && exec .run/bin/demo
 
 # Built first: brokers that start beside a compiler take minutes. Packages that wait
 # for brokers leave a core idle, so that one more runs beside them. make lint vets.
