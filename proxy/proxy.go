@@ -191,14 +191,14 @@ func (p *Proxy) apply(s *client.Snapshot) client.Refusals {
 	// Brokers first: whoever sees the new table finds its brokers running.
 	var bad pool.Unbuildable
 	if errors.As(p.pool.Apply(s.Config.Brokers, declarations(s.Config)), &bad) {
-		return client.Refusals{Brokers: bad}
+		return client.Refusals(bad)
 	}
 	p.config.swap(s)
 	p.pusher.Apply(p.config.current.Load().subscriptions)
 	p.watcher.Apply(p.config.current.Load().subscriptions)
 	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
 		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
-	return client.Refusals{}
+	return nil
 }
 
 // Run serves until ctx ends or something fails, then drains within

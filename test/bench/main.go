@@ -3,7 +3,7 @@
 // prints a table, and as its last line the ratios.
 //
 //	make bench-quick
-//	go run ./test/withbroker -- .run/bench/bench -workloads stream -rounds 9
+//	go run -C test ./withbroker -- ../.run/bench/bench -workloads stream -rounds 9
 //
 // The exit code is 0 when the figures are valid, 3 when the run is void: lines that
 // begin with "void:" say why, and the figures are not to be quoted. 1 means that
@@ -39,7 +39,7 @@ func run(args []string, url string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err == nil && url == "" {
-		err = errors.New("AMQP_URL is not set: `make bench` sets it, or `go run ./test/withbroker -- .run/bench/bench`")
+		err = errors.New("AMQP_URL is not set: `make bench` sets it, or `go run -C test ./withbroker -- ../.run/bench/bench`")
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)

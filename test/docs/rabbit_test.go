@@ -23,7 +23,7 @@ func findRabbit(t *testing.T) *rabbit {
 	t.Helper()
 	url := os.Getenv("AMQP_URL")
 	if url == "" {
-		t.Fatal("AMQP_URL is not set: `make test` sets it, or `go run ./test/withbroker -- go test ./test/docs`")
+		t.Fatal("AMQP_URL is not set: run `make test PACKAGES=./test/docs`, which sets it")
 	}
 	uri, err := amqp.ParseURI(url)
 	if err != nil {

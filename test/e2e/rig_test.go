@@ -33,7 +33,7 @@ func newRig(t *testing.T) *rig {
 	}
 	url := os.Getenv("AMQP_URL")
 	if url == "" {
-		t.Fatal("AMQP_URL is not set: `make test` sets it, or `go run ./test/withbroker -- go test ./test/e2e`")
+		t.Fatal("AMQP_URL is not set: run `make test PACKAGES=./test/e2e`, which sets it")
 	}
 	conn, err := amqp.Dial(url)
 	if err != nil {

@@ -5,7 +5,7 @@
 // no line of output begins with TEXT, so that a suite that silently did not run is
 // a failure.
 //
-//	go run ./test/report -require 'brokertest: rabbit' -- -race ./...
+//	go run -C test ./report -require 'brokertest: rabbit' -- -race ./...
 package main
 
 import (

@@ -7,5 +7,5 @@
 // plane made of it, byte for byte. They are never changed. A version that is
 // released is recorded once:
 //
-//	go test ./test/skew -run TestUpgradeSkew -record v0.1
+//	go test -C test ./skew -run TestUpgradeSkew -record v0.1
 package skew

@@ -242,7 +242,7 @@ func follow(t *testing.T, server string) *today {
 		Server: server, Node: node, Topics: []mesh.Name{orders}, Logger: slog.New(slog.DiscardHandler),
 		Apply: func(snapshot *client.Snapshot) client.Refusals {
 			s.applied <- snapshot.Config
-			return client.Refusals{}
+			return nil
 		},
 	})
 	if err != nil {

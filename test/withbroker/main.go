@@ -1,6 +1,6 @@
 // Command withbroker runs a command that needs a real RabbitMQ.
 //
-//	go run ./test/withbroker -- go test ./...
+//	go run -C test ./withbroker -- go test ./e2e
 //
 // It takes the broker AMQP_URL names, or finds or starts one, gives its URL to the
 // command as AMQP_URL, and exits with the command's code. What it started has ended

@@ -46,9 +46,7 @@ type (
 	}
 )
 
-func (f topicForm) made() made        { return made{f.listener, f.route} }
-func (f subscriptionForm) made() made { return made{f.listener, nil} }
-func (f brokerForm) made() made       { return made{f.cluster, f.endpoints} }
+func (f brokerForm) made() made { return made{f.cluster, f.endpoints} }
 
 // forms is a consistent whole: every broker that a topic or subscription names is
 // in it. It is immutable once assembled.
@@ -189,7 +187,7 @@ func (a *assembler) newTopic(name mesh.Name) (topicForm, bool) {
 	a.needs.add(xds.TypeRoute, l.RouteConfig)
 	route := a.table.accepted(xds.TypeRoute, l.RouteConfig)
 	r, ok := decodedAs[*wire.Routes](route)
-	if !ok || !a.complete(route.clusters) || a.barred.has(made{listener, route}) {
+	if !ok || !a.complete(route.clusters) {
 		return topicForm{}, false
 	}
 	old := a.old.topics[name]
@@ -204,7 +202,7 @@ func (a *assembler) newTopic(name mesh.Name) (topicForm, bool) {
 func (a *assembler) subscription(listener *entry, s *wire.Subscription) {
 	name := s.Name
 	best := a.old.subscriptions[name]
-	if a.complete(listener.clusters) && best.listener != listener && !a.barred.has(made{listener, nil}) {
+	if a.complete(listener.clusters) && best.listener != listener {
 		best = subscriptionForm{listener: listener, subscription: &s.Subscription}
 	}
 	if best.subscription != nil {

@@ -122,11 +122,11 @@ func (c *Client) evict() bool {
 func (c *Client) missingOf(name mesh.Name) string {
 	resource := xds.TopicResource(name)
 	l, ok := decodedAs[*wire.TopicListener](c.table.accepted(xds.TypeListener, resource))
-	if !ok || c.table.refused(xds.TypeListener, resource) {
+	if !ok {
 		return c.lack(xds.TypeListener, resource)
 	}
 	route := c.table.accepted(xds.TypeRoute, l.RouteConfig)
-	if route == nil || c.table.refused(xds.TypeRoute, l.RouteConfig) {
+	if route == nil {
 		return c.lack(xds.TypeRoute, l.RouteConfig)
 	}
 	for _, cluster := range route.clusters {

@@ -18,7 +18,7 @@ func BenchmarkOneRouteOfAThousandChanges(b *testing.B) {
 	const topics = 1000
 	broker := mesh.Name{Namespace: "shop", Name: "main"}
 	applied := 0
-	c := newClient(b, options(func(o *Options) { o.Apply = func(*Snapshot) Refusals { applied++; return Refusals{} } }))
+	c := newClient(b, options(func(o *Options) { o.Apply = func(*Snapshot) Refusals { applied++; return nil } }))
 	tell := func(typeURL, version string, rs []wire.Resource, err error) {
 		r := resourceOf(b, typeURL, version, rs, err)
 		c.take(&discoveryv3.DeltaDiscoveryResponse{TypeUrl: typeURL, Resources: []*discoveryv3.Resource{r}})

@@ -174,7 +174,7 @@ func (c *Client) step() (needs, []refused) {
 	fromDisk := c.lastContact.IsZero()
 	c.mu.Unlock()
 	if due {
-		if why := c.apply(next, newSnapshot(next, fromDisk)); !why.none() {
+		if why := c.apply(next, newSnapshot(next, fromDisk)); len(why) > 0 {
 			if bad := c.refuse(next, why); len(bad) > 0 {
 				return nil, bad
 			}
@@ -211,8 +211,8 @@ func (c *Client) apply(f *forms, s *Snapshot) Refusals {
 	why := c.opts.Apply(s)
 	c.applies++
 	span.End(why.Err())
-	if !why.none() {
-		c.logRefusals(why)
+	if len(why) > 0 {
+		c.opts.Logger.Warn("configuration refused", keyError, why.Err())
 		return why
 	}
 	c.mu.Lock()
@@ -225,7 +225,7 @@ func (c *Client) apply(f *forms, s *Snapshot) Refusals {
 	c.mu.Unlock()
 	c.opts.Logger.Debug("configuration applied", keyVersion, s.Version,
 		keyTopics, len(s.Config.Topics), keySubs, len(s.Config.Subscriptions))
-	return Refusals{}
+	return nil
 }
 
 // announce wakes everyone in Await. c.mu is held.

@@ -26,7 +26,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func options(change func(*Options)) Options {
 	o := Options{
 		Server: "passthrough:///control-plane", Node: xds.Node{ID: "i", Namespace: "shop", Workload: "billing"},
-		Apply: func(*Snapshot) Refusals { return Refusals{} }, Logger: discard(),
+		Apply: func(*Snapshot) Refusals { return nil }, Logger: discard(),
 	}
 	if change != nil {
 		change(&o)
@@ -218,7 +218,7 @@ func TestWhatDidNotChangeIsTheSameObject(t *testing.T) {
 	var snapshots []*Snapshot
 	c := newClient(t, options(func(o *Options) {
 		o.Topics = []mesh.Name{name(t, "shop/orders"), name(t, "shop/returns")}
-		o.Apply = func(s *Snapshot) Refusals { snapshots = append(snapshots, s); return Refusals{} }
+		o.Apply = func(s *Snapshot) Refusals { snapshots = append(snapshots, s); return nil }
 	}))
 	c.advance()
 	answer(t, c, "Listener", "topic shop/orders v1", "topic shop/returns v1", "subscription shop/billing v1 shop/orders shop/main")
@@ -289,7 +289,7 @@ func saved(t *testing.T) (path, version string) {
 	c := newClient(t, options(func(o *Options) {
 		o.StateFile = path
 		o.Topics = []mesh.Name{name(t, "shop/orders")}
-		o.Apply = func(s *Snapshot) Refusals { version = s.Version; return Refusals{} }
+		o.Apply = func(s *Snapshot) Refusals { version = s.Version; return nil }
 	}))
 	c.advance()
 	answer(t, c, "Listener", "topic shop/orders v1")
@@ -321,7 +321,7 @@ func startFrom(t *testing.T, path string, change func(*Options)) (s *Snapshot, s
 	var log bytes.Buffer
 	c := newClient(t, options(func(o *Options) {
 		o.StateFile = path
-		o.Apply = func(applied *Snapshot) Refusals { s = applied; return Refusals{} }
+		o.Apply = func(applied *Snapshot) Refusals { s = applied; return nil }
 		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		if change != nil {
 			change(o)

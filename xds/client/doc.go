@@ -67,7 +67,7 @@
 //
 //	c, err := client.New(client.Options{
 //		Server: "127.0.0.1:17430", Node: node, StateFile: "last-good.json",
-//		Apply: func(s *client.Snapshot) client.Refusals { table.Store(route.Compile(s.Config)); return client.Refusals{} },
+//		Apply: func(s *client.Snapshot) client.Refusals { table.Store(route.Compile(s.Config)); return nil },
 //		Logger: logger,
 //	})
 //	g.Go(func() error { return c.Run(ctx) })

@@ -38,7 +38,7 @@ func Example() {
 	c, err := client.New(client.Options{
 		Server: "unix:" + socket,
 		Node:   xds.Node{ID: "checkout.shop~1", Namespace: "shop", Workload: "checkout"},
-		Apply:  func(*client.Snapshot) client.Refusals { return client.Refusals{} /* compile it and swap one pointer */ },
+		Apply:  func(*client.Snapshot) client.Refusals { return nil /* compile it and swap one pointer */ },
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

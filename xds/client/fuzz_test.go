@@ -223,7 +223,7 @@ func (w *world) advance() needs {
 func (w *world) check(s *Snapshot) Refusals {
 	for _, name := range mesh.Sorted(s.Config.Brokers) {
 		if (w.last == nil || w.last.Brokers[name] != s.Config.Brokers[name]) && w.choose(4) == 3 {
-			return Refusals{Brokers: map[mesh.Name]error{name: errors.New("refused")}}
+			return Refusals{name: errors.New("refused")}
 		}
 	}
 	usable := func(user fmt.Stringer, n mesh.Name) {
@@ -252,7 +252,7 @@ func (w *world) check(s *Snapshot) Refusals {
 	if !slices.Equal(sorted(used), sorted(s.Config.Brokers)) {
 		w.t.Fatalf("brokers are %v, used are %v", sorted(s.Config.Brokers), sorted(used))
 	}
-	return Refusals{}
+	return nil
 }
 
 // checkKept: what was in force stays, in this form or another, but for a

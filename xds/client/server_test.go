@@ -100,7 +100,7 @@ func TestOurOwnControlPlane(t *testing.T) {
 		c := newClient(t, options(func(o *Options) {
 			o.DialOptions, o.Node.Labels = []grpc.DialOption{p.dial}, map[string]string{"app": "billing"}
 			o.StateFile = filepath.Join(t.TempDir(), "last-good.json")
-			o.Apply = func(*Snapshot) Refusals { applied++; return Refusals{} }
+			o.Apply = func(*Snapshot) Refusals { applied++; return nil }
 		}))
 		stop := run(t, c)
 		defer stop()
@@ -180,7 +180,7 @@ func TestOurOwnControlPlaneSendsNothingTwice(t *testing.T) {
 			c = newClient(t, options(func(o *Options) {
 				o.DialOptions, o.Node.Labels = []grpc.DialOption{p.dial}, map[string]string{"app": "billing"}
 				o.StateFile = state
-				o.Apply = func(s *Snapshot) Refusals { snapshots = append(snapshots, s); return Refusals{} }
+				o.Apply = func(s *Snapshot) Refusals { snapshots = append(snapshots, s); return nil }
 			}))
 			return c, run(t, c)
 		}

@@ -265,7 +265,7 @@ func (p *player) send(typ, nonce string, lines []string) {
 // apply refuses brokers that have an address the script names.
 func (p *player) apply(s *Snapshot) Refusals {
 	var b strings.Builder
-	bad := map[mesh.Name]error{}
+	bad := Refusals{}
 	for name, x := range s.Config.Brokers {
 		for _, n := range x.Nodes {
 			if why, ok := p.refused[n.Address]; ok {
@@ -285,7 +285,7 @@ func (p *player) apply(s *Snapshot) Refusals {
 	if p.hold != nil {
 		<-p.hold
 	}
-	return Refusals{Brokers: bad}
+	return bad
 }
 
 func describeConfig(b *strings.Builder, c *mesh.Config) {

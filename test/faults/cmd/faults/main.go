@@ -1,9 +1,9 @@
 // Command faults runs the fault matrix against the built product and real RabbitMQ
 // nodes, and says what it found.
 //
-//	go run ./test/faults/cmd/faults -report docs/faults.md
-//	go run ./test/faults/cmd/faults -rows 1,8,13-15 -v
-//	go run ./test/faults/cmd/faults -soak 10m -seed 7
+//	go run -C test ./faults/cmd/faults -report ../docs/faults.md
+//	go run -C test ./faults/cmd/faults -rows 1,8,13-15 -v
+//	go run -C test ./faults/cmd/faults -soak 10m -seed 7
 //
 // It exits with 1 when an invariant was broken. Whatever happens, a signal included,
 // it leaves no process behind.

@@ -121,5 +121,5 @@ func command(f flags, want localbroker.Want) string {
 	if differs == "" {
 		return "make faults" + version
 	}
-	return strings.TrimSpace(version + " go run ./test/faults/cmd/faults" + differs)
+	return strings.TrimSpace(version + " go run -C test ./faults/cmd/faults" + differs)
 }
