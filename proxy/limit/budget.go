@@ -19,9 +19,15 @@ func NewBudget(count, bytes int64) *Budget { return &Budget{maxCount: count, max
 // TryTake takes one thing of size bytes and reports whether there was room. A thing
 // larger than the whole budget is let through when nothing else is in use, so that
 // it is slow rather than impossible.
-func (b *Budget) TryTake(size int64) bool {
+func (b *Budget) TryTake(size int64) bool { return b.take(size, b.maxBytes) }
+
+// TryTakeOf is TryTake within one part of the bytes, of so many parts: it leaves the
+// other parts to those who call TryTake.
+func (b *Budget) TryTakeOf(size, parts int64) bool { return b.take(size, b.maxBytes/parts) }
+
+func (b *Budget) take(size, most int64) bool {
 	count, bytes := b.count.Add(1), b.bytes.Add(size)
-	fits := (b.maxCount <= 0 || count <= b.maxCount) && (b.maxBytes <= 0 || bytes <= b.maxBytes)
+	fits := (b.maxCount <= 0 || count <= b.maxCount) && (b.maxBytes <= 0 || bytes <= most)
 	if fits || count == 1 {
 		return true
 	}

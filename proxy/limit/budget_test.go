@@ -33,6 +33,20 @@ func TestBudget(t *testing.T) {
 			t.Errorf("in use: %d things, %d bytes", n, bytes)
 		}
 	})
+	t.Run("leaves parts of the bytes to others", func(t *testing.T) {
+		t.Parallel()
+		b := limit.NewBudget(0, 40)
+		if !b.TryTakeOf(10, 4) || b.TryTakeOf(1, 4) {
+			t.Error("want 10 of 40 bytes for a quarter, and not 11")
+		}
+		if !b.TryTake(30) || b.TryTake(1) {
+			t.Error("want 30 of 40 bytes for the others, and not 31")
+		}
+		b.Give(10)
+		if b.TryTakeOf(1, 4) {
+			t.Error("a quarter is free, and the others have three: a part is of all that is in use")
+		}
+	})
 	t.Run("lets one oversized thing through alone", func(t *testing.T) {
 		t.Parallel()
 		b := limit.NewBudget(10, 10)
