@@ -33,7 +33,7 @@
 //		...
 //	}
 //
-// Packages: load (publishers and services), toxic (the network), middle (the way to
+// Packages: load (publishers and services), hostile (a client that attacks), toxic (the network), middle (the way to
 // the control plane), history (the record), check (the judge), schedule (what a soak
 // does when), cmd/faults (the program).
 package faults

@@ -23,6 +23,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults"
+	"github.com/warrenmesh/warren/test/faults/hostile"
 )
 
 type flags struct {
@@ -36,6 +37,10 @@ type flags struct {
 	dir    string
 	v      bool
 	keep   bool
+
+	// of the process that row 45 starts
+	attack string
+	target hostile.Target
 }
 
 func main() {
@@ -50,8 +55,28 @@ func main() {
 	flag.StringVar(&f.dir, "dir", ".run/faults", "where the nodes keep their data and failed runs their history")
 	flag.BoolVar(&f.v, "v", false, "tell what each scenario does")
 	flag.BoolVar(&f.keep, "keep", false, "keep the history of runs that passed, too")
+	flag.StringVar(&f.attack, "attack", "", "make only the attack of that name on a sidecar; row 45 does")
+	flag.StringVar(&f.target.Events, "events", "", "host:port of the event API that is attacked")
+	flag.StringVar(&f.target.Status, "status", "", "host:port of the probes that are attacked")
 	flag.Parse()
+	if f.attack != "" {
+		os.Exit(attack(f))
+	}
 	os.Exit(run(f))
+}
+
+// attack returns the exit code: 1 when the sidecar did not do as it should.
+func attack(f flags) int {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	f.target.Short = f.short
+	proof, err := hostile.Run(ctx, f.attack, f.target)
+	if err != nil {
+		say(os.Stderr, err.Error())
+		return 1
+	}
+	say(os.Stdout, proof)
+	return 0
 }
 
 // run returns the exit code.

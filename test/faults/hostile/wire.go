@@ -1,4 +1,4 @@
-package faults
+package hostile
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ type packed struct{}
 const unpacked = 15 << 20
 
 var bomb = sync.OnceValue(func() []byte {
-	message, err := proto.Marshal(&eventsv1.PublishRequest{Topic: nowhere, Event: withData("bomb", unpacked)})
+	message, err := proto.Marshal(&eventsv1.PublishRequest{Topic: Topic, Event: withData("bomb", unpacked)})
 	if err != nil {
 		return nil
 	}
