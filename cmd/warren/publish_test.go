@@ -17,11 +17,11 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // fakeSidecar is an EventService that keeps what it gets. Events fail by their
@@ -50,14 +50,14 @@ func (s *fakeSidecar) Publish(_ context.Context, r *eventsv1.PublishRequest) (*e
 	s.tries[id]++
 	switch r.GetEvent().GetType() {
 	case "fail.nack":
-		return nil, rpcerr.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish " + id})
+		return nil, rpcerr.From(refusal.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish " + id}))
 	case "fail.unroutable":
-		return nil, rpcerr.New(codes.FailedPrecondition, rpcerr.Unroutable, "no queue takes "+id, "outcome", "failed")
+		return nil, rpcerr.From(&refusal.Error{Class: refusal.Precondition, Reason: refusal.Unroutable, Text: "no queue takes " + id, Outcome: broker.Failed})
 	case "fail.topic":
-		return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "topic", r.GetTopic(), fmt.Sprintf("topic %q is not declared", r.GetTopic()))
+		return nil, rpcerr.From(refusal.Missing(refusal.TopicNotFound, "topic", r.GetTopic(), fmt.Sprintf("topic %q is not declared", r.GetTopic())))
 	case "fail.once":
 		if s.tries[id] == 1 {
-			return nil, rpcerr.Unavailable(rpcerr.BrokerUnavailable, "no node answers")
+			return nil, rpcerr.From(refusal.Later(refusal.BrokerUnavailable, "no node answers"))
 		}
 	}
 	s.published = append(s.published, r)

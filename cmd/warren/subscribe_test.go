@@ -11,7 +11,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // Subscribe hands out the fake's deliveries as credit allows, answers settlements
@@ -27,7 +28,7 @@ func (s *fakeSidecar) Subscribe(stream grpc.BidiStreamingServer[eventsv1.Subscri
 		switch r := r.GetRequest().(type) {
 		case *eventsv1.SubscribeRequest_Init:
 			if name := r.Init.GetSubscription(); name != "billing" {
-				return rpcerr.NotFound(rpcerr.SubscriptionUnknown, "subscription", name, fmt.Sprintf("subscription %q is not declared for this workload", name))
+				return rpcerr.From(refusal.Missing(refusal.SubscriptionUnknown, "subscription", name, fmt.Sprintf("subscription %q is not declared for this workload", name)))
 			}
 			s.mu.Lock()
 			s.init = r.Init

@@ -5,9 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -86,7 +83,7 @@ func (ss *session) handOut(d *broker.Delivery) {
 		return // lost since it was offered
 	}
 	sub := ss.subscription.Load()
-	seen, err := see(sub, d)
+	handed, err := see(sub, d)
 	if err != nil {
 		ss.settling.Go(func() { ss.reject(d, reasonInvalidEvent, err.Error()) })
 		return
@@ -100,18 +97,8 @@ func (ss *session) handOut(d *broker.Delivery) {
 	ss.held.add(h)
 	ss.showDelivered(d)
 	ss.credit--
-	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
-		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{
-			Token:        h.token,
-			Event:        seen.event,
-			Attempt:      d.Attempt,
-			Redelivered:  d.Redelivered || d.Attempt > 1,
-			TraceContext: tracing.Inject(h.spanCtx),
-			Topic:        sub.topicOf(d),
-			AckDeadline:  timestamppb.New(h.deadline),
-			Headers:      seen.headers, ReplyTo: seen.replyTo, ContentEncoding: seen.contentEncoding,
-		}}},
-	}})
+	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracing.Inject(h.spanCtx)
+	ss.say(Response{Deliveries: []Handed{handed}})
 }
 
 // arrived returns since when d counts against the time it may be unsettled, and

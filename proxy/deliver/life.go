@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -44,8 +43,8 @@ func expiryText(d *broker.Delivery) string {
 
 // judged is what becomes of d by o: what has expired is not tried again.
 func judged(d *broker.Delivery, o outcome) outcome {
-	if o.kind == eventsv1.Outcome_OUTCOME_RETRY && expired(d) {
-		o.kind, o.reason, o.detail = eventsv1.Outcome_OUTCOME_DEAD_LETTER, broker.ReasonExpired, expiryText(d)
+	if o.kind == event.Retry && expired(d) {
+		o.kind, o.reason, o.detail = event.DeadLetter, broker.ReasonExpired, expiryText(d)
 	}
 	return o
 }

@@ -7,11 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // loop is the session's one goroutine.
@@ -58,7 +55,7 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 			if err == nil && draining == nil {
 				ss.consumed = nil // we stopped it
 			} else {
-				err = rpcerr.FromBroker(err)
+				err = refusal.FromBroker(err)
 			}
 		case now := <-deadline.C:
 			ss.expire(now)
@@ -93,7 +90,7 @@ func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
 
 // inbox is where requests come from, nil while the client does not read the
 // answers to earlier ones.
-func (ss *session) inbox() <-chan *eventsv1.SubscribeRequest {
+func (ss *session) inbox() <-chan Request {
 	if len(ss.pending) >= outboxSize {
 		return nil
 	}
@@ -101,9 +98,9 @@ func (ss *session) inbox() <-chan *eventsv1.SubscribeRequest {
 }
 
 // overflow is where the first pending message goes, nil when there is none.
-func (ss *session) overflow() (chan<- *eventsv1.SubscribeResponse, *eventsv1.SubscribeResponse) {
+func (ss *session) overflow() (chan<- Response, Response) {
 	if len(ss.pending) == 0 {
-		return nil, nil
+		return nil, Response{}
 	}
 	return ss.outbox, ss.pending[0]
 }
@@ -124,7 +121,7 @@ func (ss *session) update(sub *Subscription) error {
 		return nil
 	}
 	if !sameSource(old, sub) {
-		return rpcerr.Unavailable(rpcerr.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
+		return refusal.Later(refusal.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
 	}
 	ss.subscription.Store(sub)
 	return nil
@@ -140,27 +137,24 @@ func sameSource(a, b *Subscription) bool {
 // is gone and another is up.
 func (ss *session) look(now time.Time) error {
 	if now.Sub(ss.lastSent) >= ss.service.opts.Heartbeat && len(ss.outbox) == 0 {
-		ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Heartbeat{Heartbeat: &eventsv1.SubscribeHeartbeat{}}})
+		ss.say(Response{})
 	}
 	if ss.strandedBeside(ss.service.opts.Brokers) {
-		return rpcerr.Unavailable(rpcerr.ConnectionLost, "the broker node is gone; subscribe again to use another")
+		return refusal.Later(refusal.ConnectionLost, "the broker node is gone; subscribe again to use another")
 	}
 	return nil
 }
 
 func (ss *session) ready() {
 	sub := ss.subscription.Load()
-	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
-		Subscription:           sub.FullName,
-		Topic:                  sub.TopicName,
-		MaxOutstandingMessages: ss.limits.messages,
-		AckDeadline:            durationpb.New(ss.ackDeadline()),
-	}}})
+	ss.say(Response{Ready: &Ready{
+		Subscription: sub.FullName, Topic: sub.TopicName, MaxMessages: ss.limits.messages, AckDeadline: ss.ackDeadline(),
+	}})
 }
 
 // say sends r as soon as the client reads. It never blocks.
-func (ss *session) say(r *eventsv1.SubscribeResponse) {
-	r.RemainingCredit = ss.credit
+func (ss *session) say(r Response) {
+	r.Credit = ss.credit
 	ss.lastSent = time.Now()
 	if len(ss.pending) == 0 {
 		select {

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // defaultMaxElapsed is how long a key waits for its retries when nothing is said.
@@ -212,7 +212,7 @@ func (p *partitions) handOn(ctx context.Context, d *broker.Delivery) {
 // failInOrder carries out a negative outcome: d waits in its place, and its key
 // with it, or becomes a dead letter.
 func (st *settler) failInOrder(sub *Subscription, d *broker.Delivery, o outcome, now time.Time) (effect string, err error) {
-	if o.kind != eventsv1.Outcome_OUTCOME_RETRY || d.Attempt >= sub.Attempts {
+	if o.kind != event.Retry || d.Attempt >= sub.Attempts {
 		return effectDeadLetter, st.bury(d, o.reason, o.detail)
 	}
 	left := min(cmp.Or(sub.MaxElapsed, defaultMaxElapsed), maxPark) - now.Sub(d.FirstFailure)

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
@@ -151,7 +150,7 @@ func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error
 	if st.order != nil {
 		return st.failInOrder(sub, d, o, now)
 	}
-	if o.kind == eventsv1.Outcome_OUTCOME_RETRY && d.Attempt < sub.Attempts {
+	if o.kind == event.Retry && d.Attempt < sub.Attempts {
 		return st.repeat(sub, d, o)
 	}
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
