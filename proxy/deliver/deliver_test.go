@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -554,6 +555,42 @@ func TestFiltersHideEventsAndFollowTheConfiguration(t *testing.T) {
 	defer func() { close(arrived); <-stopped }()
 	if d := s.delivery(); d.GetEvent().GetSource() != "/us" {
 		t.Errorf("delivered an event from %s, want /us", d.GetEvent().GetSource())
+	}
+}
+
+// TestADeliveryMeetsOneConfiguration has the dead-letter queue changed while the service
+// has an event in its hands: that one goes where the configuration said by which it was
+// handed out, and those that come afterwards go to the other.
+func TestADeliveryMeetsOneConfiguration(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	changed := subscription()
+	changed.DeadLetterQueue = "shop.billing.other"
+	other := broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: changed.DeadLetterQueue}}}
+	if err := r.driver.EnsureTopology(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 1000})
+	r.publish("before")
+	before := s.delivery()
+	r.config.set(changed)
+	bury := func(d *eventsv1.Delivery) {
+		s.settle(&eventsv1.Settlement{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_DEAD_LETTER})
+	}
+	for n := 1; len(r.broker.Peek("shop.billing.other", 1)) == 0; n++ {
+		r.publish(fmt.Sprint("after", n))
+		bury(s.delivery())
+		eventually(t, "its letter is written", func() bool {
+			return len(r.broker.Peek("shop.billing.dead", n))+len(r.broker.Peek("shop.billing.other", n)) == n
+		})
+	}
+	bury(before)
+	r.empty("shop.billing")
+	for queue, want := range map[string]bool{"shop.billing.dead": true, "shop.billing.other": false} {
+		letters := r.broker.Peek(queue, 1000)
+		if slices.ContainsFunc(letters, func(m *broker.Message) bool { return m.Event.ID == "before" }) != want {
+			t.Errorf("%s has the event that was handed out before the change: %v, want %v", queue, !want, want)
+		}
 	}
 }
 

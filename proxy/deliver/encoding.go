@@ -12,7 +12,8 @@ import (
 // compressed data is decoded for the service alone: d itself, and every copy that is made
 // of it, keeps its bytes. An encoding that is not known is handed on: it may be a charset.
 // An error says that d cannot be decoded.
-func see(sub *Subscription, d *broker.Delivery) (Handed, error) {
+func see(d *delivery) (Handed, error) {
+	sub := d.sub
 	h := Handed{
 		Event: d.Event, Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
 		Subscription: sub.FullName, Topic: sub.topicOf(d),

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
@@ -79,7 +78,7 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 
 // gate is where deliveries come from, nil while none may be handed out. One is
 // always allowed through the byte bound, however large.
-func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
+func (ss *session) gate(draining <-chan struct{}) <-chan *delivery {
 	n := len(ss.held.byToken)
 	full := n >= int(ss.limits.messages) || n > 0 && ss.held.bytes >= ss.limits.bytes
 	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 || ss.isolated || ss.suspect != nil {
@@ -148,7 +147,7 @@ func (ss *session) look(now time.Time) error {
 func (ss *session) ready() {
 	sub := ss.subscription.Load()
 	ss.say(Response{Ready: &Ready{
-		Subscription: sub.FullName, Topic: sub.TopicName, MaxMessages: ss.limits.messages, AckDeadline: ss.ackDeadline(),
+		Subscription: sub.FullName, Topic: sub.TopicName, MaxMessages: ss.limits.messages, AckDeadline: ss.ackDeadline(sub),
 	}})
 }
 
@@ -166,9 +165,10 @@ func (ss *session) say(r Response) {
 	ss.pending = append(ss.pending, r)
 }
 
-func (ss *session) ackDeadline() time.Duration {
+// ackDeadline is that of a delivery which meets sub.
+func (ss *session) ackDeadline(sub *Subscription) time.Duration {
 	if ss.limits.ackDeadline > 0 {
 		return ss.limits.ackDeadline
 	}
-	return ss.subscription.Load().AckDeadline
+	return sub.AckDeadline
 }

@@ -172,7 +172,7 @@ func (w *pushWorker) serve(taking, calls context.Context) error {
 	var watch sync.WaitGroup
 	watch.Go(func() { w.watch(taking, leave) })
 	drain, err := w.consume(taking, w.service.opts.Workload+"."+w.name.Name+".push", outstanding(sub.Subscription), intake{
-		offer: func(ctx context.Context, d *broker.Delivery) { w.offer(ctx, calls, d) },
+		offer: func(ctx context.Context, d *delivery) { w.offer(ctx, calls, d) },
 		lost:  func(string, uint64) {}, // calls under way go on: their outcome is stale
 	})
 	leave()
@@ -195,7 +195,7 @@ func (w *pushWorker) watch(ctx context.Context, leave func()) {
 }
 
 // offer is called for one delivery after the other; blocking holds the flow back.
-func (w *pushWorker) offer(ctx, calls context.Context, d *broker.Delivery) {
+func (w *pushWorker) offer(ctx, calls context.Context, d *delivery) {
 	if !w.handler.Ready(ctx) {
 		return // unsettled: drain gives it back
 	}
@@ -242,14 +242,14 @@ func (w *pushWorker) leave(n int) {
 }
 
 // push hands d, which arrived at the given time, over and settles it by the answer.
-func (w *pushWorker) push(ctx context.Context, d *broker.Delivery, arrived time.Time) {
-	sub := w.subscription.Load()
-	handed, err := see(sub, d)
+func (w *pushWorker) push(ctx context.Context, d *delivery, arrived time.Time) {
+	sub := d.sub
+	handed, err := see(d)
 	if err != nil {
 		w.reject(d, reasonInvalidEvent, err.Error())
 		return
 	}
-	process := w.process(sub, d)
+	process := w.process(d)
 	spanCtx, span := w.service.opts.Tracing.StartProcess(ctx, process)
 	processing := w.service.opts.Metrics.Process(w.measured(d))
 	at := time.Now()
@@ -268,7 +268,7 @@ func (w *pushWorker) push(ctx context.Context, d *broker.Delivery, arrived time.
 }
 
 // carryOut settles d as o says; at is when d was handed over.
-func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.Delivery, o outcome, p tracing.Process, at time.Time) {
+func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *delivery, o outcome, p tracing.Process, at time.Time) {
 	o.begun = at
 	effect, err := effectAck, error(nil)
 	if o.kind == event.Ack {
@@ -284,7 +284,7 @@ func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *broker.
 }
 
 // call hands h over again while the service is away, within ctx.
-func (w *pushWorker) call(ctx context.Context, d *broker.Delivery, h *Handed) (outcome, error) {
+func (w *pushWorker) call(ctx context.Context, d *delivery, h *Handed) (outcome, error) {
 	for suspected := false; ; {
 		verdict := w.handler.Handle(ctx, h)
 		if !verdict.Away {

@@ -57,7 +57,7 @@ type Subscription struct {
 
 // topicOf names the topic that d was published to: another one's if it came by the
 // exchange of that one, as after the subscription has moved.
-func (s *Subscription) topicOf(d *broker.Delivery) string {
+func (s *Subscription) topicOf(d *delivery) string {
 	if d.Exchange == s.Exchange.Name {
 		return s.TopicName
 	}

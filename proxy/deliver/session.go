@@ -30,16 +30,16 @@ type session struct {
 	*wire
 	limits limits
 
-	arrivals  chan *broker.Delivery // unbuffered: intake waits for credit here
-	consumed  chan error            // cap 1: Consume has returned
-	losses    chan loss             // unbuffered: channels that are gone
-	concluded chan Settled          // of settlements that needed the broker's confirm
+	arrivals  chan *delivery // unbuffered: intake waits for credit here
+	consumed  chan error     // cap 1: Consume has returned
+	losses    chan loss      // unbuffered: channels that are gone
+	concluded chan Settled   // of settlements that needed the broker's confirm
 
 	// belongs to run
 	credit   uint32
 	held     *handouts
-	suspect  *broker.Delivery // waits until nothing else is held
-	isolated bool             // what is held is to be the only one
+	suspect  *delivery // waits until nothing else is held
+	isolated bool      // what is held is to be the only one
 	lapsed   lapsed
 	results  []Settled  // not in a message yet
 	pending  []Response // the outbox was full
@@ -81,7 +81,7 @@ func (s *Service) newSession(w *wire, init Init) (*session, error) {
 		settler:   settler{service: s, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: s.life},
 		wire:      w,
 		limits:    lim,
-		arrivals:  make(chan *broker.Delivery),
+		arrivals:  make(chan *delivery),
 		losses:    make(chan loss),
 		consumed:  make(chan error, 1),
 		concluded: make(chan Settled),
@@ -127,7 +127,7 @@ func (ss *session) run(ctx context.Context) error {
 	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.ledger.crashed(&ss.settler, h.Delivery, now) // before another stream can have it
+			ss.service.ledger.crashed(&ss.settler, h.delivery, now) // before another stream can have it
 		}
 		h.end(errStreamEnded)
 	}

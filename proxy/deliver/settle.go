@@ -108,13 +108,13 @@ func noEffect(reason, text string) error {
 // acknowledge returns nil when the broker is being told. AMQP answers no
 // acknowledgement: one that is lost with its connection brings the event again.
 func (ss *session) acknowledge(h *handout) error {
-	err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
+	err := ss.ackSpanned(h.spanCtx, h.delivery, h.process)
 	h.span.SetOutcome(effectAck)
 	h.end(nil) // the service did its part
 	if err != nil {
 		return errStaleToken
 	}
-	ss.showSettled(h.Delivery, effectAck, "", h.at)
+	ss.showSettled(h.delivery, effectAck, "", h.at)
 	return nil
 }
 
@@ -123,11 +123,11 @@ func (ss *session) acknowledge(h *handout) error {
 func (ss *session) conclude(h *handout, o outcome, asked bool) {
 	o.begun = h.at
 	ss.settling.Go(func() {
-		o := judged(h.Delivery, o)
-		effect, err := ss.fail(h.Delivery, o)
+		o := judged(h.delivery, o)
+		effect, err := ss.fail(h.delivery, o)
 		if err == nil {
 			h.span.SetOutcome(effect)
-			ss.showSettled(h.Delivery, effect, o.why(effect), h.at)
+			ss.showSettled(h.delivery, effect, o.why(effect), h.at)
 		}
 		h.end(handlerError{o.reason, o.detail})
 		if asked {
@@ -154,21 +154,26 @@ func (ss *session) extend(req Extend) error {
 	if by < 0 || by > maxAckDeadline {
 		return refusal.Field(refusal.InvalidRequest, "extend.ack_deadline", "must be between 0 and "+maxAckDeadline.String())
 	}
-	if by == 0 {
-		by = ss.ackDeadline()
-	}
-	deadline := time.Now().Add(by)
+	now := time.Now()
 	for _, token := range req.Tokens {
-		switch h := ss.held.byToken[token]; {
-		case h == nil:
-			ss.answer(token, errUnknownToken)
-		case deadline.After(h.latest):
-			ss.answer(token, errHeldTooLong)
-		default:
-			ss.held.extend(h, deadline)
-			ss.answer(token, nil)
-		}
+		ss.answer(token, ss.extendOne(token, now, by))
 	}
+	return nil
+}
+
+func (ss *session) extendOne(token string, now time.Time, by time.Duration) error {
+	h := ss.held.byToken[token]
+	if h == nil {
+		return errUnknownToken
+	}
+	if by == 0 {
+		by = ss.ackDeadline(h.sub)
+	}
+	deadline := now.Add(by)
+	if deadline.After(h.latest) {
+		return errHeldTooLong
+	}
+	ss.held.extend(h, deadline)
 	return nil
 }
 

@@ -116,7 +116,7 @@ func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
 		}
 	})
 	defer leave()
-	return driver.Watch(ctx, sub.DeadLetterQueue, st.given)
+	return driver.Watch(ctx, sub.DeadLetterQueue, func(d *broker.Delivery) { st.given(st.received(d)) })
 }
 
 func anyBacked(d broker.Driver, s *Subscription) bool {
@@ -129,8 +129,8 @@ func anyBacked(d broker.Driver, s *Subscription) bool {
 }
 
 // given reports d, which the broker put into the dead-letter queue, if a policy made it.
-func (st *settler) given(d *broker.Delivery) {
-	sub := st.subscription.Load()
+func (st *settler) given(d *delivery) {
+	sub := d.sub
 	if d.DeadLetter == nil || !byPolicy(d, time.Now()) || !slices.Contains(Queues(sub.Subscription), d.DeadLetter.Queue) {
 		return
 	}
@@ -152,7 +152,7 @@ const lifeSlack = 2 * time.Second
 
 // byPolicy reports whether the broker gave d up for no reason of Warren's or its
 // publisher's. Warren rejects messages itself; and a message may have had a TTL.
-func byPolicy(d *broker.Delivery, now time.Time) bool {
+func byPolicy(d *delivery, now time.Time) bool {
 	switch d.DeadLetter.Reason {
 	case broker.ReasonSetAside:
 		return false
