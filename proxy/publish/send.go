@@ -77,6 +77,9 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	if err != nil {
 		return nil, err
 	}
+	if err := rule.Pass(ctx, e, backend); err != nil {
+		return nil, err
+	}
 	m, err := s.message(backend, e, p)
 	if err != nil {
 		return nil, err

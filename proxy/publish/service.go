@@ -1,5 +1,6 @@
 // Package publish is the way of an event from a door to the broker's confirm: accept
-// (check) → match → pick → try, again where the route's retry policy says so → answer. One stage a file; batch and stream put many
+// (check) → match → stages of the rule → pick → try, again where the route's retry policy
+// says so → answer. One stage a file; batch and stream put many
 // events through the same stages as a pipeline.
 //
 // It is the only layer that repeats a publish. What it answers is honest: OK only
