@@ -5,14 +5,14 @@ import (
 	"slices"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // declaration is what is known of one object's newest declaration.
 type declaration struct {
-	problems []source.Problem // why it was refused
-	inForce  bool             // it is in force, or an older one
-	waits    string           // what it takes away and therefore waits; "" for nothing
+	problems []declare.Problem // why it was refused
+	inForce  bool              // it is in force, or an older one
+	waits    string            // what it takes away and therefore waits; "" for nothing
 }
 
 // conditions of one object.
@@ -43,9 +43,9 @@ func accepted(d declaration) v1alpha1.Condition {
 	return c
 }
 
-func resolvedRefs(problems []source.Problem, inForce bool) v1alpha1.Condition {
+func resolvedRefs(problems []declare.Problem, inForce bool) v1alpha1.Condition {
 	c := v1alpha1.Condition{Type: v1alpha1.ConditionResolvedRefs, Status: v1alpha1.ConditionTrue, Reason: v1alpha1.ReasonResolved}
-	dangling := slices.IndexFunc(problems, func(p source.Problem) bool { return p.Kind == v1alpha1.RefNotFound })
+	dangling := slices.IndexFunc(problems, func(p declare.Problem) bool { return p.Kind == v1alpha1.RefNotFound })
 	switch {
 	case dangling >= 0:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionFalse, v1alpha1.ReasonRefNotFound, problems[dangling].String()

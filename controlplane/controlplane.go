@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/server"
@@ -134,7 +134,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 }
 
 // apply takes a set from the source. It is called on the source's goroutine.
-func (c *ControlPlane) apply(set source.Set, problems []source.Problem) file.Verdict {
+func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.Verdict {
 	defer c.observe()
 	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
@@ -162,7 +162,7 @@ func (c *ControlPlane) apply(set source.Set, problems []source.Problem) file.Ver
 }
 
 // whyRefused is why a set does not come into force, in brief; nil when it does.
-func whyRefused(problems []source.Problem) error {
+func whyRefused(problems []declare.Problem) error {
 	switch len(problems) {
 	case 0:
 		return nil
@@ -177,7 +177,7 @@ func whyRefused(problems []source.Problem) error {
 // are in GetStatus and in `warren config validate`.
 const maxLoggedProblems = 20
 
-func (c *ControlPlane) refuse(ctx context.Context, set source.Set, problems []source.Problem) {
+func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []declare.Problem) {
 	news := c.state.refuse(set.Objects, problems)
 	if len(news) == 0 {
 		return // the same set, or one with fewer problems

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // commitment is an object whose queues are on a broker, and which must not change in
@@ -17,7 +17,7 @@ type commitment struct {
 
 // violations are what a set must not change.
 type violations struct {
-	problems []source.Problem
+	problems []declare.Problem
 	// passes is true when all of them are about objects that were deleted: in a while
 	// the set may come into force as it is.
 	passes bool
@@ -26,7 +26,7 @@ type violations struct {
 // immutable refuses what would break the order or the queues of an object that is in
 // force, or was until a while ago: a file that is empty for a moment, or an object
 // that is deleted and declared anew, must not get around it.
-func immutable(committed map[v1alpha1.ObjectName]commitment, set source.Set) violations {
+func immutable(committed map[v1alpha1.ObjectName]commitment, set declare.Set) violations {
 	v := violations{passes: true}
 	for i := range set.Objects {
 		o := &set.Objects[i]

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 )
 
@@ -14,7 +14,7 @@ func sharded(partitions string) string {
 	return head + "EventTopic\nmetadata: {name: orders, namespace: shop}\nspec:\n  brokerRef: {name: main}\n" + partitions
 }
 
-func declared(t *testing.T, text string) source.Set {
+func declared(t *testing.T, text string) declare.Set {
 	t.Helper()
 	set, problems := file.Decode(file.File{Name: "topics.yaml", Data: []byte(text)})
 	if len(problems) > 0 {
@@ -23,7 +23,7 @@ func declared(t *testing.T, text string) source.Set {
 	return set
 }
 
-func inForce(objects []source.Object) map[v1alpha1.ObjectName]commitment {
+func inForce(objects []declare.Object) map[v1alpha1.ObjectName]commitment {
 	out := map[v1alpha1.ObjectName]commitment{}
 	for i := range objects {
 		out[objects[i].Name()] = commitment{object: objects[i].Value}
@@ -58,7 +58,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 	t.Run("a topic that is not in force may have any", func(t *testing.T) {
 		t.Parallel()
 		other := strings.Replace(sharded(eight), "orders", "other", 1)
-		for _, before := range [][]source.Object{nil, declared(t, other).Objects} {
+		for _, before := range [][]declare.Object{nil, declared(t, other).Objects} {
 			if got := immutable(inForce(before), declared(t, sharded(eight))).problems; len(got) > 0 {
 				t.Errorf("unexpected problems %v", got)
 			}
@@ -68,7 +68,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 
 func TestTheQueuesInForceNeverChange(t *testing.T) {
 	t.Parallel()
-	subscription := func(more string) source.Set {
+	subscription := func(more string) declare.Set {
 		return declared(t, sharded("  partitions: {count: 8}\n")+"---\n"+head+
 			"EventSubscription\nmetadata: {name: billing, namespace: shop}\nspec:\n  topicRef: {name: orders}\n  selector: {matchLabels: {app: billing}}\n"+more)
 	}

@@ -9,8 +9,8 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/resolve"
-	"github.com/warrenmesh/warren/controlplane/source"
 	"github.com/warrenmesh/warren/xds/server"
 )
 
@@ -57,7 +57,7 @@ func (m *meshService) GetStatus(_ context.Context, req *adminv1.GetStatusRequest
 	return out, nil
 }
 
-func problemProto(p source.Problem) *adminv1.Problem {
+func problemProto(p declare.Problem) *adminv1.Problem {
 	out := &adminv1.Problem{File: p.File, Line: uint32(max(0, p.Line)), Field: p.Field, Message: p.Message}
 	if p.Object != (v1alpha1.ObjectName{}) {
 		out.Object = p.Object.String()

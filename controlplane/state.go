@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/resolve"
-	"github.com/warrenmesh/warren/controlplane/source"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/xds/server"
 )
@@ -31,9 +31,9 @@ type state struct {
 
 // refusal is the newest set that did not come into force.
 type refusal struct {
-	objects  []source.Object
-	all      []source.Problem
-	problems []source.Problem // as many as are shown
+	objects  []declare.Object
+	all      []declare.Problem
+	problems []declare.Problem // as many as are shown
 }
 
 func newState(now func() time.Time) *state {
@@ -90,10 +90,10 @@ func (s *state) accept(c *compiled) {
 
 // refuse keeps what is in force and returns the problems that the set refused
 // before did not have.
-func (s *state) refuse(objects []source.Object, problems []source.Problem) (news []source.Problem) {
+func (s *state) refuse(objects []declare.Object, problems []declare.Problem) (news []declare.Problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := map[source.Problem]bool{}
+	known := map[declare.Problem]bool{}
 	if s.refused != nil {
 		for _, p := range s.refused.all {
 			known[p] = true
@@ -106,7 +106,7 @@ func (s *state) refuse(objects []source.Object, problems []source.Problem) (news
 	}
 	s.refused = &refusal{objects: objects, all: problems, problems: problems}
 	if more := len(problems) - maxProblems; more > 0 {
-		s.refused.problems = append(slices.Clone(problems[:maxProblems]), source.Problem{
+		s.refused.problems = append(slices.Clone(problems[:maxProblems]), declare.Problem{
 			Message: fmt.Sprintf("%d more problems are not shown: warren config validate lists all of them", more),
 		})
 	}
@@ -127,7 +127,7 @@ func (s *state) wait(losses []file.Loss) {
 type snapshot struct {
 	version  string
 	loadedAt time.Time // zero before the first good set
-	problems []source.Problem
+	problems []declare.Problem
 	objects  []objectStatus // by kind, namespace and name
 	sidecars []server.Sidecar
 	versions map[resolve.ResourceKey]string // that should be in force
@@ -174,7 +174,7 @@ func (s *state) observe(sidecars []server.Sidecar) snapshot {
 // names lists the objects in force and those of the set that was refused.
 func (s *state) names() []v1alpha1.ObjectName {
 	var names []v1alpha1.ObjectName
-	add := func(objects []source.Object) {
+	add := func(objects []declare.Object) {
 		for i := range objects {
 			names = append(names, objects[i].Name())
 		}
@@ -189,8 +189,8 @@ func (s *state) names() []v1alpha1.ObjectName {
 	return slices.Compact(names)
 }
 
-func problemsOf(name v1alpha1.ObjectName, problems []source.Problem) []source.Problem {
-	var out []source.Problem
+func problemsOf(name v1alpha1.ObjectName, problems []declare.Problem) []declare.Problem {
+	var out []declare.Problem
 	for _, p := range problems {
 		if p.Object == name {
 			out = append(out, p)

@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // File is one YAML file.
@@ -25,7 +25,7 @@ type File struct {
 // Decode turns files into a set. It never panics, whatever the bytes are. The
 // objects have been through v1alpha1.Default and Validate; the problems are
 // sorted by place and include those.
-func Decode(files ...File) (source.Set, []source.Problem) {
+func Decode(files ...File) (declare.Set, []declare.Problem) {
 	parts := make([]*part, 0, len(files))
 	for _, f := range files {
 		parts = append(parts, decode(f))
@@ -36,8 +36,8 @@ func Decode(files ...File) (source.Set, []source.Problem) {
 // part is what one file declares. It is not changed once it is there, so that sets
 // can share it.
 type part struct {
-	objects    []source.Object
-	problems   []source.Problem
+	objects    []declare.Object
+	problems   []declare.Problem
 	incomplete bool
 }
 
@@ -71,17 +71,17 @@ func (p *part) declares() bool { return len(p.objects) > 0 || len(p.problems) > 
 // it, and what it declared before must not go meanwhile.
 func (p *part) empty(name string) {
 	p.incomplete = true
-	p.problems = append(p.problems, source.Problem{
+	p.problems = append(p.problems, declare.Problem{
 		File: name, Message: "is empty: it declares nothing, as while it is being written; declare an object in it or delete the file",
 	})
 }
 
 // join makes a set of what several files declare. It keeps the first of several
 // objects of one name.
-func join(parts []*part) (source.Set, []source.Problem) {
-	var set source.Set
-	var problems []source.Problem
-	seen := map[v1alpha1.ObjectName]*source.Object{}
+func join(parts []*part) (declare.Set, []declare.Problem) {
+	var set declare.Set
+	var problems []declare.Problem
+	seen := map[v1alpha1.ObjectName]*declare.Object{}
 	for _, p := range parts {
 		set.Incomplete = set.Incomplete || p.incomplete
 		problems = append(problems, p.problems...)
@@ -95,11 +95,11 @@ func join(parts []*part) (source.Set, []source.Problem) {
 			set.Objects = append(set.Objects, *o)
 		}
 	}
-	source.Sort(problems)
+	declare.Sort(problems)
 	return set, problems
 }
 
-func declaredTwice(o, first *source.Object) source.Problem {
+func declaredTwice(o, first *declare.Object) declare.Problem {
 	return o.Problem(v1alpha1.FieldError{
 		Path:    "metadata.name",
 		Message: fmt.Sprintf("%s is already declared at %s:%d: remove or rename one of the two", o.Name(), first.File, first.Line),
@@ -125,11 +125,11 @@ func documentRoot(doc *yaml.Node) *yaml.Node {
 // typed error for it.
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
 
-func syntaxProblem(name string, err error) source.Problem {
+func syntaxProblem(name string, err error) declare.Problem {
 	text := err.Error()
 	place := yamlLine.FindStringSubmatch(text)
 	line, _ := strconv.Atoi(place[1]) // "" when the library names no line: 0
-	return source.Problem{
+	return declare.Problem{
 		File: name, Line: line,
 		Message: fmt.Sprintf("is not YAML: %s: mend the indentation, quotes or brackets here or just above", strings.TrimPrefix(text, place[0])),
 	}
@@ -146,7 +146,7 @@ func (p *part) document(name string, root *yaml.Node) {
 	}
 	d.object(root, obj)
 	v1alpha1.Default(obj)
-	o := source.Object{Value: obj, File: name, Line: root.Line, Lines: d.lines}
+	o := declare.Object{Value: obj, File: name, Line: root.Line, Lines: d.lines}
 	for _, err := range v1alpha1.Validate(obj) {
 		if !d.explains(err.Path) {
 			d.problems = append(d.problems, o.Problem(err))
@@ -206,7 +206,7 @@ func field(mapping *yaml.Node, key string) *yaml.Node {
 // explains tells whether a problem found while decoding is the cause of what
 // Validate says about path: it is about the same field, one inside or one around.
 func (d *decoder) explains(path string) bool {
-	return slices.ContainsFunc(d.problems, func(p source.Problem) bool {
+	return slices.ContainsFunc(d.problems, func(p declare.Problem) bool {
 		return within(p.Field, path) || within(path, p.Field)
 	})
 }

@@ -13,5 +13,5 @@
 // concurrent use; one Run is one goroutine, and calls back on it.
 //
 //	src := file.New(file.Options{Dir: "config", Logger: logger})
-//	err := src.Run(ctx, func(set source.Set, problems []source.Problem) { ... })
+//	err := src.Run(ctx, func(set declare.Set, problems []declare.Problem) { ... })
 package file

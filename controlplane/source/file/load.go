@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // maxFileBytes bounds one file. A mesh of thousands of topics is well below it.
@@ -21,7 +21,7 @@ const maxFileBytes = 8 << 20
 // Load reads and decodes the directory. A directory that is absent or holds no
 // YAML file is a problem, not an empty set: an empty set in force would take
 // everything away.
-func Load(dir string) (source.Set, []source.Problem) {
+func Load(dir string) (declare.Set, []declare.Problem) {
 	r := load(dir, new(memory))
 	return r.set, r.problems
 }
@@ -61,8 +61,8 @@ func (m *memory) decode(files []File) (parts []*part, sums []digest) {
 
 // reading is what one read of a directory found.
 type reading struct {
-	set      source.Set
-	problems []source.Problem
+	set      declare.Set
+	problems []declare.Problem
 	sum      digest
 	files    map[string]fileForm
 }
@@ -80,31 +80,31 @@ func load(dir string, m *memory) reading {
 	for i, f := range files {
 		r.files[f.Name] = fileForm{sum: sums[i], ended: bytes.HasSuffix(f.Data, []byte("\n"))}
 	}
-	var more []source.Problem
+	var more []declare.Problem
 	r.set, more = join(parts)
 	if len(problems) > 0 {
 		r.set.Incomplete = true
 	}
 	r.problems = slices.Concat(problems, more)
-	source.Sort(r.problems)
+	declare.Sort(r.problems)
 	return r
 }
 
 // read returns the files of the directory and what could not be read.
-func read(dir string) ([]File, []source.Problem) {
+func read(dir string) ([]File, []declare.Problem) {
 	list, err := names(dir)
 	if err != nil {
-		return nil, []source.Problem{{Message: err.Error()}}
+		return nil, []declare.Problem{{Message: err.Error()}}
 	}
 	var files []File
-	var problems []source.Problem
+	var problems []declare.Problem
 	for _, name := range list {
 		data, err := readFile(filepath.Join(dir, name))
 		switch {
 		case err == nil:
 			files = append(files, File{Name: name, Data: data})
 		case !gone(filepath.Join(dir, name)):
-			problems = append(problems, source.Problem{File: name, Message: err.Error()})
+			problems = append(problems, declare.Problem{File: name, Message: err.Error()})
 		}
 	}
 	return files, problems
@@ -177,7 +177,7 @@ func readError(err error) error {
 	return fmt.Errorf("cannot be read: %w: make it a file this process may read", err)
 }
 
-func digestOf(files []File, problems []source.Problem) digest {
+func digestOf(files []File, problems []declare.Problem) digest {
 	h := sha256.New()
 	for _, f := range files {
 		fmt.Fprintf(h, "%q %d\n", f.Name, len(f.Data))

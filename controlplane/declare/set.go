@@ -1,4 +1,4 @@
-// Package source holds what every source of declared objects hands on: the
+// Package declare holds what every source of declared objects hands on: the
 // objects themselves, where each field stands, and what is wrong with them.
 //
 // It owns Set, Object and Problem. Where objects come from is the business of the
@@ -9,7 +9,7 @@
 //	for _, p := range problems {
 //		fmt.Println(p) // routes.yaml:14: spec.rules[0].timeout: is 0s: want ...
 //	}
-package source
+package declare
 
 import (
 	"cmp"
