@@ -138,15 +138,15 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 	defer c.observe()
 	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
-	broken := immutable(c.state.committed(), set)
-	compiled, problems := compile(set, append(problems, broken.problems...))
+	broken := declare.Immutable(c.state.committed(), set)
+	compiled, problems := compile(set, append(problems, broken.Problems...))
 	err := whyRefused(problems)
 	resolve.End(err)
 	defer span.End(err)
 	if err != nil {
 		c.reloads.refused.Add(1)
 		c.refuse(ctx, set, problems)
-		if broken.passes {
+		if broken.Passes {
 			return file.RefusedYet
 		}
 		return file.Refused

@@ -23,7 +23,7 @@ type state struct {
 	loadedAt time.Time
 	refused  *refusal // nil when the newest set is in force
 	// deleted are objects that were in force, until their commitments end.
-	deleted map[v1alpha1.ObjectName]commitment
+	deleted map[v1alpha1.ObjectName]declare.Commitment
 	// waiting says what a set takes away that waits until the files are still.
 	waiting  map[v1alpha1.ObjectName]string
 	statuses map[v1alpha1.ObjectName]*v1alpha1.Status
@@ -37,7 +37,7 @@ type refusal struct {
 }
 
 func newState(now func() time.Time) *state {
-	return &state{now: now, deleted: map[v1alpha1.ObjectName]commitment{}, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
+	return &state{now: now, deleted: map[v1alpha1.ObjectName]declare.Commitment{}, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
 }
 
 // tombstoneLife is how long a deleted object keeps binding one of its name.
@@ -48,14 +48,14 @@ const maxProblems = 1000
 
 // committed are the objects in force and those deleted a while ago. They must not be
 // changed.
-func (s *state) committed() map[v1alpha1.ObjectName]commitment {
+func (s *state) committed() map[v1alpha1.ObjectName]declare.Commitment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bury()
 	out := maps.Clone(s.deleted)
 	if s.inForce != nil {
 		for i := range s.inForce.objects {
-			out[s.inForce.objects[i].Name()] = commitment{object: s.inForce.objects[i].Value}
+			out[s.inForce.objects[i].Name()] = declare.Commitment{Object: s.inForce.objects[i].Value}
 		}
 	}
 	return out
@@ -64,7 +64,7 @@ func (s *state) committed() map[v1alpha1.ObjectName]commitment {
 // bury forgets deleted objects whose time has come. mu is held.
 func (s *state) bury() {
 	now := s.now()
-	maps.DeleteFunc(s.deleted, func(_ v1alpha1.ObjectName, c commitment) bool { return !now.Before(c.until) })
+	maps.DeleteFunc(s.deleted, func(_ v1alpha1.ObjectName, c declare.Commitment) bool { return !now.Before(c.Until) })
 }
 
 // accept puts a set in force. The time it came into force stays when the content
@@ -76,7 +76,7 @@ func (s *state) accept(c *compiled) {
 	if s.inForce != nil {
 		for i := range s.inForce.objects {
 			o := &s.inForce.objects[i]
-			s.deleted[o.Name()] = commitment{object: o.Value, until: s.now().Add(tombstoneLife)}
+			s.deleted[o.Name()] = declare.Commitment{Object: o.Value, Until: s.now().Add(tombstoneLife)}
 		}
 	}
 	for i := range c.objects {

@@ -1,33 +1,32 @@
-package controlplane
+package declare
 
 import (
 	"fmt"
 	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
-// commitment is an object whose queues are on a broker, and which must not change in
+// Commitment is an object whose queues are on a broker, and which must not change in
 // certain ways while they may be in use.
-type commitment struct {
-	object v1alpha1.Object
-	until  time.Time // when a deleted object's ends; zero while it is in force
+type Commitment struct {
+	Object v1alpha1.Object
+	Until  time.Time // when a deleted object's ends; zero while it is in force
 }
 
-// violations are what a set must not change.
-type violations struct {
-	problems []declare.Problem
-	// passes is true when all of them are about objects that were deleted: in a while
+// Violations are what a set must not change.
+type Violations struct {
+	Problems []Problem
+	// Passes is true when all of them are about objects that were deleted: in a while
 	// the set may come into force as it is.
-	passes bool
+	Passes bool
 }
 
-// immutable refuses what would break the order or the queues of an object that is in
+// Immutable refuses what would break the order or the queues of an object that is in
 // force, or was until a while ago: a file that is empty for a moment, or an object
 // that is deleted and declared anew, must not get around it.
-func immutable(committed map[v1alpha1.ObjectName]commitment, set declare.Set) violations {
-	v := violations{passes: true}
+func Immutable(committed map[v1alpha1.ObjectName]Commitment, set Set) Violations {
+	v := Violations{Passes: true}
 	for i := range set.Objects {
 		o := &set.Objects[i]
 		was, found := committed[o.Name()]
@@ -36,7 +35,7 @@ func immutable(committed map[v1alpha1.ObjectName]commitment, set declare.Set) vi
 		}
 		var path v1alpha1.Path
 		var what string
-		switch before := was.object.(type) {
+		switch before := was.Object.(type) {
 		case *v1alpha1.EventTopic:
 			path, what = otherPartitions(before, o.Value)
 		case *v1alpha1.EventSubscription:
@@ -45,14 +44,14 @@ func immutable(committed map[v1alpha1.ObjectName]commitment, set declare.Set) vi
 		if what == "" {
 			continue
 		}
-		if was.until.IsZero() {
-			v.passes = false
+		if was.Until.IsZero() {
+			v.Passes = false
 		} else {
-			what += fmt.Sprintf(" (it was deleted a short while ago: the new declaration comes into force by itself after %s)", was.until.UTC().Format(time.TimeOnly+" MST"))
+			what += fmt.Sprintf(" (it was deleted a short while ago: the new declaration comes into force by itself after %s)", was.Until.UTC().Format(time.TimeOnly+" MST"))
 		}
-		v.problems = append(v.problems, o.Problem(v1alpha1.FieldError{Path: string(path), Kind: v1alpha1.Invalid, Message: what}))
+		v.Problems = append(v.Problems, o.Problem(v1alpha1.FieldError{Path: string(path), Kind: v1alpha1.Invalid, Message: what}))
 	}
-	v.passes = v.passes && len(v.problems) > 0
+	v.Passes = v.Passes && len(v.Problems) > 0
 	return v
 }
 

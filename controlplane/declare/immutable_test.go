@@ -1,4 +1,4 @@
-package controlplane
+package declare_test
 
 import (
 	"strings"
@@ -8,6 +8,8 @@ import (
 	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 )
+
+const head = "apiVersion: warrenmesh.io/v1alpha1\nkind: "
 
 // sharded is a topic with the given partitions on line 6.
 func sharded(partitions string) string {
@@ -23,10 +25,10 @@ func declared(t *testing.T, text string) declare.Set {
 	return set
 }
 
-func inForce(objects []declare.Object) map[v1alpha1.ObjectName]commitment {
-	out := map[v1alpha1.ObjectName]commitment{}
+func inForce(objects []declare.Object) map[v1alpha1.ObjectName]declare.Commitment {
+	out := map[v1alpha1.ObjectName]declare.Commitment{}
 	for i := range objects {
-		out[objects[i].Name()] = commitment{object: objects[i].Value}
+		out[objects[i].Name()] = declare.Commitment{Object: objects[i].Value}
 	}
 	return out
 }
@@ -46,7 +48,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := immutable(inForce(declared(t, sharded(c.was)).Objects), declared(t, sharded(c.now))).problems
+			got := declare.Immutable(inForce(declared(t, sharded(c.was)).Objects), declared(t, sharded(c.now))).Problems
 			switch {
 			case c.want == "" && len(got) > 0:
 				t.Errorf("unexpected problems %v", got)
@@ -59,7 +61,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 		t.Parallel()
 		other := strings.Replace(sharded(eight), "orders", "other", 1)
 		for _, before := range [][]declare.Object{nil, declared(t, other).Objects} {
-			if got := immutable(inForce(before), declared(t, sharded(eight))).problems; len(got) > 0 {
+			if got := declare.Immutable(inForce(before), declared(t, sharded(eight))).Problems; len(got) > 0 {
 				t.Errorf("unexpected problems %v", got)
 			}
 		}
@@ -87,33 +89,10 @@ func TestTheQueuesInForceNeverChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := immutable(inForce(subscription(c.was).Objects), subscription(c.now)).problems
+			got := declare.Immutable(inForce(subscription(c.was).Objects), subscription(c.now)).Problems
 			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].String() != c.want) {
 				t.Errorf("got %v, want %q", got, c.want)
 			}
 		})
-	}
-}
-
-func TestTheControlPlaneKeepsThePartitionsInForce(t *testing.T) {
-	t.Parallel()
-	dir := shopDir(t)
-	edit(t, dir, map[string]string{"topics.yaml": sharded("  partitions: {count: 8}\n") + "---\n" + topicYAML("orders-next")})
-	cp := launch(t, dir, nil)
-	wait(t, "ready", cp.Ready())
-	version := getStatus(t, cp, "").GetVersion()
-
-	edit(t, dir, map[string]string{"topics.yaml": sharded("  partitions: {count: 4}\n") + "---\n" + topicYAML("orders-next")})
-	eventually(t, "the problem shows", func() bool { return len(getStatus(t, cp, "").GetProblems()) == 1 })
-	got := getStatus(t, cp, "")
-	if p := got.GetProblems()[0]; p.GetFile() != "topics.yaml" || p.GetLine() != 6 || p.GetField() != "spec.partitions.count" ||
-		!strings.Contains(p.GetMessage(), "is 4, but the topic is in force with 8") {
-		t.Errorf("got %v", p)
-	}
-	if got.GetVersion() != version {
-		t.Errorf("version %s is in force, want %s", got.GetVersion(), version)
-	}
-	if c := condition(object(t, got, "EventTopic", "orders"), "Accepted"); c.GetStatus() != "False" || c.GetReason() != "Invalid" {
-		t.Errorf("Accepted: got %v", c)
 	}
 }
