@@ -10,6 +10,7 @@ import (
 	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/resolve"
 	"github.com/warrenmesh/warren/controlplane/source/file"
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds/server"
 	"github.com/warrenmesh/warren/xds/wire"
@@ -49,6 +50,11 @@ type compiled struct {
 	versions  map[resolve.ResourceKey]string
 	scoped    map[resolve.ResourceKey]server.Scoped
 	view      server.View
+}
+
+// inForce is what is known of the set while it is served.
+func (c *compiled) inForce() *status.InForce {
+	return &status.InForce{Version: c.version, Objects: c.objects, Resources: c.resources, Versions: c.versions, Scoped: c.scoped}
 }
 
 // compile takes a set through the pipeline. The problems it returns are those it

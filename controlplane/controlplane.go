@@ -13,8 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/server"
 )
@@ -31,7 +33,7 @@ type ControlPlane struct {
 	// set at construction
 	opts  Options
 	spans *tracing.Configuration
-	state *state
+	state *status.State
 	xds   *server.Server
 
 	reloads reloads
@@ -52,7 +54,7 @@ func New(opts Options) (*ControlPlane, error) {
 	return &ControlPlane{
 		opts:      opts,
 		spans:     opts.Tracing.Configuration(),
-		state:     newState(opts.Now),
+		state:     status.New(opts.Now),
 		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration(), Limits: opts.Limits}),
 		listening: make(chan struct{}),
 		ready:     make(chan struct{}),
@@ -118,7 +120,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 	g.Go(func() error { return serveGRPC(adminServer, c.listeners.admin) })
 	g.Go(func() error { return serveHTTP(statusServer, c.listeners.status) })
 	g.Go(func() error {
-		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll, Waiting: c.state.wait}).Run(ctx, c.apply)
+		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll, Waiting: c.waiting}).Run(ctx, c.apply)
 	})
 	g.Go(func() error { c.follow(ctx); return nil })
 	g.Go(func() error {
@@ -138,7 +140,7 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 	defer c.observe()
 	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
-	broken := declare.Immutable(c.state.committed(), set)
+	broken := declare.Immutable(c.state.Committed(), set)
 	compiled, problems := compile(set, append(problems, broken.Problems...))
 	err := whyRefused(problems)
 	resolve.End(err)
@@ -154,7 +156,7 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 	c.reloads.applied.Add(1)
 	span.SetConfigVersion(compiled.version)
 	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
-	c.state.accept(compiled)
+	c.state.Accept(compiled.inForce())
 	c.xds.Update(compiled.view)
 	c.readyOnce.Do(func() { close(c.ready) })
 	c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
@@ -178,7 +180,7 @@ func whyRefused(problems []declare.Problem) error {
 const maxLoggedProblems = 20
 
 func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []declare.Problem) {
-	news := c.state.refuse(set.Objects, problems)
+	news := c.state.Refuse(set.Objects, problems)
 	if len(news) == 0 {
 		return // the same set, or one with fewer problems
 	}
@@ -189,8 +191,17 @@ func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []d
 		"problems", len(problems), "not_logged", max(0, len(news)-maxLoggedProblems))
 }
 
+// waiting notes what the newest set takes away and therefore waits.
+func (c *ControlPlane) waiting(losses []file.Loss) {
+	objects := make(map[v1alpha1.ObjectName]string, len(losses))
+	for _, l := range losses {
+		objects[l.Object] = l.Text
+	}
+	c.state.Wait(objects)
+}
+
 // observe looks at what the sidecars have answered.
-func (c *ControlPlane) observe() snapshot { return c.state.observe(c.xds.Sidecars()) }
+func (c *ControlPlane) observe() status.Snapshot { return c.state.Observe(c.xds.Sidecars()) }
 
 // follow observes after each change, so that conditions carry the time at which
 // they changed, not the time at which somebody asked.

@@ -1,4 +1,4 @@
-package controlplane
+package status
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ type declaration struct {
 }
 
 // conditions of one object.
-func conditions(d declaration, p progress) []v1alpha1.Condition {
+func conditions(d declaration, p Progress) []v1alpha1.Condition {
 	return []v1alpha1.Condition{
 		accepted(d),
 		resolvedRefs(d.problems, d.inForce),
@@ -57,19 +57,19 @@ func resolvedRefs(problems []declare.Problem, inForce bool) v1alpha1.Condition {
 
 // programmed is True only when every connected sidecar that the object concerns
 // has acknowledged what is in force.
-func programmed(inForce bool, p progress) v1alpha1.Condition {
+func programmed(inForce bool, p Progress) v1alpha1.Condition {
 	c := v1alpha1.Condition{Type: v1alpha1.ConditionProgrammed, Status: v1alpha1.ConditionFalse}
 	switch {
 	case !inForce:
 		c.Reason, c.Message = v1alpha1.ReasonInvalid, "not in force"
-	case p.total() == 0:
+	case p.Total() == 0:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionUnknown, v1alpha1.ReasonNoSidecars, "no connected sidecar has asked for it"
-	case p.rejected > 0:
-		c.Reason, c.Message = v1alpha1.ReasonRejected, fmt.Sprintf("%d of %d sidecars refused it: %s", p.rejected, p.total(), p.lastError)
-	case p.pending > 0:
-		c.Reason, c.Message = v1alpha1.ReasonPending, fmt.Sprintf("%d of %d sidecars have not answered yet", p.pending, p.total())
+	case p.Rejected > 0:
+		c.Reason, c.Message = v1alpha1.ReasonRejected, fmt.Sprintf("%d of %d sidecars refused it: %s", p.Rejected, p.Total(), p.LastError)
+	case p.Pending > 0:
+		c.Reason, c.Message = v1alpha1.ReasonPending, fmt.Sprintf("%d of %d sidecars have not answered yet", p.Pending, p.Total())
 	default:
-		c.Status, c.Reason, c.Message = v1alpha1.ConditionTrue, v1alpha1.ReasonProgrammed, fmt.Sprintf("acknowledged by %d of %d sidecars", p.acked, p.total())
+		c.Status, c.Reason, c.Message = v1alpha1.ConditionTrue, v1alpha1.ReasonProgrammed, fmt.Sprintf("acknowledged by %d of %d sidecars", p.Acked, p.Total())
 	}
 	return c
 }
