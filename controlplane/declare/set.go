@@ -1,30 +1,16 @@
-// Package declare holds what every source of declared objects hands on: the
-// objects themselves, where each field stands, and what is wrong with them.
-//
-// It owns Set, Object and Problem. Where objects come from is the business of the
-// packages below it: source/file reads a directory of YAML. A Set is immutable
-// once a source handed it on, and may be shared between goroutines.
-//
-//	set, problems := file.Load("config")
-//	for _, p := range problems {
-//		fmt.Println(p) // routes.yaml:14: spec.rules[0].timeout: is 0s: want ...
-//	}
 package declare
 
 import (
-	"cmp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
 )
 
-// Set is everything a source declares at one moment.
+// Set is everything that is declared at one moment. Declare makes it.
 type Set struct {
-	// Objects in the order of their declaration, without duplicates, through
-	// v1alpha1.Default. An object with problems is among them, so that a reference
+	// Objects in the order of their declaration, without duplicates, with their
+	// defaults. An object with problems is among them, so that a reference
 	// to it is not called dangling as well.
 	Objects []Object
 	// Incomplete is true when there was text from which not even the name of an
@@ -39,7 +25,8 @@ type Set struct {
 type Object struct {
 	// Value is the object.
 	Value v1alpha1.Object
-	// File is relative to the source's root; "" when there are no files.
+	// File is relative to the source's root; "" when the source has no files. Then
+	// the object's name says where it is.
 	File string
 	// Line of the object's first field, from 1; 0 when it is not known.
 	Line int
@@ -77,53 +64,4 @@ func parent(path string) string {
 		return path[:max(0, strings.LastIndexByte(path, '['))]
 	}
 	return path[:max(0, strings.LastIndexByte(path, '.'))]
-}
-
-// Problem is one thing wrong with a declared set.
-type Problem struct {
-	// File is relative to the source's root; "" when it is about no file.
-	File string
-	// Line from 1; 0 when it is not known.
-	Line int
-	// Field is the path of the field; "" when it is about no single one.
-	Field string
-	// Message says what is wrong and what would be right.
-	Message string
-	// Object is the zero value when the problem is about no object.
-	Object v1alpha1.ObjectName
-	// Kind sorts the problem into the reasons conditions speak of.
-	Kind v1alpha1.ErrorKind
-}
-
-// String returns "file:line: field: message", without the parts that are not
-// known.
-func (p Problem) String() string {
-	var b strings.Builder
-	if p.File != "" {
-		b.WriteString(p.File)
-		if p.Line > 0 {
-			b.WriteByte(':')
-			b.WriteString(strconv.Itoa(p.Line))
-		}
-		b.WriteString(": ")
-	}
-	if p.Field != "" {
-		b.WriteString(p.Field)
-		b.WriteString(": ")
-	}
-	b.WriteString(p.Message)
-	return b.String()
-}
-
-// Error implements error.
-func (p Problem) Error() string { return p.String() }
-
-// Sort orders problems as a reader meets them: by file, line, field and message.
-func Sort(problems []Problem) {
-	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Or(
-			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
-			cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message),
-		)
-	})
 }

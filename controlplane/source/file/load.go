@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/warrenmesh/warren/controlplane/declare"
@@ -18,7 +17,7 @@ import (
 // maxFileBytes bounds one file. A mesh of thousands of topics is well below it.
 const maxFileBytes = 8 << 20
 
-// Load reads and decodes the directory. A directory that is absent or holds no
+// Load reads the directory, as Decode does its files. A directory that is absent or holds no
 // YAML file is a problem, not an empty set: an empty set in force would take
 // everything away.
 func Load(dir string) (declare.Set, []declare.Problem) {
@@ -39,14 +38,14 @@ type digest [sha256.Size]byte
 // memory has what the files of the last load declare, so that a change of one file
 // costs what that file costs. It belongs to one goroutine; the zero value is empty.
 type memory struct {
-	parts map[digest]*part // by a file's name and content
+	parts map[digest]declare.Batch // by a file's name and content
 }
 
-// decode returns the parts of files and the digest of each. Parts that are known are
-// not decoded again, all others are forgotten.
-func (m *memory) decode(files []File) (parts []*part, sums []digest) {
+// decode returns what files declare and the digest of each. What is known is not
+// decoded again, all else is forgotten.
+func (m *memory) decode(files []File) (parts []declare.Batch, sums []digest) {
 	known := m.parts
-	m.parts = make(map[digest]*part, len(files))
+	m.parts = make(map[digest]declare.Batch, len(files))
 	for _, f := range files {
 		sum := digestOf([]File{f}, nil)
 		p, ok := known[sum]
@@ -80,13 +79,8 @@ func load(dir string, m *memory) reading {
 	for i, f := range files {
 		r.files[f.Name] = fileForm{sum: sums[i], ended: bytes.HasSuffix(f.Data, []byte("\n"))}
 	}
-	var more []declare.Problem
-	r.set, more = join(parts)
-	if len(problems) > 0 {
-		r.set.Incomplete = true
-	}
-	r.problems = slices.Concat(problems, more)
-	declare.Sort(r.problems)
+	unread := declare.Batch{Problems: problems, Incomplete: len(problems) > 0}
+	r.set, r.problems = declare.Declare(append(parts, unread)...)
 	return r
 }
 
