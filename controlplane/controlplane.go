@@ -31,10 +31,11 @@ const (
 // ControlPlane serves one directory of declared objects. Use New.
 type ControlPlane struct {
 	// set at construction
-	opts  Options
-	spans *tracing.Configuration
-	state *status.State
-	xds   *server.Server
+	opts        Options
+	spans       *tracing.Configuration
+	commitments *declare.Commitments
+	state       *status.State
+	xds         *server.Server
 
 	reloads reloads
 
@@ -52,12 +53,13 @@ func New(opts Options) (*ControlPlane, error) {
 		return nil, err
 	}
 	return &ControlPlane{
-		opts:      opts,
-		spans:     opts.Tracing.Configuration(),
-		state:     status.New(opts.Now),
-		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration(), Limits: opts.Limits}),
-		listening: make(chan struct{}),
-		ready:     make(chan struct{}),
+		opts:        opts,
+		spans:       opts.Tracing.Configuration(),
+		commitments: declare.NewCommitments(opts.Now),
+		state:       status.New(opts.Now),
+		xds:         server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration(), Limits: opts.Limits}),
+		listening:   make(chan struct{}),
+		ready:       make(chan struct{}),
 	}, nil
 }
 
@@ -140,7 +142,7 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 	defer c.observe()
 	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
-	broken := declare.Immutable(c.state.Committed(), set)
+	broken := c.commitments.Violations(set)
 	compiled, problems := compile(set, append(problems, broken.Problems...))
 	err := whyRefused(problems)
 	resolve.End(err)
@@ -156,6 +158,7 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 	c.reloads.applied.Add(1)
 	span.SetConfigVersion(compiled.version)
 	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
+	c.commitments.Commit(set)
 	c.state.Accept(compiled.inForce())
 	c.xds.Update(compiled.view)
 	c.readyOnce.Do(func() { close(c.ready) })

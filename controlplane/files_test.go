@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -119,10 +120,10 @@ func TestPartitionsDoNotChangeByWayOfADeletion(t *testing.T) {
 	if !strings.Contains(p, want) || !strings.Contains(p, "comes into force by itself after 00:21:40 UTC") {
 		t.Errorf("got %q", p)
 	}
-	clock.Store(int64(status.TombstoneLife - time.Second))
+	clock.Store(int64(declare.TombstoneLife - time.Second))
 	edit(t, dir, map[string]string{"routes.yaml": routeYAML(50, 50)})
 	eventually(t, "it is refused to the end", func() bool { return len(getStatus(t, cp, "").GetProblems()) == 1 })
-	clock.Store(int64(2 * status.TombstoneLife))
+	clock.Store(int64(2 * declare.TombstoneLife))
 	eventually(t, "it comes into force by itself", func() bool { return len(getStatus(t, cp, "").GetProblems()) == 0 && declared() })
 	if n := strings.Count(strings.Join(log.all(), "\n"), "configuration refused"); n > 2 {
 		t.Errorf("%d refusals of two sets are logged", n)

@@ -3,8 +3,8 @@ package declare_test
 import (
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 )
@@ -25,12 +25,10 @@ func declared(t *testing.T, text string) declare.Set {
 	return set
 }
 
-func inForce(objects []declare.Object) map[v1alpha1.ObjectName]declare.Commitment {
-	out := map[v1alpha1.ObjectName]declare.Commitment{}
-	for i := range objects {
-		out[objects[i].Name()] = declare.Commitment{Object: objects[i].Value}
-	}
-	return out
+func inForce(objects []declare.Object) *declare.Commitments {
+	c := declare.NewCommitments(time.Now)
+	c.Commit(declare.Set{Objects: objects})
+	return c
 }
 
 func TestPartitionsInForceNeverChange(t *testing.T) {
@@ -48,7 +46,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := declare.Immutable(inForce(declared(t, sharded(c.was)).Objects), declared(t, sharded(c.now))).Problems
+			got := inForce(declared(t, sharded(c.was)).Objects).Violations(declared(t, sharded(c.now))).Problems
 			switch {
 			case c.want == "" && len(got) > 0:
 				t.Errorf("unexpected problems %v", got)
@@ -61,7 +59,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 		t.Parallel()
 		other := strings.Replace(sharded(eight), "orders", "other", 1)
 		for _, before := range [][]declare.Object{nil, declared(t, other).Objects} {
-			if got := declare.Immutable(inForce(before), declared(t, sharded(eight))).Problems; len(got) > 0 {
+			if got := inForce(before).Violations(declared(t, sharded(eight))).Problems; len(got) > 0 {
 				t.Errorf("unexpected problems %v", got)
 			}
 		}
@@ -89,10 +87,42 @@ func TestTheQueuesInForceNeverChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := declare.Immutable(inForce(subscription(c.was).Objects), subscription(c.now)).Problems
+			got := inForce(subscription(c.was).Objects).Violations(subscription(c.now)).Problems
 			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].String() != c.want) {
 				t.Errorf("got %v, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+func TestADeletedObjectBindsForAWhile(t *testing.T) {
+	t.Parallel()
+	eight, four := declared(t, sharded("  partitions: {count: 8}\n")), declared(t, sharded("  partitions: {count: 4}\n"))
+	now := time.Unix(1000, 0)
+	c := declare.NewCommitments(func() time.Time { return now })
+	if v := c.Violations(eight); v.Passes || len(v.Problems) > 0 {
+		t.Fatalf("of nothing: got %+v", v)
+	}
+	c.Commit(eight)
+	if v := c.Violations(four); v.Passes || len(v.Problems) != 1 || strings.Contains(v.Problems[0].Message, "by itself") {
+		t.Errorf("while it is in force: got %+v", v)
+	}
+	c.Commit(declare.Set{})
+	c.Commit(declare.Set{}) // a later set leaves the end where it was
+	if v := c.Violations(four); !v.Passes || len(v.Problems) != 1 || !strings.HasSuffix(v.Problems[0].Message, "comes into force by itself after 00:21:40 UTC)") {
+		t.Errorf("after its deletion: got %+v", v)
+	}
+	if v := c.Violations(eight); len(v.Problems) > 0 {
+		t.Errorf("as it was: got %+v", v)
+	}
+	now = now.Add(declare.TombstoneLife)
+	if v := c.Violations(four); len(v.Problems) > 0 {
+		t.Errorf("in the end: got %+v", v)
+	}
+	c.Commit(four)
+	c.Commit(declare.Set{})
+	now = now.Add(declare.TombstoneLife - time.Second)
+	if v := c.Violations(eight); !v.Passes {
+		t.Errorf("the second time: got %+v", v)
 	}
 }

@@ -2,7 +2,6 @@ package status
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -32,8 +31,6 @@ type State struct {
 	inForce  *InForce // nil until the first good set
 	loadedAt time.Time
 	refused  *refusal // nil when the newest set is in force
-	// deleted are objects that were in force, until their commitments end.
-	deleted map[v1alpha1.ObjectName]declare.Commitment
 	// waiting says what a set takes away that waits until the files are still.
 	waiting  map[v1alpha1.ObjectName]string
 	statuses map[v1alpha1.ObjectName]*v1alpha1.Status
@@ -48,51 +45,17 @@ type refusal struct {
 
 // New returns a state in which nothing is in force.
 func New(now func() time.Time) *State {
-	return &State{now: now, deleted: map[v1alpha1.ObjectName]declare.Commitment{}, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
+	return &State{now: now, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
 }
-
-// TombstoneLife is how long a deleted object keeps binding one of its name.
-const TombstoneLife = 5 * time.Minute
 
 // MaxProblems bounds the problems that are kept of one set.
 const MaxProblems = 1000
-
-// Committed returns the objects in force and those deleted a while ago. They must not be
-// changed.
-func (s *State) Committed() map[v1alpha1.ObjectName]declare.Commitment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.bury()
-	out := maps.Clone(s.deleted)
-	if s.inForce != nil {
-		for i := range s.inForce.Objects {
-			out[s.inForce.Objects[i].Name()] = declare.Commitment{Object: s.inForce.Objects[i].Value}
-		}
-	}
-	return out
-}
-
-// bury forgets deleted objects whose time has come. mu is held.
-func (s *State) bury() {
-	now := s.now()
-	maps.DeleteFunc(s.deleted, func(_ v1alpha1.ObjectName, c declare.Commitment) bool { return !now.Before(c.Until) })
-}
 
 // Accept puts a set in force. The time it came into force stays when the content
 // is the same.
 func (s *State) Accept(c *InForce) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bury()
-	if s.inForce != nil {
-		for i := range s.inForce.Objects {
-			o := &s.inForce.Objects[i]
-			s.deleted[o.Name()] = declare.Commitment{Object: o.Value, Until: s.now().Add(TombstoneLife)}
-		}
-	}
-	for i := range c.Objects {
-		delete(s.deleted, c.Objects[i].Name())
-	}
 	if s.inForce == nil || s.inForce.Version != c.Version {
 		s.loadedAt = s.now()
 	}
