@@ -35,6 +35,7 @@ type ControlPlane struct {
 	spans       *tracing.Configuration
 	commitments *declare.Commitments
 	state       *status.State
+	outbox      *status.Outbox
 	xds         *server.Server
 
 	reloads reloads
@@ -52,12 +53,16 @@ func New(opts Options) (*ControlPlane, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
+	spans := opts.Tracing.Configuration()
+	xds := server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: spans, Limits: opts.Limits})
+	outbox := status.NewOutbox(status.OutboxOptions{Writer: opts.StatusWriter, Logger: opts.Logger})
 	return &ControlPlane{
 		opts:        opts,
-		spans:       opts.Tracing.Configuration(),
+		spans:       spans,
 		commitments: declare.NewCommitments(opts.Now),
-		state:       status.New(opts.Now),
-		xds:         server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration(), Limits: opts.Limits}),
+		state:       status.New(status.Options{Now: opts.Now, Sidecars: xds.Sidecars, Outbox: outbox}),
+		outbox:      outbox,
+		xds:         xds,
 		listening:   make(chan struct{}),
 		ready:       make(chan struct{}),
 	}, nil
@@ -125,6 +130,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll, Waiting: c.waiting}).Run(ctx, c.apply)
 	})
 	g.Go(func() error { c.follow(ctx); return nil })
+	g.Go(func() error { return c.outbox.Run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
 		c.xds.Close() // or GracefulStop would wait for its streams
@@ -198,13 +204,13 @@ func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []d
 func (c *ControlPlane) waiting(losses []file.Loss) {
 	objects := make(map[v1alpha1.ObjectName]string, len(losses))
 	for _, l := range losses {
-		objects[l.Object] = l.Text
+		objects[l.Object] = "the newest declaration " + l.Text + ": it comes into force when the files have not changed for a second"
 	}
 	c.state.Wait(objects)
 }
 
 // observe looks at what the sidecars have answered.
-func (c *ControlPlane) observe() status.Snapshot { return c.state.Observe(c.xds.Sidecars()) }
+func (c *ControlPlane) observe() status.Snapshot { return c.state.Observe() }
 
 // follow observes after each change, so that conditions carry the time at which
 // they changed, not the time at which somebody asked.

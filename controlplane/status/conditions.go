@@ -10,18 +10,22 @@ import (
 
 // declaration is what is known of one object's newest declaration.
 type declaration struct {
+	name     v1alpha1.ObjectName
 	problems []declare.Problem // why it was refused
 	inForce  bool              // it is in force, or an older one
-	waits    string            // what it takes away and therefore waits; "" for nothing
+	waits    string            // why it does not come into force yet; "" when nothing waits
+	newest   int64             // its generation
+	serving  int64             // that of the declaration in force
 }
 
 // conditions of one object.
 func conditions(d declaration, p Progress) []v1alpha1.Condition {
-	return []v1alpha1.Condition{
-		accepted(d),
-		resolvedRefs(d.problems, d.inForce),
-		programmed(d.inForce, p),
+	all := []v1alpha1.Condition{accepted(d), resolvedRefs(d.problems, d.inForce), programmed(d.inForce, p)}
+	all[0].ObservedGeneration, all[1].ObservedGeneration, all[2].ObservedGeneration = d.newest, d.newest, d.newest
+	if d.inForce {
+		all[2].ObservedGeneration = d.serving
 	}
+	return all
 }
 
 func accepted(d declaration) v1alpha1.Condition {
@@ -35,10 +39,7 @@ func accepted(d declaration) v1alpha1.Condition {
 	case !d.inForce:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionUnknown, v1alpha1.ReasonPending, "waits for other objects of its set, which have problems"
 	default:
-		c.Status, c.Reason = v1alpha1.ConditionTrue, v1alpha1.ReasonAccepted
-		if d.waits != "" {
-			c.Message = "the newest declaration " + d.waits + ": it comes into force when the files have not changed for a second"
-		}
+		c.Status, c.Reason, c.Message = v1alpha1.ConditionTrue, v1alpha1.ReasonAccepted, d.waits
 	}
 	return c
 }
