@@ -25,8 +25,8 @@ type ResourceKey struct {
 	Name    string
 }
 
-// Resolve resolves a set whose objects have been through v1alpha1.Default. The
-// problems are sorted by place and do not repeat what v1alpha1.Validate finds.
+// Resolve resolves a set that declare.Declare made. The problems are sorted by place
+// and do not repeat those of Declare.
 func Resolve(set declare.Set) (Result, []declare.Problem) {
 	r := &resolver{
 		set: set,
