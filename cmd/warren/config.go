@@ -13,7 +13,7 @@ import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 	"github.com/warrenmesh/warren/controlplane"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 func newConfig(a *app) *cobra.Command {
@@ -98,7 +98,7 @@ func checkDir(dir string) error {
 	return nil
 }
 
-func (a *app) printCheck(dir string, s controlplane.Summary, problems []source.Problem) error {
+func (a *app) printCheck(dir string, s controlplane.Summary, problems []declare.Problem) error {
 	for _, p := range problems {
 		file := p.File
 		if file != "" {
@@ -131,7 +131,7 @@ func (a *app) printCheck(dir string, s controlplane.Summary, problems []source.P
 	return nil
 }
 
-func checkResult(s controlplane.Summary, problems []source.Problem) validateOutput {
+func checkResult(s controlplane.Summary, problems []declare.Problem) validateOutput {
 	out := validateOutput{Valid: len(problems) == 0, Objects: s.Objects, Resources: s.Resources, Problems: []configIssue{}}
 	for _, p := range problems {
 		issue := configIssue{File: p.File, Line: p.Line, Field: p.Field, Message: p.Message, Reason: p.Kind.String()}
