@@ -1,26 +1,28 @@
 // Package controlplane is the composition root of the control plane: a directory
 // of declared objects goes in, xDS resources and the state of the mesh come out.
 //
-//		directory of YAML files
-//		   |
-//		source/file --Batch--> declare --Set--> resolve --mesh--> compile --View--> xds/server
-//		   |                     |                |                 |                 |  ^
-//		   +------problems-------+----problems----+-----problems----+         resources  | ACKs,
-//		                         |                                  |                 |  | NACKs
-//		                         v refused                 in force v                 v  |
-//		                       status <-----------------------------+               sidecars
-//		                         |  ^                                                    |
-//		                         |  +---------------- what each has accepted ------------+
-//		                         +-> Snapshot -> MeshService, metrics
-//		                         +-> Writer (a log; Kubernetes later)
+//	directory of YAML files
+//	   |
+//	source/file --Batch--> declare --Set--> resolve --mesh--> compile --View--> xds/server
+//	   |                     |                |                 |                 |  ^
+//	   +------problems-------+----problems----+-----problems----+         resources  | ACKs,
+//	                         |                                  |                 |  | NACKs
+//	                         v refused                 in force v                 v  |
+//	                       status <-----------------------------+               sidecars
+//	                         |  ^                                                    |
+//	                         |  +---------------- what each has accepted ------------+
+//	                         +-> Snapshot -> MeshService, metrics
+//	                         +-> Writer (a log; Kubernetes later)
 //
-//	  - source/file reads files, decodes them strictly and knows the lines of fields;
-//	    another source would stand beside it.
-//	  - declare applies defaults, validates, finds duplicates and knows what must not
-//	    change: once, for every source.
-//	  - resolve follows references and makes the mesh's configuration.
-//	  - compile, here, encodes it for sidecars and refuses what they would.
-//	  - status knows what is in force and how far the sidecars have come.
+// The rooms, in the order in which a change passes them:
+//
+//   - source/file reads files, decodes them strictly and knows the lines of fields;
+//     another source would stand beside it.
+//   - declare applies defaults, validates, finds duplicates and knows what must not
+//     change: once, for every source.
+//   - resolve follows references and makes the mesh's configuration.
+//   - compile, here, encodes it for sidecars and refuses what they would.
+//   - status knows what is in force and how far the sidecars have come.
 //
 // Nothing points up, and nothing below this package imports it. declare, resolve and
 // status know no source. What sidecars tell about traffic and brokers would be a room
