@@ -128,12 +128,12 @@ func (o *Outbox) Run(ctx context.Context) error {
 		// A round writes an object at most once, so the pause keeps Interval.
 		for o.waiting() {
 			for _, name := range o.turn(time.Now()) {
-				if !pause(ctx, o.bucket.Reserve(time.Now(), 1)) {
+				if !pace.Sleep(ctx, o.bucket.Reserve(time.Now(), 1)) {
 					return nil
 				}
 				o.write(ctx, name)
 			}
-			if !pause(ctx, o.opts.Interval) {
+			if !pace.Sleep(ctx, o.opts.Interval) {
 				return nil
 			}
 		}
@@ -210,21 +210,6 @@ func (o *Outbox) wrote(name v1alpha1.ObjectName, status *Object, err error) (aga
 	}
 	o.enqueue(e) // it changed meanwhile, or failed
 	return e.pause
-}
-
-// pause waits; false means that ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // same tells whether two statuses of an object say the same. A condition that changed

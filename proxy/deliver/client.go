@@ -18,7 +18,7 @@ type Stream interface {
 }
 
 // Request is what a client asks for: an Init, first; then Credit, Settlements, Extend;
-// Wrong for what its door cannot make one of these of.
+// Wrong for what its door cannot make one of these of. There are no others.
 type Request interface{ request() }
 
 // Init opens a stream.

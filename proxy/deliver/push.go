@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/join"
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -147,7 +148,7 @@ func (w *pushWorker) run(intake, calls context.Context) {
 				w.told = text
 				w.log.Error("consume for push", "error", err)
 			}
-			pause(intake, time.Second)
+			pace.Sleep(intake, time.Second)
 		}
 	}
 }
@@ -187,7 +188,7 @@ func (w *pushWorker) serve(taking, calls context.Context) error {
 
 // watch calls leave when the node is gone and another is up.
 func (w *pushWorker) watch(ctx context.Context, leave func()) {
-	for pause(ctx, time.Second) {
+	for pace.Sleep(ctx, time.Second) {
 		if w.strandedBeside(w.service.opts.Brokers) {
 			leave()
 		}
@@ -314,15 +315,4 @@ func (v Verdict) outcome() (outcome, error) {
 		return outcome{kind: event.Ack}, nil
 	}
 	return o, handlerError{o.reason, o.detail}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -37,9 +37,8 @@ func (ss *session) handle(req Request) error {
 		return refusal.Field(refusal.InvalidRequest, "init", "may be sent only once, as the first message")
 	case Wrong:
 		return r.Err
-	default:
-		return refusal.Field(refusal.InvalidRequest, "request", "must be credit, settle or extend")
 	}
+	return nil // there are no others: Request is sealed
 }
 
 // settleAll carries settlements out. What is known at once is answered at once;

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -87,7 +88,7 @@ func (w *Watcher) run(ctx context.Context, sub *Subscription) {
 			w.service.opts.Logger.Warn("what policies of the broker take cannot be watched",
 				"subscription", sub.FullName, "queue", sub.DeadLetterQueue, "error", err)
 		}
-		pause(ctx, watchPause)
+		pace.Sleep(ctx, watchPause)
 	}
 }
 
@@ -109,7 +110,7 @@ func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	looking.Go(func() {
-		for pause(ctx, watchPause) {
+		for pace.Sleep(ctx, watchPause) {
 			if st.strandedBeside(brokers) {
 				leave()
 			}

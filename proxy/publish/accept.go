@@ -3,7 +3,6 @@ package publish
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/balance"
@@ -45,16 +44,7 @@ func Invalid(err error) error {
 	if fe.Field == "event" {
 		return refusal.Field(refusal.InvalidEvent, "event", fe.Reason)
 	}
-	return refusal.Field(refusal.InvalidEvent, "event."+Clip(fe.Field), fe.Reason)
-}
-
-// Clip bounds what an error repeats of a name: gRPC puts errors into headers.
-func Clip(name string) string {
-	const most = 64
-	if len(name) <= most {
-		return name
-	}
-	return strings.ToValidUTF8(name[:most], "") + "…"
+	return refusal.Field(refusal.InvalidEvent, "event."+refusal.Clip(fe.Field), fe.Reason)
 }
 
 // message addresses e to a backend; everything that can be refused without the

@@ -38,7 +38,7 @@ func (b *Submission) addTo(m *broker.Message, to *route.Backend) error {
 		name := b.Headers[i].Name
 		switch {
 		case name == "" || len(name) > mesh.MaxHeader:
-			return refusal.Field(refusal.InvalidRequest, "headers."+Clip(name), fmt.Sprintf("its name has %d bytes; AMQP allows 1 to %d", len(name), mesh.MaxHeader))
+			return refusal.Field(refusal.InvalidRequest, "headers."+refusal.Clip(name), fmt.Sprintf("its name has %d bytes; AMQP allows 1 to %d", len(name), mesh.MaxHeader))
 		case mesh.ReservedHeader(name):
 			return refusal.Field(refusal.InvalidRequest, "headers."+name, "is reserved, and never set by publishers")
 		case !to.Headers.Allows(name):

@@ -11,6 +11,7 @@ package refusal
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -123,6 +124,16 @@ func Full(reason, text string) error {
 // Late is the answer just before the caller's own deadline.
 func Late(o broker.Outcome, text string) error {
 	return &Error{Class: Deadline, Reason: DeadlineNear, Text: text, Outcome: o}
+}
+
+// Clip bounds what a refusal repeats of a name that a caller chose: doors put refusals into
+// headers.
+func Clip(name string) string {
+	const most = 64
+	if len(name) <= most {
+		return name
+	}
+	return strings.ToValidUTF8(name[:most], "") + "…"
 }
 
 // Of returns the refusal in err's chain, nil when there is none.

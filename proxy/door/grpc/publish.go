@@ -102,7 +102,7 @@ func decode(p submission, into *publish.Submission) error {
 func invalidHeader(err error) error {
 	var he *eventpb.HeaderError
 	if errors.As(err, &he) {
-		return refusal.Field(refusal.InvalidRequest, "headers."+publish.Clip(he.Name), he.Reason)
+		return refusal.Field(refusal.InvalidRequest, "headers."+refusal.Clip(he.Name), he.Reason)
 	}
 	return refusal.Field(refusal.InvalidRequest, "headers", err.Error())
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
@@ -142,7 +143,7 @@ func (g *healthGate) await(ctx context.Context) bool {
 	for !g.open() {
 		if g.ask(ctx) {
 			g.until.Store(int64(time.Since(g.begin) + g.period))
-		} else if !pause(ctx, g.period) {
+		} else if !pace.Sleep(ctx, g.period) {
 			return false
 		}
 	}
@@ -160,16 +161,4 @@ func (g *healthGate) ask(ctx context.Context) bool {
 		return true // a service without health checks answers; that must do
 	}
 	return err == nil && res.GetStatus() == healthv1.HealthCheckResponse_SERVING
-}
-
-// pause waits for d and reports whether ctx lasted as long.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
