@@ -50,7 +50,7 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 # that goroutines of an ending program might still have: 50 ms do.
 PACKAGES ?= ./... ./test/...
 # The driver's conformance suite must have run, and on the version that was asked for.
-CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),-require 'brokertest: rabbit $(RABBITMQ)')
+CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),-require 'queueingtest: rabbit $(RABBITMQ)')
 
 .PHONY: test
 test: ## Run all tests, or those of PACKAGES, with a real RabbitMQ and real binaries

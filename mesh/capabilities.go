@@ -1,7 +1,7 @@
 package mesh
 
 // Capabilities says what a broker type can honour. The control plane refuses at
-// apply time what is false here; proxy/broker/brokertest proves that each driver
+// apply time what is false here; proxy/broker/queueing/queueingtest proves that each driver
 // does what is true.
 type Capabilities struct {
 	Durable     bool // events survive a restart of the broker

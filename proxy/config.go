@@ -37,16 +37,12 @@ type configuration struct {
 
 func (c *configuration) swap(s *client.Snapshot) {
 	old := c.current.Load()
-	var before map[mesh.Name]*deliver.Subscription
-	if old != nil {
-		before = old.subscriptions
-	}
 	c.current.Store(&compiled{
 		version:       s.Version,
 		at:            s.At,
 		mesh:          s.Config,
 		table:         route.Compile(s.Config),
-		subscriptions: deliver.Compile(s.Config, before),
+		subscriptions: deliver.Compile(s.Config),
 		superseded:    make(chan struct{}),
 	})
 	if old == nil {
@@ -122,7 +118,7 @@ func declarations(cfg *mesh.Config) map[mesh.Name][]pool.Declaration {
 	}
 	for _, s := range cfg.Subscriptions {
 		out[s.Broker] = append(out[s.Broker], pool.Declaration{
-			Key: xds.SubscriptionResource(s.Name), Topology: deliver.Layout(s, policy(s.Broker)),
+			Key: xds.SubscriptionResource(s.Name), Object: broker.Object{Subscription: s, Policy: policy(s.Broker)},
 		})
 	}
 	seen := map[mesh.Name]bool{}
@@ -135,8 +131,8 @@ func declarations(cfg *mesh.Config) map[mesh.Name][]pool.Declaration {
 				}
 				seen[d.Topic] = true
 				out[d.Broker] = append(out[d.Broker], pool.Declaration{
-					Key:      xds.TopicResource(d.Topic),
-					Topology: broker.Topology{Policy: policy(d.Broker), Exchanges: []mesh.Exchange{d.Exchange}},
+					Key:    xds.TopicResource(d.Topic),
+					Object: broker.Object{Topic: d, Policy: policy(d.Broker)},
 				})
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
 )
@@ -66,10 +66,8 @@ func (p *Proxy) withoutBackstop() (out []string) {
 		if err != nil {
 			continue
 		}
-		for _, queue := range deliver.Queues(s) {
-			if !driver.Backed(queue) {
-				out = append(out, queue)
-			}
+		if watcher, ok := driver.(broker.Watcher); ok {
+			out = append(out, watcher.Unkept(s)...)
 		}
 	}
 	return out

@@ -8,8 +8,7 @@ import (
 
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/mesh"
-	proxybroker "github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // The names that are checked here are those that sidecars declare.
@@ -37,7 +36,7 @@ func TestTheNamesAreThoseThatSidecarsDeclare(t *testing.T) {
 			t.Parallel()
 			s := base
 			change(&s)
-			layout := deliver.Layout(&s, mesh.Manage)
+			layout := queueing.Layout(&s, mesh.Manage)
 			known := append(owned(&s), lettered(&s)...)
 			for _, q := range layout.Queues {
 				if !slices.Contains(known, q.Name) {
@@ -50,7 +49,7 @@ func TestTheNamesAreThoseThatSidecarsDeclare(t *testing.T) {
 				}
 			}
 			for _, d := range s.Delays() {
-				if !slices.ContainsFunc(layout.Queues, func(q proxybroker.Queue) bool { return q.Name == s.Queue.Delay(d) }) {
+				if !slices.ContainsFunc(layout.Queues, func(q queueing.Queue) bool { return q.Name == s.Queue.Delay(d) }) {
 					t.Errorf("%s is checked and not declared", s.Queue.Delay(d))
 				}
 			}

@@ -20,6 +20,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -27,7 +28,7 @@ import (
 // undertaker is where a service of dead letters finds shop/billing and its broker,
 // and knows held keys.
 type undertaker struct {
-	driver broker.Driver
+	driver queueing.Driver
 
 	mu   sync.Mutex
 	held []string // guarded by mu
@@ -42,7 +43,9 @@ func (u *undertaker) Declared(name mesh.Name) (*mesh.Subscription, error) {
 
 func (u *undertaker) Ready(context.Context, mesh.Name, string) error { return nil }
 
-func (u *undertaker) PickConsumer(mesh.Name) (broker.Driver, error) { return u.driver, nil }
+func (u *undertaker) PickConsumer(mesh.Name) (broker.Driver, error) {
+	return queueing.NewNode(u.driver), nil
+}
 
 func (u *undertaker) HeldKeys(mesh.Name) []string {
 	u.mu.Lock()
@@ -73,14 +76,14 @@ func serveLetters(t *testing.T, n int) (*served, *undertaker, *membroker.Broker)
 		running.Wait()
 		b.Close()
 	})
-	queues := []broker.Queue{{Name: "billing"}, {Name: "billing.dead"}}
-	if err := u.driver.EnsureTopology(t.Context(), broker.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
+	queues := []queueing.Queue{{Name: "billing"}, {Name: "billing.dead"}}
+	if err := u.driver.EnsureTopology(t.Context(), queueing.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range n {
 		e := &event.Event{ID: fmt.Sprint(i), Source: "/checkout\xff", Type: "placed", Data: []byte("0123456789")}
 		e.Set("subject", event.String("17"))
-		receipt, err := u.driver.Publish(t.Context(), &broker.Message{
+		receipt, err := u.driver.Publish(t.Context(), &queueing.Message{
 			RoutingKey: "billing.dead", Event: e, OriginExchange: "orders", OriginKey: "placed", AppID: "checkout",
 			Trace: broker.TraceContext{Parent: "00-1-2-01"},
 			DeadLetter: &broker.DeadLetter{Reason: "rejected", Detail: "no such customer", Subscription: "shop/billing", Attempts: 5,

@@ -31,8 +31,8 @@ func letter(d *broker.Delivery, payload uint32) *adminv1.DeadLetter {
 		DataBytes: uint64(size), Data: e.Data[:min(len(e.Data), int(payload))],
 		Reason: text(l.Reason), Detail: text(l.Detail), Attempts: l.Attempts,
 		FirstFailure: timestamp(l.FirstFailure), Time: timestamp(l.Time),
-		Exchange: text(d.Exchange), RoutingKey: text(d.RoutingKey),
-		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID), Cut: text(l.Cut), Queue: text(l.Queue),
+		Exchange: text(d.Origin.Name), RoutingKey: text(d.Origin.Key),
+		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID), Cut: text(l.Cut), Queue: text(l.Part),
 	}
 	if d.Malformed != nil {
 		out.Malformed = text(d.Malformed.Error())

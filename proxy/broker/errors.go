@@ -9,6 +9,9 @@ import (
 // before. Nothing was sent to the broker.
 var ErrStale = errors.New("delivery belongs to a closed channel or is settled")
 
+// ErrTooManyLetters says that more letters must stay than can be read past.
+var ErrTooManyLetters = errors.New("there are more letters than can be read past")
+
 // Kind classifies what went wrong with a broker operation.
 type Kind int
 

@@ -5,7 +5,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
 )
 
-// delivery is what a queue gave, and the form of the subscription that it meets: filtered,
+// delivery is what the broker gave, and the form of the subscription that it meets: filtered,
 // handed out, tried again or given up by one configuration, whichever is in force by then.
 // What waits in its place for another attempt meets the one that is in force when that
 // begins.
@@ -16,7 +16,7 @@ type delivery struct {
 
 // Place implements sequence.Delivery.
 func (d *delivery) Place() sequence.Place {
-	return sequence.Place{Queue: d.Queue, Epoch: d.Epoch, Tag: d.Tag}
+	return sequence.Place{Queue: d.Part, Epoch: d.Epoch, Tag: d.Tag}
 }
 
 // received begins the way of a delivery.

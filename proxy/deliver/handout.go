@@ -26,10 +26,10 @@ func (ss *session) lose(ctx context.Context, l loss) {
 	}
 }
 
-// forget ends what was handed out of a channel that is gone: the broker hands it
+// forget ends what was handed out in an epoch that is over: the broker hands it
 // out again by itself.
 func (ss *session) forget(l loss) {
-	if d := ss.suspect; d != nil && d.Queue == l.queue && d.Epoch == l.epoch {
+	if d := ss.suspect; d != nil && d.Part == l.part && d.Epoch == l.epoch {
 		ss.suspect = nil
 	}
 	for _, h := range ss.held.of(l) {
@@ -102,7 +102,7 @@ func (ss *session) handOut(d *delivery) {
 }
 
 // arrived returns since when d counts against the time it may be unsettled, and
-// false when d's channel is known to be gone.
+// false when d's epoch is known to be over.
 func (st *settler) arrived(d *delivery) (time.Time, bool) {
 	if st.order == nil {
 		return time.Now(), true

@@ -20,7 +20,7 @@ func (s *Service) HeldKeys(sub mesh.Name) []string { return s.held(sub).list() }
 
 // ReleaseKeys lets the named keys of a subscription flow again, all of them when
 // none is named, and returns how many were held. What was dead-lettered meanwhile
-// stays in the dead-letter queue.
+// stays a dead letter.
 func (s *Service) ReleaseKeys(sub mesh.Name, keys ...string) int { return s.held(sub).release(keys) }
 
 // held returns the keys held for a subscription. They outlive its streams.

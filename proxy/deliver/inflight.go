@@ -74,21 +74,21 @@ func (h *handouts) expired(now time.Time) []*handout {
 	return out
 }
 
-// of removes and returns the handouts that came by a channel that is gone.
+// of removes and returns the handouts of an epoch that is over.
 func (h *handouts) of(l loss) []*handout {
 	var out []*handout
 	for token, d := range h.byToken {
-		if d.Queue == l.queue && d.Epoch == l.epoch {
+		if d.Part == l.part && d.Epoch == l.epoch {
 			out = append(out, h.take(token))
 		}
 	}
 	return out
 }
 
-// maxLapsed bounds the tokens kept of lost channels; then all are forgotten.
+// maxLapsed bounds the tokens kept of epochs that are over; then all are forgotten.
 const maxLapsed = 1 << 16
 
-// lapsed are handouts whose channel was lost, by token. The service may yet say that
+// lapsed are handouts whose epoch is over, by token. The service may yet say that
 // it is done with the event, though the broker cannot be told any more. The zero
 // value is empty.
 type lapsed map[string]*delivery

@@ -22,7 +22,7 @@ const (
 	keptFor = time.Hour
 )
 
-// ledger remembers attempts whose message is still in its queue: those that ended with
+// ledger remembers attempts whose message is still with the broker: those that ended with
 // the service's stream instead of an outcome, for example because the event crashed it,
 // those of ordered events, which wait for the next one unsettled, and those of events
 // that the broker makes wait. The broker's own count cannot serve: it also grows for
@@ -32,7 +32,7 @@ const (
 // An entry is one message's. Messages may be alike, with one id or none of their own, so
 // an entry is not found by id alone: a message that was handed out before claims one
 // entry that fits it, which is nobody else's from then on, until the message is settled
-// or its channel ends:
+// or its epoch ends:
 //
 //	           claim                       settled
 //	free ─────────────────────▶ claimed ─────────────▶ gone
@@ -67,14 +67,14 @@ type entry struct {
 
 // likeness is what messages have in common that cannot be told apart.
 type likeness struct {
-	queue string
-	hash  uint64
+	part string
+	hash uint64
 }
 
 // holder is a delivery that has an entry.
 type holder struct {
 	settler *settler
-	queue   string
+	part    string
 	epoch   uint64
 	tag     uint64
 }
@@ -84,12 +84,12 @@ var likenessSeed = maphash.MakeSeed()
 func likenessOf(d *delivery) likeness {
 	var h maphash.Hash
 	h.SetSeed(likenessSeed)
-	for _, s := range [...]string{d.Event.Source, d.Event.ID, d.Event.Type, d.Exchange, d.RoutingKey} {
+	for _, s := range [...]string{d.Event.Source, d.Event.ID, d.Event.Type, d.Origin.Name, d.Origin.Key} {
 		_, _ = h.WriteString(s)
 		_ = h.WriteByte(0)
 	}
 	_, _ = h.Write(d.Raw)
-	return likeness{d.Queue, h.Sum64()}
+	return likeness{d.Part, h.Sum64()}
 }
 
 // claim gives d what is known of its earlier attempts, and returns when the next may
@@ -139,7 +139,7 @@ func (l *ledger) attempted(st *settler, d *delivery, now, due time.Time) {
 	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, due, d.Crashes }, true)
 }
 
-// crashed counts an attempt of d, which goes back to its queue, that ended with the
+// crashed counts an attempt of d, which goes back, that ended with the
 // service.
 func (l *ledger) crashed(st *settler, d *delivery, now time.Time) {
 	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, time.Time{}, d.Crashes+1 }, false)
@@ -188,14 +188,14 @@ func (l *ledger) settled(st *settler, d *delivery) {
 	}
 }
 
-// unsettled frees d's entry, unchanged: d goes back to its queue without an attempt.
+// unsettled frees d's entry, unchanged: d goes back without an attempt.
 func (l *ledger) unsettled(st *settler, d *delivery) {
 	l.back(func(h holder) bool { return h == holderOf(st, d) })
 }
 
-// ended frees the entries of all that a channel gave and that is not settled.
-func (l *ledger) ended(st *settler, queue string, epoch uint64) {
-	l.back(func(h holder) bool { return h.settler == st && h.queue == queue && h.epoch == epoch })
+// ended frees the entries of all that came in an epoch and is not settled.
+func (l *ledger) ended(st *settler, part string, epoch uint64) {
+	l.back(func(h holder) bool { return h.settler == st && h.part == part && h.epoch == epoch })
 }
 
 // gone frees the entries of all that a settler was given.
@@ -214,12 +214,12 @@ func (l *ledger) back(which func(holder) bool) {
 	}
 }
 
-func holderOf(st *settler, d *delivery) holder { return holder{st, d.Queue, d.Epoch, d.Tag} }
+func holderOf(st *settler, d *delivery) holder { return holder{st, d.Part, d.Epoch, d.Tag} }
 
 // The rest is called with mu held.
 
 // own returns the entry of d, a new one if it has none. It may be free already, because
-// d's channel has ended.
+// d's epoch is over.
 func (l *ledger) own(st *settler, d *delivery) *entry {
 	h, like := holderOf(st, d), likenessOf(d)
 	e := l.claimed[h]

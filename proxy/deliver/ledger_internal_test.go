@@ -17,7 +17,7 @@ var (
 // back is a message that was handed out before, by a channel's tag-th delivery.
 func back(id string, epoch, tag uint64, returned uint32) *delivery {
 	return &delivery{Delivery: &broker.Delivery{
-		Queue: "q", Event: &event.Event{Source: "/shop", ID: id}, Attempt: 1, Returning: true, Returned: returned, Epoch: epoch, Tag: tag,
+		Part: "q", Event: &event.Event{Source: "/shop", ID: id}, Attempt: 1, Returning: true, Returned: returned, Epoch: epoch, Tag: tag,
 	}}
 }
 
@@ -60,8 +60,8 @@ func TestAnotherMessageWithTheSameIDClaimsNothing(t *testing.T) {
 	for what, change := range map[string]func(*delivery){
 		"body":  func(d *delivery) { d.Raw = []byte("second") },
 		"type":  func(d *delivery) { d.Event.Type = "other" },
-		"topic": func(d *delivery) { d.Exchange = "other" },
-		"queue": func(d *delivery) { d.Queue = "other" },
+		"topic": func(d *delivery) { d.Origin.Name = "other" },
+		"queue": func(d *delivery) { d.Part = "other" },
 	} {
 		d := back("a", 2, 1, 1)
 		d.Raw = first.Raw
@@ -75,11 +75,11 @@ func TestAnotherMessageWithTheSameIDClaimsNothing(t *testing.T) {
 func TestAClaimGoesBackWithItsMessage(t *testing.T) {
 	t.Parallel()
 	for how, end := range map[string]func(*ledger, *delivery){
-		"its channel ends": func(l *ledger, d *delivery) { l.ended(oneStream, d.Queue, d.Epoch) },
+		"its channel ends": func(l *ledger, d *delivery) { l.ended(oneStream, d.Part, d.Epoch) },
 		"its stream ends":  func(l *ledger, _ *delivery) { l.gone(oneStream) },
 		"it is given back": func(l *ledger, d *delivery) { l.unsettled(oneStream, d) },
 		"ends and is counted": func(l *ledger, d *delivery) {
-			l.ended(oneStream, d.Queue, d.Epoch)
+			l.ended(oneStream, d.Part, d.Epoch)
 			l.failed(oneStream, d, time.Now())
 		},
 	} {

@@ -12,11 +12,16 @@ import (
 func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *delivery, settle func() error) error {
 	begun := time.Now()
 	err := settle()
+	st.told(ctx, op, d, begun, err)
+	return err
+}
+
+// told measures a settlement that began at begun; its error means that it came too late.
+func (st *settler) told(ctx context.Context, op tracing.SettleOp, d *delivery, begun time.Time, err error) {
 	st.service.opts.Metrics.Settle(ctx, op, st.measured(d), begun, err)
 	if err != nil {
 		st.service.stale.Add(1)
 	}
-	return err
 }
 
 // measured describes d to metrics.

@@ -21,73 +21,75 @@ type intake struct {
 	// offer is called for one wanted delivery after the other. It may block; it must
 	// return when ctx ends.
 	offer func(ctx context.Context, d *delivery)
-	// lost is called when the channel of a queue is gone: what it gave has gone back.
-	lost func(queue string, epoch uint64)
+	// lost is called when an epoch of a part is over: what came in it has gone back.
+	lost func(part string, epoch uint64)
 }
 
 // consume hands what the service is to see to in until ctx ends. The contract is
-// that of broker.Consumer, for all queues of the subscription together. outstanding
+// that of broker.Receiver, for all parts of the subscription together. outstanding
 // bounds the deliveries the service may have in its hands.
 func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, in intake) (drain func(), err error) {
 	sub := st.subscription.Load()
 	if sub.Ordering == mesh.PerKey {
 		return st.consumeOrdered(ctx, tag, outstanding, in)
 	}
-	opts := broker.ConsumeOptions{
-		Queue: sub.Queue.Name, Prefetch: int(outstanding), Tag: tag,
-		MaxBytes: st.maxBytes(sub.Queue.Name), Uncounted: uncounted(sub),
-		Lost: func(epoch uint64) {
-			st.service.ledger.ended(st, sub.Queue.Name, epoch)
-			in.lost(sub.Queue.Name, epoch)
+	r := broker.Receiving{
+		Subscription: sub.Subscription, Prefetch: int(outstanding), Tag: tag, Largest: sub.largest,
+		Lost: func(part string, epoch uint64) {
+			st.service.ledger.ended(st, part, epoch)
+			in.lost(part, epoch)
 		},
 	}
-	return st.driver.Consume(ctx, opts, func(got *broker.Delivery) {
+	return st.driver.Receive(ctx, r, func(got *broker.Delivery) {
 		if d := st.received(got); st.wanted(d) {
 			in.offer(ctx, d)
 		}
 	})
 }
 
-// uncounted reports whether the subscription's queues do not count what comes back.
-func uncounted(s *Subscription) bool { return s.Queue.Type == "classic" }
-
-// partitions consumes from all queues of a subscription that is ordered by key:
+// partitions receives from all parts of a subscription that is ordered by key:
 //
-//	queue p0 ──▶ arrive ─┐
-//	queue p1 ──▶ arrive ─┼─▶ order ──▶ feed ──▶ offer ──▶ the service
-//	queue p2 ──▶ arrive ─┘     ▲                             │
-//	                           └──── settled or parked ◀─────┘
+//	part p0 ──▶ arrive ─┐
+//	part p1 ──▶ arrive ─┼─▶ order ──▶ feed ──▶ offer ──▶ the service
+//	part p2 ──▶ arrive ─┘     ▲                             │
+//	                          └──── settled or parked ◀─────┘
 //
-// The broker lets one consumer at a time receive from a queue, so whoever has a
-// partition has all of its keys. share gives partitions up to others. Every
-// consumer has a channel of its own on the broker's connection.
+// The broker lets one at a time receive from a part, so whoever has one has all of its
+// keys. share gives parts up to others.
 type partitions struct {
 	*settler
 	in   intake
-	opts broker.ConsumeOptions // but for the queue
+	from broker.Receiving // but for the part
+	keys broker.KeyOrder
 
 	mu       sync.Mutex
-	consumer map[string]context.CancelFunc // guarded by mu; by queue, ends its present channel
-	drains   []func()                      // guarded by mu; of channels that were open at the end
+	consumer map[string]context.CancelFunc // guarded by mu; by part, ends its present flow
+	drains   []func()                      // guarded by mu; of flows that were open at the end
 
 	burying sync.WaitGroup
 }
 
 func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding uint32, in intake) (drain func(), err error) {
 	sub := st.subscription.Load()
-	queues := Queues(sub.Subscription)
+	keys, ok := st.driver.(broker.KeyOrder)
+	if !ok {
+		return nil, &broker.Error{Kind: broker.Conflict, Op: "receive " + sub.FullName, Err: errors.New("its broker keeps no order by key")}
+	}
+	parts := keys.Parts(sub.Subscription)
 	p := &partitions{
-		settler: st, in: in, consumer: map[string]context.CancelFunc{},
-		opts: broker.ConsumeOptions{Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, SingleActive: true, Uncounted: uncounted(sub)},
+		settler: st, in: in, keys: keys, consumer: map[string]context.CancelFunc{},
+		from: broker.Receiving{
+			Subscription: sub.Subscription, Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, Largest: sub.largest,
+		},
 	}
 	st.order = sequence.New()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
-	failed := make(chan error, len(queues))
+	failed := make(chan error, len(parts))
 	var workers sync.WaitGroup
-	for _, queue := range queues {
+	for _, part := range parts {
 		workers.Go(func() {
-			if err := p.serve(ctx, queue); err != nil {
+			if err := p.serve(ctx, part); err != nil {
 				failed <- err
 				leave()
 			}
@@ -95,7 +97,7 @@ func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding u
 	}
 	workers.Go(func() { p.feed(ctx) })
 	workers.Go(func() { p.beCounted(ctx) })
-	workers.Go(func() { p.share(ctx, len(queues)) })
+	workers.Go(func() { p.share(ctx, len(parts)) })
 	workers.Wait()
 	p.burying.Wait()
 	close(failed)
@@ -111,24 +113,23 @@ func (p *partitions) drain() {
 	}
 }
 
-// serve consumes from one queue until ctx ends. When release ends its channel it
+// serve receives from one part until ctx ends. When release ends its flow it
 // gives back what that held, and stands in line again.
-func (p *partitions) serve(ctx context.Context, queue string) error {
+func (p *partitions) serve(ctx context.Context, part string) error {
 	for {
 		present, end := context.WithCancel(ctx)
 		p.mu.Lock()
-		p.consumer[queue] = end
+		p.consumer[part] = end
 		p.mu.Unlock()
-		opts := p.opts
-		opts.Queue = queue
-		opts.MaxBytes = p.maxBytes(queue)
-		opts.Lost = func(epoch uint64) {
-			p.order.Lost(queue, epoch)
-			p.service.ledger.ended(p.settler, queue, epoch)
-			p.in.lost(queue, epoch)
+		from := p.from
+		from.Part = part
+		from.Lost = func(part string, epoch uint64) {
+			p.order.Lost(part, epoch)
+			p.service.ledger.ended(p.settler, part, epoch)
+			p.in.lost(part, epoch)
 		}
 		var epoch uint64
-		drain, err := p.driver.Consume(present, opts, func(d *broker.Delivery) {
+		drain, err := p.driver.Receive(present, from, func(d *broker.Delivery) {
 			epoch = d.Epoch
 			p.arrive(p.received(d))
 		})
@@ -137,14 +138,14 @@ func (p *partitions) serve(ctx context.Context, queue string) error {
 			p.keep(drain)
 			return err
 		}
-		p.order.Lost(queue, epoch)
-		p.in.lost(queue, epoch)
-		p.service.ledger.ended(p.settler, queue, epoch)
+		p.order.Lost(part, epoch)
+		p.in.lost(part, epoch)
+		p.service.ledger.ended(p.settler, part, epoch)
 		drain()
 	}
 }
 
-// keep leaves a channel open until drain: what it gave can still be settled.
+// keep leaves a flow open until drain: what it gave can still be settled.
 func (p *partitions) keep(drain func()) {
 	if drain == nil {
 		return
@@ -228,55 +229,43 @@ func (st *settler) failInOrder(d *delivery, o outcome, now time.Time) (effect st
 	if end := endOf(d); !end.IsZero() {
 		due = earlier(due, end) // its key need not wait for longer than it lives
 	}
-	st.service.ledger.attempted(st, d, now, due) // should it come again by another channel
+	st.service.ledger.attempted(st, d, now, due) // should it come again in another epoch
 	if !st.order.Park(d, st.again(d), now, due) {
 		return effectRetry, broker.ErrStale
 	}
 	return effectRetry, nil
 }
 
-// finishInOrder puts m, the dead letter of d, where it belongs, then acknowledges d.
-// d's key waits until that is done: giving d back would let others pass it.
-func (st *settler) finishInOrder(d *delivery, m *broker.Message) error {
+// buryInOrder makes d a dead letter. d's key waits until that is done: giving d back would
+// let others pass it.
+func (st *settler) buryInOrder(d *delivery, how broker.Settlement) error {
 	for {
-		aside, err := st.putLetter(d, m)
-		if aside && !st.driver.Backed(d.Queue) {
-			err = errNotBacked
-		}
-		if err == nil {
-			st.troubled.Store(false)
-			st.laid(d, aside)
+		err := st.carry(d, how)
+		if err == nil || errors.Is(err, broker.ErrStale) {
+			if err == nil {
+				st.holdKey(d)
+			}
+			st.settled(d, err)
 			return nil
 		}
-		st.trouble(m.RoutingKey, err)
-		if !st.hold(requeueDelay) {
+		st.trouble(err)
+		if !st.hold(restDelay) {
 			return err // unsettled: drain gives it back
 		}
 		if _, current := st.order.Taken(d); !current {
 			return errors.Join(err, broker.ErrStale)
 		}
-		again := *m
-		again.Republished = again.Republished || broker.OutcomeOf(err) == broker.Unknown
-		m = &again
+		how.Again = how.Again || broker.OutcomeOf(err) == broker.Unknown
 	}
 }
 
-// laid settles d, whose letter is where it belongs, and lets its key go on by its policy.
-func (st *settler) laid(d *delivery, aside bool) {
-	err := st.close(d, aside)
-	if err == nil {
-		st.holdKey(d)
-	}
-	st.settled(d, err)
-}
-
-// settled lets the next event of d's key pass. err says that d's channel is gone,
-// and with it all that it gave.
+// settled lets the next event of d's key pass. err says that d's epoch is over,
+// and with it all that came in it.
 func (st *settler) settled(d *delivery, err error) {
 	switch {
 	case st.order == nil:
 	case err != nil:
-		st.order.Lost(d.Queue, d.Epoch)
+		st.order.Lost(d.Part, d.Epoch)
 	default:
 		st.order.Done(d, time.Now())
 	}

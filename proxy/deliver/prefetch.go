@@ -2,27 +2,6 @@ package deliver
 
 import "github.com/warrenmesh/warren/mesh"
 
-// largestEvent is the most data that any topic takes, and beside room for the rest.
-const (
-	largestEvent = 16 << 20
-	beside       = 128 << 10
-)
-
-// maxBytes is the largest message that is read from a queue, 0 meaning any. Where
-// the queue itself can move what is larger to its dead-letter queue, that costs no memory
-// here. Where the topic's size is known the bound leaves room for an event in structured
-// mode, whose data is in base64; else it is that of the largest topic.
-func (st *settler) maxBytes(queue string) int {
-	if !st.driver.Backed(queue) {
-		return 0
-	}
-	most := int(st.subscription.Load().largest)
-	if most == 0 {
-		return largestEvent + beside
-	}
-	return most + most/2 + beside
-}
-
 // leastPartitionPrefetch keeps a partition's flow going while its settlements
 // travel, whatever the number of partitions.
 const leastPartitionPrefetch = 8

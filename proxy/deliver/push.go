@@ -28,7 +28,7 @@ type PushOptions struct {
 // sidecar. It follows the configuration: one worker for each such subscription.
 //
 // At most the subscription's prefetch of calls are under way at once. A call's deadline is
-// the ack deadline. Nothing is taken from the queue while the service is not ready. When
+// the ack deadline. Nothing is taken from the broker while the service is not ready. When
 // it goes away during a call, that is repeated within the ack deadline once it is back.
 type Pusher struct {
 	service *Service
@@ -49,7 +49,7 @@ func NewPusher(s *Service, opts PushOptions) *Pusher {
 // Apply makes the workers those the subscriptions ask for. Unchanged ones go on;
 // what only changes filters, attempts or deadlines is taken over by the running
 // worker. Removed ones are stopped in the background: what they hold and have not
-// settled goes back to its queue.
+// settled goes back.
 func (p *Pusher) Apply(subs map[mesh.Name]*Subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -66,16 +66,14 @@ func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *deliver.Pus
 	if change != nil {
 		change(&sub)
 	}
-	if err := r.driver.EnsureTopology(r.t.Context(), deliver.Layout(&sub, mesh.Manage)); err != nil {
-		r.t.Fatal(err)
-	}
+	r.ensure(&sub)
 	p := deliver.NewPusher(r.service, deliver.PushOptions{Dial: door.Push(door.PushOptions{HealthPeriod: 20 * time.Millisecond})})
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		p.Stop(ctx)
 	})
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
+	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	return p
 }
 
@@ -267,7 +265,7 @@ func TestPushFollowsTheConfiguration(t *testing.T) {
 	sub := subscription()
 	sub.PushPort = port
 	r.publish("2")
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
+	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	if got := <-calls; got != "2" {
 		t.Errorf("after coming back: event %s, want 2", got)
 	}

@@ -83,18 +83,10 @@ func (r *reports) list() []DeadLetters {
 
 // report counts a dead letter, and logs it unless one of its kind was logged just now.
 func (st *settler) report(d *delivery, reason, detail string) {
-	id := idText(d)
+	id := d.MessageID()
 	n := st.service.reports.add(reportKey{st.name, reason, false}, id, time.Now(), st.service.opts.ReportEvery)
 	if n > 0 {
 		st.service.opts.Logger.Warn("dead letters", "subscription", st.name.String(), "reason", reason, "count", n,
 			"queue", d.sub.DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
 	}
-}
-
-// idText names d to people.
-func idText(d *delivery) string {
-	if d.Event != nil {
-		return d.Event.ID
-	}
-	return d.ID
 }

@@ -1,29 +1,30 @@
-// Package deliver is the way of an event from a queue to the service beside the
-// sidecar, and of the service's outcome back: consume → filter → hand out → settle.
+// Package deliver is the way of an event from its broker to the service beside the
+// sidecar, and of the service's outcome back: receive → filter → hand out → settle. It
+// knows subscriptions, deliveries and outcomes, and nothing of how a broker keeps them.
 //
-// Each Subscribe stream is a session with its own broker consumer. What a service
-// has not settled when its stream ends goes back to the queue. A delivery is
-// acknowledged to the broker only after its outcome is durable: a retry or a dead
-// letter is published and confirmed first.
+// Each Subscribe stream is a session that receives for itself. What a service
+// has not settled when its stream ends goes back. A delivery is at its end only when
+// its outcome is durable: the driver sees to that (broker.Delivery.Settle).
 //
 // A delivery's life:
 //
-//	queue ──▶ waiting for credit ──▶ handed out ──┬─ ack ─────────▶ gone
-//	  ▲                                           ├─ retry ───────▶ waiting room ──▶ queue (attempt+1)
-//	  │                                           ├─ dead-letter ─▶ dead-letter queue
-//	  │                                           └─ ack deadline ▶ as retry
-//	  └──── stream, channel or connection ends ◀──┘
+//	broker ──▶ waiting for credit ──▶ handed out ──┬─ ack ─────────▶ gone
+//	  ▲                                            ├─ retry ───────▶ waits there ──▶ broker (attempt+1)
+//	  │                                            ├─ dead-letter ─▶ a dead letter
+//	  │                                            └─ ack deadline ▶ as retry
+//	  └──── stream or epoch ends ◀─────────────────┘
 //
-// Of a subscription that is ordered by key there is a queue for each partition, and
+// A subscription that is ordered by key has a part for each partition, and
 // a delivery keeps its place:
 //
-//	queues ──▶ in the line of its key ──▶ handed out ──┬─ ack ─────────▶ gone, the next of its key
-//	  ▲               ▲                                ├─ dead-letter ─▶ dead-letter queue, then as ack
-//	  │               └──── waits, and its key ◀───────┴─ retry, ack deadline
-//	  └──── stream, channel or connection ends, or the partition is given up
+//	parts ──▶ in the line of its key ──▶ handed out ──┬─ ack ─────────▶ gone, the next of its key
+//	  ▲              ▲                                ├─ dead-letter ─▶ a dead letter, then as ack
+//	  │              └──── waits, and its key ◀───────┴─ retry, ack deadline
+//	  └──── stream or epoch ends, or the part is given up
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -51,32 +52,18 @@ type Subscription struct {
 	System    string
 	// largest is the most data that an event of its topic has, 0 if that is not known.
 	largest uint32
-	// topics are the topics of other exchanges on its broker, as far as they are known.
-	topics map[string]string
 }
 
 // topicOf names the topic that d was published to: another one's if it came by the
-// exchange of that one, as after the subscription has moved.
-func (s *Subscription) topicOf(d *delivery) string {
-	if d.Exchange == s.Exchange.Name {
-		return s.TopicName
-	}
-	if other, ok := s.topics[d.Exchange]; ok {
-		return other
-	}
-	return s.TopicName
-}
+// origin of that one, as after the subscription has moved.
+func (s *Subscription) topicOf(d *delivery) string { return cmp.Or(d.Topic, s.TopicName) }
 
-// Compile builds the subscriptions of a configuration. before are those of the one in
-// force until now, nil for none: what they say of a topic that is not part of cfg any
-// more is kept, for its events may still be in the queues.
-func Compile(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Name]*Subscription {
-	topics := topicsOf(cfg, before)
+// Compile builds the subscriptions of a configuration.
+func Compile(cfg *mesh.Config) map[mesh.Name]*Subscription {
 	out := make(map[mesh.Name]*Subscription, len(cfg.Subscriptions))
 	for name, s := range cfg.Subscriptions {
 		out[name] = &Subscription{
-			topics: topics[s.Broker], largest: largestOf(cfg, s),
-			Subscription: s, Filter: route.CompileFilters(s.Filters),
+			largest: largestOf(cfg, s), Subscription: s, Filter: route.CompileFilters(s.Filters),
 			FullName: s.Name.String(), TopicName: s.Topic.String(), System: route.System(cfg, s.Broker),
 		}
 	}
@@ -98,42 +85,6 @@ func largestOf(cfg *mesh.Config, s *mesh.Subscription) uint32 {
 		}
 	}
 	return most
-}
-
-// maxTopics bounds the exchanges of a broker whose topics are remembered.
-const maxTopics = 10_000
-
-// topicsOf names the topics of exchanges, by broker.
-func topicsOf(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Name]map[string]string {
-	out := map[mesh.Name]map[string]string{}
-	add := func(b mesh.Name, exchange, topic string) {
-		if out[b] == nil {
-			out[b] = map[string]string{}
-		}
-		// Two topics may share an exchange: the same one is named each time.
-		if had, ok := out[b][exchange]; (!ok && len(out[b]) < maxTopics) || (ok && topic < had) {
-			out[b][exchange] = topic
-		}
-	}
-	for _, s := range cfg.Subscriptions {
-		add(s.Broker, s.Exchange.Name, s.Topic.String())
-	}
-	for _, t := range cfg.Topics {
-		for i := range t.Rules {
-			for j := range t.Rules[i].Backends {
-				d := &t.Rules[i].Backends[j].Destination
-				add(d.Broker, d.Exchange.Name, d.Topic.String())
-			}
-		}
-	}
-	for _, s := range before {
-		for exchange, topic := range s.topics {
-			if _, known := out[s.Broker][exchange]; !known {
-				add(s.Broker, exchange, topic)
-			}
-		}
-	}
-	return out
 }
 
 // Subscriptions finds subscriptions in the configuration in force.
@@ -260,7 +211,7 @@ const cutTimeout = time.Second
 
 // Drain stops the flow of deliveries, lets services settle what they hold until
 // ctx ends, then ends all streams. It returns when they have ended, at the latest a
-// second after ctx, and is idempotent. What was not settled goes back to its queue.
+// second after ctx, and is idempotent. What was not settled goes back.
 func (s *Service) Drain(ctx context.Context) {
 	s.mu.Lock()
 	s.closed = true

@@ -48,9 +48,9 @@ type session struct {
 	settling sync.WaitGroup
 }
 
-// loss says that a channel is gone, and what came by it.
+// loss says that an epoch of a part is over, and with it what came in it.
 type loss struct {
-	queue string
+	part  string
 	epoch uint64
 }
 
@@ -107,7 +107,7 @@ func limitsOf(init Init, sub *Subscription) (limits, error) {
 }
 
 // run serves the stream until it ends and leaves nothing behind: every goroutine
-// is joined and unsettled deliveries are back in the queue when it returns. Only
+// is joined and unsettled deliveries are back when it returns. Only
 // the reader outlives it for a moment, until its door fails its Receive; and the writer,
 // if the client does not read and Drain's time is up, until the door fails its Send.
 func (ss *session) run(ctx context.Context) error {
@@ -167,7 +167,7 @@ func (ss *session) flush(ctx context.Context) {
 // errStreamEnded ends the spans of deliveries nobody settled.
 var errStreamEnded = errors.New("stream ended before the delivery was settled")
 
-// attach waits until the subscription's queue exists and picks a node.
+// attach waits until the subscription exists on its broker and picks a node.
 func (ss *session) attach(ctx context.Context) (broker.Driver, error) {
 	sub := ss.subscription.Load()
 	ctx, cancel := context.WithCancel(ctx)
@@ -205,7 +205,7 @@ func (ss *session) start(ctx context.Context) (drain func()) {
 		var err error
 		giveBack, err = ss.consume(ctx, ss.service.opts.Workload+"."+ss.name.Name, ss.limits.messages, intake{
 			offer: ss.offer,
-			lost:  func(queue string, epoch uint64) { ss.lose(ctx, loss{queue, epoch}) },
+			lost:  func(part string, epoch uint64) { ss.lose(ctx, loss{part, epoch}) },
 		})
 		ss.consumed <- err
 	}()

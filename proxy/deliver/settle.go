@@ -104,8 +104,8 @@ func noEffect(reason, text string) error {
 	return &refusal.Error{Class: refusal.Precondition, Reason: reason, Text: text, Eventless: true, Shared: true}
 }
 
-// acknowledge returns nil when the broker is being told. AMQP answers no
-// acknowledgement: one that is lost with its connection brings the event again.
+// acknowledge returns nil when the broker is being told. No broker need answer
+// an acknowledgement: one that is lost with its connection brings the event again.
 func (ss *session) acknowledge(h *handout) error {
 	err := ss.ackSpanned(h.spanCtx, h.delivery, h.process)
 	h.span.SetOutcome(effectAck)

@@ -28,12 +28,12 @@ const (
 const (
 	maxReason     = 200 // bytes of a service's words that are kept
 	settleTimeout = 5 * time.Second
-	// requeueDelay is how long a delivery rests that cannot be settled. Given back at
+	// restDelay is how long a delivery rests that cannot be settled. Given back at
 	// once it would come back at once, for as long as the broker takes no publishes.
-	requeueDelay = time.Second
+	restDelay = time.Second
 	// maxHold bounds how long a delivery may be unsettled, ack deadline, extensions
-	// and waiting for another attempt together: RabbitMQ's consumer_timeout, 30 minutes
-	// by default, would take the whole channel with it.
+	// and waiting for another attempt together: brokers take back what is held for longer,
+	// and all the rest with it (RabbitMQ by its consumer_timeout, 30 minutes by default).
 	maxHold = 25 * time.Minute
 	// maxPark bounds how long a delivery waits unsettled for its next attempt.
 	maxPark = 10 * time.Minute
@@ -84,7 +84,7 @@ func (st *settler) filtered(d *delivery) bool {
 // unfit returns why d is a dead letter before the service sees it, "" when it is none.
 func (st *settler) unfit(d *delivery) (reason, detail string) {
 	switch {
-	case leftBehind(d) && d.Malformed != nil:
+	case d.LeftBehind && d.Malformed != nil:
 		return reasonTooLarge, d.Malformed.Error()
 	case d.Malformed != nil:
 		return reasonInvalidEvent, d.Malformed.Error()
@@ -140,8 +140,8 @@ func (st *settler) strandedBeside(brokers Brokers) bool {
 }
 
 // fail carries out a negative outcome: another attempt while some are left and the
-// service did not say otherwise, else the dead-letter queue. It returns what took
-// effect; after an error nothing did, and d is back in its queue.
+// service did not say otherwise, else a dead letter. It returns what took
+// effect; after an error nothing did, and d is back.
 func (st *settler) fail(d *delivery, o outcome) (effect string, err error) {
 	now := time.Now()
 	if d.FirstFailure.IsZero() {
@@ -156,44 +156,44 @@ func (st *settler) fail(d *delivery, o outcome) (effect string, err error) {
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
 }
 
-// repeat puts a copy of d with the next attempt's number where it waits for its
-// time, then acknowledges d. If the copy is not confirmed d goes back instead: it
-// may be delivered twice, but it is not lost. What cannot be copied cannot be repeated,
-// and is a dead letter. A queue that makes retries wait needs no copy: d goes back, and
-// is counted there.
-//
-// Where others declare topology there may be no waiting room. Then d waits here,
-// unsettled, and counts against the prefetch; the copy goes straight to the queue.
+// repeat has the broker make d wait for its next attempt. What cannot wait there is a dead
+// letter.
 func (st *settler) repeat(d *delivery, o outcome) (effect string, err error) {
-	sub := d.sub
-	if sub.Strategy == mesh.BrokerDelay {
+	how := broker.Settlement{Subscription: d.sub.Subscription, RetryAfter: &broker.RetryAfter{
+		Wish: o.after, Longest: min(maxPark, maxHold-time.Since(o.begun)), Leaving: st.leaving,
+	}}
+	if d.sub.Strategy == mesh.BrokerDelay {
 		st.service.ledger.failed(st, d, time.Now())
-		return effectRetry, st.tell(st.life, tracing.Nack, d, d.Requeue)
+		return effectRetry, st.tell(st.life, tracing.Nack, d, func() error { return d.Settle(st.life, how) })
 	}
-	m := st.copyOf(d)
-	queue, delay := retryQueue(sub.Subscription, d.Attempt, o.after)
-	m.RoutingKey, m.Attempt = queue, d.Attempt+1
-	err = st.put(m)
+	err = st.carry(d, how)
 	if never(err) {
 		return effectDeadLetter, st.bury(d, reasonTooLarge, err.Error())
 	}
-	if broker.KindOf(err) != broker.Unroutable || queue == sub.Queue.Name {
-		return effectRetry, st.finish(d, queue, err)
-	}
-	if !st.hold(min(delay, maxPark, maxHold-time.Since(o.begun))) {
-		return effectRetry, err // unsettled: drain gives it back
-	}
-	m.RoutingKey = sub.Queue.Name
-	return effectRetry, st.finish(d, sub.Queue.Name, st.put(m))
+	return effectRetry, st.concluded(d, err)
 }
 
-// bury puts d into the dead-letter queue, then acknowledges it.
+// concluded returns nil when err says that d has its outcome: what is stale then has a copy
+// that stands for it, and is delivered again.
+func (st *settler) concluded(d *delivery, err error) error {
+	if err == nil || errors.Is(err, broker.ErrStale) {
+		return nil
+	}
+	select {
+	case <-st.leaving:
+		return err // unsettled: drain gives it back
+	default:
+		return st.refused(d, err)
+	}
+}
+
+// bury makes d a dead letter.
 func (st *settler) bury(d *delivery, reason, detail string) (err error) {
-	m := st.letter(d, reason, detail)
+	how := broker.Settlement{Bury: &broker.Bury{Reason: reason, Detail: clip(detail)}}
 	if st.order != nil {
-		err = st.finishInOrder(d, m)
+		err = st.buryInOrder(d, how)
 	} else {
-		err = st.buryAtOnce(d, m)
+		err = st.concluded(d, st.carry(d, how))
 	}
 	if err == nil {
 		st.service.opts.Metrics.DeadLetter(st.measured(d), reason)
@@ -201,22 +201,6 @@ func (st *settler) bury(d *delivery, reason, detail string) (err error) {
 	}
 	return err
 }
-
-func (st *settler) buryAtOnce(d *delivery, m *broker.Message) error {
-	aside, err := st.putLetter(d, m)
-	switch {
-	case aside && !st.driver.Backed(d.Queue):
-		return st.refused(d, d.Queue, errNotBacked)
-	case aside:
-		return st.close(d, true)
-	default:
-		return st.finish(d, m.RoutingKey, err)
-	}
-}
-
-// errNotBacked is why a message whose body was left behind stays: only its queue could
-// have moved it.
-var errNotBacked = errors.New("the queue has no dead-letter queue of its own any more; the message is too large to be read")
 
 // hold reports whether all of delay passed before the settler had to leave.
 func (st *settler) hold(delay time.Duration) bool {
@@ -241,9 +225,9 @@ func (st *settler) process(d *delivery) tracing.Process {
 	sub, e := d.sub, d.Event
 	return tracing.Process{
 		System:           sub.System,
-		Exchange:         d.Exchange,
-		RoutingKey:       d.RoutingKey,
-		Queue:            d.Queue,
+		Exchange:         d.Origin.Name,
+		RoutingKey:       d.Origin.Key,
+		Queue:            d.Part,
 		Topic:            sub.Topic.Name,
 		Subscription:     sub.FullName,
 		Hop:              tracing.Hop(d.Trace),

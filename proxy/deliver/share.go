@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/pace"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
 )
 
@@ -23,10 +22,10 @@ const (
 )
 
 // share gives partitions up when others of the subscription stand by and have
-// fewer. The broker makes whoever comes first the active consumer of every queue, and
-// keeps it; so the one with more than its share ends its channels on the surplus and
+// fewer. The broker lets whoever comes first receive from every part, and
+// keeps it; so the one with more than its share ends its flows of the surplus and
 // lines up again behind those that wait. There is no coordinator: everybody goes by
-// how many consumers the members' queue has. Order is kept, for nothing of the partition is in
+// how many members there are. Order is kept, for nothing of the partition is in
 // anybody's hands at that moment.
 func (p *partitions) share(ctx context.Context, all int) {
 	for {
@@ -35,11 +34,11 @@ func (p *partitions) share(ctx context.Context, all int) {
 			return
 		}
 		loads := p.order.Loads()
-		queues := append(p.surplus(ctx, loads, all), overdue(loads, p.subscription.Load().AckDeadline, time.Now())...)
-		slices.Sort(queues)
+		parts := append(p.surplus(ctx, loads, all), overdue(loads, p.subscription.Load().AckDeadline, time.Now())...)
+		slices.Sort(parts)
 		var giving sync.WaitGroup
-		for _, queue := range slices.Compact(queues) {
-			giving.Go(func() { p.giveUp(ctx, queue) })
+		for _, part := range slices.Compact(parts) {
+			giving.Go(func() { p.giveUp(ctx, part) })
 		}
 		giving.Wait()
 	}
@@ -54,11 +53,11 @@ func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int
 	}
 	ctx, cancel := context.WithTimeout(ctx, idleTimeout)
 	defer cancel()
-	state, err := p.driver.Inspect(ctx, p.subscription.Load().Queue.Members())
-	if err != nil || state.Consumers < 2 {
+	members, err := p.keys.Members(ctx, p.from.Subscription)
+	if err != nil || members < 2 {
 		return nil // alone, or not to be known now
 	}
-	share := (all + state.Consumers - 1) / state.Consumers
+	share := (all + members - 1) / members
 	above := len(loads) - share
 	if above <= 0 {
 		return nil
@@ -67,21 +66,15 @@ func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int
 	slices.SortFunc(free, func(a, b sequence.Load) int {
 		return cmp.Or(cmp.Compare(a.Taken, b.Taken), cmp.Compare(a.Held, b.Held))
 	})
-	return queuesOf(free[:min(above, len(free))])
+	return partsOf(free[:min(above, len(free))])
 }
 
-// beCounted makes this a consumer of the members' queue until ctx ends. Where
-// others declare the topology there may be none, and nobody shares.
+// beCounted makes this a member of those who share the parts until ctx ends. Where
+// others declare the topology there may be no place for that, and nobody shares.
 func (p *partitions) beCounted(ctx context.Context) {
-	opts := p.opts
-	opts.Queue, opts.Prefetch, opts.SingleActive = p.subscription.Load().Queue.Members(), 1, false
-	drain, err := p.driver.Consume(ctx, opts, func(*broker.Delivery) {}) // nobody publishes to it
-	if err != nil {
+	if err := p.keys.Join(ctx, p.from.Subscription, p.from.Tag); err != nil {
 		p.service.opts.Logger.Info("partitions are not shared: their consumers cannot be counted",
-			"subscription", p.name.String(), "queue", opts.Queue, "error", err)
-	}
-	if drain != nil {
-		drain()
+			"subscription", p.name.String(), "error", err)
 	}
 }
 
@@ -90,32 +83,32 @@ func (p *partitions) beCounted(ctx context.Context) {
 // again all comes back in order, and its time begins anew.
 func overdue(loads []sequence.Load, ackDeadline time.Duration, now time.Time) []string {
 	limit := max(maxHold-ackDeadline, maxPark)
-	return queuesOf(slices.DeleteFunc(slices.Clone(loads), func(l sequence.Load) bool {
+	return partsOf(slices.DeleteFunc(slices.Clone(loads), func(l sequence.Load) bool {
 		return l.Oldest.IsZero() || now.Sub(l.Oldest) < limit
 	}))
 }
 
-func queuesOf(loads []sequence.Load) []string {
-	queues := make([]string, 0, len(loads))
+func partsOf(loads []sequence.Load) []string {
+	parts := make([]string, 0, len(loads))
 	for _, l := range loads {
-		queues = append(queues, l.Queue)
+		parts = append(parts, l.Queue)
 	}
-	return queues
+	return parts
 }
 
-// giveUp ends the channel on a partition once nothing of it is in the service's
+// giveUp ends the flow of a part once nothing of it is in the service's
 // hands; serve then lines up again.
-func (p *partitions) giveUp(ctx context.Context, queue string) {
-	idle := p.order.Pause(queue)
+func (p *partitions) giveUp(ctx context.Context, part string) {
+	idle := p.order.Pause(part)
 	timeout := time.NewTimer(idleTimeout)
 	defer timeout.Stop()
 	select {
 	case <-idle:
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.consumer[queue]()
+		p.consumer[part]()
 	case <-timeout.C:
-		p.order.Resume(queue)
+		p.order.Resume(part)
 	case <-ctx.Done():
 	}
 }

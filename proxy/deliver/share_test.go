@@ -12,7 +12,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -152,7 +152,7 @@ func never() bool              { return false }
 func (r *rig) surely(key string, n int) {
 	e := &event.Event{ID: fmt.Sprintf("%s/%d", key, n), Source: "/shop", Type: "com.shop.order.placed"}
 	e.Set(event.AttrPartitionKey, event.String(key))
-	m := &broker.Message{
+	m := &queueing.Message{
 		Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true,
 		Partitioned: true, Partition: uint32(key[0]) % partitionCount,
 	}

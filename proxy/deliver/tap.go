@@ -22,7 +22,7 @@ func (st *settler) showDelivered(d *delivery) {
 }
 
 // showSettled is told what was done; at is when d was handed out, zero when it
-// never was. An empty effect says that d went back to its queue.
+// never was. An empty effect says that d went back.
 func (st *settler) showSettled(d *delivery, effect, detail string, at time.Time) {
 	if effect == "" || !st.service.opts.Tap.Active() {
 		return
@@ -37,7 +37,7 @@ func (st *settler) showSettled(d *delivery, effect, detail string, at time.Time)
 func (st *settler) show(s *tap.Sight, d *delivery) {
 	sub := d.sub
 	s.Event, s.Topic, s.Subscription = d.Event, sub.Topic, sub.Name
-	s.Exchange, s.RoutingKey = d.Exchange, d.RoutingKey
+	s.Exchange, s.RoutingKey = d.Origin.Name, d.Origin.Key
 	s.Attempt, s.TraceParent = d.Attempt, d.Trace.Parent
 	st.service.opts.Tap.Emit(s)
 }

@@ -20,9 +20,9 @@ func traced(t *testing.T, r *rig, use func(*stream)) *tracingtest.Recorder {
 	subs.subs = deliver.Compile(&mesh.Config{
 		Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub},
 		Brokers:       map[mesh.Name]*mesh.Broker{sub.Broker: {Name: sub.Broker, Type: mesh.Memory}},
-	}, nil)
+	})
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: subs, Brokers: one{r.driver}, Tracing: provider.Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: subs, Brokers: only(r.driver), Tracing: provider.Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
 	serve(t, service, func(c eventsv1.EventServiceClient) {
 		s := (&rig{t: t, client: c}).subscribe(&eventsv1.SubscribeInit{InitialCredit: 10})

@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,10 +12,10 @@ import (
 	"github.com/warrenmesh/warren/xds"
 )
 
-// Watcher reports what a policy of the broker takes out of the queues of subscriptions:
+// Watcher reports what a policy of the broker takes out of subscriptions:
 // with a counter, a line in the log, and DeadLetters. A policy is set on the broker by
-// whoever may, AMQP cannot ask for it, and what it takes is an event whose publisher was
-// told OK. The event itself is in the dead-letter queue; each sidecar of the workload
+// whoever may, the sidecar cannot ask for it, and what it takes is an event whose publisher was
+// told OK. The event itself is a dead letter; each sidecar of the workload
 // reports it.
 //
 // It follows the configuration, a goroutine for each subscription.
@@ -92,17 +91,20 @@ func (w *Watcher) run(ctx context.Context, sub *Subscription) {
 	}
 }
 
-// serve watches on one node until ctx ends or the node is gone and another is up. Where
-// no queue of the subscription is backed there is nothing to watch: what a policy takes
-// there is gone, which the driver has logged.
+// serve watches on one node until ctx ends or the node is gone and another is up, or
+// returns at once where there is nothing to watch now.
 func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
 	brokers := w.service.opts.Brokers
 	if brokers.Ready(ctx, sub.Broker, xds.SubscriptionResource(sub.Name)) != nil {
 		return nil // others say so
 	}
 	driver, err := brokers.PickConsumer(sub.Broker)
-	if err != nil || !anyBacked(driver, sub) {
+	if err != nil {
 		return nil // it has none now
+	}
+	watcher, ok := driver.(broker.Watcher)
+	if !ok {
+		return nil // its broker makes no dead letters by itself
 	}
 	ctx, leave := context.WithCancel(ctx)
 	st := &settler{service: w.service, name: sub.Name, driver: driver}
@@ -117,33 +119,24 @@ func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
 		}
 	})
 	defer leave()
-	return driver.Watch(ctx, sub.DeadLetterQueue, func(d *broker.Delivery) { st.given(st.received(d)) })
+	return watcher.Watch(ctx, sub.Subscription, func(d *broker.Delivery) { st.given(st.received(d)) })
 }
 
-func anyBacked(d broker.Driver, s *Subscription) bool {
-	for _, queue := range Queues(s.Subscription) {
-		if d.Backed(queue) {
-			return true
-		}
-	}
-	return false
-}
-
-// given reports d, which the broker put into the dead-letter queue, if a policy made it.
+// given reports d, which the broker made a dead letter, if a policy did.
 func (st *settler) given(d *delivery) {
 	sub := d.sub
-	if d.DeadLetter == nil || !byPolicy(d, time.Now()) || !slices.Contains(Queues(sub.Subscription), d.DeadLetter.Queue) {
+	if d.DeadLetter == nil || !byPolicy(d, time.Now()) {
 		return
 	}
 	reason := d.DeadLetter.Reason
 	st.service.opts.Metrics.TakenByPolicy(metrics.Delivery{
 		Subscription: st.name, Topic: sub.Topic, System: sub.System, Address: st.driver.State().Address,
 	}, reason)
-	n := st.service.reports.add(reportKey{st.name, reason, true}, idText(d), time.Now(), st.service.opts.ReportEvery)
+	n := st.service.reports.add(reportKey{st.name, reason, true}, d.MessageID(), time.Now(), st.service.opts.ReportEvery)
 	if n > 0 {
 		st.service.opts.Logger.Warn("a policy on the broker takes events out of the subscription's queue: they are dead letters, though nobody refused them",
-			"subscription", st.name.String(), "reason", reason, "count", n, "queue", d.DeadLetter.Queue,
-			"dead_letter_queue", sub.DeadLetterQueue, "event_id", clip(idText(d)))
+			"subscription", st.name.String(), "reason", reason, "count", n, "queue", d.DeadLetter.Part,
+			"dead_letter_queue", sub.DeadLetterQueue, "event_id", clip(d.MessageID()))
 	}
 }
 

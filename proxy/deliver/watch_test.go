@@ -11,6 +11,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
@@ -33,7 +34,7 @@ func TestWhatAPolicyTakesIsReported(t *testing.T) {
 			r := newRig(t, change)
 			logged := &lines{}
 			service := deliver.New(deliver.Options{
-				Namespace: "shop", Subscriptions: r.config, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(),
+				Namespace: "shop", Subscriptions: r.config, Brokers: only(r.driver), Tracing: tracing.Disabled().Messaging(),
 				Logger: slog.New(slog.NewTextHandler(logged, nil)),
 			})
 			w := deliver.NewWatcher(service)
@@ -42,7 +43,7 @@ func TestWhatAPolicyTakesIsReported(t *testing.T) {
 			taken := func() []deliver.DeadLetters { return service.DeadLetters() }
 			e := &event.Event{ID: "own", Source: "/shop", Type: "t"}
 			// Its own life ends, which is nobody's policy.
-			r.plainly(&broker.Message{Event: e, TTL: time.Millisecond, Expires: time.Now().Add(time.Millisecond)})
+			r.plainly(&queueing.Message{Event: e, TTL: time.Millisecond, Expires: time.Now().Add(time.Millisecond)})
 			// A watch begins some time after it is asked for.
 			r.publishUntil("taken", func() bool { return len(taken()) > 0 })
 			got := taken()
@@ -68,7 +69,7 @@ func (r *rig) publishUntil(id string, done func() bool) {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for deadline := time.After(20 * time.Second); !done(); {
-		r.plainly(&broker.Message{Event: &event.Event{ID: id, Source: "/shop", Type: "t"}, TTL: time.Millisecond, Expires: time.Now().Add(time.Hour)})
+		r.plainly(&queueing.Message{Event: &event.Event{ID: id, Source: "/shop", Type: "t"}, TTL: time.Millisecond, Expires: time.Now().Add(time.Hour)})
 		select {
 		case <-again.C:
 		case <-deadline:
@@ -80,7 +81,7 @@ func (r *rig) publishUntil(id string, done func() bool) {
 // unwatchable is a driver that may not watch.
 type unwatchable struct{ rejecting }
 
-func (unwatchable) Watch(context.Context, string, func(*broker.Delivery)) error {
+func (unwatchable) Watch(context.Context, string, func(*queueing.Delivery)) error {
 	return &broker.Error{Kind: broker.Refused, Op: "watch", Err: errors.New("no")}
 }
 
@@ -89,7 +90,7 @@ func TestAWatchThatIsRefusedIsLoggedOnceAndEnds(t *testing.T) {
 	r := newRig(t, nil)
 	logged := &lines{}
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: one{unwatchable{rejecting{r.driver}}}, Tracing: tracing.Disabled().Messaging(),
+		Namespace: "shop", Subscriptions: r.config, Brokers: only(unwatchable{rejecting{r.driver}}), Tracing: tracing.Disabled().Messaging(),
 		Logger: slog.New(slog.NewTextHandler(logged, nil)),
 	})
 	w := deliver.NewWatcher(service)
@@ -107,12 +108,10 @@ func TestEventsOfATopicThatASubscriptionHasLeftKeepItsName(t *testing.T) {
 	r.publish("old")
 	moved := subscription()
 	moved.Topic.Name, moved.Exchange.Name = "returns", "returns"
-	if err := r.driver.EnsureTopology(t.Context(), deliver.Layout(&moved, mesh.Manage)); err != nil {
-		t.Fatal(err)
-	}
+	r.ensure(&moved)
 	r.config.set(moved)
-	r.send(&broker.Message{Exchange: "returns", Event: &event.Event{ID: "new", Source: "/shop", Type: "t"}, Mandatory: true})
-	r.send(&broker.Message{RoutingKey: "shop.billing", Event: &event.Event{ID: "straight", Source: "/shop", Type: "t"}, Mandatory: true})
+	r.send(&queueing.Message{Exchange: "returns", Event: &event.Event{ID: "new", Source: "/shop", Type: "t"}, Mandatory: true})
+	r.send(&queueing.Message{RoutingKey: "shop.billing", Event: &event.Event{ID: "straight", Source: "/shop", Type: "t"}, Mandatory: true})
 	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 5})
 	for _, want := range [][2]string{{"old", "shop/orders"}, {"new", "shop/returns"}, {"straight", "shop/returns"}} {
 		d := s.delivery()

@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/pool"
 )
 
@@ -277,7 +278,7 @@ func BenchmarkClaim(b *testing.B) {
 	defer broke.Close()
 	p := pool.New(pool.Options{
 		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) {
-			return broke.Node(membroker.NodeOptions{}), nil
+			return queueing.NewNode(broke.Node(membroker.NodeOptions{})), nil
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	})

@@ -106,10 +106,10 @@ func (p *Pool) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Declaration is topology that must exist before a key is used.
+// Declaration is an object that must exist before a key is used.
 type Declaration struct {
-	Key      string // e.g. the resource name of the topic or subscription
-	Topology broker.Topology
+	Key    string // e.g. the resource name of the topic or subscription
+	Object broker.Object
 }
 
 // Unbuildable says why brokers of a configuration cannot have drivers.
@@ -201,7 +201,7 @@ func (p *Pool) reconcile(old *entry, spec *mesh.Broker, nodes []*node, wanted []
 // may be another broker altogether, of which nothing is known.
 func (p *Pool) takeDeclaration(old, next *entry, w Declaration) *declaration {
 	if old != nil && slices.ContainsFunc(old.nodes, next.has) {
-		if d, ok := old.declarations[w.Key]; ok && equalTopology(d.topology, w.Topology) {
+		if d, ok := old.declarations[w.Key]; ok && next.nodes[0].driver.Same(d.object, w.Object) {
 			return d
 		}
 	}

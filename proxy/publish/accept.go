@@ -60,13 +60,10 @@ func (s *Service) message(b *route.Backend, e *event.Event, beside *Submission) 
 			fmt.Sprintf("its routing key by template %q has %d bytes; AMQP allows %d", b.Destination.RoutingKey, len(key), mesh.MaxRoutingKey))
 	}
 	m := &broker.Message{
-		Exchange:   b.Exchange.Name,
-		RoutingKey: key,
-		Event:      e,
-		Mandatory:  b.Mandatory,
-		Persistent: b.Persistent,
-		Priority:   b.Priority,
-		AppID:      s.opts.Workload,
+		To:    b.Destination,
+		Key:   key,
+		Event: e,
+		AppID: s.opts.Workload,
 	}
 	if !s.live(b, m) {
 		return nil, expired()

@@ -8,8 +8,8 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/tracing"
@@ -72,7 +72,7 @@ func newBench(b *testing.B, p mesh.Partitions) (*service, context.Context) {
 	done := make(chan error, 1)
 	go func() { done <- node.Run(ctx) }()
 	b.Cleanup(func() { cancel(); <-done })
-	if err := node.EnsureTopology(ctx, broker.Topology{Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}}}); err != nil {
+	if err := node.EnsureTopology(ctx, queueing.Topology{Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}}}); err != nil {
 		b.Fatal(err)
 	}
 	d := destination()
@@ -82,6 +82,6 @@ func newBench(b *testing.B, p mesh.Partitions) (*service, context.Context) {
 	}}}}})
 	topic, _ := table.Topic(orders)
 	return enter(publish.Options{
-		Namespace: "shop", Topics: topics{orders: topic}, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(),
+		Namespace: "shop", Topics: topics{orders: topic}, Brokers: one{queueing.NewNode(node)}, Tracing: tracing.Disabled().Messaging(),
 	}), ctx
 }

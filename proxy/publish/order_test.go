@@ -17,6 +17,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
@@ -246,7 +247,7 @@ func orderHoldsUnderFaults(t *testing.T) {
 	defer func() { cancel(); <-ran }()
 	s := enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Tracing: tracing.Disabled().Messaging(),
-		Brokers: &shaky{nodes: [2]broker.Driver{r.driver, second}, random: rand.New(rand.NewPCG(1, 4))},
+		Brokers: &shaky{nodes: [2]broker.Driver{r.driver, queueing.NewNode(second)}, random: rand.New(rand.NewPCG(1, 4))},
 	})
 	ok := make([]map[string][]int, publishers) // numbers confirmed of each key
 	var working sync.WaitGroup

@@ -141,7 +141,9 @@ func TestARetryGoesToANodeThatWasNotTried(t *testing.T) {
 
 func TestWhatSpeaksAgainstANode(t *testing.T) {
 	t.Parallel()
-	silent := func(ctx context.Context, _ *broker.Message) (broker.Receipt, error) { return unconfirmed{}, ctx.Err() }
+	silent := func(ctx context.Context, _ *broker.Message) (broker.Receipt, error) {
+		return unconfirmed{}, ctx.Err()
+	}
 	t.Run("a confirm that did not come in the time a try has", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

@@ -254,8 +254,8 @@ func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend
 	e := m.Event
 	return s.opts.Tracing.StartPublish(ctx, tracing.Publish{
 		System:           b.System,
-		Exchange:         m.Exchange,
-		RoutingKey:       m.RoutingKey,
+		Exchange:         m.To.Exchange.Name,
+		RoutingKey:       m.Key,
 		Topic:            b.Topic.Name,
 		EventID:          e.ID,
 		EventSource:      e.Source,

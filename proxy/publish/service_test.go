@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/pool"
@@ -38,7 +39,7 @@ var (
 type rig struct {
 	*service
 	broker *membroker.Broker
-	driver broker.Driver
+	driver *queueing.Node
 	topics topics
 	tap    *tap.Bus
 }
@@ -106,11 +107,11 @@ func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
 	done := make(chan error, 1)
 	go func() { done <- node.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	err := node.EnsureTopology(ctx, broker.Topology{
+	err := node.EnsureTopology(ctx, queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}},
-		Queues:    []broker.Queue{{Name: "q"}},
-		Bindings:  []broker.Binding{{Exchange: "orders", Queue: "q", Key: "com.shop.#"}},
+		Queues:    []queueing.Queue{{Name: "q"}},
+		Bindings:  []queueing.Binding{{Exchange: "orders", Queue: "q", Key: "com.shop.#"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -128,9 +129,9 @@ func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
 	}
 	table := route.Compile(&mesh.Config{Topics: map[mesh.Name]*mesh.Topic{orders: {Name: orders, Rules: []mesh.Rule{rule}}}})
 	topic, _ := table.Topic(orders)
-	r := &rig{broker: b, driver: node, topics: topics{orders: topic}, tap: &tap.Bus{}}
+	r := &rig{broker: b, driver: queueing.NewNode(node), topics: topics{orders: topic}, tap: &tap.Bus{}}
 	r.service = enter(publish.Options{
-		Namespace: "shop", Workload: "checkout", Topics: r.topics, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(), Tap: r.tap,
+		Namespace: "shop", Workload: "checkout", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Tap: r.tap,
 	})
 	return r
 }

@@ -12,7 +12,7 @@ func (s *Service) show(t *transit, err error) {
 	m := t.message
 	sight := &tap.Sight{
 		Stage: tap.Published, Event: m.Event, Topic: t.backend.Topic, Route: t.rule.Name,
-		Exchange: m.Exchange, RoutingKey: m.RoutingKey, TraceParent: m.Trace.Parent, Attempt: t.attempt, Err: err,
+		Exchange: m.To.Exchange.Name, RoutingKey: m.Key, TraceParent: m.Trace.Parent, Attempt: t.attempt, Err: err,
 	}
 	if !t.began.IsZero() {
 		sight.Took = time.Since(t.began)

@@ -24,6 +24,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
@@ -118,7 +119,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if err := driver.EnsureTopology(ctx, deliver.Layout(sub, mesh.Manage)); err != nil {
+	if err := driver.Ensure(ctx, broker.Object{Subscription: sub, Policy: mesh.Manage}); err != nil {
 		t.Fatal(err)
 	}
 	cfg := &mesh.Config{
@@ -142,7 +143,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(cfg, nil))
+	pusher.Apply(deliver.Compile(cfg))
 	api := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(api, door.New(publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces}), nil, 0))
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", listen(t, api)), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -262,7 +263,7 @@ func TestPublishManyAndPushOnMembroker(t *testing.T) {
 		t.Helper()
 		b := membroker.New(membroker.Options{})
 		t.Cleanup(b.Close)
-		return b.Node(membroker.NodeOptions{})
+		return queueing.NewNode(b.Node(membroker.NodeOptions{}))
 	})
 }
 
@@ -293,10 +294,10 @@ func rabbitNodes(t *testing.T) (address string, newNode func() broker.Driver) {
 		t.Fatal(err)
 	}
 	return address, func() broker.Driver {
-		return rabbit.New(rabbit.Options{
+		return queueing.NewNode(rabbit.New(rabbit.Options{
 			Address: u.Host, VHost: parsed.Vhost, Logger: slog.New(slog.DiscardHandler),
 			Credentials: func() (string, string, error) { return parsed.Username, parsed.Password, nil },
-		})
+		}))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -125,7 +126,7 @@ func pushTo(t *testing.T, driver broker.Driver, sub mesh.Subscription, h keyedHa
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
+	pusher.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 }
 
 // publishRound publishes the n-th event of each key.
@@ -138,7 +139,8 @@ func publishRound(t *testing.T, driver broker.Driver, exchange string, n int) {
 		e := &event.Event{ID: fmt.Sprint(key, n), Source: "/api", Type: "com.shop.order"}
 		e.Set(event.AttrPartitionKey, event.String(key))
 		receipt, err := driver.Publish(ctx, &broker.Message{
-			Exchange: exchange, RoutingKey: e.Type, Event: e, Mandatory: true, Persistent: true,
+			To:  &mesh.Destination{Exchange: mesh.Exchange{Name: exchange}, Mandatory: true, Persistent: true},
+			Key: e.Type, Event: e,
 			Partitioned: true, Partition: balance.Partition(key, orderedPartitions),
 		})
 		if err == nil {
@@ -166,7 +168,7 @@ func sharing(t *testing.T, unique string, newNode func() broker.Driver) {
 	for _, node := range []broker.Driver{one, two} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		if err := node.EnsureTopology(ctx, deliver.Layout(sub, mesh.Manage)); err != nil {
+		if err := node.Ensure(ctx, broker.Object{Subscription: sub, Policy: mesh.Manage}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,7 +214,7 @@ func TestPartitionsAreSharedInOrderOnMembroker(t *testing.T) {
 	t.Parallel()
 	b := membroker.New(membroker.Options{})
 	t.Cleanup(b.Close)
-	sharing(t, "orders", func() broker.Driver { return b.Node(membroker.NodeOptions{}) })
+	sharing(t, "orders", func() broker.Driver { return queueing.NewNode(b.Node(membroker.NodeOptions{})) })
 }
 
 func TestPartitionsAreSharedInOrderOnRabbitMQ(t *testing.T) {

@@ -109,7 +109,7 @@ func (r *report) line(e event, key string) {
 	if r.require != "" && strings.HasPrefix(text, r.require) {
 		r.found = true
 	}
-	if strings.HasPrefix(text, "brokertest: ") {
+	if strings.HasPrefix(text, "brokertest: ") || strings.HasPrefix(text, "queueingtest: ") {
 		fmt.Fprintln(r.out, text)
 	}
 	if e.Test == "" && (strings.HasPrefix(text, "ok  \t") || strings.HasPrefix(text, "FAIL\t") || strings.HasPrefix(text, "?   \t")) {

@@ -1,7 +1,6 @@
 package brokertest
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -12,76 +11,57 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
-// Harness describes the drivers under test. Its functions are called from
-// parallel subtests.
+// Harness describes the drivers under test. Its functions are called from parallel
+// subtests.
 type Harness struct {
-	// Name is the driver's, as the last line prints it: "rabbit", "membroker".
+	// Name is the driver's, as the last line prints it.
 	Name string
-	// Caps is what the driver claims; everything true is proven.
-	Caps mesh.Capabilities
-	// Delays says that the broker at hand has what Caps.Delays promises for newer ones.
-	Delays bool
-	// MaxDataBytes is the largest data the drivers from New accept. 0 means 16 MiB.
-	MaxDataBytes int
-
-	// New returns a driver whose Run has been started and that is Publishing soon.
-	// It stops it by t.Cleanup. Calls may share one broker.
+	// New returns a driver whose Run has been started, and ends that by t.Cleanup. All
+	// are on one broker.
 	New func(t *testing.T) broker.Driver
-	// Join returns another running driver on the broker of d. nil means that New
-	// does that anyway.
-	Join func(t *testing.T, d broker.Driver) broker.Driver
-	// Interrupt cuts every connection of d; it can connect again at once. nil means
-	// that it cannot be done.
+	// QueueType is what subscriptions ask for; "" leaves it to the broker.
+	QueueType string
+	// Interrupt ends every flow of d, which can go on at once. nil means that it cannot be
+	// done.
 	Interrupt func(t *testing.T, d broker.Driver)
-	// HoldConfirms keeps the broker's answers from d until release is called, while
-	// publishes still reach the broker. Heartbeats may stop too; the suite releases
-	// within a few seconds. nil means that it cannot be done.
-	HoldConfirms func(t *testing.T, d broker.Driver) (release func())
-	// Alone returns a running driver on a broker that nobody else uses, and a
-	// function that ends that broker's process without warning and sees to it that it
-	// starts again on the same data. nil means that it cannot be done, and then Caps.Durable stays
-	// unproven.
-	Alone func(t *testing.T) (d broker.Driver, restart func())
-	// Delete removes the exchanges and queues of topology at the end of a behaviour.
-	// Objects may be missing. nil means that they go with the driver.
-	Delete func(t *testing.T, d broker.Driver, topology broker.Topology)
+	// Strange publishes a message that is no event to a topic, by other means. nil means
+	// that the broker has nothing but events.
+	Strange func(t *testing.T, d broker.Driver, to *mesh.Destination, body []byte)
+	// Delete removes at the end of a behaviour what a subscription left on the broker. nil
+	// means that it goes with the broker.
+	Delete func(t *testing.T, s *mesh.Subscription)
 }
 
-// behaviour is one thing every driver does.
+// behaviour is one thing every driver does, if it has what that needs.
 type behaviour struct {
-	name  string                // a sentence
-	needs func(h *Harness) bool // nil: it runs on every driver
-	alone bool                  // on a driver from Alone
+	name  string // a sentence
+	needs func(h *Harness, d broker.Driver) bool
 	run   func(r *rig)
 }
 
 // Needs of behaviours.
-var (
-	interrupt  = func(h *Harness) bool { return h.Interrupt != nil }
-	hold       = func(h *Harness) bool { return h.HoldConfirms != nil }
-	holdAndCut = func(h *Harness) bool { return h.HoldConfirms != nil && h.Interrupt != nil }
-	delays     = func(h *Harness) bool { return h.Caps.Delays && h.Delays }
-	// Where nothing can be deleted, nothing needs to be declared again.
-	deleteAndCut = func(h *Harness) bool { return h.Delete != nil && h.Interrupt != nil }
-)
+func keyOrder(_ *Harness, d broker.Driver) bool  { _, ok := d.(broker.KeyOrder); return ok }
+func letters(_ *Harness, d broker.Driver) bool   { _, ok := d.(broker.Letters); return ok }
+func watcher(_ *Harness, d broker.Driver) bool   { _, ok := d.(broker.Watcher); return ok }
+func interrupt(h *Harness, _ broker.Driver) bool { return h.Interrupt != nil }
+func strange(h *Harness, d broker.Driver) bool   { return h.Strange != nil && letters(h, d) }
 
-// Run runs every behaviour the harness allows, in parallel, and prints how many
-// passed.
+// Run runs every behaviour that the harness and its drivers allow, in parallel, and prints
+// how many passed.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
-	h.MaxDataBytes = cmp.Or(h.MaxDataBytes, 16<<20)
 	var passed atomic.Int64
 	var server atomic.Pointer[string]
 	t.Run("behaviours", func(t *testing.T) {
-		for _, group := range [][]behaviour{publishing, windows, routing, consuming, settling, standby, carrying, letters, declaring, partitioning, interruptions, capabilities} {
+		for _, group := range [][]behaviour{events, outcomes, objects, buried, ordered} {
 			for _, b := range group {
-				if b.needs != nil && !b.needs(&h) {
-					t.Logf("not run, the harness cannot: %s", b.name)
-					continue
-				}
 				t.Run(b.name, func(t *testing.T) {
 					t.Parallel()
-					r := newRig(t, &h, b.alone)
+					r := newRig(t, &h)
+					if b.needs != nil && !b.needs(&h, r.driver) {
+						t.Logf("not run, the driver or its harness cannot: %s", b.name)
+						return
+					}
 					name := r.driver.State().Server
 					server.Store(&name)
 					b.run(r)
@@ -92,16 +72,13 @@ func Run(t *testing.T, h Harness) {
 			}
 		}
 	})
-	line := fmt.Sprintf("brokertest: %s %s: %d behaviours", h.Name, version(server.Load()), passed.Load())
+	version := "unknown"
+	if name := server.Load(); name != nil {
+		if words := strings.Fields(*name); len(words) > 0 {
+			version = words[len(words)-1]
+		}
+	}
+	line := fmt.Sprintf("brokertest: %s %s: %d behaviours", h.Name, version, passed.Load())
 	t.Log(line)
 	_, _ = fmt.Fprintln(os.Stdout, line)
-}
-
-// version returns the last word of a server's name, "unknown" when it has none.
-func version(server *string) string {
-	if server == nil || *server == "" {
-		return "unknown"
-	}
-	words := strings.Fields(*server)
-	return words[len(words)-1]
 }

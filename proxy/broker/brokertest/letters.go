@@ -1,261 +1,216 @@
 package brokertest
 
 import (
+	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
-// letters is what a queue with a dead-letter queue does with what it gives up.
-var letters = []behaviour{
-	{name: "what is rejected is in the dead-letter queue, whole, and says where it comes from", run: func(r *rig) {
-		queue, dead := r.backed("q")
-		exchange := r.name("x")
-		r.ensure(broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}}, Bindings: []broker.Binding{{Exchange: exchange, Queue: queue, Key: "#"}}})
-		m := &broker.Message{
-			Exchange: exchange, RoutingKey: "a.key", Event: newEvent("a"), Mandatory: true, Persistent: true, AppID: "checkout", Priority: 3,
-			Headers: []broker.Header{{Name: "tenant", Value: "acme"}}, ReplyTo: "rpc.q", ContentEncoding: "gzip",
-		}
-		r.publish(m)
-		if err := r.consume(queue, 1).next().Reject(); err != nil {
-			r.Fatal(err)
-		}
-		d := r.readLetters(dead).next()
-		l := d.DeadLetter
-		if l == nil || l.Reason != broker.ReasonSetAside || l.Queue != queue || l.Subscription != "" || l.Exchange != exchange || l.RoutingKey != "a.key" {
-			r.Fatalf("the letter says %+v", l)
-		}
-		if d.Exchange != exchange || d.RoutingKey != "a.key" || d.AppID != m.AppID || d.Priority != m.Priority {
-			r.Fatalf("delivery %+v", d)
-		}
-		r.wantBeside(d, m)
-		r.wantSame(d.Event, m.Event)
-		r.wantEmpty(queue)
-	}},
-	{name: "what expires in a queue is in its dead-letter queue", run: func(r *rig) {
-		queue, dead := r.backed("q")
-		m := toQueue(queue, "a")
-		m.TTL, m.OriginExchange, m.OriginKey, m.Attempt = 50*time.Millisecond, "orders", "a.key", 3
-		r.publish(m)
-		d := r.readLetters(dead).next()
-		if l := d.DeadLetter; l == nil || l.Reason != broker.ReasonExpired || l.Queue != queue || d.Exchange != "orders" || d.RoutingKey != "a.key" || d.Attempt != 3 {
-			r.Fatalf("letter %+v of delivery %+v", l, d)
-		}
-		r.wantSame(d.Event, m.Event)
-	}},
-	{name: "a letter of the broker's can be put back, as it was", run: func(r *rig) {
-		queue, dead := r.backed("q")
-		m := toQueue(queue, "a")
-		m.Headers = []broker.Header{{Name: "tenant", Value: "acme"}}
-		r.publish(m)
-		in := r.consume(queue, 1)
-		if err := in.next().Reject(); err != nil {
-			r.Fatal(err)
-		}
-		d := r.readLetters(dead).next()
-		r.publish(&broker.Message{Of: d.Original, Revived: true, RoutingKey: queue, Event: d.Event, Mandatory: true, Persistent: true, Republished: true})
-		again := in.next()
-		if again.DeadLetter != nil || again.Attempt != 1 || !again.Redelivered || again.Returning {
-			r.Fatalf("it came back as %+v", again)
-		}
-		r.wantBeside(again, m)
-		r.wantSame(again.Event, m.Event)
-	}},
-	{name: "a queue that exists without a dead-letter queue stays, and is not backed", run: func(r *rig) {
-		queue := r.queue("q")
-		q := broker.Queue{Name: queue, Type: r.queueType(), DeadLetter: r.name("q.dead")}
-		for range 2 {
-			r.ensure(broker.Topology{Queues: []broker.Queue{q, {Name: q.DeadLetter, Type: r.queueType()}}})
-			if r.driver.Backed(queue) {
-				r.Fatal("it is said to be backed")
-			}
-		}
-		r.publish(toQueue(queue, "a"))
-		r.wantIDs(r.consume(queue, 1).acked(1), []string{"a"})
-	}},
-	{name: "a queue is backed by what it was declared with, also after a reconnect", needs: interrupt, run: func(r *rig) {
-		queue, dead := r.backed("q")
-		r.interrupt()
-		if !r.driver.Backed(queue) || r.driver.Backed(dead) || r.driver.Backed(r.name("nobody's")) {
-			r.Fatal("the wrong queues are backed")
-		}
-		r.publishAgain(toQueue(queue, "a"))
-		if err := r.consume(queue, 1).next().Reject(); err != nil {
-			r.Fatal(err)
-		}
-		r.readLetters(dead).next()
-	}},
-	{name: "who watches a dead-letter queue is told what the broker puts there, and nothing else", run: func(r *rig) {
-		queue, dead := r.backed("q")
-		_, other := r.backed("other")
-		told, quiet := r.watch(dead), r.watch(other)
-		letter := toQueue(dead, "ours")
-		letter.DeadLetter = &broker.DeadLetter{Reason: "rejected", Subscription: "shop/billing"}
-		r.publish(letter)
-		in := r.consume(queue, 1)
-		// A watch begins some time after it is asked for.
-		var first *broker.Delivery
-		for n := 0; first == nil; n++ {
-			r.publish(toQueue(queue, numbered(n)))
-			if err := in.next().Reject(); err != nil {
-				r.Fatal(err)
-			}
-			select {
-			case first = <-told:
-			case <-time.After(quietTime(n)):
-			}
-		}
-		if l := first.DeadLetter; l == nil || l.Reason != broker.ReasonSetAside || l.Queue != queue || first.Event == nil {
-			r.Fatalf("told of %+v with %+v", first, l)
-		}
-		select {
-		case d := <-quiet:
-			r.Fatalf("who watches another queue is told of %+v", d)
-		default:
-		}
-	}},
-	{name: "a copy keeps what is beside the event, and carries what Warren says anew", run: func(r *rig) {
-		queue := r.queue("q")
-		m := toQueue(queue, "a")
-		m.Headers = []broker.Header{{Name: "tenant", Value: "acme"}, {Name: "n", Value: int64(7)}, {Name: "yes", Value: true}}
-		m.ReplyTo, m.ContentEncoding, m.AppID, m.Priority = "rpc.q", "gzip", "checkout", 4
-		m.Trace = broker.TraceContext{Parent: hopParent}
-		r.publish(m)
-		in := r.consume(queue, 1)
-		d := in.next()
-		ends := time.Now().Add(time.Hour).Truncate(time.Millisecond)
-		failed := time.Date(2026, 2, 28, 23, 59, 59, 0, time.UTC)
-		r.publish(&broker.Message{
-			Of: d.Original, RoutingKey: queue, Mandatory: true, Persistent: true, Attempt: 2, Crashes: 3, Expires: ends, FirstFailure: failed,
-			OriginExchange: "orders", OriginKey: "a.key",
-		})
-		r.ack(d)
-		again := in.next()
-		r.wantBeside(again, m)
-		r.wantSame(again.Event, m.Event)
-		if again.Attempt != 2 || again.Crashes != 3 || !again.Expires.Equal(ends) || !again.FirstFailure.Equal(failed) || again.Returning ||
-			again.Exchange != "orders" || again.RoutingKey != "a.key" || again.AppID != m.AppID || again.Priority != m.Priority || again.Trace != m.Trace {
-			r.Fatalf("the copy came as %+v", again)
-		}
-	}},
-	{name: "a message says how long it was published to live, and a copy too", run: func(r *rig) {
-		queue := r.queue("q")
-		m := toQueue(queue, "a")
-		m.TTL = time.Hour
-		r.publish(m)
-		in := r.consume(queue, 1)
-		d := in.next()
-		if d.Lifetime != time.Hour || !d.Expires.IsZero() {
-			r.Fatalf("lifetime %v, end %v", d.Lifetime, d.Expires)
-		}
-		r.publish(&broker.Message{Of: d.Original, RoutingKey: queue, Mandatory: true, Persistent: true, Attempt: 2})
-		r.ack(d)
-		if again := in.next(); again.Lifetime != time.Hour {
-			r.Fatalf("a copy's lifetime is %v", again.Lifetime)
-		}
-	}},
-	{name: "only what was handed out before is returning", run: func(r *rig) {
-		queue := r.queue("q")
-		m := toQueue(queue, "a")
-		m.Republished = true
-		r.publish(m)
-		in := r.consume(queue, 1)
-		first := in.next()
-		if err := first.Requeue(); err != nil {
-			r.Fatal(err)
-		}
-		second := in.next()
-		if first.Returning || !first.Redelivered || !second.Returning || !second.Redelivered {
-			r.Fatalf("returning %t, then %t", first.Returning, second.Returning)
-		}
-	}},
-	{name: "a body over the consumer's limit is left behind and can be rejected", run: func(r *rig) {
-		queue, dead := r.backed("q")
-		large := toQueue(queue, "large")
-		large.Event.Data = []byte(strings.Repeat("a", 2000))
-		r.publishAll(large, toQueue(queue, "small"))
-		in := r.consumeAs(r.driver, broker.ConsumeOptions{Queue: queue, Prefetch: 2, MaxBytes: 1000})
-		d := in.any()
-		if d.Event != nil || d.Original != nil || d.Raw != nil || d.Malformed == nil || d.Size != 2000 || d.ID == "" {
-			r.Fatalf("it came as %+v", d)
-		}
-		if err := d.Reject(); err != nil {
-			r.Fatal(err)
-		}
-		r.wantIDs(in.acked(1), []string{"small"})
-		if l := r.readLetters(dead).next(); l.Event == nil || len(l.Event.Data) != 2000 || l.DeadLetter.Reason != broker.ReasonSetAside {
-			r.Fatalf("the letter is %+v", l)
-		}
-	}},
+// letters of a subscription, as its operator reads them.
+func (r *rig) letters() broker.Letters {
+	l, _ := r.driver.(broker.Letters)
+	return l
 }
 
-// quietTime is how long the n-th try waits for a sign.
-func quietTime(n int) time.Duration { return min(quiet<<min(n, 6), 5*time.Second) }
-
-// backed declares a queue that has a dead-letter queue, and returns both.
-func (r *rig) backed(name string) (queue, dead string) {
+// read returns copies of all letters, and settles those that settle names.
+func (r *rig) read(s *mesh.Subscription, settle ...string) []broker.Delivery {
 	r.Helper()
-	queue, dead = r.name(name), r.name(name+".dead")
-	r.ensure(broker.Topology{Queues: []broker.Queue{
-		{Name: queue, Type: r.queueType(), DeadLetter: dead}, {Name: dead, Type: r.queueType()},
-	}})
-	if !r.driver.Backed(queue) {
-		r.Fatalf("queue %s is not backed", queue)
-	}
-	return queue, dead
-}
-
-func (r *rig) readLetters(dead string) *inbox {
-	r.Helper()
-	return r.consumeAs(r.driver, broker.ConsumeOptions{Queue: dead, Prefetch: 1, Letters: true})
-}
-
-// watch returns what is told of a dead-letter queue.
-func (r *rig) watch(dead string) <-chan *broker.Delivery {
-	r.Helper()
-	told := make(chan *broker.Delivery, 100)
-	ctx := r.context()
-	done := make(chan error, 1)
-	go func() { done <- r.driver.Watch(ctx, dead, func(d *broker.Delivery) { told <- d }) }()
-	r.Cleanup(func() {
-		if err := <-done; err != nil {
-			r.Errorf("watch: %v", err)
+	var out []broker.Delivery
+	err := r.letters().ReadLetters(r.context(), s, broker.Reading{Most: 100}, func(d *broker.Delivery) (bool, error) {
+		out = append(out, *d)
+		if !slices.Contains(settle, d.MessageID()) {
+			return false, nil
 		}
+		return true, d.Ack()
 	})
-	return told
-}
-
-// wantBeside wants what travels beside the event. A broker may sort headers, as RabbitMQ 4
-// does.
-func (r *rig) wantBeside(got *broker.Delivery, want *broker.Message) {
-	r.Helper()
-	byName := func(a, b broker.Header) int { return strings.Compare(a.Name, b.Name) }
-	if !slices.Equal(slices.SortedFunc(slices.Values(got.Headers), byName), slices.SortedFunc(slices.Values(want.Headers), byName)) || got.ReplyTo != want.ReplyTo || got.ContentEncoding != want.ContentEncoding {
-		r.Fatalf("beside the event are %v, reply to %q, encoding %q, want %v, %q, %q",
-			got.Headers, got.ReplyTo, got.ContentEncoding, want.Headers, want.ReplyTo, want.ContentEncoding)
+	if err != nil {
+		r.Fatalf("read letters: %v", err)
 	}
+	return out
 }
 
-// wantEmpty waits until a queue has nothing ready.
-func (r *rig) wantEmpty(queue string) {
+func (r *rig) wantLetters(s *mesh.Subscription, ids ...string) []broker.Delivery {
 	r.Helper()
-	poll := time.NewTicker(2 * time.Millisecond)
-	defer poll.Stop()
-	for deadline := time.After(patience); ; {
-		state, err := r.driver.Inspect(r.context(), queue)
-		if err != nil {
-			r.Fatal(err)
+	all := r.read(s)
+	var got []string
+	for i := range all {
+		got = append(got, all[i].MessageID())
+	}
+	if !slices.Equal(got, ids) {
+		r.Fatalf("letters %v, want %v", got, ids)
+	}
+	return all
+}
+
+// buriedOf declares a subscription of a topic and buries events there.
+func (r *rig) buriedOf(orders *mesh.Destination, ids ...string) *mesh.Subscription {
+	r.Helper()
+	billing := r.subscription(orders, "billing")
+	r.publish(orders, ids...)
+	in := r.receive(billing, 1)
+	for _, id := range ids {
+		r.settle(in.want(id)[0], bury(billing))
+	}
+	in.end()
+	return billing
+}
+
+// buried are dead letters.
+var buried = []behaviour{
+	{name: "what is buried is a letter by then, says why, and comes no more", needs: letters, run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.subscription(orders, "billing")
+		r.publish(orders, "1", "2")
+		in := r.receive(billing, 1)
+		d := in.want("1")[0]
+		d.Attempt = 3
+		r.settle(d, bury(billing))
+		count, err := r.letters().CountLetters(r.context(), billing)
+		if err != nil || count.Letters != 1 || count.Place == "" {
+			r.Errorf("counted %+v, %v", count, err)
 		}
-		if state.Messages == 0 {
-			return
+		letter := r.wantLetters(billing, "1")[0]
+		if l := letter.DeadLetter; l.Reason != "rejected" || l.Detail != "no such order" || l.Subscription != billing.Name.String() || l.Attempts != 3 || l.Time.IsZero() || l.Origin != d.Origin {
+			r.Errorf("the letter says %+v", l)
 		}
-		select {
-		case <-poll.C:
-		case <-deadline:
-			r.Fatalf("queue %s still has %d messages", queue, state.Messages)
+		if string(letter.Raw) != "data of 1" || letter.Event.Type != d.Event.Type {
+			r.Errorf("the letter is of %+v with %q", letter.Event, letter.Raw)
 		}
+		in.acked("2")
+		in.empty()
+	}},
+	{name: "letters are read in order, and stay where they are", needs: letters, run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.buriedOf(orders, numbered(20)...)
+		r.wantLetters(billing, numbered(20)...)
+		r.wantLetters(billing, numbered(20)...)
+	}},
+	{name: "a visitor's error ends the reading, and loses nothing", needs: letters, run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.buriedOf(orders, "1", "2", "3")
+		enough := errors.New("enough")
+		seen := 0
+		err := r.letters().ReadLetters(r.context(), billing, broker.Reading{Most: 10}, func(*broker.Delivery) (bool, error) {
+			if seen++; seen == 2 {
+				return false, enough
+			}
+			return false, nil
+		})
+		if !errors.Is(err, enough) || seen != 2 {
+			r.Errorf("ended with %v after %d", err, seen)
+		}
+		r.wantLetters(billing, "1", "2", "3")
+	}},
+	{name: "a letter that is acknowledged is gone", needs: letters, run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.buriedOf(orders, "1", "2", "3")
+		r.read(billing, "2")
+		r.wantLetters(billing, "1", "3")
+	}},
+	{name: "a letter is revived for its subscription alone, as a first attempt that may be a repeat", needs: letters, run: func(r *rig) {
+		orders := r.topic("orders")
+		other := r.receive(r.subscription(orders, "shipping"), 5)
+		billing := r.buriedOf(orders, "1")
+		other.acked("1")
+		r.revive(billing, false)
+		d := r.receive(billing, 5).want("1")[0]
+		if d.Attempt != 1 || !d.Redelivered || d.DeadLetter != nil || !d.FirstFailure.IsZero() || string(d.Raw) != "data of 1" || d.Origin.Key != "a.key" {
+			r.Errorf("revived it is %+v", d)
+		}
+		other.empty()
+		r.wantLetters(billing, "1") // settled by nobody
+	}},
+	{name: "a letter is revived for its whole topic", needs: letters, run: func(r *rig) {
+		orders := r.topic("orders")
+		other := r.receive(r.subscription(orders, "shipping"), 5)
+		billing := r.buriedOf(orders, "1")
+		other.acked("1")
+		r.revive(billing, true)
+		r.receive(billing, 5).acked("1")
+		other.acked("1")
+	}},
+	{name: "a message that is no event is a delivery of its own kind, and is buried and revived whole", needs: strange, run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.subscription(orders, "billing")
+		r.publish(orders, "before")
+		r.harness.Strange(r.T, r.driver, orders, []byte("no event at all"))
+		r.publish(orders, "after")
+		in := r.receive(billing, 5)
+		in.acked("before")
+		d := in.next()
+		if d.Event != nil || d.Malformed == nil || d.ID == "" || string(d.Raw) != "no event at all" {
+			r.Fatalf("it is %+v", d)
+		}
+		r.settle(d, broker.Settlement{Subscription: billing, Bury: &broker.Bury{Reason: "invalid-event", Detail: d.Malformed.Error()}})
+		in.acked("after") // its neighbour, by the same flow
+		letter := r.wantLetters(billing, d.ID)[0]
+		if letter.Event != nil || string(letter.Raw) != "no event at all" || letter.DeadLetter.Reason != "invalid-event" {
+			r.Errorf("the letter is %+v", letter)
+		}
+		r.revive(billing, false)
+		if again := in.want(d.ID)[0]; string(again.Raw) != "no event at all" || again.Malformed == nil {
+			r.Errorf("revived it is %+v", again)
+		}
+	}},
+	{name: "what is too large to be read is buried by the broker, whole", needs: watcher, run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.subscription(orders, "billing")
+		large := message(orders, "large")
+		large.Event.Data = []byte(strings.Repeat("x", 400<<10))
+		r.send(large)
+		r.publish(orders, "after")
+		in := r.receiveLimited(billing, 1)
+		d := in.next()
+		if d.Raw != nil || d.Event != nil || !d.LeftBehind || d.Size < 400<<10 || d.Malformed == nil {
+			r.Fatalf("it is left behind: %v; size %d", d.LeftBehind, d.Size)
+		}
+		r.settle(d, broker.Settlement{Subscription: billing, Bury: &broker.Bury{Reason: "too-large"}})
+		in.acked("after")
+		r.eventually("the broker has buried it", func() bool {
+			count, err := r.letters().CountLetters(r.context(), billing)
+			return err == nil && count.Letters == 1
+		})
+		if l := r.wantLetters(billing, "large")[0]; len(l.Raw) < 400<<10 || l.DeadLetter.Reason != broker.ReasonSetAside {
+			r.Errorf("the letter has %d bytes and says %+v", len(l.Raw), l.DeadLetter)
+		}
+	}},
+	{name: "the broker keeps what it takes out of a subscription by itself", needs: watcher, run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.subscription(orders, "billing")
+		w, _ := r.driver.(broker.Watcher)
+		if unkept := w.Unkept(billing); len(unkept) != 0 {
+			r.Errorf("it keeps nothing of %q", unkept)
+		}
+		told := make(chan *broker.Delivery, 1)
+		watching := make(chan error, 1)
+		ctx := r.context()
+		go func() { watching <- w.Watch(ctx, billing, func(d *broker.Delivery) { told <- d }) }()
+		r.eventually("it is told", func() bool { // the watch may begin after the first has gone
+			m := message(orders, "brief")
+			m.TTL = 1e6
+			r.send(m)
+			select {
+			case d := <-told:
+				return d.MessageID() == "brief" && d.DeadLetter != nil && d.DeadLetter.Reason == broker.ReasonExpired
+			case err := <-watching:
+				r.Fatalf("Watch ended with %v", err)
+			default:
+			}
+			return false
+		})
+	}},
+}
+
+// revive revives the only letter there is.
+func (r *rig) revive(s *mesh.Subscription, toTopic bool) {
+	r.Helper()
+	err := r.letters().ReadLetters(r.context(), s, broker.Reading{Most: 1}, func(d *broker.Delivery) (bool, error) {
+		return false, r.letters().ReviveLetter(r.context(), s, d, toTopic)
+	})
+	if err != nil {
+		r.Fatalf("revive: %v", err)
 	}
 }

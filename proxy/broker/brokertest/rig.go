@@ -3,7 +3,6 @@ package brokertest
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,9 +16,9 @@ import (
 
 const (
 	// patience bounds every wait; no behaviour is about being faster than it.
-	patience = 4 * time.Minute
-	// quiet is how long nothing must happen where nothing may happen. A driver that
-	// is slow to do wrong passes; one that does right never fails.
+	patience = 2 * time.Minute
+	// quiet is how long nothing must happen where nothing may happen. A driver that is
+	// slow to do wrong passes; one that does right never fails.
 	quiet = 100 * time.Millisecond
 )
 
@@ -28,24 +27,15 @@ type rig struct {
 	*testing.T
 	harness *Harness
 	driver  broker.Driver
-	restart func() // only of a rig that is alone
 	prefix  string
 }
 
-func newRig(t *testing.T, h *Harness, alone bool) *rig {
+func newRig(t *testing.T, h *Harness) *rig {
 	t.Helper()
-	r := &rig{T: t, harness: h, prefix: "brokertest." + strings.ToLower(rand.Text()[:10]) + "."}
-	if alone {
-		r.driver, r.restart = h.Alone(t)
-	} else {
-		r.driver = h.New(t)
-	}
-	r.awaitState("the driver is up", func(s broker.State) bool { return s.Publishing && s.Consuming })
+	r := &rig{T: t, harness: h, driver: h.New(t), prefix: "brokertest." + strings.ToLower(rand.Text()[:10]) + "."}
+	r.eventually("the driver is up", func() bool { s := r.driver.State(); return s.Publishing && s.Consuming })
 	return r
 }
-
-// name returns a name that is this behaviour's own.
-func (r *rig) name(s string) string { return r.prefix + s }
 
 // context returns one that ends with the behaviour, or when patience does.
 func (r *rig) context() context.Context {
@@ -54,101 +44,99 @@ func (r *rig) context() context.Context {
 	return ctx
 }
 
-// queueType is what the driver's queues are by default.
-func (r *rig) queueType() string {
-	if r.harness.Caps.QuorumQueue {
-		return "quorum"
-	}
-	return ""
-}
-
-// ensure declares t, under Manage unless it says otherwise, and removes it at the
-// end.
-func (r *rig) ensure(t broker.Topology) {
+// eventually waits for what has no signal.
+func (r *rig) eventually(what string, ok func() bool) {
 	r.Helper()
-	if err := r.tryEnsure(t); err != nil {
-		r.Fatalf("ensure topology: %v", err)
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	deadline := time.After(patience)
+	for !ok() {
+		select {
+		case <-poll.C:
+		case <-deadline:
+			r.Fatalf("waited %v in vain until %s", patience, what)
+		}
 	}
 }
 
-func (r *rig) tryEnsure(t broker.Topology) error {
+// topic declares a topic that asks for a subscription.
+func (r *rig) topic(name string) *mesh.Destination {
 	r.Helper()
-	if t.Policy == 0 {
-		t.Policy = mesh.Manage
+	to := &mesh.Destination{
+		Topic: mesh.Name{Namespace: "brokertest", Name: name}, Exchange: mesh.Exchange{Name: r.prefix + name, Type: "topic"},
+		Mandatory: true, Persistent: true, MaxEventBytes: 1 << 20,
 	}
-	if r.harness.Delete != nil && t.Policy == mesh.Manage && r.restart == nil {
-		r.Cleanup(func() { r.harness.Delete(r.T, r.driver, t) })
-	}
-	return r.driver.EnsureTopology(r.context(), t)
+	r.ensure(broker.Object{Topic: to})
+	return to
 }
 
-// queue declares a queue bound to nothing, reachable by the default exchange, and
-// returns its name.
-func (r *rig) queue(name string) string {
+// undeclared is a subscription of a topic that is not declared yet.
+func (r *rig) undeclared(to *mesh.Destination, name string) *mesh.Subscription {
+	queue := r.prefix + name
+	return &mesh.Subscription{
+		Name: mesh.Name{Namespace: "brokertest", Name: name}, Topic: to.Topic, Exchange: to.Exchange,
+		Queue:    mesh.Queue{Name: queue, Type: r.harness.QueueType, Prefetch: 10, MaxEventBytes: to.MaxEventBytes},
+		Attempts: 3, Backoff: mesh.Backoff{Base: 20 * time.Millisecond, Max: 40 * time.Millisecond},
+		DeadLetterQueue: queue + ".dead",
+	}
+}
+
+// subscription declares a subscription of a topic.
+func (r *rig) subscription(to *mesh.Destination, name string) *mesh.Subscription {
 	r.Helper()
-	name = r.name(name)
-	r.ensure(broker.Topology{Queues: []broker.Queue{{Name: name, Type: r.queueType()}}})
-	return name
-}
-
-// exchange declares an exchange and one queue per key, named after the exchange
-// and the key's place, and returns their names.
-func (r *rig) exchange(name, kind string, keys ...string) (exchange string, queues []string) {
-	r.Helper()
-	exchange = r.name(name)
-	t := broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: kind}}}
-	for i, key := range keys {
-		queue := fmt.Sprintf("%s.%d", exchange, i)
-		queues = append(queues, queue)
-		t.Queues = append(t.Queues, broker.Queue{Name: queue, Type: r.queueType()})
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: exchange, Queue: queue, Key: key})
-	}
-	r.ensure(t)
-	return exchange, queues
-}
-
-// newEvent makes an event whose id says which it is.
-func newEvent(id string) *event.Event {
-	return &event.Event{ID: id, Source: "/brokertest", Type: "io.warrenmesh.test", Data: []byte("data of " + id)}
-}
-
-// numbered returns the id of the i-th event of a sequence.
-func numbered(i int) string { return fmt.Sprintf("%05d", i) }
-
-// ids returns the ids of events from to to, both included.
-func ids(from, to int) []string {
-	var s []string
-	for i := from; i <= to; i++ {
-		s = append(s, numbered(i))
-	}
+	s := r.undeclared(to, name)
+	r.ensure(broker.Object{Subscription: s})
 	return s
 }
 
-// toQueue makes a message for one queue, by the default exchange.
-func toQueue(queue, id string) *broker.Message {
-	return &broker.Message{RoutingKey: queue, Event: newEvent(id), Mandatory: true, Persistent: true}
-}
-
-// publish publishes m and waits for its confirm.
-func (r *rig) publish(m *broker.Message) {
+// ordered declares a subscription that is ordered by key, in two parts.
+func (r *rig) ordered(to *mesh.Destination, name string) *mesh.Subscription {
 	r.Helper()
-	if err := r.tryPublish(m); err != nil {
-		r.Fatalf("publish %s: %v", m.Event.ID, err)
+	s := r.undeclared(to, name)
+	s.Ordering, s.Partitions = mesh.PerKey, mesh.Partitions{Count: 2, Key: event.AttrPartitionKey}
+	r.ensure(broker.Object{Subscription: s})
+	return s
+}
+
+// ensure declares o, under Manage, and removes it at the end.
+func (r *rig) ensure(o broker.Object) {
+	r.Helper()
+	o.Policy = mesh.Manage
+	if err := r.driver.Ensure(r.context(), o); err != nil {
+		r.Fatalf("ensure: %v", err)
+	}
+	if o.Subscription != nil && r.harness.Delete != nil {
+		r.Cleanup(func() { r.harness.Delete(r.T, o.Subscription) })
 	}
 }
 
-func (r *rig) tryPublish(m *broker.Message) error {
-	ctx := r.context()
-	receipt, err := r.driver.Publish(ctx, m)
-	if err != nil {
-		return err
-	}
-	return receipt.Wait(ctx)
+// message is event id on its way to a topic.
+func message(to *mesh.Destination, id string) *broker.Message {
+	return &broker.Message{To: to, Key: "a.key", Event: &event.Event{
+		ID: id, Source: "/brokertest", Type: "io.warrenmesh.test", Data: []byte("data of " + id),
+	}}
 }
 
-// publishAll publishes messages in order without waiting in between, then waits
-// for every confirm.
-func (r *rig) publishAll(messages ...*broker.Message) {
+// numbered are ids in order.
+func numbered(n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf("%03d", i))
+	}
+	return out
+}
+
+// publish publishes events in order, and waits for their confirms.
+func (r *rig) publish(to *mesh.Destination, ids ...string) {
+	r.Helper()
+	var messages []*broker.Message
+	for _, id := range ids {
+		messages = append(messages, message(to, id))
+	}
+	r.send(messages...)
+}
+
+func (r *rig) send(messages ...*broker.Message) {
 	r.Helper()
 	ctx := r.context()
 	var receipts []broker.Receipt
@@ -166,54 +154,128 @@ func (r *rig) publishAll(messages ...*broker.Message) {
 	}
 }
 
-// publishNumbered publishes events from to to into a queue.
-func (r *rig) publishNumbered(queue string, from, to int) {
-	r.Helper()
-	var messages []*broker.Message
-	for _, id := range ids(from, to) {
-		messages = append(messages, toQueue(queue, id))
-	}
-	r.publishAll(messages...)
+// inbox is a receiver of a subscription.
+type inbox struct {
+	r     *rig
+	came  chan *broker.Delivery
+	lost  chan uint64
+	leave context.CancelFunc
+	ended chan error
+	drain func() // set before ended has the error
 }
 
-// awaitState polls the driver's state, which has no signal.
-func (r *rig) awaitState(what string, ok func(broker.State) bool) {
-	r.Helper()
-	poll := time.NewTicker(2 * time.Millisecond)
-	defer poll.Stop()
-	deadline := time.After(patience)
-	for !ok(r.driver.State()) {
-		select {
-		case <-poll.C:
-		case <-deadline:
-			r.Fatalf("waited %v until %s; state is %+v", patience, what, r.driver.State())
+// receive receives from a subscription, or a part of one.
+func (r *rig) receive(s *mesh.Subscription, prefetch int, part ...string) *inbox {
+	return r.receiveOn(r.driver, s, prefetch, part...)
+}
+
+func (r *rig) receiveOn(d broker.Driver, s *mesh.Subscription, prefetch int, part ...string) *inbox {
+	return r.attach(d, broker.Receiving{Subscription: s, Part: strings.Join(part, ""), Prefetch: prefetch})
+}
+
+// receiveLimited receives from a subscription whose events have at most a KiB.
+func (r *rig) receiveLimited(s *mesh.Subscription, prefetch int) *inbox {
+	return r.attach(r.driver, broker.Receiving{Subscription: s, Prefetch: prefetch, Largest: 1 << 10})
+}
+
+func (r *rig) attach(d broker.Driver, from broker.Receiving) *inbox {
+	ctx, leave := context.WithCancel(r.context())
+	in := &inbox{r: r, came: make(chan *broker.Delivery, 1000), lost: make(chan uint64, 100), leave: leave, ended: make(chan error, 1)}
+	from.Tag, from.Lost = "brokertest", func(_ string, epoch uint64) { in.lost <- epoch }
+	go func() {
+		var err error
+		in.drain, err = d.Receive(ctx, from, func(got *broker.Delivery) { in.came <- got })
+		in.ended <- err
+	}()
+	r.Cleanup(in.end)
+	return in
+}
+
+// stop ends the flow; what came can still be settled.
+func (in *inbox) stop() {
+	in.leave()
+	if err, ok := <-in.ended; ok {
+		close(in.ended)
+		if err != nil {
+			in.r.Errorf("Receive: %v", err)
 		}
 	}
 }
 
+// end ends the flow and gives back what is not settled.
+func (in *inbox) end() {
+	in.stop()
+	if in.drain != nil {
+		in.drain()
+	}
+}
+
+func (in *inbox) next() *broker.Delivery {
+	in.r.Helper()
+	select {
+	case d := <-in.came:
+		return d
+	case <-time.After(patience):
+		in.r.Fatalf("no delivery came within %v", patience)
+		return nil
+	}
+}
+
+// want returns the next deliveries, which are those of the events with these ids.
+func (in *inbox) want(ids ...string) []*broker.Delivery {
+	in.r.Helper()
+	var out []*broker.Delivery
+	var got []string
+	for range ids {
+		d := in.next()
+		out, got = append(out, d), append(got, d.MessageID())
+	}
+	if !slices.Equal(got, ids) {
+		in.r.Fatalf("delivered %v, want %v", got, ids)
+	}
+	return out
+}
+
+// acked is want, and acknowledges them.
+func (in *inbox) acked(ids ...string) {
+	in.r.Helper()
+	for _, d := range in.want(ids...) {
+		if err := d.Ack(); err != nil {
+			in.r.Fatalf("ack of %s: %v", d.MessageID(), err)
+		}
+	}
+}
+
+// empty looks that nothing comes.
+func (in *inbox) empty() {
+	in.r.Helper()
+	select {
+	case d := <-in.came:
+		in.r.Fatalf("%s came, want nothing", d.MessageID())
+	case <-time.After(quiet):
+	}
+}
+
+// settle carries an outcome of d out.
+func (r *rig) settle(d *broker.Delivery, s broker.Settlement) {
+	r.Helper()
+	if err := d.Settle(r.context(), s); err != nil {
+		r.Fatalf("settle %s: %v", d.MessageID(), err)
+	}
+}
+
+func retry(s *mesh.Subscription, wish time.Duration) broker.Settlement {
+	return broker.Settlement{Subscription: s, RetryAfter: &broker.RetryAfter{Wish: wish, Longest: time.Minute}}
+}
+
+func bury(s *mesh.Subscription) broker.Settlement {
+	return broker.Settlement{Subscription: s, Bury: &broker.Bury{Reason: "rejected", Detail: "no such order"}}
+}
+
 // wantKind checks the classification of err.
-func (r *rig) wantKind(err error, kind broker.Kind, outcomes ...broker.Outcome) {
+func (r *rig) wantKind(err error, kind broker.Kind, outcome broker.Outcome) {
 	r.Helper()
-	if got := broker.KindOf(err); got != kind {
-		r.Fatalf("error is %v (%v), want kind %v", err, got, kind)
-	}
-	if len(outcomes) > 0 && !slices.Contains(outcomes, broker.OutcomeOf(err)) {
-		r.Fatalf("outcome of %v is %v, want one of %v", err, broker.OutcomeOf(err), outcomes)
-	}
-}
-
-// wantStale checks that a settlement was refused as stale.
-func (r *rig) wantStale(err error) {
-	r.Helper()
-	if !errors.Is(err, broker.ErrStale) {
-		r.Fatalf("settling a delivery of a closed channel returned %v, want ErrStale", err)
-	}
-}
-
-// wantIDs compares ids in order.
-func (r *rig) wantIDs(got, want []string) {
-	r.Helper()
-	if !slices.Equal(got, want) {
-		r.Fatalf("got events %v, want %v", got, want)
+	if broker.KindOf(err) != kind || broker.OutcomeOf(err) != outcome {
+		r.Fatalf("error is %v (%v, %v), want %v, %v", err, broker.KindOf(err), broker.OutcomeOf(err), kind, outcome)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -48,17 +48,17 @@ func TestConformance(t *testing.T) {
 	// It keeps more than its type promises; what it keeps must be right as well.
 	caps := mesh.Memory.Capabilities()
 	caps.Priorities, caps.Expiration = true, true
-	brokertest.Run(t, brokertest.Harness{
+	queueingtest.Run(t, queueingtest.Harness{
 		Name: "membroker",
 		Caps: caps, Delays: true,
-		New: func(t *testing.T) broker.Driver {
+		New: func(t *testing.T) queueing.Driver {
 			return start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
 		},
-		Join: func(t *testing.T, d broker.Driver) broker.Driver {
+		Join: func(t *testing.T, d queueing.Driver) queueing.Driver {
 			return start(t, d.(testNode).broker, membroker.NodeOptions{})
 		},
-		Interrupt: func(_ *testing.T, d broker.Driver) { d.(testNode).Interrupt() },
-		HoldConfirms: func(_ *testing.T, d broker.Driver) (release func()) {
+		Interrupt: func(_ *testing.T, d queueing.Driver) { d.(testNode).Interrupt() },
+		HoldConfirms: func(_ *testing.T, d queueing.Driver) (release func()) {
 			return d.(testNode).broker.HoldConfirms()
 		},
 	})

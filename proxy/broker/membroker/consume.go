@@ -7,10 +7,11 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// Consume implements broker.Consumer. It calls sink in the caller's goroutine.
-func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (drain func(), err error) {
+// Consume implements queueing.Consumer. It calls sink in the caller's goroutine.
+func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func(*queueing.Delivery)) (drain func(), err error) {
 	op := fmt.Sprintf("consume from queue %q", opts.Queue)
 	if opts.Prefetch < 1 {
 		return func() {}, &broker.Error{Kind: broker.Invalid, Op: op, Err: fmt.Errorf("prefetch %d: want at least 1", opts.Prefetch)}
@@ -41,18 +42,18 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 	}
 }
 
-// Inspect implements broker.Driver.
-func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, error) {
+// Inspect implements queueing.Driver.
+func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, error) {
 	op := fmt.Sprintf("inspect queue %q", queue)
 	if n.awaitSession(ctx) == nil {
-		return broker.QueueState{}, &broker.Error{Kind: broker.Unavailable, Op: op, Err: ctx.Err()}
+		return queueing.QueueState{}, &broker.Error{Kind: broker.Unavailable, Op: op, Err: ctx.Err()}
 	}
 	q := n.broker.queue(queue)
 	if q == nil {
-		return broker.QueueState{}, notFound(op, "the queue does not exist")
+		return queueing.QueueState{}, notFound(op, "the queue does not exist")
 	}
 	ready, _ := q.len()
-	return broker.QueueState{Messages: ready, Consumers: int(q.consumers.Load())}, nil
+	return queueing.QueueState{Messages: ready, Consumers: int(q.consumers.Load())}, nil
 }
 
 // channel is one consumer's hold on one queue; it settles what it delivered.
@@ -83,7 +84,7 @@ func newChannel(s *session, q *queue, prefetch int) *channel {
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
-func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) (ended bool) {
+func (c *channel) deliver(ctx context.Context, sink func(*queueing.Delivery)) (ended bool) {
 	c.queue.join(c)
 	defer c.queue.stop()
 	select {
@@ -112,7 +113,7 @@ func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) (end
 }
 
 // next blocks until there is a delivery; nil means that ctx or the channel ended.
-func (c *channel) next(ctx context.Context) *broker.Delivery {
+func (c *channel) next(ctx context.Context) *queueing.Delivery {
 	for {
 		if ctx.Err() != nil {
 			return nil
@@ -130,7 +131,7 @@ func (c *channel) next(ctx context.Context) *broker.Delivery {
 	}
 }
 
-func (c *channel) take() *broker.Delivery {
+func (c *channel) take() *queueing.Delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -145,9 +146,9 @@ func (c *channel) take() *broker.Delivery {
 	return c.delivery(e)
 }
 
-func (c *channel) delivery(e *entry) *broker.Delivery {
+func (c *channel) delivery(e *entry) *queueing.Delivery {
 	d := delivery(e, c.queue.name)
-	d.Epoch, d.Tag, d.Settler = c.epoch, c.tag, c
+	d.Epoch, d.Tag, d.Channel = c.epoch, c.tag, c
 	if c.maxBytes > 0 && d.Size > c.maxBytes {
 		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*original)(e.message).id()
 		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
@@ -156,23 +157,21 @@ func (c *channel) delivery(e *entry) *broker.Delivery {
 }
 
 // delivery is e without what settles it.
-func delivery(e *entry, queue string) *broker.Delivery {
+func delivery(e *entry, queue string) *queueing.Delivery {
 	m := e.message
 	exchange, key := m.origin()
-	return &broker.Delivery{
+	return &queueing.Delivery{Original: (*original)(m), Delivery: broker.Delivery{
 		Event:       m.Event,
 		Raw:         m.Event.Data,
 		Size:        len(m.Event.Data),
-		Original:    (*original)(m),
 		Headers:     m.Headers,
 		ReplyTo:     m.ReplyTo,
 		Lifetime:    m.lifetime,
 		Expires:     m.Expires,
 		Crashes:     m.Crashes,
 		Trace:       m.Trace,
-		Exchange:    exchange,
-		RoutingKey:  key,
-		Queue:       queue,
+		Origin:      broker.Origin{Name: exchange, Key: key},
+		Part:        queue,
 		Attempt:     e.attempt,
 		Returned:    e.attempt - max(m.Attempt, 1),
 		Waited:      e.waited,
@@ -187,16 +186,16 @@ func delivery(e *entry, queue string) *broker.Delivery {
 		DeadLetter:   m.DeadLetter,
 
 		ContentEncoding: m.ContentEncoding,
-	}
+	}}
 }
 
-// Ack implements broker.Settler.
+// Ack implements queueing.Settler.
 func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.forget) }
 
-// Reject implements broker.Settler.
+// Reject implements queueing.Settler.
 func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.reject) }
 
-// Requeue implements broker.Settler.
+// Requeue implements queueing.Settler.
 func (c *channel) Requeue(tag uint64) error {
 	return c.settle(tag, c.queue.requeue)
 }

@@ -1,5 +1,5 @@
 // Package membroker is the in-process broker: a real implementation of
-// broker.Driver that lives and dies with the process.
+// queueing.Driver that lives and dies with the process.
 //
 // It owns exchanges (topic, direct, fanout and the default exchange), queues with
 // delays and bounds, and their nodes. It serves `warren dev`, a first look without

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // exchange routes by its bindings. It is guarded by Broker.mu.
@@ -49,7 +50,7 @@ func (x *exchange) unbind(gone func(*binding) bool) {
 }
 
 // appendQueues appends the queues m is led to, each once.
-func (x *exchange) appendQueues(to []*queue, m *broker.Message) []*queue {
+func (x *exchange) appendQueues(to []*queue, m *queueing.Message) []*queue {
 	if len(x.partitions) > 0 {
 		return appendOnce(to, x.partition(m))
 	}
@@ -67,7 +68,7 @@ func (x *exchange) appendQueues(to []*queue, m *broker.Message) []*queue {
 }
 
 // partition returns the queue of m's partition, the first where there is none.
-func (x *exchange) partition(m *broker.Message) *queue {
+func (x *exchange) partition(m *queueing.Message) *queue {
 	if m.Partitioned && int64(m.Partition) < int64(len(x.partitions)) {
 		return x.partitions[m.Partition]
 	}
@@ -129,7 +130,7 @@ func matchRest(rest []string, key string, more bool) bool {
 }
 
 // route appends the queues a message goes to. The caller holds Broker.mu.
-func (b *Broker) route(to []*queue, m *broker.Message) ([]*queue, error) {
+func (b *Broker) route(to []*queue, m *queueing.Message) ([]*queue, error) {
 	if m.Exchange == "" {
 		if q := b.queues[m.RoutingKey]; q != nil {
 			to = append(to, q)

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // TestACutGivesBackBeforeTheNextChannelTakes interrupts a consumer that holds the
@@ -22,7 +22,7 @@ func TestACutGivesBackBeforeTheNextChannelTakes(t *testing.T) {
 	defer disturb()()
 	mem := newBroker(t, membroker.Options{})
 	node := start(t, mem, membroker.NodeOptions{})
-	topology := broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: "q"}}}
+	topology := queueing.Topology{Policy: mesh.Manage, Queues: []queueing.Queue{{Name: "q"}}}
 	if err := node.EnsureTopology(t.Context(), topology); err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +30,9 @@ func TestACutGivesBackBeforeTheNextChannelTakes(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	got := make(chan *broker.Delivery, all)
+	got := make(chan *queueing.Delivery, all)
 	wg.Go(func() {
-		drain, _ := node.Consume(ctx, broker.ConsumeOptions{Queue: "q", Prefetch: held}, func(d *broker.Delivery) { got <- d })
+		drain, _ := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: held}, func(d *queueing.Delivery) { got <- d })
 		drain()
 	})
 	for round := range rounds {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // bury puts what q gave up into its dead-letter queue. What does not fit there, or has
@@ -20,7 +21,7 @@ func (b *Broker) bury(q *queue, reason string, given []*entry) {
 	}
 	for _, e := range given {
 		own := &entry{message: e.letter(reason), attempt: e.attempt}
-		own.message.DeadLetter.Queue = q.name
+		own.message.DeadLetter.Part = q.name
 		dead.put(own)
 		b.watchers.tell(q.deadLetter, own)
 	}
@@ -66,8 +67,8 @@ func (w *watchers) tell(queue string, e *entry) {
 	}
 }
 
-// Watch implements broker.Driver.
-func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*broker.Delivery)) error {
+// Watch implements queueing.Driver.
+func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
 	c := n.broker.watchers.add(deadLetterQueue)
 	defer n.broker.watchers.remove(deadLetterQueue, c)
 	for {
@@ -80,7 +81,7 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*bro
 	}
 }
 
-// Backed implements broker.Driver.
+// Backed implements queueing.Driver.
 func (n *Node) Backed(queue string) bool {
 	q := n.broker.queue(queue)
 	return q != nil && q.deadLetter != ""
@@ -93,7 +94,7 @@ func (e *entry) letter(reason string) *stored {
 	exchange, key := m.origin()
 	m.OriginExchange, m.OriginKey = exchange, key
 	m.DeadLetter = &broker.DeadLetter{
-		Reason: reason, Exchange: exchange, RoutingKey: key,
+		Reason: reason, Origin: broker.Origin{Name: exchange, Key: key},
 		Attempts: e.attempt, FirstFailure: m.FirstFailure, Time: time.Now(),
 	}
 	return &m

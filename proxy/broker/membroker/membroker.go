@@ -5,7 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // Options bounds what a Broker keeps.
@@ -75,7 +75,7 @@ func (b *Broker) Close() {
 // Peek returns copies of the first messages that are ready in a queue, at most
 // limit, in order, without taking them. Their events are read-only. It returns nil
 // when there is no such queue.
-func (b *Broker) Peek(queue string, limit int) []*broker.Message {
+func (b *Broker) Peek(queue string, limit int) []*queueing.Message {
 	if q := b.queue(queue); q != nil {
 		return q.peek(limit)
 	}

@@ -13,15 +13,16 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
-func message(exchange, key, id string) *broker.Message {
+func message(exchange, key, id string) *queueing.Message {
 	e := &event.Event{ID: id, Source: "/test", Type: "io.warrenmesh.test", Data: []byte(id)}
-	return &broker.Message{Exchange: exchange, RoutingKey: key, Event: e, Mandatory: true}
+	return &queueing.Message{Exchange: exchange, RoutingKey: key, Event: e, Mandatory: true}
 }
 
-func publish(ctx context.Context, d broker.Publisher, m *broker.Message) error {
+func publish(ctx context.Context, d queueing.Publisher, m *queueing.Message) error {
 	receipt, err := d.Publish(ctx, m)
 	if err != nil {
 		return err
@@ -29,14 +30,14 @@ func publish(ctx context.Context, d broker.Publisher, m *broker.Message) error {
 	return receipt.Wait(ctx)
 }
 
-func mustPublish(t *testing.T, d broker.Publisher, m *broker.Message) {
+func mustPublish(t *testing.T, d queueing.Publisher, m *queueing.Message) {
 	t.Helper()
 	if err := publish(t.Context(), d, m); err != nil {
 		t.Fatalf("publish %s: %v", m.Event.ID, err)
 	}
 }
 
-func mustEnsure(t *testing.T, d broker.Driver, topology broker.Topology) {
+func mustEnsure(t *testing.T, d queueing.Driver, topology queueing.Topology) {
 	t.Helper()
 	if err := d.EnsureTopology(t.Context(), topology); err != nil {
 		t.Fatalf("ensure topology: %v", err)
@@ -50,11 +51,11 @@ func wantError(t *testing.T, err error, kind broker.Kind, outcome broker.Outcome
 	}
 }
 
-func fanout(queues ...string) broker.Topology {
-	t := broker.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "x", Type: "fanout"}}}
+func fanout(queues ...string) queueing.Topology {
+	t := queueing.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "x", Type: "fanout"}}}
 	for _, queue := range queues {
-		t.Queues = append(t.Queues, broker.Queue{Name: queue})
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: "x", Queue: queue})
+		t.Queues = append(t.Queues, queueing.Queue{Name: queue})
+		t.Bindings = append(t.Bindings, queueing.Binding{Exchange: "x", Queue: queue})
 	}
 	return t
 }
@@ -66,7 +67,7 @@ func TestBeforeRunNothingIsSent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	wantError(t, node.EnsureTopology(ctx, fanout("q")), broker.Unavailable, broker.NotSent)
-	if drain, err := node.Consume(ctx, broker.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); err != nil {
+	if drain, err := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); err != nil {
 		t.Errorf("consume until the context ends: %v", err)
 	} else {
 		drain()
@@ -125,13 +126,13 @@ func TestQueueIsFullWhileDeliveriesAreUnsettled(t *testing.T) {
 }
 
 // consume passes on deliveries until stop, which drains.
-func consume(t *testing.T, d broker.Driver, queue string, prefetch int) (in <-chan *broker.Delivery, stop func()) {
+func consume(t *testing.T, d queueing.Driver, queue string, prefetch int) (in <-chan *queueing.Delivery, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	deliveries := make(chan *broker.Delivery, 1024)
+	deliveries := make(chan *queueing.Delivery, 1024)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		drain, err := d.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *broker.Delivery) { deliveries <- d })
+		drain, err := d.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *queueing.Delivery) { deliveries <- d })
 		if err != nil {
 			t.Errorf("consume: %v", err)
 		}
@@ -217,7 +218,7 @@ func TestDelayQueueKeepsWhatCannotBeForwarded(t *testing.T) {
 		b := membroker.New(membroker.Options{MaxQueueLength: 2})
 		node := start(t, b, membroker.NodeOptions{})
 		topology := fanout("target")
-		topology.Queues = append(topology.Queues, broker.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
+		topology.Queues = append(topology.Queues, queueing.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
 		mustEnsure(t, node, topology)
 		mustPublish(t, node, message("", "target", "there"))
 		mustPublish(t, node, message("", "delay", "1"))
@@ -258,9 +259,9 @@ func TestDelayQueueIsNotConsumed(t *testing.T) {
 	t.Parallel()
 	node := start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
 	topology := fanout("target")
-	topology.Queues = append(topology.Queues, broker.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
+	topology.Queues = append(topology.Queues, queueing.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
 	mustEnsure(t, node, topology)
-	_, err := node.Consume(t.Context(), broker.ConsumeOptions{Queue: "delay", Prefetch: 1}, nil)
+	_, err := node.Consume(t.Context(), queueing.ConsumeOptions{Queue: "delay", Prefetch: 1}, nil)
 	wantError(t, err, broker.Refused, broker.NotSent)
 	topology.Queues[1].Delay = time.Hour
 	err = node.EnsureTopology(t.Context(), topology)
@@ -272,11 +273,11 @@ func TestDelayQueueIsNotConsumed(t *testing.T) {
 func TestTopologyReportsAllProblemsAndDeclaresNothing(t *testing.T) {
 	t.Parallel()
 	node := start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
-	err := node.EnsureTopology(t.Context(), broker.Topology{
+	err := node.EnsureTopology(t.Context(), queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "good", Type: "topic"}, {Name: "bad", Type: "headers"}},
-		Queues:    []broker.Queue{{Name: ""}, {Name: "delay", Delay: time.Second}},
-		Bindings:  []broker.Binding{{Exchange: "good", Queue: "missing"}},
+		Queues:    []queueing.Queue{{Name: ""}, {Name: "delay", Delay: time.Second}},
+		Bindings:  []queueing.Binding{{Exchange: "good", Queue: "missing"}},
 	})
 	for _, part := range []string{`"headers"`, "needs a name", "forward", `"missing"`} {
 		if err == nil || !strings.Contains(err.Error(), part) {
@@ -334,7 +335,7 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 }
 
 // publishSurely repeats what is not confirmed.
-func publishSurely(t *testing.T, node broker.Driver, id string) {
+func publishSurely(t *testing.T, node queueing.Driver, id string) {
 	for t.Context().Err() == nil {
 		err := publish(t.Context(), node, message("x", "", id))
 		switch broker.KindOf(err) {
@@ -378,9 +379,9 @@ func (s *seen) add(id string) {
 	}
 }
 
-func (s *seen) consume(t *testing.T, ctx context.Context, node broker.Driver, queue string, prefetch int) {
+func (s *seen) consume(t *testing.T, ctx context.Context, node queueing.Driver, queue string, prefetch int) {
 	count := 0
-	drain, err := node.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *broker.Delivery) {
+	drain, err := node.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *queueing.Delivery) {
 		if count++; count%10 == 0 && d.Attempt < 3 {
 			_ = d.Requeue() // stale when it was cut
 			return

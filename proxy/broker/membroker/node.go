@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // server is what State reports; the version is that of the behaviour, not of Warren.
@@ -24,7 +25,7 @@ type NodeOptions struct {
 	MaxCopyBytes int
 }
 
-// Node is one attachment to a Broker. It implements broker.Driver.
+// Node is one attachment to a Broker. It implements queueing.Driver.
 //
 //	New ──Run──▶ up ──Interrupt──▶ down ──▶ up (later epochs) ──ctx ends──▶ closed
 type Node struct {
@@ -43,7 +44,7 @@ type Node struct {
 	changed chan struct{} // closed when session is set, then replaced
 }
 
-var _ broker.Driver = (*Node)(nil)
+var _ queueing.Driver = (*Node)(nil)
 
 // Node makes a node of b. It is down until Run.
 func (b *Broker) Node(options NodeOptions) *Node {
@@ -52,7 +53,7 @@ func (b *Broker) Node(options NodeOptions) *Node {
 	return &Node{broker: b, options: options, changed: make(chan struct{})}
 }
 
-// Run implements broker.Driver. It returns nil after ctx has ended.
+// Run implements queueing.Driver. It returns nil after ctx has ended.
 func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("run memory broker node: it ran before")
@@ -68,7 +69,7 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// State implements broker.Driver.
+// State implements queueing.Driver.
 func (n *Node) State() broker.State {
 	s := broker.State{Server: server, Stale: n.stale.Load(), Blocked: n.broker.blocked.Load() > 0}
 	s.Consuming = n.live() != nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // Limits of AMQP that are kept here too, so that what works here works there.
@@ -19,8 +20,8 @@ const (
 	maxHeaders    = 64 << 10
 )
 
-// Publish implements broker.Publisher.
-func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+// Publish implements queueing.Publisher.
+func (n *Node) Publish(ctx context.Context, m *queueing.Message) (broker.Receipt, error) {
 	if err := n.check(m); err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, 
 }
 
 // fitted is m if it is no copy, or one that fits; a dead letter is cut for that.
-func (n *Node) fitted(m *broker.Message) (*broker.Message, error) {
+func (n *Node) fitted(m *queueing.Message) (*queueing.Message, error) {
 	of, ok := m.Of.(*original)
 	if !ok || n.options.MaxCopyBytes == 0 || of.Size() <= n.options.MaxCopyBytes {
 		return m, nil
@@ -72,7 +73,7 @@ func (n *Node) fitted(m *broker.Message) (*broker.Message, error) {
 }
 
 // check refuses what AMQP could not carry. A copy is as large as what it was made of.
-func (n *Node) check(m *broker.Message) error {
+func (n *Node) check(m *queueing.Message) error {
 	switch {
 	case m.Of != nil:
 		if _, ok := m.Of.(*original); !ok {
@@ -102,7 +103,7 @@ func (n *Node) check(m *broker.Message) error {
 
 // publish puts a copy of m into every queue it is routed to. outcome is what the
 // confirm will say; err means that nothing was done.
-func (b *Broker) publish(m *broker.Message) (outcome, err error) {
+func (b *Broker) publish(m *queueing.Message) (outcome, err error) {
 	var space [8]*queue
 	b.mu.RLock()
 	queues, err := b.route(space[:0], m)
@@ -134,14 +135,14 @@ func (b *Broker) publish(m *broker.Message) (outcome, err error) {
 
 // stored is a message as queues keep it.
 type stored struct {
-	broker.Message
+	queueing.Message
 	lifetime time.Duration // the TTL of its first publish
 }
 
-// original implements broker.Original.
+// original implements queueing.Original.
 type original stored
 
-// Size implements broker.Original.
+// Size implements queueing.Original.
 func (o *original) Size() int {
 	size := len(o.Event.Data) + len(o.Event.ID) + len(o.Event.Source) + len(o.Event.Type)
 	for i := range o.Event.Attrs {
@@ -163,7 +164,7 @@ func (o *original) id() string {
 
 // store copies m with everything its owner may change once the receipt is done, and
 // makes a copy of what it is a copy of.
-func store(m *broker.Message) *stored {
+func store(m *queueing.Message) *stored {
 	if of, ok := m.Of.(*original); ok {
 		return storeCopy(of, m)
 	}
@@ -179,7 +180,7 @@ func store(m *broker.Message) *stored {
 }
 
 // storeCopy is what was handed out, with what m says anew.
-func storeCopy(of *original, m *broker.Message) *stored {
+func storeCopy(of *original, m *queueing.Message) *stored {
 	c := &stored{Message: *m, lifetime: of.lifetime}
 	c.Of = nil
 	c.Event, c.Headers, c.ReplyTo, c.ContentEncoding = of.Event, of.Headers, of.ReplyTo, of.ContentEncoding
@@ -234,7 +235,7 @@ type window struct {
 }
 
 // enterWindow takes a place in the window. It blocks while the window is full.
-func (s *session) enterWindow(ctx context.Context, h *hold, m *broker.Message) error {
+func (s *session) enterWindow(ctx context.Context, h *hold, m *queueing.Message) error {
 	s.mu.Lock()
 	if s.window == nil || s.window.hold != h {
 		s.window = &window{hold: h}
@@ -255,11 +256,11 @@ func (s *session) enterWindow(ctx context.Context, h *hold, m *broker.Message) e
 	}
 }
 
-func notSent(kind broker.Kind, m *broker.Message, cause error) error {
+func notSent(kind broker.Kind, m *queueing.Message, cause error) error {
 	return &broker.Error{Kind: kind, Outcome: broker.NotSent, Op: publishOp(m), Err: cause}
 }
 
-func publishOp(m *broker.Message) string {
+func publishOp(m *queueing.Message) string {
 	if m.Exchange == "" {
 		return fmt.Sprintf("publish to queue %q", m.RoutingKey)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // entry is one message in one queue.
@@ -211,12 +212,12 @@ func (q *queue) len() (ready, unsettled int) {
 	return ready, q.entries - ready
 }
 
-func (q *queue) peek(limit int) []*broker.Message {
+func (q *queue) peek(limit int) []*queueing.Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ready := slices.Concat(q.returned, q.fresh.all())
 	slices.SortFunc(ready, func(a, b *entry) int { return int(a.seq) - int(b.seq) })
-	messages := make([]*broker.Message, 0, min(limit, len(ready)))
+	messages := make([]*queueing.Message, 0, min(limit, len(ready)))
 	for _, e := range ready[:min(limit, len(ready))] {
 		m := e.message.Message
 		m.Attempt = e.attempt

@@ -10,15 +10,16 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // exchangeKinds are the exchange types the broker routes by.
 var exchangeKinds = []string{"direct", "fanout", "topic"}
 
-// EnsureTopology implements broker.Driver. The whole of t is checked before any of
+// EnsureTopology implements queueing.Driver. The whole of t is checked before any of
 // it is declared. What it declares lives as long as the Broker, so nothing has to
 // be remembered for reconnects.
-func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
+func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 	if t.Policy == mesh.Ignore {
 		return nil
 	}
@@ -38,7 +39,7 @@ func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 }
 
 // check returns every problem of t. The caller holds b.mu.
-func (b *Broker) check(t broker.Topology) error {
+func (b *Broker) check(t queueing.Topology) error {
 	var problems []error
 	mustExist := t.Policy == mesh.Verify
 	if mustExist {
@@ -84,7 +85,7 @@ func checkExchange(have *exchange, want mesh.Exchange, mustExist bool) error {
 	}
 }
 
-func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
+func checkQueue(have *queue, want queueing.Queue, mustExist bool) error {
 	op := fmt.Sprintf("%s queue %q", verb(mustExist), want.Name)
 	switch {
 	case want.Name == "":
@@ -114,7 +115,7 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 
 // declare makes what is missing of t, which check found right. The caller holds
 // b.mu.
-func (b *Broker) declare(t broker.Topology) {
+func (b *Broker) declare(t queueing.Topology) {
 	for _, x := range t.Exchanges {
 		if b.exchanges[x.Name] == nil {
 			b.exchanges[x.Name] = &exchange{name: x.Name, kind: x.Type}
@@ -138,7 +139,7 @@ func (b *Broker) declare(t broker.Topology) {
 }
 
 // unbind removes what is gone of t. The caller holds b.mu.
-func (b *Broker) unbind(t broker.Topology) {
+func (b *Broker) unbind(t queueing.Topology) {
 	for _, gone := range t.Gone {
 		if x := b.exchanges[gone.Exchange]; x != nil {
 			x.unbind(func(have *binding) bool {
@@ -160,7 +161,7 @@ func verb(mustExist bool) string {
 	return "declare"
 }
 
-func (b *Broker) newQueue(q broker.Queue) *queue {
+func (b *Broker) newQueue(q queueing.Queue) *queue {
 	return &queue{
 		name: q.Name, kind: q.Type, delay: q.Delay, forward: q.Forward, single: q.SingleActive,
 		retryDelay: q.RetryDelay, waiting: map[*entry]*time.Timer{}, deadLetter: q.DeadLetter, bury: b.bury,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // deadLetters is the exchange to which queues give up what is rejected, what expires, and
@@ -66,12 +67,12 @@ func (b *backstops) has(queue string) bool {
 	return b.known[queue]
 }
 
-// Backed implements broker.Driver.
+// Backed implements queueing.Driver.
 func (n *Node) Backed(queue string) bool { return n.backs.has(queue) }
 
 // prepareBackstop declares what queues dead-letter to. The error says why none of them
 // can; nil if they can, or none does.
-func (d *declarer) prepareBackstop(queues []broker.Queue) error {
+func (d *declarer) prepareBackstop(queues []queueing.Queue) error {
 	for _, q := range queues {
 		if q.DeadLetter != "" || q.Kept {
 			return d.try(func(ch *amqp.Channel) error {
@@ -85,7 +86,7 @@ func (d *declarer) prepareBackstop(queues []broker.Queue) error {
 // declareQueue declares q with its dead-letter queue. One that exists without, because
 // somebody else or an earlier version declared it, stays as it is: a queue's arguments
 // never change, and its messages are worth more than they.
-func (d *declarer) declareQueue(q broker.Queue, noBackstop error) {
+func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
 	d.session.losses.look(d, q)
 	if q.DeadLetter == "" && !q.Kept {
 		d.session.backs.set(q.Name, false)
@@ -145,7 +146,7 @@ func aboutBackstop(err error) bool {
 }
 
 // bindBackstop leads what queues give up to their dead-letter queues.
-func (d *declarer) bindBackstop(queues []broker.Queue) {
+func (d *declarer) bindBackstop(queues []queueing.Queue) {
 	bound := map[string]bool{}
 	for _, q := range queues {
 		if q.DeadLetter == "" || bound[q.DeadLetter] || !d.session.backs.has(q.Name) {
@@ -164,9 +165,9 @@ const (
 	watchLength   = 1000     // most notices that wait for a slow watcher; the oldest go first
 )
 
-// Watch implements broker.Driver. Beside the dead-letter queue it binds a queue of this
+// Watch implements queueing.Driver. Beside the dead-letter queue it binds a queue of this
 // connection's own, which is gone with it.
-func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*broker.Delivery)) error {
+func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
 	delays := backoff{opts: &n.opts}
 	for {
 		s, err := n.consume.wait(ctx)
@@ -179,7 +180,7 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*bro
 		c, err := n.attachWatch(s, deadLetterQueue)
 		if err == nil {
 			delays.reset()
-			ended := c.pump(ctx, func(d *broker.Delivery) {
+			ended := c.pump(ctx, func(d *queueing.Delivery) {
 				told(d)
 				_ = d.Ack() // stale: its queue is gone, too
 			})
@@ -210,7 +211,7 @@ func (n *Node) attachWatch(s *session, deadLetterQueue string) (*inbound, error)
 	if err != nil {
 		return nil, err
 	}
-	c, err := n.attach(s, broker.ConsumeOptions{
+	c, err := n.attach(s, queueing.ConsumeOptions{
 		Queue: own.Name, Prefetch: watchPrefetch, Tag: "warren-watch", MaxBytes: watchBytes, Letters: true, Uncounted: true,
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -23,7 +24,7 @@ func benchEvent() *event.Event {
 func BenchmarkEncode(b *testing.B) {
 	budget.Allocs(b, 6)
 	o := testOptions()
-	m := &broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true, Trace: broker.TraceContext{Parent: "00-hop"}}
+	m := &queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true, Trace: broker.TraceContext{Parent: "00-hop"}}
 	for b.Loop() {
 		if _, err := encode(m, o); err != nil {
 			b.Fatal(err)
@@ -34,12 +35,12 @@ func BenchmarkEncode(b *testing.B) {
 // Budget: 10 allocations.
 func BenchmarkDecode(b *testing.B) {
 	budget.Allocs(b, 10)
-	p, err := encode(&broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Trace: broker.TraceContext{Parent: "00-hop"}}, testOptions())
+	p, err := encode(&queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Trace: broker.TraceContext{Parent: "00-hop"}}, testOptions())
 	if err != nil {
 		b.Fatal(err)
 	}
 	encoded := p.properties.Append(nil)
-	options := &broker.ConsumeOptions{Queue: "q"}
+	options := &queueing.ConsumeOptions{Queue: "q"}
 	for b.Loop() {
 		properties, err := message.ParseProperties(encoded)
 		m := &message.Message{Exchange: "orders", Properties: properties, Broken: err, Body: p.body, Size: uint64(len(p.body))}
@@ -74,7 +75,7 @@ func BenchmarkPublishWithoutTheLibrary(b *testing.B) {
 	go c.write()
 	go c.settle()
 	o := testOptions()
-	m := &broker.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true}
+	m := &queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true}
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			p, err := encode(m, o)

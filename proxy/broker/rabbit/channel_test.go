@@ -13,6 +13,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -446,7 +447,7 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	var node Node
 	a := &fakeAcker{}
 	s := &session{opts: testOptions()}
-	c := newInbound(s, broker.ConsumeOptions{Queue: "q"}, false, &node.stale)
+	c := newInbound(s, queueing.ConsumeOptions{Queue: "q"}, false, &node.stale)
 	c.channel = a
 	for tag := range uint64(6) {
 		c.track(1 + tag)

@@ -12,13 +12,14 @@ import (
 
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
-// Consume implements broker.Consumer. It calls sink in the caller's goroutine. A
+// Consume implements queueing.Consumer. It calls sink in the caller's goroutine. A
 // queue that was declared under Manage and is deleted meanwhile is declared again;
 // another one ends Consume with NotFound.
-func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (drain func(), err error) {
+func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func(*queueing.Delivery)) (drain func(), err error) {
 	if err := checkConsume(opts); err != nil {
 		return func() {}, err
 	}
@@ -56,7 +57,7 @@ var errEnded = errors.New("consumer ended")
 
 func consumeOp(queue string) string { return fmt.Sprintf("consume from queue %q", queue) }
 
-func checkConsume(o broker.ConsumeOptions) error {
+func checkConsume(o queueing.ConsumeOptions) error {
 	switch {
 	case o.Prefetch < 1 || o.Prefetch > math.MaxUint16:
 		return notSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("prefetch %d: want 1 to %d", o.Prefetch, math.MaxUint16))
@@ -102,7 +103,7 @@ func (n *Node) redeclare(ctx context.Context, s *session) error {
 }
 
 // attach opens a channel of its own for a consumer and starts it.
-func (n *Node) attach(s *session, o broker.ConsumeOptions) (*inbound, error) {
+func (n *Node) attach(s *session, o queueing.ConsumeOptions) (*inbound, error) {
 	c := newInbound(s, o, o.SingleActive || n.topology.singleActive(o.Queue), &n.stale)
 	err := s.call(func() error {
 		ch, hot, err := s.hotChannel(c, o.MaxBytes)
@@ -148,7 +149,7 @@ func (c *inbound) why() error {
 
 // pump calls sink for each delivery. It returns true when ctx has ended, with the
 // flow stopped, and false when there are no more deliveries.
-func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
+func (c *inbound) pump(ctx context.Context, sink func(*queueing.Delivery)) bool {
 	check := time.NewTicker(c.session.opts.QueueCheck)
 	defer check.Stop()
 	idle := false // since the last check
@@ -174,9 +175,9 @@ func (c *inbound) pump(ctx context.Context, sink func(*broker.Delivery)) bool {
 }
 
 // delivery decodes m and makes it settleable.
-func (c *inbound) delivery(m *message.Message) *broker.Delivery {
+func (c *inbound) delivery(m *message.Message) *queueing.Delivery {
 	out := decode(m, &c.options)
-	out.Epoch, out.Settler = c.epoch, c
+	out.Epoch, out.Channel = c.epoch, c
 	c.track(m.Tag)
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -54,20 +55,20 @@ var reasons = map[string]string{
 
 // decodeDeath makes a dead letter of what the broker itself put into a dead-letter
 // queue. A letter that Warren wrote has no x-death: its copies never do.
-func decodeDeath(out *broker.Delivery, t *message.Table) {
+func decodeDeath(out *queueing.Delivery, t *message.Table) {
 	d, ok := firstDeath(t)
 	if !ok {
 		return
 	}
 	if d.exchange != "" {
-		out.Exchange, out.RoutingKey = d.exchange, d.key
+		out.Origin = broker.Origin{Name: d.exchange, Key: d.key}
 	}
 	reason := reasons[d.reason]
 	if reason == "" {
 		reason = d.reason
 	}
 	out.DeadLetter = &broker.DeadLetter{
-		Reason: reason, Detail: "by the broker, in queue " + d.queue, Exchange: out.Exchange, RoutingKey: out.RoutingKey,
-		Attempts: out.Attempt, FirstFailure: out.FirstFailure, Time: d.time, Queue: d.queue,
+		Reason: reason, Detail: "by the broker, in queue " + d.queue, Origin: out.Origin,
+		Attempts: out.Attempt, FirstFailure: out.FirstFailure, Time: d.time, Part: d.queue,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
@@ -24,13 +25,12 @@ const (
 // decode makes a delivery of an AMQP message from anywhere. Its body is shared.
 // What cannot be an event has Malformed set. Epoch and Settler are left to the
 // caller.
-func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
-	out := &broker.Delivery{
+func decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
+	out := &queueing.Delivery{Delivery: broker.Delivery{
 		Raw:             m.Body,
 		Size:            int(min(m.Size, math.MaxInt)), //nolint:gosec // bounded
-		Exchange:        m.Exchange,
-		RoutingKey:      m.RoutingKey,
-		Queue:           o.Queue,
+		Origin:          broker.Origin{Name: m.Exchange, Key: m.RoutingKey},
+		Part:            o.Queue,
 		Tag:             m.Tag,
 		AppID:           m.AppID,
 		Priority:        m.Priority,
@@ -43,7 +43,7 @@ func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
 			Baggage: m.Headers.Text(mapping.Baggage),
 		},
 		Lifetime: lifetime(m.Expiration),
-	}
+	}}
 	ours := isOurs(m)
 	decodeHop(out, m, o, ours)
 	out.Returning = m.Redelivered
@@ -55,7 +55,7 @@ func decode(m *message.Message, o *broker.ConsumeOptions) *broker.Delivery {
 	if m.Broken == nil || headersOnly(m.Broken) {
 		out.Original = &original{properties: m.Properties, body: m.Body, ours: ours}
 	}
-	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Exchange, RoutingKey: out.RoutingKey, Queue: o.Queue})
+	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Origin.Name, RoutingKey: out.Origin.Key, Queue: o.Queue})
 	if err != nil {
 		out.ID, out.Malformed = identify(m, ours), fmt.Errorf("message is not an event: %w", err)
 		return out
@@ -86,7 +86,7 @@ func isOurs(m *message.Message) bool {
 }
 
 // decodeHop reads what Warren and the broker say of a message.
-func decodeHop(out *broker.Delivery, m *message.Message, o *broker.ConsumeOptions, ours bool) {
+func decodeHop(out *queueing.Delivery, m *message.Message, o *queueing.ConsumeOptions, ours bool) {
 	h := &m.Headers
 	if n, ok := whole(h, partitionHeader); ok && n >= 0 && n <= math.MaxUint32 {
 		out.Partition, out.Partitioned = uint32(n), true // a string of digits matches no binding
@@ -102,7 +102,7 @@ func decodeHop(out *broker.Delivery, m *message.Message, o *broker.ConsumeOption
 		out.DeadLetter = decodeDeadLetter(h)
 		out.Lifetime = cmp.Or(out.Lifetime, lifetime(h.Text(lifetimeHeader)))
 		if _, ok := h.Lookup(originExchangeHeader); ok {
-			out.Exchange, out.RoutingKey = h.Text(originExchangeHeader), h.Text(originKeyHeader)
+			out.Origin.Name, out.Origin.Key = h.Text(originExchangeHeader), h.Text(originKeyHeader)
 		}
 	}
 	if m.Redelivered && !o.Uncounted {
@@ -171,8 +171,7 @@ func decodeDeadLetter(t *message.Table) *broker.DeadLetter {
 		Reason:       f.Raw,
 		Detail:       t.Text(deadDetailHeader),
 		Subscription: t.Text(deadSubscriptionHeader),
-		Exchange:     t.Text(deadExchangeHeader),
-		RoutingKey:   t.Text(deadRoutingKeyHeader),
+		Origin:       broker.Origin{Name: t.Text(deadExchangeHeader), Key: t.Text(deadRoutingKeyHeader)},
 		Attempts:     uint32(count(t, deadAttemptsHeader)),
 		FirstFailure: moment(t, deadFirstFailureHeader),
 		Time:         moment(t, deadTimeHeader),

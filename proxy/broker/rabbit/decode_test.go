@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -22,7 +22,7 @@ func attributes(e *event.Event) map[string]string {
 	return m
 }
 
-func wantAttributes(t *testing.T, d *broker.Delivery, want map[string]string) {
+func wantAttributes(t *testing.T, d *queueing.Delivery, want map[string]string) {
 	t.Helper()
 	if d.Malformed != nil {
 		t.Fatalf("malformed: %v", d.Malformed)

@@ -1,4 +1,4 @@
-// Package rabbit is the broker.Driver for one RabbitMQ node. It is the only
+// Package rabbit is the queueing.Driver for one RabbitMQ node. It is the only
 // package that imports amqp091-go.
 //
 // It owns two supervised connections (one publishes, one consumes), the pairing

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -57,7 +58,7 @@ const (
 // encode makes the AMQP form of m: binary mode, attributes in headers, data as
 // the body; or a copy of a message. It refuses everything the broker would close a
 // channel or the connection for. Data is shared with m.
-func encode(m *broker.Message, o *Options) (*pending, error) {
+func encode(m *queueing.Message, o *Options) (*pending, error) {
 	if len(m.Exchange) > maxShort || len(m.RoutingKey) > maxShort {
 		return nil, invalid(m, fmt.Errorf("exchange of %d and routing key of %d bytes: want at most %d", len(m.Exchange), len(m.RoutingKey), maxShort))
 	}
@@ -85,7 +86,7 @@ func encode(m *broker.Message, o *Options) (*pending, error) {
 }
 
 // encodeEvent makes the properties of an event.
-func encodeEvent(m *broker.Message, o *Options) (p message.Properties, err error) {
+func encodeEvent(m *queueing.Message, o *Options) (p message.Properties, err error) {
 	e := m.Event
 	if e == nil {
 		return p, invalid(m, errors.New("message has no event"))
@@ -108,19 +109,19 @@ func encodeEvent(m *broker.Message, o *Options) (p message.Properties, err error
 
 // shardOf tells apart the partitions of an exchange that need not wait for each
 // other. What is copied straight to a queue needs no order.
-func shardOf(m *broker.Message) uint32 {
+func shardOf(m *queueing.Message) uint32 {
 	if !m.Partitioned || m.Exchange == "" {
 		return 0
 	}
 	return m.Partition % shards
 }
 
-func invalid(m *broker.Message, err error) error {
+func invalid(m *queueing.Message, err error) error {
 	return notSent(broker.Invalid, publishOp(m.Exchange), err)
 }
 
 // addEvent adds everything of m that travels in headers.
-func addEvent(t *message.Table, m *broker.Message) error {
+func addEvent(t *message.Table, m *queueing.Message) error {
 	t.Fields = make([]message.Field, 0, 8+len(m.Event.Attrs)+len(m.Headers))
 	if err := mapping.AppendAttributes(t, m.Event); err != nil {
 		return err
@@ -136,7 +137,7 @@ func addEvent(t *message.Table, m *broker.Message) error {
 }
 
 // addHop adds what Warren says of m.
-func addHop(t *message.Table, m *broker.Message) {
+func addHop(t *message.Table, m *queueing.Message) {
 	if m.Attempt > 1 {
 		t.AddInt(attemptHeader, int64(m.Attempt))
 	}
@@ -167,8 +168,8 @@ func addDeadLetter(t *message.Table, d *broker.DeadLetter) {
 	t.AddText(deadReasonHeader, d.Reason)
 	addText(t, deadDetailHeader, cutText(d.Detail, maxDetail))
 	addText(t, deadSubscriptionHeader, d.Subscription)
-	t.AddText(deadExchangeHeader, d.Exchange) // "" is the default exchange
-	addText(t, deadRoutingKeyHeader, d.RoutingKey)
+	t.AddText(deadExchangeHeader, d.Origin.Name) // "" is the default exchange
+	addText(t, deadRoutingKeyHeader, d.Origin.Key)
 	t.AddInt(deadAttemptsHeader, int64(d.Attempts))
 	addTime(t, deadFirstFailureHeader, d.FirstFailure)
 	addTime(t, deadTimeHeader, d.Time)
@@ -199,7 +200,7 @@ func cutText(s string, n int) string {
 
 // properties are the AMQP properties, which other clients and the broker's tools
 // read. The headers are authoritative, so what is too long is left out.
-func properties(m *broker.Message) message.Properties {
+func properties(m *queueing.Message) message.Properties {
 	p := message.Properties{
 		ContentType:     mapping.ContentType(m.Event),
 		ContentEncoding: short(m.ContentEncoding),
@@ -231,7 +232,7 @@ func short(s string) string {
 // expiration is the shorter of the message's TTL and the event's remaining life,
 // in milliseconds; "" means that it never expires. It is rounded up: "0" would
 // mean to drop the message unless a consumer is ready.
-func expiration(m *broker.Message, now time.Time) (string, error) {
+func expiration(m *queueing.Message, now time.Time) (string, error) {
 	ttl := m.TTL
 	if v, ok := m.Event.Lookup(event.AttrExpiryTime); ok && v.Kind() == event.KindTimestamp {
 		left := v.Time().Sub(now)

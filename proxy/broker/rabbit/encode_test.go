@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -36,7 +37,7 @@ func orderPlaced() *event.Event {
 
 func TestEncodeWritesBinaryModeAsTheWireDocumentSays(t *testing.T) {
 	t.Parallel()
-	m := &broker.Message{
+	m := &queueing.Message{
 		Exchange: "orders", RoutingKey: "com.shop.order.placed", Event: orderPlaced(), Mandatory: true, Persistent: true,
 		Priority: 4, TTL: 1500 * time.Microsecond, AppID: "checkout",
 		Trace: broker.TraceContext{Parent: "00-hop", State: "a=b", Baggage: "k=v"},
@@ -65,11 +66,10 @@ func TestEncodeWritesBinaryModeAsTheWireDocumentSays(t *testing.T) {
 
 func TestEncodeMarksRepeatsAndDeadLetters(t *testing.T) {
 	t.Parallel()
-	m := &broker.Message{
+	m := &queueing.Message{
 		Event: &event.Event{ID: "1", Source: "/a", Type: "t"}, Republished: true, Attempt: 4,
 		DeadLetter: &broker.DeadLetter{
-			Reason: "rejected", Detail: strings.Repeat("é", 150), Subscription: "shop/billing", Exchange: "orders",
-			RoutingKey: "k", Attempts: 5, Time: someTime,
+			Reason: "rejected", Detail: strings.Repeat("é", 150), Subscription: "shop/billing", Origin: broker.Origin{Name: "orders", Key: "k"}, Attempts: 5, Time: someTime,
 		},
 	}
 	p, err := encode(m, testOptions())
@@ -96,22 +96,22 @@ func TestEncodeRefusesWhatWouldCloseAConnection(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 256)
 	tests := map[string]struct {
-		change func(*broker.Message)
+		change func(*queueing.Message)
 		kind   broker.Kind
 	}{
-		"a routing key over 255 bytes":        {func(m *broker.Message) { m.RoutingKey = long }, broker.Invalid},
-		"an exchange name over 255 bytes":     {func(m *broker.Message) { m.Exchange = long }, broker.Invalid},
-		"an attribute name over 252 bytes":    {func(m *broker.Message) { m.Event.Set(long, event.Boolean(true)) }, broker.Invalid},
-		"data over the limit":                 {func(m *broker.Message) { m.Event.Data = make([]byte, 16<<20+1) }, broker.TooLarge},
-		"headers over the limit":              {func(m *broker.Message) { m.Event.Set("x", event.String(strings.Repeat("x", 64<<10))) }, broker.TooLarge},
-		"an event that has expired":           {func(m *broker.Message) { m.Event.Set("expirytime", event.Timestamp(someTime)) }, broker.Invalid},
-		"a time that RFC 3339 cannot express": {func(m *broker.Message) { m.Event.Set("time", event.Timestamp(someTime.AddDate(9000, 0, 0))) }, broker.Invalid},
-		"no event":                            {func(m *broker.Message) { m.Event = nil }, broker.Invalid},
+		"a routing key over 255 bytes":        {func(m *queueing.Message) { m.RoutingKey = long }, broker.Invalid},
+		"an exchange name over 255 bytes":     {func(m *queueing.Message) { m.Exchange = long }, broker.Invalid},
+		"an attribute name over 252 bytes":    {func(m *queueing.Message) { m.Event.Set(long, event.Boolean(true)) }, broker.Invalid},
+		"data over the limit":                 {func(m *queueing.Message) { m.Event.Data = make([]byte, 16<<20+1) }, broker.TooLarge},
+		"headers over the limit":              {func(m *queueing.Message) { m.Event.Set("x", event.String(strings.Repeat("x", 64<<10))) }, broker.TooLarge},
+		"an event that has expired":           {func(m *queueing.Message) { m.Event.Set("expirytime", event.Timestamp(someTime)) }, broker.Invalid},
+		"a time that RFC 3339 cannot express": {func(m *queueing.Message) { m.Event.Set("time", event.Timestamp(someTime.AddDate(9000, 0, 0))) }, broker.Invalid},
+		"no event":                            {func(m *queueing.Message) { m.Event = nil }, broker.Invalid},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := &broker.Message{Exchange: "x", Event: &event.Event{ID: "1", Source: "/a", Type: "t"}}
+			m := &queueing.Message{Exchange: "x", Event: &event.Event{ID: "1", Source: "/a", Type: "t"}}
 			tc.change(m)
 			_, err := encode(m, testOptions())
 			if broker.KindOf(err) != tc.kind || broker.OutcomeOf(err) != broker.NotSent {
@@ -127,7 +127,7 @@ func TestEncodeLeavesLongPropertiesToTheHeaders(t *testing.T) {
 	e := &event.Event{ID: long, Source: "/a", Type: long}
 	e.Set("correlationid", event.String(long))
 	e.Set("datacontenttype", event.String("text/plain; x="+long))
-	p, err := encode(&broker.Message{Event: e, AppID: long}, testOptions())
+	p, err := encode(&queueing.Message{Event: e, AppID: long}, testOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestExpirationIsTheShorterOfTTLAndExpiryTime(t *testing.T) {
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := &broker.Message{TTL: tc.ttl, Event: &event.Event{}}
+			m := &queueing.Message{TTL: tc.ttl, Event: &event.Event{}}
 			if tc.expiry > 0 {
 				m.Event.Set("expirytime", event.Timestamp(someTime.Add(tc.expiry)))
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -16,7 +17,7 @@ func ExampleNode_Publish() {
 	n := rabbit.New(rabbit.Options{Address: "127.0.0.1:5672"})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_, err := n.Publish(ctx, &broker.Message{
+	_, err := n.Publish(ctx, &queueing.Message{
 		Exchange: "orders", RoutingKey: "com.shop.order.placed",
 		Event: &event.Event{ID: "1", Source: "/shop", Type: "com.shop.order.placed"},
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // This test counts the process's goroutines, so it does not run beside others.
@@ -67,7 +68,7 @@ func TestStoppingInAnyStateLeavesNothingBehind(t *testing.T) {
 			defer cancel()
 			var users sync.WaitGroup
 			users.Go(func() {
-				drain, _ := n.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: 1}, func(d *broker.Delivery) { _ = d.Ack() })
+				drain, _ := n.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: 1}, func(d *queueing.Delivery) { _ = d.Ack() })
 				drain()
 			})
 			users.Go(func() {
@@ -78,7 +79,7 @@ func TestStoppingInAnyStateLeavesNothingBehind(t *testing.T) {
 				}
 			})
 			users.Go(func() {
-				_ = n.EnsureTopology(ctx, broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: queue}}})
+				_ = n.EnsureTopology(ctx, queueing.Topology{Policy: mesh.Manage, Queues: []queueing.Queue{{Name: queue}}})
 			})
 			ended := make(chan error, 1)
 			go func() { ended <- n.Run(ctx) }()

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -90,7 +90,7 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			queue, neighbour := f.name("foreign"), f.name("neighbour")
-			f.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: kind}, {Name: neighbour, Type: kind}}})
+			f.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: kind}, {Name: neighbour, Type: kind}}})
 			live, publishing := f.node.consume.live.Load(), f.node.publish.live.Load()
 			foreign, beside := f.consume(queue, 10), f.consume(neighbour, 10)
 			for name, value := range foreignHeaders() {
@@ -98,14 +98,14 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 					MessageID: name, CorrelationID: "c", ReplyTo: "r", ContentEncoding: "e", ContentType: "text/plain", Priority: 3, Type: "t",
 					Headers: message.Table{Rest: "\x03odd" + value + "\x06tenantS" + sized("acme")},
 				}, body: []byte("body")}
-				if err := f.publish(&broker.Message{RoutingKey: queue, Of: sent, Mandatory: true, Persistent: true}); err != nil {
+				if err := f.publish(&queueing.Message{RoutingKey: queue, Of: sent, Mandatory: true, Persistent: true}); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
 				f.mustPublish(toQueue(neighbour, name))
 				d := foreign.next()
 				wantWhole(t, name, d, sent)
 				// A copy of it is what it was, too: as a retry, a dead letter, or sent back.
-				if err := f.publish(&broker.Message{RoutingKey: queue, Of: d.Original, Mandatory: true, Persistent: true, Attempt: 2}); err != nil {
+				if err := f.publish(&queueing.Message{RoutingKey: queue, Of: d.Original, Mandatory: true, Persistent: true, Attempt: 2}); err != nil {
 					t.Fatalf("copy of %s: %v", name, err)
 				}
 				again := foreign.next()
@@ -129,7 +129,7 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 	}
 }
 
-func wantWhole(t *testing.T, name string, d *broker.Delivery, sent *original) {
+func wantWhole(t *testing.T, name string, d *queueing.Delivery, sent *original) {
 	t.Helper()
 	if d.Malformed != nil || d.Event.ID != sent.properties.MessageID || string(d.Raw) != "body" {
 		t.Fatalf("%s: delivered %+v (%v)", name, d.Event, d.Malformed)
@@ -169,8 +169,8 @@ func TestOnlyTrueHeadersCount(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	queue, exchange := f.queue("q"), f.name("x")
-	f.ensure(broker.Topology{
-		Exchanges: exchangesOf(exchange), Bindings: []broker.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
+	f.ensure(queueing.Topology{
+		Exchanges: exchangesOf(exchange), Bindings: []queueing.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
 	})
 	var forged message.Table
 	for _, name := range ourHeaders {
@@ -193,18 +193,18 @@ func TestOnlyTrueHeadersCount(t *testing.T) {
 	}
 	c := f.consume(queue, 1)
 	d := c.next()
-	if d.Attempt != 1 || d.Returned != 0 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Exchange != exchange || d.RoutingKey != "k" || !d.FirstFailure.IsZero() {
+	if d.Attempt != 1 || d.Returned != 0 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Origin.Name != exchange || d.Origin.Key != "k" || !d.FirstFailure.IsZero() {
 		t.Errorf("delivered %+v", d)
 	}
 	// Nor does a copy have them, but for what it says itself.
-	if err := f.publish(&broker.Message{RoutingKey: queue, Of: d.Original, Attempt: 2, OriginExchange: d.Exchange, OriginKey: d.RoutingKey, Mandatory: true}); err != nil {
+	if err := f.publish(&queueing.Message{RoutingKey: queue, Of: d.Original, Attempt: 2, OriginExchange: d.Origin.Name, OriginKey: d.Origin.Key, Mandatory: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Ack(); err != nil {
 		t.Fatal(err)
 	}
 	d = c.next()
-	if d.Attempt != 2 || d.Exchange != exchange || d.DeadLetter != nil || d.Crashes != 0 {
+	if d.Attempt != 2 || d.Origin.Name != exchange || d.DeadLetter != nil || d.Crashes != 0 {
 		t.Errorf("the copy was delivered as %+v", d)
 	}
 	if err := d.Ack(); err != nil {
@@ -220,15 +220,15 @@ func TestTheBrokersOwnDeadLettersAreRead(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			queue, dead, exchange := f.name("q"), f.name("q.dead"), f.name("x")
-			f.ensure(broker.Topology{
+			f.ensure(queueing.Topology{
 				Exchanges: exchangesOf(exchange),
-				Queues:    []broker.Queue{{Name: queue, Type: kind, DeadLetter: dead}, {Name: dead, Type: kind}},
-				Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
+				Queues:    []queueing.Queue{{Name: queue, Type: kind, DeadLetter: dead}, {Name: dead, Type: kind}},
+				Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
 			})
 			m := toQueue("k", "large")
 			m.Exchange, m.Event.Data = exchange, []byte(strings.Repeat("b", 3000))
 			f.mustPublish(m)
-			c := f.consumeWith(broker.ConsumeOptions{Queue: queue, Prefetch: 1, Tag: "t", MaxBytes: 2999})
+			c := f.consumeWith(queueing.ConsumeOptions{Queue: queue, Prefetch: 1, Tag: "t", MaxBytes: 2999})
 			d := c.next()
 			if d.Malformed == nil || d.Original != nil || d.Raw != nil || d.Size != 3000 {
 				t.Fatalf("delivered %+v", d)
@@ -242,11 +242,11 @@ func TestTheBrokersOwnDeadLettersAreRead(t *testing.T) {
 			<-c.ended
 			c.drain()
 			f.mustPublish(small)
-			letters := f.consumeWith(broker.ConsumeOptions{Queue: dead, Prefetch: 2, Tag: "t", Letters: true})
+			letters := f.consumeWith(queueing.ConsumeOptions{Queue: dead, Prefetch: 2, Tag: "t", Letters: true})
 			for _, want := range []string{"set-aside large k 3000", "expired expires k2 15"} {
 				d := letters.next()
-				got := fmt.Sprintf("%s %s %s %d", d.DeadLetter.Reason, d.Event.ID, d.DeadLetter.RoutingKey, d.Size)
-				if got != want || d.DeadLetter.Exchange != exchange || d.Exchange != exchange || d.DeadLetter.Time.IsZero() {
+				got := fmt.Sprintf("%s %s %s %d", d.DeadLetter.Reason, d.Event.ID, d.DeadLetter.Origin.Key, d.Size)
+				if got != want || d.DeadLetter.Origin.Name != exchange || d.Origin.Name != exchange || d.DeadLetter.Time.IsZero() {
 					t.Errorf("letter %q of %+v, want %q", got, d.DeadLetter, want)
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // deaf makes connections to which the broker does not send that a consumer was
@@ -65,9 +65,9 @@ func TestAConsumerWhoseCancelNeverComesDeclaresItsQueueAgain(t *testing.T) {
 func TestAConsumerThatItsQueueHasForgottenAttachesAgain(t *testing.T) {
 	t.Parallel()
 	f := newDeafFixture(t)
-	classic := broker.Queue{Name: f.name("q"), Type: "classic"}
+	classic := queueing.Queue{Name: f.name("q"), Type: "classic"}
 	queue := classic.Name
-	f.ensure(broker.Topology{Queues: []broker.Queue{classic}})
+	f.ensure(queueing.Topology{Queues: []queueing.Queue{classic}})
 	in := f.consume(queue, 1)
 	f.mustPublish(toQueue(queue, "before"))
 	if err := in.next().Ack(); err != nil {

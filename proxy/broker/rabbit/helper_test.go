@@ -15,7 +15,8 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -54,8 +55,8 @@ func options(t *testing.T, u amqp.URI, address string) Options {
 type fixture struct {
 	*testing.T
 	node   *Node
-	proxy  *brokertest.Proxy // between node and broker
-	plain  *amqp.Channel     // of a client that is not ours
+	proxy  *queueingtest.Proxy // between node and broker
+	plain  *amqp.Channel       // of a client that is not ours
 	prefix string
 }
 
@@ -67,7 +68,7 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 // newFixtureOn is newFixture on a broker of the test's own.
 func newFixtureOn(t *testing.T, u amqp.URI, change ...func(*Options)) *fixture {
 	t.Helper()
-	f := &fixture{T: t, proxy: brokertest.NewProxy(t, hostPort(u)), prefix: "rabbit." + strings.ToLower(rand.Text()[:10]) + "."}
+	f := &fixture{T: t, proxy: queueingtest.NewProxy(t, hostPort(u)), prefix: "rabbit." + strings.ToLower(rand.Text()[:10]) + "."}
 	f.plain = dialPlainTo(t, u.String())
 	o := options(t, u, f.proxy.Addr())
 	for _, c := range change {
@@ -136,7 +137,7 @@ func (f *fixture) context() context.Context {
 }
 
 // ensure declares t under Manage, and deletes it at the end.
-func (f *fixture) ensure(t broker.Topology) {
+func (f *fixture) ensure(t queueing.Topology) {
 	f.Helper()
 	t.Policy = mesh.Manage
 	f.Cleanup(func() { deleteTopology(f.T, t) })
@@ -146,7 +147,7 @@ func (f *fixture) ensure(t broker.Topology) {
 }
 
 // deleteTopology removes what t declares; missing objects are no error in RabbitMQ.
-func deleteTopology(t *testing.T, topology broker.Topology) {
+func deleteTopology(t *testing.T, topology queueing.Topology) {
 	t.Helper()
 	ch := dialPlain(t)
 	for _, q := range topology.Queues {
@@ -168,7 +169,7 @@ func deleteTopology(t *testing.T, topology broker.Topology) {
 // queue declares a quorum queue and returns its name.
 func (f *fixture) queue(name string) string {
 	f.Helper()
-	f.ensure(broker.Topology{Queues: []broker.Queue{{Name: f.name(name), Type: "quorum"}}})
+	f.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: f.name(name), Type: "quorum"}}})
 	return f.name(name)
 }
 
@@ -199,8 +200,8 @@ func newEvent(id string) *event.Event {
 }
 
 // toQueue is a message to a queue by the default exchange.
-func toQueue(queue, id string) *broker.Message {
-	return &broker.Message{RoutingKey: queue, Event: newEvent(id), Mandatory: true, Persistent: true}
+func toQueue(queue, id string) *queueing.Message {
+	return &queueing.Message{RoutingKey: queue, Event: newEvent(id), Mandatory: true, Persistent: true}
 }
 
 // toPlain is what a client without events publishes.
@@ -208,7 +209,7 @@ func toPlain(id string) amqp.Publishing {
 	return amqp.Publishing{MessageId: id, Body: []byte(id)}
 }
 
-func (f *fixture) publish(m *broker.Message) error {
+func (f *fixture) publish(m *queueing.Message) error {
 	f.Helper()
 	ctx := f.context()
 	r, err := f.node.Publish(ctx, m)
@@ -218,7 +219,7 @@ func (f *fixture) publish(m *broker.Message) error {
 	return r.Wait(ctx)
 }
 
-func (f *fixture) mustPublish(m *broker.Message) {
+func (f *fixture) mustPublish(m *queueing.Message) {
 	f.Helper()
 	if err := f.publish(m); err != nil {
 		f.Fatalf("publish %s: %v", m.Event.ID, err)
@@ -228,7 +229,7 @@ func (f *fixture) mustPublish(m *broker.Message) {
 // consumption is a running consumer.
 type consumption struct {
 	f     *fixture
-	out   chan *broker.Delivery
+	out   chan *queueing.Delivery
 	stop  context.CancelFunc
 	ended chan struct{}
 	drain func()
@@ -237,16 +238,16 @@ type consumption struct {
 
 func (f *fixture) consume(queue string, prefetch int) *consumption {
 	f.Helper()
-	return f.consumeWith(broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "test"})
+	return f.consumeWith(queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "test"})
 }
 
-func (f *fixture) consumeWith(o broker.ConsumeOptions) *consumption {
+func (f *fixture) consumeWith(o queueing.ConsumeOptions) *consumption {
 	f.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &consumption{f: f, out: make(chan *broker.Delivery, 1024), stop: cancel, ended: make(chan struct{})}
+	c := &consumption{f: f, out: make(chan *queueing.Delivery, 1024), stop: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		c.drain, c.err = f.node.Consume(ctx, o, func(d *broker.Delivery) { c.out <- d })
+		c.drain, c.err = f.node.Consume(ctx, o, func(d *queueing.Delivery) { c.out <- d })
 	}()
 	f.Cleanup(func() {
 		cancel()
@@ -256,7 +257,7 @@ func (f *fixture) consumeWith(o broker.ConsumeOptions) *consumption {
 	return c
 }
 
-func (c *consumption) next() *broker.Delivery {
+func (c *consumption) next() *queueing.Delivery {
 	c.f.Helper()
 	select {
 	case d := <-c.out:

@@ -8,6 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -23,7 +24,7 @@ type consumerChannel interface {
 	Close() error
 }
 
-// inbound is one consumer channel. It implements broker.Settler.
+// inbound is one consumer channel. It implements queueing.Settler.
 type inbound struct {
 	// Set by attach.
 	session    *session
@@ -34,7 +35,7 @@ type inbound struct {
 	arrivals   chan *message.Message
 	deliveries <-chan amqp.Delivery // never has any; closed when the consumer has ended
 	closes     <-chan *amqp.Error
-	options    broker.ConsumeOptions
+	options    queueing.ConsumeOptions
 	stale      *atomic.Uint64 // the node's counter
 
 	// Guarded by mu.
@@ -45,7 +46,7 @@ type inbound struct {
 	settlements settlements
 }
 
-func newInbound(s *session, o broker.ConsumeOptions, single bool, stale *atomic.Uint64) *inbound {
+func newInbound(s *session, o queueing.ConsumeOptions, single bool, stale *atomic.Uint64) *inbound {
 	c := &inbound{session: s, options: o, single: single, stale: stale, arrivals: make(chan *message.Message, o.Prefetch)}
 	c.idle.L = &c.mu
 	return c
@@ -99,16 +100,16 @@ func (h *hotChannel) settle(m method, tag uint64, bits byte) error {
 	return h.framer.send(h, appendSettle(make([]byte, 0, 32), h.number, m, tag, bits), nil, frameSize)
 }
 
-// Ack implements broker.Settler.
+// Ack implements queueing.Settler.
 func (c *inbound) Ack(tag uint64) error { return c.settle(settlement{tag: tag}) }
 
-// Requeue implements broker.Settler. It nacks: from RabbitMQ 4.3 on that alone is
+// Requeue implements queueing.Settler. It nacks: from RabbitMQ 4.3 on that alone is
 // told apart from what a closed channel gives back.
 func (c *inbound) Requeue(tag uint64) error {
 	return c.settle(settlement{tag: tag, refused: true, requeue: true})
 }
 
-// Reject implements broker.Settler.
+// Reject implements queueing.Settler.
 func (c *inbound) Reject(tag uint64) error { return c.settle(settlement{tag: tag, refused: true}) }
 
 func (c *inbound) track(tag uint64) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -35,12 +36,12 @@ func TestAPlainClientReadsWhatTheDriverPublished(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	exchange, queue := f.name("orders"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "classic"}},
-		Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue, Key: "com.shop.#"}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "classic"}},
+		Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue, Key: "com.shop.#"}},
 	})
-	f.mustPublish(&broker.Message{
+	f.mustPublish(&queueing.Message{
 		Exchange: exchange, RoutingKey: "com.shop.order.placed", Event: orderPlaced(), Mandatory: true, Persistent: true,
 		Priority: 4, TTL: time.Hour, AppID: "checkout", Trace: broker.TraceContext{Parent: "00-hop", State: "a=b", Baggage: "k=v"},
 	})
@@ -150,34 +151,34 @@ func TestConflictsOfARealBrokerNameBothSides(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	queue, exchange, plain := f.name("classic"), f.name("x"), f.name("plain")
-	ok := broker.Topology{
+	ok := queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "direct"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "classic"}, {Name: plain + ".delay", Type: "quorum", Delay: time.Second, Forward: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "classic"}, {Name: plain + ".delay", Type: "quorum", Delay: time.Second, Forward: queue}},
 	}
 	f.ensure(ok)
 	if _, err := f.plain.QueueDeclare(plain, true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { deleteTopology(t, broker.Topology{Queues: []broker.Queue{{Name: plain}}}) })
+	t.Cleanup(func() { deleteTopology(t, queueing.Topology{Queues: []queueing.Queue{{Name: plain}}}) })
 	tests := map[string]struct {
-		topology broker.Topology
+		topology queueing.Topology
 		want     string // "" means no conflict
 	}{
 		"another queue type": {
-			broker.Topology{Queues: []broker.Queue{{Name: queue, Type: "quorum"}}},
+			queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: "quorum"}}},
 			fmt.Sprintf("queue %q exists with type classic, wanted quorum", queue),
 		},
 		"a plain client's classic queue, wanted as quorum": {
-			broker.Topology{Queues: []broker.Queue{{Name: plain, Type: "quorum"}}},
+			queueing.Topology{Queues: []queueing.Queue{{Name: plain, Type: "quorum"}}},
 			fmt.Sprintf("queue %q exists with type classic, wanted quorum", plain),
 		},
-		"a plain client's classic queue, wanted as classic": {broker.Topology{Queues: []broker.Queue{{Name: plain, Type: "classic"}}}, ""},
+		"a plain client's classic queue, wanted as classic": {queueing.Topology{Queues: []queueing.Queue{{Name: plain, Type: "classic"}}}, ""},
 		"another exchange type": {
-			broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}}},
+			queueing.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}}},
 			fmt.Sprintf("exchange %q exists with type direct, wanted topic", exchange),
 		},
 		"another delay": {
-			broker.Topology{Queues: []broker.Queue{{Name: plain + ".delay", Type: "quorum", Delay: 2 * time.Second, Forward: queue}}},
+			queueing.Topology{Queues: []queueing.Queue{{Name: plain + ".delay", Type: "quorum", Delay: 2 * time.Second, Forward: queue}}},
 			fmt.Sprintf("queue %q exists with x-message-ttl 1000, wanted 2000", plain+".delay"),
 		},
 		"the same again": {ok, ""},
@@ -205,14 +206,14 @@ func TestADeletedQueueIsDeclaredAgainUnderItsConsumer(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	exchange, queue := f.name("x"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "fanout"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "quorum"}},
-		Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "quorum"}},
+		Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue}},
 	})
 	in := f.consume(queue, 5)
-	m := func(id string) *broker.Message {
-		return &broker.Message{Exchange: exchange, Event: newEvent(id), Mandatory: true, Persistent: true}
+	m := func(id string) *queueing.Message {
+		return &queueing.Message{Exchange: exchange, Event: newEvent(id), Mandatory: true, Persistent: true}
 	}
 	f.mustPublish(m("before"))
 	before := in.next()
@@ -268,7 +269,7 @@ func TestAMissingExchangeHurtsNoNeighbour(t *testing.T) {
 		}
 		receipts = append(receipts, r)
 		if i%20 == 0 {
-			_, err := f.node.Publish(ctx, &broker.Message{Exchange: f.name("missing"), Event: newEvent("x"), Mandatory: true})
+			_, err := f.node.Publish(ctx, &queueing.Message{Exchange: f.name("missing"), Event: newEvent("x"), Mandatory: true})
 			wantKind(t, err, broker.NotFound, broker.NotSent)
 		}
 	}
@@ -283,12 +284,12 @@ func TestAnExchangeDeletedUnderItsPublisherIsDeclaredAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	exchange, queue := f.name("x"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "fanout"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "quorum"}},
-		Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "quorum"}},
+		Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue}},
 	})
-	m := &broker.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}
+	m := &queueing.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}
 	f.mustPublish(m)
 	if err := f.plain.ExchangeDelete(exchange, false, false); err != nil {
 		t.Fatal(err)
@@ -306,7 +307,7 @@ func TestThePublishThatAnInternalExchangeRefusesIsNotSent(t *testing.T) {
 	}
 	defer func() { _ = f.plain.ExchangeDelete(exchange, false, false) }()
 	for range 2 {
-		wantKind(t, f.publish(&broker.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}), broker.Refused, broker.NotSent)
+		wantKind(t, f.publish(&queueing.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}), broker.Refused, broker.NotSent)
 	}
 }
 
@@ -314,13 +315,13 @@ func TestAnExchangeDeletedUnderLoadFailsNoPublishToAnother(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	doomed, other, queue := f.name("doomed"), f.name("other"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: doomed, Type: "fanout"}, {Name: other, Type: "fanout"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "quorum"}},
-		Bindings:  []broker.Binding{{Exchange: doomed, Queue: queue}, {Exchange: other, Queue: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "quorum"}},
+		Bindings:  []queueing.Binding{{Exchange: doomed, Queue: queue}, {Exchange: other, Queue: queue}},
 	})
-	to := func(exchange string, i int) *broker.Message {
-		return &broker.Message{Exchange: exchange, Event: newEvent(fmt.Sprint(exchange, i)), Mandatory: true}
+	to := func(exchange string, i int) *queueing.Message {
+		return &queueing.Message{Exchange: exchange, Event: newEvent(fmt.Sprint(exchange, i)), Mandatory: true}
 	}
 	var load sync.WaitGroup
 	over := make(chan struct{}) // closed when the missing exchange was noticed
@@ -370,7 +371,7 @@ func TestAFullQueueNacksAsUnknownAndTheChannelIsReplaced(t *testing.T) {
 	if _, err := f.plain.QueueDeclare(full, true, false, false, false, args); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { deleteTopology(t, broker.Topology{Queues: []broker.Queue{{Name: full}}}) })
+	t.Cleanup(func() { deleteTopology(t, queueing.Topology{Queues: []queueing.Queue{{Name: full}}}) })
 	f.mustPublish(toQueue(full, "1"))
 	lane := f.node.publish.live.Load().pub.lanes.list()[0]
 	first := lane.current()

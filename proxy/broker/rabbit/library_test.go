@@ -8,6 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
@@ -105,6 +106,6 @@ func toLibrary(p *pending) amqp.Publishing {
 }
 
 // decodeFrom decodes a delivery in the library's form, from a queue named q.
-func decodeFrom(d *amqp.Delivery) *broker.Delivery {
-	return decode(fromLibrary(d), &broker.ConsumeOptions{Queue: "q"})
+func decodeFrom(d *amqp.Delivery) *queueing.Delivery {
+	return decode(fromLibrary(d), &queueing.ConsumeOptions{Queue: "q"})
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // dialing runs a node's two links for d of fake time and returns the times of the
@@ -207,7 +208,7 @@ func TestUnreadableCredentialsAreTriedAgain(t *testing.T) {
 func TestAPublishRightAfterTheFirstTopologyIsNotTooEarly(t *testing.T) {
 	t.Parallel()
 	u := server(t)
-	topology := broker.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "rabbit." + strings.ToLower(rand.Text()[:10]), Type: "topic"}}}
+	topology := queueing.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "rabbit." + strings.ToLower(rand.Text()[:10]), Type: "topic"}}}
 	t.Cleanup(func() { deleteTopology(t, topology) })
 	for range 10 {
 		n := New(options(t, u, hostPort(u)))
@@ -216,7 +217,7 @@ func TestAPublishRightAfterTheFirstTopologyIsNotTooEarly(t *testing.T) {
 		if err := n.EnsureTopology(ctx, topology); err != nil {
 			t.Errorf("ensure topology: %v", err)
 		}
-		_, err := n.Publish(ctx, &broker.Message{Exchange: topology.Exchanges[0].Name, RoutingKey: "k", Event: orderPlaced()})
+		_, err := n.Publish(ctx, &queueing.Message{Exchange: topology.Exchanges[0].Name, RoutingKey: "k", Event: orderPlaced()})
 		if err != nil {
 			t.Errorf("publish: %v", err)
 		}
@@ -248,14 +249,14 @@ func TestADriverThatIsDownSaysWhyAndRefusesPublishes(t *testing.T) {
 
 		short, end := context.WithTimeout(t.Context(), time.Second)
 		defer end()
-		err = n.EnsureTopology(short, broker.Topology{})
+		err = n.EnsureTopology(short, queueing.Topology{})
 		wantKind(t, err, broker.Unavailable, broker.NotSent)
-		if drain, err := n.Consume(short, broker.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); err != nil || drain == nil {
+		if drain, err := n.Consume(short, queueing.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); err != nil || drain == nil {
 			t.Errorf("Consume whose context ended while the node was down: %v", err)
 		}
 		cancel()
 		<-ended
-		if _, err := n.Consume(t.Context(), broker.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); broker.KindOf(err) != broker.Unavailable {
+		if _, err := n.Consume(t.Context(), queueing.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); broker.KindOf(err) != broker.Unavailable {
 			t.Errorf("Consume after Run: %v, want unavailable", err)
 		}
 		if s := n.State(); !strings.Contains(s.Reason, "stopped") {

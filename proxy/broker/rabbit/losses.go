@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // losses are queues that this node declared and that went without it: somebody deleted
@@ -20,7 +21,7 @@ type losses struct {
 }
 
 // look counts and tells it if q was declared before and is gone.
-func (l *losses) look(d *declarer, q broker.Queue) {
+func (l *losses) look(d *declarer, q queueing.Queue) {
 	if !l.topology.hasQueue(q.Name) || kindOf(d.find(q.Name)) != broker.NotFound {
 		return
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // memory is what was declared under Manage, by name; a later topology with the
@@ -15,18 +15,18 @@ import (
 type memory struct {
 	mu        sync.Mutex
 	exchanges map[string]mesh.Exchange
-	queues    map[string]broker.Queue
-	bindings  map[broker.Binding]struct{}
-	parted    map[string]broker.Partitioner
+	queues    map[string]queueing.Queue
+	bindings  map[queueing.Binding]struct{}
+	parted    map[string]queueing.Partitioner
 	single    map[string]struct{} // queues with a single active consumer, whoever declares them
 }
 
-func (m *memory) add(t broker.Topology) {
+func (m *memory) add(t queueing.Topology) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.exchanges == nil {
-		m.exchanges, m.queues = map[string]mesh.Exchange{}, map[string]broker.Queue{}
-		m.bindings, m.parted = map[broker.Binding]struct{}{}, map[string]broker.Partitioner{}
+		m.exchanges, m.queues = map[string]mesh.Exchange{}, map[string]queueing.Queue{}
+		m.bindings, m.parted = map[queueing.Binding]struct{}{}, map[string]queueing.Partitioner{}
 		m.single = map[string]struct{}{}
 	}
 	for _, q := range t.Queues {
@@ -63,15 +63,15 @@ func (m *memory) add(t broker.Topology) {
 
 // forget drops the objects of t, with what leads to its queues: bindings,
 // partitioners and the waiting rooms before them. It is called with mu held.
-func (m *memory) forget(t broker.Topology) {
+func (m *memory) forget(t queueing.Topology) {
 	for _, x := range t.Exchanges {
 		delete(m.exchanges, x.Name)
 	}
 	for _, q := range t.Queues {
 		delete(m.queues, q.Name)
-		maps.DeleteFunc(m.queues, func(_ string, room broker.Queue) bool { return room.Forward == q.Name })
-		maps.DeleteFunc(m.bindings, func(b broker.Binding, _ struct{}) bool { return b.Queue == q.Name })
-		maps.DeleteFunc(m.parted, func(_ string, p broker.Partitioner) bool { return slices.Contains(p.Queues, q.Name) })
+		maps.DeleteFunc(m.queues, func(_ string, room queueing.Queue) bool { return room.Forward == q.Name })
+		maps.DeleteFunc(m.bindings, func(b queueing.Binding, _ struct{}) bool { return b.Queue == q.Name })
+		maps.DeleteFunc(m.parted, func(_ string, p queueing.Partitioner) bool { return slices.Contains(p.Queues, q.Name) })
 	}
 	for _, p := range t.Partitioners {
 		delete(m.parted, p.Name)
@@ -79,10 +79,10 @@ func (m *memory) forget(t broker.Topology) {
 }
 
 // all returns everything remembered, in no particular order.
-func (m *memory) all() broker.Topology {
+func (m *memory) all() queueing.Topology {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := broker.Topology{Policy: mesh.Manage}
+	t := queueing.Topology{Policy: mesh.Manage}
 	for _, x := range m.exchanges {
 		t.Exchanges = append(t.Exchanges, x)
 	}

@@ -9,9 +9,10 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// Node is the driver for one RabbitMQ node. It implements broker.Driver.
+// Node is the driver for one RabbitMQ node. It implements queueing.Driver.
 type Node struct {
 	// Set at construction.
 	opts     Options
@@ -26,7 +27,7 @@ type Node struct {
 	problem atomic.Pointer[string] // what of the topology could not be declared again
 }
 
-var _ broker.Driver = (*Node)(nil)
+var _ queueing.Driver = (*Node)(nil)
 
 // New makes a Node. Nothing happens before Run.
 func New(o Options) *Node {
@@ -38,7 +39,7 @@ func New(o Options) *Node {
 	return n
 }
 
-// Run implements broker.Driver. When ctx ends it refuses new publishes, waits for
+// Run implements queueing.Driver. When ctx ends it refuses new publishes, waits for
 // confirms at most CloseTimeout and closes both connections. It returns nil.
 func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
@@ -48,7 +49,7 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// State implements broker.Driver.
+// State implements queueing.Driver.
 func (n *Node) State() broker.State {
 	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.losses.count.Load()}
 	pub, con := n.publish.live.Load(), n.consume.live.Load()
@@ -138,11 +139,11 @@ func (n *Node) complete(err error) {
 	}
 }
 
-// EnsureTopology implements broker.Driver. What it has declared under Manage is
+// EnsureTopology implements queueing.Driver. What it has declared under Manage is
 // added to what is declared again after each reconnect. While the node is down it
 // waits, at most until ctx ends; for the publish connection too, because who waits
 // for topology is about to publish, and the two connections come up one by one.
-func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
+func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 	for {
 		s, err := n.consume.wait(ctx)
 		if err != nil {
@@ -164,7 +165,7 @@ func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 	}
 }
 
-func (n *Node) remember(t broker.Topology) {
+func (n *Node) remember(t queueing.Topology) {
 	n.topology.add(t)
 	if t.Policy == mesh.Ignore {
 		return // nobody knows whether its exchanges are there

@@ -6,17 +6,18 @@ import (
 	"strings"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
-// original implements broker.Original: a message with everything it had.
+// original implements queueing.Original: a message with everything it had.
 type original struct {
 	properties message.Properties
 	body       []byte
 	ours       bool // it came by Warren's own way: its warren- headers are true
 }
 
-// Size implements broker.Original.
+// Size implements queueing.Original.
 func (o *original) Size() int { return o.properties.Size() + len(o.body) }
 
 // brokersHeader tells the headers RabbitMQ writes about what happened to a message. They
@@ -51,7 +52,7 @@ var ourHeaders = []string{
 // Two properties cannot be the copy's and are kept in headers: user_id, for RabbitMQ
 // refuses another user's than the connection's, and the expiration, which would begin
 // anew with each copy. A message that is put back has its expiration again.
-func encodeCopy(m *broker.Message, o *original) (message.Properties, error) {
+func encodeCopy(m *queueing.Message, o *original) (message.Properties, error) {
 	p := o.properties
 	p.Headers = p.Headers.Without(func(name string) bool { return brokersHeader(name) || ourHeader(name) })
 	lifetime, user := p.Expiration, p.UserID

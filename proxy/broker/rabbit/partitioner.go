@@ -7,6 +7,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // unpartitioned is what the name of a partitioner's alternate exchange ends in.
@@ -19,7 +20,7 @@ const unpartitioned = ".unpartitioned"
 //
 // The binding that lets events in comes last. RabbitMQ compares integers of all
 // sizes by value, and never an integer with a string of its digits.
-func declarePartitioner(ch *amqp.Channel, p broker.Partitioner) error {
+func declarePartitioner(ch *amqp.Channel, p queueing.Partitioner) error {
 	rest := p.Name + unpartitioned
 	if err := checkPartitioner(p); err != nil {
 		return err
@@ -44,7 +45,7 @@ func declarePartitioner(ch *amqp.Channel, p broker.Partitioner) error {
 	return ch.ExchangeBind(p.Name, "#", p.Exchange, false, nil)
 }
 
-func checkPartitioner(p broker.Partitioner) error {
+func checkPartitioner(p queueing.Partitioner) error {
 	op := fmt.Sprintf("declare partitioner %q", p.Name)
 	switch {
 	case len(p.Queues) == 0:

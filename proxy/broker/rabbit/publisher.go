@@ -9,12 +9,13 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// Publish implements broker.Publisher. It returns when the message has a place in
+// Publish implements queueing.Publisher. It returns when the message has a place in
 // the window of its channel and is queued to that channel's writer, so it never
 // blocks on the socket.
-func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+func (n *Node) Publish(ctx context.Context, m *queueing.Message) (broker.Receipt, error) {
 	s := n.publish.live.Load()
 	if s == nil {
 		return nil, notSent(broker.Unavailable, publishOp(m.Exchange), errors.New(n.publish.why()))

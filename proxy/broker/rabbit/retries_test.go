@@ -7,13 +7,13 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// The arguments are RabbitMQ 4.3's. brokertest proves what they do, on such a server.
+// The arguments are RabbitMQ 4.3's. queueingtest proves what they do, on such a server.
 func TestDelayedRetriesAreArgumentsOfTheQueue(t *testing.T) {
 	t.Parallel()
-	got, err := queueArguments(broker.Queue{Name: "q", Type: "quorum", RetryDelay: time.Second})
+	got, err := queueArguments(queueing.Queue{Name: "q", Type: "quorum", RetryDelay: time.Second})
 	want := amqp.Table{
 		"x-queue-type": "quorum", "x-delivery-limit": deliveryLimit,
 		"x-delayed-retry-type": "returned", "x-delayed-retry-min": int64(1000), "x-delayed-retry-max": int64(1000),
@@ -25,7 +25,7 @@ func TestDelayedRetriesAreArgumentsOfTheQueue(t *testing.T) {
 
 func TestDelayedRetriesAreDeclaredOnlyWhereTheyHappen(t *testing.T) {
 	t.Parallel()
-	delaying := broker.Queue{Name: "q", Type: "quorum", RetryDelay: time.Second}
+	delaying := queueing.Queue{Name: "q", Type: "quorum", RetryDelay: time.Second}
 	classic := delaying
 	classic.Type = "classic"
 	if err := checkRetries(delaying, "RabbitMQ 4.3.1"); err != nil {
@@ -34,7 +34,7 @@ func TestDelayedRetriesAreDeclaredOnlyWhereTheyHappen(t *testing.T) {
 	if checkRetries(delaying, "RabbitMQ 4.2.0") == nil || checkRetries(classic, "RabbitMQ 4.3.1") == nil {
 		t.Error("a queue that would not delay is declared")
 	}
-	if err := checkRetries(broker.Queue{Name: "q"}, "RabbitMQ 3.10.8"); err != nil {
+	if err := checkRetries(queueing.Queue{Name: "q"}, "RabbitMQ 3.10.8"); err != nil {
 		t.Errorf("a queue without delayed retries: %v", err)
 	}
 }

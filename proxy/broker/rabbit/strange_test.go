@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // strange makes a message that no validation has seen.
-func strange(r *rand.Rand, i int, queue string) *broker.Message {
+func strange(r *rand.Rand, i int, queue string) *queueing.Message {
 	text := func() string {
 		parts := []string{"", "x", "\x00", "\xff\xfe", "\r\n", "é🔑", "%s", strings.Repeat("l", r.IntN(400)), strings.Repeat("L", r.IntN(70_000))}
 		return parts[r.IntN(len(parts))]
@@ -22,7 +23,7 @@ func strange(r *rand.Rand, i int, queue string) *broker.Message {
 	for range r.IntN(4) {
 		e.Attrs = append(e.Attrs, event.Attr{Name: text(), Value: strangeValue(uint8(r.Uint32()), text(), r.Int64(), r.IntN(2) == 0)})
 	}
-	return &broker.Message{
+	return &queueing.Message{
 		RoutingKey: queue, Event: e, AppID: text(), Priority: uint8(r.Uint32()), Persistent: r.IntN(2) == 0,
 		TTL:   []time.Duration{0, -1, 1, time.Hour, math.MaxInt64}[r.IntN(5)],
 		Trace: broker.TraceContext{Parent: text(), State: text(), Baggage: text()}, Mandatory: r.IntN(2) == 0, Attempt: r.Uint32(),

@@ -11,11 +11,12 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // declare makes t exist, or checks that it does, by its policy. It goes on after
 // an object that is refused, and returns all refusals; a lost connection ends it.
-func (s *session) declare(t broker.Topology) error {
+func (s *session) declare(t queueing.Topology) error {
 	d := &declarer{session: s}
 	defer d.close()
 	switch t.Policy {
@@ -28,7 +29,7 @@ func (s *session) declare(t broker.Topology) error {
 	return errors.Join(d.problems...)
 }
 
-func (d *declarer) manage(t broker.Topology) {
+func (d *declarer) manage(t queueing.Topology) {
 	for _, x := range t.Exchanges {
 		d.do(fmt.Sprintf("declare exchange %q", x.Name), func(ch *amqp.Channel) error { return declareExchange(ch, x) })
 	}
@@ -54,7 +55,7 @@ func (d *declarer) manage(t broker.Topology) {
 
 // unbind removes what is gone. What it asks for is not there any more if the exchange or
 // the queue is missing, which some versions answer with NOT_FOUND.
-func (d *declarer) unbind(t broker.Topology) {
+func (d *declarer) unbind(t queueing.Topology) {
 	for _, b := range t.Gone {
 		d.do(fmt.Sprintf("unbind queue %q from exchange %q", b.Queue, b.Exchange), func(ch *amqp.Channel) error {
 			return unlessMissing(ch.QueueUnbind(b.Queue, b.Key, b.Exchange, nil))
@@ -77,7 +78,7 @@ func unlessMissing(err error) error {
 // verify asks for each exchange and queue by a passive declare. RabbitMQ answers
 // whether there is one of that name that this connection may use; it compares
 // neither type nor arguments then, and AMQP cannot ask for a binding.
-func (d *declarer) verify(t broker.Topology) {
+func (d *declarer) verify(t queueing.Topology) {
 	for _, x := range t.Exchanges {
 		d.do(fmt.Sprintf("verify exchange %q", x.Name), func(ch *amqp.Channel) error {
 			return missing(passiveExchange(ch, x.Name, x.Type), fmt.Sprintf("a durable exchange of type %s", x.Type))
@@ -97,12 +98,12 @@ func (d *declarer) verify(t broker.Topology) {
 	}
 }
 
-// Inspect implements broker.Driver by a passive declare.
-func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, error) {
+// Inspect implements queueing.Driver by a passive declare.
+func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, error) {
 	op := fmt.Sprintf("inspect queue %q", queue)
 	s, err := n.consume.wait(ctx)
 	if err != nil {
-		return broker.QueueState{}, notSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.why())))
+		return queueing.QueueState{}, notSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.why())))
 	}
 	var found amqp.Queue
 	err = s.do(ctx, func() (err error) {
@@ -110,12 +111,12 @@ func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, er
 		return err
 	})
 	if err != nil {
-		return broker.QueueState{}, notSent(kindOf(err), op, err)
+		return queueing.QueueState{}, notSent(kindOf(err), op, err)
 	}
-	return broker.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
+	return queueing.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
 }
 
-func queueText(q broker.Queue) string {
+func queueText(q queueing.Queue) string {
 	text := "a durable queue of type " + cmp.Or(q.Type, "quorum")
 	if q.SingleActive {
 		text += " with a single active consumer"
@@ -204,9 +205,9 @@ func passiveExchange(ch *amqp.Channel, name, kind string) error {
 // predeclared tells the exchanges every vhost has, which must not be declared.
 func predeclared(name string) bool { return strings.HasPrefix(name, "amq.") }
 
-func declareOp(q broker.Queue) string { return fmt.Sprintf("declare queue %q", q.Name) }
+func declareOp(q queueing.Queue) string { return fmt.Sprintf("declare queue %q", q.Name) }
 
-func declareQueue(ch *amqp.Channel, q broker.Queue) error {
+func declareQueue(ch *amqp.Channel, q queueing.Queue) error {
 	args, err := queueArguments(q)
 	if err != nil {
 		return err
@@ -225,7 +226,7 @@ const deliveryLimit = int64(1 << 30)
 
 // checkRetries refuses delayed retries where they would not happen: older servers
 // keep arguments they do not know, and ignore them.
-func checkRetries(q broker.Queue, server string) error {
+func checkRetries(q queueing.Queue, server string) error {
 	switch {
 	case q.RetryDelay <= 0:
 		return nil
@@ -241,7 +242,7 @@ func checkRetries(q broker.Queue, server string) error {
 // queueArguments are the x-arguments of a queue. Queues dead-letter at
 // least once, which RabbitMQ does only for quorum queues that refuse publishes
 // when full (3.10 and later).
-func queueArguments(q broker.Queue) (amqp.Table, error) {
+func queueArguments(q queueing.Queue) (amqp.Table, error) {
 	args := amqp.Table{"x-queue-type": cmp.Or(q.Type, "quorum")}
 	switch q.Type {
 	case "classic":

@@ -13,7 +13,7 @@ const (
 )
 
 // delaysRetries reports whether a server, by its product and version, can make what
-// is requeued wait; see broker.Queue.RetryDelay. False while it is not known.
+// is requeued wait; see queueing.Queue.RetryDelay. False while it is not known.
 func delaysRetries(server string) bool {
 	product, version, _ := strings.Cut(server, " ")
 	major, rest, _ := strings.Cut(version, ".")

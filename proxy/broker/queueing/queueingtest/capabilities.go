@@ -1,9 +1,9 @@
-package brokertest
+package queueingtest
 
 import (
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // registered is how old a queue must be to survive its broker's sudden end. Ra, under
@@ -56,7 +56,7 @@ var capabilities = []behaviour{
 	}},
 	{name: "quorum queues count attempts over consumers", needs: func(h *Harness) bool { return h.Caps.QuorumQueue }, run: func(r *rig) {
 		queue := r.name("q")
-		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: "quorum"}}})
+		r.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: "quorum"}}})
 		r.publishNumbered(queue, 1, 1)
 		for attempt := uint32(1); attempt <= 3; attempt++ {
 			in := r.consume(queue, 1)
@@ -71,13 +71,13 @@ var capabilities = []behaviour{
 		const n = 50
 		exchange, queues := r.exchange("x", "topic", "#")
 		<-time.After(registered)
-		var messages []*broker.Message
+		var messages []*queueing.Message
 		for _, id := range ids(1, n) {
-			messages = append(messages, &broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent(id), Mandatory: true, Persistent: true})
+			messages = append(messages, &queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent(id), Mandatory: true, Persistent: true})
 		}
 		r.publishAll(messages...)
 		r.restart()
-		r.publishAgain(&broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("after"), Mandatory: true, Persistent: true})
+		r.publishAgain(&queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("after"), Mandatory: true, Persistent: true})
 		r.wantIDs(r.consume(queues[0], n).acked(n+1), append(ids(1, n), "after"))
 	}},
 }
@@ -85,7 +85,7 @@ var capabilities = []behaviour{
 func durable(h *Harness) bool { return h.Caps.Durable && h.Alone != nil }
 
 // join returns another driver on the same broker.
-func (r *rig) join() broker.Driver {
+func (r *rig) join() queueing.Driver {
 	r.Helper()
 	if r.harness.Join != nil {
 		return r.harness.Join(r.T, r.driver)

@@ -1,20 +1,21 @@
-package brokertest
+package queueingtest
 
 import (
 	"context"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // consuming is how deliveries flow.
 var consuming = []behaviour{
 	{name: "a delivery says where it comes from", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "order.#")
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "order.placed", Event: newEvent("1"), AppID: "checkout", Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "order.placed", Event: newEvent("1"), AppID: "checkout", Mandatory: true})
 		d := r.consume(queues[0], 1).next()
-		if d.Exchange != exchange || d.RoutingKey != "order.placed" || d.Queue != queues[0] || d.AppID != "checkout" {
-			r.Fatalf("delivery says exchange %q, key %q, queue %q, app %q", d.Exchange, d.RoutingKey, d.Queue, d.AppID)
+		if d.Origin.Name != exchange || d.Origin.Key != "order.placed" || d.Part != queues[0] || d.AppID != "checkout" {
+			r.Fatalf("delivery says exchange %q, key %q, queue %q, app %q", d.Origin.Name, d.Origin.Key, d.Part, d.AppID)
 		}
 		if d.Attempt != 1 || d.Redelivered || d.Epoch == 0 || string(d.Raw) != "data of 1" || d.DeadLetter != nil {
 			r.Fatalf("first delivery is %+v", d)
@@ -25,8 +26,8 @@ var consuming = []behaviour{
 		m := toQueue(queue, "a")
 		m.OriginExchange, m.OriginKey = "orders", "com.shop.order.placed"
 		r.publish(m)
-		if d := r.consume(queue, 1).next(); d.Exchange != "orders" || d.RoutingKey != "com.shop.order.placed" || d.Queue != queue {
-			r.Fatalf("delivery says exchange %q, key %q, queue %q", d.Exchange, d.RoutingKey, d.Queue)
+		if d := r.consume(queue, 1).next(); d.Origin.Name != "orders" || d.Origin.Key != "com.shop.order.placed" || d.Part != queue {
+			r.Fatalf("delivery says exchange %q, key %q, queue %q", d.Origin.Name, d.Origin.Key, d.Part)
 		}
 	}},
 	{name: "events published before the consumer come in order", run: func(r *rig) {
@@ -44,9 +45,9 @@ var consuming = []behaviour{
 	}},
 	{name: "order holds in each of many queues", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "direct", "0", "1", "2", "3")
-		var messages []*broker.Message
+		var messages []*queueing.Message
 		for i, id := range ids(0, 199) {
-			messages = append(messages, &broker.Message{Exchange: exchange, RoutingKey: string(rune('0' + i%4)), Event: newEvent(id), Mandatory: true})
+			messages = append(messages, &queueing.Message{Exchange: exchange, RoutingKey: string(rune('0' + i%4)), Event: newEvent(id), Mandatory: true})
 		}
 		r.publishAll(messages...)
 		for q, queue := range queues {
@@ -78,12 +79,12 @@ var consuming = []behaviour{
 	}},
 	{name: "a consumer of a missing queue is told so", run: func(r *rig) {
 		ctx := r.context()
-		_, err := r.driver.Consume(ctx, broker.ConsumeOptions{Queue: r.name("missing"), Prefetch: 1}, func(*broker.Delivery) {})
+		_, err := r.driver.Consume(ctx, queueing.ConsumeOptions{Queue: r.name("missing"), Prefetch: 1}, func(*queueing.Delivery) {})
 		r.wantKind(err, broker.NotFound)
 	}},
 	{name: "a prefetch below one is invalid", run: func(r *rig) {
 		queue := r.queue("q")
-		_, err := r.driver.Consume(r.context(), broker.ConsumeOptions{Queue: queue}, func(*broker.Delivery) {})
+		_, err := r.driver.Consume(r.context(), queueing.ConsumeOptions{Queue: queue}, func(*queueing.Delivery) {})
 		r.wantKind(err, broker.Invalid)
 	}},
 	{name: "Consume returns only after its sink has", run: slowSink},
@@ -109,7 +110,7 @@ func slowSink(r *rig) {
 	defer cancel()
 	entered, leave, returned := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		drain, err := r.driver.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: 1}, func(*broker.Delivery) {
+		drain, err := r.driver.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: 1}, func(*queueing.Delivery) {
 			close(entered)
 			<-leave
 		})

@@ -1,11 +1,11 @@
-package brokertest
+package queueingtest
 
 import (
 	"fmt"
 	"slices"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // routing is which queues a publish reaches.
@@ -13,29 +13,29 @@ var routing = []behaviour{
 	{name: "topic patterns match words, * and #", run: matchTopics},
 	{name: "a direct exchange matches the whole key", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "direct", "a.b", "a.*", "a")
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "a.b", Event: newEvent("1"), Mandatory: true})
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("2"), Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "a.b", Event: newEvent("1"), Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("2"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 5).acked(1), []string{"1"})
 		r.wantIDs(r.consume(queues[2], 5).acked(1), []string{"2"})
 		r.consume(queues[1], 5).wantNone()
 	}},
 	{name: "a fanout exchange ignores the key", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "fanout", "", "some key")
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "another", Event: newEvent("1"), Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "another", Event: newEvent("1"), Mandatory: true})
 		for _, queue := range queues {
 			r.wantIDs(r.consume(queue, 5).acked(1), []string{"1"})
 		}
 	}},
 	{name: "a headers exchange takes everything where nothing is asked for", needs: func(h *Harness) bool { return h.Caps.Headers }, run: func(r *rig) {
 		exchange, queues := r.exchange("x", "headers", "#")
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "any", Event: newEvent("1"), Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "any", Event: newEvent("1"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 5).acked(1), []string{"1"})
 	}},
 	{name: "every bound queue gets its own copy, in order", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "#", "order.*", "order.placed")
-		var messages []*broker.Message
+		var messages []*queueing.Message
 		for _, id := range ids(1, 100) {
-			messages = append(messages, &broker.Message{Exchange: exchange, RoutingKey: "order.placed", Event: newEvent(id), Mandatory: true})
+			messages = append(messages, &queueing.Message{Exchange: exchange, RoutingKey: "order.placed", Event: newEvent(id), Mandatory: true})
 		}
 		r.publishAll(messages...)
 		for _, queue := range queues {
@@ -44,13 +44,13 @@ var routing = []behaviour{
 	}},
 	{name: "a queue bound twice gets an event once", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "a.#")
-		r.ensure(broker.Topology{
+		r.ensure(queueing.Topology{
 			Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}},
-			Queues:    []broker.Queue{{Name: queues[0], Type: r.queueType()}},
-			Bindings:  []broker.Binding{{Exchange: exchange, Queue: queues[0], Key: "#.b"}, {Exchange: exchange, Queue: queues[0], Key: "a.#"}},
+			Queues:    []queueing.Queue{{Name: queues[0], Type: r.queueType()}},
+			Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queues[0], Key: "#.b"}, {Exchange: exchange, Queue: queues[0], Key: "a.#"}},
 		})
 		for _, id := range []string{"1", "2"} {
-			r.publish(&broker.Message{Exchange: exchange, RoutingKey: "a.b", Event: newEvent(id), Mandatory: true})
+			r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "a.b", Event: newEvent(id), Mandatory: true})
 		}
 		in := r.consume(queues[0], 5)
 		r.wantIDs(in.acked(2), []string{"1", "2"})
@@ -75,9 +75,9 @@ func matchTopics(r *rig) {
 		"a..c":    {1, 2, 3, 4, 7},
 	}
 	exchange, queues := r.exchange("x", "topic", patterns...)
-	var messages []*broker.Message
+	var messages []*queueing.Message
 	for key := range keys {
-		messages = append(messages, &broker.Message{Exchange: exchange, RoutingKey: key, Event: newEvent(key), Mandatory: true})
+		messages = append(messages, &queueing.Message{Exchange: exchange, RoutingKey: key, Event: newEvent(key), Mandatory: true})
 	}
 	r.publishAll(messages...)
 	for i, queue := range queues {

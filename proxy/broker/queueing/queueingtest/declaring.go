@@ -1,4 +1,4 @@
-package brokertest
+package queueingtest
 
 import (
 	"slices"
@@ -7,79 +7,80 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // declaring is what topology means.
 var declaring = []behaviour{
 	{name: "a topology can be declared again and grow", run: func(r *rig) {
-		t := broker.Topology{
+		t := queueing.Topology{
 			Exchanges: []mesh.Exchange{{Name: r.name("x"), Type: "topic"}},
-			Queues:    []broker.Queue{{Name: r.name("q"), Type: r.queueType()}},
-			Bindings:  []broker.Binding{{Exchange: r.name("x"), Queue: r.name("q"), Key: "a"}},
+			Queues:    []queueing.Queue{{Name: r.name("q"), Type: r.queueType()}},
+			Bindings:  []queueing.Binding{{Exchange: r.name("x"), Queue: r.name("q"), Key: "a"}},
 		}
 		r.ensure(t)
 		in := r.consume(r.name("q"), 5)
 		r.ensure(t)
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: r.name("x"), Queue: r.name("q"), Key: "b"})
+		t.Bindings = append(t.Bindings, queueing.Binding{Exchange: r.name("x"), Queue: r.name("q"), Key: "b"})
 		r.ensure(t)
 		for _, key := range []string{"a", "b"} {
-			r.publish(&broker.Message{Exchange: r.name("x"), RoutingKey: key, Event: newEvent(key), Mandatory: true})
+			r.publish(&queueing.Message{Exchange: r.name("x"), RoutingKey: key, Event: newEvent(key), Mandatory: true})
 		}
 		r.wantIDs(in.acked(2), []string{"a", "b"})
 	}},
 	{name: "a binding that is gone leads nowhere, and may be gone already", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "a", "b")
-		gone := []broker.Binding{
+		gone := []queueing.Binding{
 			{Exchange: exchange, Queue: queues[0], Key: "a"}, {Exchange: exchange, Queue: queues[1], Key: "never"},
 			{Exchange: r.name("no-exchange"), Queue: queues[1], Key: "a"}, {Exchange: exchange, Queue: r.name("no-queue"), Key: "a"},
 		}
-		r.ensure(broker.Topology{Gone: gone})
-		r.ensure(broker.Topology{Gone: gone})
-		err := r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
+		r.ensure(queueing.Topology{Gone: gone})
+		r.ensure(queueing.Topology{Gone: gone})
+		err := r.tryPublish(&queueing.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
 		r.wantKind(err, broker.Unroutable, broker.Failed)
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "b", Event: newEvent("b"), Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "b", Event: newEvent("b"), Mandatory: true})
 	}},
 	{name: "a binding that is gone does not come back with the connection", needs: interrupt, run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "a")
-		r.ensure(broker.Topology{Gone: []broker.Binding{{Exchange: exchange, Queue: queues[0], Key: "a"}}})
+		r.ensure(queueing.Topology{Gone: []queueing.Binding{{Exchange: exchange, Queue: queues[0], Key: "a"}}})
 		r.harness.Interrupt(r.T, r.driver)
 		r.awaitState("the driver is up again", func(s broker.State) bool { return s.Publishing && s.Consuming })
-		r.ensure(broker.Topology{}) // what is remembered has been declared before
-		err := r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
+		r.ensure(queueing.Topology{}) // what is remembered has been declared before
+		err := r.tryPublish(&queueing.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
 		for broker.KindOf(err) == broker.Closed || broker.KindOf(err) == broker.Unavailable {
-			err = r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
+			err = r.tryPublish(&queueing.Message{Exchange: exchange, RoutingKey: "a", Event: newEvent("a"), Mandatory: true})
 		}
 		r.wantKind(err, broker.Unroutable, broker.Failed)
 	}},
 	{name: "an exchange of another type is a conflict that names both", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "#")
-		err := r.tryEnsure(broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "fanout"}}})
+		err := r.tryEnsure(queueing.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "fanout"}}})
 		r.wantConflict(err, exchange, "topic", "fanout")
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("still"), Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("still"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"still"})
 	}},
 	{name: "a queue of another type is a conflict that names both", run: func(r *rig) {
 		queue := r.name("q")
-		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: "classic"}}})
-		err := r.tryEnsure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: "quorum"}}})
+		r.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: "classic"}}})
+		err := r.tryEnsure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: "quorum"}}})
 		r.wantConflict(err, queue, "classic", "quorum")
 		r.publish(toQueue(queue, "still"))
 		r.wantIDs(r.consume(queue, 1).acked(1), []string{"still"})
 	}},
 	{name: "Verify passes what exists", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "direct", "k")
-		r.ensure(broker.Topology{
+		r.ensure(queueing.Topology{
 			Policy:    mesh.Verify,
 			Exchanges: []mesh.Exchange{{Name: exchange, Type: "direct"}},
-			Queues:    []broker.Queue{{Name: queues[0], Type: r.queueType()}},
+			Queues:    []queueing.Queue{{Name: queues[0], Type: r.queueType()}},
 		})
 	}},
 	{name: "Verify names everything that is missing, says what to declare, and declares nothing", run: func(r *rig) {
 		queue := r.queue("there")
-		t := broker.Topology{
+		t := queueing.Topology{
 			Policy:    mesh.Verify,
 			Exchanges: []mesh.Exchange{{Name: r.name("no-exchange"), Type: "fanout"}},
-			Queues:    []broker.Queue{{Name: queue, Type: r.queueType()}, {Name: r.name("no-queue"), Type: r.queueType()}},
+			Queues:    []queueing.Queue{{Name: queue, Type: r.queueType()}, {Name: r.name("no-queue"), Type: r.queueType()}},
 		}
 		for range 2 { // the first try must not have declared it
 			err := r.tryEnsure(t)
@@ -96,42 +97,42 @@ var declaring = []behaviour{
 	}},
 	{name: "Verify binds nothing", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "only.this")
-		r.ensure(broker.Topology{
+		r.ensure(queueing.Topology{
 			Policy:    mesh.Verify,
 			Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}},
-			Queues:    []broker.Queue{{Name: queues[0], Type: r.queueType()}},
-			Bindings:  []broker.Binding{{Exchange: exchange, Queue: queues[0], Key: "#"}},
+			Queues:    []queueing.Queue{{Name: queues[0], Type: r.queueType()}},
+			Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queues[0], Key: "#"}},
 		})
-		r.wantKind(r.tryPublish(&broker.Message{Exchange: exchange, RoutingKey: "other", Event: newEvent("lost"), Mandatory: true}), broker.Unroutable)
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "only.this", Event: newEvent("taken"), Mandatory: true})
+		r.wantKind(r.tryPublish(&queueing.Message{Exchange: exchange, RoutingKey: "other", Event: newEvent("lost"), Mandatory: true}), broker.Unroutable)
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "only.this", Event: newEvent("taken"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"taken"})
 	}},
 	{name: "Ignore declares nothing", run: func(r *rig) {
-		r.ensure(broker.Topology{
+		r.ensure(queueing.Topology{
 			Policy:    mesh.Ignore,
 			Exchanges: []mesh.Exchange{{Name: r.name("x"), Type: "topic"}},
-			Queues:    []broker.Queue{{Name: r.name("q"), Type: r.queueType()}},
-			Bindings:  []broker.Binding{{Exchange: r.name("x"), Queue: r.name("q"), Key: "#"}},
+			Queues:    []queueing.Queue{{Name: r.name("q"), Type: r.queueType()}},
+			Bindings:  []queueing.Binding{{Exchange: r.name("x"), Queue: r.name("q"), Key: "#"}},
 		})
 		r.wantKind(r.tryPublish(toQueue(r.name("q"), "a")), broker.Unroutable)
-		r.wantKind(r.tryPublish(&broker.Message{Exchange: r.name("x"), RoutingKey: "k", Event: newEvent("a")}), broker.NotFound, broker.NotSent)
+		r.wantKind(r.tryPublish(&queueing.Message{Exchange: r.name("x"), RoutingKey: "k", Event: newEvent("a")}), broker.NotFound, broker.NotSent)
 	}},
 	{name: "Ignore takes what is otherwise as it is", run: func(r *rig) {
 		exchange, queues := r.exchange("x", "fanout", "")
-		r.ensure(broker.Topology{
+		r.ensure(queueing.Topology{
 			Policy:    mesh.Ignore,
 			Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}},
-			Queues:    []broker.Queue{{Name: queues[0], Type: r.queueType(), Delay: time.Second, Forward: "nowhere"}},
-			Bindings:  []broker.Binding{{Exchange: exchange, Queue: r.name("nothing"), Key: "k"}},
+			Queues:    []queueing.Queue{{Name: queues[0], Type: r.queueType(), Delay: time.Second, Forward: "nowhere"}},
+			Bindings:  []queueing.Binding{{Exchange: exchange, Queue: r.name("nothing"), Key: "k"}},
 		})
-		r.publish(&broker.Message{Exchange: exchange, RoutingKey: "any", Event: newEvent("a"), Mandatory: true})
+		r.publish(&queueing.Message{Exchange: exchange, RoutingKey: "any", Event: newEvent("a"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"a"})
 	}},
 	{name: "what is no longer managed is not declared again", needs: deleteAndCut, run: func(r *rig) {
 		for _, policy := range []mesh.TopologyPolicy{mesh.Verify, mesh.Ignore} {
 			queue := r.name("q." + policy.String())
-			t := broker.Topology{
-				Queues: []broker.Queue{{Name: queue, Type: r.queueType()}, {Name: queue + ".room", Type: r.queueType(), Delay: time.Second, Forward: queue}},
+			t := queueing.Topology{
+				Queues: []queueing.Queue{{Name: queue, Type: r.queueType()}, {Name: queue + ".room", Type: r.queueType(), Delay: time.Second, Forward: queue}},
 			}
 			r.ensure(t)
 			managed := t
@@ -148,19 +149,19 @@ var declaring = []behaviour{
 	}},
 	{name: "a binding to a missing exchange is not found", run: func(r *rig) {
 		queue := r.queue("q")
-		err := r.tryEnsure(broker.Topology{Bindings: []broker.Binding{{Exchange: r.name("missing"), Queue: queue, Key: "#"}}})
+		err := r.tryEnsure(queueing.Topology{Bindings: []queueing.Binding{{Exchange: r.name("missing"), Queue: queue, Key: "#"}}})
 		r.wantKind(err, broker.NotFound)
 		r.publish(toQueue(queue, "still"))
 	}},
 	{name: "a queue with delayed retries is a conflict where the server has none", needs: func(h *Harness) bool { return !delays(h) }, run: func(r *rig) {
-		err := r.tryEnsure(broker.Topology{Queues: []broker.Queue{{Name: r.name("q"), Type: r.queueType(), RetryDelay: time.Second}}})
+		err := r.tryEnsure(queueing.Topology{Queues: []queueing.Queue{{Name: r.name("q"), Type: r.queueType(), RetryDelay: time.Second}}})
 		r.wantKind(err, broker.Conflict)
 		r.wantKind(r.tryPublish(toQueue(r.name("q"), "a")), broker.Unroutable)
 	}},
 	{name: "a queue with delayed retries makes what is requeued wait, and counts it", needs: delays, run: func(r *rig) {
 		const delay = 300 * time.Millisecond
 		queue := r.name("q")
-		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: r.queueType(), RetryDelay: delay}}})
+		r.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: r.queueType(), RetryDelay: delay}}})
 		in := r.consume(queue, 10)
 		r.publish(toQueue(queue, "a"))
 		d := in.next()
@@ -182,7 +183,7 @@ var declaring = []behaviour{
 	}},
 	{name: "what a drain gives back to a queue with delayed retries does not wait", needs: delays, run: func(r *rig) {
 		queue := r.name("q")
-		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: r.queueType(), RetryDelay: time.Minute}}})
+		r.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: r.queueType(), RetryDelay: time.Minute}}})
 		r.publish(toQueue(queue, "a"))
 		in := r.consume(queue, 1)
 		in.next()
@@ -195,7 +196,7 @@ var declaring = []behaviour{
 	{name: "a delay queue forwards in order, not before its delay", run: func(r *rig) {
 		const delay = 300 * time.Millisecond
 		target := r.queue("target")
-		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: r.name("delay"), Type: r.queueType(), Delay: delay, Forward: target}}})
+		r.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: r.name("delay"), Type: r.queueType(), Delay: delay, Forward: target}}})
 		in := r.consume(target, 10)
 		began := time.Now()
 		r.publishNumbered(r.name("delay"), 1, 5)
@@ -206,7 +207,7 @@ var declaring = []behaviour{
 	}},
 	{name: "what a delay queue forwards keeps its attempt and its context", run: func(r *rig) {
 		target := r.queue("target")
-		r.ensure(broker.Topology{Queues: []broker.Queue{{Name: r.name("delay"), Type: r.queueType(), Delay: 20 * time.Millisecond, Forward: target}}})
+		r.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: r.name("delay"), Type: r.queueType(), Delay: 20 * time.Millisecond, Forward: target}}})
 		m := toQueue(r.name("delay"), "a")
 		m.Attempt, m.AppID = 3, "checkout"
 		m.OriginExchange, m.OriginKey = "orders", "placed"
@@ -214,8 +215,8 @@ var declaring = []behaviour{
 		r.publish(m)
 		in := r.consume(target, 1)
 		first := in.next()
-		if first.Attempt != 3 || first.AppID != m.AppID || first.Trace != m.Trace || first.Queue != target ||
-			first.Exchange != "orders" || first.RoutingKey != "placed" {
+		if first.Attempt != 3 || first.AppID != m.AppID || first.Trace != m.Trace || first.Part != target ||
+			first.Origin.Name != "orders" || first.Origin.Key != "placed" {
 			r.Fatalf("forwarded delivery is %+v", first)
 		}
 		r.wantSame(first.Event, m.Event)

@@ -1,4 +1,4 @@
-package brokertest
+package queueingtest
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -119,7 +120,7 @@ var carrying = []behaviour{
 		m.AppID = "billing"
 		m.DeadLetter = &broker.DeadLetter{
 			Reason: "attempts-exhausted", Detail: "naïve: no such order \"17\"", Subscription: "shop/billing",
-			Exchange: "orders", RoutingKey: "com.shop.order.placed", Attempts: 5,
+			Origin: broker.Origin{Name: "orders", Key: "com.shop.order.placed"}, Attempts: 5,
 			FirstFailure: time.Date(2026, 11, 22, 3, 4, 5, 678_000_000, time.UTC),
 			Time:         time.Date(2026, 11, 23, 4, 5, 6, 0, time.UTC),
 		}
@@ -140,13 +141,13 @@ var carrying = []behaviour{
 }
 
 // carried sends e through a queue.
-func (r *rig) carried(e *event.Event) *broker.Delivery {
+func (r *rig) carried(e *event.Event) *queueing.Delivery {
 	r.Helper()
 	if err := e.Validate(); err != nil {
 		r.Fatalf("the test's own event: %v", err)
 	}
 	queue := r.queue("q")
-	r.publish(&broker.Message{RoutingKey: queue, Event: e, Mandatory: true, Persistent: true})
+	r.publish(&queueing.Message{RoutingKey: queue, Event: e, Mandatory: true, Persistent: true})
 	return r.consume(queue, 1).next()
 }
 

@@ -1,4 +1,4 @@
-package brokertest
+package queueingtest
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // partitioning is how a topic's events are split between queues.
@@ -14,7 +15,7 @@ var partitioning = []behaviour{
 	{name: "an event of a partition goes to the queue of that partition alone, in order", needs: partitions, run: func(r *rig) {
 		const each = 50
 		exchange, queues := r.partitioned("x", "topic", 3)
-		var messages []*broker.Message
+		var messages []*queueing.Message
 		for i, id := range ids(0, 3*each-1) {
 			messages = append(messages, ofPartition(exchange, uint32(i%3), id))
 		}
@@ -23,8 +24,8 @@ var partitioning = []behaviour{
 			in := r.consume(queue, 10)
 			for i := range each {
 				d := in.next()
-				if d.Event.ID != numbered(3*i+p) || !d.Partitioned || d.Partition != uint32(p) || d.Exchange != exchange {
-					r.Fatalf("delivery %d of partition %d is %s of partition %d, exchange %q", i, p, d.Event.ID, d.Partition, d.Exchange)
+				if d.Event.ID != numbered(3*i+p) || !d.Partitioned || d.Partition != uint32(p) || d.Origin.Name != exchange {
+					r.Fatalf("delivery %d of partition %d is %s of partition %d, exchange %q", i, p, d.Event.ID, d.Partition, d.Origin.Name)
 				}
 				r.ack(d)
 			}
@@ -42,12 +43,12 @@ var partitioning = []behaviour{
 	{name: "a partitioner that has moved gets nothing of its old exchange", needs: partitions, run: func(r *rig) {
 		old, queues := r.partitioned("x", "topic", 2)
 		moved, _ := r.exchange("moved", "topic")
-		p := broker.Partitioner{Name: r.name("x") + ".p", Exchange: old, Queues: queues}
+		p := queueing.Partitioner{Name: r.name("x") + ".p", Exchange: old, Queues: queues}
 		at := p
 		at.Exchange = moved
-		r.ensure(broker.Topology{Partitioners: []broker.Partitioner{at}})
+		r.ensure(queueing.Topology{Partitioners: []queueing.Partitioner{at}})
 		for range 2 {
-			r.ensure(broker.Topology{GonePartitioners: []broker.Partitioner{p}})
+			r.ensure(queueing.Topology{GonePartitioners: []queueing.Partitioner{p}})
 		}
 		r.wantKind(r.tryPublish(ofPartition(old, 1, "old")), broker.Unroutable, broker.Failed)
 		r.publish(ofPartition(moved, 1, "new"))
@@ -62,8 +63,8 @@ var partitioning = []behaviour{
 	{name: "every partitioner and every queue of an exchange gets its own copy", needs: partitions, run: func(r *rig) {
 		exchange, one := r.partitioned("x", "topic", 2)
 		t, two := r.partitioner("other", exchange, 3)
-		t.Queues = append(t.Queues, broker.Queue{Name: r.name("whole"), Type: r.queueType()})
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: exchange, Queue: r.name("whole"), Key: "#"})
+		t.Queues = append(t.Queues, queueing.Queue{Name: r.name("whole"), Type: r.queueType()})
+		t.Bindings = append(t.Bindings, queueing.Binding{Exchange: exchange, Queue: r.name("whole"), Key: "#"})
 		r.ensure(t)
 		r.publishAll(ofPartition(exchange, 1, "a"), ofPartition(exchange, 2, "b"))
 		for queue, want := range map[string][]string{
@@ -77,9 +78,9 @@ var partitioning = []behaviour{
 	{name: "a mandatory publish is unroutable when no queue of its partitioner is left", needs: func(h *Harness) bool { return partitions(h) && h.Delete != nil }, run: func(r *rig) {
 		exchange, queues := r.partitioned("x", "topic", 2)
 		r.publish(ofPartition(exchange, 1, "a"))
-		var gone broker.Topology
+		var gone queueing.Topology
 		for _, queue := range queues {
-			gone.Queues = append(gone.Queues, broker.Queue{Name: queue})
+			gone.Queues = append(gone.Queues, queueing.Queue{Name: queue})
 		}
 		r.harness.Delete(r.T, r.driver, gone)
 		r.wantKind(r.tryPublish(ofPartition(exchange, 1, "b")), broker.Unroutable, broker.Failed)
@@ -101,12 +102,12 @@ var partitioning = []behaviour{
 	}},
 	{name: "a partitioner with the name of an exchange is a conflict that names both", needs: partitions, run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "#")
-		t := broker.Topology{Partitioners: []broker.Partitioner{{Name: exchange, Exchange: exchange, Queues: queues}}}
+		t := queueing.Topology{Partitioners: []queueing.Partitioner{{Name: exchange, Exchange: exchange, Queues: queues}}}
 		r.wantConflict(r.tryEnsure(t), exchange, "topic", "headers")
 	}},
 	{name: "a partitioner without queues is invalid", needs: partitions, run: func(r *rig) {
 		exchange, _ := r.exchange("x", "topic")
-		t := broker.Topology{Partitioners: []broker.Partitioner{{Name: r.name("p"), Exchange: exchange}}}
+		t := queueing.Topology{Partitioners: []queueing.Partitioner{{Name: r.name("p"), Exchange: exchange}}}
 		r.wantKind(r.tryEnsure(t), broker.Invalid)
 	}},
 	{name: "a partitioner of a missing exchange is not found", needs: partitions, run: func(r *rig) {
@@ -118,7 +119,7 @@ var partitioning = []behaviour{
 		t, _ := r.partitioner("x", exchange, 2)
 		t.Policy = mesh.Verify
 		r.ensure(t)
-		t.Partitioners = append(t.Partitioners, broker.Partitioner{Name: r.name("no-partitioner"), Exchange: exchange, Queues: []string{t.Queues[0].Name}})
+		t.Partitioners = append(t.Partitioners, queueing.Partitioner{Name: r.name("no-partitioner"), Exchange: exchange, Queues: []string{t.Queues[0].Name}})
 		for range 2 { // the first try must not have declared it
 			err := r.tryEnsure(t)
 			r.wantKind(err, broker.NotFound)
@@ -145,20 +146,20 @@ func (r *rig) partitioned(name, kind string, n int) (exchange string, queues []s
 }
 
 // partitioner describes a partitioner of an exchange into n queues.
-func (r *rig) partitioner(name, exchange string, n int) (t broker.Topology, queues []string) {
-	p := broker.Partitioner{Name: r.name(name) + ".p", Exchange: exchange}
+func (r *rig) partitioner(name, exchange string, n int) (t queueing.Topology, queues []string) {
+	p := queueing.Partitioner{Name: r.name(name) + ".p", Exchange: exchange}
 	for i := range n {
 		queue := fmt.Sprintf("%s.%d", p.Name, i)
 		p.Queues = append(p.Queues, queue)
-		t.Queues = append(t.Queues, broker.Queue{Name: queue, Type: r.queueType(), SingleActive: true})
+		t.Queues = append(t.Queues, queueing.Queue{Name: queue, Type: r.queueType(), SingleActive: true})
 	}
-	t.Partitioners = []broker.Partitioner{p}
+	t.Partitioners = []queueing.Partitioner{p}
 	return t, p.Queues
 }
 
 // ofPartition makes a message of one partition.
-func ofPartition(exchange string, partition uint32, id string) *broker.Message {
-	return &broker.Message{
+func ofPartition(exchange string, partition uint32, id string) *queueing.Message {
+	return &queueing.Message{
 		Exchange: exchange, RoutingKey: "some.key", Event: newEvent(id), Mandatory: true, Persistent: true,
 		Partition: partition, Partitioned: true,
 	}

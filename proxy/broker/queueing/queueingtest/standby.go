@@ -1,10 +1,11 @@
-package brokertest
+package queueingtest
 
 import (
 	"strings"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // standby is how consumers of a queue with a single active one take turns, and what
@@ -65,8 +66,8 @@ var standby = []behaviour{
 	}},
 	{name: "a queue with and one without a single active consumer are a conflict", needs: partitions, run: func(r *rig) {
 		single, shared := r.single("single"), r.queue("shared")
-		for _, q := range []broker.Queue{{Name: single, Type: r.queueType()}, {Name: shared, Type: r.queueType(), SingleActive: true}} {
-			err := r.tryEnsure(broker.Topology{Queues: []broker.Queue{q}})
+		for _, q := range []queueing.Queue{{Name: single, Type: r.queueType()}, {Name: shared, Type: r.queueType(), SingleActive: true}} {
+			err := r.tryEnsure(queueing.Topology{Queues: []queueing.Queue{q}})
 			r.wantKind(err, broker.Conflict)
 			if !strings.Contains(err.Error(), q.Name) {
 				r.Fatalf("the conflict does not name the queue: %v", err)
@@ -75,14 +76,14 @@ var standby = []behaviour{
 	}},
 	{name: "Inspect counts what is ready and who consumes", run: func(r *rig) {
 		queue := r.queue("q")
-		r.awaitQueue(queue, broker.QueueState{})
+		r.awaitQueue(queue, queueing.QueueState{})
 		r.publishNumbered(queue, 1, 7)
-		r.awaitQueue(queue, broker.QueueState{Messages: 7})
+		r.awaitQueue(queue, queueing.QueueState{Messages: 7})
 		in := r.consume(queue, 2)
 		in.take(2)
-		r.awaitQueue(queue, broker.QueueState{Messages: 5, Consumers: 1})
+		r.awaitQueue(queue, queueing.QueueState{Messages: 5, Consumers: 1})
 		in.end()
-		r.awaitQueue(queue, broker.QueueState{Messages: 7})
+		r.awaitQueue(queue, queueing.QueueState{Messages: 7})
 	}},
 	{name: "a queue that is missing is not found by Inspect, and others go on", run: func(r *rig) {
 		queue := r.queue("q")
@@ -98,7 +99,7 @@ var standby = []behaviour{
 func (r *rig) single(name string) string {
 	r.Helper()
 	name = r.name(name)
-	r.ensure(broker.Topology{Queues: []broker.Queue{{Name: name, Type: r.queueType(), SingleActive: true}}})
+	r.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: name, Type: r.queueType(), SingleActive: true}}})
 	return name
 }
 
@@ -124,7 +125,7 @@ func (r *rig) nextOf(one, two *inbox) *inbox {
 }
 
 // awaitQueue polls a queue's state, which has no signal.
-func (r *rig) awaitQueue(queue string, want broker.QueueState) {
+func (r *rig) awaitQueue(queue string, want queueing.QueueState) {
 	r.Helper()
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()

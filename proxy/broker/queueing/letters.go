@@ -1,15 +1,16 @@
-package deadletter
+package queueing
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // Bounds of what a reader has in flight. A window holds what is on its way and what
@@ -38,14 +39,65 @@ const (
 	endTime = 2 * time.Second
 )
 
-var (
-	errLost = &broker.Error{Kind: broker.Closed, Op: "read the dead-letter queue", Err: errors.New(
-		"the channel was closed; what was read is back in the queue: do it again")}
-	errTooMany = &refusal.Error{
-		Class: refusal.Exhausted, Eventless: true,
-		Text: "the queue holds more letters than can be read past: use a limit, or redrive or purge those at its head first",
+var errLost = &broker.Error{Kind: broker.Closed, Op: "read the dead-letter queue", Err: errors.New(
+	"the channel was closed; what was read is back in the queue: do it again")}
+
+// CountLetters implements broker.Letters.
+func (n *Node) CountLetters(ctx context.Context, s *mesh.Subscription) (broker.LetterCount, error) {
+	state, err := n.on.Inspect(ctx, s.DeadLetterQueue)
+	return broker.LetterCount{Place: s.DeadLetterQueue, Letters: state.Messages, Readers: state.Consumers}, err
+}
+
+// ReadLetters implements broker.Letters. What it holds is hidden from other readers, and
+// the broker's own count of returns grows; a letter's attempts are in the letter.
+func (n *Node) ReadLetters(ctx context.Context, s *mesh.Subscription, how broker.Reading, visit broker.Visitor) error {
+	r := newReader(ctx, n.on, s.DeadLetterQueue, s.Queue.Type, how.Most, how.Shared)
+	defer r.giveBack()
+	return r.read(func(d *Delivery) (bool, error) {
+		out := *d
+		if l := d.DeadLetter; l != nil && l.Subscription == "" && (l.Part == "" || slices.Contains(Queues(s), l.Part)) {
+			// The broker made it, and knows no subscriptions: it is s's if it came out of one
+			// of its queues, or out of nobody knows which.
+			named := *l
+			named.Subscription = s.Name.String()
+			out.DeadLetter = &named
+		}
+		return visit(n.handed(&out, s))
+	})
+}
+
+// ReviveLetter implements broker.Letters. Its life begins anew, if it has an end.
+func (n *Node) ReviveLetter(ctx context.Context, s *mesh.Subscription, d *broker.Delivery, toTopic bool) error {
+	m := &Message{
+		Of: own(d).Original, Revived: true, Event: d.Event, Trace: d.Trace, Priority: d.Priority, AppID: d.AppID,
+		Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
+		Mandatory: true, Persistent: true, Republished: true,
+		Partition: d.Partition, Partitioned: d.Partitioned, TTL: d.Lifetime,
 	}
-)
+	if d.Lifetime > 0 {
+		m.Expires = time.Now().Add(d.Lifetime)
+	}
+	if toTopic {
+		m.Exchange, m.RoutingKey = s.Exchange.Name, d.Origin.Key
+	} else {
+		m.RoutingKey = home(s, d)
+		m.OriginExchange, m.OriginKey = d.Origin.Name, d.Origin.Key
+	}
+	return n.put(ctx, m)
+}
+
+// home is the queue of a subscription that an event comes from: with one queue a
+// partition, where the partitioner would have led it.
+func home(s *mesh.Subscription, d *broker.Delivery) string {
+	switch {
+	case s.Ordering != mesh.PerKey:
+		return s.Queue.Name
+	case d.Partitioned && d.Partition < s.Partitions.Count:
+		return s.Queue.Partition(d.Partition)
+	default:
+		return s.Queue.Partition(0)
+	}
+}
 
 // reader hands out messages from the head of a queue, in order, each once. They are
 // consumed in windows, each on a channel of its own, as many as needed to read past
@@ -58,14 +110,14 @@ var (
 // full window stays attached: if its channel dies its messages come again, to it or
 // to a later window, and that ends the reading.
 type reader struct {
-	driver broker.Driver
+	driver Driver
 	queue  string
 	kind   string // the queue's type
 	left   int    // messages still to be read
 	stays  int    // messages that will be there in the end
 	shared bool   // others take from the queue, too
 
-	oldest   *broker.Delivery   // the first that stayed unsettled; without its event
+	oldest   *Delivery          // the first that stayed unsettled; without its event
 	lost     bool               // what was held is back already, or nobody can tell
 	largest  int                // bytes of the largest message yet
 	stop     context.CancelFunc // ends the flow of all windows
@@ -79,13 +131,13 @@ type reader struct {
 type window struct {
 	size     int
 	held     int // read and not settled
-	arrivals chan *broker.Delivery
+	arrivals chan *Delivery
 	drain    func() // set before its goroutine ends
 }
 
 // newReader prepares to read n messages at most; giveBack must be called. Shared says
 // that others take from the queue, too.
-func newReader(ctx context.Context, d broker.Driver, queue, kind string, n int, shared bool) *reader {
+func newReader(ctx context.Context, d Driver, queue, kind string, n int, shared bool) *reader {
 	r := &reader{driver: d, queue: queue, kind: kind, left: n, stays: n, shared: shared, failed: make(chan error, 1)}
 	r.flow, r.stop = context.WithCancel(ctx)
 	return r
@@ -140,15 +192,14 @@ func (r *reader) awaitReady(ctx context.Context, n int) {
 	}
 }
 
-// visitor looks at a message and reports whether it settled it. An error ends the
-// reading.
-type visitor func(*broker.Delivery) (settled bool, err error)
+// visitor is broker.Visitor.
+type visitor func(*Delivery) (settled bool, err error)
 
 // read visits messages until left have been, or the queue is empty.
 func (r *reader) read(visit visitor) error {
 	for r.left > 0 {
 		if len(r.windows) == maxWindows {
-			return errTooMany
+			return broker.ErrTooManyLetters
 		}
 		empty, err := r.readWindow(r.open(), visit)
 		switch broker.KindOf(err) {
@@ -195,7 +246,7 @@ func (r *reader) readWindow(w *window, visit visitor) (empty bool, err error) {
 }
 
 // visit visits d, unless it is the oldest that is held, come again.
-func (r *reader) visit(d *broker.Delivery, visit visitor) (settled bool, err error) {
+func (r *reader) visit(d *Delivery, visit visitor) (settled bool, err error) {
 	if r.oldest != nil && again(r.oldest, d) {
 		return false, errLost
 	}
@@ -218,14 +269,14 @@ func (r *reader) visit(d *broker.Delivery, visit visitor) (settled bool, err err
 
 // again reports whether d is the letter before, handed out once more. The broker's
 // count, where it counts, tells an exact copy apart.
-func again(before, d *broker.Delivery) bool {
+func again(before, d *Delivery) bool {
 	if d.DeadLetter == nil || !d.Redelivered || d.Returned <= before.Returned && d.Returned > 0 {
 		return false
 	}
-	return *d.DeadLetter == *before.DeadLetter && IDOf(d) == IDOf(before) && sourceOf(d) == sourceOf(before)
+	return *d.DeadLetter == *before.DeadLetter && d.MessageID() == before.MessageID() && sourceOf(d) == sourceOf(before)
 }
 
-func sourceOf(d *broker.Delivery) string {
+func sourceOf(d *Delivery) string {
 	if d.Event == nil {
 		return ""
 	}
@@ -249,13 +300,13 @@ func (r *reader) inspect(silent time.Duration) (empty bool, err error) {
 
 // open attaches one more consumer behind what is read already.
 func (r *reader) open() *window {
-	w := &window{size: min(r.left, r.windowSize()), arrivals: make(chan *broker.Delivery)}
+	w := &window{size: min(r.left, r.windowSize()), arrivals: make(chan *Delivery)}
 	r.windows = append(r.windows, w)
 	r.attached.Go(func() {
 		epoch := uint64(0)
-		opts := broker.ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter", Letters: true, Uncounted: r.kind == "classic"}
+		opts := ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter", Letters: true, Uncounted: r.kind == "classic"}
 		var err error
-		w.drain, err = r.driver.Consume(r.flow, opts, func(d *broker.Delivery) {
+		w.drain, err = r.driver.Consume(r.flow, opts, func(d *Delivery) {
 			if epoch != 0 && d.Epoch != epoch {
 				r.fail(errLost)
 				return

@@ -1,17 +1,17 @@
-package brokertest
+package queueingtest
 
 import (
 	"context"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // inbox is a consumer under test: it passes on what its sink is given and settles
 // nothing by itself.
 type inbox struct {
 	rig        *rig
-	deliveries chan *broker.Delivery
+	deliveries chan *queueing.Delivery
 	losses     chan uint64 // epochs of channels that are gone
 	cancel     context.CancelFunc
 	ended      chan struct{} // closed when Consume has returned
@@ -25,27 +25,27 @@ func (r *rig) consume(queue string, prefetch int) *inbox {
 	return r.consumeWith(r.driver, queue, prefetch)
 }
 
-func (r *rig) consumeWith(d broker.Driver, queue string, prefetch int) *inbox {
+func (r *rig) consumeWith(d queueing.Driver, queue string, prefetch int) *inbox {
 	r.Helper()
-	return r.consumeAs(d, broker.ConsumeOptions{Queue: queue, Prefetch: prefetch})
+	return r.consumeAs(d, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch})
 }
 
 // consumeAs is consume with options of its own.
-func (r *rig) consumeAs(d broker.Driver, opts broker.ConsumeOptions) *inbox {
+func (r *rig) consumeAs(d queueing.Driver, opts queueing.ConsumeOptions) *inbox {
 	r.Helper()
 	ctx, cancel := context.WithCancel(r.Context())
-	in := &inbox{rig: r, deliveries: make(chan *broker.Delivery, 4096), losses: make(chan uint64, 64), cancel: cancel, ended: make(chan struct{})}
+	in := &inbox{rig: r, deliveries: make(chan *queueing.Delivery, 4096), losses: make(chan uint64, 64), cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(in.ended)
 		opts.Tag, opts.Lost = "brokertest", func(epoch uint64) { in.losses <- epoch }
-		in.drain, in.err = d.Consume(ctx, opts, func(d *broker.Delivery) { in.deliveries <- d })
+		in.drain, in.err = d.Consume(ctx, opts, func(d *queueing.Delivery) { in.deliveries <- d })
 	}()
 	r.Cleanup(in.end)
 	return in
 }
 
 // next returns the next delivery, which must be an event.
-func (in *inbox) next() *broker.Delivery {
+func (in *inbox) next() *queueing.Delivery {
 	in.rig.Helper()
 	d := in.any()
 	if d.Malformed != nil {
@@ -55,7 +55,7 @@ func (in *inbox) next() *broker.Delivery {
 }
 
 // any returns the next delivery.
-func (in *inbox) any() *broker.Delivery {
+func (in *inbox) any() *queueing.Delivery {
 	in.rig.Helper()
 	select {
 	case d := <-in.deliveries:
@@ -69,9 +69,9 @@ func (in *inbox) any() *broker.Delivery {
 }
 
 // take returns the next n deliveries.
-func (in *inbox) take(n int) []*broker.Delivery {
+func (in *inbox) take(n int) []*queueing.Delivery {
 	in.rig.Helper()
-	var got []*broker.Delivery
+	var got []*queueing.Delivery
 	for len(got) < n {
 		got = append(got, in.next())
 	}
@@ -80,9 +80,9 @@ func (in *inbox) take(n int) []*broker.Delivery {
 
 // takeAfter returns the next n deliveries of epochs after one; what is left of
 // older ones is dropped.
-func (in *inbox) takeAfter(epoch uint64, n int) []*broker.Delivery {
+func (in *inbox) takeAfter(epoch uint64, n int) []*queueing.Delivery {
 	in.rig.Helper()
-	var got []*broker.Delivery
+	var got []*queueing.Delivery
 	for len(got) < n {
 		if d := in.next(); d.Epoch > epoch {
 			got = append(got, d)
@@ -126,7 +126,7 @@ func (in *inbox) stop() {
 }
 
 // ack acks d, which must be settled for the first time.
-func (r *rig) ack(d *broker.Delivery) {
+func (r *rig) ack(d *queueing.Delivery) {
 	r.Helper()
 	if err := d.Ack(); err != nil {
 		r.Fatalf("ack %s: %v", d.Event.ID, err)
@@ -134,7 +134,7 @@ func (r *rig) ack(d *broker.Delivery) {
 }
 
 // requeue gives d back, which must be settled for the first time.
-func (r *rig) requeue(d *broker.Delivery) {
+func (r *rig) requeue(d *queueing.Delivery) {
 	r.Helper()
 	if err := d.Requeue(); err != nil {
 		r.Fatalf("requeue %s: %v", d.Event.ID, err)
@@ -142,7 +142,7 @@ func (r *rig) requeue(d *broker.Delivery) {
 }
 
 // idsOf returns the ids of deliveries.
-func idsOf(deliveries []*broker.Delivery) []string {
+func idsOf(deliveries []*queueing.Delivery) []string {
 	var s []string
 	for _, d := range deliveries {
 		s = append(s, d.Event.ID)

@@ -1,7 +1,8 @@
-package brokertest
+package queueingtest
 
 import (
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // interruptions is what a lost connection does, and does not.
@@ -68,7 +69,7 @@ var interruptions = []behaviour{
 	{name: "topology is there after an interruption", needs: interrupt, run: func(r *rig) {
 		exchange, queues := r.exchange("x", "topic", "#")
 		r.interrupt()
-		r.publishAgain(&broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("a"), Mandatory: true})
+		r.publishAgain(&queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("a"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"a"})
 	}},
 }
@@ -81,7 +82,7 @@ func (r *rig) interrupt() {
 
 // publishAgain publishes until a confirm, as the layer above a driver would. The
 // driver may not have noticed the interruption yet.
-func (r *rig) publishAgain(m *broker.Message) {
+func (r *rig) publishAgain(m *queueing.Message) {
 	r.Helper()
 	ctx := r.context()
 	for {
@@ -97,7 +98,7 @@ func (r *rig) publishAgain(m *broker.Message) {
 }
 
 // awaitID acks deliveries until the one with id.
-func (r *rig) awaitID(in *inbox, id string) *broker.Delivery {
+func (r *rig) awaitID(in *inbox, id string) *queueing.Delivery {
 	r.Helper()
 	for {
 		d := in.next()

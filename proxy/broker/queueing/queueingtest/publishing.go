@@ -1,4 +1,4 @@
-package brokertest
+package queueingtest
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -43,7 +44,7 @@ var publishing = []behaviour{
 		r.wantIDs(r.consume(queue, 1).acked(1), []string{"small"})
 	}},
 	{name: "a message without an event is invalid", run: func(r *rig) {
-		r.wantKind(r.tryPublish(&broker.Message{RoutingKey: r.name("q")}), broker.Invalid, broker.NotSent)
+		r.wantKind(r.tryPublish(&queueing.Message{RoutingKey: r.name("q")}), broker.Invalid, broker.NotSent)
 	}},
 	{name: "a routing key over 255 bytes is invalid and the next publish works", run: func(r *rig) {
 		queue := r.queue("q")
@@ -81,7 +82,7 @@ func pairReturns(r *rig) {
 	ctx := r.context()
 	receipts := make([]broker.Receipt, 0, n)
 	for i := range n {
-		m := &broker.Message{Exchange: exchange, RoutingKey: "yes", Event: newEvent(numbered(i)), Mandatory: true}
+		m := &queueing.Message{Exchange: exchange, RoutingKey: "yes", Event: newEvent(numbered(i)), Mandatory: true}
 		if i%2 == 1 {
 			m.RoutingKey = "no"
 		}

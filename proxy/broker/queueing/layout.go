@@ -1,11 +1,10 @@
-package deliver
+package queueing
 
 import (
 	"fmt"
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 )
 
 // Queues returns the queues s receives from: one, or one for each partition when
@@ -33,14 +32,14 @@ func Queues(s *mesh.Subscription) []string {
 //
 // With topology Verify or Ignore, Warren creates no bindings. Delay queues are used if they
 // exist: settler.repeat and partitions.share work without them.
-func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
+func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) Topology {
 	if s.Ordering == mesh.PerKey {
 		return layoutPerKey(s, policy)
 	}
-	t := broker.Topology{
+	t := Topology{
 		Policy:    policy,
 		Exchanges: []mesh.Exchange{s.Exchange},
-		Queues: []broker.Queue{
+		Queues: []Queue{
 			{Name: s.Queue.Name, Type: s.Queue.Type, DeadLetter: backstop(s, policy)},
 			{Name: s.DeadLetterQueue, Type: s.Queue.Type, Kept: policy == mesh.Manage},
 		},
@@ -51,12 +50,12 @@ func Layout(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
 	if policy != mesh.Manage {
 		return t
 	}
-	t.Bindings = []broker.Binding{{Exchange: s.Exchange.Name, Queue: s.Queue.Name, Key: "#"}}
+	t.Bindings = []Binding{{Exchange: s.Exchange.Name, Queue: s.Queue.Name, Key: "#"}}
 	if s.Strategy == mesh.BrokerDelay {
 		return t
 	}
 	for _, delay := range delays(s) {
-		t.Queues = append(t.Queues, broker.Queue{
+		t.Queues = append(t.Queues, Queue{
 			Name: waitingRoom(s, delay), Type: s.Queue.Type, Delay: delay, Forward: s.Queue.Name,
 		})
 	}
@@ -72,18 +71,18 @@ func backstop(s *mesh.Subscription, policy mesh.TopologyPolicy) string {
 	return s.DeadLetterQueue
 }
 
-func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) broker.Topology {
-	t := broker.Topology{Policy: policy, Exchanges: []mesh.Exchange{s.Exchange}}
+func layoutPerKey(s *mesh.Subscription, policy mesh.TopologyPolicy) Topology {
+	t := Topology{Policy: policy, Exchanges: []mesh.Exchange{s.Exchange}}
 	queues := Queues(s)
 	for _, q := range queues {
-		t.Queues = append(t.Queues, broker.Queue{Name: q, Type: s.Queue.Type, SingleActive: true, DeadLetter: backstop(s, policy)})
+		t.Queues = append(t.Queues, Queue{Name: q, Type: s.Queue.Type, SingleActive: true, DeadLetter: backstop(s, policy)})
 	}
-	t.Queues = append(t.Queues, broker.Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type, Kept: policy == mesh.Manage})
+	t.Queues = append(t.Queues, Queue{Name: s.DeadLetterQueue, Type: s.Queue.Type, Kept: policy == mesh.Manage})
 	if policy == mesh.Manage {
 		// RabbitMQ does not count those that stand by at a queue with one active consumer.
-		t.Queues = append(t.Queues, broker.Queue{Name: s.Queue.Members(), Type: s.Queue.Type})
+		t.Queues = append(t.Queues, Queue{Name: s.Queue.Members(), Type: s.Queue.Type})
 	}
-	t.Partitioners = []broker.Partitioner{{Name: s.Queue.Name + ".partitions", Exchange: s.Exchange.Name, Queues: queues}}
+	t.Partitioners = []Partitioner{{Name: s.Queue.Name + ".partitions", Exchange: s.Exchange.Name, Queues: queues}}
 	return t
 }
 
