@@ -1,3 +1,5 @@
+// Package config is warren config: it validates and explains files without a control plane, and
+// shows what a sidecar runs on.
 package config
 
 import (

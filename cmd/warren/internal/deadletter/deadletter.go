@@ -1,3 +1,5 @@
+// Package deadletter is warren deadletter: list, show, redrive, purge, held and release, through
+// a sidecar's admin address.
 package deadletter
 
 import (

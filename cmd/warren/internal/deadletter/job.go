@@ -127,7 +127,7 @@ func confirm(a *cli.App, cmd *cobra.Command, j *letterJob, dryRun starter) (bool
 		return false, nil
 	}
 	fmt.Fprintf(a.Err, "%s for good. Go on? [y/N] ", would)
-	if answer := answer(a, cmd.Context()); answer != "y" && answer != "yes" {
+	if answer := answer(cmd.Context(), a); answer != "y" && answer != "yes" {
 		a.Errorf("nothing was %s", j.done)
 		return false, cli.ErrReported
 	}
@@ -135,7 +135,7 @@ func confirm(a *cli.App, cmd *cobra.Command, j *letterJob, dryRun starter) (bool
 }
 
 // answer reads one line in lower case; Ctrl-C, and the end of the input, are none.
-func answer(a *cli.App, ctx context.Context) string {
+func answer(ctx context.Context, a *cli.App) string {
 	line := make(chan string, 1)
 	go func() { // ends with the process at the latest: a read of a terminal cannot be called off
 		text, _ := bufio.NewReader(a.In).ReadString('\n')

@@ -1,3 +1,4 @@
+// Package dev is warren dev: a whole mesh in one process.
 package dev
 
 import (

@@ -1,3 +1,4 @@
+// Package sidecar is warren tail and warren drain: what is asked of one running sidecar.
 package sidecar
 
 import (
@@ -85,7 +86,7 @@ func tail(a *cli.App, cmd *cobra.Command, name string, f *tailFlags) error {
 		return err
 	}
 	defer s.Close()
-	req, err := tailRequest(a, cmd.Context(), s, name)
+	req, err := tailRequest(cmd.Context(), a, s, name)
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func tailEnd(ctx context.Context, s *cli.Admin, name string, err error, shown ui
 }
 
 // tailRequest finds out what a name is: the sidecar knows its subscriptions.
-func tailRequest(a *cli.App, ctx context.Context, s *cli.Admin, name string) (*adminv1.TapRequest, error) {
+func tailRequest(ctx context.Context, a *cli.App, s *cli.Admin, name string) (*adminv1.TapRequest, error) {
 	if topic, ok := strings.CutPrefix(name, "topic/"); ok {
 		return &adminv1.TapRequest{Topic: topic}, nil
 	}

@@ -1,3 +1,4 @@
+// Package status is warren status: what the control plane says of objects and sidecars.
 package status
 
 import (

@@ -25,12 +25,15 @@ type Admin struct {
 	Drained *adminv1.DrainRequest
 }
 
+// Register adds the fake to a server.
 func (f *Admin) Register(g *grpc.Server) { adminv1.RegisterAdminServiceServer(g, f) }
 
+// GetConfigDump answers Dumped.
 func (f *Admin) GetConfigDump(context.Context, *adminv1.GetConfigDumpRequest) (*adminv1.GetConfigDumpResponse, error) {
 	return f.Dumped, nil
 }
 
+// Tap shows what passes, and ends as a sidecar does that stops.
 func (f *Admin) Tap(req *adminv1.TapRequest, stream grpc.ServerStreamingServer[adminv1.TapResponse]) error {
 	f.Tapped = req
 	for _, r := range append([]*adminv1.TapResponse{{}}, f.Passing...) {
@@ -41,6 +44,7 @@ func (f *Admin) Tap(req *adminv1.TapRequest, stream grpc.ServerStreamingServer[a
 	return status.Error(codes.Unavailable, "the sidecar is shutting down")
 }
 
+// Drain notes what was asked for.
 func (f *Admin) Drain(_ context.Context, req *adminv1.DrainRequest) (*adminv1.DrainResponse, error) {
 	f.Drained = req
 	return &adminv1.DrainResponse{Took: durationpb.New(3 * time.Millisecond), Clean: !f.Unclean}, nil

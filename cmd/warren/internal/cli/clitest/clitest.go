@@ -130,7 +130,7 @@ func Golden(t testing.TB, name, got string) {
 // Serve runs a gRPC server on loopback until the test ends and returns its address.
 func Serve(t testing.TB, register func(*grpc.Server)) string {
 	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func Serve(t testing.TB, register func(*grpc.Server)) string {
 // Nobody returns an address on which nothing listens.
 func Nobody(t testing.TB) string {
 	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	lis, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

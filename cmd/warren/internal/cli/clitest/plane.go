@@ -19,8 +19,10 @@ type ControlPlane struct {
 	Asked string // the namespace
 }
 
+// Register adds the fake to a server.
 func (m *ControlPlane) Register(g *grpc.Server) { adminv1.RegisterMeshServiceServer(g, m) }
 
+// GetStatus answers State.
 func (m *ControlPlane) GetStatus(_ context.Context, r *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
 	m.Asked = r.GetNamespace()
 	return m.State, nil

@@ -27,8 +27,10 @@ type Sidecar struct {
 	Init       *eventsv1.SubscribeInit
 }
 
+// Register adds the fake to a server.
 func (s *Sidecar) Register(g *grpc.Server) { eventsv1.RegisterEventServiceServer(g, s) }
 
+// Publish keeps an event, or fails it by its type.
 func (s *Sidecar) Publish(_ context.Context, r *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
@@ -57,6 +59,7 @@ func (s *Sidecar) Publish(_ context.Context, r *eventsv1.PublishRequest) (*event
 	return resp, nil
 }
 
+// ByID returns the published events by their ids.
 func (s *Sidecar) ByID() map[string]*eventsv1.CloudEvent {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
