@@ -1,10 +1,9 @@
-package events_test
+package client_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -17,10 +16,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/protoadapt"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,33 +49,41 @@ func (s *sidecar) PublishStream(stream eventsv1.EventService_PublishStreamServer
 	return s.publishStream(stream)
 }
 
-func (s *sidecar) client(t *testing.T) eventsv1.EventServiceClient {
+func (s *sidecar) client(t *testing.T) *client.Client {
 	t.Helper()
 	listener := bufconn.Listen(1 << 16)
 	server := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(server, s)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
-	conn, err := events.Dial("passthrough:///sidecar", grpc.WithContextDialer(
+	c, err := client.Dial("passthrough:///sidecar", grpc.WithContextDialer(
 		func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = conn.Close()
+		_ = c.Close()
 		server.Stop()
 		serving.Wait()
 	})
-	return eventsv1.NewEventServiceClient(conn)
+	return c
 }
 
-func withRetryInfo(t *testing.T, code codes.Code, after time.Duration) error {
+// refusal is an error as the sidecar makes them.
+func refusal(t *testing.T, code codes.Code, details ...protoadapt.MessageV1) error {
 	t.Helper()
-	st, err := status.New(code, "later").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	st, err := status.New(code, "no").WithDetails(append(details, &errdetails.ErrorInfo{
+		Reason: "REASON", Domain: "warrenmesh.io", Metadata: map[string]string{"outcome": "not_sent"},
+	})...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return st.Err()
+}
+
+func withRetryInfo(t *testing.T, code codes.Code, after time.Duration) error {
+	t.Helper()
+	return refusal(t, code, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 }
 
 func TestPublishRepeatsTheSameEventUntilItIsConfirmed(t *testing.T) {
@@ -83,7 +91,7 @@ func TestPublishRepeatsTheSameEventUntilItIsConfirmed(t *testing.T) {
 	answers := []error{
 		status.Error(codes.Unavailable, "connection lost"),
 		status.Error(codes.DeadlineExceeded, "deadline near"),
-		status.Error(codes.ResourceExhausted, "throttled"),
+		refusal(t, codes.ResourceExhausted),
 		nil,
 	}
 	var seen []string
@@ -91,8 +99,8 @@ func TestPublishRepeatsTheSameEventUntilItIsConfirmed(t *testing.T) {
 		seen = append(seen, req.GetEvent().GetId())
 		return answers[len(seen)-1]
 	}}
-	p := &events.Publisher{Client: s.client(t), Backoff: time.Millisecond}
-	resp, attempts, err := p.Publish(t.Context(), "orders", &eventsv1.CloudEvent{Id: "order-1"})
+	c := s.client(t)
+	resp, attempts, err := quick.Publish(t.Context(), c, "orders", &eventsv1.CloudEvent{Id: "order-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +122,8 @@ func TestPublishGivesUpAtOnceWhenRepeatingCannotHelp(t *testing.T) {
 				calls.Add(1)
 				return status.Error(code, "no")
 			}}
-			p := &events.Publisher{Client: s.client(t), Backoff: time.Millisecond}
-			_, _, err := p.Publish(t.Context(), "orders", &eventsv1.CloudEvent{Id: "order-1"})
+			c := s.client(t)
+			_, _, err := quick.Publish(t.Context(), c, "orders", &eventsv1.CloudEvent{Id: "order-1"})
 			if status.Code(err) != code || calls.Load() != 1 {
 				t.Errorf("error %v after %d calls, want %v after 1", err, calls.Load(), code)
 			}
@@ -135,8 +143,8 @@ func TestPublishWaitsAsLongAsItIsAskedTo(t *testing.T) {
 		}
 		return nil
 	}
-	p := &events.Publisher{Client: s.client(t), Backoff: time.Millisecond}
-	if _, _, err := p.Publish(t.Context(), "orders", &eventsv1.CloudEvent{Id: "order-1"}); err != nil {
+	c := s.client(t)
+	if _, _, err := quick.Publish(t.Context(), c, "orders", &eventsv1.CloudEvent{Id: "order-1"}); err != nil {
 		t.Fatal(err)
 	}
 	first, second := <-calls, <-calls
@@ -152,8 +160,8 @@ func TestPublishEndsWithItsContext(t *testing.T) {
 		cancel()
 		return withRetryInfo(t, codes.Unavailable, time.Hour)
 	}}
-	p := &events.Publisher{Client: s.client(t)}
-	if _, _, err := p.Publish(ctx, "orders", &eventsv1.CloudEvent{Id: "order-1"}); !errors.Is(err, context.Canceled) {
+	c := s.client(t)
+	if _, _, err := quick.Publish(ctx, c, "orders", &eventsv1.CloudEvent{Id: "order-1"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v, want that the context was cancelled", err)
 	}
 }
@@ -208,21 +216,23 @@ func (s subscription) settled(n int) (outcomes map[string]eventsv1.Outcome, cred
 	return outcomes, credit
 }
 
-// start runs a subscriber and returns a function that stops it and waits.
-func start(t *testing.T, s *events.Subscriber) (stop func()) {
+// start runs a Subscribe and returns a function that stops it and waits.
+func start(t *testing.T, c *client.Client, handle client.Handler, o client.SubscribeOptions) (stop func()) {
 	t.Helper()
-	s.Subscription, s.Backoff, s.Log = "billing", time.Millisecond, slog.New(slog.DiscardHandler)
+	o.Backoff = time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { s.Run(ctx) })
+	running.Go(func() {
+		if err := c.Subscribe(ctx, "billing", handle, o); err != nil {
+			t.Errorf("Subscribe: %v", err)
+		}
+	})
 	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	t.Cleanup(stop)
 	return stop
 }
 
-func ack(context.Context, *eventsv1.Delivery) *eventsv1.Settlement {
-	return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_ACK}
-}
+func ack(context.Context, *eventsv1.Delivery) error { return nil }
 
 func TestASubscriberSettlesEachDeliveryAndGivesTheCreditBack(t *testing.T) {
 	t.Parallel()
@@ -242,12 +252,12 @@ func TestASubscriberSettlesEachDeliveryAndGivesTheCreditBack(t *testing.T) {
 		_, err := stream.Recv() // until the client closes
 		return ignoreEOF(err)
 	}}
-	stop := start(t, &events.Subscriber{Client: s.client(t), Window: 8, Handle: func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
+	stop := start(t, s.client(t), func(_ context.Context, d *eventsv1.Delivery) error {
 		if d.GetToken() == "bad" {
-			return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_DEAD_LETTER}
+			return fmt.Errorf("read order: %w", client.Reject(errors.New("not JSON")))
 		}
-		return ack(ctx, d)
-	}})
+		return nil
+	}, client.SubscribeOptions{Window: 8})
 	wait(t, checked)
 	stop()
 }
@@ -269,7 +279,7 @@ func TestASubscriberOpensABrokenStreamAgain(t *testing.T) {
 		return ignoreEOF(err)
 	}}
 	var ready atomic.Int32
-	stop := start(t, &events.Subscriber{Client: s.client(t), Handle: ack, Ready: func(*eventsv1.SubscribeReady) { ready.Add(1) }})
+	stop := start(t, s.client(t), ack, client.SubscribeOptions{Ready: func(*eventsv1.SubscribeReady) { ready.Add(1) }})
 	wait(t, again)
 	stop()
 	if ready.Load() != 3 {
@@ -289,14 +299,14 @@ func TestAHandlersContextEndsWithItsStream(t *testing.T) {
 	}}
 	ended := make(chan struct{})
 	var once sync.Once
-	stop := start(t, &events.Subscriber{Client: s.client(t), Handle: func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
+	stop := start(t, s.client(t), func(ctx context.Context, d *eventsv1.Delivery) error {
 		once.Do(func() {
 			close(working)
 			<-ctx.Done()
 			close(ended)
 		})
 		return ack(ctx, d)
-	}})
+	}, client.SubscribeOptions{})
 	wait(t, ended)
 	stop()
 }
@@ -317,11 +327,11 @@ func TestAStoppingSubscriberSettlesWhatIsInWork(t *testing.T) {
 		_, err = stream.Recv()
 		return ignoreEOF(err)
 	}}
-	stop := start(t, &events.Subscriber{Client: s.client(t), Handle: func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
+	stop := start(t, s.client(t), func(ctx context.Context, d *eventsv1.Delivery) error {
 		close(working)
 		<-release
 		return ack(ctx, d)
-	}})
+	}, client.SubscribeOptions{})
 	wait(t, working)
 	var stopping sync.WaitGroup
 	stopping.Go(stop)
@@ -350,5 +360,96 @@ func wait(t *testing.T, done <-chan struct{}) {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		t.Fatal("nothing happened for 20 s")
+	}
+}
+
+func TestSubscribeTellsOfLostStreamsAndEndsWhenItIsRefused(t *testing.T) {
+	t.Parallel()
+	var streams atomic.Int32
+	s := &sidecar{subscribe: func(stream eventsv1.EventService_SubscribeServer) error {
+		switch streams.Add(1) {
+		case 1:
+			subscription{t, stream}.init()
+			return nil // ended, without a reason
+		case 2:
+			return status.Error(codes.NotFound, "not declared yet")
+		default:
+			return refusal(t, codes.PermissionDenied)
+		}
+	}}
+	var lost []string
+	err := s.client(t).Subscribe(t.Context(), "billing", ack, client.SubscribeOptions{
+		Backoff: time.Millisecond,
+		Lost:    func(err error, again time.Duration) { lost = append(lost, fmt.Sprint(status.Code(err), again > 0)) },
+	})
+	if got := fmt.Sprint(lost); got != "[Unknown true NotFound true]" {
+		t.Errorf("lost %s", got)
+	}
+	var failure *client.Error
+	if !errors.As(err, &failure) || failure.Code != codes.PermissionDenied || failure.Reason != "REASON" {
+		t.Errorf("Subscribe: %v", err)
+	}
+}
+
+func TestSubscribeTellsOfSettlementsWithoutEffect(t *testing.T) {
+	t.Parallel()
+	s := &sidecar{subscribe: func(stream eventsv1.EventService_SubscribeServer) error {
+		sub := subscription{t, stream}
+		sub.init()
+		sub.deliver("1")
+		sub.settled(1)
+		sub.send(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Settled{Settled: &eventsv1.SubscribeSettled{
+			Results: []*eventsv1.SettleResult{{Token: "0"}, {Token: "1", Status: &eventsv1.Status{Code: int32(codes.FailedPrecondition), Message: "late"}}},
+		}}})
+		_, err := stream.Recv()
+		return ignoreEOF(err)
+	}}
+	told := make(chan struct{})
+	stop := start(t, s.client(t), ack, client.SubscribeOptions{Ineffective: func(err *client.Error) {
+		if err.Message != "late" {
+			t.Errorf("told of %v", err)
+		}
+		close(told)
+	}})
+	wait(t, told)
+	stop()
+}
+
+func TestASubscriberThatWaitsForASidecarEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	c, err := client.Dial("unix:" + t.TempDir() + "/nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.Subscribe(ctx, "billing", ack, client.SubscribeOptions{}); err != nil {
+		t.Errorf("Subscribe: %v", err)
+	}
+	p := &client.Pipeline{Client: c}
+	if _, err := p.Publish(ctx, "orders", &eventsv1.CloudEvent{}); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("a pipeline that does not run: %v", err)
+	}
+	if _, _, err := quick.Publish(ctx, c, "orders", &eventsv1.CloudEvent{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Publish: %v", err)
+	}
+}
+
+func TestRetryTellsOfRepetitionsAndRemembersAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	s := &sidecar{publish: func(*eventsv1.PublishRequest) error {
+		if calls.Add(1) == 1 {
+			return status.Error(codes.Unavailable, "connection lost")
+		}
+		return refusal(t, codes.NotFound)
+	}}
+	told := 0
+	r := client.Retry{Backoff: time.Millisecond, Notify: func(*client.Error) { told++ }}
+	_, tries, err := r.Publish(t.Context(), s.client(t), "orders", &eventsv1.CloudEvent{Id: "a"})
+	var failure *client.Error
+	if !errors.As(err, &failure) || failure.Outcome != client.Unknown || failure.Code != codes.NotFound || tries != 2 || told != 1 {
+		t.Errorf("%v after %d tries, told of %d", err, tries, told)
 	}
 }

@@ -1,20 +1,25 @@
-// Package events is the shop's own thin layer over the generated client of
-// warren.events.v1: dial the sidecar, publish until confirmed, keep a
-// subscription open. It is what a team would write once for its services, and it
-// uses nothing of Warren but the generated stubs; the shipping service does the
-// same in Node.
+// Package client is the Go client of Warren's event API: it publishes events through
+// the sidecar beside a service and receives the events of its subscriptions.
 //
-// It owns retries of the service itself (a sidecar that restarts, an outcome that
-// is unknown) and the bookkeeping of a subscription stream. What an event means
-// is the handler's business.
+// It is a thin layer over the generated package api/events/v1: an event is an
+// eventsv1.CloudEvent, and NewEvent makes one. Dial makes a Client, whose Publish and
+// PublishBatch make one call each. A Pipeline publishes over one stream, so that no
+// event waits for the confirm of another. Retry repeats what may be repeated, and
+// nothing is repeated unless a caller asks for it. Subscribe keeps a subscription open
+// and calls a Handler for each delivery. Every error of the API is an *Error, which
+// says whether the broker may have the event. A service that has events pushed to it
+// implements eventsv1.EventHandlerServiceServer and needs nothing from here.
 //
-// A Publisher and a Subscriber are safe to use from several goroutines; each
-// Subscriber.Run call keeps a stream of its own.
+//	c, err := client.Dial(os.Getenv(client.EnvSidecar))
+//	...
+//	defer c.Close()
+//	event := client.NewEvent("order-17", "/checkout", "com.shop.order.placed", "application/json", data)
+//	answer, tries, err := client.Retry{}.Publish(ctx, c, "orders", event)
+//	...
+//	err = c.Subscribe(ctx, "billing", func(ctx context.Context, d *eventsv1.Delivery) error {
+//		return bill(ctx, d.GetEvent()) // nil acknowledges, an error makes it come again
+//	}, client.SubscribeOptions{})
 //
-//	conn, err := events.Dial("unix:///var/run/warren/warren.sock")
-//	client := eventsv1.NewEventServiceClient(conn)
-//	resp, attempts, err := (&events.Publisher{Client: client}).Publish(ctx, "orders", event)
-//	pipeline := &events.Pipeline{Client: client, Log: log} // the same over one stream, while pipeline.Run(ctx) runs
-//	resp, attempts, err = pipeline.Publish(ctx, "orders", event)
-//	err = (&events.Subscriber{Client: client, Subscription: "billing", Handle: handle}).Run(ctx)
-package events
+// Everything is safe for concurrent use. Goroutines end with the call that started
+// them: Pipeline.Run and Subscribe wait for theirs.
+package client

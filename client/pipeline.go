@@ -1,14 +1,13 @@
-package events
+package client
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/propagation"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -18,75 +17,60 @@ import (
 // maxEntries bounds the events gathered in one request.
 const maxEntries = 64
 
-// Pipeline publishes events through one PublishStream: no event waits for the
-// confirm of another. Calls of Publish under way at once are the window; keep it
-// below the sidecar's own, 1024.
+// Pipeline publishes events through one PublishStream: no event waits for the confirm
+// of another. Calls of Publish under way at once are the window; keep it below the
+// sidecar's own, 1024, or Publish waits for longer. The fields are not changed after
+// the first use.
 type Pipeline struct {
-	// Client of the sidecar.
-	Client eventsv1.EventServiceClient
-	// Timeout of one try; 0 means 15 s. The sidecar itself answers within 10 s.
-	Timeout time.Duration
-	// Backoff before the first repetition of an event and before a new stream; it
-	// doubles up to 20 times that. 0 means 100 ms.
+	// Client of the sidecar; required.
+	Client *Client
+	// Backoff before a new stream; it doubles up to 20 times that, with jitter. 0
+	// means 100 ms.
 	Backoff time.Duration
-	// Log gets a line for each lost stream.
-	Log *slog.Logger
+	// Lost is told of each stream that ended, why, and how long until the next; nil
+	// means that nobody wants to know. It is called by Run.
+	Lost func(err error, again time.Duration)
 
 	once  sync.Once
 	queue chan *request // to the stream there is
 }
 
-// request is one try of one event.
+// request is one event.
 type request struct {
 	entry  *eventsv1.PublishStreamEntry
-	answer chan answer // cap 1: nobody waits for who left
+	answer chan Result // cap 1: nobody waits for who left
 }
 
-type answer struct {
-	response *eventsv1.PublishResponse
-	err      error
+// Publish publishes one event, once, as Client.Publish does. It waits until ctx ends
+// while Run does not run. An event that was sent and not answered before ctx or its
+// stream ended is of Unknown outcome. ctx's trace context goes with the event.
+func (p *Pipeline) Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, error) {
+	return p.PublishEntry(ctx, &eventsv1.PublishStreamEntry{Topic: topic, Event: event, TraceContext: hopOf(ctx)})
 }
 
-// Publish sends one event and returns the sidecar's answer and the number of tries
-// it took. It must be called while Run runs. An event whose try failed in a way that
-// may pass, or got no answer before its stream broke, is sent again with the same id
-// until ctx ends. Any other failure is returned at once. ctx's trace context goes
-// with the event.
-func (p *Pipeline) Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, int, error) {
-	hop := make(map[string]string)
-	propagation.TraceContext{}.Inject(ctx, propagation.MapCarrier(hop))
-	return untilConfirmed(ctx, event.GetId(), newBackoff(p.Backoff), func() (*eventsv1.PublishResponse, error) {
-		return p.try(ctx, &eventsv1.PublishStreamEntry{Topic: topic, Event: event, TraceContext: hop})
-	})
+// PublishEntry is Publish with headers and the other fields of an entry. The pipeline
+// sets the request id.
+func (p *Pipeline) PublishEntry(ctx context.Context, entry *eventsv1.PublishStreamEntry) (*eventsv1.PublishResponse, error) {
+	p.init()
+	r := &request{entry: entry, answer: make(chan Result, 1)}
+	select {
+	case p.queue <- r:
+	case <-ctx.Done():
+		return nil, errorOf(status.FromContextError(ctx.Err()).Err(), false)
+	}
+	select {
+	case a := <-r.answer:
+		return a.Response, a.Err
+	case <-ctx.Done(): // an answer that comes now is nobody's
+		return nil, errorOf(status.FromContextError(ctx.Err()).Err(), true)
+	}
 }
 
 func (p *Pipeline) init() { p.once.Do(func() { p.queue = make(chan *request) }) }
 
-// try waits for one answer. An answer that comes after its time is nobody's.
-func (p *Pipeline) try(ctx context.Context, entry *eventsv1.PublishStreamEntry) (*eventsv1.PublishResponse, error) {
-	p.init()
-	timeout := p.Timeout
-	if timeout == 0 {
-		timeout = 15 * time.Second
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	r := &request{entry: entry, answer: make(chan answer, 1)}
-	select {
-	case p.queue <- r:
-	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
-	}
-	select {
-	case a := <-r.answer:
-		return a.response, a.err
-	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
-	}
-}
-
 // Run keeps a stream open until ctx ends: one that breaks is opened again after a
-// backoff. When ctx ends it waits for the answers of what was sent, at most 3 s.
+// backoff. When ctx ends it waits for the answers of what was sent, at most 3 s. It
+// runs once at a time.
 func (p *Pipeline) Run(ctx context.Context) {
 	p.init()
 	wait := newBackoff(p.Backoff)
@@ -99,7 +83,12 @@ func (p *Pipeline) Run(ctx context.Context) {
 			wait.Reset()
 		}
 		delay := wait.NextBackOff()
-		p.Log.Warn("publish stream ended", "error", err, "again_in", delay.String())
+		if errors.Is(err, io.EOF) {
+			err = errEnded
+		}
+		if p.Lost != nil {
+			p.Lost(errorOf(err, answered), delay)
+		}
 		if sleep(ctx, delay) != nil {
 			return
 		}
@@ -112,7 +101,7 @@ func (p *Pipeline) serve(ctx context.Context) (answered bool, err error) {
 	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it outlives ctx, for the last answers
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, cancel) })()
-	stream, err := p.Client.PublishStream(streamCtx)
+	stream, err := p.Client.api.PublishStream(streamCtx)
 	if err != nil {
 		return false, err
 	}
@@ -193,7 +182,7 @@ func (f *flight) receive() error {
 		for _, result := range resp.GetResults() {
 			if r, ok := f.open[result.GetRequestId()]; ok {
 				delete(f.open, result.GetRequestId())
-				r.answer <- answer{result.GetResult().GetResponse(), statusError(result.GetResult().GetStatus())}
+				r.answer <- resultOf(result.GetResult())
 			}
 		}
 		f.mu.Unlock()
@@ -206,7 +195,7 @@ func (f *flight) abandon(reason error) (answered bool) {
 	defer f.mu.Unlock()
 	for id, r := range f.open {
 		delete(f.open, id)
-		r.answer <- answer{err: status.Error(codes.Unavailable, fmt.Sprintf("no answer before the stream ended: %v", reason))}
+		r.answer <- Result{Err: errorOf(status.Error(codes.Unavailable, fmt.Sprintf("no answer before the stream ended: %v", reason)), true)}
 	}
 	return f.answered
 }

@@ -1,10 +1,9 @@
-package events_test
+package client_test
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -15,7 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 )
 
 // publishStream is the sidecar's end of a PublishStream.
@@ -42,7 +41,8 @@ func (s publishStream) receive(n int) []*eventsv1.PublishStreamEntry {
 func (s publishStream) answer(e *eventsv1.PublishStreamEntry, code codes.Code) {
 	result := &eventsv1.PublishResult{Response: &eventsv1.PublishResponse{EventId: e.GetEvent().GetId(), Topic: "shop/" + e.GetTopic()}}
 	if code != codes.OK {
-		result = &eventsv1.PublishResult{Status: &eventsv1.Status{Code: int32(code), Message: "no"}} //nolint:gosec // 0 to 16
+		st := status.Convert(refusal(s.t, code)).Proto()
+		result = &eventsv1.PublishResult{Status: &eventsv1.Status{Code: st.GetCode(), Message: st.GetMessage(), Details: st.GetDetails()}}
 	}
 	err := s.Send(&eventsv1.PublishStreamResponse{Window: 1024, Results: []*eventsv1.PublishStreamResult{
 		{RequestId: e.GetRequestId(), Result: result},
@@ -62,14 +62,14 @@ func (s publishStream) untilClosed() error {
 
 // pipeline runs a Pipeline whose streams, by their number from 1, are served by a
 // function. stop ends it and waits.
-func pipeline(t *testing.T, serve func(n int, s publishStream) error) (p *events.Pipeline, stop func()) {
+func pipeline(t *testing.T, serve func(n int, s publishStream) error) (p *client.Pipeline, stop func()) {
 	t.Helper()
 	streams := 0
 	s := &sidecar{publishStream: func(g eventsv1.EventService_PublishStreamServer) error {
 		streams++
 		return serve(streams, publishStream{t, g})
 	}}
-	p = &events.Pipeline{Client: s.client(t), Backoff: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
+	p = &client.Pipeline{Client: s.client(t), Backoff: time.Millisecond}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { p.Run(ctx) })
@@ -77,6 +77,9 @@ func pipeline(t *testing.T, serve func(n int, s publishStream) error) (p *events
 	t.Cleanup(stop)
 	return p, stop
 }
+
+// quick is a Retry that does not wait long.
+var quick = client.Retry{Backoff: time.Millisecond}
 
 // outcome of one Publish.
 type outcome struct {
@@ -87,12 +90,12 @@ type outcome struct {
 
 // publishAll publishes events at once and returns what became of them, sorted by
 // id.
-func publishAll(ctx context.Context, p *events.Pipeline, ids ...string) []outcome {
+func publishAll(ctx context.Context, r client.Retry, p *client.Pipeline, ids ...string) []outcome {
 	outcomes := make([]outcome, len(ids))
 	var publishing sync.WaitGroup
 	for i, id := range ids {
 		publishing.Go(func() {
-			resp, attempts, err := p.Publish(ctx, "orders", &eventsv1.CloudEvent{Id: id})
+			resp, attempts, err := r.Publish(ctx, p, "orders", &eventsv1.CloudEvent{Id: id})
 			outcomes[i] = outcome{id, resp.GetTopic(), attempts, err}
 		})
 	}
@@ -114,7 +117,7 @@ func TestAPipelineTakesResultsInAnyOrder(t *testing.T) {
 		}
 		return s.untilClosed()
 	})
-	for _, o := range publishAll(t.Context(), p, "a", "b", "c", "d") {
+	for _, o := range publishAll(t.Context(), quick, p, "a", "b", "c", "d") {
 		switch {
 		case o.id == "c" && (status.Code(o.err) != codes.NotFound || o.attempts != 1):
 			t.Errorf("the refused event: %v after %d tries", o.err, o.attempts)
@@ -144,7 +147,7 @@ func TestAPipelineRepeatsWhatABrokenStreamLeftUnanswered(t *testing.T) {
 		return s.untilClosed()
 	})
 	tries := make(map[string]int)
-	for _, o := range publishAll(t.Context(), p, "a", "b", "c") {
+	for _, o := range publishAll(t.Context(), quick, p, "a", "b", "c") {
 		if o.err != nil {
 			t.Errorf("event %s: %v", o.id, o.err)
 		}
@@ -177,7 +180,7 @@ func TestAPipelineRepeatsAnUnknownOutcomeOnTheSameStream(t *testing.T) {
 		}
 		return s.untilClosed()
 	})
-	if o := publishAll(t.Context(), p, "a")[0]; o.err != nil || o.attempts != 4 {
+	if o := publishAll(t.Context(), quick, p, "a")[0]; o.err != nil || o.attempts != 4 {
 		t.Errorf("event a: %+v, want a confirm at the 4th try", o)
 	}
 	stop()
@@ -192,8 +195,8 @@ func TestAPipelineGivesUpAnAnswerThatDoesNotCome(t *testing.T) {
 		s.answer(entry, codes.OK)
 		return s.untilClosed()
 	})
-	p.Timeout = 50 * time.Millisecond
-	if o := publishAll(t.Context(), p, "a")[0]; o.err != nil || o.attempts < 2 {
+	hasty := client.Retry{Timeout: 50 * time.Millisecond, Backoff: time.Millisecond}
+	if o := publishAll(t.Context(), hasty, p, "a")[0]; o.err != nil || o.attempts < 2 {
 		t.Errorf("event a: %+v, want a confirm at a later try", o)
 	}
 	stop()
@@ -214,7 +217,7 @@ func TestAPipelinesEntriesCarryTheirOwnTraces(t *testing.T) {
 		TraceID:    trace.TraceID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
 		SpanID:     trace.SpanID{1, 2, 3, 4, 5, 6, 7, 8},
 		TraceFlags: trace.FlagsSampled,
-	})), p, "a")
+	})), quick, p, "a")
 	stop()
 }
 
@@ -230,7 +233,7 @@ func TestAStoppingPipelineTakesTheLastAnswers(t *testing.T) {
 	})
 	var publishing sync.WaitGroup
 	publishing.Go(func() {
-		if o := publishAll(t.Context(), p, "a")[0]; o.err != nil || o.attempts != 1 {
+		if o := publishAll(t.Context(), quick, p, "a")[0]; o.err != nil || o.attempts != 1 {
 			t.Errorf("event a: %+v", o)
 		}
 	})

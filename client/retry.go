@@ -1,95 +1,93 @@
-package events
+package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	statuspb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// Publisher publishes events until they are confirmed.
-type Publisher struct {
-	// Client of the sidecar.
-	Client eventsv1.EventServiceClient
-	// Timeout of one call; 0 means 5 s.
+// Publisher publishes an event once. A Client and a Pipeline are Publishers.
+type Publisher interface {
+	// Publish returns after the broker's confirm, or with an *Error. It is safe for
+	// concurrent use and does not change the event.
+	Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, error)
+}
+
+// Retry repeats publishes. The zero value is ready to use.
+type Retry struct {
+	// Timeout of one try; 0 means 5 s, which leaves the sidecar room for its own
+	// retries.
 	Timeout time.Duration
-	// Backoff before the first repetition; it doubles up to 20 times that. 0 means
-	// 100 ms. A longer wait asked for by the sidecar (RetryInfo) is honoured.
+	// Backoff before the first repetition; it doubles up to 20 times that, with
+	// jitter. 0 means 100 ms. A longer wait that the sidecar asks for is honoured.
 	Backoff time.Duration
+	// Notify is told of each failed try that is going to be repeated; nil means that
+	// nobody wants to know. It must not block.
+	Notify func(*Error)
 }
 
-// Publish sends one event and returns the sidecar's answer and the number of
-// calls it took. A failure that may pass, or whose outcome is unknown, is repeated
-// with the same event until ctx ends: the id stays, so receivers can tell a
-// repetition from a new event. Any other failure is returned at once.
-func (p *Publisher) Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, int, error) {
-	return untilConfirmed(ctx, event.GetId(), newBackoff(p.Backoff), func() (*eventsv1.PublishResponse, error) {
-		return p.try(ctx, topic, event)
-	})
-}
-
-// untilConfirmed repeats a try as long as that may help.
-func untilConfirmed(ctx context.Context, id string, wait *backoff.ExponentialBackOff, try func() (*eventsv1.PublishResponse, error)) (*eventsv1.PublishResponse, int, error) {
-	for attempt := 1; ; attempt++ {
-		resp, err := try()
+// Publish publishes an event through p until it is confirmed and returns the answer
+// and the number of tries. A failure that is Repeatable is repeated with the same
+// event until ctx ends. Any other is returned at once. The error wraps the last
+// *Error, and ctx's when that ended; once a try was of unknown outcome, the Outcome is
+// Unknown, whatever later tries said.
+func (r Retry) Publish(ctx context.Context, p Publisher, topic string, event *eventsv1.CloudEvent) (resp *eventsv1.PublishResponse, tries int, err error) {
+	wait := newBackoff(r.Backoff)
+	unknown := false
+	for tries = 1; ; tries++ {
+		resp, err := r.try(ctx, p, topic, event)
 		if err == nil {
-			return resp, attempt, nil
+			return resp, tries, nil
+		}
+		var failure *Error
+		if !errors.As(err, &failure) {
+			failure = Explain(err, true)
+		}
+		if unknown = unknown || failure.Outcome == Unknown; unknown {
+			again := *failure
+			again.Outcome, failure = Unknown, &again
+		}
+		err = failure
+		if ctx.Err() == nil && failure.Repeatable() {
+			if r.Notify != nil {
+				r.Notify(failure)
+			}
+			if sleep(ctx, max(wait.NextBackOff(), failure.RetryAfter)) == nil {
+				continue
+			}
 		}
 		if ctx.Err() != nil {
-			return nil, attempt, fmt.Errorf("publish event %q: %w: %w", id, ctx.Err(), err)
+			err = errors.Join(ctx.Err(), err)
 		}
-		if !repeatable(err) {
-			return nil, attempt, fmt.Errorf("publish event %q: %w", id, err)
-		}
-		delay := max(wait.NextBackOff(), askedDelay(err))
-		if err := sleep(ctx, delay); err != nil {
-			return nil, attempt, fmt.Errorf("publish event %q: %w", id, err)
-		}
+		return nil, tries, fmt.Errorf("publish event %q: %w", event.GetId(), err)
 	}
 }
 
-func (p *Publisher) try(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, error) {
-	timeout := p.Timeout
+func (r Retry) try(ctx context.Context, p Publisher, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, error) {
+	timeout := r.Timeout
 	if timeout == 0 {
 		timeout = 5 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return p.Client.Publish(ctx, &eventsv1.PublishRequest{Topic: topic, Event: event})
+	return p.Publish(ctx, topic, event)
 }
 
-// repeatable tells whether the same event should be sent again: the sidecar or
-// the broker is away (UNAVAILABLE, whatever the outcome was), no answer came in
-// time, or the sidecar asks to slow down.
-func repeatable(err error) bool {
-	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
-		return true
-	default:
-		return false
+// newBackoff doubles from base to 20 times base, with jitter. base 0 means 100 ms.
+func newBackoff(base time.Duration) *backoff.ExponentialBackOff {
+	if base == 0 {
+		base = 100 * time.Millisecond
 	}
-}
-
-// statusError is the error of one result of a stream; nil means OK.
-func statusError(s *eventsv1.Status) error {
-	return status.ErrorProto(&statuspb.Status{Code: s.GetCode(), Message: s.GetMessage(), Details: s.GetDetails()})
-}
-
-// askedDelay is the RetryInfo of an error, or 0.
-func askedDelay(err error) time.Duration {
-	for _, detail := range status.Convert(err).Details() {
-		if info, ok := detail.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration()
-		}
-	}
-	return 0
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval = base
+	wait.MaxInterval = 20 * base
+	wait.Multiplier = 2
+	return wait
 }
 
 // sleep waits for d and returns the reason when ctx ends first.

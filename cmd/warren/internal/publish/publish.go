@@ -1,3 +1,5 @@
+// Package publish is warren publish: one event from flags, or a file of them, and the account of
+// what became of each.
 package publish
 
 import (
@@ -13,6 +15,7 @@ import (
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/publisher"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
@@ -102,7 +105,7 @@ func run(a *cli.App, cmd *cobra.Command, topic string, f *publishFlags) error {
 	}
 	defer in.close()
 
-	var client publisher.Client
+	var events publisher.Client
 	address := a.Address(cmd, "sidecar", peer.EnvSidecar)
 	if !f.dryRun {
 		conn, err := peer.Dial(address)
@@ -110,9 +113,9 @@ func run(a *cli.App, cmd *cobra.Command, topic string, f *publishFlags) error {
 			return cli.Usage(err)
 		}
 		defer conn.Close()
-		client = eventsv1.NewEventServiceClient(conn)
+		events = client.New(conn)
 	}
-	p := publisher.New(client, publisher.Options{
+	p := publisher.New(events, publisher.Options{
 		Topic: topic, Concurrency: f.concurrency, Timeout: f.timeout, Retry: f.retry, DryRun: f.dryRun, Headers: headers,
 	})
 	stop := a.ShowProgress(cmd.Context(), "events", func() terminal.Count {

@@ -1,3 +1,4 @@
+// Package subscribe is warren subscribe: it prints the events of a subscription and settles them.
 package subscribe
 
 import (
@@ -13,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/cmd/warren/internal/subscribe/receiver"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
@@ -126,7 +128,7 @@ func run(a *cli.App, cmd *cobra.Command, subscription string, f *subscribeFlags)
 		reached = true
 		a.Sayf("receiving %s from topic %s; Ctrl-C ends", terminal.Printable(r.GetSubscription()), terminal.Printable(r.GetTopic()))
 	}
-	stats, err := receiver.Run(cmd.Context(), eventsv1.NewEventServiceClient(conn), o)
+	stats, err := receiver.Run(cmd.Context(), client.New(conn).API(), o)
 	if err == nil || stats.Delivered > 0 {
 		a.Sayf("received %s, %d settled", cli.Events(stats.Delivered), stats.Settled)
 	}

@@ -19,19 +19,17 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"google.golang.org/grpc"
-	grpcpeer "google.golang.org/grpc/peer"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/cejson"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 )
 
-// Client is the part of the event API the publisher calls, from many goroutines.
+// Client publishes an event once, called from many goroutines; client.Client is one.
 type Client interface {
-	Publish(context.Context, *eventsv1.PublishRequest, ...grpc.CallOption) (*eventsv1.PublishResponse, error)
+	PublishRequest(context.Context, *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error)
 }
 
 // Source yields the events, in one goroutine; io.EOF ends it. Next may block: when
@@ -190,17 +188,16 @@ func (p *Publisher) publish(ctx context.Context, req *eventsv1.PublishRequest) (
 	}
 	unknown := false
 	for {
-		var at grpcpeer.Peer
-		resp, err := p.client.Publish(call, req, grpc.Peer(&at))
+		resp, err := p.client.PublishRequest(call, req)
 		if err == nil {
 			return resp, peer.Failure{}
 		}
-		failure := peer.Explain(err, at.Addr != nil)
+		failure := peer.Explain(err, true)
 		// Once a try may have reached the broker, a later one that certainly did
 		// not leaves the event as unknown as before.
-		unknown = unknown || failure.Outcome == broker.Unknown.String()
+		unknown = unknown || failure.Outcome == client.Unknown.String()
 		if unknown {
-			failure.Outcome = broker.Unknown.String()
+			failure.Outcome = client.Unknown.String()
 		}
 		if !p.opts.Retry || !failure.Retryable {
 			return nil, failure

@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/cejson"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/publisher"
@@ -36,7 +36,7 @@ type sidecar struct {
 	tries map[string]int
 }
 
-func (s *sidecar) Publish(ctx context.Context, r *eventsv1.PublishRequest, _ ...grpc.CallOption) (*eventsv1.PublishResponse, error) {
+func (s *sidecar) PublishRequest(ctx context.Context, r *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
 	id := r.GetEvent().GetId()
 	s.mu.Lock()
 	if s.tries == nil {
@@ -212,7 +212,7 @@ func TestWhatCannotSucceedIsNotRetried(t *testing.T) {
 func TestWithoutASidecarTheRunStopsEarly(t *testing.T) {
 	t.Parallel()
 	fake := &sidecar{answer: func(context.Context, string, int) error {
-		return status.Error(codes.Unavailable, "connection refused") // no peer was set
+		return client.Explain(status.Error(codes.Unavailable, "connection refused"), false)
 	}}
 	ids := make([]string, 1000)
 	for i := range ids {

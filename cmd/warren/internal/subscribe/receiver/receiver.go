@@ -5,6 +5,10 @@
 // delivery is the caller's. Run may be called from several goroutines; its
 // callbacks are called from the goroutine that called it, one at a time.
 //
+// It has a stream of its own and not client.Subscribe: the command wants one stream,
+// no reconnection, one delivery after the other in the order they came, exactly as
+// many as it asked for, some of them never settled, and the result of each settlement.
+//
 //	stats, err := receiver.Run(ctx, client, receiver.Options{
 //		Subscription: "billing",
 //		Outcome:      eventsv1.Outcome_OUTCOME_ACK,
