@@ -69,8 +69,8 @@ func (s *sidecar) client(t *testing.T) *client.Client {
 	return c
 }
 
-// refusal is an error as the sidecar makes them.
-func refusal(t *testing.T, code codes.Code, details ...protoadapt.MessageV1) error {
+// refused is an error as the sidecar makes them.
+func refused(t *testing.T, code codes.Code, details ...protoadapt.MessageV1) error {
 	t.Helper()
 	st, err := status.New(code, "no").WithDetails(append(details, &errdetails.ErrorInfo{
 		Reason: "REASON", Domain: "warrenmesh.io", Metadata: map[string]string{"outcome": "not_sent"},
@@ -83,7 +83,7 @@ func refusal(t *testing.T, code codes.Code, details ...protoadapt.MessageV1) err
 
 func withRetryInfo(t *testing.T, code codes.Code, after time.Duration) error {
 	t.Helper()
-	return refusal(t, code, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+	return refused(t, code, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
 }
 
 func TestPublishRepeatsTheSameEventUntilItIsConfirmed(t *testing.T) {
@@ -91,7 +91,7 @@ func TestPublishRepeatsTheSameEventUntilItIsConfirmed(t *testing.T) {
 	answers := []error{
 		status.Error(codes.Unavailable, "connection lost"),
 		status.Error(codes.DeadlineExceeded, "deadline near"),
-		refusal(t, codes.ResourceExhausted),
+		refused(t, codes.ResourceExhausted),
 		nil,
 	}
 	var seen []string
@@ -374,7 +374,7 @@ func TestSubscribeTellsOfLostStreamsAndEndsWhenItIsRefused(t *testing.T) {
 		case 2:
 			return status.Error(codes.NotFound, "not declared yet")
 		default:
-			return refusal(t, codes.PermissionDenied)
+			return refused(t, codes.PermissionDenied)
 		}
 	}}
 	var lost []string
@@ -443,7 +443,7 @@ func TestRetryTellsOfRepetitionsAndRemembersAnUnknownOutcome(t *testing.T) {
 		if calls.Add(1) == 1 {
 			return status.Error(codes.Unavailable, "connection lost")
 		}
-		return refusal(t, codes.NotFound)
+		return refused(t, codes.NotFound)
 	}}
 	told := 0
 	r := client.Retry{Backoff: time.Millisecond, Notify: func(*client.Error) { told++ }}

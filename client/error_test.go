@@ -16,13 +16,17 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 func TestErrorsSayWhatTheSidecarSaid(t *testing.T) {
 	t.Parallel()
-	nack := rpcerr.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"})
-	full := rpcerr.FromBroker(&broker.Error{Kind: broker.WindowFull, Outcome: broker.NotSent, Op: "publish"})
+	nack := rpcerr.From(refusal.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"}))
+	newer := withInfo(t, codes.Unavailable, &errdetails.ErrorInfo{
+		Reason: refusal.Draining, Domain: rpcerr.Domain, Metadata: map[string]string{"outcome": "new"},
+	})
+	full := rpcerr.From(refusal.FromBroker(&broker.Error{Kind: broker.WindowFull, Outcome: broker.NotSent, Op: "publish"}))
 	for _, tt := range []struct {
 		name       string
 		err        error
@@ -32,9 +36,9 @@ func TestErrorsSayWhatTheSidecarSaid(t *testing.T) {
 	}{
 		{"a nack", nack, true, "Unavailable PUBLISH_NACKED unknown", true},
 		{"a full buffer", full, true, "ResourceExhausted BUFFER_FULL not_sent", true},
-		{"a missing topic", rpcerr.NotFound(rpcerr.TopicNotFound, "topic", "x", "no topic"), true, "NotFound TOPIC_NOT_FOUND not_sent", false},
-		{"an unroutable event", rpcerr.New(codes.FailedPrecondition, rpcerr.Unroutable, "no queue", "outcome", "failed"), true, "FailedPrecondition UNROUTABLE failed", false},
-		{"a word that is not known", rpcerr.New(codes.Unavailable, rpcerr.Draining, "no", "outcome", "new"), true, "Unavailable DRAINING ", true},
+		{"a missing topic", rpcerr.From(refusal.Missing(refusal.TopicNotFound, "topic", "x", "no topic")), true, "NotFound TOPIC_NOT_FOUND not_sent", false},
+		{"an unroutable event", rpcerr.From(&refusal.Error{Class: refusal.Precondition, Reason: refusal.Unroutable, Text: "no queue", Outcome: broker.Failed}), true, "FailedPrecondition UNROUTABLE failed", false},
+		{"a word that is not known", newer, true, "Unavailable DRAINING ", true},
 		{"a connection lost on the way", status.Error(codes.Unavailable, "EOF"), true, "Unavailable  unknown", true},
 		{"a deadline without a word", status.Error(codes.DeadlineExceeded, "late"), true, "DeadlineExceeded  unknown", true},
 		{"a deadline before connecting", status.Error(codes.DeadlineExceeded, "late"), false, "DeadlineExceeded UNREACHABLE not_sent", true},
@@ -63,20 +67,26 @@ func TestErrorsSayWhatTheSidecarSaid(t *testing.T) {
 	}
 }
 
+func withInfo(t *testing.T, code codes.Code, info *errdetails.ErrorInfo) error {
+	t.Helper()
+	st, err := status.New(code, "no").WithDetails(info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Err()
+}
+
 func TestErrorsNameTheFieldsThatAreInvalid(t *testing.T) {
 	t.Parallel()
-	e := client.Explain(rpcerr.Field(rpcerr.InvalidEvent, "event.id", "is empty"), true)
+	e := client.Explain(rpcerr.From(refusal.Field(refusal.InvalidEvent, "event.id", "is empty")), true)
 	if len(e.Violations) != 1 || e.Violations[0] != (client.Violation{Field: "event.id", Description: "is empty"}) {
 		t.Errorf("violations %+v", e.Violations)
 	}
 	if want := "InvalidArgument INVALID_EVENT: event.id: is empty"; e.Error() != want {
 		t.Errorf("%q, want %q", e.Error(), want)
 	}
-	foreign, err := status.New(codes.Internal, "no").WithDetails(&errdetails.ErrorInfo{Reason: "X", Domain: "example.com"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e := client.Explain(foreign.Err(), true); e.Reason != "" {
+	foreign := withInfo(t, codes.Internal, &errdetails.ErrorInfo{Reason: "X", Domain: "example.com"})
+	if e := client.Explain(foreign, true); e.Reason != "" {
 		t.Errorf("a reason of somebody else: %q", e.Reason)
 	}
 }

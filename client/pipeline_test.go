@@ -41,7 +41,7 @@ func (s publishStream) receive(n int) []*eventsv1.PublishStreamEntry {
 func (s publishStream) answer(e *eventsv1.PublishStreamEntry, code codes.Code) {
 	result := &eventsv1.PublishResult{Response: &eventsv1.PublishResponse{EventId: e.GetEvent().GetId(), Topic: "shop/" + e.GetTopic()}}
 	if code != codes.OK {
-		st := status.Convert(refusal(s.t, code)).Proto()
+		st := status.Convert(refused(s.t, code)).Proto()
 		result = &eventsv1.PublishResult{Status: &eventsv1.Status{Code: st.GetCode(), Message: st.GetMessage(), Details: st.GetDetails()}}
 	}
 	err := s.Send(&eventsv1.PublishStreamResponse{Window: 1024, Results: []*eventsv1.PublishStreamResult{

@@ -7,9 +7,10 @@ import (
 	"slices"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/resolve"
-	"github.com/warrenmesh/warren/controlplane/source"
 	"github.com/warrenmesh/warren/controlplane/source/file"
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds/server"
 	"github.com/warrenmesh/warren/xds/wire"
@@ -25,7 +26,7 @@ type Summary struct {
 
 // Check reads a directory as a ControlPlane would and returns everything that is
 // wrong with it, sorted by place. Without problems the set would come into force.
-func Check(dir string) (Summary, []source.Problem) {
+func Check(dir string) (Summary, []declare.Problem) {
 	set, problems := file.Load(dir)
 	c, problems := compile(set, problems)
 	s := Summary{Objects: map[string]int{}}
@@ -44,16 +45,21 @@ func Check(dir string) (Summary, []source.Problem) {
 // compiled is a set made ready to serve. It is immutable.
 type compiled struct {
 	version   string // hash of the content
-	objects   []source.Object
+	objects   []declare.Object
 	resources map[v1alpha1.ObjectName][]resolve.ResourceKey // of each object
 	versions  map[resolve.ResourceKey]string
 	scoped    map[resolve.ResourceKey]server.Scoped
 	view      server.View
 }
 
+// inForce is what is known of the set while it is served.
+func (c *compiled) inForce() *status.InForce {
+	return &status.InForce{Version: c.version, Objects: c.objects, Resources: c.resources, Versions: c.versions, Scoped: c.scoped}
+}
+
 // compile takes a set through the pipeline. The problems it returns are those it
 // was given and its own; with any, the set must not come into force.
-func compile(set source.Set, problems []source.Problem) (*compiled, []source.Problem) {
+func compile(set declare.Set, problems []declare.Problem) (*compiled, []declare.Problem) {
 	result, more := resolve.Resolve(set)
 	problems = slices.Concat(problems, more)
 	c := &compiled{objects: set.Objects, resources: result.Resources}
@@ -62,14 +68,14 @@ func compile(set source.Set, problems []source.Problem) (*compiled, []source.Pro
 		c.version = c.hash()
 		c.index()
 	}
-	source.Sort(problems)
+	declare.Sort(problems)
 	return c, problems
 }
 
 // encode fills the view, in an order that depends on names alone. What a sidecar
 // would refuse is a problem of the object that it comes from.
-func (c *compiled) encode(r *resolve.Result) []source.Problem {
-	var problems []source.Problem
+func (c *compiled) encode(r *resolve.Result) []declare.Problem {
+	var problems []declare.Problem
 	check := func(kind string, name mesh.Name, resources []wire.Resource, err error) {
 		if err == nil {
 			err = tooLarge(resources)
@@ -109,14 +115,14 @@ func tooLarge(resources []wire.Resource) error {
 	return nil
 }
 
-func (c *compiled) refused(name v1alpha1.ObjectName, err error) source.Problem {
+func (c *compiled) refused(name v1alpha1.ObjectName, err error) declare.Problem {
 	e := v1alpha1.FieldError{Message: fmt.Sprintf("a sidecar would refuse it: %v", err), Kind: v1alpha1.Invalid}
 	for i := range c.objects {
 		if c.objects[i].Name() == name {
 			return c.objects[i].Problem(e)
 		}
 	}
-	return source.Problem{Message: e.Message, Object: name, Kind: e.Kind}
+	return declare.Problem{Message: e.Message, Object: name, Kind: e.Kind}
 }
 
 // hash identifies what is served, and to whom.

@@ -13,8 +13,10 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/server"
 )
@@ -29,10 +31,12 @@ const (
 // ControlPlane serves one directory of declared objects. Use New.
 type ControlPlane struct {
 	// set at construction
-	opts  Options
-	spans *tracing.Configuration
-	state *state
-	xds   *server.Server
+	opts        Options
+	spans       *tracing.Configuration
+	commitments *declare.Commitments
+	state       *status.State
+	outbox      *status.Outbox
+	xds         *server.Server
 
 	reloads reloads
 
@@ -49,13 +53,18 @@ func New(opts Options) (*ControlPlane, error) {
 	if err := opts.complete(); err != nil {
 		return nil, err
 	}
+	spans := opts.Tracing.Configuration()
+	xds := server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: spans, Limits: opts.Limits})
+	outbox := status.NewOutbox(status.OutboxOptions{Writer: opts.StatusWriter, Logger: opts.Logger})
 	return &ControlPlane{
-		opts:      opts,
-		spans:     opts.Tracing.Configuration(),
-		state:     newState(opts.Now),
-		xds:       server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: opts.Tracing.Configuration(), Limits: opts.Limits}),
-		listening: make(chan struct{}),
-		ready:     make(chan struct{}),
+		opts:        opts,
+		spans:       spans,
+		commitments: declare.NewCommitments(opts.Now),
+		state:       status.New(status.Options{Now: opts.Now, Sidecars: xds.Sidecars, Outbox: outbox}),
+		outbox:      outbox,
+		xds:         xds,
+		listening:   make(chan struct{}),
+		ready:       make(chan struct{}),
 	}, nil
 }
 
@@ -118,9 +127,10 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 	g.Go(func() error { return serveGRPC(adminServer, c.listeners.admin) })
 	g.Go(func() error { return serveHTTP(statusServer, c.listeners.status) })
 	g.Go(func() error {
-		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll, Waiting: c.state.wait}).Run(ctx, c.apply)
+		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll, Waiting: c.waiting}).Run(ctx, c.apply)
 	})
 	g.Go(func() error { c.follow(ctx); return nil })
+	g.Go(func() error { return c.outbox.Run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
 		c.xds.Close() // or GracefulStop would wait for its streams
@@ -134,19 +144,19 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 }
 
 // apply takes a set from the source. It is called on the source's goroutine.
-func (c *ControlPlane) apply(set source.Set, problems []source.Problem) file.Verdict {
+func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.Verdict {
 	defer c.observe()
 	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
-	broken := immutable(c.state.committed(), set)
-	compiled, problems := compile(set, append(problems, broken.problems...))
+	broken := c.commitments.Violations(set)
+	compiled, problems := compile(set, append(problems, broken.Problems...))
 	err := whyRefused(problems)
 	resolve.End(err)
 	defer span.End(err)
 	if err != nil {
 		c.reloads.refused.Add(1)
 		c.refuse(ctx, set, problems)
-		if broken.passes {
+		if broken.Passes {
 			return file.RefusedYet
 		}
 		return file.Refused
@@ -154,7 +164,8 @@ func (c *ControlPlane) apply(set source.Set, problems []source.Problem) file.Ver
 	c.reloads.applied.Add(1)
 	span.SetConfigVersion(compiled.version)
 	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
-	c.state.accept(compiled)
+	c.commitments.Commit(set)
+	c.state.Accept(compiled.inForce())
 	c.xds.Update(compiled.view)
 	c.readyOnce.Do(func() { close(c.ready) })
 	c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
@@ -162,7 +173,7 @@ func (c *ControlPlane) apply(set source.Set, problems []source.Problem) file.Ver
 }
 
 // whyRefused is why a set does not come into force, in brief; nil when it does.
-func whyRefused(problems []source.Problem) error {
+func whyRefused(problems []declare.Problem) error {
 	switch len(problems) {
 	case 0:
 		return nil
@@ -177,8 +188,8 @@ func whyRefused(problems []source.Problem) error {
 // are in GetStatus and in `warren config validate`.
 const maxLoggedProblems = 20
 
-func (c *ControlPlane) refuse(ctx context.Context, set source.Set, problems []source.Problem) {
-	news := c.state.refuse(set.Objects, problems)
+func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []declare.Problem) {
+	news := c.state.Refuse(set.Objects, problems)
 	if len(news) == 0 {
 		return // the same set, or one with fewer problems
 	}
@@ -189,8 +200,17 @@ func (c *ControlPlane) refuse(ctx context.Context, set source.Set, problems []so
 		"problems", len(problems), "not_logged", max(0, len(news)-maxLoggedProblems))
 }
 
+// waiting notes what the newest set takes away and therefore waits.
+func (c *ControlPlane) waiting(losses []file.Loss) {
+	objects := make(map[v1alpha1.ObjectName]string, len(losses))
+	for _, l := range losses {
+		objects[l.Object] = "the newest declaration " + l.Text + ": it comes into force when the files have not changed for a second"
+	}
+	c.state.Wait(objects)
+}
+
 // observe looks at what the sidecars have answered.
-func (c *ControlPlane) observe() snapshot { return c.state.observe(c.xds.Sidecars()) }
+func (c *ControlPlane) observe() status.Snapshot { return c.state.Observe() }
 
 // follow observes after each change, so that conditions carry the time at which
 // they changed, not the time at which somebody asked.

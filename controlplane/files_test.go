@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/controlplane/declare"
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -118,10 +120,10 @@ func TestPartitionsDoNotChangeByWayOfADeletion(t *testing.T) {
 	if !strings.Contains(p, want) || !strings.Contains(p, "comes into force by itself after 00:21:40 UTC") {
 		t.Errorf("got %q", p)
 	}
-	clock.Store(int64(tombstoneLife - time.Second))
+	clock.Store(int64(declare.TombstoneLife - time.Second))
 	edit(t, dir, map[string]string{"routes.yaml": routeYAML(50, 50)})
 	eventually(t, "it is refused to the end", func() bool { return len(getStatus(t, cp, "").GetProblems()) == 1 })
-	clock.Store(int64(2 * tombstoneLife))
+	clock.Store(int64(2 * declare.TombstoneLife))
 	eventually(t, "it comes into force by itself", func() bool { return len(getStatus(t, cp, "").GetProblems()) == 0 && declared() })
 	if n := strings.Count(strings.Join(log.all(), "\n"), "configuration refused"); n > 2 {
 		t.Errorf("%d refusals of two sets are logged", n)
@@ -180,7 +182,7 @@ func TestManyProblemsAreFewLines(t *testing.T) {
 	}
 	cp := launch(t, dir, logged(&log))
 	eventually(t, "the problems show", func() bool { return len(getStatus(t, cp, "").GetProblems()) > 0 })
-	if n := len(getStatus(t, cp, "").GetProblems()); n != maxProblems+1 && n != len(problems) {
+	if n := len(getStatus(t, cp, "").GetProblems()); n != status.MaxProblems+1 && n != len(problems) {
 		t.Errorf("%d problems are shown of %d", n, len(problems))
 	}
 	if got := log.all(); len(got) > 30 {

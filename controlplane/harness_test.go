@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -235,7 +235,7 @@ func (s *sidecar) readAll(app string) {
 	expectAck(s.subscribe(xds.TypeEndpoint, "broker/shop/main"), xds.TypeEndpoint, "broker/shop/main")
 }
 
-func load(t *testing.T, dir string) (source.Set, []source.Problem) {
+func load(t *testing.T, dir string) (declare.Set, []declare.Problem) {
 	t.Helper()
 	return file.Load(dir)
 }

@@ -9,25 +9,17 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/resolve"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/xds/server"
-)
-
-// States of a sidecar over all its resources, as istioctl's proxy-status names
-// them.
-const (
-	sidecarSynced  = "SYNCED"
-	sidecarNotSent = "NOT_SENT" // nothing was sent to it
-	sidecarStale   = "STALE"    // an answer is due
-	sidecarNack    = "NACK"     // it refused something
 )
 
 // meshService implements warren.admin.v1.MeshService.
 type meshService struct {
 	adminv1.UnimplementedMeshServiceServer
 
-	observe func() snapshot
+	observe func() status.Snapshot
 	now     func() time.Time
 	version string
 }
@@ -36,28 +28,28 @@ type meshService struct {
 func (m *meshService) GetStatus(_ context.Context, req *adminv1.GetStatusRequest) (*adminv1.GetStatusResponse, error) {
 	s := m.observe()
 	shown := func(namespace string) bool { return req.GetNamespace() == "" || req.GetNamespace() == namespace }
-	out := &adminv1.GetStatusResponse{Version: s.version, ControlPlaneVersion: m.version}
-	if !s.loadedAt.IsZero() {
-		out.LoadedAt = timestamppb.New(s.loadedAt)
+	out := &adminv1.GetStatusResponse{Version: s.Version, ControlPlaneVersion: m.version}
+	if !s.LoadedAt.IsZero() {
+		out.LoadedAt = timestamppb.New(s.LoadedAt)
 	}
 	// Problems are not filtered: one namespace's keeps out what another declares.
-	for _, p := range s.problems {
+	for _, p := range s.Problems {
 		out.Problems = append(out.Problems, problemProto(p))
 	}
-	for _, o := range s.objects {
-		if shown(o.name.Namespace) {
+	for _, o := range s.Objects {
+		if shown(o.Name.Namespace) {
 			out.Objects = append(out.Objects, objectProto(o))
 		}
 	}
-	for i := range s.sidecars {
-		if shown(s.sidecars[i].Node.Namespace) {
-			out.Sidecars = append(out.Sidecars, m.sidecarProto(&s.sidecars[i], s.versions))
+	for i := range s.Sidecars {
+		if shown(s.Sidecars[i].Node.Namespace) {
+			out.Sidecars = append(out.Sidecars, m.sidecarProto(&s.Sidecars[i], s.Versions))
 		}
 	}
 	return out, nil
 }
 
-func problemProto(p source.Problem) *adminv1.Problem {
+func problemProto(p declare.Problem) *adminv1.Problem {
 	out := &adminv1.Problem{File: p.File, Line: uint32(max(0, p.Line)), Field: p.Field, Message: p.Message}
 	if p.Object != (v1alpha1.ObjectName{}) {
 		out.Object = p.Object.String()
@@ -65,12 +57,12 @@ func problemProto(p source.Problem) *adminv1.Problem {
 	return out
 }
 
-func objectProto(o objectStatus) *adminv1.Object {
+func objectProto(o status.Object) *adminv1.Object {
 	out := &adminv1.Object{
-		Kind: o.name.Kind, Namespace: o.name.Namespace, Name: o.name.Name,
-		Acked: o.progress.acked, Pending: o.progress.pending, Rejected: o.progress.rejected, LastError: o.progress.lastError,
+		Kind: o.Name.Kind, Namespace: o.Name.Namespace, Name: o.Name.Name,
+		Acked: o.Progress.Acked, Pending: o.Progress.Pending, Rejected: o.Progress.Rejected, LastError: o.Progress.LastError,
 	}
-	for _, c := range o.conditions {
+	for _, c := range o.Conditions {
 		out.Conditions = append(out.Conditions, &adminv1.Condition{
 			Type: c.Type, Status: string(c.Status), Reason: c.Reason, Message: c.Message,
 			LastTransitionTime: timestamppb.New(c.LastTransitionTime.Time),
@@ -82,7 +74,7 @@ func objectProto(o objectStatus) *adminv1.Object {
 func (m *meshService) sidecarProto(s *server.Sidecar, versions map[resolve.ResourceKey]string) *adminv1.Sidecar {
 	out := &adminv1.Sidecar{
 		Id: s.Node.ID, Namespace: s.Node.Namespace, Workload: s.Node.Workload, Labels: s.Node.Labels, Version: s.Node.Version,
-		ConnectedFor: durationpb.New(m.now().Sub(s.ConnectedAt)), State: sidecarState(s, versions), Peer: s.Peer,
+		ConnectedFor: durationpb.New(m.now().Sub(s.ConnectedAt)), State: status.SidecarState(s, versions), Peer: s.Peer,
 	}
 	for _, r := range s.Resources {
 		out.Resources = append(out.Resources, &adminv1.SidecarResource{
@@ -91,23 +83,4 @@ func (m *meshService) sidecarProto(s *server.Sidecar, versions map[resolve.Resou
 		})
 	}
 	return out
-}
-
-func sidecarState(s *server.Sidecar, versions map[resolve.ResourceKey]string) string {
-	if len(s.Resources) == 0 {
-		return sidecarNotSent
-	}
-	state := sidecarSynced
-	for _, r := range s.Resources {
-		// Neither exists for the sidecar nor here: that is in sync. A name that is
-		// gone here and not yet there differs.
-		version := versions[resolve.ResourceKey{TypeURL: r.TypeURL, Name: r.Name}]
-		switch {
-		case r.State == server.Nacked:
-			return sidecarNack
-		case r.State == server.Sent || r.Version != version:
-			state = sidecarStale
-		}
-	}
-	return state
 }

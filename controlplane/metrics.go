@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -64,13 +65,13 @@ func (c *ControlPlane) measure() (stop func() error, err error) {
 func (i *instruments) observe(o metric.Observer, c *ControlPlane) {
 	s := c.observe()
 	ready := 0.0
-	if !s.loadedAt.IsZero() {
+	if !s.LoadedAt.IsZero() {
 		ready = 1
-		o.ObserveFloat64(i.configAge, c.opts.Now().Sub(s.loadedAt).Seconds())
-		o.ObserveFloat64(i.configInfo, 1, metric.WithAttributes(keyVersion.String(s.version)))
+		o.ObserveFloat64(i.configAge, c.opts.Now().Sub(s.LoadedAt).Seconds())
+		o.ObserveFloat64(i.configInfo, 1, metric.WithAttributes(keyVersion.String(s.Version)))
 	}
 	o.ObserveFloat64(i.ready, ready)
-	o.ObserveInt64(i.problems, int64(len(s.problems)))
+	o.ObserveInt64(i.problems, int64(len(s.Problems)))
 	o.ObserveInt64(i.reloads, c.reloads.applied.Load(), metric.WithAttributes(keyResult.String("applied")))
 	o.ObserveInt64(i.reloads, c.reloads.refused.Load(), metric.WithAttributes(keyResult.String("refused")))
 	i.observeMesh(o, &s)
@@ -84,16 +85,16 @@ func (i *instruments) observe(o metric.Observer, c *ControlPlane) {
 
 // observeMesh shows what is declared, served and connected. Every state of sidecars
 // has a series, so that none ends when the last sidecar leaves it.
-func (i *instruments) observeMesh(o metric.Observer, s *snapshot) {
-	sidecars := map[string]int64{sidecarSynced: 0, sidecarNotSent: 0, sidecarStale: 0, sidecarNack: 0}
-	for n := range s.sidecars {
-		sidecars[sidecarState(&s.sidecars[n], s.versions)]++
+func (i *instruments) observeMesh(o metric.Observer, s *status.Snapshot) {
+	sidecars := map[string]int64{status.SidecarSynced: 0, status.SidecarNotSent: 0, status.SidecarStale: 0, status.SidecarNack: 0}
+	for n := range s.Sidecars {
+		sidecars[status.SidecarState(&s.Sidecars[n], s.Versions)]++
 	}
 	for state, n := range sidecars {
 		o.ObserveInt64(i.sidecars, n, metric.WithAttributes(keySidecarState.String(state)))
 	}
 	resources := map[string]int64{}
-	for k := range s.versions {
+	for k := range s.Versions {
 		resources[shortType(k.TypeURL)]++
 	}
 	for resourceType, n := range resources {
@@ -101,9 +102,9 @@ func (i *instruments) observeMesh(o metric.Observer, s *snapshot) {
 	}
 	type condition struct{ kind, condition, status string }
 	objects := map[condition]int64{}
-	for _, object := range s.objects {
-		for _, c := range object.conditions {
-			objects[condition{object.name.Kind, c.Type, string(c.Status)}]++
+	for _, object := range s.Objects {
+		for _, c := range object.Conditions {
+			objects[condition{object.Name.Kind, c.Type, string(c.Status)}]++
 		}
 	}
 	for c, n := range objects {

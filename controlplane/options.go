@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds/server"
 )
@@ -41,6 +42,9 @@ type Options struct {
 	// Tracing gets a trace for each set that is read, down to the answers of the
 	// sidecars, and the metrics; nil makes none.
 	Tracing *tracing.Provider
+	// StatusWriter is given the status of each object when it changed, on a goroutine
+	// of its own; nil means the Logger, at level Debug.
+	StatusWriter status.Writer
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 	// Limits bound what sidecars can make the control plane hold.
@@ -71,6 +75,9 @@ func (o *Options) complete() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.StatusWriter == nil {
+		o.StatusWriter = status.LogWriter(o.Logger)
 	}
 	if o.Tracing == nil {
 		o.Tracing = tracing.Disabled()

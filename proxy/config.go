@@ -7,14 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/pool"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
 )
@@ -76,29 +74,29 @@ func (c *configuration) Topic(ctx context.Context, name mesh.Name) (*route.Topic
 	switch err := c.await(ctx, name); {
 	case err == nil:
 	case errors.Is(err, client.ErrNotFound):
-		return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", name.String(), fmt.Sprintf("topic %s is not declared", name))
+		return nil, refusal.Missing(refusal.TopicNotFound, "EventTopic", name.String(), fmt.Sprintf("topic %s is not declared", name))
 	case errors.Is(err, client.ErrTooManyTopics):
-		return nil, rpcerr.New(codes.ResourceExhausted, rpcerr.BufferFull, err.Error(), "outcome", broker.NotSent.String())
+		return nil, &refusal.Error{Class: refusal.Exhausted, Reason: refusal.BufferFull, Text: err.Error(), Outcome: broker.NotSent}
 	case errors.Is(err, client.ErrTooManyNewTopics):
-		return nil, rpcerr.Exhausted(rpcerr.BufferFull, fmt.Sprintf("topic %s was not looked up: too many topics that do not exist were asked for lately", name))
+		return nil, refusal.Full(refusal.BufferFull, fmt.Sprintf("topic %s was not looked up: too many topics that do not exist were asked for lately", name))
 	default:
-		return nil, rpcerr.Unavailable(rpcerr.ConfigNotReady, fmt.Sprintf("configuration of topic %s has not arrived from the control plane", name))
+		return nil, refusal.Later(refusal.ConfigNotReady, fmt.Sprintf("configuration of topic %s has not arrived from the control plane", name))
 	}
 	if t, ok := c.Lookup(name); ok {
 		return t, nil
 	}
-	return nil, rpcerr.Unavailable(rpcerr.ConfigNotReady, fmt.Sprintf("configuration of topic %s is changing", name))
+	return nil, refusal.Later(refusal.ConfigNotReady, fmt.Sprintf("configuration of topic %s is changing", name))
 }
 
 // Subscription implements deliver.Subscriptions.
 func (c *configuration) Subscription(name mesh.Name) (*deliver.Subscription, <-chan struct{}, error) {
 	cur := c.current.Load()
 	if cur == nil {
-		return nil, nil, rpcerr.Unavailable(rpcerr.ConfigNotReady, "no configuration has arrived from the control plane yet")
+		return nil, nil, refusal.Later(refusal.ConfigNotReady, "no configuration has arrived from the control plane yet")
 	}
 	sub, ok := cur.subscriptions[name]
 	if !ok {
-		return nil, nil, rpcerr.NotFound(rpcerr.SubscriptionUnknown, "EventSubscription", name.String(),
+		return nil, nil, refusal.Missing(refusal.SubscriptionUnknown, "EventSubscription", name.String(),
 			fmt.Sprintf("subscription %s does not exist or its selector does not match this workload's labels", name))
 	}
 	return sub, cur.superseded, nil

@@ -32,6 +32,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
@@ -124,9 +125,9 @@ func New(opts Options) (*Proxy, error) {
 		Logger:        opts.Logger,
 	})
 	p.deadLetters = deadletter.New(deadletter.Options{Subscriptions: p.config, Brokers: p.pool})
-	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{
+	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{Dial: door.Push(door.PushOptions{
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
-	})
+	})})
 	p.watcher = deliver.NewWatcher(p.deliver)
 	return p, nil
 }

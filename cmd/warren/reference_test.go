@@ -3,10 +3,9 @@ package main
 import (
 	"testing"
 
+	"github.com/warrenmesh/warren/cmd/internal/clidoc"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
-
-	"github.com/warrenmesh/warren/cmd/internal/clidoc"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 

@@ -7,10 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
-
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 )
 
@@ -37,7 +37,7 @@ func broker(name mesh.Name, s *v1alpha1.EventBrokerSpec) *mesh.Broker {
 }
 
 // refuse reports a field that asks for what the broker's type cannot honour.
-func (r *resolver) refuse(o *source.Object, path v1alpha1.Path, b *mesh.Broker, what, instead string) {
+func (r *resolver) refuse(o *declare.Object, path v1alpha1.Path, b *mesh.Broker, what, instead string) {
 	r.problem(o, path, v1alpha1.Invalid, "asks for "+what+", which broker "+b.Name.String()+" of type "+b.Type.String()+" cannot honour: "+instead)
 }
 

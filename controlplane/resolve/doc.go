@@ -3,13 +3,14 @@
 // It owns everything that needs more than one object to see: references, routes
 // merged into topics, names two objects claim, what a broker's type cannot
 // honour, and which xDS resources an object becomes part of. What one object
-// alone may say is checked in api/v1alpha1, what a resource may hold in xds/wire.
+// alone may say is checked in controlplane/declare, what a resource may hold in
+// xds/wire.
 //
 // Resolve is pure: no clock, no I/O, the same set always gives the same result.
 // It copes with objects that have problems, so that all problems of a set are
 // found at once; a result with problems must not come into force.
 //
-//	set, problems := file.Load("config")
+//	set, problems := declare.Declare(batches...)
 //	result, more := resolve.Resolve(set)
 //
 // # Decision: routes of one topic are merged by age, then by name

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 )
 
@@ -19,8 +19,8 @@ type exchangeKey struct {
 // to one would get the events of both. Where others manage it their bindings decide
 // that. Nor may a topic's exchange be one of those that spread events over partitions.
 func (r *resolver) exchanges() {
-	managed, all := map[exchangeKey]*source.Object{}, map[exchangeKey]*source.Object{}
-	each(r, func(o *source.Object, t *v1alpha1.EventTopic) {
+	managed, all := map[exchangeKey]*declare.Object{}, map[exchangeKey]*declare.Object{}
+	each(r, func(o *declare.Object, t *v1alpha1.EventTopic) {
 		d, found := r.destinations[nameOf(t)]
 		if !found || d.Exchange.Name == "" {
 			return
@@ -39,7 +39,7 @@ func (r *resolver) exchanges() {
 		}
 		managed[k] = o
 	})
-	r.eachResolved(func(o *source.Object, sub *mesh.Subscription) {
+	r.eachResolved(func(o *declare.Object, sub *mesh.Subscription) {
 		if sub.Partitions.Count == 0 {
 			return
 		}
@@ -52,6 +52,6 @@ func (r *resolver) exchanges() {
 	})
 }
 
-func exchangeOf(name string, broker mesh.Name, owner *source.Object) string {
+func exchangeOf(name string, broker mesh.Name, owner *declare.Object) string {
 	return fmt.Sprintf("exchange %q on broker %s belongs to %s%s", name, broker, owner.Name(), place(owner))
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 )
 
@@ -12,7 +12,7 @@ import (
 var keyPolicies = map[string]mesh.KeyPolicy{v1alpha1.KeyContinue: mesh.Continue, v1alpha1.KeyHold: mesh.Hold}
 
 // orderable refuses order where it could not be kept.
-func (r *resolver) orderable(o *source.Object, s *v1alpha1.EventSubscriptionSpec, d mesh.Destination) {
+func (r *resolver) orderable(o *declare.Object, s *v1alpha1.EventSubscriptionSpec, d mesh.Destination) {
 	refuse := func(path v1alpha1.Path, format string, args ...any) {
 		r.problem(o, path, v1alpha1.Invalid, fmt.Sprintf(format, args...))
 	}

@@ -4,12 +4,12 @@ import (
 	"fmt"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 )
 
 // queueType fills in the default: quorum where the broker has such queues.
-func (r *resolver) queueType(o *source.Object, declared string, b *mesh.Broker) string {
+func (r *resolver) queueType(o *declare.Object, declared string, b *mesh.Broker) string {
 	quorum := b.Type.Capabilities().QuorumQueue
 	switch {
 	case declared == v1alpha1.QueueQuorum && !quorum:
@@ -66,9 +66,9 @@ func lettered(s *mesh.Subscription) []string {
 // its events, and dead letters in a queue that a subscription owns. Several
 // subscriptions may share one queue of dead letters.
 func (r *resolver) queues() {
-	owners := map[queueKey]*source.Object{}
+	owners := map[queueKey]*declare.Object{}
 	name := v1alpha1.Path("spec").Child("queue").Child("name")
-	r.eachResolved(func(o *source.Object, sub *mesh.Subscription) {
+	r.eachResolved(func(o *declare.Object, sub *mesh.Subscription) {
 		for _, queue := range owned(sub) {
 			k := r.queueOn(sub, queue)
 			if owner, taken := owners[k]; taken {
@@ -78,7 +78,7 @@ func (r *resolver) queues() {
 			owners[k] = o
 		}
 	})
-	r.eachResolved(func(o *source.Object, sub *mesh.Subscription) {
+	r.eachResolved(func(o *declare.Object, sub *mesh.Subscription) {
 		for _, queue := range lettered(sub) {
 			owner, taken := owners[r.queueOn(sub, queue)]
 			switch {
@@ -99,11 +99,11 @@ func (r *resolver) queues() {
 // types: only the first that connects could.
 func (r *resolver) letterTypes() {
 	type declared struct {
-		by       *source.Object
+		by       *declare.Object
 		typeName string
 	}
 	first := map[queueKey]declared{}
-	r.eachResolved(func(o *source.Object, sub *mesh.Subscription) {
+	r.eachResolved(func(o *declare.Object, sub *mesh.Subscription) {
 		if r.result.Config.Brokers[sub.Broker].Topology != mesh.Manage {
 			return
 		}
@@ -122,14 +122,14 @@ func (r *resolver) letterTypes() {
 	})
 }
 
-func (r *resolver) eachResolved(visit func(*source.Object, *mesh.Subscription)) {
-	each(r, func(o *source.Object, s *v1alpha1.EventSubscription) {
+func (r *resolver) eachResolved(visit func(*declare.Object, *mesh.Subscription)) {
+	each(r, func(o *declare.Object, s *v1alpha1.EventSubscription) {
 		if sub, ok := r.result.Config.Subscriptions[nameOf(s)]; ok {
 			visit(o, sub)
 		}
 	})
 }
 
-func (r *resolver) taken(o *source.Object, path v1alpha1.Path, broker mesh.Name, queue string, owner *source.Object, advice string) {
+func (r *resolver) taken(o *declare.Object, path v1alpha1.Path, broker mesh.Name, queue string, owner *declare.Object, advice string) {
 	r.problem(o, path, v1alpha1.Conflict, fmt.Sprintf("queue %q on broker %s belongs to %s%s: %s", queue, broker, owner.Name(), place(owner), advice))
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 )
 
@@ -16,7 +16,7 @@ const maxListed = 8
 // reference finds what a reference names. A dangling one is a problem, unless its
 // name is missing, which Validate reports, or may be in text that could not be
 // read.
-func (r *resolver) reference(from *source.Object, path v1alpha1.Path, kind, namespace, name string) (mesh.Name, bool) {
+func (r *resolver) reference(from *declare.Object, path v1alpha1.Path, kind, namespace, name string) (mesh.Name, bool) {
 	target := mesh.Name{Namespace: namespace, Name: name}
 	if _, found := r.declared[objectName(kind, target)]; found {
 		return target, true

@@ -2,7 +2,7 @@ package resolve
 
 import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -25,9 +25,9 @@ type ResourceKey struct {
 	Name    string
 }
 
-// Resolve resolves a set whose objects have been through v1alpha1.Default. The
-// problems are sorted by place and do not repeat what v1alpha1.Validate finds.
-func Resolve(set source.Set) (Result, []source.Problem) {
+// Resolve resolves a set that declare.Declare made. The problems are sorted by place
+// and do not repeat those of Declare.
+func Resolve(set declare.Set) (Result, []declare.Problem) {
 	r := &resolver{
 		set: set,
 		result: Result{
@@ -39,7 +39,7 @@ func Resolve(set source.Set) (Result, []source.Problem) {
 			Selectors: map[mesh.Name]func(map[string]string) bool{},
 			Resources: map[v1alpha1.ObjectName][]ResourceKey{},
 		},
-		declared:     map[v1alpha1.ObjectName]*source.Object{},
+		declared:     map[v1alpha1.ObjectName]*declare.Object{},
 		destinations: map[mesh.Name]mesh.Destination{},
 	}
 	for i := range set.Objects {
@@ -51,22 +51,22 @@ func Resolve(set source.Set) (Result, []source.Problem) {
 	r.subscriptions()
 	r.exchanges()
 	r.queues()
-	source.Sort(r.problems)
+	declare.Sort(r.problems)
 	return r.result, r.problems
 }
 
 // resolver is the state of one Resolve. Its steps run in order: each needs what
 // the ones before it found.
 type resolver struct {
-	set          source.Set
+	set          declare.Set
 	result       Result
-	problems     []source.Problem
-	declared     map[v1alpha1.ObjectName]*source.Object
+	problems     []declare.Problem
+	declared     map[v1alpha1.ObjectName]*declare.Object
 	destinations map[mesh.Name]mesh.Destination // by topic
 	rabbit       map[mesh.Name]mesh.Name        // the first broker that is the same RabbitMQ
 }
 
-func (r *resolver) problem(o *source.Object, path v1alpha1.Path, kind v1alpha1.ErrorKind, message string) {
+func (r *resolver) problem(o *declare.Object, path v1alpha1.Path, kind v1alpha1.ErrorKind, message string) {
 	r.problems = append(r.problems, o.Problem(v1alpha1.FieldError{Path: string(path), Message: message, Kind: kind}))
 }
 
@@ -76,7 +76,7 @@ func (r *resolver) concern(object v1alpha1.ObjectName, typeURL, name string) {
 }
 
 // each calls visit for every declared object of one kind, in order.
-func each[T v1alpha1.Object](r *resolver, visit func(*source.Object, T)) {
+func each[T v1alpha1.Object](r *resolver, visit func(*declare.Object, T)) {
 	for i := range r.set.Objects {
 		o := &r.set.Objects[i]
 		if value, ok := o.Value.(T); ok {
@@ -96,7 +96,7 @@ func objectName(kind string, n mesh.Name) v1alpha1.ObjectName {
 
 func (r *resolver) brokers() {
 	var order []mesh.Name
-	each(r, func(o *source.Object, b *v1alpha1.EventBroker) {
+	each(r, func(o *declare.Object, b *v1alpha1.EventBroker) {
 		name := nameOf(b)
 		r.result.Config.Brokers[name] = broker(name, &b.Spec)
 		order = append(order, name)

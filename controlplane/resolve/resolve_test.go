@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
@@ -18,7 +18,7 @@ import (
 
 // objects joins short declarations "Kind name: {spec}" into a YAML file. They are
 // in namespace shop.
-func objects(t *testing.T, declarations ...string) source.Set {
+func objects(t *testing.T, declarations ...string) declare.Set {
 	t.Helper()
 	set, problems := file.Decode(file.File{Name: "a.yaml", Data: []byte(yamlOf(declarations...))})
 	if len(problems) > 0 {

@@ -7,14 +7,14 @@ import (
 	"slices"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 )
 
 // declaredRoute is a route and where it stands.
 type declaredRoute struct {
-	object *source.Object
+	object *declare.Object
 	route  *v1alpha1.EventRoute
 }
 
@@ -42,7 +42,7 @@ func (r *resolver) routes() {
 
 func (r *resolver) routesInOrder() []declaredRoute {
 	var out []declaredRoute
-	each(r, func(o *source.Object, route *v1alpha1.EventRoute) {
+	each(r, func(o *declare.Object, route *v1alpha1.EventRoute) {
 		out = append(out, declaredRoute{o, route})
 	})
 	slices.SortStableFunc(out, func(a, b declaredRoute) int {
@@ -147,7 +147,7 @@ func backoff(b *v1alpha1.Backoff) mesh.Backoff {
 }
 
 // place is " (file:line)", or nothing for an object that is in no file.
-func place(o *source.Object) string {
+func place(o *declare.Object) string {
 	if o.File == "" {
 		return ""
 	}

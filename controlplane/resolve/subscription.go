@@ -4,13 +4,13 @@ import (
 	"fmt"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 )
 
 func (r *resolver) subscriptions() {
-	each(r, func(o *source.Object, s *v1alpha1.EventSubscription) {
+	each(r, func(o *declare.Object, s *v1alpha1.EventSubscription) {
 		name := nameOf(s)
 		resource := xds.SubscriptionResource(name)
 		r.concern(o.Name(), xds.TypeListener, resource)
@@ -43,7 +43,7 @@ func pushPort(d *v1alpha1.Delivery) uint32 {
 	return uint32(d.Push.Port) //nolint:gosec // validated
 }
 
-func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription, d mesh.Destination) *mesh.Subscription {
+func (r *resolver) subscription(o *declare.Object, s *v1alpha1.EventSubscription, d mesh.Destination) *mesh.Subscription {
 	spec := &s.Spec
 	out := &mesh.Subscription{
 		Name:     nameOf(s),
@@ -83,7 +83,7 @@ func (r *resolver) subscription(o *source.Object, s *v1alpha1.EventSubscription,
 
 // delayable refuses retries by the broker where it would not delay them. That it is
 // too old for them is for the sidecar to see, and to say.
-func (r *resolver) delayable(o *source.Object, s *mesh.Subscription) {
+func (r *resolver) delayable(o *declare.Object, s *mesh.Subscription) {
 	path := v1alpha1.Path("spec").Child("retry").Child("strategy")
 	b := r.result.Config.Brokers[s.Broker]
 	switch {
@@ -96,7 +96,7 @@ func (r *resolver) delayable(o *source.Object, s *mesh.Subscription) {
 
 // bindable refuses a queue that a sidecar would have to bind to a direct exchange:
 // AMQP has no binding for all of its events.
-func (r *resolver) bindable(o *source.Object, d mesh.Destination) {
+func (r *resolver) bindable(o *declare.Object, d mesh.Destination) {
 	if d.Exchange.Type != "direct" || r.result.Config.Brokers[d.Broker].Topology != mesh.Manage {
 		return
 	}

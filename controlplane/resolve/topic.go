@@ -2,14 +2,14 @@ package resolve
 
 import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 )
 
 // topics finds where each topic's events are put. Rules come later, with routes.
 func (r *resolver) topics() {
-	each(r, func(o *source.Object, t *v1alpha1.EventTopic) {
+	each(r, func(o *declare.Object, t *v1alpha1.EventTopic) {
 		name := nameOf(t)
 		r.result.Config.Topics[name] = &mesh.Topic{Name: name}
 		r.concern(o.Name(), xds.TypeListener, xds.TopicResource(name))
@@ -23,7 +23,7 @@ func (r *resolver) topics() {
 	})
 }
 
-func (r *resolver) destination(o *source.Object, t *v1alpha1.EventTopic, b *mesh.Broker) mesh.Destination {
+func (r *resolver) destination(o *declare.Object, t *v1alpha1.EventTopic, b *mesh.Broker) mesh.Destination {
 	s, p := &t.Spec, t.Spec.Publish
 	able := b.Type.Capabilities()
 	path := v1alpha1.Path("spec").Child("publish")

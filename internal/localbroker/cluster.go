@@ -207,8 +207,22 @@ func (m *Member) Start(ctx context.Context) error { return m.node.start(ctx) }
 // Kill ends the node by SIGKILL and returns when it and its helpers are dead.
 func (m *Member) Kill(ctx context.Context) error { return m.node.kill(ctx) }
 
-// Signal sends a signal to the node's Erlang machine.
-func (m *Member) Signal(s syscall.Signal) error { return m.node.signal(s) }
+// Freeze stops the node's Erlang machine by SIGSTOP and returns when none of its
+// threads runs any more: on a busy machine some go on for milliseconds after the
+// signal was sent, and still answer.
+func (m *Member) Freeze(ctx context.Context) error {
+	pid, err := m.PID()
+	if err != nil {
+		return fmt.Errorf("freeze: %w", err)
+	}
+	if err := m.node.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return awaitStopped(ctx, pid)
+}
+
+// Thaw lets a node that Freeze stopped go on. For one that runs it does nothing.
+func (m *Member) Thaw() error { return m.node.signal(syscall.SIGCONT) }
 
 // PID is the process of the node's Erlang machine; an error means that it has none.
 func (m *Member) PID() (int, error) {

@@ -1,10 +1,13 @@
 package localbroker
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // startCluster starts a cluster that the test stops.
@@ -16,6 +19,14 @@ func startCluster(t *testing.T, n int) *Cluster {
 	}
 	t.Cleanup(c.Stop)
 	return c
+}
+
+// answers probes a member as a client of AMQP, for a moment.
+func answers(m *Member) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	_, err := Probe(ctx, m.URL())
+	return err
 }
 
 func TestAClusterLosesAMemberAndGetsItBack(t *testing.T) {
@@ -42,6 +53,16 @@ func TestAClusterLosesAMemberAndGetsItBack(t *testing.T) {
 		running, err := first.Call(t.Context(), "length(rabbit_nodes:all_running()).")
 		return err == nil && running == "2"
 	})
+	if err := first.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := answers(first); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a frozen member was probed with %v", err)
+	}
+	if err := first.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the thawed member answers", func() bool { return answers(first) == nil })
 	if _, err := first.Call(t.Context(), "this_is:no_function()."); err == nil || !strings.Contains(err.Error(), first.Name()) {
 		t.Errorf("a call that cannot be evaluated says %v", err)
 	}

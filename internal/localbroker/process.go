@@ -1,10 +1,13 @@
 package localbroker
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,6 +33,45 @@ func commandLine(pid int) string {
 		return ""
 	}
 	return string(b)
+}
+
+// awaitStopped blocks until no thread of a process that was sent a SIGSTOP runs.
+func awaitStopped(ctx context.Context, pid int) error {
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for !stopped(pid) {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for process %d to stop: %w", pid, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// stopped reports whether every thread of a process is stopped. A process that is
+// gone has none that runs.
+func stopped(pid int) bool {
+	threads, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/stat")
+	if err != nil || len(threads) == 0 {
+		return stoppedByPS(pid)
+	}
+	for _, thread := range threads {
+		// pid (name) state ...: the name may hold anything, even a parenthesis.
+		b, err := os.ReadFile(thread)
+		if _, state, ok := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" ")); err == nil && (!ok || state[0] != 'T') {
+			return false
+		}
+	}
+	return true
+}
+
+// stoppedByPS is stopped on systems without /proc, which tell it of a process.
+func stoppedByPS(pid int) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	b, err := exec.CommandContext(ctx, "ps", "-o", "state=", "-p", strconv.Itoa(pid)).Output()
+	return err != nil || bytes.HasPrefix(bytes.TrimSpace(b), []byte("T"))
 }
 
 // awaitGroupEnd blocks until a process group that was killed has no member left.

@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 )
 
 const (
@@ -107,7 +108,7 @@ func jobError(err error) error {
 	if errors.Is(err, deadletter.ErrBusy) {
 		return status.Error(codes.Aborted, err.Error())
 	}
-	return err
+	return rpcerr.From(err)
 }
 
 // queried is what requests about dead letters have in common.

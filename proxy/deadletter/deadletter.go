@@ -38,7 +38,7 @@ import (
 	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -48,7 +48,7 @@ var ErrBusy = errors.New("another job works on the dead-letter queue")
 // Subscriptions finds subscriptions in the configuration in force.
 type Subscriptions interface {
 	// Declared returns a subscription of this workload, which must not be changed. It
-	// never blocks. The error is a gRPC status.
+	// never blocks. The error is a refusal.
 	Declared(name mesh.Name) (*mesh.Subscription, error)
 }
 
@@ -197,12 +197,12 @@ func (j *job) find(ctx context.Context, brokers Brokers) error {
 	return err
 }
 
-// explain makes a gRPC status of what ended a job.
+// explain makes a refusal of what ended a job.
 func (s *Service) explain(err error) error {
 	if err != nil && s.life.Err() != nil {
 		return errDraining()
 	}
-	return rpcerr.FromBroker(err)
+	return refusal.FromBroker(err)
 }
 
-func errDraining() error { return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down") }
+func errDraining() error { return refusal.Later(refusal.Draining, "the sidecar is shutting down") }

@@ -10,13 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // More than one window, so that order must hold over several channels.
@@ -140,7 +137,7 @@ func TestALostConnectionEndsAListingAndNoLetter(t *testing.T) {
 			}
 			return nil
 		})
-		if status.Code(err) != codes.Unavailable || rpcerr.Reason(err) != rpcerr.ConnectionLost || report.Complete {
+		if refusal.Reason(err) != refusal.ConnectionLost || report.Complete {
 			t.Errorf("cut after %d: %v, %+v", at, err, report)
 		}
 		r.wantIDs(dead, numbered(0, many)...)
@@ -184,7 +181,7 @@ func TestABrokerThatHandsNothingOutIsNoEmptyQueue(t *testing.T) {
 		r.bury(3)
 		r.driver = &wrong{Driver: r.driver, more: 2, always: true}
 		report, err := r.List(t.Context(), deadletter.Query{Subscription: billing}, func(*broker.Delivery) error { return nil })
-		if status.Code(err) != codes.Unavailable || report.Complete || report.Read != 3 {
+		if refusal.Reason(err) != refusal.BrokerUnavailable || report.Complete || report.Read != 3 {
 			t.Errorf("%v, %+v", err, report)
 		}
 		r.wantIDs(dead, numbered(0, 3)...)
@@ -237,11 +234,11 @@ func TestAJobThatCannotBeginSaysWhy(t *testing.T) {
 	r := newRig(t)
 	r.subscriptions[shipping].DeadLetterQueue = "nowhere"
 	show := func(*broker.Delivery) error { return nil }
-	if _, err := r.List(t.Context(), deadletter.Query{Subscription: shipping}, show); status.Code(err) != codes.NotFound {
+	if _, err := r.List(t.Context(), deadletter.Query{Subscription: shipping}, show); refusal.Reason(err) != refusal.ExchangeNotFound {
 		t.Errorf("a queue that is not there: %v", err)
 	}
 	unknown := mesh.Name{Namespace: "shop", Name: "unknown"}
-	if _, err := r.List(t.Context(), deadletter.Query{Subscription: unknown}, show); rpcerr.Reason(err) != rpcerr.SubscriptionUnknown {
+	if _, err := r.List(t.Context(), deadletter.Query{Subscription: unknown}, show); refusal.Reason(err) != refusal.SubscriptionUnknown {
 		t.Errorf("a subscription that is not there: %v", err)
 	}
 }
@@ -258,7 +255,7 @@ func TestStopEndsJobsAndRefusesNewOnes(t *testing.T) {
 			once.Do(func() { close(reading); <-goOn })
 			return nil
 		})
-		if rpcerr.Reason(err) != rpcerr.Draining {
+		if refusal.Reason(err) != refusal.Draining {
 			t.Errorf("a job that was stopped: %v", err)
 		}
 	})
@@ -270,7 +267,7 @@ func TestStopEndsJobsAndRefusesNewOnes(t *testing.T) {
 	r.Stop(t.Context())
 	r.wantIDs(dead, numbered(0, many)...)
 	job.Wait()
-	if _, err := r.Purge(t.Context(), deadletter.Query{Subscription: billing}, false, nil); rpcerr.Reason(err) != rpcerr.Draining {
+	if _, err := r.Purge(t.Context(), deadletter.Query{Subscription: billing}, false, nil); refusal.Reason(err) != refusal.Draining {
 		t.Errorf("a job after Stop: %v", err)
 	}
 }

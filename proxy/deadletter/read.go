@@ -7,11 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // Bounds of what a reader has in flight. A window holds what is on its way and what
@@ -43,8 +41,10 @@ const (
 var (
 	errLost = &broker.Error{Kind: broker.Closed, Op: "read the dead-letter queue", Err: errors.New(
 		"the channel was closed; what was read is back in the queue: do it again")}
-	errTooMany = status.Error(codes.ResourceExhausted,
-		"the queue holds more letters than can be read past: use a limit, or redrive or purge those at its head first")
+	errTooMany = &refusal.Error{
+		Class: refusal.Exhausted, Eventless: true,
+		Text: "the queue holds more letters than can be read past: use a limit, or redrive or purge those at its head first",
+	}
 )
 
 // reader hands out messages from the head of a queue, in order, each once. They are

@@ -11,13 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 func (r *rig) redrive(q deadletter.Query, how deadletter.Redrive) deadletter.Report {
@@ -165,12 +162,12 @@ func TestAFailedPublishLeavesTheLetter(t *testing.T) {
 	r.bury(3)
 	r.subscriptions[billing].Queue.Name = "nowhere"
 	report, err := r.Redrive(t.Context(), deadletter.Query{Subscription: billing}, deadletter.Redrive{}, nil)
-	if rpcerr.Reason(err) != rpcerr.Unroutable || report.Done != 0 || report.Complete {
+	if refusal.Reason(err) != refusal.Unroutable || report.Done != 0 || report.Complete {
 		t.Errorf("a queue that is not there: %v, %+v", err, report)
 	}
 	end := r.broker.Alarm()
 	report, err = r.Redrive(t.Context(), deadletter.Query{Subscription: billing}, deadletter.Redrive{}, nil)
-	if rpcerr.Reason(err) != rpcerr.BrokerBlocked || report.Done != 0 {
+	if refusal.Reason(err) != refusal.BrokerBlocked || report.Done != 0 {
 		t.Errorf("a broker under an alarm: %v, %+v", err, report)
 	}
 	end()
@@ -210,7 +207,7 @@ func TestALetterWhoseConfirmNeverComesStays(t *testing.T) {
 		r.bury(2)
 		release := r.broker.HoldConfirms()
 		report, err := r.Redrive(t.Context(), deadletter.Query{Subscription: billing}, deadletter.Redrive{}, nil)
-		if rpcerr.Reason(err) != rpcerr.ConfirmTimeout || rpcerr.Metadata(err, "outcome") != "unknown" || report.Done != 0 {
+		if refusal.Reason(err) != refusal.ConfirmTimeout || refusal.Of(err).Outcome != broker.Unknown || report.Done != 0 {
 			t.Errorf("%v, %+v", err, report)
 		}
 		release()
@@ -264,7 +261,7 @@ func TestACutDuringARedriveLosesNothing(t *testing.T) {
 		}
 	}}
 	report, err := r.Redrive(t.Context(), deadletter.Query{Subscription: billing}, deadletter.Redrive{}, nil)
-	if status.Code(err) != codes.Unavailable || report.Done < 99 || report.Complete {
+	if refusal.Reason(err) != refusal.ConnectionLost || report.Done < 99 || report.Complete {
 		t.Errorf("%v, %+v", err, report)
 	}
 	r.driver = plain

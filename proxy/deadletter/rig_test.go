@@ -15,7 +15,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -76,7 +76,7 @@ func (r *rig) Declared(name mesh.Name) (*mesh.Subscription, error) {
 	if s, ok := r.subscriptions[name]; ok {
 		return s, nil
 	}
-	return nil, rpcerr.NotFound(rpcerr.SubscriptionUnknown, "EventSubscription", name.String(), "no such subscription")
+	return nil, refusal.Missing(refusal.SubscriptionUnknown, "EventSubscription", name.String(), "no such subscription")
 }
 
 // Ready implements deadletter.Brokers.

@@ -20,8 +20,10 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -93,7 +95,7 @@ func TestAStreamThatSaysNothingDoesNotHoldUpADrain(t *testing.T) {
 	if err := s.Send(&eventsv1.SubscribeRequest{}); err != nil { // so that the sidecar has seen the stream when it is refused
 		t.Fatal(err)
 	}
-	if _, err := s.Recv(); rpcerr.Reason(err) != rpcerr.InvalidRequest {
+	if _, err := s.Recv(); rpcerr.Reason(err) != refusal.InvalidRequest {
 		t.Fatal(err)
 	}
 	silent, err := r.client.Subscribe(t.Context())
@@ -102,7 +104,7 @@ func TestAStreamThatSaysNothingDoesNotHoldUpADrain(t *testing.T) {
 	}
 	within(t, "Drain", func() { r.service.Drain(context.Background()) })
 	within(t, "the stream", func() {
-		if _, err := silent.Recv(); rpcerr.Reason(err) != rpcerr.Draining {
+		if _, err := silent.Recv(); rpcerr.Reason(err) != refusal.Draining {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -158,8 +160,8 @@ func TestAnOutcomeThatCannotBeCarriedOutIsAnsweredAndTheEventComesAgain(t *testi
 			again = d
 		}
 	}
-	if answered != rpcerr.BrokerBlocked {
-		t.Errorf("answered with reason %q, want %q", answered, rpcerr.BrokerBlocked)
+	if answered != refusal.BrokerBlocked {
+		t.Errorf("answered with reason %q, want %q", answered, refusal.BrokerBlocked)
 	}
 	end()
 	if again.GetEvent().GetId() != "1" || !again.GetRedelivered() {
@@ -236,10 +238,10 @@ func TestAQueueThatCannotBeConsumedEndsTheStreamWithTheReason(t *testing.T) {
 		code   codes.Code
 		reason string
 	}{
-		broker.NotFound:    {codes.NotFound, rpcerr.ExchangeNotFound},
-		broker.Conflict:    {codes.FailedPrecondition, rpcerr.TopologyConflict},
-		broker.Refused:     {codes.PermissionDenied, rpcerr.AccessRefused},
-		broker.Unavailable: {codes.Unavailable, rpcerr.BrokerUnavailable},
+		broker.NotFound:    {codes.NotFound, refusal.ExchangeNotFound},
+		broker.Conflict:    {codes.FailedPrecondition, refusal.TopologyConflict},
+		broker.Refused:     {codes.PermissionDenied, refusal.AccessRefused},
+		broker.Unavailable: {codes.Unavailable, refusal.BrokerUnavailable},
 	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
@@ -262,7 +264,7 @@ func TestAnAckOnALostConnectionIsAnsweredAsInvalid(t *testing.T) {
 	r.broker.Interrupt()
 	s.ack(d)
 	res := s.hear().GetSettled().GetResults()
-	if len(res) != 1 || reasonOf(t, res[0]) != rpcerr.AckIDInvalid {
+	if len(res) != 1 || reasonOf(t, res[0]) != refusal.AckIDInvalid {
 		t.Fatalf("answered with %v", res)
 	}
 	s.credit(1)
@@ -298,7 +300,7 @@ func TestAFloodOfTokensIsAnsweredInPiecesAndHasABound(t *testing.T) {
 		r := newRig(t, nil)
 		s := r.subscribe(&eventsv1.SubscribeInit{})
 		s.settle(nonsense(1<<16 + 1)...)
-		if err := s.end(); rpcerr.Reason(err) != rpcerr.InvalidRequest {
+		if err := s.end(); rpcerr.Reason(err) != refusal.InvalidRequest {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -335,7 +337,7 @@ func TestRequestsThatMakeNoSenseEndTheStream(t *testing.T) {
 			r := newRig(t, nil)
 			s := r.subscribe(&eventsv1.SubscribeInit{})
 			s.say(req)
-			if err := s.end(); rpcerr.Reason(err) != rpcerr.InvalidRequest {
+			if err := s.end(); rpcerr.Reason(err) != refusal.InvalidRequest {
 				t.Errorf("ended with %v", err)
 			}
 		})
@@ -381,7 +383,7 @@ func TestPushLeavesANodeThatIsGone(t *testing.T) {
 	serviceOf(t, l, calls)
 	sub := subscription()
 	sub.PushPort = port
-	p := deliver.NewPusher(service, deliver.PushOptions{})
+	p := deliver.NewPusher(service, deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() { p.Stop(context.Background()) })
 	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
 	r.publish("1")

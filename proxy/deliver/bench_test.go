@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -39,9 +40,9 @@ func BenchmarkDeliver(b *testing.B) {
 	cfg := &config{changed: make(chan struct{})}
 	cfg.set(sub)
 	server := grpc.NewServer()
-	eventsv1.RegisterEventServiceServer(server, &eventServer{Service: deliver.New(deliver.Options{
+	eventsv1.RegisterEventServiceServer(server, door.New(nil, deliver.New(deliver.Options{
 		Namespace: "shop", Subscriptions: cfg, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
-	})})
+	}), 0))
 	l := bufconn.Listen(1 << 20)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()

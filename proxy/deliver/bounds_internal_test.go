@@ -63,12 +63,16 @@ func TestAPartitionIsOverdueBeforeItsEventsCannotBeHeldForAnAckDeadline(t *testi
 	}
 }
 
+func eventOf(source, id string) eventID {
+	return idOf(&delivery{Delivery: &broker.Delivery{Event: &event.Event{Source: source, ID: id}}})
+}
+
 func TestAnInboxRemembersWithinItsWindowAndBound(t *testing.T) {
 	t.Parallel()
 	s := New(Options{})
 	b := s.inbox(mesh.Name{Name: "billing"})
 	id := func(n int) eventID {
-		return idOf(&broker.Delivery{Event: &event.Event{Source: "/shop", ID: fmt.Sprint(n)}})
+		return eventOf("/shop", fmt.Sprint(n))
 	}
 	now, bounds := time.Now(), mesh.Dedupe{Window: time.Minute, MaxEntries: 3}
 	b.add(id(1), now, bounds)
@@ -82,7 +86,7 @@ func TestAnInboxRemembersWithinItsWindowAndBound(t *testing.T) {
 	if b.has(id(0), now, bounds) || !b.has(id(1), now, bounds) || !b.has(id(3), now, bounds) {
 		t.Error("the bound does not forget the oldest and only it")
 	}
-	if idOf(&broker.Delivery{Event: &event.Event{Source: "a", ID: "b"}}) == idOf(&broker.Delivery{Event: &event.Event{Source: "", ID: "ab"}}) {
+	if eventOf("a", "b") == eventOf("", "ab") {
 		t.Error("two events have the same identity")
 	}
 }

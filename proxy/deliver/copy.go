@@ -12,7 +12,7 @@ import (
 
 // copyOf starts a message for the default exchange that is d once more: nothing of it
 // is written anew but what Warren itself says about it.
-func (st *settler) copyOf(d *broker.Delivery) *broker.Message {
+func (st *settler) copyOf(d *delivery) *broker.Message {
 	return &broker.Message{
 		Of: d.Original, Event: d.Event, Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
 		Trace: d.Trace, Priority: d.Priority, Mandatory: true, Persistent: true, AppID: d.AppID,
@@ -21,8 +21,8 @@ func (st *settler) copyOf(d *broker.Delivery) *broker.Message {
 	}
 }
 
-func (st *settler) letter(d *broker.Delivery, reason, detail string) *broker.Message {
-	sub := st.subscription.Load()
+func (st *settler) letter(d *delivery, reason, detail string) *broker.Message {
+	sub := d.sub
 	m := st.copyOf(d)
 	m.RoutingKey = sub.DeadLetterQueue
 	m.Attempt = d.Attempt
@@ -45,7 +45,7 @@ const maxStub = 1024
 
 // stub is the letter m of d with nothing but who it was: err says that the broker takes
 // no more of it.
-func (st *settler) stub(d *broker.Delivery, m *broker.Message, err error) *broker.Message {
+func (st *settler) stub(d *delivery, m *broker.Message, err error) *broker.Message {
 	stub, said := *m, *m.DeadLetter
 	stub.Of, stub.Headers, stub.ReplyTo, stub.ContentEncoding, stub.Whole = nil, nil, "", "", false
 	stub.Trace = broker.TraceContext{}
@@ -78,7 +78,7 @@ func never(err error) bool {
 
 // putLetter publishes m, the letter of d, or what of it the broker takes. aside reports
 // that d itself can go: its queue gives it to its dead-letter queue, whole.
-func (st *settler) putLetter(d *broker.Delivery, m *broker.Message) (aside bool, err error) {
+func (st *settler) putLetter(d *delivery, m *broker.Message) (aside bool, err error) {
 	if leftBehind(d) {
 		return true, nil
 	}
@@ -92,10 +92,10 @@ func (st *settler) putLetter(d *broker.Delivery, m *broker.Message) (aside bool,
 }
 
 // leftBehind reports whether d's body was not read: there is nothing to copy.
-func leftBehind(d *broker.Delivery) bool { return d.Event == nil && d.Original == nil }
+func leftBehind(d *delivery) bool { return d.Event == nil && d.Original == nil }
 
 // close settles d for good: its letter is confirmed, or it is its queue's to keep it.
-func (st *settler) close(d *broker.Delivery, aside bool) error {
+func (st *settler) close(d *delivery, aside bool) error {
 	st.service.ledger.settled(st, d)
 	if !aside {
 		return st.tell(st.life, tracing.Ack, d, d.Ack)
@@ -105,7 +105,7 @@ func (st *settler) close(d *broker.Delivery, aside bool) error {
 
 // finish acknowledges d once its copy, which stands for it, is confirmed. When err says
 // that it is not, finish gives d back, after a rest, and returns err.
-func (st *settler) finish(d *broker.Delivery, queue string, err error) error {
+func (st *settler) finish(d *delivery, queue string, err error) error {
 	if err != nil {
 		return st.refused(d, queue, err)
 	}
@@ -116,10 +116,10 @@ func (st *settler) finish(d *broker.Delivery, queue string, err error) error {
 
 // refused gives d back, whose copy the broker did not take. One that has no attempt left
 // is not handed out again.
-func (st *settler) refused(d *broker.Delivery, queue string, err error) error {
+func (st *settler) refused(d *delivery, queue string, err error) error {
 	st.trouble(queue, err)
 	st.hold(requeueDelay)
-	if d.Event != nil && d.Attempt >= st.subscription.Load().Attempts {
+	if d.Event != nil && d.Attempt >= d.sub.Attempts {
 		st.service.ledger.failed(st, d, time.Now())
 	} else {
 		st.service.ledger.unsettled(st, d)

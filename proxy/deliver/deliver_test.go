@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,8 +24,10 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -65,7 +68,7 @@ func (c *config) Subscription(name mesh.Name) (*deliver.Subscription, <-chan str
 	defer c.mu.Unlock()
 	s, ok := c.subs[name]
 	if !ok {
-		return nil, nil, rpcerr.NotFound(rpcerr.SubscriptionUnknown, "EventSubscription", name.String(), "no such subscription")
+		return nil, nil, refusal.Missing(refusal.SubscriptionUnknown, "EventSubscription", name.String(), "no such subscription")
 	}
 	return s, c.changed, nil
 }
@@ -87,15 +90,6 @@ type one struct{ broker.Driver }
 
 func (o one) Ready(context.Context, mesh.Name, string) error { return nil }
 func (o one) PickConsumer(mesh.Name) (broker.Driver, error)  { return o.Driver, nil }
-func (s *eventServer) Subscribe(stream eventsv1.EventService_SubscribeServer) error {
-	return s.Service.Subscribe(stream)
-}
-
-type eventServer struct {
-	eventsv1.UnimplementedEventServiceServer
-	*deliver.Service
-}
-
 func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	t.Helper()
 	sub := subscription()
@@ -117,7 +111,7 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 		ShareEvery: 20 * time.Millisecond,
 	})
 	server := grpc.NewServer()
-	eventsv1.RegisterEventServiceServer(server, &eventServer{Service: r.service})
+	eventsv1.RegisterEventServiceServer(server, door.New(nil, r.service, 0))
 	l := bufconn.Listen(1 << 20)
 	run(t, func(context.Context) error { return server.Serve(l) })
 	t.Cleanup(server.Stop)
@@ -564,6 +558,42 @@ func TestFiltersHideEventsAndFollowTheConfiguration(t *testing.T) {
 	}
 }
 
+// TestADeliveryMeetsOneConfiguration has the dead-letter queue changed while the service
+// has an event in its hands: that one goes where the configuration said by which it was
+// handed out, and those that come afterwards go to the other.
+func TestADeliveryMeetsOneConfiguration(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	changed := subscription()
+	changed.DeadLetterQueue = "shop.billing.other"
+	other := broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: changed.DeadLetterQueue}}}
+	if err := r.driver.EnsureTopology(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 1000})
+	r.publish("before")
+	before := s.delivery()
+	r.config.set(changed)
+	bury := func(d *eventsv1.Delivery) {
+		s.settle(&eventsv1.Settlement{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_DEAD_LETTER})
+	}
+	for n := 1; len(r.broker.Peek("shop.billing.other", 1)) == 0; n++ {
+		r.publish(fmt.Sprint("after", n))
+		bury(s.delivery())
+		eventually(t, "its letter is written", func() bool {
+			return len(r.broker.Peek("shop.billing.dead", n))+len(r.broker.Peek("shop.billing.other", n)) == n
+		})
+	}
+	bury(before)
+	r.empty("shop.billing")
+	for queue, want := range map[string]bool{"shop.billing.dead": true, "shop.billing.other": false} {
+		letters := r.broker.Peek(queue, 1000)
+		if slices.ContainsFunc(letters, func(m *broker.Message) bool { return m.Event.ID == "before" }) != want {
+			t.Errorf("%s has the event that was handed out before the change: %v, want %v", queue, !want, want)
+		}
+	}
+}
+
 func TestTheStreamEndsWhenItsSubscription(t *testing.T) {
 	t.Parallel()
 	t.Run("is deleted", func(t *testing.T) {
@@ -571,7 +601,7 @@ func TestTheStreamEndsWhenItsSubscription(t *testing.T) {
 		r := newRig(t, nil)
 		s := r.subscribe(&eventsv1.SubscribeInit{})
 		r.config.set()
-		if err := s.end(); rpcerr.Reason(err) != rpcerr.SubscriptionUnknown {
+		if err := s.end(); rpcerr.Reason(err) != refusal.SubscriptionUnknown {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -582,7 +612,7 @@ func TestTheStreamEndsWhenItsSubscription(t *testing.T) {
 		moved := subscription()
 		moved.Queue.Name = "elsewhere"
 		r.config.set(moved)
-		if err := s.end(); rpcerr.Reason(err) != rpcerr.SubscriptionChanged {
+		if err := s.end(); rpcerr.Reason(err) != refusal.SubscriptionChanged {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -596,7 +626,7 @@ func TestTheStreamEndsWhenItsSubscription(t *testing.T) {
 		if err := s.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{Subscription: "other"}}}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Recv(); rpcerr.Reason(err) != rpcerr.SubscriptionUnknown {
+		if _, err := s.Recv(); rpcerr.Reason(err) != refusal.SubscriptionUnknown {
 			t.Errorf("ended with %v", err)
 		}
 	})
@@ -699,7 +729,7 @@ func (m malformer) Consume(ctx context.Context, opts broker.ConsumeOptions, sink
 func serve(t *testing.T, service *deliver.Service, use func(eventsv1.EventServiceClient)) {
 	t.Helper()
 	server := grpc.NewServer()
-	eventsv1.RegisterEventServiceServer(server, &eventServer{Service: service})
+	eventsv1.RegisterEventServiceServer(server, door.New(nil, service, 0))
 	l := bufconn.Listen(1 << 20)
 	run(t, func(context.Context) error { return server.Serve(l) })
 	defer server.Stop()
@@ -723,7 +753,7 @@ func TestDrain(t *testing.T) {
 		drained := make(chan struct{})
 		go func() { r.service.Drain(context.Background()); close(drained) }()
 		s.ack(d)
-		if err := s.end(); rpcerr.Reason(err) != rpcerr.Draining {
+		if err := s.end(); rpcerr.Reason(err) != refusal.Draining {
 			t.Errorf("stream ended with %v", err)
 		}
 		<-drained
@@ -743,7 +773,7 @@ func TestDrain(t *testing.T) {
 		if ready, _ := r.broker.Len("shop.billing"); ready != 1 {
 			t.Errorf("%d ready, want the event back", ready)
 		}
-		if err := s.end(); rpcerr.Reason(err) != rpcerr.Draining {
+		if err := s.end(); rpcerr.Reason(err) != refusal.Draining {
 			t.Errorf("stream ended with %v", err)
 		}
 	})
@@ -756,7 +786,7 @@ func TestDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = s.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{Subscription: "billing"}}})
-		if _, err := s.Recv(); rpcerr.Reason(err) != rpcerr.Draining {
+		if _, err := s.Recv(); rpcerr.Reason(err) != refusal.Draining {
 			t.Errorf("refused with %v", err)
 		}
 	})
@@ -787,7 +817,7 @@ func TestProtocolErrorsSayWhatIsWrong(t *testing.T) {
 	if err := s.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Credit{Credit: &eventsv1.SubscribeCredit{Messages: 1}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Recv(); rpcerr.Reason(err) != rpcerr.InvalidRequest {
+	if _, err := s.Recv(); rpcerr.Reason(err) != refusal.InvalidRequest {
 		t.Errorf("credit before init: %v", status.Convert(err).Message())
 	}
 }

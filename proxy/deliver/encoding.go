@@ -4,42 +4,73 @@ import (
 	"errors"
 	"fmt"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event/coding"
-	"github.com/warrenmesh/warren/proxy/event/eventpb"
 )
 
-// view is a delivery as the service sees it.
-type view struct {
-	event           *eventsv1.CloudEvent
-	headers         map[string]*eventsv1.HeaderValue
-	replyTo         string
-	contentEncoding string
-}
-
-// see makes the view of d. Where the subscription asks for it, compressed data is
-// decoded for the service alone: d itself, and every copy that is made of it, keeps its
-// bytes. An encoding that is not known is handed on: it may be a charset. An error says
-// that d cannot be decoded.
-func see(sub *Subscription, d *broker.Delivery) (*view, error) {
-	v := &view{
-		event: eventpb.ToProto(d.Event), headers: eventpb.HeadersToProto(d.Headers),
-		replyTo: d.ReplyTo, contentEncoding: d.ContentEncoding,
+// see makes of d what the service is handed. Where the subscription asks for it,
+// compressed data is decoded for the service alone: d itself, and every copy that is made
+// of it, keeps its bytes. An encoding that is not known is handed on: it may be a charset.
+// An error says that d cannot be decoded.
+func see(d *delivery) (Handed, error) {
+	sub := d.sub
+	h := Handed{
+		Event: d.Event, Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
+		Subscription: sub.FullName, Topic: sub.topicOf(d),
+		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
 	if sub.MaxDecoded == 0 || d.ContentEncoding == "" {
-		return v, nil
+		return h, nil
 	}
 	data, err := coding.Decode(d.ContentEncoding, d.Event.Data, int(sub.MaxDecoded))
 	switch {
 	case errors.Is(err, coding.ErrUnknown):
-		return v, nil
+		return h, nil
 	case err != nil:
-		return nil, fmt.Errorf("data cannot be decoded: %w", err)
+		return h, fmt.Errorf("data cannot be decoded: %w", err)
 	}
-	v.event.Data, v.contentEncoding = nil, ""
-	if len(data) > 0 {
-		v.event.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: data}
+	decoded := *d.Event
+	decoded.Data = data
+	h.Event, h.ContentEncoding = &decoded, ""
+	return h, nil
+}
+
+// size is about what h takes on the wire.
+func (h *Handed) size() int {
+	const each = 16 // what a field costs beside its text
+	n := len(h.Event.Data) + len(h.Event.ID) + len(h.Event.Source) + len(h.Event.Type) + len(h.Token) + len(h.Topic) + 8*each
+	for _, a := range h.Event.Attrs {
+		n += len(a.Name) + len(a.Value.String()) + each
 	}
-	return v, nil
+	for k, v := range h.Trace {
+		n += len(k) + len(v) + each
+	}
+	return n + sizeOf(h.Headers)
+}
+
+func sizeOf(headers []broker.Header) (n int) {
+	for i := range headers {
+		n += len(headers[i].Name) + valueSize(headers[i].Value)
+	}
+	return n
+}
+
+func valueSize(v any) int {
+	const each = 16
+	switch v := v.(type) {
+	case string:
+		return each + len(v)
+	case []byte:
+		return each + len(v)
+	case []broker.Header:
+		return each + sizeOf(v)
+	case []any:
+		n := each
+		for i := range v {
+			n += valueSize(v[i])
+		}
+		return n
+	default:
+		return each
+	}
 }

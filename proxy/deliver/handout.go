@@ -5,16 +5,13 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // offer waits until d may be handed out. It is called for one delivery after the
 // other; blocking here holds the flow back.
-func (ss *session) offer(ctx context.Context, d *broker.Delivery) {
+func (ss *session) offer(ctx context.Context, d *delivery) {
 	select {
 	case ss.arrivals <- d:
 	case <-ctx.Done(): // unsettled: drain gives it back
@@ -37,7 +34,7 @@ func (ss *session) forget(l loss) {
 	}
 	for _, h := range ss.held.of(l) {
 		ss.service.stale.Add(1)
-		if ss.subscription.Load().Dedupe.Window > 0 {
+		if h.sub.Dedupe.Window > 0 {
 			ss.lapsed.add(h)
 		}
 		h.end(broker.ErrStale)
@@ -45,7 +42,7 @@ func (ss *session) forget(l loss) {
 }
 
 // receive hands d out, or keeps it until nothing else is held.
-func (ss *session) receive(d *broker.Delivery) {
+func (ss *session) receive(d *delivery) {
 	switch {
 	case ss.suppressed(d): // acknowledged while d waited here
 	case ss.late(d):
@@ -71,7 +68,7 @@ func (ss *session) isolate() {
 }
 
 // late buries d if it has expired while it waited here, and reports that.
-func (ss *session) late(d *broker.Delivery) bool {
+func (ss *session) late(d *delivery) bool {
 	if !expired(d) {
 		return false
 	}
@@ -80,43 +77,33 @@ func (ss *session) late(d *broker.Delivery) bool {
 }
 
 // handOut sends d to the service.
-func (ss *session) handOut(d *broker.Delivery) {
+func (ss *session) handOut(d *delivery) {
 	arrived, current := ss.arrived(d)
 	if !current {
 		return // lost since it was offered
 	}
-	sub := ss.subscription.Load()
-	seen, err := see(sub, d)
+	sub := d.sub
+	handed, err := see(d)
 	if err != nil {
 		ss.settling.Go(func() { ss.reject(d, reasonInvalidEvent, err.Error()) })
 		return
 	}
 	now := time.Now()
-	h := &handout{Delivery: d, token: ss.token(d), at: now, latest: arrived.Add(maxHold), process: ss.process(sub, d)}
-	h.deadline = earlier(now.Add(ss.ackDeadline()), h.latest)
+	h := &handout{delivery: d, token: ss.token(d), at: now, latest: arrived.Add(maxHold), process: ss.process(d)}
+	h.deadline = earlier(now.Add(ss.ackDeadline(sub)), h.latest)
 	// The span's parent is the event's own history, not this hours-long stream.
 	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)
 	h.processing = ss.service.opts.Metrics.Process(ss.measured(d))
 	ss.held.add(h)
 	ss.showDelivered(d)
 	ss.credit--
-	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Deliveries{
-		Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{
-			Token:        h.token,
-			Event:        seen.event,
-			Attempt:      d.Attempt,
-			Redelivered:  d.Redelivered || d.Attempt > 1,
-			TraceContext: tracing.Inject(h.spanCtx),
-			Topic:        sub.topicOf(d),
-			AckDeadline:  timestamppb.New(h.deadline),
-			Headers:      seen.headers, ReplyTo: seen.replyTo, ContentEncoding: seen.contentEncoding,
-		}}},
-	}})
+	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracing.Inject(h.spanCtx)
+	ss.say(Response{Deliveries: []Handed{handed}})
 }
 
 // arrived returns since when d counts against the time it may be unsettled, and
 // false when d's channel is known to be gone.
-func (st *settler) arrived(d *broker.Delivery) (time.Time, bool) {
+func (st *settler) arrived(d *delivery) (time.Time, bool) {
 	if st.order == nil {
 		return time.Now(), true
 	}
@@ -132,7 +119,7 @@ func earlier(a, b time.Time) time.Time {
 
 // token names a delivery of this session; epoch, tag and attempt make it unique for
 // ever. A delivery that waited for another attempt in its place keeps its tag.
-func (ss *session) token(d *broker.Delivery) string {
+func (ss *session) token(d *delivery) string {
 	b := append(make([]byte, 0, 32), ss.id...)
 	b = append(b, '-')
 	b = strconv.AppendUint(b, d.Epoch, 36)

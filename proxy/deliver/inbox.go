@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 )
 
 // defaultRemembered is how many events an inbox remembers when nothing is said.
@@ -15,8 +14,8 @@ const defaultRemembered = 100_000
 
 // suppressed acknowledges d unseen when the service acknowledged the same event
 // within the subscription's window.
-func (st *settler) suppressed(d *broker.Delivery) bool {
-	dedupe := st.subscription.Load().Dedupe
+func (st *settler) suppressed(d *delivery) bool {
+	dedupe := d.sub.Dedupe
 	if dedupe.Window <= 0 || d.Event == nil || !st.service.inbox(st.name).has(idOf(d), time.Now(), dedupe) {
 		return false
 	}
@@ -28,8 +27,8 @@ func (st *settler) suppressed(d *broker.Delivery) bool {
 
 // remember notes that the service acknowledged d, whether or not the broker hears
 // of it: when it does not, it hands the event out again.
-func (st *settler) remember(d *broker.Delivery) {
-	if dedupe := st.subscription.Load().Dedupe; dedupe.Window > 0 {
+func (st *settler) remember(d *delivery) {
+	if dedupe := d.sub.Dedupe; dedupe.Window > 0 {
 		st.service.inbox(st.name).add(idOf(d), time.Now(), dedupe)
 	}
 }
@@ -52,7 +51,7 @@ func (s *Service) inbox(sub mesh.Name) *inbox {
 // event with the same would be lost.
 type eventID [16]byte
 
-func idOf(d *broker.Delivery) eventID {
+func idOf(d *delivery) eventID {
 	sum := sha256.Sum256([]byte(d.Event.Source + "\x00" + d.Event.ID))
 	return eventID(sum[:16])
 }

@@ -70,6 +70,11 @@ func TestAnEventThatWasNotAcknowledgedIsDeliveredAgain(t *testing.T) {
 	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 100})
 	s.retry(s.next("1"))
 	s.next("1")
+	// A retry is a copy and then an ack; an interruption between the two leaves both.
+	eventually(t, "only the copy is left", func() bool {
+		ready, unsettled := r.broker.Len("shop.billing")
+		return ready == 0 && unsettled == 1
+	})
 	r.broker.Interrupt()
 	s.ack(s.next("1"))
 	r.empty("shop.billing")

@@ -5,14 +5,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // handout is a delivery in the hands of the service.
 type handout struct {
-	*broker.Delivery
+	*delivery
 	token    string
 	at       time.Time // when it was handed out
 	deadline time.Time
@@ -44,7 +43,7 @@ func newHandouts() *handouts { return &handouts{byToken: map[string]*handout{}} 
 
 func (h *handouts) add(d *handout) {
 	h.byToken[d.token] = d
-	h.bytes += size(d.Delivery)
+	h.bytes += size(d.delivery)
 	heap.Push(&h.queue, d)
 }
 
@@ -55,7 +54,7 @@ func (h *handouts) take(token string) *handout {
 		return nil
 	}
 	delete(h.byToken, token)
-	h.bytes -= size(d.Delivery)
+	h.bytes -= size(d.delivery)
 	heap.Remove(&h.queue, d.index)
 	return d
 }
@@ -92,7 +91,7 @@ const maxLapsed = 1 << 16
 // lapsed are handouts whose channel was lost, by token. The service may yet say that
 // it is done with the event, though the broker cannot be told any more. The zero
 // value is empty.
-type lapsed map[string]*broker.Delivery
+type lapsed map[string]*delivery
 
 func (l *lapsed) add(h *handout) {
 	if *l == nil || len(*l) >= maxLapsed {
@@ -101,7 +100,7 @@ func (l *lapsed) add(h *handout) {
 	d := *h.Delivery
 	e := *d.Event
 	e.Data, d.Event, d.Raw = nil, &e, nil // who it is will do
-	(*l)[h.token] = &d
+	(*l)[h.token] = &delivery{&d, h.sub}
 }
 
 // next returns the earliest deadline.
@@ -112,7 +111,7 @@ func (h *handouts) next() (time.Time, bool) {
 	return h.queue[0].deadline, true
 }
 
-func size(d *broker.Delivery) uint64 { return uint64(len(d.Event.Data)) }
+func size(d *delivery) uint64 { return uint64(len(d.Event.Data)) }
 
 // deadlineHeap implements heap.Interface.
 type deadlineHeap []*handout

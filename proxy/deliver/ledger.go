@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/warrenmesh/warren/proxy/broker"
 )
 
 // poisonLimit is how often the broker may take an event back unsettled before it
@@ -83,7 +81,7 @@ type holder struct {
 
 var likenessSeed = maphash.MakeSeed()
 
-func likenessOf(d *broker.Delivery) likeness {
+func likenessOf(d *delivery) likeness {
 	var h maphash.Hash
 	h.SetSeed(likenessSeed)
 	for _, s := range [...]string{d.Event.Source, d.Event.ID, d.Event.Type, d.Exchange, d.RoutingKey} {
@@ -96,7 +94,7 @@ func likenessOf(d *broker.Delivery) likeness {
 
 // claim gives d what is known of its earlier attempts, and returns when the next may
 // begin. It does nothing for a message that was never handed out before.
-func (l *ledger) claim(st *settler, d *broker.Delivery, now time.Time) (due time.Time) {
+func (l *ledger) claim(st *settler, d *delivery, now time.Time) (due time.Time) {
 	if !l.some.Load() || !d.Returning || d.Event == nil {
 		return time.Time{}
 	}
@@ -122,7 +120,7 @@ func (l *ledger) claim(st *settler, d *broker.Delivery, now time.Time) (due time
 
 // fitting chooses among entries of messages like d. Where the broker counts what it took
 // back, an entry's message has come back since; the one that has least often fits best.
-func fitting(entries []*entry, d *broker.Delivery) *entry {
+func fitting(entries []*entry, d *delivery) *entry {
 	var best *entry
 	for _, e := range entries {
 		if d.Returned > 0 && e.returned >= d.Returned {
@@ -137,23 +135,23 @@ func fitting(entries []*entry, d *broker.Delivery) *entry {
 
 // attempted notes that an attempt of d, which goes on waiting in its place, has failed.
 // The next may begin when due.
-func (l *ledger) attempted(st *settler, d *broker.Delivery, now, due time.Time) {
+func (l *ledger) attempted(st *settler, d *delivery, now, due time.Time) {
 	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, due, d.Crashes }, true)
 }
 
 // crashed counts an attempt of d, which goes back to its queue, that ended with the
 // service.
-func (l *ledger) crashed(st *settler, d *broker.Delivery, now time.Time) {
+func (l *ledger) crashed(st *settler, d *delivery, now time.Time) {
 	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, time.Time{}, d.Crashes+1 }, false)
 }
 
 // failed notes that an attempt of d failed, which the broker takes back and makes wait.
-func (l *ledger) failed(st *settler, d *broker.Delivery, now time.Time) {
+func (l *ledger) failed(st *settler, d *delivery, now time.Time) {
 	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, time.Time{}, d.Crashes }, false)
 }
 
 // note changes d's entry, which it makes if there is none. held says that d keeps it.
-func (l *ledger) note(st *settler, d *broker.Delivery, now time.Time, change func(*entry), held bool) {
+func (l *ledger) note(st *settler, d *delivery, now time.Time, change func(*entry), held bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.free == nil {
@@ -176,7 +174,7 @@ func (l *ledger) note(st *settler, d *broker.Delivery, now time.Time, change fun
 }
 
 // settled forgets d, which has its outcome or goes on as a copy.
-func (l *ledger) settled(st *settler, d *broker.Delivery) {
+func (l *ledger) settled(st *settler, d *delivery) {
 	if !l.some.Load() || d.Event == nil {
 		return
 	}
@@ -191,7 +189,7 @@ func (l *ledger) settled(st *settler, d *broker.Delivery) {
 }
 
 // unsettled frees d's entry, unchanged: d goes back to its queue without an attempt.
-func (l *ledger) unsettled(st *settler, d *broker.Delivery) {
+func (l *ledger) unsettled(st *settler, d *delivery) {
 	l.back(func(h holder) bool { return h == holderOf(st, d) })
 }
 
@@ -216,13 +214,13 @@ func (l *ledger) back(which func(holder) bool) {
 	}
 }
 
-func holderOf(st *settler, d *broker.Delivery) holder { return holder{st, d.Queue, d.Epoch, d.Tag} }
+func holderOf(st *settler, d *delivery) holder { return holder{st, d.Queue, d.Epoch, d.Tag} }
 
 // The rest is called with mu held.
 
 // own returns the entry of d, a new one if it has none. It may be free already, because
 // d's channel has ended.
-func (l *ledger) own(st *settler, d *broker.Delivery) *entry {
+func (l *ledger) own(st *settler, d *delivery) *entry {
 	h, like := holderOf(st, d), likenessOf(d)
 	e := l.claimed[h]
 	for _, free := range l.free[like] {
@@ -240,7 +238,7 @@ func (l *ledger) own(st *settler, d *broker.Delivery) *entry {
 }
 
 // hold makes e that of d.
-func (l *ledger) hold(e *entry, st *settler, d *broker.Delivery) {
+func (l *ledger) hold(e *entry, st *settler, d *delivery) {
 	e.holder = holderOf(st, d)
 	l.claimed[e.holder] = e
 }

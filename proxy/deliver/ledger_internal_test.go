@@ -15,10 +15,10 @@ var (
 )
 
 // back is a message that was handed out before, by a channel's tag-th delivery.
-func back(id string, epoch, tag uint64, returned uint32) *broker.Delivery {
-	return &broker.Delivery{
+func back(id string, epoch, tag uint64, returned uint32) *delivery {
+	return &delivery{Delivery: &broker.Delivery{
 		Queue: "q", Event: &event.Event{Source: "/shop", ID: id}, Attempt: 1, Returning: true, Returned: returned, Epoch: epoch, Tag: tag,
-	}
+	}}
 }
 
 func TestMessagesThatAreAlikeClaimAnAttemptEach(t *testing.T) {
@@ -57,11 +57,11 @@ func TestAnotherMessageWithTheSameIDClaimsNothing(t *testing.T) {
 	first := back("a", 1, 1, 0)
 	first.Raw = []byte("first")
 	l.crashed(oneStream, first, now)
-	for what, change := range map[string]func(*broker.Delivery){
-		"body":  func(d *broker.Delivery) { d.Raw = []byte("second") },
-		"type":  func(d *broker.Delivery) { d.Event.Type = "other" },
-		"topic": func(d *broker.Delivery) { d.Exchange = "other" },
-		"queue": func(d *broker.Delivery) { d.Queue = "other" },
+	for what, change := range map[string]func(*delivery){
+		"body":  func(d *delivery) { d.Raw = []byte("second") },
+		"type":  func(d *delivery) { d.Event.Type = "other" },
+		"topic": func(d *delivery) { d.Exchange = "other" },
+		"queue": func(d *delivery) { d.Queue = "other" },
 	} {
 		d := back("a", 2, 1, 1)
 		d.Raw = first.Raw
@@ -74,11 +74,11 @@ func TestAnotherMessageWithTheSameIDClaimsNothing(t *testing.T) {
 
 func TestAClaimGoesBackWithItsMessage(t *testing.T) {
 	t.Parallel()
-	for how, end := range map[string]func(*ledger, *broker.Delivery){
-		"its channel ends": func(l *ledger, d *broker.Delivery) { l.ended(oneStream, d.Queue, d.Epoch) },
-		"its stream ends":  func(l *ledger, _ *broker.Delivery) { l.gone(oneStream) },
-		"it is given back": func(l *ledger, d *broker.Delivery) { l.unsettled(oneStream, d) },
-		"ends and is counted": func(l *ledger, d *broker.Delivery) {
+	for how, end := range map[string]func(*ledger, *delivery){
+		"its channel ends": func(l *ledger, d *delivery) { l.ended(oneStream, d.Queue, d.Epoch) },
+		"its stream ends":  func(l *ledger, _ *delivery) { l.gone(oneStream) },
+		"it is given back": func(l *ledger, d *delivery) { l.unsettled(oneStream, d) },
+		"ends and is counted": func(l *ledger, d *delivery) {
 			l.ended(oneStream, d.Queue, d.Epoch)
 			l.failed(oneStream, d, time.Now())
 		},

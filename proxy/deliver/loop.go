@@ -7,11 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/types/known/durationpb"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // loop is the session's one goroutine.
@@ -58,7 +54,7 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 			if err == nil && draining == nil {
 				ss.consumed = nil // we stopped it
 			} else {
-				err = rpcerr.FromBroker(err)
+				err = refusal.FromBroker(err)
 			}
 		case now := <-deadline.C:
 			ss.expire(now)
@@ -82,7 +78,7 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 
 // gate is where deliveries come from, nil while none may be handed out. One is
 // always allowed through the byte bound, however large.
-func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
+func (ss *session) gate(draining <-chan struct{}) <-chan *delivery {
 	n := len(ss.held.byToken)
 	full := n >= int(ss.limits.messages) || n > 0 && ss.held.bytes >= ss.limits.bytes
 	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 || ss.isolated || ss.suspect != nil {
@@ -93,7 +89,7 @@ func (ss *session) gate(draining <-chan struct{}) <-chan *broker.Delivery {
 
 // inbox is where requests come from, nil while the client does not read the
 // answers to earlier ones.
-func (ss *session) inbox() <-chan *eventsv1.SubscribeRequest {
+func (ss *session) inbox() <-chan Request {
 	if len(ss.pending) >= outboxSize {
 		return nil
 	}
@@ -101,9 +97,9 @@ func (ss *session) inbox() <-chan *eventsv1.SubscribeRequest {
 }
 
 // overflow is where the first pending message goes, nil when there is none.
-func (ss *session) overflow() (chan<- *eventsv1.SubscribeResponse, *eventsv1.SubscribeResponse) {
+func (ss *session) overflow() (chan<- Response, Response) {
 	if len(ss.pending) == 0 {
-		return nil, nil
+		return nil, Response{}
 	}
 	return ss.outbox, ss.pending[0]
 }
@@ -124,7 +120,7 @@ func (ss *session) update(sub *Subscription) error {
 		return nil
 	}
 	if !sameSource(old, sub) {
-		return rpcerr.Unavailable(rpcerr.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
+		return refusal.Later(refusal.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
 	}
 	ss.subscription.Store(sub)
 	return nil
@@ -140,27 +136,24 @@ func sameSource(a, b *Subscription) bool {
 // is gone and another is up.
 func (ss *session) look(now time.Time) error {
 	if now.Sub(ss.lastSent) >= ss.service.opts.Heartbeat && len(ss.outbox) == 0 {
-		ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Heartbeat{Heartbeat: &eventsv1.SubscribeHeartbeat{}}})
+		ss.say(Response{})
 	}
 	if ss.strandedBeside(ss.service.opts.Brokers) {
-		return rpcerr.Unavailable(rpcerr.ConnectionLost, "the broker node is gone; subscribe again to use another")
+		return refusal.Later(refusal.ConnectionLost, "the broker node is gone; subscribe again to use another")
 	}
 	return nil
 }
 
 func (ss *session) ready() {
 	sub := ss.subscription.Load()
-	ss.say(&eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
-		Subscription:           sub.FullName,
-		Topic:                  sub.TopicName,
-		MaxOutstandingMessages: ss.limits.messages,
-		AckDeadline:            durationpb.New(ss.ackDeadline()),
-	}}})
+	ss.say(Response{Ready: &Ready{
+		Subscription: sub.FullName, Topic: sub.TopicName, MaxMessages: ss.limits.messages, AckDeadline: ss.ackDeadline(sub),
+	}})
 }
 
 // say sends r as soon as the client reads. It never blocks.
-func (ss *session) say(r *eventsv1.SubscribeResponse) {
-	r.RemainingCredit = ss.credit
+func (ss *session) say(r Response) {
+	r.Credit = ss.credit
 	ss.lastSent = time.Now()
 	if len(ss.pending) == 0 {
 		select {
@@ -172,9 +165,10 @@ func (ss *session) say(r *eventsv1.SubscribeResponse) {
 	ss.pending = append(ss.pending, r)
 }
 
-func (ss *session) ackDeadline() time.Duration {
+// ackDeadline is that of a delivery which meets sub.
+func (ss *session) ackDeadline(sub *Subscription) time.Duration {
 	if ss.limits.ackDeadline > 0 {
 		return ss.limits.ackDeadline
 	}
-	return ss.subscription.Load().AckDeadline
+	return sub.AckDeadline
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // tell settles d with the broker, and counts it when that came too late.
-func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *broker.Delivery, settle func() error) error {
+func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *delivery, settle func() error) error {
 	begun := time.Now()
 	err := settle()
 	st.service.opts.Metrics.Settle(ctx, op, st.measured(d), begun, err)
@@ -21,8 +20,8 @@ func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *broker.Deli
 }
 
 // measured describes d to metrics.
-func (st *settler) measured(d *broker.Delivery) metrics.Delivery {
-	sub := st.subscription.Load()
+func (st *settler) measured(d *delivery) metrics.Delivery {
+	sub := d.sub
 	return metrics.Delivery{
 		Subscription: st.name,
 		Topic:        sub.Topic,

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // defaultMaxElapsed is how long a key waits for its retries when nothing is said.
@@ -20,7 +20,7 @@ const defaultMaxElapsed = 5 * time.Minute
 type intake struct {
 	// offer is called for one wanted delivery after the other. It may block; it must
 	// return when ctx ends.
-	offer func(ctx context.Context, d *broker.Delivery)
+	offer func(ctx context.Context, d *delivery)
 	// lost is called when the channel of a queue is gone: what it gave has gone back.
 	lost func(queue string, epoch uint64)
 }
@@ -41,8 +41,8 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 			in.lost(sub.Queue.Name, epoch)
 		},
 	}
-	return st.driver.Consume(ctx, opts, func(d *broker.Delivery) {
-		if st.wanted(d) {
+	return st.driver.Consume(ctx, opts, func(got *broker.Delivery) {
+		if d := st.received(got); st.wanted(d) {
 			in.offer(ctx, d)
 		}
 	})
@@ -130,7 +130,7 @@ func (p *partitions) serve(ctx context.Context, queue string) error {
 		var epoch uint64
 		drain, err := p.driver.Consume(present, opts, func(d *broker.Delivery) {
 			epoch = d.Epoch
-			p.arrive(d)
+			p.arrive(p.received(d))
 		})
 		end()
 		if err != nil || ctx.Err() != nil {
@@ -156,7 +156,7 @@ func (p *partitions) keep(drain func()) {
 
 // arrive puts d in the line of its key. It never blocks: what waits is bounded by
 // the prefetch.
-func (p *partitions) arrive(d *broker.Delivery) {
+func (p *partitions) arrive(d *delivery) {
 	if p.filtered(d) {
 		return
 	}
@@ -165,11 +165,11 @@ func (p *partitions) arrive(d *broker.Delivery) {
 }
 
 // keyOf returns the key whose order d keeps, "" when it keeps none.
-func (st *settler) keyOf(d *broker.Delivery) string {
+func (st *settler) keyOf(d *delivery) string {
 	if d.Event == nil {
 		return ""
 	}
-	return d.Event.Text(st.subscription.Load().Partitions.Key)
+	return d.Event.Text(d.sub.Partitions.Key)
 }
 
 // feed hands on what is next until ctx ends.
@@ -177,8 +177,8 @@ func (p *partitions) feed(ctx context.Context) {
 	due := time.NewTimer(time.Hour)
 	defer due.Stop()
 	for ctx.Err() == nil {
-		d, next := p.order.Take(time.Now())
-		if d != nil {
+		taken, next := p.order.Take(time.Now())
+		if d, ok := taken.(*delivery); ok {
 			p.handOn(ctx, d)
 			continue
 		}
@@ -195,7 +195,7 @@ func (p *partitions) feed(ctx context.Context) {
 }
 
 // handOn offers d to the service, or settles it beside the flow of other keys.
-func (p *partitions) handOn(ctx context.Context, d *broker.Delivery) {
+func (p *partitions) handOn(ctx context.Context, d *delivery) {
 	reason, detail := p.unfit(d)
 	if reason == "" && p.service.held(p.name).has(p.keyOf(d)) {
 		reason, detail = reasonKeyHeld, "an event of its key before it was dead-lettered"
@@ -211,8 +211,9 @@ func (p *partitions) handOn(ctx context.Context, d *broker.Delivery) {
 
 // failInOrder carries out a negative outcome: d waits in its place, and its key
 // with it, or becomes a dead letter.
-func (st *settler) failInOrder(sub *Subscription, d *broker.Delivery, o outcome, now time.Time) (effect string, err error) {
-	if o.kind != eventsv1.Outcome_OUTCOME_RETRY || d.Attempt >= sub.Attempts {
+func (st *settler) failInOrder(d *delivery, o outcome, now time.Time) (effect string, err error) {
+	sub := d.sub
+	if o.kind != event.Retry || d.Attempt >= sub.Attempts {
 		return effectDeadLetter, st.bury(d, o.reason, o.detail)
 	}
 	left := min(cmp.Or(sub.MaxElapsed, defaultMaxElapsed), maxPark) - now.Sub(d.FirstFailure)
@@ -228,9 +229,7 @@ func (st *settler) failInOrder(sub *Subscription, d *broker.Delivery, o outcome,
 		due = earlier(due, end) // its key need not wait for longer than it lives
 	}
 	st.service.ledger.attempted(st, d, now, due) // should it come again by another channel
-	again := *d
-	again.Attempt++
-	if !st.order.Park(d, &again, now, due) {
+	if !st.order.Park(d, st.again(d), now, due) {
 		return effectRetry, broker.ErrStale
 	}
 	return effectRetry, nil
@@ -238,7 +237,7 @@ func (st *settler) failInOrder(sub *Subscription, d *broker.Delivery, o outcome,
 
 // finishInOrder puts m, the dead letter of d, where it belongs, then acknowledges d.
 // d's key waits until that is done: giving d back would let others pass it.
-func (st *settler) finishInOrder(d *broker.Delivery, m *broker.Message) error {
+func (st *settler) finishInOrder(d *delivery, m *broker.Message) error {
 	for {
 		aside, err := st.putLetter(d, m)
 		if aside && !st.driver.Backed(d.Queue) {
@@ -263,7 +262,7 @@ func (st *settler) finishInOrder(d *broker.Delivery, m *broker.Message) error {
 }
 
 // laid settles d, whose letter is where it belongs, and lets its key go on by its policy.
-func (st *settler) laid(d *broker.Delivery, aside bool) {
+func (st *settler) laid(d *delivery, aside bool) {
 	err := st.close(d, aside)
 	if err == nil {
 		st.holdKey(d)
@@ -273,7 +272,7 @@ func (st *settler) laid(d *broker.Delivery, aside bool) {
 
 // settled lets the next event of d's key pass. err says that d's channel is gone,
 // and with it all that it gave.
-func (st *settler) settled(d *broker.Delivery, err error) {
+func (st *settler) settled(d *delivery, err error) {
 	switch {
 	case st.order == nil:
 	case err != nil:
@@ -284,9 +283,9 @@ func (st *settler) settled(d *broker.Delivery, err error) {
 }
 
 // holdKey holds the key of a dead letter back when the subscription says so.
-func (st *settler) holdKey(d *broker.Delivery) {
+func (st *settler) holdKey(d *delivery) {
 	key := st.keyOf(d)
-	if key == "" || st.subscription.Load().KeyPolicy != mesh.Hold {
+	if key == "" || d.sub.KeyPolicy != mesh.Hold {
 		return
 	}
 	if !st.service.held(st.name).add(key) {

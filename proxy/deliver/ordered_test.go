@@ -12,8 +12,9 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 const partitionCount = 4
@@ -338,7 +339,7 @@ func TestWhatIsParkedDoesNotHoldUpADrain(t *testing.T) {
 	s.retry(s.next("a1"))
 	s.hear()
 	within(t, "Drain", func() { r.service.Drain(context.Background()) })
-	if err := s.end(); rpcerr.Reason(err) != rpcerr.Draining {
+	if err := s.end(); rpcerr.Reason(err) != refusal.Draining {
 		t.Errorf("the stream ended with %v", err)
 	}
 	var left []string

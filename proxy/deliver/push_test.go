@@ -19,6 +19,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
 )
 
 // handler is a service that is pushed to; answer decides about each call.
@@ -68,7 +69,7 @@ func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *deliver.Pus
 	if err := r.driver.EnsureTopology(r.t.Context(), deliver.Layout(&sub, mesh.Manage)); err != nil {
 		r.t.Fatal(err)
 	}
-	p := deliver.NewPusher(r.service, deliver.PushOptions{HealthPeriod: 20 * time.Millisecond})
+	p := deliver.NewPusher(r.service, deliver.PushOptions{Dial: door.Push(door.PushOptions{HealthPeriod: 20 * time.Millisecond})})
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 )
 
 // DeadLetters counts the dead letters of one subscription for one reason, since this
@@ -83,17 +82,17 @@ func (r *reports) list() []DeadLetters {
 }
 
 // report counts a dead letter, and logs it unless one of its kind was logged just now.
-func (st *settler) report(d *broker.Delivery, reason, detail string) {
+func (st *settler) report(d *delivery, reason, detail string) {
 	id := idText(d)
 	n := st.service.reports.add(reportKey{st.name, reason, false}, id, time.Now(), st.service.opts.ReportEvery)
 	if n > 0 {
 		st.service.opts.Logger.Warn("dead letters", "subscription", st.name.String(), "reason", reason, "count", n,
-			"queue", st.subscription.Load().DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
+			"queue", d.sub.DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
 	}
 }
 
 // idText names d to people.
-func idText(d *broker.Delivery) string {
+func idText(d *delivery) string {
 	if d.Event != nil {
 		return d.Event.ID
 	}

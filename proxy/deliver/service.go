@@ -30,15 +30,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -60,7 +57,7 @@ type Subscription struct {
 
 // topicOf names the topic that d was published to: another one's if it came by the
 // exchange of that one, as after the subscription has moved.
-func (s *Subscription) topicOf(d *broker.Delivery) string {
+func (s *Subscription) topicOf(d *delivery) string {
 	if d.Exchange == s.Exchange.Name {
 		return s.TopicName
 	}
@@ -142,8 +139,8 @@ func topicsOf(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Nam
 // Subscriptions finds subscriptions in the configuration in force.
 type Subscriptions interface {
 	// Subscription returns a subscription of this workload and a channel that is
-	// closed when the configuration changes. It never blocks. The error is a gRPC
-	// status.
+	// closed when the configuration changes. It never blocks. The error is a
+	// refusal.
 	Subscription(name mesh.Name) (*Subscription, <-chan struct{}, error)
 }
 
@@ -182,7 +179,7 @@ type Options struct {
 	ReportEvery time.Duration
 }
 
-// Service implements the receiving half of EventService.
+// Service hands events to services, for whatever door they come in by.
 type Service struct {
 	opts  Options
 	stale atomic.Uint64
@@ -223,9 +220,8 @@ func New(opts Options) *Service {
 // StaleSettlements counts settlements that came too late to have an effect.
 func (s *Service) StaleSettlements() uint64 { return s.stale.Load() }
 
-// Subscribe implements EventService.Subscribe. It returns when the service ends
-// the stream, the subscription goes away, or the sidecar drains.
-func (s *Service) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
+// Subscribe serves a client's stream of deliveries. It returns when the client ends it, the subscription goes away, or the sidecar drains.
+func (s *Service) Subscribe(stream Stream) error {
 	if !s.enter() {
 		return errDraining()
 	}
@@ -233,7 +229,7 @@ func (s *Service) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRe
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
 	w := newWire(stream)
-	go w.read(ctx) // ends when this call has returned, for then Recv fails
+	go w.read(ctx) // ends when this call has returned, for then Receive fails
 	init, err := s.awaitInit(ctx, w)
 	if err != nil {
 		return err
@@ -245,7 +241,7 @@ func (s *Service) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRe
 	return ss.run(ctx)
 }
 
-func errDraining() error { return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down") }
+func errDraining() error { return refusal.Later(refusal.Draining, "the sidecar is shutting down") }
 
 func (s *Service) enter() bool {
 	s.mu.Lock()
@@ -288,22 +284,23 @@ func awaitCut(g *join.Group) {
 const initTimeout = 10 * time.Second
 
 // awaitInit returns the first message of a stream.
-func (s *Service) awaitInit(ctx context.Context, w *wire) (*eventsv1.SubscribeInit, error) {
+func (s *Service) awaitInit(ctx context.Context, w *wire) (init Init, err error) {
 	late := time.NewTimer(initTimeout)
 	defer late.Stop()
 	select {
 	case <-late.C:
-		return nil, rpcerr.Deadline(broker.NotSent, "init: has not come within "+initTimeout.String()+" of the stream's begin")
+		return init, refusal.Late(broker.NotSent, "init: has not come within "+initTimeout.String()+" of the stream's begin")
 	case first := <-w.requests:
-		if first.GetInit() == nil {
-			return nil, rpcerr.Field(rpcerr.InvalidRequest, "init", "must be the first message of the stream")
+		init, ok := first.(Init)
+		if !ok {
+			return init, refusal.Field(refusal.InvalidRequest, "init", "must be the first message of the stream")
 		}
-		return first.GetInit(), nil
+		return init, nil
 	case err := <-w.readErr:
-		return nil, err
+		return init, err
 	case <-s.draining:
-		return nil, errDraining()
+		return init, errDraining()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return init, ctx.Err()
 	}
 }

@@ -8,10 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -21,7 +20,7 @@ const (
 	maxCredit       = 1 << 30
 )
 
-// session is one Subscribe stream. All its state belongs to the goroutine of run;
+// session is one stream of deliveries. All its state belongs to the goroutine of run;
 // others talk to it through channels:
 //
 //	reader ──requests──▶ run ◀──arrivals── intake (the driver's goroutine)
@@ -31,20 +30,20 @@ type session struct {
 	*wire
 	limits limits
 
-	arrivals  chan *broker.Delivery       // unbuffered: intake waits for credit here
-	consumed  chan error                  // cap 1: Consume has returned
-	losses    chan loss                   // unbuffered: channels that are gone
-	concluded chan *eventsv1.SettleResult // of settlements that needed the broker's confirm
+	arrivals  chan *delivery // unbuffered: intake waits for credit here
+	consumed  chan error     // cap 1: Consume has returned
+	losses    chan loss      // unbuffered: channels that are gone
+	concluded chan Settled   // of settlements that needed the broker's confirm
 
 	// belongs to run
 	credit   uint32
 	held     *handouts
-	suspect  *broker.Delivery // waits until nothing else is held
-	isolated bool             // what is held is to be the only one
+	suspect  *delivery // waits until nothing else is held
+	isolated bool      // what is held is to be the only one
 	lapsed   lapsed
-	results  []*eventsv1.SettleResult      // not in a message yet
-	pending  []*eventsv1.SubscribeResponse // the outbox was full
-	deserted bool                          // the service ended the stream, not the sidecar
+	results  []Settled  // not in a message yet
+	pending  []Response // the outbox was full
+	deserted bool       // the service ended the stream, not the sidecar
 	lastSent time.Time
 	settling sync.WaitGroup
 }
@@ -65,10 +64,10 @@ type limits struct {
 
 var sessionCounter atomic.Uint64
 
-func (s *Service) newSession(w *wire, init *eventsv1.SubscribeInit) (*session, error) {
-	name, err := mesh.ParseName(init.GetSubscription(), s.opts.Namespace)
+func (s *Service) newSession(w *wire, init Init) (*session, error) {
+	name, err := mesh.ParseName(init.Subscription, s.opts.Namespace)
 	if err != nil {
-		return nil, rpcerr.Field(rpcerr.InvalidRequest, "init.subscription", `must be "name" or "namespace/name", `+mesh.NameRule)
+		return nil, refusal.Field(refusal.InvalidRequest, "init.subscription", `must be "name" or "namespace/name", `+mesh.NameRule)
 	}
 	sub, _, err := s.opts.Subscriptions.Subscription(name)
 	if err != nil {
@@ -82,38 +81,35 @@ func (s *Service) newSession(w *wire, init *eventsv1.SubscribeInit) (*session, e
 		settler:   settler{service: s, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: s.life},
 		wire:      w,
 		limits:    lim,
-		arrivals:  make(chan *broker.Delivery),
+		arrivals:  make(chan *delivery),
 		losses:    make(chan loss),
 		consumed:  make(chan error, 1),
-		concluded: make(chan *eventsv1.SettleResult),
-		credit:    min(init.GetInitialCredit(), maxCredit),
+		concluded: make(chan Settled),
+		credit:    min(init.Credit, maxCredit),
 		held:      newHandouts(),
 	}
 	ss.subscription.Store(sub)
 	return ss, nil
 }
 
-func limitsOf(init *eventsv1.SubscribeInit, sub *Subscription) (limits, error) {
-	l := limits{messages: init.GetMaxOutstandingMessages(), bytes: init.GetMaxOutstandingBytes(), results: init.GetSettleResults()}
+func limitsOf(init Init, sub *Subscription) (limits, error) {
+	l := limits{messages: init.MaxMessages, bytes: init.MaxBytes, ackDeadline: init.AckDeadline, results: init.Results}
 	if most := outstanding(sub.Subscription); l.messages == 0 || l.messages > most {
 		l.messages = most
 	}
 	if l.bytes == 0 {
 		l.bytes = defaultMaxBytes
 	}
-	if init.AckDeadline != nil {
-		l.ackDeadline = init.AckDeadline.AsDuration()
-		if l.ackDeadline < 0 || l.ackDeadline > maxAckDeadline {
-			return l, rpcerr.Field(rpcerr.InvalidRequest, "init.ack_deadline", "must be between 0 and "+maxAckDeadline.String())
-		}
+	if l.ackDeadline < 0 || l.ackDeadline > maxAckDeadline {
+		return l, refusal.Field(refusal.InvalidRequest, "init.ack_deadline", "must be between 0 and "+maxAckDeadline.String())
 	}
 	return l, nil
 }
 
 // run serves the stream until it ends and leaves nothing behind: every goroutine
 // is joined and unsettled deliveries are back in the queue when it returns. Only
-// the reader outlives it for a moment, until gRPC fails its Recv; and the writer, if
-// the client does not read and Drain's time is up, until gRPC fails its Send.
+// the reader outlives it for a moment, until its door fails its Receive; and the writer,
+// if the client does not read and Drain's time is up, until the door fails its Send.
 func (ss *session) run(ctx context.Context) error {
 	driver, err := ss.attach(ctx)
 	if err != nil {
@@ -131,7 +127,7 @@ func (ss *session) run(ctx context.Context) error {
 	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.ledger.crashed(&ss.settler, h.Delivery, now) // before another stream can have it
+			ss.service.ledger.crashed(&ss.settler, h.delivery, now) // before another stream can have it
 		}
 		h.end(errStreamEnded)
 	}
@@ -193,10 +189,10 @@ func (ss *session) attach(ctx context.Context) (broker.Driver, error) {
 	default:
 	}
 	if err != nil {
-		return nil, rpcerr.FromBroker(err)
+		return nil, refusal.FromBroker(err)
 	}
 	driver, err := ss.service.opts.Brokers.PickConsumer(sub.Broker)
-	return driver, rpcerr.FromBroker(err)
+	return driver, refusal.FromBroker(err)
 }
 
 // start begins the flow of deliveries. The function returned waits for its end

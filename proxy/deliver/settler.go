@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
@@ -52,7 +51,8 @@ type settler struct {
 	leaving <-chan struct{}    // closed when nothing more is consumed
 	order   *sequence.Sequence // of a subscription that is ordered by key; nil else
 
-	// subscription is replaced when the configuration changes.
+	// subscription is the form in force: of whatever begins now. It is replaced when the
+	// configuration changes.
 	subscription atomic.Pointer[Subscription]
 
 	// troubled is set while outcomes cannot be carried out, and that was told.
@@ -60,7 +60,7 @@ type settler struct {
 }
 
 // wanted settles what the service is not to see, and reports whether it is to see d.
-func (st *settler) wanted(d *broker.Delivery) bool {
+func (st *settler) wanted(d *delivery) bool {
 	if st.filtered(d) {
 		return false
 	}
@@ -73,8 +73,8 @@ func (st *settler) wanted(d *broker.Delivery) bool {
 }
 
 // filtered acknowledges what the subscription does not ask for.
-func (st *settler) filtered(d *broker.Delivery) bool {
-	if d.Event == nil || st.subscription.Load().Filter.Matches(d.Event) {
+func (st *settler) filtered(d *delivery) bool {
+	if d.Event == nil || d.sub.Filter.Matches(d.Event) {
 		return false
 	}
 	st.ack(d)
@@ -82,13 +82,13 @@ func (st *settler) filtered(d *broker.Delivery) bool {
 }
 
 // unfit returns why d is a dead letter before the service sees it, "" when it is none.
-func (st *settler) unfit(d *broker.Delivery) (reason, detail string) {
+func (st *settler) unfit(d *delivery) (reason, detail string) {
 	switch {
 	case leftBehind(d) && d.Malformed != nil:
 		return reasonTooLarge, d.Malformed.Error()
 	case d.Malformed != nil:
 		return reasonInvalidEvent, d.Malformed.Error()
-	case d.Attempt > st.subscription.Load().Attempts || st.takenBack(d) >= poisonLimit:
+	case d.Attempt > d.sub.Attempts || st.takenBack(d) >= poisonLimit:
 		return reasonExhausted, "the service never settled it"
 	case expired(d):
 		return broker.ReasonExpired, expiryText(d)
@@ -98,8 +98,8 @@ func (st *settler) unfit(d *broker.Delivery) (reason, detail string) {
 }
 
 // takenBack is how often the broker took d back though no outcome asked for that.
-func (st *settler) takenBack(d *broker.Delivery) uint32 {
-	if st.subscription.Load().Strategy == mesh.BrokerDelay {
+func (st *settler) takenBack(d *delivery) uint32 {
+	if d.sub.Strategy == mesh.BrokerDelay {
 		return d.Returned - min(d.Waited, d.Returned)
 	}
 	return d.Returned
@@ -107,7 +107,7 @@ func (st *settler) takenBack(d *broker.Delivery) uint32 {
 
 // countAttempts replaces the broker's count of what it took back by ours of what
 // the service really had in its hands. It returns when the next attempt may begin.
-func (st *settler) countAttempts(d *broker.Delivery) (due time.Time) {
+func (st *settler) countAttempts(d *delivery) (due time.Time) {
 	arrival(d)
 	d.Attempt -= min(st.takenBack(d), d.Attempt-1)
 	return st.service.ledger.claim(st, d, time.Now())
@@ -116,12 +116,12 @@ func (st *settler) countAttempts(d *broker.Delivery) (due time.Time) {
 // alone reports whether d must be the only event in flight: the service crashed with it
 // before, and this is its last attempt. Another event may have caused the crash, so an
 // event is dead-lettered for a crash only if it was the only one in flight.
-func (st *settler) alone(d *broker.Delivery) bool {
-	return d.Crashes > 0 && d.Attempt >= st.subscription.Load().Attempts
+func (st *settler) alone(d *delivery) bool {
+	return d.Crashes > 0 && d.Attempt >= d.sub.Attempts
 }
 
 // reject buries what is not to be handed out.
-func (st *settler) reject(d *broker.Delivery, reason, detail string) {
+func (st *settler) reject(d *delivery, reason, detail string) {
 	if reason == reasonExhausted || reason == broker.ReasonExpired {
 		d.Attempt-- // the one that is not made
 	}
@@ -142,17 +142,16 @@ func (st *settler) strandedBeside(brokers Brokers) bool {
 // fail carries out a negative outcome: another attempt while some are left and the
 // service did not say otherwise, else the dead-letter queue. It returns what took
 // effect; after an error nothing did, and d is back in its queue.
-func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error) {
-	sub := st.subscription.Load()
+func (st *settler) fail(d *delivery, o outcome) (effect string, err error) {
 	now := time.Now()
 	if d.FirstFailure.IsZero() {
 		d.FirstFailure = now
 	}
 	if st.order != nil {
-		return st.failInOrder(sub, d, o, now)
+		return st.failInOrder(d, o, now)
 	}
-	if o.kind == eventsv1.Outcome_OUTCOME_RETRY && d.Attempt < sub.Attempts {
-		return st.repeat(sub, d, o)
+	if o.kind == event.Retry && d.Attempt < d.sub.Attempts {
+		return st.repeat(d, o)
 	}
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
 }
@@ -165,7 +164,8 @@ func (st *settler) fail(d *broker.Delivery, o outcome) (effect string, err error
 //
 // Where others declare topology there may be no waiting room. Then d waits here,
 // unsettled, and counts against the prefetch; the copy goes straight to the queue.
-func (st *settler) repeat(sub *Subscription, d *broker.Delivery, o outcome) (effect string, err error) {
+func (st *settler) repeat(d *delivery, o outcome) (effect string, err error) {
+	sub := d.sub
 	if sub.Strategy == mesh.BrokerDelay {
 		st.service.ledger.failed(st, d, time.Now())
 		return effectRetry, st.tell(st.life, tracing.Nack, d, d.Requeue)
@@ -188,7 +188,7 @@ func (st *settler) repeat(sub *Subscription, d *broker.Delivery, o outcome) (eff
 }
 
 // bury puts d into the dead-letter queue, then acknowledges it.
-func (st *settler) bury(d *broker.Delivery, reason, detail string) (err error) {
+func (st *settler) bury(d *delivery, reason, detail string) (err error) {
 	m := st.letter(d, reason, detail)
 	if st.order != nil {
 		err = st.finishInOrder(d, m)
@@ -202,7 +202,7 @@ func (st *settler) bury(d *broker.Delivery, reason, detail string) (err error) {
 	return err
 }
 
-func (st *settler) buryAtOnce(d *broker.Delivery, m *broker.Message) error {
+func (st *settler) buryAtOnce(d *delivery, m *broker.Message) error {
 	aside, err := st.putLetter(d, m)
 	switch {
 	case aside && !st.driver.Backed(d.Queue):
@@ -231,14 +231,14 @@ func (st *settler) hold(delay time.Duration) bool {
 	return false
 }
 
-func (st *settler) ack(d *broker.Delivery) {
+func (st *settler) ack(d *delivery) {
 	st.service.ledger.settled(st, d)
 	st.settled(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
 }
 
 // process describes d to tracing.
-func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Process {
-	e := d.Event
+func (st *settler) process(d *delivery) tracing.Process {
+	sub, e := d.sub, d.Event
 	return tracing.Process{
 		System:           sub.System,
 		Exchange:         d.Exchange,
@@ -262,7 +262,7 @@ func (st *settler) process(sub *Subscription, d *broker.Delivery) tracing.Proces
 }
 
 // ackSpanned acknowledges d within a span of its own.
-func (st *settler) ackSpanned(ctx context.Context, d *broker.Delivery, p tracing.Process) error {
+func (st *settler) ackSpanned(ctx context.Context, d *delivery, p tracing.Process) error {
 	st.service.ledger.settled(st, d)
 	st.remember(d)
 	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)

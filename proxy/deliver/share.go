@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
 )
@@ -30,7 +31,7 @@ const (
 func (p *partitions) share(ctx context.Context, all int) {
 	for {
 		every := p.service.opts.ShareEvery
-		if !pause(ctx, every*2/3+rand.N(every*2/3+1)) {
+		if !pace.Sleep(ctx, every*2/3+rand.N(every*2/3+1)) {
 			return
 		}
 		loads := p.order.Loads()

@@ -3,7 +3,6 @@ package deliver
 import (
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/tap"
 )
 
@@ -16,7 +15,7 @@ const (
 
 // showDelivered and showSettled let operators see a delivery. They cost one atomic
 // load while nobody looks.
-func (st *settler) showDelivered(d *broker.Delivery) {
+func (st *settler) showDelivered(d *delivery) {
 	if st.service.opts.Tap.Active() {
 		st.show(&tap.Sight{Stage: tap.Delivered}, d)
 	}
@@ -24,7 +23,7 @@ func (st *settler) showDelivered(d *broker.Delivery) {
 
 // showSettled is told what was done; at is when d was handed out, zero when it
 // never was. An empty effect says that d went back to its queue.
-func (st *settler) showSettled(d *broker.Delivery, effect, detail string, at time.Time) {
+func (st *settler) showSettled(d *delivery, effect, detail string, at time.Time) {
 	if effect == "" || !st.service.opts.Tap.Active() {
 		return
 	}
@@ -35,8 +34,8 @@ func (st *settler) showSettled(d *broker.Delivery, effect, detail string, at tim
 	st.show(s, d)
 }
 
-func (st *settler) show(s *tap.Sight, d *broker.Delivery) {
-	sub := st.subscription.Load()
+func (st *settler) show(s *tap.Sight, d *delivery) {
+	sub := d.sub
 	s.Event, s.Topic, s.Subscription = d.Event, sub.Topic, sub.Name
 	s.Exchange, s.RoutingKey = d.Exchange, d.RoutingKey
 	s.Attempt, s.TraceParent = d.Attempt, d.Trace.Parent

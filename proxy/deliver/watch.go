@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -87,7 +88,7 @@ func (w *Watcher) run(ctx context.Context, sub *Subscription) {
 			w.service.opts.Logger.Warn("what policies of the broker take cannot be watched",
 				"subscription", sub.FullName, "queue", sub.DeadLetterQueue, "error", err)
 		}
-		pause(ctx, watchPause)
+		pace.Sleep(ctx, watchPause)
 	}
 }
 
@@ -109,14 +110,14 @@ func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	looking.Go(func() {
-		for pause(ctx, watchPause) {
+		for pace.Sleep(ctx, watchPause) {
 			if st.strandedBeside(brokers) {
 				leave()
 			}
 		}
 	})
 	defer leave()
-	return driver.Watch(ctx, sub.DeadLetterQueue, st.given)
+	return driver.Watch(ctx, sub.DeadLetterQueue, func(d *broker.Delivery) { st.given(st.received(d)) })
 }
 
 func anyBacked(d broker.Driver, s *Subscription) bool {
@@ -129,8 +130,8 @@ func anyBacked(d broker.Driver, s *Subscription) bool {
 }
 
 // given reports d, which the broker put into the dead-letter queue, if a policy made it.
-func (st *settler) given(d *broker.Delivery) {
-	sub := st.subscription.Load()
+func (st *settler) given(d *delivery) {
+	sub := d.sub
 	if d.DeadLetter == nil || !byPolicy(d, time.Now()) || !slices.Contains(Queues(sub.Subscription), d.DeadLetter.Queue) {
 		return
 	}
@@ -152,7 +153,7 @@ const lifeSlack = 2 * time.Second
 
 // byPolicy reports whether the broker gave d up for no reason of Warren's or its
 // publisher's. Warren rejects messages itself; and a message may have had a TTL.
-func byPolicy(d *broker.Delivery, now time.Time) bool {
+func byPolicy(d *delivery, now time.Time) bool {
 	switch d.DeadLetter.Reason {
 	case broker.ReasonSetAside:
 		return false

@@ -3,11 +3,6 @@ package deliver
 import (
 	"context"
 	"runtime"
-
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
 // outboxSize is how many messages may wait for a client that reads slowly. When
@@ -19,26 +14,26 @@ const outboxSize = 64
 // otherwise: one message over that would end the stream, again and again.
 const maxGathered = 256 << 10
 
-// wire is the two directions of a Subscribe stream, each with a goroutine of its
+// wire is the two directions of a stream, each with a goroutine of its
 // own, so that a session never blocks on its client: deadlines pass and drains
 // begin whether or not the client reads.
 type wire struct {
-	stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
+	stream Stream
 
-	requests chan *eventsv1.SubscribeRequest
+	requests chan Request
 	readErr  chan error // cap 1
 
-	outbox   chan *eventsv1.SubscribeResponse // closed by the session
-	writeErr chan error                       // cap 1
-	written  chan struct{}                    // closed when write has returned
+	outbox   chan Response // closed by the session
+	writeErr chan error    // cap 1
+	written  chan struct{} // closed when write has returned
 }
 
-func newWire(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) *wire {
+func newWire(stream Stream) *wire {
 	return &wire{
 		stream:   stream,
-		requests: make(chan *eventsv1.SubscribeRequest),
+		requests: make(chan Request),
 		readErr:  make(chan error, 1),
-		outbox:   make(chan *eventsv1.SubscribeResponse, outboxSize),
+		outbox:   make(chan Response, outboxSize),
 		writeErr: make(chan error, 1),
 		written:  make(chan struct{}),
 	}
@@ -47,7 +42,7 @@ func newWire(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1
 // read passes requests on until the stream breaks or ctx ends.
 func (w *wire) read(ctx context.Context) {
 	for {
-		req, err := w.stream.Recv()
+		req, err := w.stream.Receive()
 		if err != nil {
 			w.readErr <- err
 			return
@@ -64,49 +59,58 @@ func (w *wire) read(ctx context.Context) {
 // Deliveries that wait there go out in one message.
 func (w *wire) write() {
 	defer close(w.written)
-	var next *eventsv1.SubscribeResponse
-	for {
-		r := next
-		if r == nil {
-			r = <-w.outbox
+	var r Response
+	for more := false; ; {
+		if !more {
+			var open bool
+			if r, open = <-w.outbox; !open {
+				return
+			}
 		}
-		if r == nil {
-			return
-		}
-		next = w.gather(r)
+		var next Response
+		next, more = w.gather(&r)
 		if err := w.stream.Send(r); err != nil {
 			w.writeErr <- err
 			return
 		}
+		r = next
 	}
 }
 
 // gather adds the deliveries that wait in the outbox to those of r, and returns the
-// first message that does not fit there, nil when there is none.
-func (w *wire) gather(r *eventsv1.SubscribeResponse) (next *eventsv1.SubscribeResponse) {
-	into := r.GetDeliveries()
-	if into == nil {
-		return nil
+// first message that does not fit there, false when there is none.
+func (w *wire) gather(r *Response) (next Response, more bool) {
+	if len(r.Deliveries) == 0 {
+		return next, false
 	}
 	runtime.Gosched() // the session may be about to say more
 	size := 0
 	for {
 		select {
-		case next = <-w.outbox:
+		case next, more = <-w.outbox:
+			if !more {
+				return next, false // closed: write finds out by itself
+			}
 		default:
-			return nil
+			return next, false
 		}
-		more := next.GetDeliveries()
-		if more == nil {
-			return next
+		if len(next.Deliveries) == 0 {
+			return next, true
 		}
 		if size == 0 {
-			size = proto.Size(into)
+			size = sizeAll(r.Deliveries)
 		}
-		if size += proto.Size(more); size > maxGathered {
-			return next
+		if size += sizeAll(next.Deliveries); size > maxGathered {
+			return next, true
 		}
-		into.Deliveries = append(into.Deliveries, more.GetDeliveries()...)
-		r.RemainingCredit = next.GetRemainingCredit()
+		r.Deliveries = append(r.Deliveries, next.Deliveries...)
+		r.Credit = next.Credit
 	}
+}
+
+func sizeAll(hs []Handed) (n int) {
+	for i := range hs {
+		n += hs[i].size()
+	}
+	return n
 }

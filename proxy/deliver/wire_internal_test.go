@@ -5,19 +5,16 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
-// sent is the sidecar's end of a stream that keeps what is sent.
+// sent is the client's end of a stream that keeps what is sent.
 type sent struct {
-	grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
-	messages []*eventsv1.SubscribeResponse
+	Stream
+	messages []Response
 }
 
-func (s *sent) Send(r *eventsv1.SubscribeResponse) error {
+func (s *sent) Send(r Response) error {
 	s.messages = append(s.messages, r)
 	return nil
 }
@@ -30,43 +27,39 @@ func TestGatheredDeliveriesFitAMessage(t *testing.T) {
 	w := newWire(stream)
 	id := strconv.Itoa
 	for i := range outboxSize {
-		e := &eventsv1.CloudEvent{Id: id(i)}
+		e := &event.Event{ID: id(i)}
 		switch {
 		case i < 20:
-			e.Attributes = map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
-				"large": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: strings.Repeat("x", 60<<10)}},
-			}
+			e.Set("large", event.String(strings.Repeat("x", 60<<10)))
 		case i < 24:
-			e.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: make([]byte, 300<<10)}
+			e.Data = make([]byte, 300<<10)
 		case i == 40:
-			w.outbox <- &eventsv1.SubscribeResponse{Response: &eventsv1.SubscribeResponse_Settled{Settled: &eventsv1.SubscribeSettled{}}}
+			w.outbox <- Response{Settled: []Settled{{Token: "t"}}}
 			continue
 		}
-		w.outbox <- &eventsv1.SubscribeResponse{RemainingCredit: uint32(outboxSize - i), Response: &eventsv1.SubscribeResponse_Deliveries{
-			Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{Event: e}}},
-		}}
+		w.outbox <- Response{Credit: uint32(outboxSize - i), Deliveries: []Handed{{Event: e}}}
 	}
 	close(w.outbox)
 	w.write()
 	next, most := 0, 0
 	for _, r := range stream.messages {
-		deliveries := r.GetDeliveries().GetDeliveries()
-		if len(deliveries) > 1 && proto.Size(r) > maxGathered+1<<10 {
-			t.Errorf("%d deliveries in a message of %d bytes", len(deliveries), proto.Size(r))
+		deliveries := r.Deliveries
+		if len(deliveries) > 1 && sizeAll(deliveries) > maxGathered {
+			t.Errorf("%d deliveries in a message of %d bytes", len(deliveries), sizeAll(deliveries))
 		}
 		for _, d := range deliveries {
-			if d.GetEvent().GetId() != id(next) {
-				t.Fatalf("delivery %s, want %d", d.GetEvent().GetId(), next)
+			if d.Event.ID != id(next) {
+				t.Fatalf("delivery %s, want %d", d.Event.ID, next)
 			}
 			next++
 		}
-		if r.GetSettled() != nil && next != 40 {
+		if r.Settled != nil && next != 40 {
 			t.Errorf("the settlement came after %d deliveries, want 40", next)
-		} else if r.GetSettled() != nil {
+		} else if r.Settled != nil {
 			next++
 		}
-		if n := len(deliveries); n > 0 && r.GetRemainingCredit() != uint32(outboxSize-next+1) { //nolint:gosec // small
-			t.Errorf("credit %d after delivery %d", r.GetRemainingCredit(), next-1)
+		if n := len(deliveries); n > 0 && r.Credit != uint32(outboxSize-next+1) { //nolint:gosec // small
+			t.Errorf("credit %d after delivery %d", r.Credit, next-1)
 		}
 		most = max(most, len(deliveries))
 	}

@@ -31,6 +31,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -52,8 +53,8 @@ type Events struct {
 	operation  metric.Float64Histogram
 	processing metric.Float64Histogram
 
-	topics        table[topicKey, *topic]
-	subscriptions table[subscriptionKey, *subscription]
+	topics        grow.Map[topicKey, *topic]
+	subscriptions grow.Map[subscriptionKey, *subscription]
 }
 
 // New makes the instruments. It returns nil, which measures nothing, when the
@@ -123,29 +124,29 @@ func (b *builder) observe(e *Events) {
 		outstanding  = b.level("warren.delivery.outstanding", "{message}", "Events in the hands of the service, not settled.")
 	)
 	_, err := b.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		for _, t := range e.topics.all() {
+		for _, t := range e.topics.All() {
 			written := t.unconfirmed.Load()
 			o.ObserveInt64(unconfirmed, written, t.own)
 			o.ObserveInt64(pending, max(t.inFlight.Load()-written, 0), t.own)
 			t.retries.observe(o, retries)
 			o.ObserveInt64(postponed, t.postponed.Load(), t.own)
-			for _, d := range t.nodes.all() {
+			for _, d := range t.nodes.All() {
 				d.sent.observe(o, sent)
 			}
 		}
-		for _, s := range e.subscriptions.all() {
+		for _, s := range e.subscriptions.All() {
 			o.ObserveInt64(outstanding, s.outstanding.Load(), s.own)
 			o.ObserveInt64(deduplicated, s.deduplicated.Load(), s.own)
 			for _, r := range s.redelivered {
 				r.observe(o, redeliveries)
 			}
-			for _, d := range s.deadLetters.all() {
+			for _, d := range s.deadLetters.All() {
 				d.observe(o, deadLetters)
 			}
-			for _, d := range s.taken.all() {
+			for _, d := range s.taken.All() {
 				o.ObserveInt64(taken, d.n.Load(), d.as)
 			}
-			for _, src := range s.nodes.all() {
+			for _, src := range s.nodes.All() {
 				src.consumed.observe(o, consumed)
 			}
 		}

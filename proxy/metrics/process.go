@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
@@ -24,9 +25,9 @@ type subscriptionKey struct {
 type subscription struct {
 	attrs       []attribute.KeyValue // must not be changed
 	own         metric.ObserveOption
-	nodes       table[string, *source] // by address
-	deadLetters table[string, *series]
-	taken       table[string, *series]
+	nodes       grow.Map[string, *source] // by address
+	deadLetters grow.Map[string, *series]
+	taken       grow.Map[string, *series]
 	redelivered [2]*series // by cause
 
 	deduplicated atomic.Int64 // acknowledged unseen
@@ -61,13 +62,13 @@ func newSubscription(k subscriptionKey) *subscription {
 	}
 	// They are there from the start: an alert on their increase must not miss the first.
 	for _, reason := range [...]string{broker.ReasonExpired, broker.ReasonMaxLength, broker.ReasonDeliveryLimit} {
-		s.taken.add(reason, newSeries(attrs, keyReason.String(reason)))
+		s.taken.Add(reason, func() *series { return newSeries(attrs, keyReason.String(reason)) })
 	}
 	return s
 }
 
 func (s *subscription) from(address string) *source {
-	if src, ok := s.nodes.get(address); ok {
+	if src, ok := s.nodes.Get(address); ok {
 		return src
 	}
 	attrs := tracing.AppendServer(concat(s.attrs), address)
@@ -76,14 +77,14 @@ func (s *subscription) from(address string) *source {
 	for _, op := range []tracing.SettleOp{tracing.Ack, tracing.Nack, tracing.Reject} {
 		src.settling[op] = newOutcomes(concat(attrs, tracing.KeyOperationName.String(string(op)), tracing.KeyOperationType.String(tracing.TypeSettle)))
 	}
-	return s.nodes.add(address, src)
+	return s.nodes.Add(address, func() *source { return src })
 }
 
 func (e *Events) subscription(d Delivery) *subscription {
 	k := subscriptionKey{d.Subscription, d.Topic, d.System}
-	s, ok := e.subscriptions.get(k)
+	s, ok := e.subscriptions.Get(k)
 	if !ok {
-		s = e.subscriptions.add(k, newSubscription(k))
+		s = e.subscriptions.Add(k, func() *subscription { return newSubscription(k) })
 	}
 	return s
 }
@@ -166,10 +167,10 @@ func (e *Events) TakenByPolicy(d Delivery, reason string) {
 	s.count(&s.taken, reason)
 }
 
-func (s *subscription) count(by *table[string, *series], reason string) {
-	set, ok := by.get(reason)
+func (s *subscription) count(by *grow.Map[string, *series], reason string) {
+	set, ok := by.Get(reason)
 	if !ok {
-		set = by.add(reason, newSeries(s.attrs, keyReason.String(reason)))
+		set = by.Add(reason, func() *series { return newSeries(s.attrs, keyReason.String(reason)) })
 	}
 	set.n.Add(1)
 }

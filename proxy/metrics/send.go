@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
@@ -23,8 +24,8 @@ type topicKey struct {
 type topic struct {
 	key       topicKey
 	own       metric.ObserveOption
-	nodes     table[string, *destination] // by address
-	none      *destination                // of publishes that found no node
+	nodes     grow.Map[string, *destination] // by address
+	none      *destination                   // of publishes that found no node
 	retries   *outcomes
 	postponed atomic.Int64 // retries that found no room
 
@@ -74,9 +75,9 @@ func (e *Events) Send(name mesh.Name, system string) Sending {
 		return Sending{}
 	}
 	k := topicKey{name, system}
-	t, ok := e.topics.get(k)
+	t, ok := e.topics.Get(k)
 	if !ok {
-		t = e.topics.add(k, newTopic(k))
+		t = e.topics.Add(k, func() *topic { return newTopic(k) })
 	}
 	t.inFlight.Add(1)
 	return Sending{events: e, topic: t, to: t.none, begun: time.Now()}
@@ -88,9 +89,9 @@ func (s *Sending) To(address string) {
 	if s.topic == nil {
 		return
 	}
-	d, ok := s.topic.nodes.get(address)
+	d, ok := s.topic.nodes.Get(address)
 	if !ok {
-		d = s.topic.nodes.add(address, newDestination(s.topic.key, address))
+		d = s.topic.nodes.Add(address, func() *destination { return newDestination(s.topic.key, address) })
 	}
 	s.to = d
 }

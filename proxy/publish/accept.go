@@ -3,29 +3,14 @@ package publish
 import (
 	"errors"
 	"fmt"
-	"strings"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 )
-
-// accept turns what a service sent into a valid event.
-func (s *Service) accept(p *eventsv1.CloudEvent) (*event.Event, error) {
-	e, err := eventpb.FromProto(p)
-	if err == nil {
-		err = e.Validate()
-	}
-	if err != nil {
-		return nil, invalid(err)
-	}
-	return e, nil
-}
 
 // live stamps m with how long it may live, in queues and between retries: from this try on
 // for the topic's TTL, and not beyond its event's expirytime. It returns false when that
@@ -46,39 +31,32 @@ func (s *Service) live(b *route.Backend, m *broker.Message) bool {
 }
 
 func expired() error {
-	return rpcerr.Field(rpcerr.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
+	return refusal.Field(refusal.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
 }
 
-func invalid(err error) error {
+// Invalid names the field of an event that cannot be one; doors answer with it what they
+// cannot decode.
+func Invalid(err error) error {
 	var fe *event.FieldError
 	if !errors.As(err, &fe) {
-		return rpcerr.Field(rpcerr.InvalidEvent, "event", err.Error())
+		return refusal.Field(refusal.InvalidEvent, "event", err.Error())
 	}
 	if fe.Field == "event" {
-		return rpcerr.Field(rpcerr.InvalidEvent, "event", fe.Reason)
+		return refusal.Field(refusal.InvalidEvent, "event", fe.Reason)
 	}
-	return rpcerr.Field(rpcerr.InvalidEvent, "event."+clip(fe.Field), fe.Reason)
-}
-
-// clip bounds what an error repeats of a name: gRPC puts errors into headers.
-func clip(name string) string {
-	const most = 64
-	if len(name) <= most {
-		return name
-	}
-	return strings.ToValidUTF8(name[:most], "") + "…"
+	return refusal.Field(refusal.InvalidEvent, "event."+refusal.Clip(fe.Field), fe.Reason)
 }
 
 // message addresses e to a backend; everything that can be refused without the
 // broker is refused here.
-func (s *Service) message(b *route.Backend, e *event.Event, beside *beside) (*broker.Message, error) {
+func (s *Service) message(b *route.Backend, e *event.Event, beside *Submission) (*broker.Message, error) {
 	if len(e.Data) > int(b.MaxEventBytes) {
-		return nil, rpcerr.Field(rpcerr.EventTooLarge, "event.data",
+		return nil, refusal.Field(refusal.EventTooLarge, "event.data",
 			fmt.Sprintf("has %d bytes; topic %s takes at most %d", len(e.Data), b.Topic, b.MaxEventBytes))
 	}
 	key := b.RoutingKey(e)
 	if len(key) > mesh.MaxRoutingKey {
-		return nil, rpcerr.Field(rpcerr.InvalidEvent, "event",
+		return nil, refusal.Field(refusal.InvalidEvent, "event",
 			fmt.Sprintf("its routing key by template %q has %d bytes; AMQP allows %d", b.Destination.RoutingKey, len(key), mesh.MaxRoutingKey))
 	}
 	m := &broker.Message{

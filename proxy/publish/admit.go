@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // admission asks for a place for an event of so many bytes among those in flight,
@@ -20,7 +20,7 @@ func (s *Service) refuse(_ context.Context, _ time.Time, bytes int64) error {
 		return nil
 	}
 	count, inUse := s.opts.InFlight.InUse()
-	return rpcerr.Exhausted(rpcerr.BufferFull, fmt.Sprintf("the sidecar has %d events of %d bytes in flight, which is its limit; nothing was sent", count, inUse))
+	return refusal.Full(refusal.BufferFull, fmt.Sprintf("the sidecar has %d events of %d bytes in flight, which is its limit; nothing was sent", count, inUse))
 }
 
 // holdPeriod is how often a held stream looks for room again.

@@ -4,44 +4,44 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
-	"google.golang.org/grpc/status"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // MaxBatch is the most events one PublishBatch takes.
 const MaxBatch = 10_000
 
-// PublishBatch implements EventService.PublishBatch. Events are written in the
-// order of the entries and confirmed as a pipeline, those of one key one after the
-// other; each has its own result. The
-// call fails as a whole, before anything is tried, when the topic is unknown, the
-// batch is empty or over MaxBatch, or the sidecar drains.
-func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRequest) (*eventsv1.PublishBatchResponse, error) {
+// PublishBatch publishes the events of b. They are written in the order of the entries
+// and confirmed as a pipeline, those of one key one after the other; each has its own
+// result. The call fails as a whole, before anything is tried, when the topic is
+// unknown, the batch is empty or over MaxBatch, or the sidecar drains.
+func (s *Service) PublishBatch(ctx context.Context, b Batch) ([]Result, error) {
 	deadline := answerBy(ctx)
-	if n := len(req.GetEntries()); n == 0 || n > MaxBatch {
-		return nil, rpcerr.Field(rpcerr.InvalidRequest, "entries", fmt.Sprintf("must have 1 to %d events, has %d", MaxBatch, n))
+	if b.Len == 0 || b.Len > MaxBatch {
+		return nil, refusal.Field(refusal.InvalidRequest, "entries", fmt.Sprintf("must have 1 to %d events, has %d", MaxBatch, b.Len))
 	}
-	if _, err := s.topic(ctx, deadline, req.GetTopic()); err != nil {
+	if _, err := s.topic(ctx, deadline, b.Topic); err != nil {
 		return nil, err
 	}
-	results := make([]*eventsv1.PublishResult, len(req.GetEntries()))
-	under := make([]*transit, len(results))
+	results := make([]Result, b.Len)
+	under := make([]*transit, b.Len)
 	var beside sync.WaitGroup // those that the others must not wait for
-	for i, entry := range req.GetEntries() {
-		t, err := s.departEvent(tracing.Extract(ctx, entry.GetTraceContext()), deadline, req.GetTopic(), entry, s.refuse)
+	i := 0
+	for entry := range b.Entries {
+		n := i
+		i++
+		t, err := s.departEntry(tracing.Extract(ctx, entry.Trace), deadline, b.Topic, entry, s.refuse)
 		if err != nil {
-			results[i] = failed(err)
+			results[n].Err = err
 			continue
 		}
 		if t.place != nil {
-			beside.Go(func() { results[i] = s.result(t, s.wait(t)) })
+			beside.Go(func() { results[n] = s.result(t, s.wait(t)) })
 			continue
 		}
-		under[i] = t
+		under[n] = t
 	}
 	// Confirms come in order; those that fail are retried beside the others.
 	for i, t := range under {
@@ -55,18 +55,18 @@ func (s *Service) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRe
 		results[i] = s.result(t, nil)
 	}
 	beside.Wait()
-	return &eventsv1.PublishBatchResponse{Results: results}, nil
+	return results, nil
 }
 
-func (s *Service) result(t *transit, err error) *eventsv1.PublishResult {
-	res, err := s.arrive(t, err)
-	if err != nil {
-		return failed(err)
+// departEntry is departEvent for an entry that its door may not have been able to decode.
+func (s *Service) departEntry(ctx context.Context, deadline time.Time, topic string, e *Entry, admit admission) (*transit, error) {
+	if e.Err != nil {
+		return nil, e.Err
 	}
-	return &eventsv1.PublishResult{Response: res}
+	return s.departEvent(ctx, deadline, topic, &e.Submission, admit)
 }
 
-func failed(err error) *eventsv1.PublishResult {
-	p := status.Convert(err).Proto()
-	return &eventsv1.PublishResult{Status: &eventsv1.Status{Code: p.GetCode(), Message: p.GetMessage(), Details: p.GetDetails()}}
+func (s *Service) result(t *transit, err error) Result {
+	receipt, err := s.arrive(t, err)
+	return Result{receipt, err}
 }

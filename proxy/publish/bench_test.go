@@ -64,7 +64,7 @@ func BenchmarkPublishBatchOfOneKey(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/event")
 }
 
-func newBench(b *testing.B, p mesh.Partitions) (*publish.Service, context.Context) {
+func newBench(b *testing.B, p mesh.Partitions) (*service, context.Context) {
 	br := membroker.New(membroker.Options{MaxQueueLength: 1})
 	b.Cleanup(br.Close)
 	node := br.Node(membroker.NodeOptions{})
@@ -81,7 +81,7 @@ func newBench(b *testing.B, p mesh.Partitions) (*publish.Service, context.Contex
 		Backends: []mesh.Backend{{Destination: d, Weight: 1}},
 	}}}}})
 	topic, _ := table.Topic(orders)
-	return publish.New(publish.Options{
+	return enter(publish.Options{
 		Namespace: "shop", Topics: topics{orders: topic}, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(),
 	}), ctx
 }

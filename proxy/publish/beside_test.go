@@ -64,7 +64,7 @@ func TestWhatTravelsBesideAnEventIsPublished(t *testing.T) {
 	if err != nil || res.GetResults()[0].GetStatus() != nil {
 		t.Fatalf("batch: %v, %v", res, err)
 	}
-	s, _ := openStream(t, r.Service)
+	s, _ := openStream(t, r.service)
 	put(t, s, &eventsv1.PublishStreamEntry{RequestId: 1, Event: numbered(3), Headers: headers, ReplyTo: "rpc.q", ContentEncoding: "gzip"})
 	if got, err := results(t, s, 1); err != nil || got[1].GetStatus() != nil {
 		t.Fatalf("stream: %v, %v", got, err)

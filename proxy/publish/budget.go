@@ -1,46 +1,24 @@
 package publish
 
 import (
-	"maps"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/retry"
 )
 
-// budgets has the retry budget of each broker. It only grows, with the
-// configuration, and outlives configurations: what is in flight does, too. Looking up
-// takes no lock and allocates nothing. The zero value is ready.
+// budgets has the retry budget of each broker. It outlives configurations: what is in
+// flight does, too. The zero value is ready.
 type budgets struct {
-	current atomic.Pointer[map[mesh.Name]*retry.Budget] // nil while empty; replaced, never changed
-
-	mu sync.Mutex // held while replacing
+	by grow.Map[mesh.Name, *retry.Budget]
 }
 
 func (b *budgets) of(broker mesh.Name) *retry.Budget {
-	if m := b.current.Load(); m != nil {
-		if budget, ok := (*m)[broker]; ok {
-			return budget
-		}
+	if budget, ok := b.by.Get(broker); ok {
+		return budget
 	}
-	return b.add(broker)
-}
-
-func (b *budgets) add(broker mesh.Name) *retry.Budget {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	next := map[mesh.Name]*retry.Budget{}
-	if m := b.current.Load(); m != nil {
-		if budget, ok := (*m)[broker]; ok {
-			return budget
-		}
-		next = maps.Clone(*m)
-	}
-	next[broker] = retry.NewBudget(retry.DefaultPercent, retry.DefaultLeast)
-	b.current.Store(&next)
-	return next[broker]
+	return b.by.Add(broker, func() *retry.Budget { return retry.NewBudget(retry.DefaultPercent, retry.DefaultLeast) })
 }
 
 // leastPutOff keeps a policy without backoff from looking for room all the time.

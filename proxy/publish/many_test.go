@@ -19,9 +19,10 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/publish"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
@@ -80,12 +81,12 @@ func TestPublishBatch(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		_, err := send(r)
-		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidRequest, outcome: "not_sent", field: "entries"})
+		check(t, err, verdict{code: codes.InvalidArgument, reason: refusal.InvalidRequest, outcome: "not_sent", field: "entries"})
 		_, err = r.PublishBatch(t.Context(), &eventsv1.PublishBatchRequest{Topic: "other", Entries: []*eventsv1.PublishBatchEntry{{Event: event()}}})
-		check(t, err, refusal{code: codes.NotFound, reason: rpcerr.TopicNotFound, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.NotFound, reason: refusal.TopicNotFound, outcome: "not_sent"})
 		r.Drain()
 		_, err = send(r, &eventsv1.PublishBatchEntry{Event: event()})
-		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.Draining, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.Unavailable, reason: refusal.Draining, outcome: "not_sent"})
 	})
 	t.Run("retries side by side and says unknown for each", func(t *testing.T) {
 		t.Parallel()
@@ -105,7 +106,7 @@ func TestPublishBatch(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		provider, _ := tracingtest.New(t, tracing.Options{})
-		service := publish.New(publish.Options{Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: provider.Messaging()})
+		service := enter(publish.Options{Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: provider.Messaging()})
 		const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 		_, err := service.PublishBatch(t.Context(), &eventsv1.PublishBatchRequest{Topic: "orders", Entries: []*eventsv1.PublishBatchEntry{
 			{Event: numbered(1), TraceContext: map[string]string{"traceparent": parent}}, {Event: numbered(2)},
@@ -124,13 +125,13 @@ func TestPublishBatch(t *testing.T) {
 }
 
 // openStream serves s over gRPC and returns a stream to it.
-func openStream(t *testing.T, s *publish.Service) (eventsv1.EventService_PublishStreamClient, context.CancelFunc) {
+func openStream(t *testing.T, s *service) (eventsv1.EventService_PublishStreamClient, context.CancelFunc) {
 	t.Helper()
 	return openStreamTold(t, s, func() {})
 }
 
 // openStreamTold is openStream that calls ended when the service has ended the stream.
-func openStreamTold(t *testing.T, s *publish.Service, ended func()) (eventsv1.EventService_PublishStreamClient, context.CancelFunc) {
+func openStreamTold(t *testing.T, s *service, ended func()) (eventsv1.EventService_PublishStreamClient, context.CancelFunc) {
 	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
@@ -156,7 +157,7 @@ func openStreamTold(t *testing.T, s *publish.Service, ended func()) (eventsv1.Ev
 
 type streamServer struct {
 	eventsv1.UnimplementedEventServiceServer
-	service *publish.Service
+	service *service
 	ended   func()
 }
 
@@ -200,7 +201,7 @@ func TestPublishStream(t *testing.T) {
 	t.Run("answers every request by its id, and a half-close is the ordinary end", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
-		s, _ := openStream(t, r.Service)
+		s, _ := openStream(t, r.service)
 		bad := numbered(3)
 		bad.Id = ""
 		put(t, s, &eventsv1.PublishStreamEntry{RequestId: 7, Event: numbered(1)}, &eventsv1.PublishStreamEntry{RequestId: 9, Event: bad})
@@ -223,7 +224,7 @@ func TestPublishStream(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		release := r.broker.HoldConfirms()
-		s, _ := openStream(t, r.Service)
+		s, _ := openStream(t, r.service)
 		for i := range 10 {
 			put(t, s, &eventsv1.PublishStreamEntry{RequestId: uint64(i), Event: numbered(i)})
 		}
@@ -243,7 +244,7 @@ func TestPublishStream(t *testing.T) {
 		r := newRig(t, func(rule *mesh.Rule) {
 			rule.Retry.Backoff = mesh.Backoff{Base: 200 * time.Millisecond, Max: 200 * time.Millisecond}
 		})
-		slow := publish.New(publish.Options{
+		slow := enter(publish.Options{
 			Namespace: "shop", Topics: r.topics, Brokers: one{&flaky{r.driver, 1}}, Tracing: tracing.Disabled().Messaging(),
 			Random: func() float64 { return 0 },
 		})
@@ -262,7 +263,7 @@ func TestPublishStream(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		release := r.broker.HoldConfirms()
-		s, _ := openStream(t, r.Service)
+		s, _ := openStream(t, r.service)
 		sent := make(chan int, 1)
 		go func() {
 			n := 0
@@ -287,7 +288,7 @@ func TestPublishStream(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		defer r.broker.HoldConfirms()()
-		s, cancel := openStream(t, r.Service)
+		s, cancel := openStream(t, r.service)
 		put(t, s, &eventsv1.PublishStreamEntry{RequestId: 1, Event: numbered(1)})
 		waitFor(t, func() bool { ready, _ := r.broker.Len("q"); return ready == 1 })
 		cancel()
@@ -299,13 +300,13 @@ func TestPublishStream(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		release := r.broker.HoldConfirms()
-		s, _ := openStream(t, r.Service)
+		s, _ := openStream(t, r.service)
 		put(t, s, &eventsv1.PublishStreamEntry{RequestId: 1, Event: numbered(1)})
 		waitFor(t, func() bool { ready, _ := r.broker.Len("q"); return ready == 1 })
 		r.Drain()
 		release()
 		got, err := results(t, s, 2)
-		if got[1].GetResponse() == nil || rpcerr.Reason(err) != rpcerr.Draining {
+		if got[1].GetResponse() == nil || rpcerr.Reason(err) != refusal.Draining {
 			t.Errorf("results %v, then %v", got, err)
 		}
 	})
@@ -326,8 +327,8 @@ func waitFor(t *testing.T, ok func() bool) {
 
 func TestWhatIsInFlightIsBounded(t *testing.T) {
 	t.Parallel()
-	bounded := func(r *rig, count, bytes int64) *publish.Service {
-		return publish.New(publish.Options{
+	bounded := func(r *rig, count, bytes int64) *service {
+		return enter(publish.Options{
 			Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(),
 			InFlight: limit.NewBudget(count, bytes),
 		})
@@ -344,7 +345,7 @@ func TestWhatIsInFlightIsBounded(t *testing.T) {
 		}()
 		waitFor(t, func() bool { ready, _ := r.broker.Len("q"); return ready == 1 })
 		_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: numbered(2)})
-		check(t, err, refusal{code: codes.ResourceExhausted, reason: rpcerr.BufferFull, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.ResourceExhausted, reason: refusal.BufferFull, outcome: "not_sent"})
 		var delay *errdetails.RetryInfo
 		for _, d := range status.Convert(err).Details() {
 			if info, ok := d.(*errdetails.RetryInfo); ok {
@@ -368,7 +369,7 @@ func TestWhatIsInFlightIsBounded(t *testing.T) {
 		s := bounded(r, 1, 0)
 		for range 3 {
 			_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "nowhere", Event: numbered(1)})
-			check(t, err, refusal{code: codes.NotFound, reason: rpcerr.TopicNotFound, outcome: "not_sent"})
+			check(t, err, verdict{code: codes.NotFound, reason: refusal.TopicNotFound, outcome: "not_sent"})
 		}
 	})
 	t.Run("a stream is held back and loses nothing", func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -82,7 +82,7 @@ func TestAnEventWaitsForTheEarlierOnesOfItsKeyOnly(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, partitions)
 		release := r.broker.HoldConfirms()
-		s, _ := openStream(t, r.Service)
+		s, _ := openStream(t, r.service)
 		for i, e := range entries {
 			put(t, s, &eventsv1.PublishStreamEntry{RequestId: uint64(i), Event: e})
 		}
@@ -98,7 +98,7 @@ func TestAnEventWaitsForTheEarlierOnesOfItsKeyOnly(t *testing.T) {
 func TestARetriedEventIsNotOvertakenByTheNextOfItsKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, partitions)
-	s := publish.New(publish.Options{
+	s := enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Brokers: one{&flaky{r.driver, 2}}, Tracing: tracing.Disabled().Messaging(),
 	})
 	res, err := s.PublishBatch(t.Context(), batchOf(keyed("a", 1), keyed("a", 2), keyed("a", 3)))
@@ -137,7 +137,7 @@ func TestAnEventWhoseTimeIsUpLeavesTheLine(t *testing.T) {
 				r.waitQueued(t, 1)
 				ctx, cancel := limited(t.Context())
 				defer cancel()
-				check(t, publishTo(ctx, s, keyed("a", 2)), refusal{code: codes.DeadlineExceeded, reason: rpcerr.DeadlineNear, outcome: "not_sent"})
+				check(t, publishTo(ctx, s, keyed("a", 2)), verdict{code: codes.DeadlineExceeded, reason: refusal.DeadlineNear, outcome: "not_sent"})
 				release()
 				if err := <-first; err != nil {
 					t.Error(err)
@@ -160,7 +160,7 @@ func TestAnEventThatExpiresInTheLineIsNotSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, partitions)
 	c := &clock{}
-	s := publish.New(publish.Options{
+	s := enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Brokers: one{slowly{r.driver, c}}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
 	})
 	short, long := expiring(90*time.Second), expiring(time.Hour)
@@ -244,7 +244,7 @@ func orderHoldsUnderFaults(t *testing.T) {
 	ran := make(chan error, 1)
 	go func() { ran <- second.Run(ctx) }()
 	defer func() { cancel(); <-ran }()
-	s := publish.New(publish.Options{
+	s := enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Tracing: tracing.Disabled().Messaging(),
 		Brokers: &shaky{nodes: [2]broker.Driver{r.driver, second}, random: rand.New(rand.NewPCG(1, 4))},
 	})

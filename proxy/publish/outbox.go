@@ -1,15 +1,11 @@
 package publish
 
-import (
-	"sync"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-)
+import "sync"
 
 // answer is a result and what it takes of Options.Unread until it is sent.
 type answer struct {
-	result *eventsv1.PublishStreamResult
-	took   int64
+	StreamResult
+	took int64
 }
 
 // outbox keeps results until the client reads them. It has no bound of its own: the

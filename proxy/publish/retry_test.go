@@ -18,10 +18,11 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -75,13 +76,13 @@ func (n claimed) Settled(err error) {
 }
 
 // on is a service on c with the topics of the rig.
-func (r *rig) on(c publish.Brokers, budget *limit.Budget) *publish.Service {
-	return publish.New(publish.Options{
+func (r *rig) on(c publish.Brokers, budget *limit.Budget) *service {
+	return enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Brokers: c, Tracing: tracing.Disabled().Messaging(), InFlight: budget,
 	})
 }
 
-func publishTo(ctx context.Context, s *publish.Service, e *eventsv1.CloudEvent) error {
+func publishTo(ctx context.Context, s *service, e *eventsv1.CloudEvent) error {
 	_, err := s.Publish(ctx, &eventsv1.PublishRequest{Topic: "orders", Event: e})
 	return err
 }
@@ -104,14 +105,14 @@ func TestALaterFailureDoesNotUndoAnUnknownOutcome(t *testing.T) {
 	down := failure(broker.Unavailable, broker.NotSent)
 	for name, test := range map[string]struct {
 		tries []error
-		want  refusal
+		want  verdict
 	}{
-		"no queue takes the repeat":    {[]error{lost, failure(broker.Unroutable, broker.Failed)}, refusal{code: codes.FailedPrecondition, reason: rpcerr.Unroutable, outcome: "unknown"}},
-		"the exchange is gone":         {[]error{lost, failure(broker.NotFound, broker.NotSent)}, refusal{code: codes.NotFound, reason: rpcerr.ExchangeNotFound, outcome: "unknown"}},
-		"the broker stays away":        {[]error{lost, down, down}, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "unknown"}},
-		"the broker raises an alarm":   {[]error{lost, failure(broker.Blocked, broker.NotSent)}, refusal{code: codes.ResourceExhausted, reason: rpcerr.BrokerBlocked, outcome: "unknown"}},
-		"a nack is one, too":           {[]error{failure(broker.Nacked, broker.Unknown), down, down}, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "unknown"}},
-		"what was never written is no": {[]error{down, down, down}, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "not_sent"}},
+		"no queue takes the repeat":    {[]error{lost, failure(broker.Unroutable, broker.Failed)}, verdict{code: codes.FailedPrecondition, reason: refusal.Unroutable, outcome: "unknown"}},
+		"the exchange is gone":         {[]error{lost, failure(broker.NotFound, broker.NotSent)}, verdict{code: codes.NotFound, reason: refusal.ExchangeNotFound, outcome: "unknown"}},
+		"the broker stays away":        {[]error{lost, down, down}, verdict{code: codes.Unavailable, reason: refusal.BrokerUnavailable, outcome: "unknown"}},
+		"the broker raises an alarm":   {[]error{lost, failure(broker.Blocked, broker.NotSent)}, verdict{code: codes.ResourceExhausted, reason: refusal.BrokerBlocked, outcome: "unknown"}},
+		"a nack is one, too":           {[]error{failure(broker.Nacked, broker.Unknown), down, down}, verdict{code: codes.Unavailable, reason: refusal.BrokerUnavailable, outcome: "unknown"}},
+		"what was never written is no": {[]error{down, down, down}, verdict{code: codes.Unavailable, reason: refusal.BrokerUnavailable, outcome: "not_sent"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -297,7 +298,7 @@ func TestABlockedBrokerIsToldOfAtOnceAndNotRetried(t *testing.T) {
 		}
 		for _, got := range res.GetResults() {
 			err := status.FromProto(statusOf(got)).Err()
-			check(t, err, refusal{code: codes.ResourceExhausted, reason: rpcerr.BrokerBlocked, outcome: "not_sent"})
+			check(t, err, verdict{code: codes.ResourceExhausted, reason: refusal.BrokerBlocked, outcome: "not_sent"})
 			var retry *errdetails.RetryInfo
 			for _, d := range status.Convert(err).Details() {
 				if info, ok := d.(*errdetails.RetryInfo); ok {
@@ -332,7 +333,7 @@ func TestWhatWaitsForItsTurnCountsAsInFlight(t *testing.T) {
 		if n := len(r.queued()); n != 1 {
 			t.Errorf("%d events of one key were written", n)
 		}
-		check(t, publishTo(t.Context(), s, keyed("b", 6)), refusal{code: codes.ResourceExhausted, reason: rpcerr.BufferFull, outcome: "not_sent"})
+		check(t, publishTo(t.Context(), s, keyed("b", 6)), verdict{code: codes.ResourceExhausted, reason: refusal.BufferFull, outcome: "not_sent"})
 		release()
 		for range 5 {
 			if err := <-errs; err != nil {
@@ -363,7 +364,7 @@ func TestEveryCallEndsByItsDeadline(t *testing.T) {
 					e = keyed(fmt.Sprint(i%6), i)
 				}
 				began := time.Now()
-				err := publishTo(ctx, r.Service, e)
+				err := publishTo(ctx, r.service, e)
 				if took := time.Since(began); took >= deadline {
 					t.Errorf("a call with %v was answered after %v", deadline, took)
 				}

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"time"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/retry"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -50,20 +49,18 @@ type transit struct {
 }
 
 // departEvent accepts p and departs it; admit is asked for a place in flight.
-func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p submission, admit admission) (*transit, error) {
-	e, err := s.accept(p.GetEvent())
-	if err != nil {
+func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p *Submission, admit admission) (*transit, error) {
+	if err := p.Event.Validate(); err != nil {
+		return nil, Invalid(err)
+	}
+	if err := p.check(); err != nil {
 		return nil, err
 	}
-	beside, err := acceptBeside(p)
-	if err != nil {
-		return nil, err
-	}
-	w := weight(e) + beside.size
+	w := weight(p.Event) + p.HeaderBytes
 	if err := admit(ctx, deadline, w); err != nil {
 		return nil, err
 	}
-	t, err := s.depart(ctx, deadline, topicName, e, &beside)
+	t, err := s.depart(ctx, deadline, topicName, p)
 	if err != nil {
 		s.opts.InFlight.Give(w)
 		return nil, err
@@ -72,14 +69,18 @@ func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName
 	return t, nil
 }
 
-// depart addresses e and writes it for the first time. An error means that it was
+// depart addresses an event and writes it for the first time. An error means that it was
 // refused here; what the broker or the way to it says comes out of arrive.
-func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, e *event.Event, beside *beside) (*transit, error) {
+func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, p *Submission) (*transit, error) {
+	e := p.Event
 	rule, backend, err := s.route(ctx, deadline, topicName, e)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.message(backend, e, beside)
+	if err := rule.Pass(ctx, e, backend); err != nil {
+		return nil, err
+	}
+	m, err := s.message(backend, e, p)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 // arrive goes on after the first try ended with err: it repeats the publish as the
 // route's retry policy says, until it is confirmed, the failure is certain, or time
 // is up. With a nil err it does not block.
-func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, error) {
+func (s *Service) arrive(t *transit, err error) (Receipt, error) {
 	defer s.opts.InFlight.Give(t.weight)
 	for err != nil && s.again(t, err) {
 		s.try(t)
@@ -127,19 +128,14 @@ func (s *Service) arrive(t *transit, err error) (*eventsv1.PublishResponse, erro
 	}
 	switch {
 	case err == nil:
-		return &eventsv1.PublishResponse{
-			EventId:  t.message.Event.ID,
-			Route:    t.rule.Name,
-			Topic:    t.backend.TopicName,
-			Attempts: int32(t.attempt), //nolint:gosec // bounded by the retry policy
-		}, nil
+		return Receipt{EventID: t.message.Event.ID, Route: t.rule.Name, Topic: t.backend.TopicName, Attempts: t.attempt}, nil
 	case errors.Is(err, errTurn):
-		return nil, rpcerr.Deadline(broker.NotSent, err.Error())
+		return Receipt{}, refusal.Late(broker.NotSent, err.Error())
 	case t.attempt > 0 && t.over() && broker.OutcomeOf(err) == broker.Unknown:
 		// What is known for certain is said by its own name instead.
-		return nil, rpcerr.Deadline(broker.OutcomeOf(err), err.Error())
+		return Receipt{}, refusal.Late(broker.OutcomeOf(err), err.Error())
 	default:
-		return nil, rpcerr.FromBroker(err)
+		return Receipt{}, refusal.FromBroker(err)
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package publish is the way of an event from a gRPC call to the broker's
-// confirm: accept (decode, check) → match → pick → try, again where the route's
-// retry policy says so → answer. One stage a file; batch and stream put many
+// Package publish is the way of an event from a door to the broker's confirm: accept
+// (check) → match → stages of the rule → pick → try, again where the route's retry policy
+// says so → answer. One stage a file; batch and stream put many
 // events through the same stages as a pipeline.
 //
 // It is the only layer that repeats a publish. What it answers is honest: OK only
@@ -18,14 +18,13 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -35,7 +34,7 @@ type Topics interface {
 	// Lookup returns a topic that is in force. It never blocks.
 	Lookup(name mesh.Name) (*route.Topic, bool)
 	// Topic is Lookup for a topic that may never have been used before; it waits for
-	// it within ctx. The error is a gRPC status.
+	// it within ctx. The error is a refusal.
 	Topic(ctx context.Context, name mesh.Name) (*route.Topic, error)
 }
 
@@ -78,7 +77,7 @@ type Options struct {
 	Random func() float64
 }
 
-// Service implements the publishing half of EventService.
+// Service publishes events for whatever door they come in by.
 type Service struct {
 	opts     Options
 	drain    sync.Once
@@ -124,11 +123,12 @@ func (s *Service) isDraining() bool {
 	}
 }
 
-// Publish implements EventService.Publish.
-func (s *Service) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
-	t, err := s.departEvent(ctx, answerBy(ctx), req.GetTopic(), req, s.refuse)
+// Publish publishes one event and returns when the broker has confirmed it. The error is
+// a refusal.
+func (s *Service) Publish(ctx context.Context, topic string, p *Submission) (Receipt, error) {
+	t, err := s.departEvent(ctx, answerBy(ctx), topic, p, s.refuse)
 	if err != nil {
-		return nil, err
+		return Receipt{}, err
 	}
 	return s.arrive(t, s.wait(t))
 }
@@ -141,7 +141,7 @@ func (s *Service) route(ctx context.Context, deadline time.Time, topicName strin
 	}
 	rule := topic.Match(e)
 	if rule == nil {
-		return nil, nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", topic.Name.String(), "no rule of the topic matches this event")
+		return nil, nil, refusal.Missing(refusal.TopicNotFound, "EventTopic", topic.Name.String(), "no rule of the topic matches this event")
 	}
 	return rule, rule.Pick(spread(rule, e)), nil
 }
@@ -170,11 +170,11 @@ func identity(e *event.Event) uint64 {
 
 func (s *Service) topic(ctx context.Context, deadline time.Time, topicName string) (*route.Topic, error) {
 	if s.isDraining() {
-		return nil, rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+		return nil, refusal.Later(refusal.Draining, "the sidecar is shutting down")
 	}
 	name, err := mesh.ParseName(topicName, s.opts.Namespace)
 	if err != nil {
-		return nil, rpcerr.Field(rpcerr.InvalidRequest, "topic", `must be "name" or "namespace/name", `+mesh.NameRule)
+		return nil, refusal.Field(refusal.InvalidRequest, "topic", `must be "name" or "namespace/name", `+mesh.NameRule)
 	}
 	if t, ok := s.opts.Topics.Lookup(name); ok {
 		return t, nil

@@ -16,10 +16,12 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -31,10 +33,10 @@ var (
 	main   = mesh.Name{Namespace: "shop", Name: "main"}
 )
 
-// rig is a publish.Service on one membroker node, with one topic "orders" whose
+// rig is a service on one membroker node, with one topic "orders" whose
 // events go to queue "q".
 type rig struct {
-	*publish.Service
+	*service
 	broker *membroker.Broker
 	driver broker.Driver
 	topics topics
@@ -52,11 +54,24 @@ func (ts topics) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) 
 	if t, ok := ts[name]; ok {
 		return t, nil
 	}
-	return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", name.String(), "not declared")
+	return nil, refusal.Missing(refusal.TopicNotFound, "EventTopic", name.String(), "not declared")
 }
 
 // one is a publish.Brokers with one node.
 type one struct{ broker.Driver }
+
+// service is a publish.Service as gRPC clients see it.
+type service struct {
+	*door.Door
+	room *publish.Service
+}
+
+func enter(o publish.Options) *service {
+	room := publish.New(o)
+	return &service{door.New(room, nil, 0), room}
+}
+
+func (s *service) Drain() { s.room.Drain() }
 
 func (o one) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Node, error) {
 	return node(o), nil
@@ -114,7 +129,7 @@ func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
 	table := route.Compile(&mesh.Config{Topics: map[mesh.Name]*mesh.Topic{orders: {Name: orders, Rules: []mesh.Rule{rule}}}})
 	topic, _ := table.Topic(orders)
 	r := &rig{broker: b, driver: node, topics: topics{orders: topic}, tap: &tap.Bus{}}
-	r.Service = publish.New(publish.Options{
+	r.service = enter(publish.Options{
 		Namespace: "shop", Workload: "checkout", Topics: r.topics, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(), Tap: r.tap,
 	})
 	return r
@@ -155,17 +170,17 @@ func TestPublishAnswersAfterTheConfirm(t *testing.T) {
 	}
 }
 
-// refusal is what a service sees.
-type refusal struct {
+// verdict is what a service sees.
+type verdict struct {
 	code    codes.Code
 	reason  string
 	outcome string
 	field   string
 }
 
-func check(t *testing.T, err error, want refusal) {
+func check(t *testing.T, err error, want verdict) {
 	t.Helper()
-	got := refusal{status.Code(err), rpcerr.Reason(err), rpcerr.Metadata(err, "outcome"), rpcerr.Metadata(err, "field")}
+	got := verdict{status.Code(err), rpcerr.Reason(err), rpcerr.Metadata(err, "outcome"), rpcerr.Metadata(err, "field")}
 	if got != want {
 		t.Errorf("refused with %+v, want %+v (%v)", got, want, err)
 	}
@@ -177,12 +192,12 @@ func check(t *testing.T, err error, want refusal) {
 func TestBadEventsAreRefusedWithTheirField(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	invalid := func(field string) refusal {
-		return refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidEvent, outcome: "not_sent", field: field}
+	invalid := func(field string) verdict {
+		return verdict{code: codes.InvalidArgument, reason: refusal.InvalidEvent, outcome: "not_sent", field: field}
 	}
 	for name, test := range map[string]struct {
 		spoil func(*eventsv1.CloudEvent)
-		want  refusal
+		want  verdict
 	}{
 		"an empty id":              {func(e *eventsv1.CloudEvent) { e.Id = "" }, invalid("event.id")},
 		"an empty source":          {func(e *eventsv1.CloudEvent) { e.Source = "" }, invalid("event.source")},
@@ -208,10 +223,10 @@ func TestBadEventsAreRefusedWithTheirField(t *testing.T) {
 			e.Attributes = map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{"expirytime": {
 				Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now().Add(-time.Hour))},
 			}}
-		}, refusal{code: codes.InvalidArgument, reason: rpcerr.EventExpired, outcome: "not_sent", field: "event.expirytime"}},
+		}, verdict{code: codes.InvalidArgument, reason: refusal.EventExpired, outcome: "not_sent", field: "event.expirytime"}},
 		"data over the topic's limit": {func(e *eventsv1.CloudEvent) {
 			e.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: make([]byte, 1001)}
-		}, refusal{code: codes.InvalidArgument, reason: rpcerr.EventTooLarge, outcome: "not_sent", field: "event.data"}},
+		}, verdict{code: codes.InvalidArgument, reason: refusal.EventTooLarge, outcome: "not_sent", field: "event.data"}},
 		"a routing key over 255 bytes": {func(e *eventsv1.CloudEvent) { e.Type = "com.shop." + strings.Repeat("x", 250) }, invalid("event")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -237,25 +252,25 @@ func TestWhatTheBrokerSaysReachesTheService(t *testing.T) {
 		e := event()
 		e.Type = "org.other.thing"
 		_, err := r.send(t, e)
-		check(t, err, refusal{code: codes.FailedPrecondition, reason: rpcerr.Unroutable, outcome: "failed"})
+		check(t, err, verdict{code: codes.FailedPrecondition, reason: refusal.Unroutable, outcome: "failed"})
 	})
 	t.Run("a topic nobody declared", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		_, err := r.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "other", Event: event()})
-		check(t, err, refusal{code: codes.NotFound, reason: rpcerr.TopicNotFound, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.NotFound, reason: refusal.TopicNotFound, outcome: "not_sent"})
 	})
 	t.Run("a topic name that is none", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		_, err := r.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "a/b/c", Event: event()})
-		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.InvalidRequest, outcome: "not_sent", field: "topic"})
+		check(t, err, verdict{code: codes.InvalidArgument, reason: refusal.InvalidRequest, outcome: "not_sent", field: "topic"})
 	})
 	t.Run("an exchange that does not exist", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, func(rule *mesh.Rule) { rule.Backends[0].Destination.Exchange.Name = "nowhere" })
 		_, err := r.send(t, event())
-		check(t, err, refusal{code: codes.NotFound, reason: rpcerr.ExchangeNotFound, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.NotFound, reason: refusal.ExchangeNotFound, outcome: "not_sent"})
 	})
 	t.Run("a full queue nacks, and the outcome is unknown", func(t *testing.T) {
 		t.Parallel()
@@ -266,28 +281,28 @@ func TestWhatTheBrokerSaysReachesTheService(t *testing.T) {
 			}
 		}
 		_, err := r.send(t, event())
-		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.PublishNacked, outcome: "unknown"})
+		check(t, err, verdict{code: codes.Unavailable, reason: refusal.PublishNacked, outcome: "unknown"})
 	})
 	t.Run("a broker that is down means not sent", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		defer r.broker.Outage()()
 		_, err := r.send(t, event())
-		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.Unavailable, reason: refusal.BrokerUnavailable, outcome: "not_sent"})
 	})
 	t.Run("an alarm is not waited for", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		defer r.broker.Alarm()()
 		_, err := r.send(t, event())
-		check(t, err, refusal{code: codes.ResourceExhausted, reason: rpcerr.BrokerBlocked, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.ResourceExhausted, reason: refusal.BrokerBlocked, outcome: "not_sent"})
 	})
 	t.Run("a sidecar that drains refuses", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		r.Drain()
 		_, err := r.send(t, event())
-		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.Draining, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.Unavailable, reason: refusal.Draining, outcome: "not_sent"})
 	})
 }
 
@@ -301,7 +316,7 @@ func TestAMissingConfirmIsUnknown(t *testing.T) {
 		})
 		defer r.broker.HoldConfirms()()
 		_, err := r.send(t, event())
-		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.ConfirmTimeout, outcome: "unknown"})
+		check(t, err, verdict{code: codes.Unavailable, reason: refusal.ConfirmTimeout, outcome: "unknown"})
 	})
 	t.Run("when the caller's deadline comes first, and the answer is in time", func(t *testing.T) {
 		t.Parallel()
@@ -310,7 +325,7 @@ func TestAMissingConfirmIsUnknown(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		_, err := r.Publish(ctx, &eventsv1.PublishRequest{Topic: "orders", Event: event()})
-		check(t, err, refusal{code: codes.DeadlineExceeded, reason: rpcerr.DeadlineNear, outcome: "unknown"})
+		check(t, err, verdict{code: codes.DeadlineExceeded, reason: refusal.DeadlineNear, outcome: "unknown"})
 	})
 	t.Run("and its repeat is flagged and carries the same id", func(t *testing.T) {
 		t.Parallel()
@@ -318,7 +333,7 @@ func TestAMissingConfirmIsUnknown(t *testing.T) {
 		release := r.broker.HoldConfirms()
 		_, err := r.send(t, event())
 		release()
-		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.ConfirmTimeout, outcome: "unknown"})
+		check(t, err, verdict{code: codes.Unavailable, reason: refusal.ConfirmTimeout, outcome: "unknown"})
 		queued := r.broker.Peek("q", 10)
 		if len(queued) != 3 {
 			t.Fatalf("%d copies, want 3 for 3 attempts", len(queued))
@@ -348,7 +363,7 @@ func (f *flaky) Publish(ctx context.Context, m *broker.Message) (broker.Receipt,
 func TestARetryThatWorksIsASuccess(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	service := publish.New(publish.Options{
+	service := enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Brokers: one{&flaky{r.driver, 2}}, Tracing: tracing.Disabled().Messaging(),
 	})
 	res, err := service.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "shop/orders", Event: event()})

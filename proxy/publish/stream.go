@@ -8,11 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -33,10 +29,10 @@ const (
 	defaultUnreadFor = 30 * time.Second
 )
 
-// stream is one PublishStream call:
+// stream is one stream:
 //
 //	reader ──requests──▶ dispatcher ──under way──▶ finisher ──results──▶ sender
-//	 Recv                first try, in order        waits, in order       Send
+//	 Receive             first try, in order        waits, in order       Send
 //	                     └─── keys beside ───┘      └─ retries beside ─┘
 //
 // The window's slots are taken by the dispatcher and given back by the sender. Nothing
@@ -44,8 +40,8 @@ const (
 // is in flight whether or not anybody wants to know.
 type stream struct {
 	service  *Service
-	grpc     grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]
-	requests chan request
+	client   Stream
+	requests chan Request
 	done     chan struct{} // the dispatcher is done with a large request
 	readErr  chan error    // cap 1
 	underWay chan entry
@@ -53,12 +49,6 @@ type stream struct {
 	results  *outbox
 	slots    chan struct{}
 	sending  atomic.Int64 // when the Send under way began, in Unix nanoseconds; 0 when none is
-}
-
-// request is a message of the client and what it takes of Options.Held.
-type request struct {
-	*eventsv1.PublishStreamRequest
-	held int64
 }
 
 // entry is one event of a stream that has been written, or was refused.
@@ -69,35 +59,35 @@ type entry struct {
 	refused error
 }
 
-// PublishStream implements EventService.PublishStream. Events are written in the
+// PublishStream serves a client's stream until it ends. Events are written in the
 // order they come; results come as they are known. Half-closing is the ordinary
 // end: every event is answered first. When the client cancels, events that were
 // written may still arrive at the broker. When the sidecar drains, what was
-// accepted is answered and the stream ends with UNAVAILABLE, reason DRAINING;
+// accepted is answered and the stream ends with the refusal DRAINING;
 // an event without an answer is of unknown outcome.
 //
 // A client that does not read its results is read no further, and when it has not for
-// Options.UnreadFor its stream ends with RESOURCE_EXHAUSTED.
-func (s *Service) PublishStream(g grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]) error {
-	ctx, cancel := context.WithCancel(g.Context())
+// Options.UnreadFor its stream ends with the refusal BUFFER_FULL.
+func (s *Service) PublishStream(client Stream) error {
+	ctx, cancel := context.WithCancel(client.Context())
 	defer cancel()
 	st := &stream{
-		service: s, grpc: g,
-		requests: make(chan request),
+		service: s, client: client,
+		requests: make(chan Request),
 		done:     make(chan struct{}),
 		readErr:  make(chan error, 1),
 		underWay: make(chan entry, Window),
 		results:  newOutbox(),
 		slots:    make(chan struct{}, Window),
 	}
-	go st.read(ctx) // ends when this call has returned, for then Recv fails
+	go st.read(ctx) // ends when this call has returned, for then Receive fails
 	ended := make(chan error, 1)
 	go func() { ended <- st.run(ctx, cancel) }()
 	return st.await(ended)
 }
 
 // await returns when the stream has ended, or when its client has not read for too
-// long: then the rest ends after this call, when gRPC fails the Send under way.
+// long: then the rest ends after this call, when the door fails the Send under way.
 func (st *stream) await(ended <-chan error) error {
 	patience := st.service.opts.UnreadFor
 	tick := time.NewTicker(patience)
@@ -108,7 +98,7 @@ func (st *stream) await(ended <-chan error) error {
 			return err
 		case now := <-tick.C:
 			if began := st.sending.Load(); began != 0 && now.UnixNano()-began >= int64(patience) {
-				return rpcerr.Exhausted(rpcerr.BufferFull, "the client has not read its results for "+patience.String())
+				return refusal.Full(refusal.BufferFull, "the client has not read its results for "+patience.String())
 			}
 		}
 	}
@@ -140,14 +130,13 @@ func (st *stream) run(ctx context.Context, cancel context.CancelFunc) error {
 
 func (st *stream) read(ctx context.Context) {
 	for {
-		req, err := st.grpc.Recv()
+		r, err := st.client.Receive()
 		if err != nil {
 			st.readErr <- err
 			return
 		}
-		r := request{req, heldBytes(req)}
-		if r.held > 0 && !st.service.opts.Held.TryTake(r.held) {
-			st.readErr <- rpcerr.Exhausted(rpcerr.BufferFull, "the sidecar holds as many large requests of streams as it may; nothing of the last one was sent")
+		if r.Held > 0 && !st.service.opts.Held.TryTake(r.Held) {
+			st.readErr <- refusal.Full(refusal.BufferFull, "the sidecar holds as many large requests of streams as it may; nothing of the last one was sent")
 			return
 		}
 		select {
@@ -156,7 +145,7 @@ func (st *stream) read(ctx context.Context) {
 			st.release(r)
 			return
 		}
-		if r.held == 0 {
+		if r.Held == 0 {
 			continue // the next one may be read meanwhile
 		}
 		select {
@@ -167,41 +156,10 @@ func (st *stream) read(ctx context.Context) {
 	}
 }
 
-const (
-	// freeRequest is the size of a request that is not counted.
-	freeRequest = 16 << 10
-	// decodedEntry and decodedAttribute are what these cost at least when decoded.
-	decodedEntry     = 256
-	decodedAttribute = 128
-	// decodedValue is how often a header's value is as large when decoded, at most.
-	decodedValue = 32
-)
-
-// heldBytes is about what a request costs in memory, 0 when it is little.
-func heldBytes(r *eventsv1.PublishStreamRequest) int64 {
-	n := len(r.GetTopic())
-	for _, e := range r.GetEntries() {
-		event := e.GetEvent()
-		n += decodedEntry + len(e.GetTopic()) + len(event.GetId()) + len(event.GetSource()) + len(event.GetType()) +
-			len(event.GetBinaryData()) + len(event.GetTextData()) + len(event.GetProtoData().GetValue()) +
-			decodedAttribute*(len(event.GetAttributes())+len(e.GetTraceContext()))
-		for _, v := range event.GetAttributes() {
-			n += len(v.GetCeString()) + len(v.GetCeBytes()) + len(v.GetCeUri()) + len(v.GetCeUriRef())
-		}
-		for name, v := range e.GetHeaders() {
-			n += len(name) + decodedAttribute + decodedValue*proto.Size(v) // lists of small values become large
-		}
-	}
-	if n < freeRequest {
-		return 0
-	}
-	return int64(n)
-}
-
 // release gives back what a request took.
-func (st *stream) release(r request) {
-	if r.held > 0 {
-		st.service.opts.Held.Give(r.held)
+func (st *stream) release(r Request) {
+	if r.Held > 0 {
+		st.service.opts.Held.Give(r.Held)
 	}
 }
 
@@ -220,7 +178,7 @@ func (st *stream) dispatch(ctx context.Context) error {
 			}
 			return err
 		case <-st.service.draining:
-			return rpcerr.Unavailable(rpcerr.Draining, "the sidecar is shutting down")
+			return refusal.Later(refusal.Draining, "the sidecar is shutting down")
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -228,14 +186,14 @@ func (st *stream) dispatch(ctx context.Context) error {
 }
 
 // departAll writes the entries of a request and lets the reader go on if it waits.
-func (st *stream) departAll(ctx context.Context, req request) bool {
+func (st *stream) departAll(ctx context.Context, req Request) bool {
 	defer st.release(req)
-	for _, e := range req.GetEntries() {
-		if !st.depart(ctx, req.GetTopic(), e) {
+	for e := range req.Entries {
+		if !st.depart(ctx, req.Topic, e) {
 			return false
 		}
 	}
-	if req.held > 0 {
+	if req.Held > 0 {
 		select {
 		case st.done <- struct{}{}:
 		case <-ctx.Done():
@@ -246,22 +204,22 @@ func (st *stream) departAll(ctx context.Context, req request) bool {
 }
 
 // depart writes one entry when the window has a place for it.
-func (st *stream) depart(ctx context.Context, topic string, e *eventsv1.PublishStreamEntry) bool {
+func (st *stream) depart(ctx context.Context, topic string, e *Entry) bool {
 	select {
 	case st.slots <- struct{}{}:
 	case <-ctx.Done():
 		return false
 	}
-	took, ok := st.widen(ctx, len(e.GetEvent().GetId()))
+	took, ok := st.widen(ctx, e.idLen())
 	if !ok {
 		return false
 	}
-	if e.GetTopic() != "" {
-		topic = e.GetTopic()
+	if e.Topic != "" {
+		topic = e.Topic
 	}
-	ctx = tracing.Extract(ctx, e.GetTraceContext())
-	t, err := st.service.departEvent(ctx, time.Now().Add(defaultDeadline), topic, e, st.service.hold)
-	under := entry{id: e.GetRequestId(), took: took, transit: t, refused: err}
+	ctx = tracing.Extract(ctx, e.Trace)
+	t, err := st.service.departEntry(ctx, time.Now().Add(defaultDeadline), topic, e, st.service.hold)
+	under := entry{id: e.ID, took: took, transit: t, refused: err}
 	if err == nil && t.place != nil {
 		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.wait(t))) })
 		return true
@@ -303,7 +261,7 @@ func (st *stream) widen(ctx context.Context, id int) (took int64, ok bool) {
 func (st *stream) finish() {
 	for e := range st.underWay {
 		if e.refused != nil {
-			st.answer(e, failed(e.refused))
+			st.answer(e, Result{Err: e.refused})
 			continue
 		}
 		if err := st.service.wait(e.transit); err != nil {
@@ -315,20 +273,21 @@ func (st *stream) finish() {
 	st.beside.Wait()
 }
 
-func (st *stream) answer(e entry, r *eventsv1.PublishResult) {
-	st.results.put(answer{&eventsv1.PublishStreamResult{RequestId: e.id, Result: r}, e.took})
+func (st *stream) answer(e entry, r Result) {
+	st.results.put(answer{StreamResult{e.id, r}, e.took})
 }
 
 // send answers until there is nothing more to answer. Results that are known at
 // the same time go in one message.
 func (st *stream) send() error {
+	var results []StreamResult
 	for answers := st.results.take(); len(answers) > 0; answers = st.results.take() {
-		res := &eventsv1.PublishStreamResponse{Window: Window, Results: make([]*eventsv1.PublishStreamResult, len(answers))}
-		for i, a := range answers {
-			res.Results[i] = a.result
+		results = results[:0]
+		for _, a := range answers {
+			results = append(results, a.StreamResult)
 		}
 		st.sending.Store(time.Now().UnixNano())
-		err := st.grpc.Send(res)
+		err := st.client.Send(results)
 		st.sending.Store(0)
 		st.give(answers)
 		if err != nil {

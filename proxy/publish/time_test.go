@@ -12,9 +12,10 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -53,11 +54,11 @@ func TestAnEventThatExpiresOnItsWayIsNotSent(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		c := &clock{}
-		s := publish.New(publish.Options{
+		s := enter(publish.Options{
 			Namespace: "shop", Topics: late{r.topics, c}, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
 		})
 		_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: expiring(30 * time.Second)})
-		check(t, err, refusal{code: codes.InvalidArgument, reason: rpcerr.EventExpired, outcome: "not_sent", field: "event.expirytime"})
+		check(t, err, verdict{code: codes.InvalidArgument, reason: refusal.EventExpired, outcome: "not_sent", field: "event.expirytime"})
 		if n := len(r.broker.Peek("q", 1)); n != 0 {
 			t.Error("it was sent, to stay for ever")
 		}
@@ -66,17 +67,17 @@ func TestAnEventThatExpiresOnItsWayIsNotSent(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		c := &clock{}
-		s := publish.New(publish.Options{
+		s := enter(publish.Options{
 			Namespace: "shop", Topics: r.topics, Brokers: one{slowly{&flaky{r.driver, 1}, c}}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
 		})
 		_, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: expiring(30 * time.Second)})
-		check(t, err, refusal{code: codes.Unavailable, reason: rpcerr.BrokerUnavailable, outcome: "not_sent"})
+		check(t, err, verdict{code: codes.Unavailable, reason: refusal.BrokerUnavailable, outcome: "not_sent"})
 	})
 	t.Run("but a repeat in time lives only as long as is left", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, nil)
 		c := &clock{}
-		s := publish.New(publish.Options{
+		s := enter(publish.Options{
 			Namespace: "shop", Topics: r.topics, Brokers: one{slowly{&flaky{r.driver, 1}, c}}, Tracing: tracing.Disabled().Messaging(), Now: c.now,
 		})
 		if _, err := s.Publish(t.Context(), &eventsv1.PublishRequest{Topic: "orders", Event: expiring(3 * time.Minute)}); err != nil {
@@ -127,7 +128,7 @@ func TestACallersDeadlineIsKept(t *testing.T) {
 		r := newRig(t, func(rule *mesh.Rule) { rule.Timeout = 20 * time.Millisecond })
 		defer r.broker.HoldConfirms()()
 		_, err := r.send(t, event())
-		check(t, err, refusal{code: codes.DeadlineExceeded, reason: rpcerr.DeadlineNear, outcome: "unknown"})
+		check(t, err, verdict{code: codes.DeadlineExceeded, reason: refusal.DeadlineNear, outcome: "unknown"})
 	})
 }
 
@@ -146,7 +147,7 @@ func TestAMessageSaysWhenItsLifeEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(r *mesh.Rule) { r.Backends[0].Destination.TTL = tc.ttl })
-			s := publish.New(publish.Options{Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Now: c.now})
+			s := enter(publish.Options{Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Now: c.now})
 			e := event()
 			if tc.expiry > 0 {
 				e = expiring(tc.expiry)

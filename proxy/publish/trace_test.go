@@ -15,7 +15,7 @@ import (
 
 // traced is a service on the rig's broker that records its spans; brokerType is
 // what the configuration says about the broker.
-func traced(t *testing.T, r *rig, brokerType mesh.BrokerType) (*publish.Service, *tracingtest.Recorder) {
+func traced(t *testing.T, r *rig, brokerType mesh.BrokerType) (*service, *tracingtest.Recorder) {
 	t.Helper()
 	provider, recorder := tracingtest.New(t, tracing.Options{})
 	topic, _ := route.Compile(&mesh.Config{
@@ -24,7 +24,7 @@ func traced(t *testing.T, r *rig, brokerType mesh.BrokerType) (*publish.Service,
 		}}}},
 		Brokers: map[mesh.Name]*mesh.Broker{main: {Name: main, Type: brokerType}},
 	}).Topic(orders)
-	return publish.New(publish.Options{
+	return enter(publish.Options{
 		Namespace: "shop", Topics: topics{orders: topic}, Brokers: one{r.driver}, Tracing: provider.Messaging(),
 	}), recorder
 }

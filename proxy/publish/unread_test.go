@@ -9,17 +9,18 @@ import (
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/publish"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // bounded is a service over the rig's broker with bounds of the test's.
-func (r *rig) bounded(change func(*publish.Options)) *publish.Service {
+func (r *rig) bounded(change func(*publish.Options)) *service {
 	opts := publish.Options{Namespace: "shop", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging()}
 	change(&opts)
-	return publish.New(opts)
+	return enter(opts)
 }
 
 // unread sends events of which nobody reads the results, until the stream takes no more
@@ -82,7 +83,7 @@ func TestAStreamWhoseResultsAreNotReadEnds(t *testing.T) {
 	waitFor(t, func() bool { _, bytes := left.InUse(); return bytes == 0 })
 	for {
 		if _, err := s.Recv(); err != nil {
-			if status.Code(err) != codes.ResourceExhausted || rpcerr.Reason(err) != rpcerr.BufferFull {
+			if status.Code(err) != codes.ResourceExhausted || rpcerr.Reason(err) != refusal.BufferFull {
 				t.Errorf("the stream ended with %v, want RESOURCE_EXHAUSTED BUFFER_FULL", err)
 			}
 			break

@@ -25,11 +25,11 @@ type Table struct {
 	topics map[mesh.Name]*Topic
 }
 
-// Compile builds the table of a configuration.
-func Compile(cfg *mesh.Config) *Table {
+// Compile builds the table of a configuration. The makers make the stages of its rules.
+func Compile(cfg *mesh.Config, makers ...Maker) *Table {
 	t := &Table{topics: make(map[mesh.Name]*Topic, len(cfg.Topics))}
 	for name, topic := range cfg.Topics {
-		t.topics[name] = compileTopic(topic, cfg)
+		t.topics[name] = compileTopic(topic, cfg, makers)
 	}
 	return t
 }
@@ -66,6 +66,7 @@ type Rule struct {
 
 	filter   Filter
 	backends *backends
+	stages   []Stage
 }
 
 // Key returns what must keep e on the same backend as others of its key: the value
@@ -132,7 +133,7 @@ func expand(s mesh.Segment, e *event.Event) string {
 	return e.Text(s.Attribute)
 }
 
-func compileTopic(t *mesh.Topic, cfg *mesh.Config) *Topic {
+func compileTopic(t *mesh.Topic, cfg *mesh.Config, makers []Maker) *Topic {
 	out := &Topic{Name: t.Name, rules: make([]Rule, 0, len(t.Rules))}
 	same := map[*mesh.Backend]*backends{}
 	for i := range t.Rules {
@@ -147,6 +148,7 @@ func compileTopic(t *mesh.Topic, cfg *mesh.Config) *Topic {
 		}
 		out.rules = append(out.rules, Rule{
 			Rule: r, RetryPolicy: retry.NewPolicy(r.Retry), ConfigVersion: cfg.Version, filter: CompileFilters(r.Filters), backends: compiled,
+			stages: stagesOf(t.Name, r, makers),
 		})
 	}
 	out.index = newIndex(out.rules)

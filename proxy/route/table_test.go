@@ -1,11 +1,13 @@
 package route_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/budget"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/route"
@@ -149,6 +151,36 @@ func BenchmarkMatch(b *testing.B) {
 		_ = topic.Match(e).Pick(1 << 31).RoutingKey(e)
 	}
 }
+
+// BenchmarkStages is what a rule's stages cost: none of them, which must be nothing, and
+// one that does nothing.
+func BenchmarkStages(b *testing.B) {
+	idle := func(mesh.Name, *mesh.Rule) route.Stage { return idleStage{} }
+	for name, test := range map[string]struct {
+		makers []route.Maker
+		budget float64
+	}{"none": {nil, 0}, "one": {[]route.Maker{idle}, 1}} {
+		b.Run(name, func(b *testing.B) {
+			all := mesh.Rule{Backends: to("{type}")}
+			name := mesh.Name{Namespace: "shop", Name: "orders"}
+			cfg := &mesh.Config{Topics: map[mesh.Name]*mesh.Topic{name: {Name: name, Rules: []mesh.Rule{all}}}}
+			topic, _ := route.Compile(cfg, test.makers...).Topic(name)
+			e := order()
+			rule := topic.Match(e)
+			backend := rule.Pick(0)
+			budget.Allocs(b, test.budget)
+			for b.Loop() {
+				if err := rule.Pass(context.Background(), e, backend); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+type idleStage struct{}
+
+func (idleStage) Pass(context.Context, *route.Passage) error { return nil }
 
 // Rules are looked up, and still the first that matches wins: whatever rules there
 // are, the answer is that of trying one after another.

@@ -18,7 +18,8 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -134,7 +135,7 @@ func TestSizesAndAbuseStreamsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := third.Recv(); status.Code(err) != codes.ResourceExhausted || rpcerr.Reason(err) != rpcerr.TooManyStreams {
+	if _, err := third.Recv(); status.Code(err) != codes.ResourceExhausted || rpcerr.Reason(err) != refusal.TooManyStreams {
 		t.Errorf("a third stream: %v", err)
 	}
 	if err := first.CloseSend(); err != nil {
@@ -148,7 +149,7 @@ func TestSizesAndAbuseStreamsAreBounded(t *testing.T) {
 		if err := stream.CloseSend(); err != nil {
 			return err
 		}
-		if _, err := stream.Recv(); rpcerr.Reason(err) == rpcerr.TooManyStreams {
+		if _, err := stream.Recv(); rpcerr.Reason(err) == refusal.TooManyStreams {
 			return err
 		}
 		return nil
@@ -167,7 +168,7 @@ func TestSizesAndAbuseOversizedCallsHurtNobody(t *testing.T) {
 		"an event over the topic's limit": {func(ctx context.Context) error {
 			_, err := s.events.Publish(ctx, sized("big", 1<<20+1))
 			return err
-		}, codes.InvalidArgument, rpcerr.EventTooLarge},
+		}, codes.InvalidArgument, refusal.EventTooLarge},
 		"a message of 64 MiB": {func(ctx context.Context) error {
 			_, err := s.events.Publish(ctx, sized("huge", 64<<20))
 			return err

@@ -26,7 +26,8 @@ import (
 	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -384,7 +385,7 @@ func TestATopicThatDoesNotExistIsNotFound(t *testing.T) {
 	p := start(t)
 	checkout := p.sidecar("checkout", "")
 	_, err := checkout.publish(t.Context(), "nowhere", "1")
-	if status.Code(err) != codes.NotFound || rpcerr.Reason(err) != rpcerr.TopicNotFound {
+	if status.Code(err) != codes.NotFound || rpcerr.Reason(err) != refusal.TopicNotFound {
 		t.Errorf("publish: %v", err)
 	}
 }
@@ -402,7 +403,7 @@ func TestASubscriptionIsOnlyForItsWorkload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.Recv(); rpcerr.Reason(err) != rpcerr.SubscriptionUnknown {
+	if _, err := stream.Recv(); rpcerr.Reason(err) != refusal.SubscriptionUnknown {
 		t.Errorf("another workload's subscription: %v", err)
 	}
 }

@@ -26,10 +26,11 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -51,7 +52,7 @@ func (c config) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	if t, ok := c.table.Topic(name); ok {
 		return t, nil
 	}
-	return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "EventTopic", name.String(), "not declared")
+	return nil, refusal.Missing(refusal.TopicNotFound, "EventTopic", name.String(), "not declared")
 }
 func (c config) Lookup(name mesh.Name) (*route.Topic, bool)     { return c.table.Topic(name) }
 func (c config) Ready(context.Context, mesh.Name, string) error { return nil }
@@ -79,23 +80,6 @@ type handler struct {
 func (h handler) OnEvent(_ context.Context, req *eventsv1.OnEventRequest) (*eventsv1.OnEventResponse, error) {
 	h.pushed <- req.GetEvent().GetId()
 	return &eventsv1.OnEventResponse{}, nil
-}
-
-type server struct {
-	eventsv1.UnimplementedEventServiceServer
-	*publish.Service
-}
-
-func (s server) Publish(ctx context.Context, r *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
-	return s.Service.Publish(ctx, r)
-}
-
-func (s server) PublishBatch(ctx context.Context, r *eventsv1.PublishBatchRequest) (*eventsv1.PublishBatchResponse, error) {
-	return s.Service.PublishBatch(ctx, r)
-}
-
-func (s server) PublishStream(g eventsv1.EventService_PublishStreamServer) error {
-	return s.Service.PublishStream(g)
 }
 
 func run(t *testing.T, f func(context.Context) error) {
@@ -152,7 +136,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	cfg.Topics[name("ledger")] = &mesh.Topic{Name: name("ledger"), Rules: []mesh.Rule{byKey}}
 	c := config{table: route.Compile(cfg), driver: driver}
 	traces, log := tracing.Disabled().Messaging(), slog.New(slog.DiscardHandler)
-	pusher := deliver.NewPusher(deliver.New(deliver.Options{Namespace: "api", Subscriptions: c, Brokers: c, Tracing: traces, Logger: log}), deliver.PushOptions{})
+	pusher := deliver.NewPusher(deliver.New(deliver.Options{Namespace: "api", Subscriptions: c, Brokers: c, Tracing: traces, Logger: log}), deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -160,7 +144,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	})
 	pusher.Apply(deliver.Compile(cfg, nil))
 	api := grpc.NewServer()
-	eventsv1.RegisterEventServiceServer(api, server{Service: publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces})})
+	eventsv1.RegisterEventServiceServer(api, door.New(publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces}), nil, 0))
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", listen(t, api)), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ func TestDocsEveryReasonOfAnErrorIsExplained(t *testing.T) {
 	table, _ := mustRead(t, "docs/errors.md")
 	found := reasons(t)
 	if len(found) < 20 {
-		t.Fatalf("proxy/rpcerr has the reasons %q, want 20 or more", found)
+		t.Fatalf("proxy/refusal has the reasons %q, want 20 or more", found)
 	}
 	for _, reason := range found {
 		if !strings.Contains(table, "`"+reason+"`") {
@@ -42,10 +42,10 @@ func startsParagraph(page, reason string) bool {
 	return false
 }
 
-// reasons are the constants in capitals of proxy/rpcerr.
+// reasons are the constants in capitals of proxy/refusal.
 func reasons(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "proxy/rpcerr/rpcerr.go"), nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "proxy/refusal/refusal.go"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

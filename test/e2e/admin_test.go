@@ -17,7 +17,8 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	reasons "github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
@@ -250,14 +251,14 @@ func TestAdminAPIAndCommandsDrainAndSteer(t *testing.T) {
 	in.ack(held) // what a service holds may be settled
 	draining.Wait()
 	billing.warren("drain") // again does no harm
-	if _, err := billing.open(&eventsv1.SubscribeInit{Subscription: "billing", InitialCredit: 1}); rpcerr.Reason(err) != rpcerr.Draining {
+	if _, err := billing.open(&eventsv1.SubscribeInit{Subscription: "billing", InitialCredit: 1}); rpcerr.Reason(err) != reasons.Draining {
 		t.Errorf("subscribe to a drained sidecar: %v", err)
 	}
 	billing.mustPublish("orders", "the last word")
 	checkout.mustPublish("orders", "waits")
 
 	billing.warren("drain", "--phase=all", "--timeout=5s")
-	if _, err := billing.publish("orders", order("late")); rpcerr.Reason(err) != rpcerr.Draining {
+	if _, err := billing.publish("orders", order("late")); rpcerr.Reason(err) != reasons.Draining {
 		t.Errorf("publish through a drained sidecar: %v", err)
 	}
 	if code, body := billing.admin("POST", "/quitquitquit"); code != http.StatusOK {

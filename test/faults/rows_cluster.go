@@ -1,12 +1,11 @@
 package faults
 
 import (
+	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
@@ -131,14 +130,13 @@ func leaderFrozen(w *World) check.Expect {
 	leader := w.leader()
 	held := w.activeConsumers(ledger, leader)
 	d := w.disturb("SIGSTOP of the leader", func() string {
-		w.signal(leader, syscall.SIGSTOP)
-		return w.state(leader)
+		return w.freeze(leader)
 	})
-	w.Cleanup(func() { _ = leader.Signal(syscall.SIGCONT) })
+	w.Cleanup(func() { _ = leader.Thaw() })
 	d.prove(fmt.Sprintf("it held the active consumers of %d of %d ordered partitions", held, partitions))
 	d.heal(nil)
 	w.keep(freeze)
-	w.signal(leader, syscall.SIGCONT)
+	w.thaw(leader)
 	if w.short {
 		w.keep(8 * time.Second) // many events in little time: three nodes take the most
 	}
@@ -167,35 +165,26 @@ C <- rabbit_amqqueue:consumers(Q), element(5, C), node(element(1, C)) =:= '%s'])
 	return n
 }
 
-// signal sends a member a signal.
-func (w *World) signal(m *localbroker.Member, s syscall.Signal) {
-	w.Helper()
-	if err := m.Signal(s); err != nil {
-		w.Fatal(err)
-	}
-}
-
-// state proves that a member is stopped.
-func (w *World) state(m *localbroker.Member) string {
+// freeze stops a member and tells how that is known.
+func (w *World) freeze(m *localbroker.Member) (proof string) {
 	w.Helper()
 	pid, err := m.PID()
 	if err != nil {
 		w.Fatal(err)
 	}
-	if !w.within(5*time.Second, func() bool { return stopped(pid) }) { // each of its threads has to notice
-		return ""
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Second)
+	defer cancel()
+	if err := m.Freeze(ctx); err != nil {
+		w.Fatal(err)
 	}
-	return fmt.Sprintf("pid %d is stopped", pid)
+	return fmt.Sprintf("no thread of pid %d runs", pid)
 }
 
-// stopped reports whether a process is stopped by a signal.
-func stopped(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
+func (w *World) thaw(m *localbroker.Member) {
+	w.Helper()
+	if err := m.Thaw(); err != nil {
+		w.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(after, "T")
 }
 
 // queueName is the broker's name of a subscription's queue.

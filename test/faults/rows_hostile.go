@@ -33,6 +33,7 @@ const (
 	// planeMemory is the control plane's.
 	podMemory   = 128 << 20
 	softLimit   = "100MiB"
+	softMemory  = 100 << 20
 	planeMemory = 256 << 20
 	// othersP99 is what a caller who means no harm may wait.
 	othersP99 = 300 * time.Millisecond
@@ -85,7 +86,7 @@ func hostileClient(w *World) check.Expect {
 	}
 	e := w.expect()
 	e.Reasons = []string{}
-	e.Growth.Memory = 64 << 20 // below the limit it may keep what it used
+	e.Growth.Memory = softMemory // below the limit it may keep what it used
 	e.Refused = func(p *history.Publish) bool { return odd(p) && !strings.HasPrefix(p.ID, knobPrefix) }
 	e.Void = []string{knobTopic}
 	e.MaxRecovery = 2 * time.Second

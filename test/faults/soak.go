@@ -101,10 +101,9 @@ var soakKinds = []drawn{
 		func(w *World, _ int) { w.boot(w.Members[0]) }},
 	{schedule.Kind{Name: "SIGSTOP of the broker", Min: time.Second, Max: 6 * time.Second},
 		func(w *World, _ int) string {
-			w.signal(w.Members[0], syscall.SIGSTOP)
-			return w.state(w.Members[0])
+			return w.freeze(w.Members[0])
 		},
-		func(w *World, _ int) { w.signal(w.Members[0], syscall.SIGCONT) }},
+		func(w *World, _ int) { w.thaw(w.Members[0]) }},
 	{schedule.Kind{Name: "reset of every connection", Weight: 3},
 		func(w *World, _ int) string {
 			w.cut(w.Links[0])

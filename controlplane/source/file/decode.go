@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // File is one YAML file.
@@ -22,88 +21,60 @@ type File struct {
 	Data []byte
 }
 
-// Decode turns files into a set. It never panics, whatever the bytes are. The
-// objects have been through v1alpha1.Default and Validate; the problems are
-// sorted by place and include those.
-func Decode(files ...File) (source.Set, []source.Problem) {
-	parts := make([]*part, 0, len(files))
+// Decode turns files into a set, as declare.Declare makes it of what they hold. It
+// never panics, whatever the bytes are.
+func Decode(files ...File) (declare.Set, []declare.Problem) {
+	batches := make([]declare.Batch, 0, len(files))
 	for _, f := range files {
-		parts = append(parts, decode(f))
+		batches = append(batches, decode(f))
 	}
-	return join(parts)
+	return declare.Declare(batches...)
 }
 
-// part is what one file declares. It is not changed once it is there, so that sets
-// can share it.
-type part struct {
-	objects    []source.Object
-	problems   []source.Problem
-	incomplete bool
+// reader reads what one file declares.
+type reader struct {
+	name  string // of the file
+	batch declare.Batch
 }
 
-func decode(f File) *part {
-	p := &part{}
+// decode returns what a file declares. It is not changed once it is there, so that
+// sets can share it.
+func decode(f File) declare.Batch {
+	r := &reader{name: f.Name}
 	decoder := yaml.NewDecoder(bytes.NewReader(f.Data))
 	for {
 		var doc yaml.Node
 		err := decoder.Decode(&doc)
 		if errors.Is(err, io.EOF) {
-			if !p.declares() {
-				p.empty(f.Name)
+			if !r.declares() {
+				r.empty()
 			}
-			return p
+			return r.batch
 		}
 		if err != nil {
-			p.incomplete = true
-			p.problems = append(p.problems, syntaxProblem(f.Name, err))
-			return p
+			r.unread(syntaxProblem(f.Name, err))
+			return r.batch
 		}
 		if root := documentRoot(&doc); root != nil {
-			p.document(f.Name, root)
+			r.document(root)
 		}
 	}
+}
+
+// unread notes text of which not even an object's name is known.
+func (r *reader) unread(problems ...declare.Problem) {
+	r.batch.Incomplete = true
+	r.batch.Problems = append(r.batch.Problems, problems...)
 }
 
 // declares tells whether there was an object in the file, good or bad.
-func (p *part) declares() bool { return len(p.objects) > 0 || len(p.problems) > 0 }
+func (r *reader) declares() bool { return len(r.batch.Objects) > 0 || len(r.batch.Problems) > 0 }
 
 // empty refuses a file that declares nothing. As a rule somebody is about to write
 // it, and what it declared before must not go meanwhile.
-func (p *part) empty(name string) {
-	p.incomplete = true
-	p.problems = append(p.problems, source.Problem{
-		File: name, Message: "is empty: it declares nothing, as while it is being written; declare an object in it or delete the file",
-	})
-}
-
-// join makes a set of what several files declare. It keeps the first of several
-// objects of one name.
-func join(parts []*part) (source.Set, []source.Problem) {
-	var set source.Set
-	var problems []source.Problem
-	seen := map[v1alpha1.ObjectName]*source.Object{}
-	for _, p := range parts {
-		set.Incomplete = set.Incomplete || p.incomplete
-		problems = append(problems, p.problems...)
-		for i := range p.objects {
-			o := &p.objects[i]
-			if first, dup := seen[o.Name()]; dup {
-				problems = append(problems, declaredTwice(o, first))
-				continue
-			}
-			seen[o.Name()] = o
-			set.Objects = append(set.Objects, *o)
-		}
-	}
-	source.Sort(problems)
-	return set, problems
-}
-
-func declaredTwice(o, first *source.Object) source.Problem {
-	return o.Problem(v1alpha1.FieldError{
-		Path:    "metadata.name",
-		Message: fmt.Sprintf("%s is already declared at %s:%d: remove or rename one of the two", o.Name(), first.File, first.Line),
-		Kind:    v1alpha1.Conflict,
+func (r *reader) empty() {
+	r.unread(declare.Problem{
+		File: r.name, Message: "is empty: it declares nothing, as while it is being written; declare an object in it or delete the file",
 	})
 }
 
@@ -125,42 +96,27 @@ func documentRoot(doc *yaml.Node) *yaml.Node {
 // typed error for it.
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
 
-func syntaxProblem(name string, err error) source.Problem {
+func syntaxProblem(name string, err error) declare.Problem {
 	text := err.Error()
 	place := yamlLine.FindStringSubmatch(text)
 	line, _ := strconv.Atoi(place[1]) // "" when the library names no line: 0
-	return source.Problem{
+	return declare.Problem{
 		File: name, Line: line,
 		Message: fmt.Sprintf("is not YAML: %s: mend the indentation, quotes or brackets here or just above", strings.TrimPrefix(text, place[0])),
 	}
 }
 
 // document decodes one document into one object.
-func (p *part) document(name string, root *yaml.Node) {
-	d := &decoder{file: name, lines: map[string]int{}}
+func (r *reader) document(root *yaml.Node) {
+	d := &decoder{file: r.name, lines: map[string]int{}}
 	obj := d.header(root)
 	if obj == nil {
-		p.incomplete = true
-		p.problems = append(p.problems, d.problems...)
+		r.unread(d.problems...)
 		return
 	}
 	d.object(root, obj)
-	v1alpha1.Default(obj)
-	o := source.Object{Value: obj, File: name, Line: root.Line, Lines: d.lines}
-	for _, err := range v1alpha1.Validate(obj) {
-		if !d.explains(err.Path) {
-			d.problems = append(d.problems, o.Problem(err))
-		}
-	}
-	for _, problem := range d.problems {
-		problem.Object = o.Name()
-		p.problems = append(p.problems, problem)
-	}
-	if obj.GetName() == "" {
-		p.incomplete = true
-		return
-	}
-	p.objects = append(p.objects, o)
+	o := declare.Object{Value: obj, File: r.name, Line: root.Line, Lines: d.lines}
+	r.batch.Objects = append(r.batch.Objects, declare.Check(o, d.problems...))
 }
 
 // header reads apiVersion and kind and returns an empty object of that kind, nil
@@ -201,17 +157,4 @@ func field(mapping *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
-}
-
-// explains tells whether a problem found while decoding is the cause of what
-// Validate says about path: it is about the same field, one inside or one around.
-func (d *decoder) explains(path string) bool {
-	return slices.ContainsFunc(d.problems, func(p source.Problem) bool {
-		return within(p.Field, path) || within(path, p.Field)
-	})
-}
-
-func within(path, around string) bool {
-	rest, ok := strings.CutPrefix(path, around)
-	return ok && around != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 // problem, so that all of them are found.
 type decoder struct {
 	file     string
-	problems []source.Problem
+	problems []declare.Problem
 	lines    map[string]int
 	nodes    int  // visited so far, aliases expanded
 	full     bool // a bound was reached and reported: read no further
@@ -38,7 +38,7 @@ func (d *decoder) problem(n *yaml.Node, path v1alpha1.Path, format string, args 
 		d.full = true
 		return
 	}
-	d.problems = append(d.problems, source.Problem{
+	d.problems = append(d.problems, declare.Problem{
 		File: d.file, Line: n.Line, Field: string(path), Message: fmt.Sprintf(format, args...),
 	})
 }

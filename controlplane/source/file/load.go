@@ -9,19 +9,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // maxFileBytes bounds one file. A mesh of thousands of topics is well below it.
 const maxFileBytes = 8 << 20
 
-// Load reads and decodes the directory. A directory that is absent or holds no
+// Load reads the directory, as Decode does its files. A directory that is absent or holds no
 // YAML file is a problem, not an empty set: an empty set in force would take
 // everything away.
-func Load(dir string) (source.Set, []source.Problem) {
+func Load(dir string) (declare.Set, []declare.Problem) {
 	r := load(dir, new(memory))
 	return r.set, r.problems
 }
@@ -39,14 +38,14 @@ type digest [sha256.Size]byte
 // memory has what the files of the last load declare, so that a change of one file
 // costs what that file costs. It belongs to one goroutine; the zero value is empty.
 type memory struct {
-	parts map[digest]*part // by a file's name and content
+	parts map[digest]declare.Batch // by a file's name and content
 }
 
-// decode returns the parts of files and the digest of each. Parts that are known are
-// not decoded again, all others are forgotten.
-func (m *memory) decode(files []File) (parts []*part, sums []digest) {
+// decode returns what files declare and the digest of each. What is known is not
+// decoded again, all else is forgotten.
+func (m *memory) decode(files []File) (parts []declare.Batch, sums []digest) {
 	known := m.parts
-	m.parts = make(map[digest]*part, len(files))
+	m.parts = make(map[digest]declare.Batch, len(files))
 	for _, f := range files {
 		sum := digestOf([]File{f}, nil)
 		p, ok := known[sum]
@@ -61,8 +60,8 @@ func (m *memory) decode(files []File) (parts []*part, sums []digest) {
 
 // reading is what one read of a directory found.
 type reading struct {
-	set      source.Set
-	problems []source.Problem
+	set      declare.Set
+	problems []declare.Problem
 	sum      digest
 	files    map[string]fileForm
 }
@@ -80,31 +79,26 @@ func load(dir string, m *memory) reading {
 	for i, f := range files {
 		r.files[f.Name] = fileForm{sum: sums[i], ended: bytes.HasSuffix(f.Data, []byte("\n"))}
 	}
-	var more []source.Problem
-	r.set, more = join(parts)
-	if len(problems) > 0 {
-		r.set.Incomplete = true
-	}
-	r.problems = slices.Concat(problems, more)
-	source.Sort(r.problems)
+	unread := declare.Batch{Problems: problems, Incomplete: len(problems) > 0}
+	r.set, r.problems = declare.Declare(append(parts, unread)...)
 	return r
 }
 
 // read returns the files of the directory and what could not be read.
-func read(dir string) ([]File, []source.Problem) {
+func read(dir string) ([]File, []declare.Problem) {
 	list, err := names(dir)
 	if err != nil {
-		return nil, []source.Problem{{Message: err.Error()}}
+		return nil, []declare.Problem{{Message: err.Error()}}
 	}
 	var files []File
-	var problems []source.Problem
+	var problems []declare.Problem
 	for _, name := range list {
 		data, err := readFile(filepath.Join(dir, name))
 		switch {
 		case err == nil:
 			files = append(files, File{Name: name, Data: data})
 		case !gone(filepath.Join(dir, name)):
-			problems = append(problems, source.Problem{File: name, Message: err.Error()})
+			problems = append(problems, declare.Problem{File: name, Message: err.Error()})
 		}
 	}
 	return files, problems
@@ -177,7 +171,7 @@ func readError(err error) error {
 	return fmt.Errorf("cannot be read: %w: make it a file this process may read", err)
 }
 
-func digestOf(files []File, problems []source.Problem) digest {
+func digestOf(files []File, problems []declare.Problem) digest {
 	h := sha256.New()
 	for _, f := range files {
 		fmt.Fprintf(h, "%q %d\n", f.Name, len(f.Data))

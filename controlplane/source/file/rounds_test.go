@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // The gate runs with 1,000 and 40, without the race detector, which makes a round five
@@ -130,7 +130,7 @@ var ways = map[string]func(w *rewriter, version int){
 
 // judge says what is wrong with a set in force: each topic is whole, as one of the
 // last two versions has it.
-func judge(set source.Set, version int) string {
+func judge(set declare.Set, version int) string {
 	found := map[string]bool{}
 	for i := range set.Objects {
 		topic := set.Objects[i].Value.(*v1alpha1.EventTopic)
@@ -166,7 +166,7 @@ func manyRounds(t *testing.T, b *bubble, way func(*rewriter, int), rounds int) {
 	version, refused, applied := 0, 0, 0
 	var last []string
 	b.states = make(chan state, 1<<16)
-	b.judge = func(set source.Set, problems []source.Problem) Verdict {
+	b.judge = func(set declare.Set, problems []declare.Problem) Verdict {
 		if len(problems) > 0 {
 			refused++
 			return Refused
@@ -241,7 +241,7 @@ func realChanges(t *testing.T, way func(*rewriter, int)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- New(Options{Dir: dir, Still: time.Hour, Poll: time.Hour}).Run(ctx, func(set source.Set, problems []source.Problem) Verdict {
+		done <- New(Options{Dir: dir, Still: time.Hour, Poll: time.Hour}).Run(ctx, func(set declare.Set, problems []declare.Problem) Verdict {
 			if len(problems) > 0 {
 				return Refused
 			}

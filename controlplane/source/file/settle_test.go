@@ -12,7 +12,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // bubble runs the loop of a source on virtual time, with hand-made events.
@@ -23,18 +23,18 @@ type bubble struct {
 	states chan state
 	waits  [][]Loss // what Options.Waiting was told
 	start  time.Time
-	judge  func(source.Set, []source.Problem) Verdict
+	judge  func(declare.Set, []declare.Problem) Verdict
 }
 
 func inBubble(t *testing.T, run func(t *testing.T, b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{
 			dir: t.TempDir(), events: make(chan fsnotify.Event), poll: make(chan time.Time), states: make(chan state, 64), start: time.Now(),
-			judge: func(_ source.Set, problems []source.Problem) Verdict { return verdictOn(problems) },
+			judge: func(_ declare.Set, problems []declare.Problem) Verdict { return verdictOn(problems) },
 		}
 		write(t, b.dir, "a.yaml", topicYAML("a", "0"))
 		s := New(Options{Dir: b.dir, Waiting: func(losses []Loss) { b.waits = append(b.waits, losses) }})
-		s.apply = func(set source.Set, problems []source.Problem) Verdict {
+		s.apply = func(set declare.Set, problems []declare.Problem) Verdict {
 			b.states <- stateOf(set, problems)
 			return b.judge(set, problems)
 		}
@@ -217,7 +217,7 @@ func TestASetRefusedForAReasonThatPassesIsTriedWithEachPoll(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bubble) {
 		verdict := RefusedYet
-		b.judge = func(source.Set, []source.Problem) Verdict { return verdict }
+		b.judge = func(declare.Set, []declare.Problem) Verdict { return verdict }
 		b.change(t, topicYAML("a", "1"))
 		b.expect(t, 0, "a=1")
 		b.tell("a.yaml")          // a change of nothing tries nothing again

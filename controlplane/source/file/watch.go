@@ -7,7 +7,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // Options of a Source.
@@ -51,7 +51,7 @@ const (
 )
 
 // Apply takes a set and says what became of it.
-type Apply func(source.Set, []source.Problem) Verdict
+type Apply func(declare.Set, []declare.Problem) Verdict
 
 // Source is a watched directory. Use New.
 type Source struct {

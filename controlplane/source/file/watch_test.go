@@ -13,16 +13,16 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // state is what a source handed on, in brief.
 type state struct {
 	keys     []string // "name=routing key"
-	problems []source.Problem
+	problems []declare.Problem
 }
 
-func stateOf(set source.Set, problems []source.Problem) state {
+func stateOf(set declare.Set, problems []declare.Problem) state {
 	s := state{problems: problems}
 	for _, o := range set.Objects {
 		s.keys = append(s.keys, o.Value.GetName()+"="+o.Value.(*v1alpha1.EventTopic).Spec.RoutingKey)
@@ -31,7 +31,7 @@ func stateOf(set source.Set, problems []source.Problem) state {
 }
 
 // verdictOn is that of a control plane.
-func verdictOn(problems []source.Problem) Verdict {
+func verdictOn(problems []declare.Problem) Verdict {
 	if len(problems) > 0 {
 		return Refused
 	}
@@ -46,7 +46,7 @@ func watch(t *testing.T, dir string, poll time.Duration) <-chan state {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- New(Options{Dir: dir, Poll: poll}).Run(ctx, func(set source.Set, problems []source.Problem) Verdict {
+		done <- New(Options{Dir: dir, Poll: poll}).Run(ctx, func(set declare.Set, problems []declare.Problem) Verdict {
 			states <- stateOf(set, problems)
 			return verdictOn(problems)
 		})
@@ -213,7 +213,7 @@ func TestASetThatTakesLongIsGatheredLonger(t *testing.T) {
 		for i, c := range []struct{ takes, want time.Duration }{
 			{0, 200 * time.Millisecond}, {40 * time.Millisecond, 200 * time.Millisecond}, {100 * time.Millisecond, 500 * time.Millisecond}, {time.Hour, 5 * time.Second},
 		} {
-			s.apply = func(source.Set, []source.Problem) Verdict { <-time.After(c.takes); return InForce } // virtual time
+			s.apply = func(declare.Set, []declare.Problem) Verdict { <-time.After(c.takes); return InForce } // virtual time
 			write(t, dir, "a.yaml", topicYAML("a", fmt.Sprint(i)))
 			s.read(quiet)
 			if got := s.limit(); got != c.want {

@@ -1,7 +1,6 @@
 package rabbit
 
 import (
-	"context"
 	"errors"
 	"syscall"
 	"time"
@@ -50,14 +49,4 @@ func (b *backoff) reset() { b.n = 0 }
 func slow(err error) bool {
 	var e *amqp.Error
 	return errors.As(err, &e) && (e.Code == amqp.AccessRefused || e.Code == amqp.NotAllowed)
-}
-
-// sleep waits for d, at most until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
@@ -191,7 +192,7 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*bro
 		if kindOf(err) == broker.Refused {
 			return notSent(broker.Refused, watchOp(deadLetterQueue), err)
 		}
-		sleep(ctx, delays.next(err))
+		pace.Sleep(ctx, delays.next(err))
 	}
 }
 

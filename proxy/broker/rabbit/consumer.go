@@ -10,6 +10,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
@@ -45,7 +46,7 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 		if err := n.heal(ctx, s, opts.Queue, err); err != nil {
 			return func() {}, err
 		}
-		sleep(ctx, delays.next(err))
+		pace.Sleep(ctx, delays.next(err))
 	}
 }
 

@@ -3,12 +3,12 @@ package rabbit
 import (
 	"context"
 	"hash/maphash"
-	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/internal/grow"
 )
 
 // shards is how many lanes the partitions of one exchange share.
@@ -29,8 +29,7 @@ type lanes struct {
 	session *session
 	learn   func(*amqp.Error) // why the broker closed a channel
 
-	// Replaced whole, under mu; a publish only reads it.
-	byKey atomic.Pointer[map[laneKey]*lane]
+	byKey grow.Map[laneKey, *lane]
 
 	// Guarded by mu.
 	mu     sync.Mutex
@@ -39,36 +38,22 @@ type lanes struct {
 }
 
 func newLanes(s *session, learn func(*amqp.Error)) *lanes {
-	l := &lanes{session: s, learn: learn}
-	l.byKey.Store(&map[laneKey]*lane{})
-	return l
+	return &lanes{session: s, learn: learn}
 }
 
 // of returns the lane of p.
 func (l *lanes) of(p *pending) *lane {
 	key := laneKey{p.exchange, p.shard}
-	if found := (*l.byKey.Load())[key]; found != nil {
+	if found, ok := l.byKey.Get(key); ok {
 		return found
 	}
-	return l.add(key)
+	return l.byKey.Add(key, func() *lane { return l.pick(key) })
 }
 
-func (l *lanes) add(key laneKey) *lane {
+// pick makes the lane of a new key, or shares one when there are enough.
+func (l *lanes) pick(key laneKey) *lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	known := *l.byKey.Load()
-	if found := known[key]; found != nil {
-		return found
-	}
-	next := maps.Clone(known)
-	next[key] = l.pick(key)
-	l.byKey.Store(&next)
-	return next[key]
-}
-
-// pick makes the lane of a new key, or shares one when there are enough. It is called
-// with mu held.
-func (l *lanes) pick(key laneKey) *lane {
 	if n := len(l.all); n >= l.session.opts.Channels {
 		return l.all[maphash.Comparable(laneSeed, key)%uint64(n)]
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/internal/pace"
 )
 
 // settled is how long a session must have been up for the backoff to start again
@@ -63,7 +65,7 @@ func (l *link) run(ctx context.Context) {
 		}
 		d := delays.next(err)
 		l.down(err, d)
-		sleep(ctx, d)
+		pace.Sleep(ctx, d)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -132,11 +131,11 @@ func frozenServer(t *testing.T, u amqp.URI, m member) {
 		t.Fatal(err)
 	}
 	publishing, consuming := f.node.publish.live.Load(), f.node.consume.live.Load()
-	if err := m.Signal(syscall.SIGSTOP); err != nil {
+	if err := m.Freeze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	thaw := func() {
-		if err := m.Signal(syscall.SIGCONT); err != nil {
+		if err := m.Thaw(); err != nil {
 			t.Errorf("thaw: %v", err)
 		}
 	}

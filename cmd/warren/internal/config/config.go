@@ -12,11 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 	"github.com/warrenmesh/warren/controlplane"
-	"github.com/warrenmesh/warren/controlplane/source"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // New makes warren config with its commands.
@@ -91,7 +90,7 @@ func validate(a *cli.App, dir, output string) error {
 	return err
 }
 
-func printCheck(a *cli.App, dir string, s controlplane.Summary, problems []source.Problem) error {
+func printCheck(a *cli.App, dir string, s controlplane.Summary, problems []declare.Problem) error {
 	for _, p := range problems {
 		file := p.File
 		if file != "" {
@@ -124,7 +123,7 @@ func printCheck(a *cli.App, dir string, s controlplane.Summary, problems []sourc
 	return nil
 }
 
-func checkResult(s controlplane.Summary, problems []source.Problem) validateOutput {
+func checkResult(s controlplane.Summary, problems []declare.Problem) validateOutput {
 	out := validateOutput{Valid: len(problems) == 0, Objects: s.Objects, Resources: s.Resources, Problems: []configIssue{}}
 	for _, p := range problems {
 		issue := configIssue{File: p.File, Line: p.Line, Field: p.Field, Message: p.Message, Reason: p.Kind.String()}

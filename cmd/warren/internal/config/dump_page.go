@@ -9,9 +9,8 @@ import (
 	"time"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // dumpPage is a configuration dump for people.

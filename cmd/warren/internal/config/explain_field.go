@@ -8,10 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenmesh/warren/api/schema"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/config/fielddoc"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // textWidth is where prose is broken.

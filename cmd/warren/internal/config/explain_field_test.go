@@ -7,10 +7,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/config/fielddoc"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
+	"github.com/warrenmesh/warren/cmd/warren/internal/config/fielddoc"
 )
 
 func explain(t *testing.T, args ...string) (clitest.Result, string) {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/warrenmesh/warren/api/schema"
 	"github.com/warrenmesh/warren/api/v1alpha1"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/api/schema/schematest"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
 )

@@ -7,13 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/warrenmesh/warren/api/v1alpha1"
-
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-
+	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 

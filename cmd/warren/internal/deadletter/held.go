@@ -11,9 +11,8 @@ import (
 	grpcpeer "google.golang.org/grpc/peer"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // heldTimeout bounds a call about held keys, which needs no broker.

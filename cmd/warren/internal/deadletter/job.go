@@ -13,10 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // letterJob is a redrive or a purge.

@@ -14,9 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // letterPrinter prints dead letters one by one as they come.

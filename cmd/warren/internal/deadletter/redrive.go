@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 

@@ -3,10 +3,6 @@ package dev
 import (
 	"go.uber.org/goleak"
 
-	"github.com/warrenmesh/warren/cmd/warren/internal/publish"
-	"github.com/warrenmesh/warren/cmd/warren/internal/status"
-	"github.com/warrenmesh/warren/cmd/warren/internal/subscribe"
-
 	"bytes"
 	"context"
 	"encoding/json"
@@ -19,11 +15,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenmesh/warren/cmd/warren/internal/dev/devmesh"
-	"github.com/warrenmesh/warren/proxy/event/eventjson"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
+	"github.com/warrenmesh/warren/cmd/warren/internal/dev/devmesh"
+	"github.com/warrenmesh/warren/cmd/warren/internal/publish"
+	"github.com/warrenmesh/warren/cmd/warren/internal/status"
+	"github.com/warrenmesh/warren/cmd/warren/internal/subscribe"
+	"github.com/warrenmesh/warren/proxy/event/eventjson"
 )
 
 // warren is the program under test.

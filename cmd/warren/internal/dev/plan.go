@@ -9,10 +9,9 @@ import (
 	"strings"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/dev/devmesh"
-	"github.com/warrenmesh/warren/controlplane/source"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/cmd/warren/internal/dev/devmesh"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // plan is what warren dev reads out of the declared objects to choose workloads
@@ -23,7 +22,7 @@ type plan struct {
 	subscriptions []*v1alpha1.EventSubscription
 }
 
-func readPlan(set source.Set) plan {
+func readPlan(set declare.Set) plan {
 	var p plan
 	for i := range set.Objects {
 		p.namespaces = append(p.namespaces, set.Objects[i].Name().Namespace)

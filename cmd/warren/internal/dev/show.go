@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/dev/devmesh"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // devOutput is what runs, for scripts. It is printed once, when everything listens.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // Unreachable is the reason of a failure that no peer answered; it stands where
@@ -82,19 +82,19 @@ func (f Failure) OutcomeText() string {
 
 // hints say what to do, by reason.
 var hints = map[string]string{
-	rpcerr.TopicNotFound:       "warren status lists the topics there are; another namespace's is written namespace/topic",
-	rpcerr.SubscriptionUnknown: "warren status lists the subscriptions there are; its selector must match the sidecar's labels",
-	rpcerr.SubscriptionChanged: "subscribe again: the subscription was changed",
-	rpcerr.Unroutable:          "no queue takes such an event: is there a subscription, and does the routing key fit its binding?",
-	rpcerr.ExchangeNotFound:    "declare it on the broker, or let the sidecar do it with topology: Manage",
-	rpcerr.TopologyConflict:    "an exchange or queue of that name exists with other properties: delete it or declare it so",
-	rpcerr.AccessRefused:       "check the broker's credentials and the user's permissions on the vhost",
-	rpcerr.BrokerUnavailable:   "the sidecar is up, the broker is not: see the sidecar's log; --retry waits for it",
-	rpcerr.BrokerBlocked:       "the broker raised a memory or disk alarm; --retry waits for its end",
-	rpcerr.BufferFull:          "the sidecar is busy: lower --concurrency or use --retry",
-	rpcerr.ConfigNotReady:      "the sidecar has no configuration yet: is its control plane up?",
-	rpcerr.EventTooLarge:       "raise the topic's publish.maxEventBytes, or send less",
-	rpcerr.DeadlineNear:        "raise --timeout",
+	refusal.TopicNotFound:       "warren status lists the topics there are; another namespace's is written namespace/topic",
+	refusal.SubscriptionUnknown: "warren status lists the subscriptions there are; its selector must match the sidecar's labels",
+	refusal.SubscriptionChanged: "subscribe again: the subscription was changed",
+	refusal.Unroutable:          "no queue takes such an event: is there a subscription, and does the routing key fit its binding?",
+	refusal.ExchangeNotFound:    "declare it on the broker, or let the sidecar do it with topology: Manage",
+	refusal.TopologyConflict:    "an exchange or queue of that name exists with other properties: delete it or declare it so",
+	refusal.AccessRefused:       "check the broker's credentials and the user's permissions on the vhost",
+	refusal.BrokerUnavailable:   "the sidecar is up, the broker is not: see the sidecar's log; --retry waits for it",
+	refusal.BrokerBlocked:       "the broker raised a memory or disk alarm; --retry waits for its end",
+	refusal.BufferFull:          "the sidecar is busy: lower --concurrency or use --retry",
+	refusal.ConfigNotReady:      "the sidecar has no configuration yet: is its control plane up?",
+	refusal.EventTooLarge:       "raise the topic's publish.maxEventBytes, or send less",
+	refusal.DeadlineNear:        "raise --timeout",
 }
 
 // Hint says what to do about a failure, "" when there is no advice. What and

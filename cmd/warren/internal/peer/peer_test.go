@@ -14,7 +14,8 @@ import (
 	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -78,8 +79,8 @@ func TestNobodyAtTheAddressIsUnreachableAndNotSent(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	t.Parallel()
-	nack := rpcerr.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"})
-	full := rpcerr.FromBroker(&broker.Error{Kind: broker.WindowFull, Outcome: broker.NotSent, Op: "publish"})
+	nack := rpcerr.From(refusal.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"}))
+	full := rpcerr.From(refusal.FromBroker(&broker.Error{Kind: broker.WindowFull, Outcome: broker.NotSent, Op: "publish"}))
 	tests := []struct {
 		name      string
 		err       error
@@ -90,7 +91,7 @@ func TestExplain(t *testing.T) {
 	}{
 		{"a nack is unknown and may be repeated", nack, true, "UNAVAILABLE PUBLISH_NACKED", "unknown", true},
 		{"a full buffer says when to come back", full, true, "RESOURCE_EXHAUSTED BUFFER_FULL", "not_sent", true},
-		{"a missing topic stays missing", rpcerr.NotFound(rpcerr.TopicNotFound, "topic", "x", "no topic"), true, "NOT_FOUND TOPIC_NOT_FOUND", "not_sent", false},
+		{"a missing topic stays missing", rpcerr.From(refusal.Missing(refusal.TopicNotFound, "topic", "x", "no topic")), true, "NOT_FOUND TOPIC_NOT_FOUND", "not_sent", false},
 		{"a connection lost on the way is unknown", status.Error(codes.Unavailable, "EOF"), true, "UNAVAILABLE", "unknown", true},
 		{"a deadline without a word is unknown", status.Error(codes.DeadlineExceeded, "late"), true, "DEADLINE_EXCEEDED", "unknown", false},
 		{"a deadline before connecting is not sent", status.Error(codes.DeadlineExceeded, "late"), false, "DEADLINE_EXCEEDED UNREACHABLE", "not_sent", false},

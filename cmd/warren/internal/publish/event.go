@@ -11,10 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventjson"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // eventFlags describe one event.

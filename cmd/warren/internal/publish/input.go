@@ -9,10 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/cejson"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/publisher"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // input is where the events of one warren publish come from.

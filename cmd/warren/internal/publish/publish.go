@@ -6,17 +6,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/warrenmesh/warren/api/v1alpha1"
-
 	"github.com/spf13/cobra"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/client"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/publisher"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
-	"github.com/warrenmesh/warren/client"
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // publishFlags are the flags of warren publish.

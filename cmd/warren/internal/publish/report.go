@@ -7,10 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/publisher"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // publishResult is a finished warren publish.

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 

@@ -9,15 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/warrenmesh/warren/api/v1alpha1"
-
 	"github.com/spf13/cobra"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // tailFlags are the flags of warren tail.

@@ -7,9 +7,8 @@ import (
 	"strings"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // selectSidecars returns the sidecars that a name means: an id, a workload as

@@ -10,9 +10,8 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
+	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 )
 
 // statusFlags are the flags of warren status.

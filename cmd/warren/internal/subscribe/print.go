@@ -13,12 +13,11 @@ import (
 	"sigs.k8s.io/yaml"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventjson"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
-
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // deliveryPrinter prints deliveries one by one as they come.

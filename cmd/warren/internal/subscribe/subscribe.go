@@ -5,17 +5,15 @@ import (
 	"errors"
 	"time"
 
-	"github.com/warrenmesh/warren/api/v1alpha1"
-
 	"github.com/spf13/cobra"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/api/v1alpha1"
+	"github.com/warrenmesh/warren/client"
+	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/cmd/warren/internal/subscribe/receiver"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-
-	"github.com/warrenmesh/warren/client"
-	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 )
 
 // subscribeFlags are the flags of warren subscribe.

@@ -3,8 +3,6 @@ package subscribe
 import (
 	"go.uber.org/goleak"
 
-	"github.com/warrenmesh/warren/cmd/warren/internal/publish"
-
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +12,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
+	"github.com/warrenmesh/warren/cmd/warren/internal/publish"
 )
 
 // warren is the program under test.

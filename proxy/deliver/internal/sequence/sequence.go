@@ -19,9 +19,19 @@ import (
 	"container/heap"
 	"sync"
 	"time"
-
-	"github.com/warrenmesh/warren/proxy/broker"
 )
+
+// Delivery is what stands in line. The caller gets back what it gave.
+type Delivery interface {
+	// Place says which delivery of which channel it is.
+	Place() Place
+}
+
+// Place is a delivery's: of a queue, in the life of one channel, by its tag.
+type Place struct {
+	Queue      string
+	Epoch, Tag uint64
+}
 
 // Sequence is the deliveries of several queues, in a line for each key:
 //
@@ -73,7 +83,7 @@ type line struct {
 }
 
 type event struct {
-	*broker.Delivery
+	Delivery
 	arrived time.Time
 	due     time.Time // not to be taken before
 }
@@ -89,21 +99,22 @@ func (s *Sequence) Wake() <-chan struct{} { return s.wake }
 // Add appends d, which arrived now, to the line of its key; an empty key is none
 // and stands in nobody's way. It is not taken before due, when that is set. An
 // epoch that is newer than what the queue had says that the older channel is lost.
-func (s *Sequence) Add(d *broker.Delivery, key string, now, due time.Time) {
+func (s *Sequence) Add(d Delivery, key string, now, due time.Time) {
+	at := d.Place()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	src := s.queues[d.Queue]
-	if src != nil && src.epoch != d.Epoch {
+	src := s.queues[at.Queue]
+	if src != nil && src.epoch != at.Epoch {
 		s.drop(src)
 		src = nil
 	}
 	if src == nil {
-		src = &source{name: d.Queue, epoch: d.Epoch, lines: map[name]*line{}, taken: map[uint64]*line{}}
-		s.queues[d.Queue] = src
+		src = &source{name: at.Queue, epoch: at.Epoch, lines: map[name]*line{}, taken: map[uint64]*line{}}
+		s.queues[at.Queue] = src
 	}
 	n := name{key: key}
 	if key == "" {
-		n.tag = d.Tag
+		n.tag = at.Tag
 	}
 	src.held++
 	e := event{Delivery: d, arrived: now, due: due}
@@ -137,7 +148,7 @@ func (s *Sequence) signal() {
 // Take returns the event that is next, which is the caller's until Done or Park.
 // Without one it returns nil and when the first parked one is due, the zero time
 // when none is parked.
-func (s *Sequence) Take(now time.Time) (d *broker.Delivery, next time.Time) {
+func (s *Sequence) Take(now time.Time) (d Delivery, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.parked) > 0 && !s.parked[0].events[0].due.After(now) {
@@ -153,7 +164,7 @@ func (s *Sequence) Take(now time.Time) (d *broker.Delivery, next time.Time) {
 			continue
 		}
 		d = l.events[0].Delivery
-		l.source.taken[d.Tag] = l
+		l.source.taken[d.Place().Tag] = l
 		return d, time.Time{}
 	}
 	if len(s.parked) > 0 {
@@ -164,7 +175,7 @@ func (s *Sequence) Take(now time.Time) (d *broker.Delivery, next time.Time) {
 
 // Done says that d is settled: the next of its key is ready. Without effect when d
 // was lost.
-func (s *Sequence) Done(d *broker.Delivery, now time.Time) {
+func (s *Sequence) Done(d Delivery, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.release(d)
@@ -182,7 +193,7 @@ func (s *Sequence) Done(d *broker.Delivery, now time.Time) {
 
 // Park puts again, the next attempt of d, in d's place. It is taken when due, and
 // its key waits. False means that d was lost.
-func (s *Sequence) Park(d, again *broker.Delivery, now, due time.Time) bool {
+func (s *Sequence) Park(d, again Delivery, now, due time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.release(d)
@@ -195,27 +206,29 @@ func (s *Sequence) Park(d, again *broker.Delivery, now, due time.Time) bool {
 }
 
 // release returns the line of d, which is taken no more; nil when d was lost.
-func (s *Sequence) release(d *broker.Delivery) *line {
-	src := s.queues[d.Queue]
-	if src == nil || src.epoch != d.Epoch {
+func (s *Sequence) release(d Delivery) *line {
+	at := d.Place()
+	src := s.queues[at.Queue]
+	if src == nil || src.epoch != at.Epoch {
 		return nil
 	}
-	l := src.taken[d.Tag]
-	delete(src.taken, d.Tag)
+	l := src.taken[at.Tag]
+	delete(src.taken, at.Tag)
 	src.settle()
 	return l
 }
 
 // Taken reports whether d is in the caller's hands, and since when the broker
 // waits for it to be settled.
-func (s *Sequence) Taken(d *broker.Delivery) (arrived time.Time, ok bool) {
+func (s *Sequence) Taken(d Delivery) (arrived time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	src := s.queues[d.Queue]
-	if src == nil || src.epoch != d.Epoch || src.taken[d.Tag] == nil {
+	at := d.Place()
+	src := s.queues[at.Queue]
+	if src == nil || src.epoch != at.Epoch || src.taken[at.Tag] == nil {
 		return time.Time{}, false
 	}
-	return src.taken[d.Tag].events[0].arrived, true
+	return src.taken[at.Tag].events[0].arrived, true
 }
 
 // Lost forgets what came from a queue in an epoch: its channel is gone.

@@ -6,9 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
-	"github.com/warrenmesh/warren/proxy/event"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -26,35 +24,51 @@ func newRig(t *testing.T) *rig {
 	return &rig{Sequence: sequence.New(), t: t, now: noon}
 }
 
-func (r *rig) add(queue string, epoch uint64, key, id string) *broker.Delivery {
+// delivery is the number of an attempt at an event.
+type delivery struct {
+	id      string
+	attempt int
+	place   sequence.Place
+}
+
+func (d *delivery) Place() sequence.Place { return d.place }
+
+// next takes what is next, nil when nothing is.
+func (r *rig) next() (*delivery, time.Time) {
+	taken, due := r.Take(r.now)
+	d, _ := taken.(*delivery)
+	return d, due
+}
+
+func (r *rig) add(queue string, epoch uint64, key, id string) *delivery {
 	r.tag++
-	d := &broker.Delivery{Event: &event.Event{ID: id}, Queue: queue, Epoch: epoch, Tag: r.tag, Attempt: 1}
+	d := &delivery{id, 1, sequence.Place{Queue: queue, Epoch: epoch, Tag: r.tag}}
 	r.Add(d, key, r.now, time.Time{})
 	return d
 }
 
 // take expects the events with these ids, one after the other, and then none.
-func (r *rig) take(ids ...string) []*broker.Delivery {
+func (r *rig) take(ids ...string) []*delivery {
 	r.t.Helper()
-	var out []*broker.Delivery
+	var out []*delivery
 	for _, id := range ids {
-		d, _ := r.Take(r.now)
-		if d == nil || d.Event.ID != id {
+		d, _ := r.next()
+		if d == nil || d.id != id {
 			r.t.Fatalf("took %v, want event %s", d, id)
 		}
 		out = append(out, d)
 	}
-	if d, _ := r.Take(r.now); d != nil {
-		r.t.Fatalf("took event %s too, want none", d.Event.ID)
+	if d, _ := r.next(); d != nil {
+		r.t.Fatalf("took event %s too, want none", d.id)
 	}
 	return out
 }
 
-func (r *rig) done(d *broker.Delivery) { r.Done(d, r.now) }
+func (r *rig) done(d *delivery) { r.Done(d, r.now) }
 
-func (r *rig) park(d *broker.Delivery, delay time.Duration) bool {
+func (r *rig) park(d *delivery, delay time.Duration) bool {
 	again := *d
-	again.Attempt++
+	again.attempt++
 	return r.Park(d, &again, r.now, r.now.Add(delay))
 }
 
@@ -95,8 +109,8 @@ func TestAParkedEventHoldsItsKeyUntilItIsDue(t *testing.T) {
 	}
 	r.now = noon.Add(time.Minute)
 	again := r.take("a1")[0]
-	if again.Attempt != 2 {
-		t.Errorf("attempt %d, want 2", again.Attempt)
+	if again.attempt != 2 {
+		t.Errorf("attempt %d, want 2", again.attempt)
 	}
 	r.done(again)
 	r.take("a2")
@@ -105,7 +119,7 @@ func TestAParkedEventHoldsItsKeyUntilItIsDue(t *testing.T) {
 func TestAnEventThatIsNotDueWaitsFromTheStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := &broker.Delivery{Event: &event.Event{ID: "a1"}, Queue: "q", Epoch: 1, Tag: 100}
+	d := &delivery{"a1", 1, sequence.Place{Queue: "q", Epoch: 1, Tag: 100}}
 	r.Add(d, "a", r.now, r.now.Add(time.Second))
 	r.add("q", 1, "a", "a2")
 	r.take()
@@ -223,7 +237,7 @@ func TestWhateverHappensAKeyStaysInOrder(t *testing.T) {
 		settled := map[string]int{} // by queue and key: how many are gone
 		given := map[string]int{}   // in this epoch
 		epoch := make([]uint64, queues)
-		var taken []*broker.Delivery
+		var taken []*delivery
 		for range 400 {
 			r.now = r.now.Add(time.Millisecond)
 			q := random.IntN(queues)
@@ -235,7 +249,7 @@ func TestWhateverHappensAKeyStaysInOrder(t *testing.T) {
 				given[at] = n + 1
 				r.add(queue, epoch[q], key, fmt.Sprint(at, "/", n))
 			case action < 7:
-				if d, _ := r.Take(r.now); d != nil {
+				if d, _ := r.next(); d != nil {
 					taken = append(taken, d)
 				}
 			case action < 9 && len(taken) > 0:
@@ -246,9 +260,9 @@ func TestWhateverHappensAKeyStaysInOrder(t *testing.T) {
 					r.done(d) // stale
 					continue
 				}
-				at, n := split(t, d.Event.ID)
+				at, n := split(t, d.id)
 				if n != settled[at] {
-					t.Fatalf("seed %d: event %s was taken when %d are settled", seed, d.Event.ID, settled[at])
+					t.Fatalf("seed %d: event %s was taken when %d are settled", seed, d.id, settled[at])
 				}
 				if random.IntN(3) == 0 {
 					r.park(d, time.Duration(random.IntN(5))*time.Millisecond)

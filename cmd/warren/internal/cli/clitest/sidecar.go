@@ -6,11 +6,11 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // Sidecar is an EventService that keeps what it gets. Events fail by their
@@ -41,14 +41,14 @@ func (s *Sidecar) Publish(_ context.Context, r *eventsv1.PublishRequest) (*event
 	s.Tries[id]++
 	switch r.GetEvent().GetType() {
 	case "fail.nack":
-		return nil, rpcerr.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish " + id})
+		return nil, rpcerr.From(refusal.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish " + id}))
 	case "fail.unroutable":
-		return nil, rpcerr.New(codes.FailedPrecondition, rpcerr.Unroutable, "no queue takes "+id, "outcome", "failed")
+		return nil, rpcerr.From(&refusal.Error{Class: refusal.Precondition, Reason: refusal.Unroutable, Text: "no queue takes " + id, Outcome: broker.Failed})
 	case "fail.topic":
-		return nil, rpcerr.NotFound(rpcerr.TopicNotFound, "topic", r.GetTopic(), fmt.Sprintf("topic %q is not declared", r.GetTopic()))
+		return nil, rpcerr.From(refusal.Missing(refusal.TopicNotFound, "topic", r.GetTopic(), fmt.Sprintf("topic %q is not declared", r.GetTopic())))
 	case "fail.once":
 		if s.Tries[id] == 1 {
-			return nil, rpcerr.Unavailable(rpcerr.BrokerUnavailable, "no node answers")
+			return nil, rpcerr.From(refusal.Later(refusal.BrokerUnavailable, "no node answers"))
 		}
 	}
 	s.Published = append(s.Published, r)
@@ -83,7 +83,7 @@ func (s *Sidecar) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRe
 		switch r := r.GetRequest().(type) {
 		case *eventsv1.SubscribeRequest_Init:
 			if name := r.Init.GetSubscription(); name != "billing" {
-				return rpcerr.NotFound(rpcerr.SubscriptionUnknown, "subscription", name, fmt.Sprintf("subscription %q is not declared for this workload", name))
+				return rpcerr.From(refusal.Missing(refusal.SubscriptionUnknown, "subscription", name, fmt.Sprintf("subscription %q is not declared for this workload", name)))
 			}
 			s.Mu.Lock()
 			s.Init = r.Init

@@ -23,7 +23,8 @@ import (
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/cejson"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/publisher"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -66,10 +67,10 @@ func input(ids ...string) publisher.Source {
 }
 
 func nacked() error {
-	return rpcerr.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"})
+	return rpcerr.From(refusal.FromBroker(&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"}))
 }
 
-func down() error { return rpcerr.Unavailable(rpcerr.BrokerUnavailable, "no broker") }
+func down() error { return rpcerr.From(refusal.Later(refusal.BrokerUnavailable, "no broker")) }
 
 func TestEveryEventIsPublishedOnceWithItsId(t *testing.T) {
 	t.Parallel()
@@ -129,7 +130,7 @@ func TestProblemsAreCollectedByReason(t *testing.T) {
 		case 'n':
 			return nacked()
 		case 'x':
-			return rpcerr.NotFound(rpcerr.TopicNotFound, "topic", "t", "no topic t")
+			return rpcerr.From(refusal.Missing(refusal.TopicNotFound, "topic", "t", "no topic t"))
 		}
 		return nil
 	}}
@@ -192,7 +193,7 @@ func TestRetryEndsWithTheTimeout(t *testing.T) {
 		if err != nil || report.Failed != 1 || report.Elapsed != 10*time.Second {
 			t.Fatalf("report %+v, %v after %s", report.Stats, err, report.Elapsed)
 		}
-		if got := report.Problems[0]; got.Reason != rpcerr.BrokerUnavailable || got.Outcome != "unknown" {
+		if got := report.Problems[0]; got.Reason != refusal.BrokerUnavailable || got.Outcome != "unknown" {
 			t.Errorf("problem %s, outcome %q: the first try's unknown outcome must stay", got.Title(), got.Outcome)
 		}
 	})
@@ -201,7 +202,7 @@ func TestRetryEndsWithTheTimeout(t *testing.T) {
 func TestWhatCannotSucceedIsNotRetried(t *testing.T) {
 	t.Parallel()
 	fake := &sidecar{answer: func(context.Context, string, int) error {
-		return rpcerr.New(codes.FailedPrecondition, rpcerr.Unroutable, "no queue")
+		return rpcerr.From(&refusal.Error{Class: refusal.Precondition, Reason: refusal.Unroutable, Text: "no queue", Eventless: true})
 	}}
 	report, err := publisher.New(fake, publisher.Options{Topic: "t", Retry: true}).Run(t.Context(), input("a"))
 	if err != nil || fake.tries["a"] != 1 || report.Failed != 1 {

@@ -1,27 +1,31 @@
-package controlplane
+package status
 
 import (
 	"fmt"
 	"slices"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 )
 
 // declaration is what is known of one object's newest declaration.
 type declaration struct {
-	problems []source.Problem // why it was refused
-	inForce  bool             // it is in force, or an older one
-	waits    string           // what it takes away and therefore waits; "" for nothing
+	name     v1alpha1.ObjectName
+	problems []declare.Problem // why it was refused
+	inForce  bool              // it is in force, or an older one
+	waits    string            // why it does not come into force yet; "" when nothing waits
+	newest   int64             // its generation
+	serving  int64             // that of the declaration in force
 }
 
 // conditions of one object.
-func conditions(d declaration, p progress) []v1alpha1.Condition {
-	return []v1alpha1.Condition{
-		accepted(d),
-		resolvedRefs(d.problems, d.inForce),
-		programmed(d.inForce, p),
+func conditions(d declaration, p Progress) []v1alpha1.Condition {
+	all := []v1alpha1.Condition{accepted(d), resolvedRefs(d.problems, d.inForce), programmed(d.inForce, p)}
+	all[0].ObservedGeneration, all[1].ObservedGeneration, all[2].ObservedGeneration = d.newest, d.newest, d.newest
+	if d.inForce {
+		all[2].ObservedGeneration = d.serving
 	}
+	return all
 }
 
 func accepted(d declaration) v1alpha1.Condition {
@@ -35,17 +39,14 @@ func accepted(d declaration) v1alpha1.Condition {
 	case !d.inForce:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionUnknown, v1alpha1.ReasonPending, "waits for other objects of its set, which have problems"
 	default:
-		c.Status, c.Reason = v1alpha1.ConditionTrue, v1alpha1.ReasonAccepted
-		if d.waits != "" {
-			c.Message = "the newest declaration " + d.waits + ": it comes into force when the files have not changed for a second"
-		}
+		c.Status, c.Reason, c.Message = v1alpha1.ConditionTrue, v1alpha1.ReasonAccepted, d.waits
 	}
 	return c
 }
 
-func resolvedRefs(problems []source.Problem, inForce bool) v1alpha1.Condition {
+func resolvedRefs(problems []declare.Problem, inForce bool) v1alpha1.Condition {
 	c := v1alpha1.Condition{Type: v1alpha1.ConditionResolvedRefs, Status: v1alpha1.ConditionTrue, Reason: v1alpha1.ReasonResolved}
-	dangling := slices.IndexFunc(problems, func(p source.Problem) bool { return p.Kind == v1alpha1.RefNotFound })
+	dangling := slices.IndexFunc(problems, func(p declare.Problem) bool { return p.Kind == v1alpha1.RefNotFound })
 	switch {
 	case dangling >= 0:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionFalse, v1alpha1.ReasonRefNotFound, problems[dangling].String()
@@ -57,19 +58,19 @@ func resolvedRefs(problems []source.Problem, inForce bool) v1alpha1.Condition {
 
 // programmed is True only when every connected sidecar that the object concerns
 // has acknowledged what is in force.
-func programmed(inForce bool, p progress) v1alpha1.Condition {
+func programmed(inForce bool, p Progress) v1alpha1.Condition {
 	c := v1alpha1.Condition{Type: v1alpha1.ConditionProgrammed, Status: v1alpha1.ConditionFalse}
 	switch {
 	case !inForce:
 		c.Reason, c.Message = v1alpha1.ReasonInvalid, "not in force"
-	case p.total() == 0:
+	case p.Total() == 0:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionUnknown, v1alpha1.ReasonNoSidecars, "no connected sidecar has asked for it"
-	case p.rejected > 0:
-		c.Reason, c.Message = v1alpha1.ReasonRejected, fmt.Sprintf("%d of %d sidecars refused it: %s", p.rejected, p.total(), p.lastError)
-	case p.pending > 0:
-		c.Reason, c.Message = v1alpha1.ReasonPending, fmt.Sprintf("%d of %d sidecars have not answered yet", p.pending, p.total())
+	case p.Rejected > 0:
+		c.Reason, c.Message = v1alpha1.ReasonRejected, fmt.Sprintf("%d of %d sidecars refused it: %s", p.Rejected, p.Total(), p.LastError)
+	case p.Pending > 0:
+		c.Reason, c.Message = v1alpha1.ReasonPending, fmt.Sprintf("%d of %d sidecars have not answered yet", p.Pending, p.Total())
 	default:
-		c.Status, c.Reason, c.Message = v1alpha1.ConditionTrue, v1alpha1.ReasonProgrammed, fmt.Sprintf("acknowledged by %d of %d sidecars", p.acked, p.total())
+		c.Status, c.Reason, c.Message = v1alpha1.ConditionTrue, v1alpha1.ReasonProgrammed, fmt.Sprintf("acknowledged by %d of %d sidecars", p.Acked, p.Total())
 	}
 	return c
 }

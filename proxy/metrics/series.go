@@ -1,56 +1,14 @@
 package metrics
 
 import (
-	"maps"
-	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/tracing"
 )
-
-// table finds what is kept for a key. It only grows, with the configuration;
-// looking up takes no lock and allocates nothing. The zero value is empty.
-type table[K comparable, V any] struct {
-	current atomic.Pointer[map[K]V] // nil while empty; replaced, never changed
-
-	mu sync.Mutex // held while replacing
-}
-
-func (t *table[K, V]) get(key K) (V, bool) {
-	if m := t.current.Load(); m != nil {
-		v, ok := (*m)[key]
-		return v, ok
-	}
-	var none V
-	return none, false
-}
-
-// add keeps v, unless there is something for key already, and returns what is.
-func (t *table[K, V]) add(key K, v V) V {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if old, ok := t.get(key); ok {
-		return old
-	}
-	next := maps.Clone(t.all())
-	if next == nil {
-		next = map[K]V{}
-	}
-	next[key] = v
-	t.current.Store(&next)
-	return v
-}
-
-// all must not be changed.
-func (t *table[K, V]) all() map[K]V {
-	if m := t.current.Load(); m != nil {
-		return *m
-	}
-	return nil
-}
 
 // series is one attribute set of one instrument: counted here and read when
 // somebody looks, which costs an event next to nothing, or recorded by the SDK.
@@ -75,7 +33,7 @@ func (s *series) observe(o metric.Observer, c metric.Int64Observable) {
 // for each type of error that has happened.
 type outcomes struct {
 	attrs  []attribute.KeyValue // must not be changed
-	byType table[string, *series]
+	byType grow.Map[string, *series]
 }
 
 func newOutcomes(attrs []attribute.KeyValue) *outcomes { return &outcomes{attrs: attrs} }
@@ -87,17 +45,17 @@ func (o *outcomes) of(err error, otherwise string) *series {
 	if err != nil {
 		errorType = tracing.ErrorType(err, otherwise)
 	}
-	if s, ok := o.byType.get(errorType); ok {
+	if s, ok := o.byType.Get(errorType); ok {
 		return s
 	}
 	if errorType == "" {
-		return o.byType.add("", newSeries(o.attrs))
+		return o.byType.Add("", func() *series { return newSeries(o.attrs) })
 	}
-	return o.byType.add(errorType, newSeries(o.attrs, tracing.KeyErrorType.String(errorType)))
+	return o.byType.Add(errorType, func() *series { return newSeries(o.attrs, tracing.KeyErrorType.String(errorType)) })
 }
 
 func (o *outcomes) observe(to metric.Observer, c metric.Int64Observable) {
-	for _, s := range o.byType.all() {
+	for _, s := range o.byType.All() {
 		s.observe(to, c)
 	}
 }

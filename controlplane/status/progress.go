@@ -1,4 +1,4 @@
-package controlplane
+package status
 
 import (
 	"cmp"
@@ -9,19 +9,20 @@ import (
 	"github.com/warrenmesh/warren/xds/server"
 )
 
-// progress counts how far an object has come, in sidecars. A sidecar that it does
+// Progress counts how far an object has come, in sidecars. A sidecar that it does
 // not concern does not count: it concerns those that have, or have asked for, one
 // of its resources, and those that a subscription's selector picks.
-type progress struct {
-	acked, pending, rejected uint32
-	lastError                string // of a rejection
+type Progress struct {
+	Acked, Pending, Rejected uint32
+	LastError                string // of a rejection
 }
 
-func (p progress) total() uint32 { return p.acked + p.pending + p.rejected }
+// Total counts the sidecars that the object concerns.
+func (p Progress) Total() uint32 { return p.Acked + p.Pending + p.Rejected }
 
 // counter counts the progress of objects at one moment.
 type counter struct {
-	inForce  *compiled // may be nil
+	inForce  *InForce // may be nil
 	sidecars []server.Sidecar
 	held     map[resolve.ResourceKey][]holding
 }
@@ -32,7 +33,7 @@ type holding struct {
 	state   server.ResourceState
 }
 
-func newCounter(inForce *compiled, sidecars []server.Sidecar) *counter {
+func newCounter(inForce *InForce, sidecars []server.Sidecar) *counter {
 	c := &counter{inForce: inForce, sidecars: sidecars, held: map[resolve.ResourceKey][]holding{}}
 	for i := range sidecars {
 		for _, r := range sidecars[i].Resources {
@@ -53,33 +54,33 @@ const (
 )
 
 // progress counts for one object; false means that it is not in force.
-func (c *counter) progress(name v1alpha1.ObjectName) (progress, bool) {
+func (c *counter) progress(name v1alpha1.ObjectName) (Progress, bool) {
 	if c.inForce == nil {
-		return progress{}, false
+		return Progress{}, false
 	}
-	resources, inForce := c.inForce.resources[name]
-	var p progress
+	resources, inForce := c.inForce.Resources[name]
+	var p Progress
 	worst := map[int]standing{}
 	for _, k := range resources {
 		for _, i := range c.selected(k) {
 			worst[i] = max(worst[i], c.unsent(i, k))
 		}
 		for _, h := range c.held[k] {
-			at := standingOf(h.state, c.inForce.versions[k])
+			at := standingOf(h.state, c.inForce.Versions[k])
 			worst[h.sidecar] = max(worst[h.sidecar], at)
-			if at == standsRejected && p.lastError == "" {
-				p.lastError = h.state.Error
+			if at == standsRejected && p.LastError == "" {
+				p.LastError = h.state.Error
 			}
 		}
 	}
 	for _, s := range worst {
 		switch s {
 		case standsAcked:
-			p.acked++
+			p.Acked++
 		case standsPending:
-			p.pending++
+			p.Pending++
 		case standsRejected:
-			p.rejected++
+			p.Rejected++
 		}
 	}
 	return p, inForce
@@ -87,7 +88,7 @@ func (c *counter) progress(name v1alpha1.ObjectName) (progress, bool) {
 
 // selected lists the sidecars that a subscription's selector picks.
 func (c *counter) selected(k resolve.ResourceKey) []int {
-	scope, ok := c.inForce.scoped[k]
+	scope, ok := c.inForce.Scoped[k]
 	if !ok {
 		return nil
 	}

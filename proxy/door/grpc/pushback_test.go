@@ -1,13 +1,13 @@
-package proxy
+package grpc
 
 import (
-	"context"
 	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/warrenmesh/warren/proxy/rpcerr"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // call is a unary call that keeps its trailer.
@@ -27,21 +27,19 @@ func TestAFullSidecarTellsRetryingClientsWhenToComeAgain(t *testing.T) {
 		err  error
 		want string
 	}{
-		"full":     {rpcerr.Exhausted(rpcerr.BufferFull, "full"), "200"},
-		"draining": {rpcerr.Unavailable(rpcerr.Draining, "bye"), ""},
+		"full":     {refusal.Full(refusal.BufferFull, "full"), "200"},
+		"draining": {refusal.Later(refusal.Draining, "bye"), ""},
 		"ok":       {nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := &call{}
-			_, err := pushback(grpc.NewContextWithServerTransportStream(t.Context(), c), nil, nil, func(context.Context, any) (any, error) {
-				return nil, test.err
-			})
+			err := refuse(grpc.NewContextWithServerTransportStream(t.Context(), c), test.err)
 			got := ""
 			if values := c.trailer.Get(pushbackKey); len(values) > 0 {
 				got = values[0]
 			}
-			if got != test.want || rpcerr.Reason(err) != rpcerr.Reason(test.err) {
+			if got != test.want || rpcerr.Reason(err) != refusal.Reason(test.err) {
 				t.Errorf("trailer %q with %v, want %q", got, err, test.want)
 			}
 		})

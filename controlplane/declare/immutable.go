@@ -1,59 +1,22 @@
-package controlplane
+package declare
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
 )
 
-// commitment is an object whose queues are on a broker, and which must not change in
-// certain ways while they may be in use.
-type commitment struct {
-	object v1alpha1.Object
-	until  time.Time // when a deleted object's ends; zero while it is in force
-}
-
-// violations are what a set must not change.
-type violations struct {
-	problems []source.Problem
-	// passes is true when all of them are about objects that were deleted: in a while
-	// the set may come into force as it is.
-	passes bool
-}
-
-// immutable refuses what would break the order or the queues of an object that is in
-// force, or was until a while ago: a file that is empty for a moment, or an object
-// that is deleted and declared anew, must not get around it.
-func immutable(committed map[v1alpha1.ObjectName]commitment, set source.Set) violations {
-	v := violations{passes: true}
-	for i := range set.Objects {
-		o := &set.Objects[i]
-		was, found := committed[o.Name()]
-		if !found {
-			continue
-		}
-		var path v1alpha1.Path
-		var what string
-		switch before := was.object.(type) {
-		case *v1alpha1.EventTopic:
-			path, what = otherPartitions(before, o.Value)
-		case *v1alpha1.EventSubscription:
-			path, what = otherQueue(before, o.Value)
-		}
-		if what == "" {
-			continue
-		}
-		if was.until.IsZero() {
-			v.passes = false
-		} else {
-			what += fmt.Sprintf(" (it was deleted a short while ago: the new declaration comes into force by itself after %s)", was.until.UTC().Format(time.TimeOnly+" MST"))
-		}
-		v.problems = append(v.problems, o.Problem(v1alpha1.FieldError{Path: string(path), Kind: v1alpha1.Invalid, Message: what}))
+// broken says which field of an object is other than it must stay while before is in
+// force, and why; "" when none is.
+func broken(before, now v1alpha1.Object) (path v1alpha1.Path, what string) {
+	switch before := before.(type) {
+	case *v1alpha1.EventTopic:
+		return otherPartitions(before, now)
+	case *v1alpha1.EventSubscription:
+		return otherQueue(before, now)
+	default:
+		return "", ""
 	}
-	v.passes = v.passes && len(v.problems) > 0
-	return v
 }
 
 // otherPartitions refuses other partitions for a topic. An event goes to the

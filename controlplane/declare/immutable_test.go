@@ -1,20 +1,22 @@
-package controlplane
+package declare_test
 
 import (
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/warrenmesh/warren/api/v1alpha1"
-	"github.com/warrenmesh/warren/controlplane/source"
+	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 )
+
+const head = "apiVersion: warrenmesh.io/v1alpha1\nkind: "
 
 // sharded is a topic with the given partitions on line 6.
 func sharded(partitions string) string {
 	return head + "EventTopic\nmetadata: {name: orders, namespace: shop}\nspec:\n  brokerRef: {name: main}\n" + partitions
 }
 
-func declared(t *testing.T, text string) source.Set {
+func declared(t *testing.T, text string) declare.Set {
 	t.Helper()
 	set, problems := file.Decode(file.File{Name: "topics.yaml", Data: []byte(text)})
 	if len(problems) > 0 {
@@ -23,12 +25,10 @@ func declared(t *testing.T, text string) source.Set {
 	return set
 }
 
-func inForce(objects []source.Object) map[v1alpha1.ObjectName]commitment {
-	out := map[v1alpha1.ObjectName]commitment{}
-	for i := range objects {
-		out[objects[i].Name()] = commitment{object: objects[i].Value}
-	}
-	return out
+func inForce(objects []declare.Object) *declare.Commitments {
+	c := declare.NewCommitments(time.Now)
+	c.Commit(declare.Set{Objects: objects})
+	return c
 }
 
 func TestPartitionsInForceNeverChange(t *testing.T) {
@@ -46,7 +46,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := immutable(inForce(declared(t, sharded(c.was)).Objects), declared(t, sharded(c.now))).problems
+			got := inForce(declared(t, sharded(c.was)).Objects).Violations(declared(t, sharded(c.now))).Problems
 			switch {
 			case c.want == "" && len(got) > 0:
 				t.Errorf("unexpected problems %v", got)
@@ -58,8 +58,8 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 	t.Run("a topic that is not in force may have any", func(t *testing.T) {
 		t.Parallel()
 		other := strings.Replace(sharded(eight), "orders", "other", 1)
-		for _, before := range [][]source.Object{nil, declared(t, other).Objects} {
-			if got := immutable(inForce(before), declared(t, sharded(eight))).problems; len(got) > 0 {
+		for _, before := range [][]declare.Object{nil, declared(t, other).Objects} {
+			if got := inForce(before).Violations(declared(t, sharded(eight))).Problems; len(got) > 0 {
 				t.Errorf("unexpected problems %v", got)
 			}
 		}
@@ -68,7 +68,7 @@ func TestPartitionsInForceNeverChange(t *testing.T) {
 
 func TestTheQueuesInForceNeverChange(t *testing.T) {
 	t.Parallel()
-	subscription := func(more string) source.Set {
+	subscription := func(more string) declare.Set {
 		return declared(t, sharded("  partitions: {count: 8}\n")+"---\n"+head+
 			"EventSubscription\nmetadata: {name: billing, namespace: shop}\nspec:\n  topicRef: {name: orders}\n  selector: {matchLabels: {app: billing}}\n"+more)
 	}
@@ -87,7 +87,7 @@ func TestTheQueuesInForceNeverChange(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := immutable(inForce(subscription(c.was).Objects), subscription(c.now)).problems
+			got := inForce(subscription(c.was).Objects).Violations(subscription(c.now)).Problems
 			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0].String() != c.want) {
 				t.Errorf("got %v, want %q", got, c.want)
 			}
@@ -95,25 +95,34 @@ func TestTheQueuesInForceNeverChange(t *testing.T) {
 	}
 }
 
-func TestTheControlPlaneKeepsThePartitionsInForce(t *testing.T) {
+func TestADeletedObjectBindsForAWhile(t *testing.T) {
 	t.Parallel()
-	dir := shopDir(t)
-	edit(t, dir, map[string]string{"topics.yaml": sharded("  partitions: {count: 8}\n") + "---\n" + topicYAML("orders-next")})
-	cp := launch(t, dir, nil)
-	wait(t, "ready", cp.Ready())
-	version := getStatus(t, cp, "").GetVersion()
-
-	edit(t, dir, map[string]string{"topics.yaml": sharded("  partitions: {count: 4}\n") + "---\n" + topicYAML("orders-next")})
-	eventually(t, "the problem shows", func() bool { return len(getStatus(t, cp, "").GetProblems()) == 1 })
-	got := getStatus(t, cp, "")
-	if p := got.GetProblems()[0]; p.GetFile() != "topics.yaml" || p.GetLine() != 6 || p.GetField() != "spec.partitions.count" ||
-		!strings.Contains(p.GetMessage(), "is 4, but the topic is in force with 8") {
-		t.Errorf("got %v", p)
+	eight, four := declared(t, sharded("  partitions: {count: 8}\n")), declared(t, sharded("  partitions: {count: 4}\n"))
+	now := time.Unix(1000, 0)
+	c := declare.NewCommitments(func() time.Time { return now })
+	if v := c.Violations(eight); v.Passes || len(v.Problems) > 0 {
+		t.Fatalf("of nothing: got %+v", v)
 	}
-	if got.GetVersion() != version {
-		t.Errorf("version %s is in force, want %s", got.GetVersion(), version)
+	c.Commit(eight)
+	if v := c.Violations(four); v.Passes || len(v.Problems) != 1 || strings.Contains(v.Problems[0].Message, "by itself") {
+		t.Errorf("while it is in force: got %+v", v)
 	}
-	if c := condition(object(t, got, "EventTopic", "orders"), "Accepted"); c.GetStatus() != "False" || c.GetReason() != "Invalid" {
-		t.Errorf("Accepted: got %v", c)
+	c.Commit(declare.Set{})
+	c.Commit(declare.Set{}) // a later set leaves the end where it was
+	if v := c.Violations(four); !v.Passes || len(v.Problems) != 1 || !strings.HasSuffix(v.Problems[0].Message, "comes into force by itself after 00:21:40 UTC)") {
+		t.Errorf("after its deletion: got %+v", v)
+	}
+	if v := c.Violations(eight); len(v.Problems) > 0 {
+		t.Errorf("as it was: got %+v", v)
+	}
+	now = now.Add(declare.TombstoneLife)
+	if v := c.Violations(four); len(v.Problems) > 0 {
+		t.Errorf("in the end: got %+v", v)
+	}
+	c.Commit(four)
+	c.Commit(declare.Set{})
+	now = now.Add(declare.TombstoneLife - time.Second)
+	if v := c.Violations(eight); !v.Passes {
+		t.Errorf("the second time: got %+v", v)
 	}
 }

@@ -1,0 +1,86 @@
+package grpc
+
+import (
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/publish"
+)
+
+// PublishStream implements EventService.PublishStream; see publish.Service for when it
+// ends.
+func (d *Door) PublishStream(stream grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.streams.Give(0)
+	return rpcerr.From(d.publish.PublishStream(publishStream{stream}))
+}
+
+// publishStream implements publish.Stream.
+type publishStream struct {
+	grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]
+}
+
+// Receive implements publish.Stream.
+func (s publishStream) Receive() (publish.Request, error) {
+	req, err := s.Recv()
+	if err != nil {
+		return publish.Request{}, err
+	}
+	return publish.Request{
+		Held: heldBytes(req),
+		Batch: publish.Batch{Topic: req.GetTopic(), Len: len(req.GetEntries()), Entries: func(yield func(*publish.Entry) bool) {
+			var e publish.Entry
+			for _, in := range req.GetEntries() {
+				e = publish.Entry{ID: in.GetRequestId(), Topic: in.GetTopic(), Trace: in.GetTraceContext()}
+				e.Err = decode(in, &e.Submission)
+				if !yield(&e) {
+					return
+				}
+			}
+		}},
+	}, nil
+}
+
+// Send implements publish.Stream.
+func (s publishStream) Send(results []publish.StreamResult) error {
+	res := &eventsv1.PublishStreamResponse{Window: publish.Window, Results: make([]*eventsv1.PublishStreamResult, len(results))}
+	for i := range results {
+		res.Results[i] = &eventsv1.PublishStreamResult{RequestId: results[i].ID, Result: resultOf(&results[i].Result)}
+	}
+	return s.BidiStreamingServer.Send(res)
+}
+
+const (
+	// freeRequest is the size of a request that is not counted.
+	freeRequest = 16 << 10
+	// decodedEntry and decodedAttribute are what these cost at least when decoded.
+	decodedEntry     = 256
+	decodedAttribute = 128
+	// decodedValue is how often a header's value is as large when decoded, at most.
+	decodedValue = 32
+)
+
+// heldBytes is about what a request costs in memory, 0 when it is little.
+func heldBytes(r *eventsv1.PublishStreamRequest) int64 {
+	n := len(r.GetTopic())
+	for _, e := range r.GetEntries() {
+		event := e.GetEvent()
+		n += decodedEntry + len(e.GetTopic()) + len(event.GetId()) + len(event.GetSource()) + len(event.GetType()) +
+			len(event.GetBinaryData()) + len(event.GetTextData()) + len(event.GetProtoData().GetValue()) +
+			decodedAttribute*(len(event.GetAttributes())+len(e.GetTraceContext()))
+		for _, v := range event.GetAttributes() {
+			n += len(v.GetCeString()) + len(v.GetCeBytes()) + len(v.GetCeUri()) + len(v.GetCeUriRef())
+		}
+		for name, v := range e.GetHeaders() {
+			n += len(name) + decodedAttribute + decodedValue*proto.Size(v) // lists of small values become large
+		}
+	}
+	if n < freeRequest {
+		return 0
+	}
+	return int64(n)
+}

@@ -1,0 +1,128 @@
+package grpc
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/proxy/refusal"
+)
+
+// Subscribe implements EventService.Subscribe; see deliver.Service for when it ends.
+func (d *Door) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.streams.Give(0)
+	return rpcerr.From(d.deliver.Subscribe(subscribeStream{stream}))
+}
+
+// subscribeStream implements deliver.Stream.
+type subscribeStream struct {
+	grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
+}
+
+// Receive implements deliver.Stream.
+func (s subscribeStream) Receive() (deliver.Request, error) {
+	req, err := s.Recv()
+	if err != nil {
+		return nil, err
+	}
+	switch r := req.GetRequest().(type) {
+	case *eventsv1.SubscribeRequest_Init:
+		return deliver.Init{
+			Subscription: r.Init.GetSubscription(), Credit: r.Init.GetInitialCredit(),
+			MaxMessages: r.Init.GetMaxOutstandingMessages(), MaxBytes: r.Init.GetMaxOutstandingBytes(),
+			AckDeadline: r.Init.GetAckDeadline().AsDuration(), Results: r.Init.GetSettleResults(),
+		}, nil
+	case *eventsv1.SubscribeRequest_Credit:
+		return deliver.Credit(r.Credit.GetMessages()), nil
+	case *eventsv1.SubscribeRequest_Settle:
+		return settlements(r.Settle.GetSettlements()), nil
+	case *eventsv1.SubscribeRequest_Extend:
+		if len(r.Extend.GetTokens()) > deliver.MaxTokens {
+			return tooMany("extend.tokens"), nil
+		}
+		return deliver.Extend{Tokens: r.Extend.GetTokens(), By: r.Extend.GetAckDeadline().AsDuration()}, nil
+	default:
+		return deliver.Wrong{Err: refusal.Field(refusal.InvalidRequest, "request", "must be credit, settle or extend")}, nil
+	}
+}
+
+func tooMany(field string) deliver.Request {
+	return deliver.Wrong{Err: refusal.Field(refusal.InvalidRequest, field, fmt.Sprintf("must be at most %d", deliver.MaxTokens))}
+}
+
+func settlements(in []*eventsv1.Settlement) deliver.Request {
+	if len(in) > deliver.MaxTokens {
+		return tooMany("settle.settlements")
+	}
+	out := make(deliver.Settlements, len(in))
+	for i, s := range in {
+		out[i] = deliver.Settlement{
+			Token: s.GetToken(), Outcome: outcomeOf(s.GetOutcome()), After: s.GetRetryAfter().AsDuration(), Reason: s.GetReason(),
+		}
+	}
+	return out
+}
+
+func outcomeOf(o eventsv1.Outcome) event.Outcome {
+	switch o {
+	case eventsv1.Outcome_OUTCOME_ACK:
+		return event.Ack
+	case eventsv1.Outcome_OUTCOME_RETRY:
+		return event.Retry
+	case eventsv1.Outcome_OUTCOME_DEAD_LETTER:
+		return event.DeadLetter
+	default:
+		return event.Unsaid
+	}
+}
+
+// Send implements deliver.Stream.
+func (s subscribeStream) Send(r deliver.Response) error {
+	out := &eventsv1.SubscribeResponse{RemainingCredit: r.Credit}
+	switch {
+	case r.Ready != nil:
+		out.Response = &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
+			Subscription: r.Ready.Subscription, Topic: r.Ready.Topic,
+			MaxOutstandingMessages: r.Ready.MaxMessages, AckDeadline: durationpb.New(r.Ready.AckDeadline),
+		}}
+	case len(r.Deliveries) > 0:
+		list := make([]*eventsv1.Delivery, len(r.Deliveries))
+		for i := range r.Deliveries {
+			list[i] = deliveryOf(&r.Deliveries[i])
+		}
+		out.Response = &eventsv1.SubscribeResponse_Deliveries{Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: list}}
+	case len(r.Settled) > 0:
+		list := make([]*eventsv1.SettleResult, len(r.Settled))
+		for i, x := range r.Settled {
+			list[i] = &eventsv1.SettleResult{Token: x.Token, Status: statusOf(x.Err)}
+		}
+		out.Response = &eventsv1.SubscribeResponse_Settled{Settled: &eventsv1.SubscribeSettled{Results: list}}
+	default:
+		out.Response = &eventsv1.SubscribeResponse_Heartbeat{Heartbeat: &eventsv1.SubscribeHeartbeat{}}
+	}
+	return s.BidiStreamingServer.Send(out)
+}
+
+func deliveryOf(h *deliver.Handed) *eventsv1.Delivery {
+	return &eventsv1.Delivery{
+		Token:        h.Token,
+		Event:        eventpb.ToProto(h.Event),
+		Attempt:      h.Attempt,
+		Redelivered:  h.Redelivered,
+		TraceContext: h.Trace,
+		Topic:        h.Topic,
+		AckDeadline:  timestamppb.New(h.Deadline),
+		Headers:      eventpb.HeadersToProto(h.Headers),
+		ReplyTo:      h.ReplyTo, ContentEncoding: h.ContentEncoding,
+	}
+}
