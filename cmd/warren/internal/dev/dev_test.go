@@ -1,8 +1,6 @@
 package dev
 
 import (
-	"go.uber.org/goleak"
-
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli/clitest"
@@ -81,12 +81,35 @@ func TestDevRunsAMeshWithoutABroker(t *testing.T) {
 	if received.Code != cli.ExitOK || received.Out != `{"n" : 1}`+"\n" {
 		t.Errorf("subscribe: %+v", received)
 	}
-	status := warren.Run(t, "status", "--control-plane", m.ControlPlane)
-	if status.Code != cli.ExitOK || strings.Count(status.Out, "SYNCED") != 2 || !strings.Contains(status.Out, "Subscription  shop/billing") {
+	if status := statusInSync(t, m, 2); !strings.Contains(status.Out, "Subscription  shop/billing") {
 		t.Errorf("status: %+v", status)
 	}
 	if r := m.end(); r.Code != cli.ExitOK {
 		t.Errorf("dev ended with %+v", r)
+	}
+}
+
+// statusInSync returns warren status once it shows n sidecars in sync. A sidecar works
+// with what it was sent before it acknowledges it, so the control plane learns of it
+// later than a publisher.
+func statusInSync(t *testing.T, m *mesh, n int) clitest.Result {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(30 * time.Second)
+	for {
+		status := warren.Run(t, "status", "--control-plane", m.ControlPlane)
+		if status.Code != cli.ExitOK {
+			t.Fatalf("status: %+v", status)
+		}
+		if strings.Count(status.Out, "SYNCED") == n {
+			return status
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("the sidecars are not in sync after 30 s: %+v", status)
+		}
 	}
 }
 
