@@ -22,8 +22,13 @@ const (
 	EnvSidecar = "WARREN_SIDECAR"
 )
 
-// maxMessage holds the largest event, 16 MiB, and its attributes.
-const maxMessage = 17 << 20
+const (
+	// maxMessage holds the largest event, 16 MiB, and its attributes. A sidecar reads
+	// no larger one either.
+	maxMessage = 17 << 20
+	// maxEntry leaves room for the entries before one in the same message.
+	maxEntry = maxMessage - 512<<10
+)
 
 // serviceConfig makes calls wait for a sidecar that is starting or restarting,
 // within their deadline, instead of failing at once.
@@ -32,7 +37,8 @@ const serviceConfig = `{"methodConfig": [{
   "waitForReady": true
 }]}`
 
-// Client calls the event API of one sidecar.
+// Client calls the event API of one sidecar. Dial and New make one; the zero value is
+// not usable.
 type Client struct {
 	api   eventsv1.EventServiceClient
 	close func() error
@@ -75,7 +81,7 @@ func (c *Client) Close() error { return c.close() }
 func (c *Client) API() eventsv1.EventServiceClient { return c.api }
 
 // Publish publishes one event, once, and returns when the broker has confirmed it or
-// the call has failed, with an *Error. The topic is "orders" in the service's own
+// the call has failed, with an *Error and a nil response. The topic is "orders" in the service's own
 // namespace, "billing/orders" in another's. Without a deadline in ctx the call waits
 // as long as it takes.
 func (c *Client) Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, error) {
@@ -97,9 +103,10 @@ type Result struct {
 	Err error
 }
 
-// PublishBatch publishes several events to one topic in one call. It returns one
-// result for each event, in their order. An error means that the call as a whole
-// failed; its Outcome is that of every event.
+// PublishBatch publishes several events to one topic in one call, once. It returns one
+// result for each event, in their order. An error is an *Error and means that the call as
+// a whole failed; its Outcome is that of every event. All events together must fit into
+// 17 MiB, or the call fails with RESOURCE_EXHAUSTED.
 func (c *Client) PublishBatch(ctx context.Context, topic string, events ...*eventsv1.CloudEvent) ([]Result, error) {
 	req := &eventsv1.PublishBatchRequest{Topic: topic, Entries: make([]*eventsv1.PublishBatchEntry, len(events))}
 	hop := hopOf(ctx)

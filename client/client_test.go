@@ -365,6 +365,7 @@ func wait(t *testing.T, done <-chan struct{}) {
 
 func TestSubscribeTellsOfLostStreamsAndEndsWhenItIsRefused(t *testing.T) {
 	t.Parallel()
+	const pause = 100 * time.Millisecond // more than Backoff ever gives
 	var streams atomic.Int32
 	s := &sidecar{subscribe: func(stream eventsv1.EventService_SubscribeServer) error {
 		switch streams.Add(1) {
@@ -372,7 +373,7 @@ func TestSubscribeTellsOfLostStreamsAndEndsWhenItIsRefused(t *testing.T) {
 			subscription{t, stream}.init()
 			return nil // ended, without a reason
 		case 2:
-			return status.Error(codes.NotFound, "not declared yet")
+			return withRetryInfo(t, codes.NotFound, pause)
 		default:
 			return refused(t, codes.PermissionDenied)
 		}
@@ -380,9 +381,11 @@ func TestSubscribeTellsOfLostStreamsAndEndsWhenItIsRefused(t *testing.T) {
 	var lost []string
 	err := s.client(t).Subscribe(t.Context(), "billing", ack, client.SubscribeOptions{
 		Backoff: time.Millisecond,
-		Lost:    func(err error, again time.Duration) { lost = append(lost, fmt.Sprint(status.Code(err), again > 0)) },
+		Lost: func(err error, again time.Duration) {
+			lost = append(lost, fmt.Sprint(status.Code(err), again > 0, again == pause))
+		},
 	})
-	if got := fmt.Sprint(lost); got != "[Unknown true NotFound true]" {
+	if got := fmt.Sprint(lost); got != "[Unknown true false NotFound true true]" {
 		t.Errorf("lost %s", got)
 	}
 	var failure *client.Error

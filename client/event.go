@@ -13,7 +13,8 @@ import (
 // NewEvent makes a CloudEvents 1.0 event. An id is given once: whoever repeats the
 // event repeats source and id, so that receivers can tell a repetition from a new
 // event. The content type may be "", which leaves the attribute out. The event keeps
-// data; it is not copied.
+// data; it is not copied. Nothing is checked here: the sidecar refuses an event without
+// id, source or type with INVALID_EVENT.
 func NewEvent(id, source, typ, contentType string, data []byte) *eventsv1.CloudEvent {
 	e := &eventsv1.CloudEvent{
 		Id: id, Source: source, SpecVersion: "1.0", Type: typ,
@@ -31,7 +32,8 @@ func Text(s string) *eventsv1.CloudEvent_CloudEventAttributeValue {
 	return &eventsv1.CloudEvent_CloudEventAttributeValue{Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: s}}
 }
 
-// Time is an attribute of type Timestamp, for CloudEvent.Attributes.
+// Time is an attribute of type Timestamp, for CloudEvent.Attributes. The sidecar refuses
+// times outside the years 1 to 9999.
 func Time(t time.Time) *eventsv1.CloudEvent_CloudEventAttributeValue {
 	return &eventsv1.CloudEvent_CloudEventAttributeValue{Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(t)}}
 }

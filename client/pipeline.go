@@ -10,12 +10,20 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// maxEntries bounds the events gathered in one request.
-const maxEntries = 64
+const (
+	// maxEntries bounds the events gathered in one request.
+	maxEntries = 64
+	// fullRequest is how many bytes end the gathering. One event of 16 MiB may still
+	// follow them: the request stays below the 17 MiB that the sidecar reads.
+	fullRequest = 512 << 10
+	// entryFrame is what an entry takes besides its fields: its request id and length.
+	entryFrame = 16
+)
 
 // Pipeline publishes events through one PublishStream: no event waits for the confirm
 // of another. Calls of Publish under way at once are the window; keep it below the
@@ -38,6 +46,7 @@ type Pipeline struct {
 // request is one event.
 type request struct {
 	entry  *eventsv1.PublishStreamEntry
+	size   int         // in bytes, as sent
 	answer chan Result // cap 1: nobody waits for who left
 }
 
@@ -49,10 +58,17 @@ func (p *Pipeline) Publish(ctx context.Context, topic string, event *eventsv1.Cl
 }
 
 // PublishEntry is Publish with headers and the other fields of an entry. The pipeline
-// sets the request id.
+// sets the request id; do not change the entry, or give it to another pipeline, before
+// Run has ended. An entry that cannot be sent fails at once, NotSent, and does not block
+// others: RESOURCE_EXHAUSTED means more than 16.5 MiB, INVALID_ARGUMENT text that is not
+// UTF-8.
 func (p *Pipeline) PublishEntry(ctx context.Context, entry *eventsv1.PublishStreamEntry) (*eventsv1.PublishResponse, error) {
 	p.init()
-	r := &request{entry: entry, answer: make(chan Result, 1)}
+	size, err := sizeOf(entry)
+	if err != nil {
+		return nil, errorOf(err, false)
+	}
+	r := &request{entry: entry, size: size, answer: make(chan Result, 1)}
 	select {
 	case p.queue <- r:
 	case <-ctx.Done():
@@ -63,6 +79,21 @@ func (p *Pipeline) PublishEntry(ctx context.Context, entry *eventsv1.PublishStre
 		return a.Response, a.Err
 	case <-ctx.Done(): // an answer that comes now is nobody's
 		return nil, errorOf(status.FromContextError(ctx.Err()).Err(), true)
+	}
+}
+
+// sizeOf encodes an entry to learn its size. gRPC ends the stream for a message that it
+// cannot send, and all others on it would pay for one bad event.
+func sizeOf(entry *eventsv1.PublishStreamEntry) (int, error) {
+	encoded, err := proto.Marshal(entry)
+	size := len(encoded) + entryFrame
+	switch {
+	case err != nil:
+		return 0, status.Errorf(codes.InvalidArgument, "encode event: %v", err)
+	case size > maxEntry:
+		return 0, status.Errorf(codes.ResourceExhausted, "the event has %d bytes, more than %d", size, maxEntry)
+	default:
+		return size, nil
 	}
 }
 
@@ -101,10 +132,12 @@ func (p *Pipeline) serve(ctx context.Context) (answered bool, err error) {
 	streamCtx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it outlives ctx, for the last answers
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, cancel) })()
+	opening := context.AfterFunc(ctx, cancel) // else it would wait for a sidecar that is away
 	stream, err := p.Client.api.PublishStream(streamCtx)
 	if err != nil {
 		return false, err
 	}
+	opening()
 	f := &flight{stream: stream, open: make(map[uint64]*request)}
 	ended := make(chan error, 1)
 	var receiving sync.WaitGroup
@@ -128,13 +161,14 @@ func (p *Pipeline) serve(ctx context.Context) (answered bool, err error) {
 	}
 }
 
-// gather takes all that waits to be sent.
+// gather takes what waits to be sent, until a request is full.
 func (p *Pipeline) gather(first *request) []*request {
 	batch := []*request{first}
-	for len(batch) < maxEntries {
+	for size := first.size; len(batch) < maxEntries && size < fullRequest; {
 		select {
 		case r := <-p.queue:
 			batch = append(batch, r)
+			size += r.size
 		default:
 			return batch
 		}

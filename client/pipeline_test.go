@@ -2,14 +2,18 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -126,6 +130,62 @@ func TestAPipelineTakesResultsInAnyOrder(t *testing.T) {
 		}
 	}
 	stop()
+}
+
+func TestAnEventThatCannotBeSentDoesNotBlockOthers(t *testing.T) {
+	t.Parallel()
+	p, stop := pipeline(t, func(n int, s publishStream) error {
+		if n > 1 {
+			s.t.Error("the stream broke")
+		}
+		for range 2 {
+			for _, e := range s.receive(1) {
+				s.answer(e, codes.OK)
+			}
+		}
+		return s.untilClosed()
+	})
+	good := func(id string) {
+		if _, tries, err := quick.Publish(t.Context(), p, "orders", &eventsv1.CloudEvent{Id: id}); err != nil || tries != 1 {
+			t.Errorf("event %s: %v after %d tries", id, err, tries)
+		}
+	}
+	good("a")
+	for _, tt := range []struct {
+		name  string
+		event *eventsv1.CloudEvent
+		code  codes.Code
+	}{
+		{"text that is not UTF-8", &eventsv1.CloudEvent{Id: "\xff"}, codes.InvalidArgument},
+		{"more than a sidecar reads", client.NewEvent("b", "/s", "t", "", make([]byte, 17<<20)), codes.ResourceExhausted},
+	} {
+		_, tries, err := quick.Publish(t.Context(), p, "orders", tt.event)
+		var failure *client.Error
+		if !errors.As(err, &failure) || failure.Code != tt.code || failure.Outcome != client.NotSent || tries != 1 {
+			t.Errorf("%s: %v after %d tries", tt.name, err, tries)
+		}
+	}
+	good("c")
+	stop()
+}
+
+func TestAPipelineStopsAtOnceWhileTheSidecarIsAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		away := grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return nil, errors.New("away") })
+		c, err := client.Dial("passthrough:///sidecar", away)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begun := time.Now()
+		(&client.Pipeline{Client: c}).Run(ctx)
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("Run ended after %s, want 1s", took)
+		}
+	})
 }
 
 func TestAPipelineRepeatsWhatABrokenStreamLeftUnanswered(t *testing.T) {

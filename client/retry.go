@@ -33,7 +33,8 @@ type Retry struct {
 
 // Publish publishes an event through p until it is confirmed and returns the answer
 // and the number of tries. A failure that is Repeatable is repeated with the same
-// event until ctx ends. Any other is returned at once. The error wraps the last
+// event until ctx ends: without a deadline, for as long as it takes. Any other is
+// returned at once. The error wraps the last
 // *Error, and ctx's when that ended; once a try was of unknown outcome, the Outcome is
 // Unknown, whatever later tries said.
 func (r Retry) Publish(ctx context.Context, p Publisher, topic string, event *eventsv1.CloudEvent) (resp *eventsv1.PublishResponse, tries int, err error) {

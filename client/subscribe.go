@@ -51,7 +51,8 @@ func Reject(err error) error {
 }
 
 // RetryAfter makes a Handler's delivery come again after a delay, which the sidecar
-// rounds up to one of the subscription's backoff. It returns nil for nil.
+// rounds up to one of the subscription's backoff. A delay of 0 or less leaves it to the
+// subscription. It returns nil for a nil error, whatever the delay.
 func RetryAfter(delay time.Duration, err error) error {
 	if err == nil {
 		return nil
@@ -132,11 +133,11 @@ func (c *Client) Subscribe(ctx context.Context, subscription string, handle Hand
 		if opened {
 			wait.Reset()
 		}
-		delay := wait.NextBackOff()
+		delay := max(wait.NextBackOff(), failure.RetryAfter)
 		if s.Lost != nil {
 			s.Lost(failure, delay)
 		}
-		_ = sleep(ctx, max(delay, failure.RetryAfter)) // the loop looks whether ctx ended
+		_ = sleep(ctx, delay) // the loop looks whether ctx ended
 	}
 	return nil
 }
