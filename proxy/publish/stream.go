@@ -42,7 +42,6 @@ type stream struct {
 	service  *Service
 	client   Stream
 	requests chan Request
-	done     chan struct{} // the dispatcher is done with a large request
 	readErr  chan error    // cap 1
 	underWay chan entry
 	beside   sync.WaitGroup // events that others must not wait for: of a key, or repeated
@@ -74,7 +73,6 @@ func (s *Service) PublishStream(client Stream) error {
 	st := &stream{
 		service: s, client: client,
 		requests: make(chan Request),
-		done:     make(chan struct{}),
 		readErr:  make(chan error, 1),
 		underWay: make(chan entry, Window),
 		results:  newOutbox(),
@@ -135,7 +133,7 @@ func (st *stream) read(ctx context.Context) {
 			st.readErr <- err
 			return
 		}
-		if r.Held > 0 && !st.service.opts.Held.TryTake(r.Held) {
+		if !st.hold(ctx, r) {
 			st.readErr <- refusal.Full(refusal.BufferFull, "the sidecar holds as many large requests of streams as it may; nothing of the last one was sent")
 			return
 		}
@@ -145,14 +143,25 @@ func (st *stream) read(ctx context.Context) {
 			st.release(r)
 			return
 		}
-		if r.Held == 0 {
-			continue // the next one may be read meanwhile
-		}
-		select {
-		case <-st.done:
-		case <-ctx.Done():
-			return
-		}
+	}
+}
+
+// nothing is a request that asks for nothing.
+var nothing = Request{Batch: Batch{Entries: func(func(*Entry) bool) {}}}
+
+// hold takes what a request costs in memory, and reports whether there was room. What is
+// read while the one before it is still being written may take half of the room: the
+// rest is for streams that hold nothing yet. The dispatcher takes another when it is
+// done with the one before.
+func (st *stream) hold(ctx context.Context, r Request) bool {
+	if r.Held == 0 || st.service.opts.Held.TryTakeOf(r.Held, 2) {
+		return true
+	}
+	select {
+	case st.requests <- nothing:
+		return st.service.opts.Held.TryTake(r.Held)
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -185,18 +194,11 @@ func (st *stream) dispatch(ctx context.Context) error {
 	}
 }
 
-// departAll writes the entries of a request and lets the reader go on if it waits.
+// departAll writes the entries of a request.
 func (st *stream) departAll(ctx context.Context, req Request) bool {
 	defer st.release(req)
 	for e := range req.Entries {
 		if !st.depart(ctx, req.Topic, e) {
-			return false
-		}
-	}
-	if req.Held > 0 {
-		select {
-		case st.done <- struct{}{}:
-		case <-ctx.Done():
 			return false
 		}
 	}
