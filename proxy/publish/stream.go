@@ -42,7 +42,7 @@ type stream struct {
 	service  *Service
 	client   Stream
 	requests chan Request
-	readErr  chan error    // cap 1
+	readErr  chan error // cap 1
 	underWay chan entry
 	beside   sync.WaitGroup // events that others must not wait for: of a key, or repeated
 	results  *outbox
