@@ -113,7 +113,7 @@ func TestTheExamplesAreValid(t *testing.T) {
 	if err != nil || len(examples) < 4 {
 		t.Fatalf("found %d examples: %v", len(examples), err)
 	}
-	more, err := filepath.Glob("../../cmd/warren/example/*.yaml")
+	more, err := filepath.Glob("../../cmd/warren/internal/dev/example/*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

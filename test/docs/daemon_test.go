@@ -87,7 +87,7 @@ func (s *session) devDefaults(line string) string {
 // devFiles are the files that `warren dev` would read.
 func (s *session) devFiles(args []string) []string {
 	s.Helper()
-	pattern := filepath.Join(s.programs.Root(), "cmd/warren/example/*.yaml")
+	pattern := filepath.Join(s.programs.Root(), "cmd/warren/internal/dev/example/*.yaml")
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		pattern = filepath.Join(s.path(args[0]), "*.yaml")
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
@@ -34,7 +35,7 @@ func (w *World) service(workload string, env ...string) *service {
 		w.Fatal(err)
 	}
 	w.Cleanup(func() { _ = conn.Close() })
-	s.EventServiceClient = eventsv1.NewEventServiceClient(conn)
+	s.EventServiceClient = client.New(conn).API() // a history has every call and answer, which package client would hide
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.services = append(w.services, s)

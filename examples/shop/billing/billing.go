@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
 // billing turns orders into invoices. It may be used from several goroutines.
 type billing struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
-	publisher *events.Publisher
+	publisher client.Publisher
+	retry     client.Retry
 	journal   *journal.Writer
 	tracer    trace.Tracer
 	log       *slog.Logger
@@ -66,7 +67,7 @@ func (b *billing) bill(ctx context.Context, req *eventsv1.OnEventRequest, event 
 	if err := b.journal.Append(line); err != nil {
 		return err
 	}
-	answer, attempts, err := b.publisher.Publish(ctx, "invoices", event)
+	answer, attempts, err := b.retry.Publish(ctx, b.publisher, "invoices", event)
 	if err != nil {
 		return err
 	}
@@ -95,18 +96,10 @@ func invoiceFor(placed *eventsv1.CloudEvent) (*eventsv1.CloudEvent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode invoice of %q: %w", placed.GetId(), err)
 	}
-	return &eventsv1.CloudEvent{
-		Id:          placed.GetId() + "-invoice",
-		Source:      "/shop/billing",
-		SpecVersion: "1.0",
-		Type:        "com.shop.invoice.issued",
-		Attributes: map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
-			"causationid":     {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: placed.GetId()}},
-			"datacontenttype": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: "application/json"}},
-			"time":            {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.Now()}},
-		},
-		Data: &eventsv1.CloudEvent_BinaryData{BinaryData: data},
-	}, nil
+	event := client.NewEvent(placed.GetId()+"-invoice", "/shop/billing", "com.shop.invoice.issued", "application/json", data)
+	event.Attributes["causationid"] = client.Text(placed.GetId())
+	event.Attributes["time"] = client.Time(time.Now())
+	return event, nil
 }
 
 // append writes a line that nothing depends on.

@@ -20,7 +20,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/events"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 	"github.com/warrenmesh/warren/tracing"
@@ -53,14 +53,14 @@ func run(ctx context.Context, sidecar, listen, path string, log *slog.Logger) er
 		return err
 	}
 	defer func() { _ = book.Close() }()
-	conn, err := events.Dial(sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
+	c, err := client.Dial(sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = c.Close() }()
 
 	b := &billing{
-		publisher: &events.Publisher{Client: eventsv1.NewEventServiceClient(conn)},
+		publisher: c,
 		journal:   book,
 		tracer:    traces.TracerProvider().Tracer("shop/billing"),
 		log:       log,

@@ -10,21 +10,16 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// publisher publishes an event until it is confirmed; events.Pipeline is one. It
-// returns the tries it took. It is called from several goroutines.
-type publisher interface {
-	Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, int, error)
-}
-
 // checkout places orders. It may be used from several goroutines.
 type checkout struct {
-	publisher publisher
+	publisher client.Publisher
+	retry     client.Retry
 	journal   *journal.Writer
 	tracer    trace.Tracer
 	run       string
@@ -55,7 +50,7 @@ func (c *checkout) place(ctx context.Context, n int) error {
 		return err
 	}
 
-	answer, attempts, err := c.publisher.Publish(ctx, "orders", event)
+	answer, attempts, err := c.retry.Publish(ctx, c.publisher, "orders", event)
 	line.Attempt = attempts
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -77,16 +72,8 @@ func (c *checkout) event(n int) (*eventsv1.CloudEvent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode order %q: %w", id, err)
 	}
-	return &eventsv1.CloudEvent{
-		Id:          id,
-		Source:      "/shop/checkout",
-		SpecVersion: "1.0",
-		Type:        "com.shop.order.placed",
-		Attributes: map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
-			"subject":         {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: customer}},
-			"datacontenttype": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: "application/json"}},
-			"time":            {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now())}},
-		},
-		Data: &eventsv1.CloudEvent_BinaryData{BinaryData: data},
-	}, nil
+	event := client.NewEvent(id, "/shop/checkout", "com.shop.order.placed", "application/json", data)
+	event.Attributes["subject"] = client.Text(customer)
+	event.Attributes["time"] = client.Time(time.Now())
+	return event, nil
 }

@@ -22,8 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -70,15 +69,18 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = book.Close() }()
-	conn, err := events.Dial(f.sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
+	sidecar, err := client.Dial(f.sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = sidecar.Close() }()
 
-	pipeline := &events.Pipeline{Client: eventsv1.NewEventServiceClient(conn), Log: log}
+	pipeline := &client.Pipeline{Client: sidecar, Lost: func(err error, again time.Duration) {
+		log.Warn("publish stream ended", "error", err, "again_in", again.String())
+	}}
 	c := &checkout{
 		publisher: pipeline,
+		retry:     client.Retry{Timeout: 15 * time.Second}, // the sidecar itself answers within 10 s
 		journal:   book,
 		tracer:    traces.TracerProvider().Tracer("shop/checkout"),
 		run:       f.run,

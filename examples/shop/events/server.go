@@ -15,6 +15,9 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
+// drainTimeout bounds how long a stopping server waits for calls under way.
+const drainTimeout = 3 * time.Second
+
 // Server is what a service that events are pushed to runs. The address must be on
 // loopback and its port the subscription's delivery.push.port.
 type Server struct {

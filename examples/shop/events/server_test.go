@@ -5,13 +5,19 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/examples/shop/events"
 	"github.com/warrenmesh/warren/internal/process"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // handler says when it works and answers when it is let.
 type handler struct {
@@ -41,7 +47,7 @@ func TestAStoppingServerIsNotServingAndAnswersWhatIsInWork(t *testing.T) {
 		}
 	})
 	wait(t, ready)
-	conn, err := events.Dial(ports[0])
+	conn, err := grpc.NewClient(ports[0], grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,5 +92,14 @@ func TestAServerSaysWhenItsPortIsTaken(t *testing.T) {
 	defer func() { _ = listener.Close() }()
 	if err := (&events.Server{Address: listener.Addr().String(), Handler: &handler{}}).Run(t.Context()); err == nil {
 		t.Error("it served on a port that is taken")
+	}
+}
+
+func wait(t *testing.T, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing happened for 20 s")
 	}
 }

@@ -1,6 +1,8 @@
 // Package load is the services of a run: publishers of numbered events by key and
-// subscribers, both speaking plain gRPC to their sidecars as any service would, both
-// recording everything they do and see in a history.
+// subscribers, both
+// recording everything they do and see in a history. They use the generated client
+// (client.Client.API): every call, answer and stream is recorded, and package client
+// would repeat and reconnect unseen.
 //
 // A publisher does what a service should: it repeats an event whose outcome is
 // unknown, with the same id, until it is confirmed or given up, and it takes a

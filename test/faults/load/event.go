@@ -5,11 +5,11 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
@@ -42,7 +42,7 @@ func (c *counter) next() numbered {
 }
 
 func text(s string) *eventsv1.CloudEvent_CloudEventAttributeValue {
-	return &eventsv1.CloudEvent_CloudEventAttributeValue{Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: s}}
+	return client.Text(s)
 }
 
 // proto is the event as it is published.
@@ -81,12 +81,10 @@ func classify(s *status.Status) history.Answer {
 		// gRPC's own limit, on either side: the sidecar never saw the message.
 		return history.Answer{Result: history.Failed, Code: a.Code, Reason: "GRPC_MESSAGE_TOO_LARGE"}
 	}
-	for _, d := range s.Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == "warrenmesh.io" {
-			a.Reason = info.GetReason()
-			if info.GetMetadata()["outcome"] != "unknown" {
-				a.Result = history.Failed
-			}
+	if e := client.Explain(s.Err(), true); e.Reason != "" {
+		a.Reason = e.Reason
+		if e.Outcome != client.Unknown {
+			a.Result = history.Failed
 		}
 	}
 	return a

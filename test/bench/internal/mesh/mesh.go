@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/internal/process"
 	"github.com/warrenmesh/warren/test/bench/internal/load"
 )
@@ -85,8 +86,8 @@ func (m *Mesh) start(ctx context.Context) (err error) {
 	if m.sub, err = m.startSidecar(ctx, subscriber); err != nil {
 		return err
 	}
-	m.publishing = eventsv1.NewEventServiceClient(m.pub.conn)
-	m.subscribing = eventsv1.NewEventServiceClient(m.sub.conn)
+	// The generated streams: a queue or a goroutine of a library would be measured, too.
+	m.publishing, m.subscribing = client.New(m.pub.conn).API(), client.New(m.sub.conn).API()
 	return m.awaitQueue(ctx)
 }
 
