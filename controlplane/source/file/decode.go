@@ -102,7 +102,7 @@ func syntaxProblem(name string, err error) declare.Problem {
 	line, _ := strconv.Atoi(place[1]) // "" when the library names no line: 0
 	return declare.Problem{
 		File: name, Line: line,
-		Message: fmt.Sprintf("is not YAML: %s: mend the indentation, quotes or brackets here or just above", strings.TrimPrefix(text, place[0])),
+		Message: fmt.Sprintf("is not YAML: %s: fix the indentation, quotes or brackets here or just above", strings.TrimPrefix(text, place[0])),
 	}
 }
 

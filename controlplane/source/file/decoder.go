@@ -111,7 +111,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path v1alpha1.Path, d
 			d.lines[string(child)] = key.Line
 			d.value(value, fieldValue, child, depth+1)
 		case known:
-			d.problem(key, child, "is not for a file to say, it is filled in by the system: remove it; want only %s", strings.Join(allowed, ", "))
+			d.problem(key, child, "is set by the system: remove it; want only %s", strings.Join(allowed, ", "))
 		default:
 			d.problem(key, child, "unknown field %q%s: want one of %s", key.Value, v1alpha1.DidYouMean(key.Value, allowed), strings.Join(allowed, ", "))
 		}

@@ -76,7 +76,7 @@ func (s *Source) still(sum digest, losses []Loss) bool {
 	now := time.Now()
 	switch {
 	case !s.held.waits:
-		s.opts.Logger.Warn("configuration takes something away, waiting until the directory is still",
+		s.opts.Logger.Warn("configuration removes something, waiting until the directory is still",
 			"still_for", s.opts.Still, "losses", len(losses), "first", losses[0].String())
 		fallthrough
 	case s.held.sum != sum:
