@@ -2,9 +2,9 @@
 // A browser reaches loopback, and with DNS rebinding a page of any site looks to the
 // browser like one of the listener's own: only the Host it names tells it apart.
 //
-// It owns the three questions (Host, Origin, Sec-Fetch-Site) for HTTP and for gRPC,
-// not what callers may do: processes on the host are not authenticated. Everything is
-// safe for concurrent use.
+// It owns the three checks (Host, Origin, Sec-Fetch-Site) for HTTP and for gRPC. It
+// does not decide what callers may do: processes on the host are not authenticated.
+// Everything is safe for concurrent use.
 //
 // Decision: a foreign page is refused whatever the method.
 // Context: a page that only reads sees configuration, addresses and passing events.

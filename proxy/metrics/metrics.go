@@ -1,16 +1,16 @@
-// Package metrics measures the way of events: what is published, delivered,
-// settled, repeated and given up.
+// Package metrics measures events: how many are published, delivered, settled,
+// retried and dead-lettered, and how long that takes.
 //
 // It owns the instruments and the attribute sets of events; names, units, buckets
 // and attributes of messaging.* follow OpenTelemetry's conventions for RabbitMQ,
 // our own begin with warren. (docs/metrics.md lists all). It owns how a sidecar's
 // State is shown, not where it comes from, and not the meter provider.
 //
-// Cardinality is that of the configuration: attributes name topics, subscriptions
-// and broker nodes, outcomes and kinds of error; never an event's id, type, subject
-// or key. Sets are built once for each combination and kept, so an event builds none
-// and takes no lock. Counters are atomic integers that are read when somebody looks:
-// a count through the SDK costs 250 ns, and has no exemplar that a duration lacks.
+// The configuration bounds the cardinality: attributes name topics, subscriptions,
+// broker nodes, outcomes and kinds of error; never an event's id, type, subject or
+// key. Each set is built once and kept, so an event builds none and takes no lock.
+// Counters are atomic integers that a scrape reads: a count through the SDK costs
+// 250 ns, and has no exemplar that a duration lacks.
 //
 // Everything is safe for concurrent use, but a Sending and a Processing belong to
 // the event they measure. A nil *Events measures nothing.
