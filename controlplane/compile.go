@@ -24,8 +24,8 @@ type Summary struct {
 	Resources int
 }
 
-// Check reads a directory as a ControlPlane would and returns everything that is
-// wrong with it, sorted by place. Without problems the set would come into force.
+// Check reads a directory as a ControlPlane would and returns all of its problems,
+// sorted by place. Without problems the set would come into force.
 func Check(dir string) (Summary, []declare.Problem) {
 	set, problems := file.Load(dir)
 	c, problems := compile(set, problems)
@@ -42,7 +42,7 @@ func Check(dir string) (Summary, []declare.Problem) {
 	return s, problems
 }
 
-// compiled is a set made ready to serve. It is immutable.
+// compiled is a set that is ready to be served. It is immutable.
 type compiled struct {
 	version   string // hash of the content
 	objects   []declare.Object
@@ -72,8 +72,8 @@ func compile(set declare.Set, problems []declare.Problem) (*compiled, []declare.
 	return c, problems
 }
 
-// encode fills the view, in an order that depends on names alone. What a sidecar
-// would refuse is a problem of the object that it comes from.
+// encode fills the view, in an order that depends on names alone. If a sidecar would
+// refuse a resource, the object that it comes from has a problem.
 func (c *compiled) encode(r *resolve.Result) []declare.Problem {
 	var problems []declare.Problem
 	check := func(kind string, name mesh.Name, resources []wire.Resource, err error) {
@@ -104,8 +104,8 @@ func (c *compiled) encode(r *resolve.Result) []declare.Problem {
 	return problems
 }
 
-// tooLarge refuses what no response could hold: a sidecar would lose its stream over
-// it, again and again.
+// tooLarge refuses resources that no response can hold: a sidecar would lose its
+// stream each time it is sent one.
 func tooLarge(resources []wire.Resource) error {
 	for _, r := range resources {
 		if n := len(r.Any.GetValue()); n > server.MaxResourceBytes {

@@ -184,8 +184,8 @@ func whyRefused(problems []declare.Problem) error {
 	}
 }
 
-// maxLoggedProblems bounds the lines that one refused set logs. All of its problems
-// are in GetStatus and in `warren config validate`.
+// maxLoggedProblems bounds the lines that one refused set logs. GetStatus and `warren
+// config validate` list all of its problems.
 const maxLoggedProblems = 20
 
 func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []declare.Problem) {
@@ -200,7 +200,8 @@ func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []d
 		"problems", len(problems), "not_logged", max(0, len(news)-maxLoggedProblems))
 }
 
-// waiting notes what the newest set takes away and therefore waits.
+// waiting notes the objects whose newest declaration waits, because the newest set
+// takes something away.
 func (c *ControlPlane) waiting(losses []file.Loss) {
 	objects := make(map[v1alpha1.ObjectName]string, len(losses))
 	for _, l := range losses {
@@ -209,11 +210,11 @@ func (c *ControlPlane) waiting(losses []file.Loss) {
 	c.state.Wait(objects)
 }
 
-// observe looks at what the sidecars have answered.
+// observe computes the conditions from the sidecars' answers.
 func (c *ControlPlane) observe() status.Snapshot { return c.state.Observe() }
 
-// follow observes after each change, so that conditions carry the time at which
-// they changed, not the time at which somebody asked.
+// follow observes after each change. So conditions carry the time at which they
+// changed, and not the time at which somebody asked.
 func (c *ControlPlane) follow(ctx context.Context) {
 	pause := time.NewTicker(followInterval)
 	defer pause.Stop()

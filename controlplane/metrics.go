@@ -28,15 +28,15 @@ const (
 	keyResult       = attribute.Key("warren.reload.result")
 )
 
-// instruments show the control plane's state. Nothing is counted for them alone:
-// all is read off when somebody looks.
+// instruments show the control plane's state. Nothing is counted for them alone: each
+// scrape reads the state.
 type instruments struct {
 	ready, configAge, configInfo           metric.Float64ObservableGauge
 	sidecars, objects, resources, problems metric.Int64ObservableUpDownCounter
 	pushes, acks, nacks, reloads           metric.Int64ObservableCounter
 }
 
-// measure shows the state to whoever looks, until stop is called.
+// measure shows the state at each scrape, until stop is called.
 func (c *ControlPlane) measure() (stop func() error, err error) {
 	m := maker{meter: c.opts.Tracing.MeterProvider().Meter(tracing.ScopeName)}
 	i := &instruments{
@@ -116,7 +116,7 @@ func (i *instruments) observeMesh(o metric.Observer, s *status.Snapshot) {
 // shortType is the last word of a type URL.
 func shortType(typeURL string) string { return typeURL[strings.LastIndexByte(typeURL, '.')+1:] }
 
-// maker collects what is wrong with instruments.
+// maker collects the errors of all instruments.
 type maker struct {
 	meter metric.Meter
 	errs  []error

@@ -20,7 +20,7 @@ import (
 	"github.com/warrenmesh/warren/internal/listen"
 )
 
-// listeners are the three ways in.
+// listeners are the three ports of the control plane: xDS, mesh API and status.
 type listeners struct{ xds, admin, status net.Listener }
 
 // open opens all of them or none.
@@ -86,7 +86,7 @@ func (c *ControlPlane) newAdminServer() *grpc.Server {
 	return s
 }
 
-// stopGRPC lets calls in flight end, for a while.
+// stopGRPC waits for calls in flight, for a bounded time.
 func stopGRPC(s *grpc.Server) {
 	hard := time.AfterFunc(stopTimeout, s.Stop)
 	defer hard.Stop()

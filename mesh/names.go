@@ -8,11 +8,12 @@ import (
 // MaxAMQPName is the most bytes of the name of a queue or an exchange (shortstr).
 const MaxAMQPName = 255
 
-// DeadLetters returns the name of the queue that takes what the broker itself drops
-// from a queue, and a subscription's dead letters unless it names another.
+// DeadLetters returns the name of the queue for messages that the broker itself drops
+// from a queue. It takes the subscription's dead letters too, unless the subscription
+// names another.
 func (q *Queue) DeadLetters() string { return q.Name + ".dead" }
 
-// Delay returns the name of the queue in which retries wait so long.
+// Delay returns the name of the queue in which retries wait for this delay.
 func (q *Queue) Delay(d time.Duration) string {
 	return q.Name + ".retry." + strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 }
@@ -22,7 +23,7 @@ func (q *Queue) Delay(d time.Duration) string {
 // a partition.
 func (q *Queue) Partitioner() string { return q.Name + ".partitions" }
 
-// Unpartitioned is told with Partitioner.
+// Unpartitioned is explained at Partitioner.
 func (q *Queue) Unpartitioned() string { return q.Partitioner() + ".unpartitioned" }
 
 // Delays lists the distinct delays that retries wait for in queues, ascending: none

@@ -280,7 +280,7 @@ func (p *Proxy) listen(ctx context.Context, address string, b listen.Bounds) (ne
 func (p *Proxy) newPartial() *listen.Partial {
 	log := pace.NewLog(p.opts.Logger, 5, 10*time.Second)
 	return listen.NewPartial(p.opts.partialBytes(), func(bytes int64) {
-		log.Warn("connection closed: too many bytes of messages that are not whole", "bytes", bytes, "limit", p.opts.partialBytes())
+		log.Warn("connection closed: too many bytes of unfinished messages", "bytes", bytes, "limit", p.opts.partialBytes())
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// environment reads OTEL_* variables and collects what is wrong with them, each
-// error naming its variable.
+// environment reads OTEL_* variables and collects their errors, each of which names
+// its variable.
 type environment struct {
 	get  func(string) string
 	errs []error

@@ -17,7 +17,7 @@ const (
 	exporterNone    = "none"
 )
 
-// exporters reads which exporters are wanted, none if nothing says so.
+// exporters reads which exporters are wanted; the default is none.
 func (e *environment) exporters() []string {
 	const name = "OTEL_TRACES_EXPORTER"
 	wanted := e.list(name)

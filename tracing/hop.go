@@ -28,16 +28,15 @@ type Hop struct {
 	Baggage string
 }
 
-// Extract returns ctx with the trace context of one entry of a stream in place of
-// what ctx carries. Without a valid traceparent the result has no span at all:
-// a stream's own span lives for hours and must never become a parent. An invalid
-// value never fails, it counts as absent.
+// Extract returns ctx with the trace context of one entry of a stream in place of its
+// own. Without a valid traceparent the result has no span at all: a stream's span
+// lives for hours and must never become a parent. An invalid value counts as absent.
 func Extract(ctx context.Context, entry map[string]string) context.Context {
 	return hopOfEntry(entry).into(ctx)
 }
 
-// Inject returns what an entry of a stream carries so that ctx's span is the
-// parent on the other side; nil when there is nothing to carry.
+// Inject returns the trace context of an entry of a stream, with ctx's span as the
+// parent. It is nil when ctx has none.
 func Inject(ctx context.Context) map[string]string {
 	h := hopOf(ctx)
 	if h == (Hop{}) {

@@ -44,8 +44,8 @@ type Messaging struct {
 	relation  ConsumerParent
 }
 
-// Enabled reports whether spans are recorded at all. When false a caller may
-// leave out whatever costs it something to find out.
+// Enabled reports whether spans are recorded at all. If not, a caller may skip what is
+// expensive to find out.
 func (m *Messaging) Enabled() bool { return m.enabled }
 
 // about is what a sampler may look at, set when a span starts.

@@ -17,15 +17,15 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// maxSeries bounds the attribute sets of one instrument; what is beyond is summed
-// up in one series with otel_metric_overflow="true".
+// maxSeries bounds the attribute sets of one instrument; further ones are summed up in
+// one series with otel_metric_overflow="true".
 const maxSeries = 2000
 
 // meters is a process's metrics. The zero value measures nothing.
 type meters struct {
 	provider metric.MeterProvider
 	scrape   http.Handler
-	shutdown func(context.Context) error // nil when there is nothing to end
+	shutdown func(context.Context) error // nil when nothing needs to be shut down
 }
 
 // MeterProvider makes meters; one that measures nothing when metrics are off.

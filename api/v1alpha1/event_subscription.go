@@ -22,8 +22,8 @@ type EventSubscriptionSpec struct {
 	// Selector picks the workloads of the subscription's namespace by their labels;
 	// they share its events. An empty selector is refused.
 	Selector metav1.LabelSelector `json:"selector"`
-	// Filters say which events are delivered; all must match. The others are taken
-	// off the queue unseen.
+	// Filters say which events are delivered; all must match. The others are
+	// acknowledged unseen.
 	// +warren:default:text=none, every event is delivered
 	Filters []Filter `json:"filters,omitempty"`
 	// Queue of the subscription.
@@ -44,12 +44,12 @@ type EventSubscriptionSpec struct {
 	AckDeadline *metav1.Duration `json:"ackDeadline,omitempty"`
 	// Retry policy of the deliveries.
 	Retry *SubscriptionRetry `json:"retry,omitempty"`
-	// DeadLetter says where events go that were given up.
+	// DeadLetter says where dead letters go.
 	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
 	// Dedupe suppresses events that the service has acknowledged before.
 	// +warren:default:text=none, every delivery reaches the service
 	Dedupe *Dedupe `json:"dedupe,omitempty"`
-	// ContentEncoding says what becomes of compressed data (AMQP's content_encoding):
+	// ContentEncoding says what happens to compressed data (AMQP's content_encoding):
 	// Keep hands it on as it is, and says how it is compressed; Decode undoes gzip,
 	// deflate and zstd, up to the topic's maxEventBytes. What cannot be decoded becomes a
 	// dead letter.
@@ -113,7 +113,7 @@ type SubscriptionRetry struct {
 	// +kubebuilder:validation:Enum=DelayQueues;BrokerDelay
 	// +warren:default=DelayQueues
 	Strategy string `json:"strategy,omitempty"`
-	// MaxElapsed is how long an event may hold up its key before it is given up,
+	// MaxElapsed is how long an event may hold up its key before it is dead-lettered,
 	// whatever attempts are left. Only with ordering PerKey.
 	// +warren:range=1s..10m
 	// +warren:default:text=5m with ordering PerKey
@@ -127,7 +127,7 @@ type DeadLetter struct {
 	// +warren:format=amqp-name
 	// +warren:default:text=<name of the subscription's queue>.dead
 	Queue string `json:"queue,omitempty"`
-	// KeyPolicy says what becomes of a key when one of its events was given up:
+	// KeyPolicy says what happens to a key after one of its events was dead-lettered:
 	// Continue delivers the next one, Hold dead-letters what follows until the key is
 	// released. Only with ordering PerKey.
 	// +kubebuilder:validation:Enum=Continue;Hold

@@ -36,7 +36,7 @@ func broker(name mesh.Name, s *v1alpha1.EventBrokerSpec) *mesh.Broker {
 	return b
 }
 
-// refuse reports a field that asks for what the broker's type cannot honour.
+// refuse reports a field that asks for something the broker's type cannot do.
 func (r *resolver) refuse(o *declare.Object, path v1alpha1.Path, b *mesh.Broker, what, instead string) {
 	r.problem(o, path, v1alpha1.Invalid, "asks for "+what+", which broker "+b.Name.String()+" of type "+b.Type.String()+" cannot honour: "+instead)
 }

@@ -11,7 +11,7 @@ import (
 // keyPolicies are the key policies by the names of the kind.
 var keyPolicies = map[string]mesh.KeyPolicy{v1alpha1.KeyContinue: mesh.Continue, v1alpha1.KeyHold: mesh.Hold}
 
-// orderable refuses order where it could not be kept.
+// orderable refuses PerKey where order could not be kept.
 func (r *resolver) orderable(o *declare.Object, s *v1alpha1.EventSubscriptionSpec, d mesh.Destination) {
 	refuse := func(path v1alpha1.Path, format string, args ...any) {
 		r.problem(o, path, v1alpha1.Invalid, fmt.Sprintf(format, args...))

@@ -9,8 +9,8 @@ import (
 )
 
 // sameBrokers finds out which declared brokers are one RabbitMQ: those of one vhost
-// that share a node. What their queues and exchanges are called concerns all of them.
-// Each broker maps to the first of its kind.
+// that share a node. Names of queues and exchanges must be unique in all of them
+// together. Each broker maps to the first of its group.
 func (r *resolver) sameBrokers(order []mesh.Name) {
 	r.rabbit = map[mesh.Name]mesh.Name{}
 	at := map[string]mesh.Name{} // by vhost and address
@@ -42,9 +42,9 @@ func (r *resolver) join(a, b mesh.Name) {
 	}
 }
 
-// whereabouts is an address made comparable. A host of one word means another host in
-// each namespace, by the search path of Kubernetes' DNS; all loopback addresses mean
-// the machine.
+// whereabouts makes an address comparable. A host of one word is another host in each
+// namespace, because of the search path of Kubernetes' DNS. All loopback addresses are
+// the same machine.
 func whereabouts(namespace, address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

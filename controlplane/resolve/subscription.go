@@ -35,7 +35,7 @@ func (r *resolver) subscriptions() {
 	})
 }
 
-// pushPort is where the service wants to be called; 0 when it pulls.
+// pushPort is the port on which the service is called; 0 when it pulls.
 func pushPort(d *v1alpha1.Delivery) uint32 {
 	if d == nil || d.Push == nil {
 		return 0
@@ -81,8 +81,8 @@ func (r *resolver) subscription(o *declare.Object, s *v1alpha1.EventSubscription
 	return out
 }
 
-// delayable refuses retries by the broker where it would not delay them. That it is
-// too old for them is for the sidecar to see, and to say.
+// delayable refuses BrokerDelay where the broker would not delay retries. Whether the
+// server is new enough is checked by the sidecar.
 func (r *resolver) delayable(o *declare.Object, s *mesh.Subscription) {
 	path := v1alpha1.Path("spec").Child("retry").Child("strategy")
 	b := r.result.Config.Brokers[s.Broker]

@@ -109,8 +109,8 @@ func (c *counter) unsent(sidecar int, k resolve.ResourceKey) standing {
 	return standsPending
 }
 
-// standingOf judges what a sidecar made of a resource whose version in force is
-// version. What it said of an older one does not count.
+// standingOf judges a sidecar's answer to a resource whose version in force is
+// version. An answer to an older version does not count.
 func standingOf(r server.ResourceState, version string) standing {
 	switch {
 	case r.Version != version:

@@ -15,16 +15,16 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// suites are the releases of Debian that RabbitMQ is taken from, by version.
+// suites are the releases of Debian that RabbitMQ comes from, by version.
 var suites = map[string]string{"3.10": "bookworm", "4.0": "trixie", "4.3": "forky"}
 
-// newest is the suite whose debootstrap script serves for those that an older
+// newest is the suite whose debootstrap script is used for suites that an older
 // debootstrap does not know.
 const newest = "sid"
 
-// fetched returns the RabbitMQ of the wanted version that is kept in the cache, and
-// fetches it first if there is none: a small Debian system of its own, from the
-// archive that apt uses, in which nothing runs.
+// fetched returns the RabbitMQ of the wanted version from the cache. If it is missing,
+// it is fetched first: a small Debian system of its own, from the archive that apt
+// uses. Nothing runs in it.
 func (o *Options) fetched(ctx context.Context) (installation, error) {
 	suite, known := suites[o.Want.Version]
 	switch {
@@ -54,7 +54,7 @@ func (o *Options) fetched(ctx context.Context) (installation, error) {
 	return rootInstallation(root, o.Want)
 }
 
-// lockFetch waits until no other process fetches the same.
+// lockFetch waits until no other process fetches the same version.
 func (o *Options) lockFetch(ctx context.Context, root string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil { //nolint:gosec // a cache is no secret
 		return nil, fmt.Errorf("make cache directory: %w", err)
@@ -69,8 +69,8 @@ func (o *Options) lockFetch(ctx context.Context, root string) (unlock func(), er
 	return func() { _ = held.Unlock() }, nil
 }
 
-// fetch makes root, or leaves nothing of it. debootstrap runs in a mount namespace of
-// its own, for the reason of enterScript.
+// fetch makes root; after a failure it leaves nothing of it. debootstrap runs in a
+// mount namespace of its own, for the reason given at enterScript.
 func (o *Options) fetch(ctx context.Context, suite, root string) error {
 	if err := o.getDebootstrap(ctx); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 type installation struct {
 	version string // "" where it cannot be seen
 	root    string // of the system it belongs to, "" for this one
-	server  string // the rabbitmq-server script itself, not a wrapper that switches the user
+	server  string // the rabbitmq-server script itself, and no wrapper that switches the user
 	epmd    string
 	call    string // erl_call, "" where it is not installed
 }
@@ -49,7 +49,7 @@ var epmdPlaces = []string{
 	"/home/linuxbrew/.linuxbrew/lib/erlang/erts-*/bin/epmd",
 }
 
-// findInstallation looks for RabbitMQ and Erlang.
+// findInstallation finds RabbitMQ and Erlang.
 func findInstallation() (installation, error) {
 	for _, place := range serverPlaces {
 		server, err := exec.LookPath(place)
@@ -180,8 +180,8 @@ func aptInstall(apt string, packages ...string) [][]string {
 }
 
 // runLong runs a command and reports every few seconds that it still runs. When ctx
-// ends it is asked to end, and given time: a package manager that is killed leaves
-// its database locked.
+// ends, the command is asked to end and given time: a package manager that is killed
+// leaves its database locked.
 func (o *Options) runLong(ctx context.Context, args []string) error {
 	o.report("broker: running %v", args)
 	output, err := os.CreateTemp("", "warren-install-*.log")

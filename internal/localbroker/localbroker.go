@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// ErrNone says that no step led to a broker. The error that wraps it gives the
-// reason of each.
+// ErrNone means that no step led to a broker. The error that wraps it gives the reason
+// of each.
 var ErrNone = errors.New("no RabbitMQ found and none could be started")
 
-// errRefused means that a node could not evaluate what it was asked.
+// errRefused means that a node could not evaluate an expression.
 var errRefused = errors.New("not evaluated")
 
 // errNotHere is the reason of a step that does not apply to this machine.
@@ -47,8 +47,8 @@ func (s Step) String() string {
 
 // Options says where to look and where to keep things.
 type Options struct {
-	// URL is the broker the user named, by AMQP_URL; "" when none was. A broker
-	// that is named must answer: Start does not look further.
+	// URL is the broker that the user named in AMQP_URL; "" when there is none. A
+	// named broker must answer: Start does not look further.
 	URL string
 	// Address is where a running broker is looked for. "" means 127.0.0.1:5672.
 	Address string
@@ -56,15 +56,14 @@ type Options struct {
 	// missing, and emptied of an earlier node's files. While another process uses
 	// it, Dir-2 to Dir-9 are tried. "" means .run/rabbitmq.
 	Dir string
-	// Want is the RabbitMQ that is wanted. One that is found must be it, too.
+	// Want is the wanted RabbitMQ. It applies to brokers that are found, too.
 	Want Want
 	// Skip are steps not to try.
 	Skip []Step
 	// BootTimeout bounds the start of a node or container. 0 means 90 seconds.
 	BootTimeout time.Duration
-	// Report is given lines for people: what was tried, what was taken, and progress
-	// of what takes long. It may be called by several goroutines. nil means that
-	// nobody reads them.
+	// Report gets lines for people: what was tried, which broker is used, and the
+	// progress of slow steps. Several goroutines may call it. nil discards them.
 	Report func(line string)
 }
 
@@ -80,10 +79,10 @@ func (o Options) withDefaults() Options {
 
 func (o *Options) report(format string, args ...any) { o.Report(fmt.Sprintf(format, args...)) }
 
-// Start returns the first broker the steps lead to, answering. What it started
-// runs until Stop or until this process ends, not only until ctx ends. The error
-// is ErrNone with all reasons, or why the broker of Options.URL does not answer, or
-// ctx's.
+// Start returns the first broker that a step finds or starts, once it answers. What it
+// started runs until Stop or until this process ends, not only until ctx ends. The
+// error is ErrNone with all reasons, or why the broker of Options.URL does not answer,
+// or ctx's.
 func Start(ctx context.Context, options Options) (*Broker, error) {
 	o := options.withDefaults()
 	if o.URL != "" && !slices.Contains(o.Skip, Given) {
@@ -116,7 +115,7 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 	return nil, fmt.Errorf("%w:\n%w", ErrNone, errors.Join(reasons...))
 }
 
-// given takes the broker the user named.
+// given uses the broker that the user named.
 func (o *Options) given(ctx context.Context) (*Broker, error) {
 	server, err := Probe(ctx, o.URL)
 	if err != nil {
@@ -130,7 +129,7 @@ func (o *Options) given(ctx context.Context) (*Broker, error) {
 	return b, nil
 }
 
-// running takes a broker that is there already.
+// running uses a broker that runs already.
 func (o *Options) running(ctx context.Context) (*Broker, error) {
 	url := localURL(o.Address)
 	server, err := Probe(ctx, url)
@@ -143,7 +142,7 @@ func (o *Options) running(ctx context.Context) (*Broker, error) {
 	return &Broker{URL: url, How: server + ", already running on " + o.Address, report: o.Report}, nil
 }
 
-// localURL is the URL of a broker as it comes out of the box.
+// localURL is the URL of a RabbitMQ with default settings.
 func localURL(address string) string { return "amqp://guest:guest@" + address + "/" }
 
 func firstLine(err error) string {

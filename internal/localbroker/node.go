@@ -109,7 +109,8 @@ func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
 // epmdArguments are what its command line is recognised by: it takes no token.
 func (n *node) epmdArguments() string { return fmt.Sprintf("-port %d -address 127.0.0.1", n.epmd) }
 
-// prepare writes the files a node needs to know nothing of the system's own.
+// prepare writes the files that keep a node independent of the system's own
+// configuration.
 func (n *node) prepare() error {
 	for _, name := range []string{"home", "mnesia", "log"} {
 		if err := os.MkdirAll(n.path(name), 0o700); err != nil {
@@ -157,8 +158,8 @@ func (n *node) environment() []string {
 		"RABBITMQ_CONFIG_FILE="+n.path("home/rabbitmq.conf"),
 		"RABBITMQ_ADVANCED_CONFIG_FILE="+n.path("home/advanced.config"),
 		"RABBITMQ_CONF_ENV_FILE="+n.path("home/rabbitmq-env.conf"),
-		// Schedulers that have nothing to do sleep: spinning, they would keep the cores
-		// from clients and other nodes, which are on the same few.
+		// Idle schedulers sleep. Spinning, they would take the few cores from clients
+		// and other nodes.
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none -warren "+n.token,
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"ERL_EPMD_PORT="+strconv.Itoa(n.epmd),

@@ -49,7 +49,7 @@ func (in installation) inside(dir string, args ...string) []string {
 	return append(enter, args...)
 }
 
-// command is a short command that needs nothing but the installation.
+// command is a short command that needs only the installation.
 func (in installation) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	if in.root != "" {

@@ -12,13 +12,13 @@ type Want struct {
 	// Version is a version, or how one begins: "4.3" is 4.3.0 as well as 4.3.6. ""
 	// means any.
 	Version string
-	// Cache is the directory in which a RabbitMQ of a wanted version is kept that is
-	// not installed. "" means that none is fetched.
+	// Cache is the directory for RabbitMQs of a wanted version that is not installed.
+	// "" means that none is fetched.
 	Cache string
 }
 
-// WantFrom reads the variables of make's targets: RABBITMQ is the version, CACHE_DIR
-// the cache, which by default is warren in the user's cache directory.
+// WantFrom reads the environment of make's targets. RABBITMQ is the version. CACHE_DIR
+// is the cache, by default warren in the user's cache directory.
 func WantFrom(getenv func(string) string) Want {
 	cache := getenv("CACHE_DIR")
 	if cache == "" {

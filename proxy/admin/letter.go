@@ -12,8 +12,8 @@ import (
 )
 
 // letter renders a dead letter with at most payload bytes of its data, which it
-// shares. Of a message that is no event it has the id that Warren gives it, the body,
-// and why it is none, unless the letter has a detail of its own.
+// shares. A message that is no event is rendered with the id that Warren gives it, its
+// body and the reason why it is no event. A detail of its own replaces that reason.
 func letter(d *broker.Delivery, payload uint32) *adminv1.DeadLetter {
 	e, l := d.Event, *d.DeadLetter
 	if e == nil {

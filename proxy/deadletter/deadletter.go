@@ -135,6 +135,7 @@ type job struct {
 	query        Query
 	subscription *mesh.Subscription
 	letters      broker.Letters
+	life         context.Context //nolint:containedctx // of the service; no letter is looked at after it
 	report       Report
 }
 
@@ -152,7 +153,7 @@ func (s *Service) begin(ctx context.Context, q Query) (j *job, working context.C
 	working, cancel := context.WithCancel(ctx)
 	unhook := context.AfterFunc(s.life, cancel)
 	end = func() { unhook(); cancel(); s.leave(id) }
-	j = &job{query: q, subscription: sub, report: Report{Queue: sub.DeadLetterQueue}}
+	j = &job{query: q, subscription: sub, life: s.life, report: Report{Queue: sub.DeadLetterQueue}}
 	if err := j.find(working, s.opts.Brokers); err != nil {
 		end()
 		return nil, nil, nil, s.explain(err)

@@ -104,6 +104,9 @@ func (j *job) pass(ctx context.Context, n int, act action, progress func(Report)
 
 // visit does act to d if it is a letter of the subscription that was chosen.
 func (j *job) visit(ctx context.Context, d *broker.Delivery, act action) (settled bool, err error) {
+	if err := j.life.Err(); err != nil {
+		return false, err
+	}
 	j.report.Read++
 	if !ours(j.subscription, d.DeadLetter) {
 		j.report.Foreign++

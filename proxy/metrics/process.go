@@ -14,14 +14,14 @@ import (
 	"github.com/warrenmesh/warren/tracing"
 )
 
-// subscriptionKey tells apart what a subscription was before its topic or broker
-// changed.
+// subscriptionKey includes topic and broker, so that counts from before a change of
+// either stay separate.
 type subscriptionKey struct {
 	name, topic mesh.Name
 	system      string
 }
 
-// subscription is what is kept for a subscription that is delivered.
+// subscription holds the counters of one subscription.
 type subscription struct {
 	attrs       []attribute.KeyValue // must not be changed
 	own         metric.ObserveOption
@@ -60,7 +60,8 @@ func newSubscription(k subscriptionKey) *subscription {
 			byBroker: newSeries(attrs, keyCause.String("broker")),
 		},
 	}
-	// They are there from the start: an alert on their increase must not miss the first.
+	// All causes exist from the start, because an alert on their increase must not
+	// miss the first.
 	for _, reason := range [...]string{broker.ReasonExpired, broker.ReasonMaxLength, broker.ReasonDeliveryLimit} {
 		s.taken.Add(reason, func() *series { return newSeries(attrs, keyReason.String(reason)) })
 	}
@@ -89,7 +90,7 @@ func (e *Events) subscription(d Delivery) *subscription {
 	return s
 }
 
-// Delivery says what is handed to the service or settled.
+// Delivery describes a delivery to metrics.
 type Delivery struct {
 	Subscription mesh.Name
 	Topic        mesh.Name
@@ -99,8 +100,8 @@ type Delivery struct {
 	Redelivered  bool   // the broker's flag, or a repeated publish
 }
 
-// Processing measures one delivery in the hands of the service. The zero value
-// measures nothing.
+// Processing measures one delivery while the service holds it. The zero value measures
+// nothing.
 type Processing struct {
 	events       *Events
 	subscription *subscription
@@ -108,8 +109,8 @@ type Processing struct {
 	begun        time.Time
 }
 
-// Process counts a delivery that is handed to the service now. The caller ends it
-// with End.
+// Process counts a delivery that is handed to the service now. The caller ends it with
+// End.
 func (e *Events) Process(d Delivery) Processing {
 	if e == nil {
 		return Processing{}
@@ -127,8 +128,8 @@ func (e *Events) Process(d Delivery) Processing {
 	return p
 }
 
-// End says what became of the delivery, nil when the service took it; ctx has its
-// span. It is called once.
+// End ends the measurement; a nil err means that the service acknowledged. ctx has the
+// delivery's span. It is called once.
 func (p Processing) End(ctx context.Context, err error) {
 	if p.events == nil {
 		return
@@ -147,8 +148,8 @@ func (e *Events) Settle(ctx context.Context, op tracing.SettleOp, d Delivery, be
 	}
 }
 
-// DeadLetter counts a delivery that was put into its subscription's dead-letter
-// queue. reason is one of few.
+// DeadLetter counts a delivery that was put into its subscription's dead-letter queue.
+// There are only a few reasons.
 func (e *Events) DeadLetter(d Delivery, reason string) {
 	if e == nil {
 		return
@@ -157,8 +158,8 @@ func (e *Events) DeadLetter(d Delivery, reason string) {
 	s.count(&s.deadLetters, reason)
 }
 
-// TakenByPolicy counts an event that the broker itself took out of a subscription's
-// queue, as a policy told it. reason is one of few.
+// TakenByPolicy counts an event that the broker took out of a subscription's queue
+// because of a policy. There are only a few reasons.
 func (e *Events) TakenByPolicy(d Delivery, reason string) {
 	if e == nil {
 		return

@@ -14,20 +14,21 @@ import (
 	"github.com/warrenmesh/warren/tracing"
 )
 
-// topicKey tells apart what a topic was before its broker changed.
+// topicKey includes the broker, so that counts from before a change of it stay
+// separate.
 type topicKey struct {
 	name   mesh.Name
 	system string
 }
 
-// topic is what is kept for a topic that is published to.
+// topic holds the counters of one topic.
 type topic struct {
 	key       topicKey
 	own       metric.ObserveOption
 	nodes     grow.Map[string, *destination] // by address
-	none      *destination                   // of publishes that found no node
+	none      *destination                   // of publishes for which no node was found
 	retries   *outcomes
-	postponed atomic.Int64 // retries that found no room
+	postponed atomic.Int64 // retries for which the retry budget had no room
 
 	inFlight    atomic.Int64 // accepted and not answered
 	unconfirmed atomic.Int64 // written and not settled
@@ -83,8 +84,8 @@ func (e *Events) Send(name mesh.Name, system string) Sending {
 	return Sending{events: e, topic: t, to: t.none, begun: time.Now()}
 }
 
-// To says which node, by its address as configured, the next try goes to; "" is
-// the broker in this process.
+// To records the node of the next try, by its address as configured; "" is the broker
+// in this process.
 func (s *Sending) To(address string) {
 	if s.topic == nil {
 		return
@@ -96,16 +97,15 @@ func (s *Sending) To(address string) {
 	s.to = d
 }
 
-// Written says that the try was written. Settled follows.
+// Written records that the try was written. Settled follows.
 func (s *Sending) Written() {
 	if s.topic != nil {
 		s.topic.unconfirmed.Add(1)
 	}
 }
 
-// Settled counts a try that was written; err is what became of it, nil when it was
-// confirmed. One that waited for its turn on the connection and never got it was
-// not sent and does not count.
+// Settled counts a try that was written; a nil err means that it was confirmed. A try
+// that waited for the connection and was never written does not count.
 func (s *Sending) Settled(err error) {
 	if s.topic == nil {
 		return
@@ -123,14 +123,15 @@ func (s *Sending) Retry(err error) {
 	}
 }
 
-// Postponed counts a further try that was put off because too many were under way.
+// Postponed counts a retry that was put off because too many were under way.
 func (s *Sending) Postponed() {
 	if s.topic != nil {
 		s.topic.postponed.Add(1)
 	}
 }
 
-// End says how the publish ended; ctx has its span. It is called once.
+// End ends the measurement with the publish's outcome. ctx has its span. It is called
+// once.
 func (s *Sending) End(ctx context.Context, err error) {
 	if s.topic == nil {
 		return

@@ -10,8 +10,8 @@ import (
 	"github.com/warrenmesh/warren/tracing"
 )
 
-// series is one attribute set of one instrument: counted here and read when
-// somebody looks, which costs an event next to nothing, or recorded by the SDK.
+// series is one attribute set of one instrument. A counter is an atomic integer that a
+// scrape reads; the SDK records durations.
 type series struct {
 	n      atomic.Int64
 	as     metric.ObserveOption
@@ -38,8 +38,8 @@ type outcomes struct {
 
 func newOutcomes(attrs []attribute.KeyValue) *outcomes { return &outcomes{attrs: attrs} }
 
-// of returns the series of err, nil being success; otherwise is the type of errors
-// that name none.
+// of returns the series of err, nil being success. otherwise is the error type for
+// errors that have none.
 func (o *outcomes) of(err error, otherwise string) *series {
 	errorType := ""
 	if err != nil {
@@ -60,7 +60,7 @@ func (o *outcomes) observe(to metric.Observer, c metric.Int64Observable) {
 	}
 }
 
-// concat copies: sets sort what they are made of.
+// concat copies, because attribute sets sort their input in place.
 func concat(attrs []attribute.KeyValue, more ...attribute.KeyValue) []attribute.KeyValue {
 	return append(append(make([]attribute.KeyValue, 0, len(attrs)+len(more)), attrs...), more...)
 }

@@ -68,8 +68,7 @@ const (
 	stateDown    = "down"
 )
 
-// Watch calls read whenever somebody looks at the metrics, until stop is called.
-// read must not block.
+// Watch calls read at each scrape, until stop is called. read must not block.
 func Watch(provider metric.MeterProvider, read func() State) (stop func() error, err error) {
 	b := builder{meter: provider.Meter(tracing.ScopeName)}
 	i := stateInstruments{

@@ -36,7 +36,7 @@ type phases struct {
 	opts  *options
 	meter *meter
 	queue *amqp.Channel // to look at queues and empty them
-	begin func()        // called when a phase begins to be measured; nil: nobody is told
+	begin func()        // called when a phase begins to be measured; may be nil
 }
 
 // measure runs one phase and checks its books.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// lastLine is the contract with whoever reads the load driver's output.
+// lastLine is the form of the load driver's last line, which other programs read.
 var lastLine = regexp.MustCompile(`^bench: unary64/lib [\d.]+ stream/lib [\d.]+ drain/lib [\d.]+ e2e/lib [\d.]+ cpu_stream_us [\d.]+ cpu_unary_us [\d.]+$`)
 
 func TestTheLoadDriverFindsEveryMessageOfEveryTarget(t *testing.T) {

@@ -40,7 +40,7 @@ func findCorpus(t *testing.T) string {
 // readCorpus returns the data of every event by its id, in the bytes of the file.
 func readCorpus(t *testing.T, path string) map[string][]byte {
 	t.Helper()
-	file, err := os.Open(path) //nolint:gosec // named by whoever runs the test
+	file, err := os.Open(path) //nolint:gosec // the path is given by the user of the test
 	if err != nil {
 		t.Fatal(err)
 	}

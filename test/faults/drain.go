@@ -35,9 +35,9 @@ func (w *World) finish() {
 	w.collect()
 }
 
-// drain waits until nothing waits in a queue or in the hands of a service, and
-// nothing has been delivered for a while: longer than a retry waits, for an event
-// that is parked is nowhere to be seen.
+// drain waits until no queue and no service holds an event, and nothing has been
+// delivered for a while. That while is longer than a retry waits, because no count
+// shows an event that waits in a sidecar.
 func (w *World) drain() {
 	w.Helper()
 	still := quiet
@@ -64,7 +64,7 @@ func (w *World) drain() {
 	}
 }
 
-// unsettled is how many deliveries are in the hands of the services.
+// unsettled is how many deliveries the services hold.
 func (w *World) unsettled() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,9 +88,9 @@ func (w *World) queues() []string {
 	return strings.FieldsFunc(strings.Trim(list, `"[]`), func(r rune) bool { return r == ',' })
 }
 
-// rest is how many messages are in queues that are no dead-letter queues, those that
-// are handed out included: what goes round in a loop is one of them. A quorum queue
-// says so only every few seconds.
+// rest is how many messages are in queues other than dead-letter queues, including
+// those that are handed out and those that are retried in a loop. A quorum queue
+// updates this count only every few seconds.
 func (w *World) rest() int {
 	return w.count(`case catch rabbit_amqqueue:info(Q, [messages]) of [{_, N}] when is_integer(N) -> N; _ -> 0 end`, "not ")
 }

@@ -10,10 +10,10 @@ import (
 // prefetch is a subscription's own, when nothing is declared.
 const prefetch = 64
 
-// expect is what must hold in most scenarios; a scenario changes what is its own. It
-// does not demand ConfirmOrder: a stream's results come in any order, by the API's
-// contract, lest a client that does not read hold up a key for others. In which order
-// events were confirmed shows in the order of their deliveries.
+// expect is what must hold in most scenarios; a scenario changes what differs. It does
+// not demand ConfirmOrder: by the API's contract a stream's results come in any order,
+// so that a client that does not read does not block others. The order of deliveries
+// shows the order in which events were confirmed.
 func (w *World) expect() check.Expect {
 	e := check.Expect{
 		Refused:     odd,

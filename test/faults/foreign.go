@@ -257,7 +257,7 @@ func (w *World) some(n int) []foreign.Message {
 	return all
 }
 
-// drained checks that nothing goes round in any queue.
+// drained checks that no event is redelivered for ever in any queue.
 func (w *World) drained() {
 	w.Helper()
 	if !w.within(w.slowly(20*time.Second), func() bool { return w.rest() == 0 }) {

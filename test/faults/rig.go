@@ -42,7 +42,7 @@ type Options struct {
 	Verbose io.Writer
 }
 
-// Result is what became of one scenario.
+// Result is the result of one scenario.
 type Result struct {
 	Scenario Scenario
 	Report   *check.Report
@@ -172,7 +172,7 @@ func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 	return out, nil
 }
 
-// save keeps a run for who wants to know why it failed.
+// save keeps the records of a failed run, so that the reason can be found.
 func save(run *history.Run, path string) (failures []string) {
 	file, err := os.Create(path)
 	if err == nil {

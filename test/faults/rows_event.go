@@ -115,8 +115,8 @@ func invalidEvents(w *World) check.Expect {
 	return w.expect()
 }
 
-// deadlineInConfirm: who cannot wait is told that the outcome is unknown; the event
-// may have arrived, and has as a rule.
+// deadlineInConfirm: a caller whose deadline ends before the confirm gets the outcome
+// unknown. Usually the event has arrived.
 func deadlineInConfirm(w *World) check.Expect {
 	w.start(setup{links: 1, load: func(m *mix) { m.deadline, m.rate = 300*time.Millisecond, 20 }})
 	d := w.disturb("latency beyond the deadlines", func() string {

@@ -107,8 +107,8 @@ func (w *World) revived(sent []foreign.Message) {
 	w.setAside(billing, sent) // again, and no less whole
 }
 
-// oversizeCopy: what was taken leaves by a defined door, within its attempts. Nothing
-// goes round.
+// oversizeCopy: every event is acknowledged or dead-lettered within its attempts. None
+// is retried for ever.
 func oversizeCopy(w *World) check.Expect {
 	others := strangers{outcome: load.Decision{Outcome: history.Retry, Reason: "try again"}}
 	w.start(setup{declared: declared{classic: true, retry: quickRetries}, load: func(m *mix) {

@@ -35,7 +35,7 @@ const (
 	softLimit   = "100MiB"
 	softMemory  = 100 << 20
 	planeMemory = 256 << 20
-	// othersP99 is what a caller who means no harm may wait.
+	// othersP99 is how long a well-behaved caller may wait.
 	othersP99 = 300 * time.Millisecond
 )
 
@@ -115,7 +115,7 @@ func (w *World) attack(name string) (proof string) {
 	return strings.TrimSpace(out.String())
 }
 
-// controlName begins the keys of who publishes at another sidecar.
+// controlName begins the keys of the publisher at another sidecar.
 const controlName = "control"
 
 // voidTopic declares a topic that no queue listens to.

@@ -23,11 +23,11 @@ import (
 
 const listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
-// peer is who connects to the control plane and means harm.
+// peer is a hostile client of the control plane.
 type peer struct{ w *World }
 
-// hostilePeer: it is told that it asks for too much. Another sidecar's changes come as
-// before, and the control plane's memory is bounded.
+// hostilePeer: it gets an error that names the bound. Other sidecars still get
+// changes, and the control plane's memory is bounded.
 func hostilePeer(w *World) check.Expect {
 	w.start(setup{files: w.knobFile(), load: func(m *mix) { m.rate, m.streams, m.batches = 30, 0, 0 }})
 	k := w.newKnob()

@@ -55,8 +55,8 @@ func (c *crashes) behave(subscription string, n int) func(*load.Subscriber) {
 	}
 }
 
-// policyDeliveryLimit: RabbitMQ takes the least of what a queue declares and a policy
-// says. What it gives up then is in the dead-letter queue.
+// policyDeliveryLimit: RabbitMQ applies the smaller limit of the queue's declaration
+// and the policy. Events over it are in the dead-letter queue.
 func policyDeliveryLimit(w *World) check.Expect {
 	const crashesEach = 5
 	gone := crashes{times: map[string]int{}}
@@ -97,7 +97,8 @@ func policyDeliveryLimit(w *World) check.Expect {
 	return e
 }
 
-// policyTTLAndLength: what a policy takes out of a queue is in the dead-letter queue.
+// policyTTLAndLength: events that a policy removes from a queue are in the dead-letter
+// queue.
 func policyTTLAndLength(w *World) check.Expect {
 	var services tempo
 	w.start(setup{

@@ -18,7 +18,7 @@ var processRows = []Scenario{
 	{Row: 30, Name: "no-descriptors", Fault: "no file descriptor left, then every connection reset", Nodes: 1, Short: true, run: noDescriptors},
 }
 
-// sigterm: every call that was accepted is answered with what became of it.
+// sigterm: every accepted call is answered with its outcome.
 func sigterm(w *World) check.Expect {
 	w.start(setup{})
 	for _, s := range []*service{w.checkout, w.billing} {

@@ -112,8 +112,8 @@ func crashLoop(w *World) check.Expect {
 	return w.expect()
 }
 
-// poison: given up after the attempts, with the reason, while its neighbours are
-// neither dropped nor held up for ever.
+// poison: dead-lettered after its attempts, with the reason. Its neighbours are
+// neither dropped nor blocked.
 func poison(w *World) check.Expect {
 	w.start(setup{
 		declared: declared{brokerDelay: true, retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},

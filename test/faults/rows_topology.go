@@ -19,8 +19,8 @@ var topologyRows = []Scenario{
 	{Row: 39, Name: "exchange-deleted", Fault: "the exchange is deleted, with every binding (beyond the matrix)", Nodes: 1, run: exchangeDeleted},
 }
 
-// wrongCredentials: who is refused does not knock at the door all the time, and no
-// log tells what was tried.
+// wrongCredentials: a refused sidecar does not try again all the time, and no log
+// shows the password.
 func wrongCredentials(w *World) check.Expect {
 	const secret = "a-wrong-password-7f3a"
 	w.start(setup{links: 1})
@@ -121,7 +121,8 @@ func queueDeleted(w *World) check.Expect {
 	return e
 }
 
-// exchangeDeleted: nobody is told of it; who looks again finds out.
+// exchangeDeleted: RabbitMQ reports it to nobody; the sidecar notices at its next
+// publish.
 func exchangeDeleted(w *World) check.Expect {
 	w.start(setup{})
 	w.pause()

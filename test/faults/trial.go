@@ -20,7 +20,7 @@ type trial struct {
 	mu       sync.Mutex // guards the rest
 	failures []string
 	cleanups []func()
-	log      bytes.Buffer // what was told, for who wants to know why it failed
+	log      bytes.Buffer // the log, to find out why a trial failed
 }
 
 var _ product.T = (*trial)(nil)

@@ -219,9 +219,8 @@ func (w *World) call(format string, args ...any) string {
 	return ""
 }
 
-// createVhost returns when the vhost runs on every node. A node that had not finished
-// its boot when the vhost was made would never run it: whoever connects there is told
-// that the vhost is down.
+// createVhost returns when the vhost runs on every node. A node that was still booting
+// when the vhost was made would never run it, and would refuse clients of the vhost.
 func (w *World) createVhost() {
 	w.Helper()
 	w.call(`rabbit_vhost:add(<<"%[1]s">>, <<"rig">>),

@@ -21,7 +21,8 @@ func (n needs) has(typeURL, name string) bool {
 	return ok
 }
 
-// cover adds what forms were made of, but for subscriptions, which come by the wildcard.
+// cover adds the resources that forms were made of. Subscriptions are left out,
+// because they come by the wildcard.
 func (n needs) cover(f *forms) {
 	for _, e := range f.entries() {
 		if !isSubscription(e.typeURL, e.name) {
@@ -92,7 +93,7 @@ func (f *forms) without(drop func(topicForm) bool) *forms {
 	return g
 }
 
-// config returns the forms as what the data plane runs on.
+// config returns the forms as the configuration that the data plane runs on.
 func (f *forms) config() *mesh.Config {
 	c := &mesh.Config{
 		Topics:        make(map[mesh.Name]*mesh.Topic, len(f.topics)),
@@ -129,15 +130,15 @@ func (f *forms) entries() []*entry {
 	return es
 }
 
-// assembler makes the next forms of a table. It reads; it changes neither the
-// table nor the old forms.
+// assembler makes the next forms of a table. It changes neither the table nor the old
+// forms.
 type assembler struct {
 	table table
 	old   *forms
 	next  *forms
 	needs needs
 	tried map[string]brokerForm // every broker looked at; the zero form is an incomplete one
-	// barred is not complete: it was refused as it is.
+	// a barred form was refused as a whole and counts as incomplete.
 	barred barred
 }
 
@@ -160,7 +161,7 @@ func assemble(t table, wanted map[mesh.Name]*want, old *forms, no barred) (*form
 	return a.next, a.needs
 }
 
-// topic adds the best form of a topic: the newest if it is complete, else what is
+// topic adds the best form of a topic: the newest if it is complete, otherwise the one
 // in force.
 func (a *assembler) topic(name mesh.Name) {
 	form, ok := a.newTopic(name)
@@ -175,7 +176,7 @@ func (a *assembler) topic(name mesh.Name) {
 }
 
 // newTopic returns the newest form of a topic, false while it is not complete, and
-// asks for what it takes.
+// asks for the resources it needs.
 func (a *assembler) newTopic(name mesh.Name) (topicForm, bool) {
 	resource := xds.TopicResource(name)
 	a.needs.add(xds.TypeListener, resource)
@@ -197,8 +198,8 @@ func (a *assembler) newTopic(name mesh.Name) (topicForm, bool) {
 	return topicForm{listener: listener, route: route, topic: &mesh.Topic{Name: name, Rules: r.Rules}}, true
 }
 
-// subscription adds the best form of a subscription: the newest, else what is in
-// force.
+// subscription adds the best form of a subscription: the newest if it is complete,
+// otherwise the one in force.
 func (a *assembler) subscription(listener *entry, s *wire.Subscription) {
 	name := s.Name
 	best := a.old.subscriptions[name]
@@ -245,9 +246,9 @@ func (a *assembler) broker(name string) brokerForm {
 	return f
 }
 
-// newBroker returns the newest form of a broker, false while it is not complete,
-// and asks for what it takes. A networked broker without a node is not complete: it
-// could only refuse.
+// newBroker returns the newest form of a broker, false while it is not complete, and
+// asks for the resources it needs. A networked broker without a node is not complete:
+// no publish to it could succeed.
 func (a *assembler) newBroker(name string) (brokerForm, bool) {
 	a.needs.add(xds.TypeCluster, name)
 	f := brokerForm{cluster: a.table.accepted(xds.TypeCluster, name)}

@@ -18,8 +18,8 @@ var (
 	ErrNotFound = errors.New("topic not found")
 	// ErrTooManyTopics means that MaxTopics existing topics are in use already.
 	ErrTooManyTopics = errors.New("too many topics in use")
-	// ErrTooManyNewTopics means that too many names were asked for lately that do not
-	// exist, or are not answered yet; a later try may succeed.
+	// ErrTooManyNewTopics means that too many names were asked for recently that do
+	// not exist or are not answered yet. A later try may succeed.
 	ErrTooManyNewTopics = errors.New("too many new topics at once")
 )
 
@@ -103,8 +103,8 @@ func (c *Client) want(name mesh.Name) (*want, error) {
 	return w, nil
 }
 
-// evict gives up one name that is known not to exist or, while the control plane is
-// away and cannot tell, one that nobody waits for. c.mu is held.
+// evict forgets one name that is known not to exist. While the control plane is away
+// and cannot say so, it forgets one that nobody waits for. c.mu is held.
 func (c *Client) evict() bool {
 	for name, w := range c.wanted.names {
 		r, ok := c.table[xds.TypeListener][xds.TopicResource(name)]

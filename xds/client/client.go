@@ -30,7 +30,7 @@ const (
 	keySubs     = "subscriptions"
 )
 
-// Client keeps a sidecar's configuration in step with the control plane.
+// Client keeps a sidecar's configuration up to date with the control plane.
 type Client struct {
 	// set at construction
 	opts   Options
@@ -44,7 +44,8 @@ type Client struct {
 	// wanted are the topics asked for.
 	wanted wants
 	table  table
-	// applied is what the snapshot in force was made of; snapshot is nil before the first.
+	// applied are the entries of the snapshot in force; snapshot is nil before the
+	// first.
 	applied  *forms
 	snapshot *Snapshot
 	barred   barred
@@ -57,10 +58,11 @@ type Client struct {
 	stateFileError string
 	unsaved        bool // what belongs into the state file changed, and the snapshot did not
 
-	// missing logs names that do not exist: whoever can publish can make them up.
+	// missing logs names that do not exist. It is bounded, because publishers can make
+	// names up.
 	missing *pace.Log
 
-	// cause is the push that the next Apply is due to; Run only.
+	// cause is the push that makes the next Apply necessary; Run only.
 	cause   tracing.Hop
 	told    string // the failure to connect that was logged last; Run only
 	heard   bool   // that the control plane answers was logged since; Run only
@@ -121,8 +123,8 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// pause waits before a reconnect. It reports false when ctx ended. The same
-// failure is told once.
+// pause waits before a reconnect. It reports false when ctx ended. The same failure is
+// logged once.
 func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool {
 	c.mu.Lock()
 	c.lastError = err.Error()
@@ -141,8 +143,8 @@ func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool
 	}
 }
 
-// noteAnswered tells that the control plane is there, once after each failure that
-// was told.
+// noteAnswered logs that the control plane is reachable again, once after each failure
+// that was logged.
 func (c *Client) noteAnswered() {
 	if !c.heard {
 		c.heard = true
@@ -150,9 +152,10 @@ func (c *Client) noteAnswered() {
 	}
 }
 
-// advance assembles what the table now holds, applies it if it differs from what
-// is in force, and returns what has to be subscribed to, and what Apply refused: that is
-// bad from then on, and the rest is assembled without it.
+// advance assembles the table. It applies the result if it differs from the
+// configuration in force. It returns what has to be subscribed to, and what Apply
+// refused. A refused resource is bad from then on, and the rest is assembled without
+// it.
 func (c *Client) advance() (needs, []refused) {
 	var all []refused
 	for {
@@ -201,8 +204,8 @@ func (c *Client) step() (needs, []refused) {
 	return n, nil
 }
 
-// firstIsDue reports whether an empty configuration is the whole truth: the
-// control plane has answered, and no answer is outstanding. c.mu is held.
+// firstIsDue reports whether an empty configuration is complete: the control plane has
+// answered, and no answer is outstanding. c.mu is held.
 func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.settled() }
 
 // apply hands a snapshot over and, unless it is refused, shows it to Await and Status.

@@ -12,11 +12,11 @@ import (
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
-// decodeFunc is wire.Decode; tests put a worse one in its place.
+// decodeFunc is wire.Decode, except in tests.
 type decodeFunc func(typeURL string, a *anypb.Any) (wire.Decoded, error)
 
-// entry decodes one resource. A decoder that panics has met a bad resource: the
-// panic is its error, and the sidecar lives on.
+// entry decodes one resource. If the decoder panics, the resource is bad, the panic is
+// its error, and the sidecar goes on.
 func (decode decodeFunc) entry(typeURL, name, version string, a *anypb.Any) (e *entry, err error) {
 	defer func() {
 		if p := recover(); p != nil {

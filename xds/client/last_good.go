@@ -46,7 +46,7 @@ type envelope struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-// errCorrupt marks a file that is there and cannot be used.
+// errCorrupt marks a file that exists and cannot be used.
 var errCorrupt = errors.New("corrupt")
 
 func checksum(body []byte) string { return strconv.FormatUint(xxhash.Sum64(body), 16) }
@@ -91,11 +91,11 @@ func readLastGood(path string) (*lastGood, error) {
 	return g, nil
 }
 
-// maxStateFile is more than any configuration has bytes.
+// maxStateFile is larger than any configuration.
 const maxStateFile = 256 << 20
 
-// readRegular reads a file that is one: a link leads elsewhere, and a FIFO in its
-// place would hold the start up for ever.
+// readRegular reads a regular file only: a link leads elsewhere, and opening a FIFO
+// would block the start for ever.
 func readRegular(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -142,9 +142,9 @@ func writeLastGood(path string, g *lastGood) (err error) {
 	return syncDir(filepath.Dir(path))
 }
 
-// createTemporary makes a new file. There is one name, so that crashes leave one file
-// at most; what such a crash, or somebody else, left there is removed and never
-// written through: a link at this name would lead to a file of the user's.
+// createTemporary makes a new file. Its name is fixed, so that crashes leave one file
+// at most. An existing file of this name is removed and never written through: it
+// could be a link to one of the user's files.
 func createTemporary(path string) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

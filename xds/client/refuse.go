@@ -14,7 +14,7 @@ import (
 // of them nothing of the snapshot is in force.
 type Refusals map[mesh.Name]error
 
-// refused is a resource whose content decodes, and cannot be put in force.
+// refused is a resource that decodes and cannot be put in force.
 type refused struct {
 	typeURL string
 	wire.Rejection
@@ -23,9 +23,9 @@ type refused struct {
 // made is what a broker is made of; endpoints is nil when it has no network.
 type made struct{ cluster, endpoints *entry }
 
-// barred are what an Apply refused, until one of the entries comes again or another in
-// its place: it may be the other entry that was at fault. The resources stay subscribed
-// to meanwhile.
+// barred are the entries that an Apply refused. They stay refused until one of them,
+// or one in its place, comes again, because the other entry may have been at fault.
+// The resources stay subscribed to meanwhile.
 type barred map[made]struct{}
 
 func (b barred) has(m made) bool {
@@ -41,7 +41,7 @@ func (b barred) allow(e *entry) {
 	maps.DeleteFunc(b, func(m made, _ struct{}) bool { return m.cluster == e || m.endpoints == e })
 }
 
-// keep forgets what the table has no more.
+// keep forgets entries that the table does not have any more.
 func (b barred) keep(t table) {
 	gone := func(e *entry) bool { return e != nil && t.accepted(e.typeURL, e.name) != e }
 	maps.DeleteFunc(b, func(m made, _ struct{}) bool { return gone(m.cluster) || gone(m.endpoints) })
@@ -70,9 +70,9 @@ func (c *Client) refuse(f *forms, why Refusals) []refused {
 	return out
 }
 
-// ofType are the rejections that answer a response of that type. Those of other types
-// came by responses that are answered already: they show in Status, and are sent anew on
-// the next stream.
+// ofType are the rejections that answer a response of that type. Responses with those
+// of other types have been answered already: they show in Status, and the next stream
+// reports them.
 func ofType(rs []refused, typeURL string) []wire.Rejection {
 	var out []wire.Rejection
 	for _, r := range rs {

@@ -6,10 +6,10 @@ import (
 )
 
 const (
-	// saveShare bounds the part of the time that goes into writing: the file of a big
-	// mesh has megabytes, and the disk is others' too.
+	// saveShare bounds the part of the time that is spent writing: a big mesh's file
+	// has megabytes, and other programs use the disk too.
 	saveShare = 20
-	// maxSaveDelay bounds what one write that was held up makes of that.
+	// maxSaveDelay bounds the delay that follows one slow write.
 	maxSaveDelay = time.Minute
 )
 

@@ -23,8 +23,8 @@ const (
 	connectTimeout  = 5 * time.Second
 	pingEvery       = 30 * time.Second
 	pingTimeout     = 10 * time.Second
-	// steady is how long a stream with an answer must last to count as a good one
-	// although it brought nothing new.
+	// steady is how long a stream with an answer must last to count as good although
+	// it brought nothing new.
 	steady = 30 * time.Second
 	// maxRequest bounds one request; gRPC servers take 4 MiB by default.
 	maxRequest = 1 << 20
@@ -58,8 +58,8 @@ type received struct {
 	err      error
 }
 
-// session connects and follows one stream. It reports whether that led anywhere, and
-// always an error: why the stream ended.
+// session connects and follows one stream. It reports whether the stream was good, and
+// why it ended: the error is never nil.
 func (c *Client) session(ctx context.Context) (progress bool, err error) {
 	conn, err := grpc.NewClient(c.opts.Server, append(dialOptions(), c.opts.DialOptions...)...)
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *session) loop(ctx context.Context) (answered bool, err error) {
 	}
 }
 
-// advance asks for what has become needed without a response.
+// advance asks for resources that have become needed without a response.
 func (s *session) advance() error {
 	n, _ := s.c.advance()
 	return s.subscribe(n)
@@ -299,7 +299,7 @@ func (c *Client) arm(t *time.Timer) {
 	}
 }
 
-// expire gives up on what was asked for and not answered in time, and forgets what
+// expire marks names as missing that were not answered in time, and forgets names that
 // nobody wants any more.
 func (c *Client) expire(now time.Time) {
 	why := fmt.Sprintf("no answer within %v", c.opts.MissingAfter)

@@ -19,8 +19,8 @@ type Snapshot struct {
 	// Version is a hash over the versions of all resources the Config was made of:
 	// equal versions mean equal configurations, also across restarts.
 	Version string
-	// FromDisk is true when the Config comes from the state file and the control
-	// plane has not been heard.
+	// FromDisk is true while the Config comes from the state file and the control
+	// plane has not answered.
 	FromDisk bool
 	// At is when it was assembled.
 	At time.Time

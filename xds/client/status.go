@@ -23,7 +23,7 @@ type Status struct {
 	Version   string
 	AppliedAt time.Time
 	// FromDisk is true while the snapshot in force comes from the state file and the
-	// control plane has not been heard since the start.
+	// control plane has not answered since the start.
 	FromDisk bool
 	// StateFileError is why the state file could not be read or written the last
 	// time; "" when it could.

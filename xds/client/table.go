@@ -38,8 +38,8 @@ func (s State) String() string {
 	}
 }
 
-// entry is one good resource, as it came and as it was understood. It is
-// immutable; two forms that hold the same entry are the same.
+// entry is one good resource, as received and as decoded. It is immutable; two forms
+// that hold the same entry are the same.
 type entry struct {
 	typeURL string
 	name    string
@@ -149,8 +149,8 @@ func (r *resource) version() string {
 	}
 }
 
-// reject notes a bad resource. It reports whether that is news: the same error is
-// not to be logged again.
+// reject notes a bad resource. It reports whether the error is new, because the same
+// error is logged once.
 func (t table) reject(typeURL, name, version string, err error) bool {
 	r := t.row(typeURL, name)
 	news := r.state != Nacked || r.err != err.Error()
@@ -209,7 +209,8 @@ func (t table) oldestAsked() (oldest time.Time, ok bool) {
 	return oldest, ok
 }
 
-// hangUp stops the clocks: what was asked was asked on a stream that is gone.
+// hangUp stops the clocks, because the stream on which the names were asked for has
+// ended.
 func (t table) hangUp() {
 	for _, rows := range t {
 		for _, r := range rows {

@@ -12,8 +12,8 @@ import (
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
-// take notes in the table what a response says. It returns the bad resources, and
-// false for a response of a type that is not ours.
+// take notes in the table what a response contains. It returns the bad resources, and
+// false for a response of a type that Warren does not use.
 func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.Rejection, ok bool) {
 	typeURL := response.GetTypeUrl()
 	c.mu.Lock()
@@ -42,8 +42,8 @@ func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.
 	return bad, true
 }
 
-// takeResource notes one resource and returns what is wrong with it. What nobody
-// asked for (any more) is passed over; any Listener was asked for by the wildcard.
+// takeResource notes one resource and returns what is wrong with it. A resource that
+// is not asked for (any more) is ignored. Any Listener was asked for by the wildcard.
 func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 	name := resourceName(r)
 	c.mu.Lock()

@@ -43,8 +43,8 @@ func (w *wants) add(name mesh.Name) *want {
 // allows takes the token of a new name, if there is one.
 func (w *wants) allows() bool { return w.tokens.TryTake(time.Now()) }
 
-// answered gives the tokens of names back that exist: a service may use as many
-// topics at once as there are.
+// answered gives back the tokens of names that exist: a service may use any number of
+// existing topics at once.
 func (w *wants) answered(t table) {
 	for name, asked := range w.names {
 		if !asked.unanswered {
@@ -71,8 +71,8 @@ func (c *Client) unknown(name mesh.Name, w *want) bool {
 	return !serving && c.table.accepted(xds.TypeListener, xds.TopicResource(name)) == nil
 }
 
-// forget gives up the names that were not wanted for ForgetAfter and are not known to
-// exist; whoever wants one again asks anew. c.mu is held.
+// forget removes the names that were not wanted for ForgetAfter and are not known to
+// exist. A later want asks anew. c.mu is held.
 func (c *Client) forget(now time.Time) {
 	for name, w := range c.wanted.names {
 		if c.unknown(name, w) && now.Sub(w.last) >= c.opts.ForgetAfter {

@@ -22,8 +22,8 @@ type response struct {
 	span     tracing.Span // until the answer
 }
 
-// responded takes note of a response about to be sent. One that a change made due
-// gets a span, whose context travels in its resources' metadata.
+// responded notes a response that is about to be sent. One that a change made
+// necessary gets a span, whose context travels in its resources' metadata.
 func (s *stream) responded(resp *discoveryv3.DeltaDiscoveryResponse) {
 	if s.mute {
 		return
@@ -61,9 +61,9 @@ func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span tracing.S
 	s.unanswered = append(s.unanswered, response{resp.GetNonce(), resp.GetTypeUrl(), versions, span})
 }
 
-// settle applies the verdict of an ACK or NACK and returns what is refused by it.
-// A resource that a NACK does not name was applied (gRFC A46); one that names none
-// refuses all. mu is held.
+// settle applies an ACK or NACK and returns the resources it refuses. A resource that
+// a NACK does not name was applied (gRFC A46). A NACK that names none refuses all. mu
+// is held.
 func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState {
 	i := slices.IndexFunc(s.unanswered, func(r response) bool { return r.nonce == req.GetResponseNonce() })
 	if i < 0 {
@@ -129,7 +129,7 @@ func refusals(r response, req *discoveryv3.DeltaDiscoveryRequest) map[string]str
 	return out
 }
 
-// cut bounds what is kept of others' texts. It copies, or the whole would be kept.
+// cut bounds text from peers. It copies, so that the whole text can be freed.
 func cut(text string) string {
 	if len(text) <= maxErrorBytes {
 		return text

@@ -21,9 +21,9 @@ var (
 	errSilent    = errors.New("no request came")
 )
 
-// service is the discovery service. Each stream has a library server of its own, so
-// that what the library tells of a stream comes to that stream's state and needs no
-// lock that streams share.
+// service is the discovery service. Each stream has a library server of its own. So
+// the library's callbacks go to that stream's state, without a lock that streams
+// share.
 type service struct {
 	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
 
@@ -65,8 +65,8 @@ func (s *service) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryServ
 	return err
 }
 
-// quietStream is a stream as the library sees it. It keeps back responses that turned
-// out to say nothing.
+// quietStream is a stream as the library sees it. It drops responses that turned out
+// to be empty.
 type quietStream struct {
 	discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
 
@@ -82,8 +82,8 @@ func (q *quietStream) Send(resp *discoveryv3.DeltaDiscoveryResponse) error {
 	return q.AggregatedDiscoveryService_DeltaAggregatedResourcesServer.Send(resp)
 }
 
-// listener is how the library tells what happens on a stream: one thing after
-// another, on the stream's goroutine.
+// listener receives the library's callbacks of a stream, one after another on the
+// stream's goroutine.
 type listener struct{ stream *stream }
 
 var _ delta.Callbacks = (*listener)(nil)

@@ -12,9 +12,9 @@ import (
 // A sidecar that connects later gets the same resources for a reason of its own.
 const traceWindow = time.Minute
 
-// change says why a resource got its version, or went.
+// change is why a resource got its version, or was removed.
 type change struct {
-	held   held // absent when it went
+	held   held // absent when it was removed
 	at     time.Time
 	cause  tracing.Hop
 	config string // version of the configuration that the change made
@@ -54,8 +54,8 @@ func (v *view) heldOf(k key) held {
 	return held{state: absent}
 }
 
-// causeOf returns the newest recent change that made a response due, false when
-// none did: then the sidecar asked by itself.
+// causeOf returns the newest recent change that made a response necessary. It returns
+// false when no change did: the sidecar asked by itself.
 func (v *view) causeOf(resp *discoveryv3.DeltaDiscoveryResponse, now time.Time) (newest change, ok bool) {
 	if v == nil || len(v.changes) == 0 {
 		return change{}, false

@@ -16,7 +16,7 @@ var (
 	errHungUp    = errors.New("the stream ended before the answer")
 )
 
-// refusedError is a sidecar's refusal, as telemetry sees it.
+// refusedError is a sidecar's NACK, as telemetry sees it.
 type refusedError string
 
 func (e refusedError) Error() string   { return string(e) }
@@ -56,7 +56,7 @@ func (s *stream) startPush(resp *discoveryv3.DeltaDiscoveryResponse, cause chang
 	return span
 }
 
-// hangUp ends the spans nobody will answer any more. mu is held.
+// hangUp ends the spans of responses that will not be answered any more. mu is held.
 func (s *stream) hangUp() {
 	for _, r := range s.unanswered {
 		r.span.End(errHungUp)

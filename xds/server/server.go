@@ -64,7 +64,7 @@ func (s *Server) Register(g *grpc.Server) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &service{Server: s})
 }
 
-// View is everything there is to serve.
+// View is everything that is served.
 type View struct {
 	// Resources are sent to whoever asks for them by name.
 	Resources []wire.Resource
@@ -90,9 +90,9 @@ type Scoped struct {
 // of one type and name the last wins.
 func (s *Server) Update(v View) { s.cache.update(v, s.now()) }
 
-// Sidecars tells who is connected and what each has accepted, ordered by node id.
-// Several streams may say that they are one node: a connection that died without
-// saying so, or somebody else. All of them are told, the oldest first.
+// Sidecars returns the connected sidecars and what each has accepted, ordered by node
+// id. Several streams may claim to be one node: an old connection that is not known to
+// be dead yet, or an impostor. All of them are returned, the oldest first.
 func (s *Server) Sidecars() []Sidecar { return s.sidecars() }
 
 // Changed returns a channel that is closed when what Sidecars returns has changed

@@ -98,7 +98,7 @@ func (v *view) concerning(n xds.Node) map[string]*entry {
 	return out
 }
 
-// follow numbers the view and notes what it has other than old.
+// follow numbers the view and records how it differs from old.
 func (v *view) follow(old *view) {
 	v.seq, v.delta = 1, map[string][]string{}
 	if old == nil {
@@ -117,8 +117,8 @@ func (v *view) follow(old *view) {
 	}
 }
 
-// stale tells whether diff would find anything. What was up to date with the view
-// before costs what has changed since, however many names there are.
+// stale reports whether diff would find anything. Its cost depends on what changed
+// since the view before, and not on the number of names.
 func (v *view) stale(s *subscription) bool {
 	var stale bool
 	switch {
@@ -184,7 +184,7 @@ type difference struct {
 
 func (d *difference) empty() bool { return len(d.changed)+len(d.removed)+len(d.withheld) == 0 }
 
-// response says the difference.
+// response makes the message of the difference.
 func (d *difference) response(typeURL string) *discoveryv3.DeltaDiscoveryResponse {
 	out := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: typeURL, RemovedResources: d.removed}
 	for _, e := range d.changed {
@@ -202,10 +202,10 @@ func (d *difference) response(typeURL string) *discoveryv3.DeltaDiscoveryRespons
 	return out
 }
 
-// diff works out what s lacks, as far as it goes into one response. What was asked for
-// by name and does not exist is said to be removed, once. What is known and was not
-// asked for is removed only under a wildcard: without one, unsubscribing is the
-// sidecar's own word.
+// diff works out what s lacks, as far as one response can hold it. A name that was
+// asked for and does not exist is reported as removed, once. A known resource that was
+// not asked for is removed only under a wildcard: without one, the sidecar
+// unsubscribes by itself.
 func (v *view) diff(s *subscription) *difference {
 	d := &difference{}
 	unwanted := len(s.known) > 0 && s.wildcard

@@ -137,8 +137,8 @@ func decodeOptions(p path, o *xdsv1.AmqpProtocolOptions) (mesh.Broker, error) {
 	return b, nil
 }
 
-// isFileName reports whether s names something inside a directory, so that what a
-// control plane sends cannot lead out of it.
+// isFileName reports whether s names a file or directory inside a directory. A control
+// plane must not name a path outside of it.
 func isFileName(s string) bool {
 	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\\\x00")
 }

@@ -32,7 +32,7 @@ func normalFilter(f mesh.Filter) mesh.Filter {
 	return f
 }
 
-// normalRetry drops what cannot matter when there is one attempt.
+// normalRetry drops fields that have no effect when there is one attempt.
 func normalRetry(r mesh.Retry) mesh.Retry {
 	if r.Attempts <= 1 {
 		r.On, r.Backoff = nil, mesh.Backoff{}
@@ -50,7 +50,7 @@ func reachable(rules []mesh.Rule) []mesh.Rule {
 	return rules
 }
 
-// normalTopic is what a sidecar gets back for t.
+// normalTopic is t as a sidecar gets it.
 func normalTopic(t *mesh.Topic) *mesh.Topic {
 	out := &mesh.Topic{Name: t.Name}
 	for _, r := range t.Rules {

@@ -9,13 +9,13 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 )
 
-// encodeOrder counts as the mesh does, and so does encodeKeyPolicy: what is neither
-// is carried over, for decoding to refuse.
+// encodeOrder and encodeKeyPolicy use the mesh's numbers. An unknown value is carried
+// over, and decoding refuses it.
 func encodeOrder(o mesh.Ordering) xdsv1.Ordering { return xdsv1.Ordering(o) }
 
 func encodeKeyPolicy(k mesh.KeyPolicy) xdsv1.KeyPolicy { return xdsv1.KeyPolicy(k) }
 
-// decodeOrdering decodes what keeps keys in order.
+// decodeOrdering decodes the fields that keep the order of keys.
 func decodeOrdering(p path, m *xdsv1.SubscriptionListener, s *mesh.Subscription) (err error) {
 	if s.Partitions, err = decodePartitions(p.field("partitions"), m.GetPartitions()); err != nil {
 		return err
@@ -52,7 +52,7 @@ func checkPerKey(p path, s *mesh.Subscription) error {
 	return nil
 }
 
-// checkUnordered refuses what would do nothing.
+// checkUnordered refuses fields that would have no effect.
 func checkUnordered(p path, s *mesh.Subscription) error {
 	const useless = "not supported without order"
 	switch {

@@ -98,7 +98,7 @@ func (d *ruleDecoder) rule(p path, r *routev3.Route, raw []byte) (mesh.Rule, err
 	return rule, nil
 }
 
-// decodeAction decodes what is to be done with an event.
+// decodeAction decodes the action of a rule.
 func decodeAction(at path, action *routev3.RouteAction) (mesh.Rule, error) {
 	if action == nil {
 		return mesh.Rule{}, at.errorf("is required")

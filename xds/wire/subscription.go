@@ -124,7 +124,7 @@ func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.S
 	return checkDerived(p.field("queue").field("name"), s)
 }
 
-// checkDerived refuses a queue whose name leaves no room for those made from it.
+// checkDerived refuses a queue name that is too long for the names derived from it.
 func checkDerived(p path, s *mesh.Subscription) error {
 	names := []string{s.Queue.DeadLetters()}
 	for _, d := range s.Delays() {
@@ -157,7 +157,7 @@ func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {
 	}, nil
 }
 
-// decodeStrategy refuses a strategy that would do nothing.
+// decodeStrategy refuses a strategy that would have no effect.
 func decodeStrategy(p path, m *xdsv1.SubscriptionListener) (mesh.RetryStrategy, error) {
 	at := p.field("redelivery").field("strategy")
 	switch s := m.GetRedelivery().GetStrategy(); {

@@ -22,13 +22,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// RedriveDestination is where letters are sent back to.
+// RedriveDestination is where dead letters are sent back to.
 type RedriveDestination int32
 
 const (
 	// Not set: the subscription.
 	RedriveDestination_REDRIVE_DESTINATION_UNSPECIFIED RedriveDestination = 0
-	// The subscription's own queue: nobody else gets the event again.
+	// The subscription's own queue: no other subscription gets the event again.
 	RedriveDestination_REDRIVE_DESTINATION_SUBSCRIPTION RedriveDestination = 1
 	// The topic's exchange: every subscription gets it again.
 	RedriveDestination_REDRIVE_DESTINATION_TOPIC RedriveDestination = 2
@@ -86,9 +86,9 @@ type DeadLetterFilter struct {
 	Types []string `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
 	// Any of these reasons, e.g. "rejected".
 	Reasons []string `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	// Given up then or later.
+	// Dead-lettered then or later.
 	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
-	// Given up before.
+	// Dead-lettered before.
 	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -166,7 +166,7 @@ func (x *DeadLetterFilter) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
-// DeadLetter is an event that was given up for a subscription.
+// DeadLetter is an event in a dead-letter queue of a subscription.
 type DeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the event; of a message that is no event, an id made of its content.
@@ -181,16 +181,16 @@ type DeadLetter struct {
 	DataBytes uint64 `protobuf:"varint,5,opt,name=data_bytes,json=dataBytes,proto3" json:"data_bytes,omitempty"`
 	// The beginning of the payload, as far as was asked for.
 	Data []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
-	// Why it was given up: rejected, attempts-exhausted, ack-deadline, invalid-event,
+	// Why it is a dead letter: rejected, attempts-exhausted, ack-deadline, invalid-event,
 	// retries-elapsed, key-held, expired, too-large, set-aside, delivery-limit or max-length.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The service's words, or what else is known.
+	// The reason in the words of the service, or of Warren.
 	Detail string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Attempts that were made.
 	Attempts uint32 `protobuf:"varint,9,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// When the first attempt failed; absent when there was none.
 	FirstFailure *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=first_failure,json=firstFailure,proto3" json:"first_failure,omitempty"`
-	// When it was given up; absent when the letter does not say.
+	// When it became a dead letter; absent when that is not recorded.
 	Time *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=time,proto3" json:"time,omitempty"`
 	// Exchange it was first published to.
 	Exchange string `protobuf:"bytes,12,opt,name=exchange,proto3" json:"exchange,omitempty"`
@@ -200,10 +200,10 @@ type DeadLetter struct {
 	Traceparent string `protobuf:"bytes,14,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// Workload that published it.
 	Publisher string `protobuf:"bytes,15,opt,name=publisher,proto3" json:"publisher,omitempty"`
-	// What the broker did not take in one message and was left out; empty when the letter is
+	// What was left out, because the broker did not take all of it; empty when the message is
 	// whole.
 	Cut string `protobuf:"bytes,16,opt,name=cut,proto3" json:"cut,omitempty"`
-	// Queue that gave it up, of a letter that the broker made by itself.
+	// Queue that dropped it, of a dead letter that the broker made by itself.
 	Queue string `protobuf:"bytes,17,opt,name=queue,proto3" json:"queue,omitempty"`
 	// Why the message is no event; empty when it is one.
 	Malformed     string `protobuf:"bytes,18,opt,name=malformed,proto3" json:"malformed,omitempty"`
@@ -373,25 +373,25 @@ type DeadLetterReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The queue.
 	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
-	// Letters that were ready when the call began. No more are read.
+	// Dead letters that were ready when the call began. No more are read.
 	Total uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
 	// Of those, read so far.
 	Read uint64 `protobuf:"varint,3,opt,name=read,proto3" json:"read,omitempty"`
-	// Of those, of other subscriptions that share the queue, or no letters of
-	// Warren's. They are left alone.
+	// Of those, dead letters of other subscriptions that share the queue, and messages
+	// that Warren did not put there. They are left alone.
 	Foreign uint64 `protobuf:"varint,4,opt,name=foreign,proto3" json:"foreign,omitempty"`
 	// Of those, chosen by subscription and filter.
 	Matched uint64 `protobuf:"varint,5,opt,name=matched,proto3" json:"matched,omitempty"`
 	// Sent back or removed; in a dry run, what would have been.
 	Done uint64 `protobuf:"varint,6,opt,name=done,proto3" json:"done,omitempty"`
-	// Chosen, but they could not be sent back, and stay.
+	// Chosen, but not sent back because of an error. They stay.
 	Failed uint64 `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
 	// Why the last of those failed.
 	Failure string `protobuf:"bytes,8,opt,name=failure,proto3" json:"failure,omitempty"`
-	// Consumers that others had on the queue when the call began. What those hold
+	// Other consumers of the queue when the call began. Messages that those hold
 	// cannot be seen.
 	Consumers uint32 `protobuf:"varint,9,opt,name=consumers,proto3" json:"consumers,omitempty"`
-	// Whether all that was there was read, or the limit was reached.
+	// Whether every dead letter was read, or the limit was reached.
 	Complete      bool `protobuf:"varint,10,opt,name=complete,proto3" json:"complete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -497,14 +497,14 @@ func (x *DeadLetterReport) GetComplete() bool {
 	return false
 }
 
-// ListDeadLettersRequest says which letters to show.
+// ListDeadLettersRequest says which dead letters to show.
 type ListDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: a subscription of the workload, "name" or "namespace/name".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// Absent means all.
 	Filter *DeadLetterFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Most letters; 0 means all.
+	// Most dead letters; 0 means all.
 	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Bytes of each payload to show; 0 shows none.
 	MaxPayloadBytes uint32 `protobuf:"varint,4,opt,name=max_payload_bytes,json=maxPayloadBytes,proto3" json:"max_payload_bytes,omitempty"`
@@ -570,7 +570,7 @@ func (x *ListDeadLettersRequest) GetMaxPayloadBytes() uint32 {
 	return 0
 }
 
-// ListDeadLettersResponse is a letter, or the report that ends the stream.
+// ListDeadLettersResponse is a dead letter, or the report that ends the stream.
 type ListDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is.
@@ -644,7 +644,7 @@ type isListDeadLettersResponse_Response interface {
 }
 
 type ListDeadLettersResponse_Letter struct {
-	// One letter.
+	// One dead letter.
 	Letter *DeadLetter `protobuf:"bytes,1,opt,name=letter,proto3,oneof"`
 }
 
@@ -657,18 +657,18 @@ func (*ListDeadLettersResponse_Letter) isListDeadLettersResponse_Response() {}
 
 func (*ListDeadLettersResponse_Report) isListDeadLettersResponse_Response() {}
 
-// RedriveDeadLettersRequest says which letters to send back, and how.
+// RedriveDeadLettersRequest says which dead letters to send back, and how.
 type RedriveDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: a subscription of the workload, "name" or "namespace/name".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// Absent means all.
 	Filter *DeadLetterFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Most letters; 0 means all.
+	// Most dead letters; 0 means all.
 	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Only count.
 	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	// Most letters a second, 0.001 at least; absent means as fast as they are
+	// Most dead letters a second, 0.001 at least; absent means as fast as they are
 	// confirmed.
 	PerSecond *float64 `protobuf:"fixed64,5,opt,name=per_second,json=perSecond,proto3,oneof" json:"per_second,omitempty"`
 	// Where to.
@@ -749,7 +749,7 @@ func (x *RedriveDeadLettersRequest) GetDestination() RedriveDestination {
 	return RedriveDestination_REDRIVE_DESTINATION_UNSPECIFIED
 }
 
-// RedriveDeadLettersResponse is how far it is, several times a second while letters
+// RedriveDeadLettersResponse is the progress, several times a second while dead letters
 // are read, and at the end.
 type RedriveDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -796,14 +796,14 @@ func (x *RedriveDeadLettersResponse) GetReport() *DeadLetterReport {
 	return nil
 }
 
-// PurgeDeadLettersRequest says which letters to remove.
+// PurgeDeadLettersRequest says which dead letters to remove.
 type PurgeDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: a subscription of the workload, "name" or "namespace/name".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// Absent means all of the subscription.
 	Filter *DeadLetterFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Most letters; 0 means all.
+	// Most dead letters; 0 means all.
 	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Only count.
 	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
@@ -869,7 +869,7 @@ func (x *PurgeDeadLettersRequest) GetDryRun() bool {
 	return false
 }
 
-// PurgeDeadLettersResponse is how far it is, several times a second while letters
+// PurgeDeadLettersResponse is the progress, several times a second while dead letters
 // are read, and at the end.
 type PurgeDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`

@@ -8,7 +8,7 @@ import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
 )
 
-// moment is when a read happens.
+// moment is why a read happens.
 type moment int
 
 const (
@@ -16,7 +16,7 @@ const (
 	quiet                // when changes have settled, or were gathered for long
 )
 
-// Loss is something that is in force and that a set lacks.
+// Loss is something that is in force and missing in a newer set.
 type Loss struct {
 	Object v1alpha1.ObjectName // zero when it is about a file
 	Text   string              // "is not declared any more"
@@ -30,14 +30,14 @@ func (l Loss) String() string {
 	return l.Object.String() + " " + l.Text
 }
 
-// held is a set that waits for its content to stay the same.
+// held is a set that waits until its content stays the same.
 type held struct {
 	waits bool
 	sum   digest
 	since time.Time // when sum was first found
 }
 
-// read hands the content on if it is new and may come into force now, see Run.
+// read hands the content on if it is new and may come into force now; see Run.
 func (s *Source) read(m moment) {
 	began := time.Now()
 	r := load(s.opts.Dir, &s.memory)
@@ -63,20 +63,20 @@ func (s *Source) read(m moment) {
 	s.took = time.Since(began)
 }
 
-// again lets a set be handed on once more that was refused for a reason that passes.
+// again lets a set be handed on once more that was refused for a temporary reason.
 func (s *Source) again() {
 	if s.retry {
 		s.handed, s.retry = false, false
 	}
 }
 
-// still tells whether content has been the same for Options.Still, and begins to
-// wait for that.
+// still reports whether content has been the same for Options.Still, and starts that
+// wait.
 func (s *Source) still(sum digest, losses []Loss) bool {
 	now := time.Now()
 	switch {
 	case !s.held.waits:
-		s.opts.Logger.Warn("configuration takes something away, waiting until the directory is still",
+		s.opts.Logger.Warn("configuration removes something, waiting until the directory is still",
 			"still_for", s.opts.Still, "losses", len(losses), "first", losses[0].String())
 		fallthrough
 	case s.held.sum != sum:
@@ -96,8 +96,8 @@ func (s *Source) release() {
 	}
 }
 
-// forms are what a set in force looked like: whose absence tells of a file that is
-// being written.
+// forms are the fields and files of the set in force. One that is missing later may be
+// in a file that is being written.
 type forms struct {
 	objects map[v1alpha1.ObjectName]map[string]int // lines of the fields that are set
 	order   []v1alpha1.ObjectName
@@ -114,10 +114,10 @@ func formsOf(r *reading) forms {
 	return f
 }
 
-// losses lists what r lacks of what is in force: objects, fields of objects, and the
-// ends of lines in files that changed. A file that was cut anywhere lacks one of them,
-// unless all that is missing is new. Before the first set is in force nothing can be
-// lost.
+// losses lists what is in force and missing in r: objects, fields of objects, and the
+// final line breaks of files that changed. A file that was cut anywhere lacks one of
+// them, unless only new content is missing. Before the first set is in force there are
+// no losses.
 func (f *forms) losses(r *reading) []Loss {
 	if f.objects == nil {
 		return nil
@@ -143,7 +143,7 @@ func (f *forms) losses(r *reading) []Loss {
 	return out
 }
 
-// lost returns the first field that was set and is not, "" for none.
+// lost returns the first field that was set and is not set any more, "" for none.
 func lost(was, now map[string]int) string {
 	var fields []string
 	for field := range was {

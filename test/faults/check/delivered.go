@@ -19,7 +19,7 @@ type subscription struct {
 	ordered      int // first deliveries that another of their key came before
 }
 
-// fate is what became of one event in one subscription.
+// fate is what happened to one event in one subscription.
 type fate struct {
 	copies, unflagged, retries uint32
 	acked, dead, left          bool

@@ -6,7 +6,7 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// fates judges, event by event, what became of it in each subscription.
+// fates judges, event by event, what happened to it in each subscription.
 func (c *checker) fates() {
 	for n := range c.events.list {
 		e := &c.events.list[n]

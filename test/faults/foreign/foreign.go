@@ -23,8 +23,8 @@ type Message struct {
 
 const prefix = "foreign-"
 
-// All returns every message, in the order of their tags: first the smallest of each
-// family, so that the first few are of many.
+// All returns every message, in the order of their tags. The smallest message of each
+// family comes first, so that the first few cover many families.
 func All() []Message {
 	families := []struct {
 		kind string

@@ -31,7 +31,7 @@ type Answer struct {
 	Reason string
 }
 
-// Delivery is one event in the hands of a service, and what the service said to it.
+// Delivery is one event that a service was handed, and the service's outcome for it.
 type Delivery struct {
 	Subscription string `json:"subscription"`
 	Consumer     string `json:"consumer,omitzero"`

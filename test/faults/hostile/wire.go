@@ -16,9 +16,9 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// packed is a compressor that sends a message which was compressed before, whatever it
-// is given: an attack must not cost the attacker more than who is attacked, or it is the
-// rig that slows everybody down.
+// packed is a compressor that always sends the same message, compressed in advance. An
+// attack must cost the attacker less than the sidecar: otherwise the rig itself slows
+// everybody down.
 type packed struct{}
 
 const unpacked = 15 << 20

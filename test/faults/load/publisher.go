@@ -137,7 +137,7 @@ func (p Publisher) Batch(ctx context.Context, stop <-chan struct{}, size int) {
 	}
 }
 
-// callBatch makes one call and returns what is to be repeated.
+// callBatch makes one call and returns the events to repeat.
 func (p *Publisher) callBatch(ctx context.Context, batch []numbered, data []byte) (again []numbered) {
 	ctx, cancel := context.WithTimeout(ctx, p.Deadline)
 	defer cancel()

@@ -131,7 +131,7 @@ func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliverie
 	return true
 }
 
-// decide notes a delivery and says what is to be done with it.
+// decide notes a delivery and chooses its outcome.
 func (c *session) decide(d *eventsv1.Delivery) (history.Receipt, Decision) {
 	c.held.Add(1)
 	if n := c.Unsettled.Add(1); n > c.Most.Load() {

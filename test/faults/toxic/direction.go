@@ -159,6 +159,6 @@ func later(a, b time.Time) time.Time {
 // that toxiproxy's goroutines before this one end too.
 func (f *flow) discard() {
 	f.stub.Close()
-	for range f.stub.Input { // what comes is nobody's any more
+	for range f.stub.Input { // nobody reads what arrives now
 	}
 }

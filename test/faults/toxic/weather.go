@@ -29,9 +29,8 @@ func (w *weather) delay() time.Duration {
 	return max(d, 0)
 }
 
-// capacity is how many chunks may be on their way: as much as it takes for latency
-// not to be a bound of the throughput, and one when there is none, so that who sends
-// too much is held up.
+// capacity is how many chunks may be in transit: enough for latency not to bound the
+// throughput, and one without latency, so that a sender that is too fast is held up.
 func (w *weather) capacity() int {
 	const underWay = 1024
 	if w.latency > 0 {

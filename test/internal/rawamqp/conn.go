@@ -96,7 +96,7 @@ func (c *Conn) open(user *url.Userinfo, vhost string) error {
 		return err
 	}
 	password, _ := user.Password()
-	// Capabilities, so that it is told why it is refused, and nacked.
+	// With these capabilities the broker gives a reason for a refusal, and nacks.
 	capabilities := Table(Field{"capabilities", Table(Field{"authentication_failure_close", Bool(true)}, Field{"basic.nack", Bool(true)}, Field{"publisher_confirms", Bool(true)})})
 	if err := c.send(0, connectionStartOK, string(capabilities[1:])+short("PLAIN")+string(Text("\x00" + user.Username() + "\x00" + password)[1:])+short("en_US")); err != nil {
 		return err
