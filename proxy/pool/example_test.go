@@ -17,8 +17,10 @@ func ExamplePool_Claim() {
 	memory := membroker.New(membroker.Options{})
 	defer memory.Close()
 	p := pool.New(pool.Options{
-		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) { return queueing.NewNode(memory.Node(membroker.NodeOptions{})), nil },
-		Logger:    slog.New(slog.DiscardHandler),
+		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) {
+			return queueing.NewNode(memory.Node(membroker.NodeOptions{})), nil
+		},
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx := context.Background()
 	p.Start(ctx)
