@@ -3,7 +3,7 @@
 // It composes the rooms below it and owns their lives. Configuration comes from
 // the control plane through xds/client, is compiled, and is swapped as a whole:
 //
-//	xds/client ──Snapshot──▶ pool.Apply (brokers, topology) ──▶ swap table and subscriptions
+//	xds/client ──Config──▶ snapshot.Apply ──▶ pool (brokers, topology) ──▶ swap table and subscriptions
 //	gRPC Publish   ──▶ publish ──▶ route ──▶ balance ──▶ pool ──▶ broker driver
 //	gRPC Subscribe ◀── deliver ◀── pool ◀── broker driver
 //
@@ -37,6 +37,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/xds/client"
 )
@@ -46,7 +47,7 @@ type Proxy struct {
 	// set at construction
 	opts      Options
 	ownMemory bool // opts.Memory ends with the proxy
-	config    *configuration
+	config    *snapshot.Store
 	pool      *pool.Pool
 	publish   *publish.Service
 	deliver   *deliver.Service
@@ -101,7 +102,7 @@ func New(opts Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
-	p.config = &configuration{arrived: make(chan struct{}), await: p.xds.Await}
+	p.config = snapshot.New(snapshot.Options{Brokers: p.pool, Layout: deliver.Layout, Fetch: p.fetch})
 	p.publish = publish.New(publish.Options{
 		Namespace: opts.Node.Namespace,
 		Workload:  opts.Node.Workload,
@@ -168,7 +169,7 @@ func (p *Proxy) Ready() error {
 		return errors.New("draining")
 	case p.failed.Load():
 		return errFailedByHand
-	case p.config.current.Load() == nil:
+	case p.config.Current() == nil:
 		return fmt.Errorf("no configuration yet: %s", p.xdsTrouble())
 	default:
 		return p.pool.Unready()
@@ -180,26 +181,6 @@ func (p *Proxy) xdsTrouble() string {
 		return fmt.Sprintf("control plane %s: %s", p.opts.ControlPlane, s.LastError)
 	}
 	return "waiting for control plane " + p.opts.ControlPlane
-}
-
-// apply puts a configuration in force, or refuses it and changes nothing.
-func (p *Proxy) apply(s *client.Snapshot) client.Refusals {
-	if p.opts.MemoryOnly {
-		moved := *s
-		moved.Config = inMemory(s.Config)
-		s = &moved
-	}
-	// Brokers first: whoever sees the new table finds its brokers running.
-	var bad pool.Unbuildable
-	if errors.As(p.pool.Apply(s.Config.Brokers, declarations(s.Config)), &bad) {
-		return client.Refusals(bad)
-	}
-	p.config.swap(s)
-	p.pusher.Apply(p.config.current.Load().subscriptions)
-	p.watcher.Apply(p.config.current.Load().subscriptions)
-	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
-		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
-	return nil
 }
 
 // Run serves until ctx ends or something fails, then drains within

@@ -28,6 +28,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -80,7 +81,7 @@ func (c *config) set(subs ...mesh.Subscription) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.subs = deliver.Compile(&mesh.Config{Subscriptions: compiled}, c.subs)
+	c.subs = snapshot.Subscriptions(&mesh.Config{Subscriptions: compiled}, c.subs)
 	close(c.changed)
 	c.changed = make(chan struct{})
 }

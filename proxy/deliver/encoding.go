@@ -16,7 +16,7 @@ func see(d *delivery) (Handed, error) {
 	sub := d.sub
 	h := Handed{
 		Event: d.Event, Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
-		Subscription: sub.FullName, Topic: sub.topicOf(d),
+		Subscription: sub.FullName, Topic: sub.TopicBehind(d.Exchange),
 		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
 	if sub.MaxDecoded == 0 || d.ContentEncoding == "" {

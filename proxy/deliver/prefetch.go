@@ -16,7 +16,7 @@ func (st *settler) maxBytes(queue string) int {
 	if !st.driver.Backed(queue) {
 		return 0
 	}
-	most := int(st.subscription.Load().largest)
+	most := int(st.subscription.Load().Largest)
 	if most == 0 {
 		return largestEvent + beside
 	}

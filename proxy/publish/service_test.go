@@ -50,7 +50,7 @@ func (ts topics) Lookup(name mesh.Name) (*route.Topic, bool) {
 	return t, ok
 }
 
-func (ts topics) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
+func (ts topics) Await(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	if t, ok := ts[name]; ok {
 		return t, nil
 	}
