@@ -22,6 +22,7 @@ func (p *Proxy) apply(s *client.Snapshot) client.Refusals {
 	if errors.As(p.config.Apply(cfg, s.At), &bad) {
 		return client.Refusals(bad)
 	}
+	p.readiness.changed()
 	subscriptions := p.config.Current().Subscriptions
 	p.pusher.Apply(subscriptions)
 	p.watcher.Apply(subscriptions)

@@ -38,6 +38,9 @@ type Options struct {
 	// It is called by one goroutine, one call at a time, and must return soon: nothing is
 	// read from the control plane meanwhile. Required.
 	Apply func(*Snapshot) Refusals
+	// OnStatus is called when Status says another LastError, by the goroutine that calls
+	// Apply. nil means that nobody needs to know.
+	OnStatus func()
 	// Tracing gets a span for each Apply that a traced push made due; nil makes none.
 	Tracing *tracing.Configuration
 	// Logger takes what happens to the connection and to resources. Required.
@@ -111,6 +114,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Backoff == nil {
 		o.Backoff = fullJitter
+	}
+	if o.OnStatus == nil {
+		o.OnStatus = func() {}
 	}
 	if len(o.Topics) > o.MaxTopics {
 		return o, fmt.Errorf("client options: %d topics, MaxTopics is %d", len(o.Topics), o.MaxTopics)

@@ -2,6 +2,8 @@ package membroker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -14,13 +16,7 @@ type hold struct {
 // receipts fail with Closed, unsettled deliveries go back to their queues, and the
 // nodes come back with later epochs. It returns when the old epochs are dead.
 func (b *Broker) Interrupt() {
-	b.mu.RLock()
-	cut := make([]*session, 0, len(b.sessions))
-	for s := range b.sessions {
-		cut = append(cut, s)
-	}
-	b.mu.RUnlock()
-	for _, s := range cut {
+	for _, s := range b.attached() {
 		s.close()
 	}
 }
@@ -55,8 +51,23 @@ func (b *Broker) Outage() (end func()) {
 // Alarm makes every publish fail with Blocked, as a broker short of memory does,
 // until end is called, which is idempotent. Consumers go on.
 func (b *Broker) Alarm() (end func()) {
-	b.blocked.Add(1)
-	return sync.OnceFunc(func() { b.blocked.Add(-1) })
+	b.alarm(1)
+	return sync.OnceFunc(func() { b.alarm(-1) })
+}
+
+// alarm counts alarms and tells the nodes.
+func (b *Broker) alarm(change int32) {
+	b.blocked.Add(change)
+	for _, s := range b.attached() {
+		s.node.options.OnState()
+	}
+}
+
+// attached returns the sessions of all nodes that are up.
+func (b *Broker) attached() []*session {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Collect(maps.Keys(b.sessions))
 }
 
 // HoldConfirms withholds the confirms of all publishes from now on, until release

@@ -186,6 +186,40 @@ func TestOutageLastsUntilItsEnd(t *testing.T) {
 	})
 }
 
+func TestChangesOfStateAreTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := membroker.New(membroker.Options{})
+		told := make(chan struct{}, 100)
+		node := b.Node(membroker.NodeOptions{OnState: func() { told <- struct{}{} }})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- node.Run(ctx) }()
+		await := func(what string, holds func(broker.State) bool) {
+			for !holds(node.State()) {
+				select {
+				case <-told:
+				case <-time.After(time.Minute):
+					t.Fatalf("nobody told that the node is %s", what)
+				}
+			}
+		}
+		await("up", func(s broker.State) bool { return s.Consuming })
+		end := b.Outage()
+		await("down", func(s broker.State) bool { return !s.Consuming })
+		end()
+		await("up again", func(s broker.State) bool { return s.Publishing })
+		calm := b.Alarm()
+		await("blocked", func(s broker.State) bool { return s.Blocked })
+		calm()
+		await("blocked no more", func(s broker.State) bool { return !s.Blocked })
+		cancel()
+		await("stopped", func(s broker.State) bool { return !s.Consuming })
+		<-done
+		b.Close()
+	})
+}
+
 func TestSecondHoldEndsTheFirst(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, membroker.Options{})

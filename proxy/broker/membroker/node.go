@@ -22,6 +22,9 @@ type NodeOptions struct {
 	// MaxCopyBytes is the largest message that is taken as a copy. 0 means any. Of a dead
 	// letter that need not be whole, headers are left out until it fits.
 	MaxCopyBytes int
+	// OnState is called when State may have changed, by any goroutine. It must return at
+	// once. nil means that nobody needs to know.
+	OnState func()
 }
 
 // Node is one attachment to a Broker. It implements broker.Driver.
@@ -49,6 +52,9 @@ var _ broker.Driver = (*Node)(nil)
 func (b *Broker) Node(options NodeOptions) *Node {
 	options.Window = cmp.Or(options.Window, 2048)
 	options.MaxDataBytes = cmp.Or(options.MaxDataBytes, 16<<20)
+	if options.OnState == nil {
+		options.OnState = func() {}
+	}
 	return &Node{broker: b, options: options, changed: make(chan struct{})}
 }
 
@@ -124,6 +130,7 @@ func (n *Node) open() *session {
 	close(n.changed)
 	n.changed = make(chan struct{})
 	n.mu.Unlock()
+	n.options.OnState()
 	return s
 }
 
@@ -167,6 +174,7 @@ func (s *session) close() {
 	b.mu.Lock()
 	delete(b.sessions, s)
 	b.mu.Unlock()
+	s.node.options.OnState()
 }
 
 // openChannel returns nil when the session has ended.

@@ -121,6 +121,7 @@ func (l *link) down(err error, next time.Duration) {
 	news := l.logged != code
 	l.reason, l.logged = err.Error(), code
 	l.mu.Unlock()
+	l.opts.OnState()
 	level := slog.LevelDebug
 	if news {
 		level = slog.LevelWarn
@@ -152,6 +153,7 @@ func (l *link) set(s *session, reason string) {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
+	l.opts.OnState()
 }
 
 // why returns why the link is down, "" when it is up.
