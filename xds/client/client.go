@@ -18,7 +18,6 @@ import (
 // Keys of log attributes.
 const (
 	keyServer   = "server"
-	keyTopic    = "topic"
 	keyType     = "type"
 	keyResource = "resource"
 	keyVersion  = "version"

@@ -10,7 +10,7 @@
 // # What is subscribed
 //
 // Subscriptions of the workload come by the wildcard "*" on Listeners. Topics are
-// asked for by name, at the first [Client.Want] or [Client.Await]. Routes,
+// asked for by name, at the first [Client.Await]. Routes,
 // clusters and endpoints are asked for by the names that those listeners and
 // their routes use, and given up when nothing uses them any more. What is given
 // up in the same step as something new is asked for is unsubscribed in the same

@@ -27,7 +27,7 @@ type Options struct {
 	Node xds.Node
 	// StateFile is where the last good configuration is kept. "" keeps none.
 	StateFile string
-	// Topics are asked for from the start, before any Want.
+	// Topics are asked for from the start, before any Await.
 	Topics []mesh.Name
 	// MaxTopics bounds how many topics are asked for at once. 0 means 10,000. When
 	// it is reached a name known not to exist makes room; without one, Await fails
