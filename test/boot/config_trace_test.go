@@ -106,8 +106,8 @@ func TestConfigChangeAsATraceFromTheFileToEveryAnswer(t *testing.T) {
 	if change.Parent.IsValid() || change.Failed || change.Attrs["warren.component"] != "controlplane" {
 		t.Errorf("the root: %+v", change)
 	}
-	if version := p.status().GetVersion(); change.Attrs["warren.config.version"] != version {
-		t.Errorf("the root has version %v, in force is %s", change.Attrs["warren.config.version"], version)
+	if version := p.status().GetVersion(); change.Attrs["warren.mesh.version"] != version {
+		t.Errorf("the root has version %v, in force is %s", change.Attrs["warren.mesh.version"], version)
 	}
 	for _, name := range []string{tracing.SpanRead, tracing.SpanResolve} {
 		if got := named(below(p.planeSpans.Spans(), change), name); len(got) != 1 || got[0].Failed {
@@ -209,7 +209,7 @@ func TestConfigChangeAsATraceEndsWithTheChange(t *testing.T) {
 		return nil
 	})
 	broken := p.changes()[len(p.changes())-1]
-	if !strings.Contains(broken.Status, "route.yaml:10") || broken.Attrs["warren.config.version"] != nil {
+	if !strings.Contains(broken.Status, "route.yaml:10") || broken.Attrs["warren.mesh.version"] != nil {
 		t.Errorf("the broken edit: %+v", broken)
 	}
 	// A sidecar that starts later takes the same resources for a reason of its own.

@@ -46,7 +46,7 @@ type link struct {
 func newLink(role string, opts *Options, prepare func(context.Context, *session) error) *link {
 	return &link{
 		role: role, opts: opts, prepare: prepare, changed: make(chan struct{}),
-		log:    opts.Logger.With("node", opts.Address, "connection", role),
+		log:    opts.Logger.With("broker_node", opts.Address, "connection", role),
 		reason: "not started", logged: -1,
 	}
 }

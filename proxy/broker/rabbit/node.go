@@ -145,7 +145,7 @@ func (n *Node) complete(err error) {
 	}
 	text := "declare topology: " + err.Error()
 	if old := n.problem.Swap(&text); old == nil || *old != text {
-		n.opts.Logger.Warn("topology is not complete", "node", n.opts.Address, "error", err)
+		n.opts.Logger.Warn("topology is not complete", "broker_node", n.opts.Address, "error", err)
 		n.opts.OnState()
 	}
 }
