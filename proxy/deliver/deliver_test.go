@@ -23,6 +23,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
@@ -49,7 +50,7 @@ func subscription() mesh.Subscription {
 // rig is a deliver.Service behind a real gRPC server, on one membroker node.
 type rig struct {
 	t       *testing.T
-	broker  *membroker.Broker
+	broker  *faulty.Broker
 	driver  broker.Driver
 	service *deliver.Service
 	client  eventsv1.EventServiceClient
@@ -97,7 +98,7 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	if change != nil {
 		change(&sub)
 	}
-	b := membroker.New(membroker.Options{})
+	b := faulty.New(membroker.Options{})
 	t.Cleanup(b.Close)
 	node := b.Node(membroker.NodeOptions{})
 	run(t, node.Run)

@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/pool"
@@ -37,7 +38,7 @@ var (
 // events go to queue "q".
 type rig struct {
 	*service
-	broker *membroker.Broker
+	broker *faulty.Broker
 	driver broker.Driver
 	topics topics
 	tap    *tap.Bus
@@ -99,7 +100,7 @@ func newRig(t *testing.T, change func(*mesh.Rule)) *rig {
 // newRigOf is newRig with a queue for so many messages.
 func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
 	t.Helper()
-	b := membroker.New(membroker.Options{MaxQueueLength: length})
+	b := faulty.New(membroker.Options{MaxQueueLength: length})
 	t.Cleanup(b.Close)
 	node := b.Node(membroker.NodeOptions{})
 	ctx, cancel := context.WithCancel(context.Background())

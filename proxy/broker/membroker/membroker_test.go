@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -164,7 +165,7 @@ func TestAlarmBlocksPublishersOnly(t *testing.T) {
 func TestOutageLastsUntilItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{})
+		b := faulty.New(membroker.Options{})
 		node := start(t, b, membroker.NodeOptions{})
 		mustEnsure(t, node, fanout("q"))
 		in, stop := consume(t, node, "q", 1)
@@ -189,7 +190,7 @@ func TestOutageLastsUntilItsEnd(t *testing.T) {
 func TestChangesOfStateAreTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{})
+		b := faulty.New(membroker.Options{})
 		told := make(chan struct{}, 100)
 		node := b.Node(membroker.NodeOptions{OnState: func() { told <- struct{}{} }})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -248,7 +249,7 @@ func TestSecondHoldEndsTheFirst(t *testing.T) {
 func TestDelayQueueKeepsWhatCannotBeForwarded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{MaxQueueLength: 2})
+		b := faulty.New(membroker.Options{MaxQueueLength: 2})
 		node := start(t, b, membroker.NodeOptions{})
 		topology := fanout("target")
 		topology.Queues = append(topology.Queues, broker.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})

@@ -29,7 +29,7 @@ type NodeOptions struct {
 
 // Node is one attachment to a Broker. It implements broker.Driver.
 //
-//	New ──Run──▶ up ──Interrupt──▶ down ──▶ up (later epochs) ──ctx ends──▶ closed
+//	New ──Run──▶ up ──cut──▶ down ──▶ up (later epochs) ──ctx ends──▶ closed
 type Node struct {
 	// Set at construction.
 	broker  *Broker
@@ -63,7 +63,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("run memory broker node: it ran before")
 	}
-	for n.broker.awaitUp(ctx) == nil {
+	for n.broker.options.Faults.AwaitUp(ctx) == nil {
 		s := n.open()
 		select {
 		case <-s.done:
@@ -76,7 +76,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // State implements broker.Driver.
 func (n *Node) State() broker.State {
-	s := broker.State{Server: server, Stale: n.stale.Load(), Blocked: n.broker.blocked.Load() > 0}
+	s := broker.State{Server: server, Stale: n.stale.Load(), Blocked: n.broker.options.Faults.Blocked()}
 	s.Consuming = n.live() != nil
 	s.Publishing = s.Consuming && !s.Blocked
 	switch {
@@ -117,11 +117,7 @@ func (n *Node) awaitSession(ctx context.Context) *session {
 // open attaches a new session to the broker.
 func (n *Node) open() *session {
 	s := &session{node: n, done: make(chan struct{}), channels: map[*channel]struct{}{}}
-	n.broker.mu.Lock()
-	n.broker.sessions[s] = struct{}{}
-	down := n.broker.down > 0
-	n.broker.mu.Unlock()
-	if down { // an outage began since awaitUp and could not see this session
+	if !n.broker.options.Faults.Attached(s) { // it has gone since AwaitUp
 		s.close()
 		return s
 	}
@@ -134,7 +130,7 @@ func (n *Node) open() *session {
 	return s
 }
 
-// session is what a node has between two interruptions.
+// session is what a node has between two faults. It implements Connection.
 type session struct {
 	// Set at construction.
 	node *Node
@@ -170,10 +166,7 @@ func (s *session) close() {
 	for c := range channels {
 		c.close()
 	}
-	b := s.node.broker
-	b.mu.Lock()
-	delete(b.sessions, s)
-	b.mu.Unlock()
+	s.node.broker.options.Faults.Detached(s)
 	s.node.options.OnState()
 }
 
