@@ -129,6 +129,7 @@ func (s *session) watch() {
 					continue
 				}
 				s.alarm.set(b.Active, b.Reason)
+				s.opts.OnState()
 			}
 		}
 	})

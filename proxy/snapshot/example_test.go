@@ -1,16 +1,16 @@
-package deliver_test
+package snapshot_test
 
 import (
 	"fmt"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 
-func ExampleCompile() {
+func ExampleSubscriptions() {
 	name := mesh.Name{Namespace: "shop", Name: "billing"}
-	compiled := deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{name: {
+	compiled := snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{name: {
 		Name:    name,
 		Topic:   mesh.Name{Namespace: "shop", Name: "orders"},
 		Filters: []mesh.Filter{{Op: mesh.Prefix, Attr: "type", Value: "com.shop.order."}},
