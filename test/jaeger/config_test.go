@@ -70,7 +70,8 @@ func TestConfigChangeAsATraceInJaeger(t *testing.T) {
 	query := "/api/traces?service=" + planeService + "&operation=" + url.QueryEscape("push configuration")
 	change := eventually(t, jaeger, query, func(traces []trace) bool {
 		return len(traces) == 1 && !slices.ContainsFunc(workloads, func(w string) bool { return traces[0].find(w, "apply configuration") == nil }) &&
-			traces[0].find(planeService, "change configuration") != nil
+			traces[0].find(planeService, "change configuration") != nil &&
+			strings.Count(traces[0].String(), "push configuration") >= len(workloads) // a span each, exported when it likes
 	})[0]
 	root := change.find(planeService, "change configuration")
 	if root.parent() != "" {
