@@ -25,8 +25,8 @@ type Delivery struct {
 	Size int
 	// LeftBehind says that there is nothing of it that could be copied.
 	LeftBehind bool
-	// Headers are those beside the event, in their order. ReplyTo and ContentEncoding say
-	// whom to answer, and how Raw is compressed.
+	// Headers are those beside the event, in the order the broker has them: some sort them.
+	// ReplyTo and ContentEncoding say whom to answer, and how Raw is compressed.
 	Headers         []Header
 	ReplyTo         string
 	ContentEncoding string
