@@ -84,18 +84,16 @@ func serveLetters(t *testing.T, n int) (*served, *undertaker, *faulty.Broker) {
 	for i := range n {
 		e := &event.Event{ID: fmt.Sprint(i), Source: "/checkout\xff", Type: "placed", Data: []byte("0123456789")}
 		e.Set("subject", event.String("17"))
-		receipt, err := u.driver.Publish(t.Context(), &queueing.Message{
+		u.driver.Publish(t.Context(), []queueing.Message{{
 			RoutingKey: "billing.dead", Event: e, OriginExchange: "orders", OriginKey: "placed", AppID: "checkout",
 			Trace: broker.TraceContext{Parent: "00-1-2-01"},
 			DeadLetter: &broker.DeadLetter{Reason: "rejected", Detail: "no such customer", Subscription: "shop/billing", Attempts: 5,
 				FirstFailure: time.Unix(100, 0), Time: time.Unix(200+int64(i), 0)},
+		}}, func(_, _ int, err error) {
+			if err != nil {
+				t.Error(err)
+			}
 		})
-		if err == nil {
-			err = receipt.Wait(t.Context())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	return serve(t, &fakeSidecar{}, func(o *admin.Options) { o.DeadLetters, o.HeldKeys = letters, u }), u, b
 }

@@ -59,36 +59,38 @@ type Object struct {
 
 // Publisher puts events onto topics.
 type Publisher interface {
-	// Publish writes m and returns without waiting for the confirm. It blocks
-	// while the window of unconfirmed publishes is full, at most until ctx ends.
-	// An error from Publish itself means that nothing was written (outcome
-	// NotSent). m, its event and its data must not be changed until the receipt is
-	// done. Messages given in one goroutine reach one topic in that order; those of
-	// different partitions need not wait for each other.
-	Publish(ctx context.Context, m *Message) (Receipt, error)
+	// Publish writes the messages of a batch in their order, each to its topic, and does
+	// not wait for their confirms. It blocks while the window of unconfirmed publishes is
+	// full, at most until ctx ends. Every message has one outcome, which told is told
+	// during the call or after it, and at the latest when ctx ends: then a message that was
+	// not written has the kind WindowFull and the outcome NotSent, and any other the kind
+	// ConfirmTimeout and the outcome Unknown. The slice is the caller's again when Publish
+	// returns; a message, its event and its data must not be changed until its outcome is
+	// told. Messages that one goroutine gives, in one batch or in several, reach one topic
+	// in that order; those of different partitions need not wait for each other.
+	Publish(ctx context.Context, batch []*Message, told Told)
 }
 
-// Receipt is the pending outcome of one publish.
-type Receipt interface {
-	// Wait blocks until the outcome is known or ctx ends. nil means that the broker has
-	// confirmed the event, and that a subscription takes it, where the topic asks for
-	// that. When ctx ends first the error is of kind ConfirmTimeout with outcome
-	// Unknown. Wait may be called once.
-	Wait(ctx context.Context) error
-}
+// Told is told what became of the messages of a batch, many at a time where the broker
+// answered many at a time: those numbered from from up to, and not including, to. A nil
+// err means that the broker has confirmed them, and that a subscription takes each, where
+// its topic asks for that; else it is an Error. It must not block. It may be called by
+// several goroutines at a time, never twice for one message.
+type Told func(from, to int, err error)
 
 // Receiver receives the events of subscriptions.
 type Receiver interface {
 	// Receive gives a subscription's deliveries to sink until ctx ends; then it stops
 	// the flow, and returns nil after sink has returned for the last time. It
 	// survives reconnects: sink sees later epochs then. sink is called by one
-	// goroutine at a time and may block; at most r.Prefetch deliveries are
-	// unsettled at once. Deliveries that are unsettled when Receive returns can
+	// goroutine at a time and may block; it gets what has arrived, in order, all of one
+	// epoch, and the slice is the driver's again when it returns. At most r.Prefetch
+	// deliveries are unsettled at once. Deliveries that are unsettled when Receive returns can
 	// still be settled until the returned drain function is called; drain gives
 	// everything unsettled back, in order, and is idempotent. An error means that
 	// nothing can be received and trying again by itself will not help (missing,
 	// forbidden, Conflict).
-	Receive(ctx context.Context, r Receiving, sink func(*Delivery)) (drain func(), err error)
+	Receive(ctx context.Context, r Receiving, sink func([]*Delivery)) (drain func(), err error)
 }
 
 // Receiving says what to receive, and how.

@@ -27,10 +27,11 @@ func ExampleService() {
 	if err := r.driver.EnsureTopology(ctx, queueing.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
 		panic(err)
 	}
-	receipt, err := r.driver.Publish(ctx, letter("order-17", 0))
-	if err != nil || receipt.Wait(ctx) != nil {
-		panic("not confirmed")
-	}
+	r.driver.Publish(ctx, []queueing.Message{*letter("order-17", 0)}, func(_, _ int, err error) {
+		if err != nil {
+			panic(err)
+		}
+	})
 
 	s := deadletter.New(deadletter.Options{Subscriptions: r, Brokers: r})
 	defer s.Stop(ctx)

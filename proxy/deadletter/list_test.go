@@ -12,6 +12,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/refusal"
@@ -197,7 +198,7 @@ func TestOtherConsumersAreTold(t *testing.T) {
 	taken := make(chan struct{}, 3)
 	var other sync.WaitGroup
 	other.Go(func() {
-		drain, _ := r.driver.Consume(holding, queueing.ConsumeOptions{Queue: dead, Prefetch: 2}, func(*queueing.Delivery) { taken <- struct{}{} })
+		drain, _ := r.driver.Consume(holding, queueing.ConsumeOptions{Queue: dead, Prefetch: 2}, one.Each(func(*queueing.Delivery) { taken <- struct{}{} }))
 		drain()
 	})
 	<-taken

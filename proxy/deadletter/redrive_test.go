@@ -181,11 +181,12 @@ type refusing struct {
 	id string
 }
 
-func (d *refusing) Publish(ctx context.Context, m *queueing.Message) (broker.Receipt, error) {
-	if m.Event.ID == d.id {
-		return nil, &broker.Error{Kind: broker.Invalid, Op: "publish", Err: errors.New("event expired")}
+func (d *refusing) Publish(ctx context.Context, batch []queueing.Message, told broker.Told) {
+	if batch[0].Event.ID == d.id {
+		told(0, len(batch), &broker.Error{Kind: broker.Invalid, Op: "publish", Err: errors.New("event expired")})
+		return
 	}
-	return d.Driver.Publish(ctx, m)
+	d.Driver.Publish(ctx, batch, told)
 }
 
 func TestALetterThatTheBrokerDoesNotTakeStaysAndTheOthersGo(t *testing.T) {
@@ -245,10 +246,9 @@ type cutting struct {
 	when func()
 }
 
-func (d *cutting) Publish(ctx context.Context, m *queueing.Message) (broker.Receipt, error) {
-	receipt, err := d.Driver.Publish(ctx, m)
+func (d *cutting) Publish(ctx context.Context, batch []queueing.Message, told broker.Told) {
+	d.Driver.Publish(ctx, batch, told)
 	d.when()
-	return receipt, err
 }
 
 func TestACutDuringARedriveLosesNothing(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
@@ -106,7 +107,7 @@ func letter(id string, minutes int) *queueing.Message {
 func (r *rig) put(messages ...*queueing.Message) {
 	r.Helper()
 	for _, m := range messages {
-		receipt, err := r.driver.Publish(r.Context(), m)
+		receipt, err := one.Publish(r.Context(), r.driver.Publish, *m)
 		if err == nil {
 			err = receipt.Wait(r.Context())
 		}

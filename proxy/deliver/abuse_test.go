@@ -181,11 +181,11 @@ type unwilling struct {
 	asked []time.Time // guarded by mu
 }
 
-func (u *unwilling) Publish(context.Context, *queueing.Message) (broker.Receipt, error) {
+func (u *unwilling) Publish(_ context.Context, batch []queueing.Message, told broker.Told) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.asked = append(u.asked, time.Now())
-	return nil, &broker.Error{Kind: broker.Blocked, Op: "publish"}
+	told(0, len(batch), &broker.Error{Kind: broker.Blocked, Op: "publish"})
 }
 
 func TestWhatCannotBeSettledRestsBeforeItComesAgain(t *testing.T) {
@@ -230,7 +230,7 @@ type refuser struct {
 	kind broker.Kind
 }
 
-func (f refuser) Consume(context.Context, queueing.ConsumeOptions, func(*queueing.Delivery)) (func(), error) {
+func (f refuser) Consume(context.Context, queueing.ConsumeOptions, func([]*queueing.Delivery)) (func(), error) {
 	return func() {}, &broker.Error{Kind: f.kind, Op: `consume from queue "shop.billing"`}
 }
 

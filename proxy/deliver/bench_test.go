@@ -13,6 +13,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
@@ -67,7 +68,7 @@ func BenchmarkDeliver(b *testing.B) {
 	b.ReportAllocs()
 	sent := 0
 	publish := func() {
-		receipt, err := node.Publish(ctx, &queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e})
+		receipt, err := one.Publish(ctx, node.Publish, queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e})
 		if err == nil {
 			err = receipt.Wait(ctx)
 		}

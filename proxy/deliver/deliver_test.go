@@ -22,6 +22,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
@@ -53,7 +54,7 @@ type rig struct {
 	t       *testing.T
 	broker  *faulty.Broker
 	driver  queueing.Driver
-	brokers one // with a node of driver
+	brokers single // with a node of driver
 	service *deliver.Service
 	client  eventsv1.EventServiceClient
 	config  *config
@@ -90,13 +91,13 @@ func (c *config) set(subs ...mesh.Subscription) {
 }
 
 // one is a deliver.Brokers with one node.
-type one struct{ node *queueing.Node }
+type single struct{ node *queueing.Node }
 
-func only(d queueing.Driver) one { return one{queueing.NewNode(d)} }
+func only(d queueing.Driver) single { return single{queueing.NewNode(d)} }
 
-func (o one) Ready(context.Context, mesh.Name, string) error { return nil }
+func (o single) Ready(context.Context, mesh.Name, string) error { return nil }
 
-func (o one) PickConsumer(mesh.Name) (broker.Driver, error) { return o.node, nil }
+func (o single) PickConsumer(mesh.Name) (broker.Driver, error) { return o.node, nil }
 
 func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	t.Helper()
@@ -156,7 +157,7 @@ func (r *rig) publish(ids ...string) {
 
 func (r *rig) put(e *event.Event) {
 	r.t.Helper()
-	receipt, err := r.driver.Publish(r.t.Context(), &queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true, AppID: "checkout"})
+	receipt, err := one.Publish(r.t.Context(), r.driver.Publish, queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true, AppID: "checkout"})
 	if err == nil {
 		err = receipt.Wait(r.t.Context())
 	}
@@ -732,11 +733,14 @@ func TestAMessageThatIsNoEventIsDeadLetteredWithItsBytes(t *testing.T) {
 // malformer makes every delivery one that cannot be decoded.
 type malformer struct{ queueing.Driver }
 
-func (m malformer) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func(*queueing.Delivery)) (func(), error) {
-	return m.Driver.Consume(ctx, opts, func(d *queueing.Delivery) {
-		broken := *d
-		broken.Raw, broken.Event, broken.Malformed = d.Event.Data, nil, fmt.Errorf("no id")
-		sink(&broken)
+func (m malformer) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (func(), error) {
+	return m.Driver.Consume(ctx, opts, func(batch []*queueing.Delivery) {
+		for i, d := range batch {
+			broken := *d
+			broken.Raw, broken.Event, broken.Malformed = d.Event.Data, nil, fmt.Errorf("no id")
+			batch[i] = &broken
+		}
+		sink(batch)
 	})
 }
 

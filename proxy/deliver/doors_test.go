@@ -354,9 +354,11 @@ func TestDeadLettersAreCountedEachAndLoggedOnceAReason(t *testing.T) {
 // rejecting is a driver that takes no message for an event.
 type rejecting struct{ queueing.Driver }
 
-func (b rejecting) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func(*queueing.Delivery)) (func(), error) {
-	return b.Driver.Consume(ctx, opts, func(d *queueing.Delivery) {
-		d.ID, d.Event, d.Malformed = "malformed-"+d.Event.ID, nil, errors.New("it has no type")
-		sink(d)
+func (b rejecting) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (func(), error) {
+	return b.Driver.Consume(ctx, opts, func(batch []*queueing.Delivery) {
+		for _, d := range batch {
+			d.ID, d.Event, d.Malformed = "malformed-"+d.Event.ID, nil, errors.New("it has no type")
+		}
+		sink(batch)
 	})
 }

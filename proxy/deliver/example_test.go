@@ -61,7 +61,8 @@ func ExampleService_Subscribe() {
 	sub := subscription()
 	_ = brokers.node.Ensure(ctx, broker.Object{Subscription: &sub, Policy: mesh.Manage})
 	orders := &mesh.Destination{Topic: sub.Topic, Exchange: sub.Exchange}
-	_, _ = brokers.node.Publish(ctx, &broker.Message{To: orders, Event: &event.Event{ID: "order-17", Source: "/checkout", Type: "placed"}})
+	placed := []*broker.Message{{To: orders, Event: &event.Event{ID: "order-17", Source: "/checkout", Type: "placed"}}}
+	brokers.node.Publish(ctx, placed, func(int, int, error) {})
 
 	declared := &config{subs: snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}})}
 	service := deliver.New(deliver.Options{

@@ -40,9 +40,11 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 			in.lost(part, epoch)
 		},
 	}
-	return st.driver.Receive(ctx, r, func(got *broker.Delivery) {
-		if d := st.received(got); st.wanted(d) {
-			in.offer(ctx, d)
+	return st.driver.Receive(ctx, r, func(got []*broker.Delivery) {
+		for _, one := range got {
+			if d := st.received(one); st.wanted(d) {
+				in.offer(ctx, d)
+			}
 		}
 	})
 }
@@ -129,9 +131,11 @@ func (p *partitions) serve(ctx context.Context, part string) error {
 			p.in.lost(part, epoch)
 		}
 		var epoch uint64
-		drain, err := p.driver.Receive(present, from, func(d *broker.Delivery) {
-			epoch = d.Epoch
-			p.arrive(p.received(d))
+		drain, err := p.driver.Receive(present, from, func(got []*broker.Delivery) {
+			for _, d := range got {
+				epoch = d.Epoch
+				p.arrive(p.received(d))
+			}
 		})
 		end()
 		if err != nil || ctx.Err() != nil {

@@ -11,6 +11,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -45,7 +46,7 @@ func (r *rig) keyed(key, id string) {
 
 func (r *rig) send(m *queueing.Message) {
 	r.t.Helper()
-	receipt, err := r.driver.Publish(r.t.Context(), m)
+	receipt, err := one.Publish(r.t.Context(), r.driver.Publish, *m)
 	if err == nil {
 		err = receipt.Wait(r.t.Context())
 	}

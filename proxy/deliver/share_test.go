@@ -12,6 +12,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -157,7 +158,7 @@ func (r *rig) surely(key string, n int) {
 		Partitioned: true, Partition: uint32(key[0]) % partitionCount,
 	}
 	for r.t.Context().Err() == nil {
-		receipt, err := r.driver.Publish(r.t.Context(), m)
+		receipt, err := one.Publish(r.t.Context(), r.driver.Publish, *m)
 		if err == nil && receipt.Wait(r.t.Context()) == nil {
 			return
 		}

@@ -33,16 +33,15 @@ func ExamplePool_Claim() {
 
 	node, err := p.Claim(ctx, name, "orders", nil) // waits until the topic exists
 	fmt.Println("claim:", err)
-	receipt, err := node.Publish(ctx, &broker.Message{To: orders, Event: &event.Event{ID: "17", Source: "/shop", Type: "t"}})
-	fmt.Println("publish:", err)
-	err = receipt.Wait(ctx)
-	node.Settled(err)
-	fmt.Println("confirm:", err)
+	placed := []*broker.Message{{To: orders, Event: &event.Event{ID: "17", Source: "/shop", Type: "t"}}}
+	node.Publish(ctx, placed, func(_, _ int, err error) {
+		node.Settled(err)
+		fmt.Println("confirm:", err)
+	})
 	fmt.Println("stop:", p.Stop(ctx))
 	// Output:
 	// apply: <nil>
 	// claim: <nil>
-	// publish: <nil>
 	// confirm: <nil>
 	// stop: <nil>
 }

@@ -9,8 +9,8 @@
 //	p.Start(ctx)
 //	err := p.Apply(cfg.Brokers, declarations) // at each configuration
 //	node, err := p.Claim(ctx, broker, key, nil) // waits until key can be used
-//	receipt, err := node.Publish(ctx, message)
-//	node.Settled(receipt.Wait(ctx))
+//	node.Publish(ctx, batch, told)
+//	node.Settled(err)                           // for each event that told is told of
 //	err = p.Stop(ctx)
 package pool
 

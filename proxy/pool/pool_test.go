@@ -18,6 +18,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -654,7 +655,7 @@ func TestAMemoryBrokerHasOneNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt, err := n.Publish(ctx, &broker.Message{To: &mesh.Destination{Exchange: mesh.Exchange{Name: "orders"}, Mandatory: true}, Event: &event.Event{ID: "1", Source: "/s", Type: "t"}})
+	receipt, err := one.Publish(ctx, n.Publish, &broker.Message{To: &mesh.Destination{Exchange: mesh.Exchange{Name: "orders"}, Mandatory: true}, Event: &event.Event{ID: "1", Source: "/s", Type: "t"}})
 	if err == nil {
 		err = receipt.Wait(ctx)
 	}

@@ -22,17 +22,18 @@ func (s *Service) PublishBatch(ctx context.Context, b Batch) ([]Result, error) {
 	if b.Len == 0 || b.Len > MaxBatch {
 		return nil, refusal.Field(refusal.InvalidRequest, "entries", fmt.Sprintf("must have 1 to %d events, has %d", MaxBatch, b.Len))
 	}
-	if _, err := s.topic(ctx, deadline, b.Topic); err != nil {
+	if _, err := s.topic(ctx, deadline, b.Topic, nil); err != nil {
 		return nil, err
 	}
 	results := make([]Result, b.Len)
 	under := make([]*transit, b.Len)
 	var beside sync.WaitGroup // those that the others must not wait for
 	i := 0
+	together := gathering{service: s}
 	for entry := range b.Entries {
 		n := i
 		i++
-		t, err := s.departEntry(tracing.Extract(ctx, entry.Trace), deadline, b.Topic, entry, s.refuse)
+		t, err := s.departEntry(tracing.Extract(ctx, entry.Trace), deadline, b.Topic, entry, s.refuse, &together)
 		if err != nil {
 			results[n].Err = err
 			continue
@@ -43,6 +44,7 @@ func (s *Service) PublishBatch(ctx context.Context, b Batch) ([]Result, error) {
 		}
 		under[n] = t
 	}
+	together.write()
 	// Confirms come in order; those that fail are retried beside the others.
 	for i, t := range under {
 		if t == nil {
@@ -59,11 +61,11 @@ func (s *Service) PublishBatch(ctx context.Context, b Batch) ([]Result, error) {
 }
 
 // departEntry is departEvent for an entry that its door may not have been able to decode.
-func (s *Service) departEntry(ctx context.Context, deadline time.Time, topic string, e *Entry, admit admission) (*transit, error) {
+func (s *Service) departEntry(ctx context.Context, deadline time.Time, topic string, e *Entry, admit admission, g *gathering) (*transit, error) {
 	if e.Err != nil {
 		return nil, e.Err
 	}
-	return s.departEvent(ctx, deadline, topic, &e.Submission, admit)
+	return s.departEvent(ctx, deadline, topic, &e.Submission, admit, g)
 }
 
 func (s *Service) result(t *transit, err error) Result {

@@ -206,26 +206,26 @@ type shakyNode struct {
 	shaky *shaky
 }
 
-func (n shakyNode) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	switch n.shaky.roll(20) {
-	case 0:
-		return nil, &broker.Error{Kind: broker.Unavailable, Op: "publish"}
-	case 1:
-		return receipt{&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"}}, nil
-	case 2:
-		if _, err := n.Driver.Publish(ctx, m); err != nil {
-			return nil, err
+func (n shakyNode) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	for i := range batch {
+		one := func(_, _ int, err error) { told(i, i+1, err) }
+		switch n.shaky.roll(20) {
+		case 0:
+			one(0, 1, &broker.Error{Kind: broker.Unavailable, Op: "publish"})
+		case 1:
+			one(0, 1, &broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"})
+		case 2:
+			n.Driver.Publish(ctx, batch[i:i+1], func(_, _ int, err error) {
+				if broker.OutcomeOf(err) != broker.NotSent || err == nil {
+					err = &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}
+				}
+				told(i, i+1, err)
+			})
+		default:
+			n.Driver.Publish(ctx, batch[i:i+1], one)
 		}
-		return receipt{&broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}}, nil
-	default:
-		return n.Driver.Publish(ctx, m)
 	}
 }
-
-// receipt is done.
-type receipt struct{ err error }
-
-func (r receipt) Wait(context.Context) error { return r.err }
 
 // Twenty publishers send batches, each with keys of its own, while confirms are held
 // back and connections cut at random: whatever was answered with OK is in the queue,

@@ -15,10 +15,10 @@ import (
 	"github.com/warrenmesh/warren/tracing"
 )
 
-// transit is one event on its way to its confirm. depart makes its first try, wait
-// tells how a try ended, arrive makes the others. Between depart and wait it costs
-// no goroutine, so that a batch or a stream can be written in order and be
-// confirmed as a pipeline. An event that has to wait for its turn among those of its
+// transit is one event on its way to its confirm. depart makes its first try, or has it
+// gathered with those of others, wait tells how a try ended, arrive makes the others.
+// Between depart and wait it costs no goroutine, so that a batch or a stream can be
+// written in order and be confirmed as a pipeline. An event that has to wait for its turn among those of its
 // key makes its first try in wait: whoever departs events with a key waits for each
 // in a goroutine of its own, so that none waits for an event of another key.
 type transit struct {
@@ -42,14 +42,12 @@ type transit struct {
 	repeats bool         // the try under way has room in the budget
 
 	// the try under way
-	tryCtx    context.Context //nolint:containedctx // the life of one try
-	tryCancel context.CancelFunc
-	receipt   broker.Receipt
-	err       error // why the try wrote nothing
+	outcome chan error // cap 1
+	err     error      // why there was no node to try
 }
 
 // departEvent accepts p and departs it; admit is asked for a place in flight.
-func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p *Submission, admit admission) (*transit, error) {
+func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p *Submission, admit admission, g *gathering) (*transit, error) {
 	if err := p.Event.Validate(); err != nil {
 		return nil, Invalid(err)
 	}
@@ -60,7 +58,7 @@ func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName
 	if err := admit(ctx, deadline, w); err != nil {
 		return nil, err
 	}
-	t, err := s.depart(ctx, deadline, topicName, p)
+	t, err := s.depart(ctx, deadline, topicName, p, g)
 	if err != nil {
 		s.opts.InFlight.Give(w)
 		return nil, err
@@ -69,11 +67,12 @@ func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName
 	return t, nil
 }
 
-// depart addresses an event and writes it for the first time. An error means that it was
-// refused here; what the broker or the way to it says comes out of arrive.
-func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, p *Submission) (*transit, error) {
+// depart addresses an event and makes its first try, with g if there is one. An error
+// means that it was refused here; what the broker or the way to it says comes out of
+// arrive.
+func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, p *Submission, g *gathering) (*transit, error) {
 	e := p.Event
-	rule, backend, err := s.route(ctx, deadline, topicName, e)
+	rule, backend, err := s.route(ctx, deadline, topicName, e, g)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +83,7 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	if err != nil {
 		return nil, err
 	}
-	t := &transit{deadline: deadline, rule: rule, backend: backend, message: m, asked: topicName}
+	t := &transit{deadline: deadline, rule: rule, backend: backend, message: m, asked: topicName, outcome: make(chan error, 1)}
 	t.tried = t.space[:0]
 	if s.opts.Tap.Active() {
 		t.began = time.Now()
@@ -100,8 +99,12 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	if key := backend.Key(e); key != "" {
 		t.place = s.lines.join(backend.Topic, key)
 	}
-	if t.place.atOnce() {
+	switch {
+	case !t.place.atOnce():
+	case g == nil:
 		s.try(t)
+	default:
+		g.first(t)
 	}
 	return t, nil
 }
@@ -141,18 +144,8 @@ func (s *Service) arrive(t *transit, err error) (Receipt, error) {
 
 // try writes the event once, on one node.
 func (s *Service) try(t *transit) {
-	t.attempt++
-	perTry := t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout)
-	t.tryCtx, t.tryCancel = context.WithDeadline(t.ctx, earliest(t.deadline, time.Now().Add(perTry)))
-	var node pool.Node
-	if node, t.err = s.opts.Brokers.Claim(t.tryCtx, t.backend.Broker, t.backend.Resource, t.tried); t.err != nil {
-		return
-	}
-	t.span.SetServerAddress(node.Address())
-	t.sending.To(node.Address())
-	t.tried = append(t.tried, node)
-	if t.receipt, t.err = node.Publish(t.tryCtx, t.message); t.err == nil {
-		t.sending.Written()
+	if f := s.begin(t); f != nil {
+		f.write()
 	}
 }
 
@@ -174,11 +167,10 @@ func (s *Service) wait(t *transit) error {
 
 // settle returns how the try under way ended.
 func (s *Service) settle(t *transit) error {
-	defer t.tryCancel()
 	if t.err != nil {
 		return t.err
 	}
-	err := t.receipt.Wait(t.tryCtx)
+	err := <-t.outcome
 	t.sending.Settled(err)
 	if err == nil || t.blames(err) {
 		t.tried[len(t.tried)-1].Settled(err)
@@ -207,7 +199,7 @@ func (s *Service) again(t *transit, err error) bool {
 	if !covered || !t.sleep(delay) || !s.mayRepeat(t, err) {
 		return false
 	}
-	// A receipt may still hold the message, so the repeat gets one of its own.
+	// A broker may still hold the message, so the repeat gets one of its own.
 	repeat := *t.message
 	repeat.Republished = t.unknown
 	if !s.live(t.backend, &repeat) {

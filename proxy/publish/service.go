@@ -126,7 +126,7 @@ func (s *Service) isDraining() bool {
 // Publish publishes one event and returns when the broker has confirmed it. The error is
 // a refusal.
 func (s *Service) Publish(ctx context.Context, topic string, p *Submission) (Receipt, error) {
-	t, err := s.departEvent(ctx, answerBy(ctx), topic, p, s.refuse)
+	t, err := s.departEvent(ctx, answerBy(ctx), topic, p, s.refuse, nil)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -134,8 +134,8 @@ func (s *Service) Publish(ctx context.Context, topic string, p *Submission) (Rec
 }
 
 // route finds where e is to go, by deadline at the latest.
-func (s *Service) route(ctx context.Context, deadline time.Time, topicName string, e *event.Event) (*route.Rule, *route.Backend, error) {
-	topic, err := s.topic(ctx, deadline, topicName)
+func (s *Service) route(ctx context.Context, deadline time.Time, topicName string, e *event.Event, g *gathering) (*route.Rule, *route.Backend, error) {
+	topic, err := s.topic(ctx, deadline, topicName, g)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,7 +168,7 @@ func identity(e *event.Event) uint64 {
 	return d.Sum64()
 }
 
-func (s *Service) topic(ctx context.Context, deadline time.Time, topicName string) (*route.Topic, error) {
+func (s *Service) topic(ctx context.Context, deadline time.Time, topicName string, g *gathering) (*route.Topic, error) {
 	if s.isDraining() {
 		return nil, refusal.Later(refusal.Draining, "the sidecar is shutting down")
 	}
@@ -179,6 +179,7 @@ func (s *Service) topic(ctx context.Context, deadline time.Time, topicName strin
 	if t, ok := s.opts.Topics.Lookup(name); ok {
 		return t, nil
 	}
+	g.write()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	return s.opts.Topics.Await(ctx, name)

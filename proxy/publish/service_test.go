@@ -354,12 +354,15 @@ type flaky struct {
 	failures int
 }
 
-func (f *flaky) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	if f.failures > 0 {
-		f.failures--
-		return nil, &broker.Error{Kind: broker.Unavailable, Op: "publish", Err: errors.New("down")}
+func (f *flaky) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	for i := range batch {
+		if f.failures > 0 {
+			f.failures--
+			told(i, i+1, &broker.Error{Kind: broker.Unavailable, Op: "publish", Err: errors.New("down")})
+			continue
+		}
+		f.Driver.Publish(ctx, batch[i:i+1], func(_, _ int, err error) { told(i, i+1, err) })
 	}
-	return f.Driver.Publish(ctx, m)
 }
 
 func TestARetryThatWorksIsASuccess(t *testing.T) {

@@ -197,22 +197,29 @@ func (st *stream) dispatch(ctx context.Context) error {
 // departAll writes the entries of a request.
 func (st *stream) departAll(ctx context.Context, req Request) bool {
 	defer st.release(req)
+	together := gathering{service: st.service}
+	defer together.write()
 	for e := range req.Entries {
-		if !st.depart(ctx, req.Topic, e) {
+		if !st.depart(ctx, req.Topic, e, &together) {
 			return false
 		}
 	}
 	return true
 }
 
-// depart writes one entry when the window has a place for it.
-func (st *stream) depart(ctx context.Context, topic string, e *Entry) bool {
+// depart writes one entry when the window has a place for it, with those gathered before.
+func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *gathering) bool {
 	select {
 	case st.slots <- struct{}{}:
-	case <-ctx.Done():
-		return false
+	default:
+		together.write()
+		select {
+		case st.slots <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
 	}
-	took, ok := st.widen(ctx, e.idLen())
+	took, ok := st.widen(ctx, e.idLen(), together)
 	if !ok {
 		return false
 	}
@@ -220,7 +227,10 @@ func (st *stream) depart(ctx context.Context, topic string, e *Entry) bool {
 		topic = e.Topic
 	}
 	ctx = tracing.Extract(ctx, e.Trace)
-	t, err := st.service.departEntry(ctx, time.Now().Add(defaultDeadline), topic, e, st.service.hold)
+	admit := func(ctx context.Context, deadline time.Time, bytes int64) error {
+		return st.service.hold(ctx, deadline, bytes, together)
+	}
+	t, err := st.service.departEntry(ctx, time.Now().Add(defaultDeadline), topic, e, admit, together)
 	under := entry{id: e.ID, took: took, transit: t, refused: err}
 	if err == nil && t.place != nil {
 		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.wait(t))) })
@@ -233,7 +243,7 @@ func (st *stream) depart(ctx context.Context, topic string, e *Entry) bool {
 // widen waits until the result of an event with such an id may be kept until the client
 // reads it, and returns what that takes of Options.Unread: nothing within the stream's
 // own window.
-func (st *stream) widen(ctx context.Context, id int) (took int64, ok bool) {
+func (st *stream) widen(ctx context.Context, id int, together *gathering) (took int64, ok bool) {
 	if len(st.slots) <= ownWindow && id <= ownID {
 		return 0, true
 	}
@@ -241,6 +251,7 @@ func (st *stream) widen(ctx context.Context, id int) (took int64, ok bool) {
 	if st.service.opts.Unread.TryTake(took) {
 		return took, true
 	}
+	together.write()
 	tick := time.NewTicker(holdPeriod)
 	defer tick.Stop()
 	for {

@@ -139,15 +139,13 @@ func publishRound(t *testing.T, driver broker.Driver, exchange string, n int) {
 		key := fmt.Sprintf("key-%02d-", k)
 		e := &event.Event{ID: fmt.Sprint(key, n), Source: "/api", Type: "com.shop.order"}
 		e.Set(event.AttrPartitionKey, event.String(key))
-		receipt, err := driver.Publish(ctx, &broker.Message{
+		confirmed := make(chan error, 1)
+		driver.Publish(ctx, []*broker.Message{{
 			To:  &mesh.Destination{Exchange: mesh.Exchange{Name: exchange}, Mandatory: true, Persistent: true},
 			Key: e.Type, Event: e,
 			Partitioned: true, Partition: balance.Partition(key, orderedPartitions),
-		})
-		if err == nil {
-			err = receipt.Wait(ctx)
-		}
-		if err != nil {
+		}}, func(_, _ int, err error) { confirmed <- err })
+		if err := <-confirmed; err != nil {
 			t.Fatal(err)
 		}
 	}

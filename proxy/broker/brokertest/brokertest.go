@@ -53,7 +53,7 @@ func Run(t *testing.T, h Harness) {
 	var passed atomic.Int64
 	var server atomic.Pointer[string]
 	t.Run("behaviours", func(t *testing.T) {
-		for _, group := range [][]behaviour{events, outcomes, objects, buried, ordered} {
+		for _, group := range [][]behaviour{events, batches, outcomes, objects, buried, ordered} {
 			for _, b := range group {
 				t.Run(b.name, func(t *testing.T) {
 					t.Parallel()

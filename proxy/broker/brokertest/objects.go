@@ -27,7 +27,7 @@ var objects = []behaviour{
 	{name: "a subscription that is not there cannot be received", run: func(r *rig) {
 		orders := r.topic("orders")
 		from := broker.Receiving{Subscription: r.undeclared(orders, "billing"), Prefetch: 1}
-		if _, err := r.driver.Receive(r.context(), from, func(*broker.Delivery) {}); broker.KindOf(err) != broker.NotFound {
+		if _, err := r.driver.Receive(r.context(), from, func([]*broker.Delivery) {}); broker.KindOf(err) != broker.NotFound {
 			r.Fatalf("Receive ended with %v, want not-found", err)
 		}
 	}},

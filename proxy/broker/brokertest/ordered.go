@@ -53,7 +53,7 @@ var ordered = []behaviour{
 		orders := r.topic("orders")
 		billing := r.ordered(orders, "billing")
 		from := broker.Receiving{Subscription: billing, Part: "another", Prefetch: 1}
-		if _, err := r.driver.Receive(r.context(), from, func(*broker.Delivery) {}); broker.KindOf(err) != broker.Invalid {
+		if _, err := r.driver.Receive(r.context(), from, func([]*broker.Delivery) {}); broker.KindOf(err) != broker.Invalid {
 			r.Fatalf("Receive ended with %v, want invalid", err)
 		}
 	}},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -138,17 +139,8 @@ func (r *rig) publish(to *mesh.Destination, ids ...string) {
 
 func (r *rig) send(messages ...*broker.Message) {
 	r.Helper()
-	ctx := r.context()
-	var receipts []broker.Receipt
-	for _, m := range messages {
-		receipt, err := r.driver.Publish(ctx, m)
+	for i, err := range r.outcomes(r.context(), messages) {
 		if err != nil {
-			r.Fatalf("publish %s: %v", m.Event.ID, err)
-		}
-		receipts = append(receipts, receipt)
-	}
-	for i, receipt := range receipts {
-		if err := receipt.Wait(ctx); err != nil {
 			r.Fatalf("confirm of %s: %v", messages[i].Event.ID, err)
 		}
 	}
@@ -184,7 +176,7 @@ func (r *rig) attach(d broker.Driver, from broker.Receiving) *inbox {
 	from.Tag, from.Lost = "brokertest", func(_ string, epoch uint64) { in.lost <- epoch }
 	go func() {
 		var err error
-		in.drain, err = d.Receive(ctx, from, func(got *broker.Delivery) { in.came <- got })
+		in.drain, err = d.Receive(ctx, from, one.Each(func(got *broker.Delivery) { in.came <- got }))
 		in.ended <- err
 	}()
 	r.Cleanup(in.end)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
@@ -33,13 +34,13 @@ func BenchmarkPublishConsume(b *testing.B) {
 	}
 	left, all := b.N, make(chan struct{})
 	wg.Go(func() {
-		drain, _ := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: 64}, func(d *queueing.Delivery) {
+		drain, _ := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: 64}, one.Each(func(d *queueing.Delivery) {
 			if d.Ack() == nil {
 				if left--; left == 0 {
 					close(all)
 				}
 			}
-		})
+		}))
 		drain()
 	})
 	m := message("x", "com.shop.order.placed", "1")

@@ -11,7 +11,7 @@ import (
 )
 
 // Consume implements queueing.Consumer. It calls sink in the caller's goroutine.
-func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func(*queueing.Delivery)) (drain func(), err error) {
+func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
 	op := fmt.Sprintf("consume from queue %q", opts.Queue)
 	if opts.Prefetch < 1 {
 		return func() {}, &broker.Error{Kind: broker.Invalid, Op: op, Err: fmt.Errorf("prefetch %d: want at least 1", opts.Prefetch)}
@@ -84,7 +84,7 @@ func newChannel(s *session, q *queue, prefetch int) *channel {
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
-func (c *channel) deliver(ctx context.Context, sink func(*queueing.Delivery)) (ended bool) {
+func (c *channel) deliver(ctx context.Context, sink func([]*queueing.Delivery)) (ended bool) {
 	c.queue.join(c)
 	defer c.queue.stop()
 	select {
@@ -96,6 +96,7 @@ func (c *channel) deliver(ctx context.Context, sink func(*queueing.Delivery)) (e
 	}
 	// A token taken on the way out belongs to the other consumers.
 	defer c.queue.signal()
+	var batch []*queueing.Delivery
 	for {
 		select {
 		case c.slots <- struct{}{}:
@@ -108,8 +109,33 @@ func (c *channel) deliver(ctx context.Context, sink func(*queueing.Delivery)) (e
 		if d == nil {
 			return ctx.Err() != nil
 		}
-		sink(d)
+		batch = c.gather(append(batch, d))
+		sink(batch)
+		clear(batch)
+		batch = batch[:0]
 	}
+}
+
+// maxGathered bounds the deliveries that sink gets at once.
+const maxGathered = 64
+
+// gather adds what else is ready. Where others consume too, each takes one at a time, so
+// that all get their share.
+func (c *channel) gather(batch []*queueing.Delivery) []*queueing.Delivery {
+	for len(batch) < maxGathered && c.queue.consumers.Load() <= 1 {
+		select {
+		case c.slots <- struct{}{}:
+		default:
+			return batch
+		}
+		d := c.take()
+		if d == nil {
+			<-c.slots
+			return batch
+		}
+		batch = append(batch, d)
+	}
+	return batch
 }
 
 // next blocks until there is a delivery; nil means that ctx or the channel ended.

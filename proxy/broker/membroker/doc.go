@@ -16,7 +16,7 @@
 //	node := b.Node(membroker.NodeOptions{})
 //	g.Go(func() error { return node.Run(ctx) })
 //	err := node.EnsureTopology(ctx, topology)
-//	receipt, err := node.Publish(ctx, message)
+//	node.Publish(ctx, batch, told)
 //
 // # What differs from RabbitMQ
 //

@@ -29,15 +29,14 @@ func Example() {
 	})
 	fmt.Println("topology:", err)
 
-	receipt, err := node.Publish(ctx, &queueing.Message{
+	node.Publish(ctx, []queueing.Message{{
 		Exchange: "orders", RoutingKey: "com.shop.order.placed", Mandatory: true,
 		Event: &event.Event{ID: "17", Source: "/shop", Type: "com.shop.order.placed"},
-	})
-	fmt.Println("publish:", err)
-	fmt.Println("confirm:", receipt.Wait(ctx))
+	}}, func(_, _ int, err error) { fmt.Println("confirm:", err) })
 
 	consuming, stop := context.WithCancel(ctx)
-	drain, err := node.Consume(consuming, queueing.ConsumeOptions{Queue: "orders.billing", Prefetch: 10}, func(d *queueing.Delivery) {
+	drain, err := node.Consume(consuming, queueing.ConsumeOptions{Queue: "orders.billing", Prefetch: 10}, func(batch []*queueing.Delivery) {
+		d := batch[0]
 		fmt.Println("delivery:", d.Event.ID, "attempt", d.Attempt, "ack:", d.Ack())
 		stop()
 	})
@@ -45,7 +44,6 @@ func Example() {
 	fmt.Println("consume:", err)
 	// Output:
 	// topology: <nil>
-	// publish: <nil>
 	// confirm: <nil>
 	// delivery: 17 attempt 1 ack: <nil>
 	// consume: <nil>

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
@@ -32,7 +33,7 @@ func TestACutGivesBackBeforeTheNextChannelTakes(t *testing.T) {
 	defer cancel()
 	got := make(chan *queueing.Delivery, all)
 	wg.Go(func() {
-		drain, _ := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: held}, func(d *queueing.Delivery) { got <- d })
+		drain, _ := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: held}, one.Each(func(d *queueing.Delivery) { got <- d }))
 		drain()
 	})
 	for round := range rounds {

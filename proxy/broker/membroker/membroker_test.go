@@ -12,6 +12,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
@@ -24,7 +25,7 @@ func message(exchange, key, id string) *queueing.Message {
 }
 
 func publish(ctx context.Context, d queueing.Publisher, m *queueing.Message) error {
-	receipt, err := d.Publish(ctx, m)
+	receipt, err := one.Publish(ctx, d.Publish, *m)
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func consume(t *testing.T, d queueing.Driver, queue string, prefetch int) (in <-
 	deliveries := make(chan *queueing.Delivery, 1024)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		drain, err := d.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *queueing.Delivery) { deliveries <- d })
+		drain, err := d.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, one.Each(func(d *queueing.Delivery) { deliveries <- d }))
 		if err != nil {
 			t.Errorf("consume: %v", err)
 		}
@@ -228,7 +229,7 @@ func TestSecondHoldEndsTheFirst(t *testing.T) {
 	node := start(t, b, membroker.NodeOptions{Window: 1})
 	mustEnsure(t, node, fanout("q"))
 	release := b.HoldConfirms()
-	held, err := node.Publish(t.Context(), message("", "q", "1"))
+	held, err := one.Publish(t.Context(), node.Publish, *message("", "q", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func TestSecondHoldEndsTheFirst(t *testing.T) {
 		t.Errorf("confirm of the first hold: %v", err)
 	}
 	release() // of a hold that is over
-	heldAgain, err := node.Publish(t.Context(), message("", "q", "2"))
+	heldAgain, err := one.Publish(t.Context(), node.Publish, *message("", "q", "2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,7 +417,7 @@ func (s *seen) add(id string) {
 
 func (s *seen) consume(t *testing.T, ctx context.Context, node queueing.Driver, queue string, prefetch int) {
 	count := 0
-	drain, err := node.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *queueing.Delivery) {
+	drain, err := node.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, one.Each(func(d *queueing.Delivery) {
 		if count++; count%10 == 0 && d.Attempt < 3 {
 			_ = d.Requeue() // stale when it was cut
 			return
@@ -426,7 +427,7 @@ func (s *seen) consume(t *testing.T, ctx context.Context, node queueing.Driver, 
 		} else if !errors.Is(err, broker.ErrStale) {
 			t.Errorf("ack: %v", err)
 		}
-	})
+	}))
 	if err != nil {
 		t.Errorf("consume from %s: %v", queue, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
@@ -45,6 +46,8 @@ type Node struct {
 	// Guarded by mu.
 	mu      sync.Mutex
 	changed chan struct{} // closed when session is set, then replaced
+
+	held join.Group // whoever waits for a confirm that is withheld
 }
 
 var _ queueing.Driver = (*Node)(nil)
@@ -64,6 +67,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("run memory broker node: it ran before")
 	}
+	defer n.held.Wait(context.WithoutCancel(ctx)) //nolint:errcheck // the last session is over, and so they end
 	for n.broker.options.Faults.AwaitUp(ctx) == nil {
 		s := n.open()
 		select {
@@ -153,7 +157,7 @@ func (s *session) ended() bool {
 	}
 }
 
-// close ends the session: receipts that wait fail, and unsettled deliveries are
+// close ends the session: publishes that wait for their confirm fail, and unsettled deliveries are
 // back in their queues when it returns. It is idempotent.
 func (s *session) close() {
 	s.mu.Lock()

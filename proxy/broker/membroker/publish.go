@@ -2,6 +2,7 @@ package membroker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,38 +22,65 @@ const (
 )
 
 // Publish implements queueing.Publisher.
-func (n *Node) Publish(ctx context.Context, m *queueing.Message) (broker.Receipt, error) {
+func (n *Node) Publish(ctx context.Context, batch []queueing.Message, told broker.Told) {
+	var waiting []held
+	sure := 0 // where the messages begin that are confirmed, which nobody has been told yet
+	tell := func(upTo int) {
+		if sure < upTo {
+			told(sure, upTo, nil)
+		}
+		sure = upTo + 1
+	}
+	for i := range batch {
+		outcome, hold, err := n.publish(ctx, &batch[i])
+		switch {
+		case err == nil && hold == nil && outcome == nil:
+		case err == nil && hold != nil:
+			tell(i)
+			waiting = append(waiting, held{i, outcome, publishOp(&batch[i]), *hold})
+		default:
+			tell(i)
+			told(i, i+1, cmp.Or(err, outcome))
+		}
+	}
+	tell(len(batch))
+	if len(waiting) > 0 {
+		n.held.Go(func() {
+			for _, h := range waiting {
+				told(h.number, h.number+1, h.wait(ctx))
+			}
+		})
+	}
+}
+
+// publish publishes one message. Without an error and a hold outcome is what the confirm
+// says; with a hold it says so when that is over.
+func (n *Node) publish(ctx context.Context, m *queueing.Message) (outcome error, h *hold, err error) {
 	if err := n.check(m); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, notSent(broker.WindowFull, m, err)
+		return nil, nil, notSent(broker.WindowFull, m, err)
 	}
 	s := n.live()
 	if s == nil {
-		return nil, notSent(broker.Unavailable, m, nil)
+		return nil, nil, notSent(broker.Unavailable, m, nil)
 	}
 	if n.broker.options.Faults.Blocked() {
-		return nil, notSent(broker.Blocked, m, nil)
+		return nil, nil, notSent(broker.Blocked, m, nil)
 	}
-	h := n.broker.options.Faults.Held()
-	if h != nil {
-		if err := s.enterWindow(ctx, h, m); err != nil {
-			return nil, err
+	if over := n.broker.options.Faults.Held(); over != nil {
+		h = &hold{over, s}
+		if err := s.enterWindow(ctx, over, m); err != nil {
+			return nil, nil, err
 		}
 	}
-	m, err := n.fitted(m)
+	m, err = n.fitted(m)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	outcome, err := n.broker.publish(m)
-	if err != nil {
-		return nil, err
-	}
-	if h == nil {
-		return confirmed{outcome}, nil
-	}
-	return &held{outcome: outcome, op: publishOp(m), hold: h, session: s}, nil
+	outcome, err = n.broker.publish(m)
+	return outcome, h, err
 }
 
 // fitted is m if it is no copy, or one that fits; a dead letter is cut for that.
@@ -162,7 +190,7 @@ func (o *original) id() string {
 	return "malformed-" + hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// store copies m with everything its owner may change once the receipt is done, and
+// store copies m with everything its owner may change once the outcome is told, and
 // makes a copy of what it is a copy of.
 func store(m *queueing.Message) *stored {
 	if of, ok := m.Of.(*original); ok {
@@ -195,35 +223,35 @@ func storeCopy(of *original, m *queueing.Message) *stored {
 	return c
 }
 
-// confirmed is the receipt of a publish whose outcome is known.
-type confirmed struct{ outcome error }
-
-// Wait implements broker.Receipt.
-func (c confirmed) Wait(context.Context) error { return c.outcome }
-
-// held is the receipt of a publish whose confirm is withheld.
-type held struct {
-	outcome error
-	op      string
-	hold    <-chan struct{}
+// hold is why a confirm is withheld.
+type hold struct {
+	over    <-chan struct{}
 	session *session
 }
 
-// Wait implements broker.Receipt. A return needs no confirm to be known, but the
-// outcome is told in one piece, as RabbitMQ does.
-func (r *held) Wait(ctx context.Context) error {
+// held is a publish whose confirm is withheld.
+type held struct {
+	number  int // in its batch
+	outcome error
+	op      string
+	hold    hold
+}
+
+// wait returns the outcome. A return needs no confirm to be known, but the outcome is
+// told in one piece, as RabbitMQ does.
+func (h *held) wait(ctx context.Context) error {
 	select {
-	case <-r.hold:
-		return r.outcome // known, whatever happened since
+	case <-h.hold.over:
+		return h.outcome // known, whatever happened since
 	default:
 	}
 	select {
-	case <-r.session.done:
-		return &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: r.op}
-	case <-r.hold:
-		return r.outcome
+	case <-h.hold.session.done:
+		return &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: h.op}
+	case <-h.hold.over:
+		return h.outcome
 	case <-ctx.Done():
-		return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: r.op, Err: ctx.Err()}
+		return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: h.op, Err: ctx.Err()}
 	}
 }
 

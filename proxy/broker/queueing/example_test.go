@@ -39,11 +39,12 @@ func ExampleNode() {
 	s := billing()
 	_ = node.Ensure(ctx, broker.Object{Subscription: &s, Policy: mesh.Manage})
 	orders := &mesh.Destination{Topic: s.Topic, Exchange: s.Exchange, Mandatory: true}
-	receipt, _ := node.Publish(ctx, &broker.Message{To: orders, Event: &event.Event{ID: "order-17", Source: "/checkout", Type: "placed"}})
-	fmt.Println("confirmed:", receipt.Wait(ctx))
+	placed := []*broker.Message{{To: orders, Event: &event.Event{ID: "order-17", Source: "/checkout", Type: "placed"}}}
+	node.Publish(ctx, placed, func(_, _ int, err error) { fmt.Println("confirmed:", err) })
 
 	received, receive := context.WithCancel(ctx)
-	drain, _ := node.Receive(received, broker.Receiving{Subscription: &s, Prefetch: 1}, func(d *broker.Delivery) {
+	drain, _ := node.Receive(received, broker.Receiving{Subscription: &s, Prefetch: 1}, func(batch []*broker.Delivery) {
+		d := batch[0]
 		err := d.Settle(ctx, broker.Settlement{Subscription: &s, Bury: &broker.Bury{Reason: "rejected"}})
 		fmt.Println(d.Event.ID, "buried:", err)
 		receive()

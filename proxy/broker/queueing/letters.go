@@ -306,15 +306,17 @@ func (r *reader) open() *window {
 		epoch := uint64(0)
 		opts := ConsumeOptions{Queue: r.queue, Prefetch: w.size, Tag: "warren-deadletter", Letters: true, Uncounted: r.kind == "classic"}
 		var err error
-		w.drain, err = r.driver.Consume(r.flow, opts, func(d *Delivery) {
-			if epoch != 0 && d.Epoch != epoch {
-				r.fail(errLost)
-				return
-			}
-			epoch = d.Epoch
-			select {
-			case w.arrivals <- d:
-			case <-r.flow.Done():
+		w.drain, err = r.driver.Consume(r.flow, opts, func(ds []*Delivery) {
+			for _, d := range ds {
+				if epoch != 0 && d.Epoch != epoch {
+					r.fail(errLost)
+					return
+				}
+				epoch = d.Epoch
+				select {
+				case w.arrivals <- d:
+				case <-r.flow.Done():
+				}
 			}
 		})
 		if err != nil {

@@ -30,31 +30,30 @@ func (n *Node) Run(ctx context.Context) error { return n.on.Run(ctx) }
 // State implements broker.Runner.
 func (n *Node) State() broker.State { return n.on.State() }
 
-// messages are for Publish, of which one goes by for every event.
-var messages = sync.Pool{New: func() any { return new(Message) }}
+// batches are for Publish, of which one goes by for every batch.
+var batches = sync.Pool{New: func() any { return new([]Message) }}
 
-// Publish implements broker.Publisher: m goes to its topic's exchange.
-func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	out, _ := messages.Get().(*Message)
-	defer messages.Put(out)
-	to := m.To
-	*out = Message{
-		Exchange: to.Exchange.Name, RoutingKey: m.Key,
-		Event: m.Event, Headers: m.Headers, ReplyTo: m.ReplyTo, ContentEncoding: m.ContentEncoding,
-		Trace: m.Trace, Mandatory: to.Mandatory, Persistent: to.Persistent, Priority: to.Priority,
-		TTL: m.TTL, Expires: m.Expires, AppID: m.AppID, Republished: m.Republished,
-		Partition: m.Partition, Partitioned: m.Partitioned,
+// Publish implements broker.Publisher: a message goes to its topic's exchange.
+func (n *Node) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	out, _ := batches.Get().(*[]Message)
+	defer batches.Put(out)
+	for _, m := range batch {
+		to := m.To
+		*out = append(*out, Message{
+			Exchange: to.Exchange.Name, RoutingKey: m.Key,
+			Event: m.Event, Headers: m.Headers, ReplyTo: m.ReplyTo, ContentEncoding: m.ContentEncoding,
+			Trace: m.Trace, Mandatory: to.Mandatory, Persistent: to.Persistent, Priority: to.Priority,
+			TTL: m.TTL, Expires: m.Expires, AppID: m.AppID, Republished: m.Republished,
+			Partition: m.Partition, Partitioned: m.Partitioned,
+		})
 	}
-	receipt, err := n.on.Publish(ctx, out)
-	*out = Message{} // nothing of it is kept here
-	if err != nil {
-		return nil, err
-	}
-	return receipt, nil
+	n.on.Publish(ctx, *out, told)
+	clear(*out) // nothing of them is kept here
+	*out = (*out)[:0]
 }
 
 // Receive implements broker.Receiver.
-func (n *Node) Receive(ctx context.Context, r broker.Receiving, sink func(*broker.Delivery)) (drain func(), err error) {
+func (n *Node) Receive(ctx context.Context, r broker.Receiving, sink func([]*broker.Delivery)) (drain func(), err error) {
 	s := r.Subscription
 	opts := ConsumeOptions{
 		Queue: s.Queue.Name, Prefetch: r.Prefetch, Tag: r.Tag, Uncounted: uncounted(s),
@@ -69,7 +68,15 @@ func (n *Node) Receive(ctx context.Context, r broker.Receiving, sink func(*broke
 		opts.Lost = func(epoch uint64) { r.Lost(opts.Queue, epoch) }
 	}
 	opts.MaxBytes = n.maxBytes(opts.Queue, r.Largest)
-	return n.on.Consume(ctx, opts, func(d *Delivery) { sink(n.handed(d, s)) })
+	var out []*broker.Delivery // of one sink at a time
+	return n.on.Consume(ctx, opts, func(ds []*Delivery) {
+		for _, d := range ds {
+			out = append(out, n.handed(d, s))
+		}
+		sink(out)
+		clear(out)
+		out = out[:0]
+	})
 }
 
 // handed makes d what the seam hands out of s. Its topic is another one's if it came by
@@ -116,7 +123,7 @@ func (n *Node) Parts(s *mesh.Subscription) []string { return Queues(s) }
 // Where others declare the topology there may be none.
 func (n *Node) Join(ctx context.Context, s *mesh.Subscription, tag string) error {
 	opts := ConsumeOptions{Queue: s.Queue.Members(), Prefetch: 1, Tag: tag, Uncounted: uncounted(s)}
-	drain, err := n.on.Consume(ctx, opts, func(*Delivery) {})
+	drain, err := n.on.Consume(ctx, opts, func([]*Delivery) {})
 	if drain != nil {
 		drain()
 	}

@@ -53,14 +53,12 @@ type Watcher interface {
 
 // Publisher puts messages onto the node.
 type Publisher interface {
-	// Publish writes m and returns without waiting for the confirm. It blocks
-	// while the window of unconfirmed publishes is full, at most until ctx ends.
-	// An error from Publish itself means that nothing was written (outcome
-	// NotSent). m is the caller's again when Publish returns; its event, headers and data
-	// must not be changed until the receipt is done. Messages given in one goroutine
+	// Publish writes the messages of a batch, as broker.Publisher has it. They, and the
+	// slice, are the caller's again when Publish returns; their events, headers and data
+	// must not be changed until their outcomes are told. Messages that one goroutine gives
 	// reach one exchange in that order; those of different partitions need not wait for
 	// each other.
-	Publish(ctx context.Context, m *Message) (broker.Receipt, error)
+	Publish(ctx context.Context, batch []Message, told broker.Told)
 }
 
 // Consumer receives from queues of the node.
@@ -68,13 +66,14 @@ type Consumer interface {
 	// Consume delivers messages of a queue to sink until ctx ends; then it stops
 	// the flow, and returns nil after sink has returned for the last time. It
 	// survives reconnects: sink sees later epochs then. sink is called by one
-	// goroutine at a time and may block; at most opts.Prefetch deliveries are
-	// unsettled at once. Deliveries that are unsettled when Consume returns can
+	// goroutine at a time and may block; it gets what has arrived, in order, all of one
+	// epoch, and the slice is the driver's again when it returns. At most opts.Prefetch
+	// deliveries are unsettled at once. Deliveries that are unsettled when Consume returns can
 	// still be settled until the returned drain function is called; drain gives
 	// everything unsettled back to the queue in order by closing the channel, and
 	// is idempotent. An error means that the queue cannot be consumed and trying
 	// again by itself will not help (missing, forbidden, Conflict).
-	Consume(ctx context.Context, opts ConsumeOptions, sink func(*Delivery)) (drain func(), err error)
+	Consume(ctx context.Context, opts ConsumeOptions, sink func([]*Delivery)) (drain func(), err error)
 }
 
 // ConsumeOptions says what to consume.

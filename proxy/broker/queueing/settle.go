@@ -162,11 +162,9 @@ func stub(d *broker.Delivery, m *Message, err error) *Message {
 func (n *Node) put(ctx context.Context, m *Message) error {
 	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
-	receipt, err := n.on.Publish(ctx, m)
-	if err != nil {
-		return err
-	}
-	return receipt.Wait(ctx)
+	outcome := make(chan error, 1)
+	n.on.Publish(ctx, []Message{*m}, func(_, _ int, err error) { outcome <- err })
+	return <-outcome
 }
 
 func clip(s string, most int) string {

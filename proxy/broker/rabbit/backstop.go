@@ -180,9 +180,11 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 		c, err := n.attachWatch(s, deadLetterQueue)
 		if err == nil {
 			delays.reset()
-			ended := c.pump(ctx, func(d *queueing.Delivery) {
-				told(d)
-				_ = d.Ack() // stale: its queue is gone, too
+			ended := c.pump(ctx, func(batch []*queueing.Delivery) {
+				for _, d := range batch {
+					told(d)
+					_ = d.Ack() // stale: its queue is gone, too
+				}
 			})
 			c.close()
 			if ended {

@@ -78,16 +78,16 @@ func BenchmarkPublishWithoutTheLibrary(b *testing.B) {
 	m := &queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true}
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			p, err := encode(m, o)
-			if err != nil {
+			p := newPublication(context.Background())
+			if err := p.encode(m, o); err != nil {
 				b.Error(err)
 				return
 			}
-			if ok, err := c.accept(context.Background(), p); !ok || err != nil {
+			if ok, err := c.accept(context.Background(), p.pending); !ok || err != nil {
 				b.Error(ok, err)
 				return
 			}
-			if err := p.Wait(context.Background()); err != nil {
+			if err := p.wait(); err != nil {
 				b.Error(err)
 				return
 			}

@@ -30,7 +30,7 @@ type confirmation interface {
 // channel is one AMQP channel that publishes, with its window, its writer and its
 // settler.
 //
-//	accept ──queue──▶ write ──inflight──▶ settle ──▶ receipts
+//	accept ──queue──▶ write ──inflight──▶ settle ──▶ told
 //
 // Both queues hold a window, and every publish in them holds a slot of it, so
 // sending to them never blocks.
@@ -89,7 +89,7 @@ func (c *channel) start(s *session, w *frameWire, learn func(*amqp.Error)) bool 
 			c.end(nil)
 		}
 		w.fail() // only now: why is asked for as soon as a confirm fails
-	}) && s.spawn(c.write) && s.spawn(func() {
+	}) && s.spawn(c.write) && s.spawn(c.refuseBlocked) && s.spawn(func() {
 		c.settle()
 		_ = s.call(w.ch.Close) // returns at once when it is closed already
 	})
@@ -128,8 +128,11 @@ func (c *channel) accept(ctx context.Context, p *pending) (bool, error) {
 		<-c.slots
 		return false, nil
 	}
-	p.alarm = c.alarm
+	p.stage.Store(queued)
 	c.queue <- p
+	if ctx.Err() != nil {
+		p.expire() // the end of ctx may have come just before, and passed it over
+	}
 	return true, nil
 }
 
@@ -178,7 +181,7 @@ func (c *channel) write() {
 	for p := range c.queue {
 		if err := c.writeOne(p); err != nil {
 			<-c.slots
-			p.finish(err)
+			p.fail(err)
 		}
 	}
 }
@@ -186,7 +189,7 @@ func (c *channel) write() {
 // writeOne writes p and hands it to the settler. An error is p's outcome.
 func (c *channel) writeOne(p *pending) error {
 	if !p.take() {
-		return notSent(broker.WindowFull, p.op(), nil) // nobody waits for it
+		return notSent(broker.WindowFull, p.op(), nil) // nobody waits for it: this is told to none
 	}
 	if on, reason := c.alarm.state(); on {
 		return notSent(broker.Blocked, p.op(), errors.New(reason))
@@ -200,6 +203,44 @@ func (c *channel) writeOne(p *pending) error {
 	p.body = nil
 	c.inflight <- p
 	return nil
+}
+
+// alarmCheck is how often a channel looks whether an alarm is over.
+const alarmCheck = 50 * time.Millisecond
+
+// refuseBlocked ends, while the broker has raised an alarm, what the writer has not
+// reached: RabbitMQ reads nothing then, and the writer stands still. It ends with the
+// writer.
+func (c *channel) refuseBlocked() {
+	for {
+		select {
+		case <-c.alarm.signal():
+		case <-c.flushed:
+			return
+		}
+		c.refuseQueued()
+		select {
+		case <-time.After(alarmCheck):
+		case <-c.flushed:
+			return
+		}
+	}
+}
+
+// refuseQueued ends what the writer has not reached.
+func (c *channel) refuseQueued() {
+	for {
+		select {
+		case p, ok := <-c.queue:
+			if !ok {
+				return
+			}
+			<-c.slots
+			p.fail(notSent(broker.Blocked, p.op(), errBlocked))
+		default:
+			return
+		}
+	}
 }
 
 // copyHeader numbers a publish whose event is in flight already on the same
@@ -225,18 +266,56 @@ func (c *channel) markCopy(p *pending) {
 	c.recent[p.id] = p
 }
 
-// settle decides each publish in the order they were written. It ends when the
-// writer has and nothing is in flight.
+// settle decides each publish in the order they were written, and tells at once what the
+// broker confirmed at once. It ends when the writer has and nothing is in flight.
 func (c *channel) settle() {
 	defer close(c.drained)
-	for p := range c.inflight {
+	var g gathered
+	defer g.flush()
+	for {
+		p, ok := c.next(&g)
+		if !ok {
+			return
+		}
+		if !p.confirmed.Acked() {
+			g.flush() // the verdict may take long
+		}
+		err := c.verdict(p)
+		<-c.slots
+		switch told := p.finish(); {
+		case !told:
+		case err == nil:
+			g.add(p)
+		default:
+			g.flush()
+			p.batch.tell(p.number, p.number+1, err)
+		}
+	}
+}
+
+// next returns the next publish when it is confirmed, and before it waits for that it
+// tells what was gathered.
+func (c *channel) next(g *gathered) (*pending, bool) {
+	var p *pending
+	ok := true
+	select {
+	case p, ok = <-c.inflight:
+	default:
+		g.flush()
+		p, ok = <-c.inflight
+	}
+	if !ok {
+		return nil, false
+	}
+	select {
+	case <-p.confirmed.Done():
+	default:
+		g.flush()
 		c.since.Store(max(int64(p.written.Sub(c.opened)), 1))
 		<-p.confirmed.Done()
 		c.since.Store(0)
-		err := c.verdict(p)
-		<-c.slots
-		p.finish(err)
 	}
+	return p, true
 }
 
 // verdict is the outcome of p, whose confirmation is done.

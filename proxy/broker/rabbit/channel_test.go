@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -101,6 +102,7 @@ func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *
 		c := newChannel(w, window, &alarm{})
 		go c.write()
 		go c.settle()
+		go c.refuseBlocked()
 		test(t, c, w)
 		w.close()
 		if !c.isEnded() {
@@ -119,13 +121,29 @@ func (c *channel) isEnded() bool {
 	}
 }
 
-func newPending(exchange, id string) *pending {
-	return &pending{exchange: exchange, key: "k", id: id, mandatory: true, done: make(chan struct{})}
+// publication is a batch of one, whose outcome can be waited for.
+type publication struct {
+	*pending
+	outcome chan error
 }
 
-func accept(t *testing.T, c *channel, p *pending) *pending {
+func newPending(exchange, id string) *publication {
+	p := newPublication(context.Background())
+	p.exchange, p.key, p.id, p.mandatory = exchange, "k", id, true
+	return p
+}
+
+func newPublication(ctx context.Context) *publication {
+	outcome := make(chan error, 1)
+	b := newBatch(ctx, 1, func(_, _ int, err error) { outcome <- err })
+	return &publication{&b.pendings[0], outcome}
+}
+
+func (p *publication) wait() error { return <-p.outcome }
+
+func accept(t *testing.T, c *channel, p *publication) *publication {
 	t.Helper()
-	if ok, err := c.accept(t.Context(), p); !ok || err != nil {
+	if ok, err := c.accept(t.Context(), p.pending); !ok || err != nil {
 		t.Fatalf("accept: %v, %v", ok, err)
 	}
 	return p
@@ -137,7 +155,7 @@ func TestReturnsAndConfirmsArePairedExactly(t *testing.T) {
 	onChannel(t, window, func(t *testing.T, c *channel, w *fakeWire) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for round := range rounds {
-			receipts, unroutable := make([]*pending, window), make([]bool, window)
+			receipts, unroutable := make([]*publication, window), make([]bool, window)
 			for i := range receipts {
 				// Few ids, so that copies of an event are in flight together.
 				receipts[i] = accept(t, c, newPending("x", fmt.Sprint(random.IntN(8))))
@@ -152,7 +170,7 @@ func TestReturnsAndConfirmsArePairedExactly(t *testing.T) {
 				w.at(round*window + i).settle(true)
 			}
 			for i, p := range receipts {
-				err := p.Wait(t.Context())
+				err := p.wait()
 				if unroutable[i] {
 					wantKind(t, err, broker.Unroutable, broker.Failed)
 				} else if err != nil {
@@ -174,8 +192,8 @@ func TestOnlyACopyInFlightCarriesACopyHeader(t *testing.T) {
 			}
 			w.at(i).settle(true)
 		}
-		for _, p := range []*pending{first, other, second} {
-			if err := p.Wait(t.Context()); err != nil {
+		for _, p := range []*publication{first, other, second} {
+			if err := p.wait(); err != nil {
 				t.Error(err)
 			}
 		}
@@ -197,9 +215,9 @@ func TestAClosedChannelFailsEverythingAsUnknownAtOnce(t *testing.T) {
 		synctest.Wait()
 		w.close()
 		c.end(nil)
-		wantKind(t, a.Wait(t.Context()), broker.Unroutable, broker.Failed)
-		wantKind(t, b.Wait(t.Context()), broker.Closed, broker.Unknown)
-		wantKind(t, late.Wait(t.Context()), broker.Closed, broker.Unknown)
+		wantKind(t, a.wait(), broker.Unroutable, broker.Failed)
+		wantKind(t, b.wait(), broker.Closed, broker.Unknown)
+		wantKind(t, late.wait(), broker.Closed, broker.Unknown)
 	})
 }
 
@@ -221,29 +239,29 @@ func TestAChannelClosedForAnExchangeSaysSoToItsPublishes(t *testing.T) {
 				synctest.Wait()
 				w.close()
 				c.end(tc.cause)
-				wantKind(t, guilty.Wait(t.Context()), tc.kind, broker.Unknown)
-				wantKind(t, neighbour.Wait(t.Context()), broker.Closed, broker.Unknown)
+				wantKind(t, guilty.wait(), tc.kind, broker.Unknown)
+				wantKind(t, neighbour.wait(), broker.Closed, broker.Unknown)
 			})
 			onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
 				confirmed := accept(t, c, newPending("x", "before"))
 				synctest.Wait()
 				w.at(0).settle(true)
-				if err := confirmed.Wait(t.Context()); err != nil {
+				if err := confirmed.wait(); err != nil {
 					t.Fatal(err)
 				}
 				alone := accept(t, c, newPending("x", "a"))
 				synctest.Wait()
 				w.close()
 				c.end(tc.cause)
-				wantKind(t, alone.Wait(t.Context()), tc.kind, broker.NotSent)
+				wantKind(t, alone.wait(), tc.kind, broker.NotSent)
 			})
 			onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
 				first, last := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
 				synctest.Wait()
 				w.close()
 				c.end(tc.cause)
-				wantKind(t, first.Wait(t.Context()), tc.kind, broker.Unknown) // it may have been before the fault
-				wantKind(t, last.Wait(t.Context()), tc.kind, broker.NotSent)
+				wantKind(t, first.wait(), tc.kind, broker.Unknown) // it may have been before the fault
+				wantKind(t, last.wait(), tc.kind, broker.NotSent)
 			})
 		})
 	}
@@ -264,11 +282,11 @@ func TestAChannelClosedForALargeMessageFailsThatOneForCertain(t *testing.T) {
 			synctest.Wait()
 			w.close()
 			c.end(&amqp.Error{Code: amqp.PreconditionFailed, Reason: reason})
-			wantKind(t, fits.Wait(t.Context()), broker.Closed, broker.Unknown)
+			wantKind(t, fits.wait(), broker.Closed, broker.Unknown)
 			if certain {
-				wantKind(t, large.Wait(t.Context()), broker.TooLarge, broker.Failed)
+				wantKind(t, large.wait(), broker.TooLarge, broker.Failed)
 			} else {
-				wantKind(t, large.Wait(t.Context()), broker.Closed, broker.Unknown)
+				wantKind(t, large.wait(), broker.Closed, broker.Unknown)
 			}
 		})
 	}
@@ -280,18 +298,18 @@ func TestANackIsUnknownAndRetiresTheChannel(t *testing.T) {
 		young := accept(t, c, newPending("x", "a"))
 		synctest.Wait()
 		w.at(0).settle(false)
-		wantKind(t, young.Wait(t.Context()), broker.Nacked, broker.Unknown)
+		wantKind(t, young.wait(), broker.Nacked, broker.Unknown)
 		if c.isRetired() {
 			t.Fatal("a channel that was just opened is retired by a nack: a full queue would make one per event")
 		}
 		inFlight := accept(t, c, newPending("x", "b"))
 		<-time.After(retireAge) // of the bubble's clock
-		if ok, err := c.accept(t.Context(), newPending("x", "d")); ok || err != nil {
+		if ok, err := c.accept(t.Context(), newPending("x", "d").pending); ok || err != nil {
 			t.Fatalf("a retired channel accepts: %v, %v", ok, err)
 		}
 		synctest.Wait()
 		w.at(1).settle(true)
-		if err := inFlight.Wait(t.Context()); err != nil {
+		if err := inFlight.wait(); err != nil {
 			t.Fatalf("what was in flight on a retired channel: %v", err)
 		}
 	})
@@ -304,7 +322,7 @@ func TestANackRetiresAChannelOfSomeAgeAtOnce(t *testing.T) {
 		nacked := accept(t, c, newPending("x", "a"))
 		synctest.Wait()
 		w.at(0).settle(false)
-		wantKind(t, nacked.Wait(t.Context()), broker.Nacked, broker.Unknown)
+		wantKind(t, nacked.wait(), broker.Nacked, broker.Unknown)
 		if !c.isRetired() {
 			t.Error("the channel goes on")
 		}
@@ -318,16 +336,17 @@ func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 		c := newChannel(w, 8, &alarm{})
 		go c.write()
 		go c.settle()
+		go c.refuseBlocked()
 		stuck, behind := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
 		waiting := make(chan error, 1)
-		go func() { waiting <- behind.Wait(t.Context()) }()
+		go func() { waiting <- behind.wait() }()
 		synctest.Wait()
 		c.alarm.set(true, "memory")
 		wantKind(t, <-waiting, broker.Blocked, broker.NotSent)
 		close(w.hold)
 		synctest.Wait()
 		w.at(0).settle(true)
-		if err := stuck.Wait(t.Context()); err != nil {
+		if err := stuck.wait(); err != nil {
 			t.Errorf("what the writer had: %v", err)
 		}
 		if n := len(w.written); n != 1 {
@@ -346,7 +365,7 @@ func TestTheWindowBoundsUnconfirmedPublishes(t *testing.T) {
 		accept(t, c, newPending("x", "b"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := c.accept(ctx, newPending("x", "c"))
+		_, err := c.accept(ctx, newPending("x", "c").pending)
 		wantKind(t, err, broker.WindowFull, broker.NotSent)
 		go func() { w.at(0).settle(true) }()
 		accept(t, c, newPending("x", "d"))
@@ -361,7 +380,7 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 		synctest.Wait()
 		waiting := make(chan error, 1)
 		go func() {
-			_, err := c.accept(t.Context(), newPending("x", "c"))
+			_, err := c.accept(t.Context(), newPending("x", "c").pending)
 			waiting <- err
 		}()
 		synctest.Wait()
@@ -370,7 +389,7 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 		w.at(0).settle(true)
 		synctest.Wait()
 		queued := accept(t, c, newPending("x", "d")) // a slot is free, but the writer sees the alarm
-		wantKind(t, queued.Wait(t.Context()), broker.Blocked, broker.NotSent)
+		wantKind(t, queued.wait(), broker.Blocked, broker.NotSent)
 		c.alarm.set(false, "")
 		accept(t, c, newPending("x", "e"))
 		synctest.Wait()
@@ -387,32 +406,75 @@ func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) 
 		c := newChannel(w, 8, &alarm{})
 		go c.write()
 		go c.settle()
-		stuck, behind := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
+		go c.refuseBlocked()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		synctest.Wait()
-		wantKind(t, behind.Wait(ctx), broker.WindowFull, broker.NotSent)
-		wantKind(t, stuck.Wait(ctx), broker.ConfirmTimeout, broker.Unknown)
+		stuck, behind := newPublication(ctx), newPublication(ctx)
+		accept(t, c, stuck)
+		accept(t, c, behind)
+		wantKind(t, behind.wait(), broker.WindowFull, broker.NotSent)
+		wantKind(t, stuck.wait(), broker.ConfirmTimeout, broker.Unknown)
 		close(w.hold)
 		synctest.Wait()
 		if n := len(w.written); n != 1 {
 			t.Errorf("%d messages were written, want only the one the writer had", n)
 		}
+		w.at(0).settle(true) // a second outcome would block the settler
+		synctest.Wait()
 		w.close()
 		c.end(nil)
 		<-c.drained
 	})
 }
 
-func TestWaitPrefersAnOutcomeToAnEndedContext(t *testing.T) {
+func TestAPublishThatIsQueuedAsItsContextEndsHasAnOutcome(t *testing.T) {
 	t.Parallel()
-	p := newPending("x", "a")
-	p.finish(nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := p.Wait(ctx); err != nil {
-		t.Errorf("confirmed publish: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := &fakeWire{back: make(chan returned, 8), hold: make(chan struct{})}
+		c := newChannel(w, 8, &alarm{})
+		go c.write()
+		go c.settle()
+		go c.refuseBlocked()
+		accept(t, c, newPending("x", "a")) // holds up the writer
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		late := newPublication(ctx)
+		cancel()
+		synctest.Wait() // the end of the context has passed it over
+		if ok, err := c.accept(ctx, late.pending); ok && err == nil {
+			wantKind(t, late.wait(), broker.WindowFull, broker.NotSent)
+		}
+		close(w.hold)
+		synctest.Wait()
+		w.at(0).settle(true)
+		w.close()
+		c.end(nil)
+		<-c.drained
+	})
+}
+
+func TestWhatIsConfirmedAtOnceIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 16, func(t *testing.T, c *channel, w *fakeWire) {
+		var told []string
+		b := newBatch(t.Context(), 10, func(from, to int, err error) { told = append(told, fmt.Sprint(from, to, err != nil)) })
+		for i := range b.pendings {
+			p := &b.pendings[i]
+			p.exchange, p.key, p.id, p.mandatory = "x", "k", fmt.Sprint(i), true
+			if ok, err := c.accept(t.Context(), p); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		synctest.Wait()
+		w.sendBack(w.at(4))
+		for i := 9; i >= 0; i-- { // the settler waits for the first
+			w.at(i).settle(true)
+		}
+		synctest.Wait()
+		if want := []string{"0 4 false", "4 5 true", "5 10 false"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+	})
 }
 
 // fakeAcker is a consumer channel whose broker is the test.

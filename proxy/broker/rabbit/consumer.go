@@ -19,7 +19,7 @@ import (
 // Consume implements queueing.Consumer. It calls sink in the caller's goroutine. A
 // queue that was declared under Manage and is deleted meanwhile is declared again;
 // another one ends Consume with NotFound.
-func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func(*queueing.Delivery)) (drain func(), err error) {
+func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
 	if err := checkConsume(opts); err != nil {
 		return func() {}, err
 	}
@@ -147,17 +147,21 @@ func (c *inbound) why() error {
 	return errEnded
 }
 
-// pump calls sink for each delivery. It returns true when ctx has ended, with the
+// pump calls sink with what arrives. It returns true when ctx has ended, with the
 // flow stopped, and false when there are no more deliveries.
-func (c *inbound) pump(ctx context.Context, sink func(*queueing.Delivery)) bool {
+func (c *inbound) pump(ctx context.Context, sink func([]*queueing.Delivery)) bool {
 	check := time.NewTicker(c.session.opts.QueueCheck)
 	defer check.Stop()
 	idle := false // since the last check
+	var batch []*queueing.Delivery
 	for ctx.Err() == nil {
 		select {
 		case m := <-c.arrivals:
 			idle = false
-			sink(c.delivery(m))
+			batch = c.gather(append(batch, c.delivery(m)))
+			sink(batch)
+			clear(batch)
+			batch = batch[:0]
 		case <-c.deliveries:
 			if ctx.Err() == nil {
 				return false
@@ -172,6 +176,23 @@ func (c *inbound) pump(ctx context.Context, sink func(*queueing.Delivery)) bool 
 	}
 	c.stop()
 	return true
+}
+
+// maxGathered bounds the deliveries that sink gets at once: each is decoded before the
+// first of them is looked at.
+const maxGathered = 64
+
+// gather adds what else has arrived.
+func (c *inbound) gather(batch []*queueing.Delivery) []*queueing.Delivery {
+	for len(batch) < maxGathered {
+		select {
+		case m := <-c.arrivals:
+			batch = append(batch, c.delivery(m))
+		default:
+			return batch
+		}
+	}
+	return batch
 }
 
 // delivery decodes m and makes it settleable.

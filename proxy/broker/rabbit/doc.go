@@ -9,14 +9,13 @@
 //	n := rabbit.New(rabbit.Options{Address: "127.0.0.1:5672", Logger: logger})
 //	g.Go(func() error { return n.Run(ctx) })
 //	err := n.EnsureTopology(ctx, topology)
-//	receipt, err := n.Publish(ctx, message)
-//	err = receipt.Wait(ctx)
+//	n.Publish(ctx, batch, told)
 //
 // # Goroutines
 //
 // Run owns one goroutine per connection (link.run), which owns the goroutines of
 // its session: a watcher of the connection, its guard, and per publish channel a
-// writer, a settler and a watcher. A session is torn down only after they have all ended.
+// writer, a settler, one that ends what waits behind an alarm, and a watcher. A session is torn down only after they have all ended.
 // Its socket has one that writes, until it is closed. Consume runs in its caller's
 // goroutine; what is settled is sent by one that lives while there is something to
 // send, and that Consume's drain waits for. Everything on Node is safe for concurrent
@@ -39,6 +38,7 @@
 // return before it settles the ack, and the buffer holds a whole window, so the
 // pairing is exact. Two copies of one event in flight at once are told apart by
 // the header warren-copy, which the later copy alone carries.
+// What was confirmed at once it tells at once, a range of each batch.
 // Cost: a confirm that overtakes an older one waits for it.
 //
 // # Decision: the frames of hot channels are Warren's

@@ -55,34 +55,29 @@ const (
 	maxExpiration = time.Duration(math.MaxUint32) * time.Millisecond
 )
 
-// encode makes the AMQP form of m: binary mode, attributes in headers, data as
+// encode makes p the AMQP form of m: binary mode, attributes in headers, data as
 // the body; or a copy of a message. It refuses everything the broker would close a
 // channel or the connection for. Data is shared with m.
-func encode(m *queueing.Message, o *Options) (*pending, error) {
-	if len(m.Exchange) > maxShort || len(m.RoutingKey) > maxShort {
-		return nil, invalid(m, fmt.Errorf("exchange of %d and routing key of %d bytes: want at most %d", len(m.Exchange), len(m.RoutingKey), maxShort))
-	}
-	p := &pending{exchange: m.Exchange, key: m.RoutingKey, mandatory: m.Mandatory, shard: shardOf(m), done: make(chan struct{})}
-	var err error
-	if m.Of != nil {
-		of, ok := m.Of.(*original)
-		if !ok {
-			return nil, invalid(m, fmt.Errorf("a %T is no message of RabbitMQ", m.Of))
+func (p *pending) encode(m *queueing.Message, o *Options) (err error) {
+	p.exchange, p.key, p.mandatory, p.shard = m.Exchange, m.RoutingKey, m.Mandatory, shardOf(m)
+	switch of, isCopy := m.Of.(*original); {
+	case len(m.Exchange) > maxShort || len(m.RoutingKey) > maxShort:
+		return invalid(m, fmt.Errorf("exchange of %d and routing key of %d bytes: want at most %d", len(m.Exchange), len(m.RoutingKey), maxShort))
+	case m.Of == nil:
+		if p.properties, err = encodeEvent(m, o); err != nil {
+			return err
 		}
-		p.body = of.body
-		p.properties, err = encodeCopy(m, of)
-		p.id = p.properties.Headers.Text(eventIDHeader)
-	} else {
-		p.properties, err = encodeEvent(m, o)
-		if err == nil {
-			p.id, p.body = m.Event.ID, m.Event.Data
+		p.id, p.body = m.Event.ID, m.Event.Data
+	case !isCopy:
+		return invalid(m, fmt.Errorf("a %T is no message of RabbitMQ", m.Of))
+	default:
+		if p.properties, err = encodeCopy(m, of); err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		return nil, err
+		p.id, p.body = p.properties.Headers.Text(eventIDHeader), of.body
 	}
 	p.size, p.headerBytes = int64(len(p.body)), p.properties.Headers.Size()
-	return p, nil
+	return nil
 }
 
 // encodeEvent makes the properties of an event.

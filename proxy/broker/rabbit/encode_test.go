@@ -170,3 +170,9 @@ func TestExpirationIsTheShorterOfTTLAndExpiryTime(t *testing.T) {
 		})
 	}
 }
+
+func encode(m *queueing.Message, o *Options) (*pending, error) {
+	p := new(pending)
+	err := p.encode(m, o)
+	return p, err
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -26,7 +27,7 @@ func TestGoroutinesAndDescriptorsStayFlatOverReconnects(t *testing.T) {
 		before := f.node.publish.live.Load()
 		ctx := f.context()
 		for range 20 {
-			if r, err := f.node.Publish(ctx, toQueue(queue, fmt.Sprint(i))); err == nil {
+			if r, err := one.Publish(ctx, f.node.Publish, *toQueue(queue, fmt.Sprint(i))); err == nil {
 				defer func() { _ = r.Wait(ctx) }() // confirmed or unknown; it must only not hang
 			}
 		}
@@ -68,12 +69,12 @@ func TestStoppingInAnyStateLeavesNothingBehind(t *testing.T) {
 			defer cancel()
 			var users sync.WaitGroup
 			users.Go(func() {
-				drain, _ := n.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: 1}, func(d *queueing.Delivery) { _ = d.Ack() })
+				drain, _ := n.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: 1}, one.Each(func(d *queueing.Delivery) { _ = d.Ack() }))
 				drain()
 			})
 			users.Go(func() {
 				for i := 0; ctx.Err() == nil; i++ {
-					if r, err := n.Publish(ctx, toQueue(queue, fmt.Sprint(i))); err == nil {
+					if r, err := one.Publish(ctx, n.Publish, *toQueue(queue, fmt.Sprint(i))); err == nil {
 						_ = r.Wait(ctx)
 					}
 				}
@@ -173,17 +174,17 @@ func TestABrokerThatStopsReadingHangsNoCaller(t *testing.T) {
 	s.on.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for i := range 4 { // one is being written, one waits, one does not fit, one is behind it
 		m := toQueue(queue, fmt.Sprint(i))
 		m.Event.Data = make([]byte, writeBuffer)
-		r, err := f.node.Publish(ctx, m)
+		r, err := one.Publish(ctx, f.node.Publish, *m)
 		if err != nil {
 			t.Fatalf("publish %d into the window: %v", i, err)
 		}
 		receipts = append(receipts, r)
 	}
-	_, err := f.node.Publish(ctx, toQueue(queue, "over the window"))
+	_, err := one.Publish(ctx, f.node.Publish, *toQueue(queue, "over the window"))
 	wantKind(t, err, broker.WindowFull, broker.NotSent)
 	wantKind(t, receipts[0].Wait(ctx), broker.ConfirmTimeout, broker.Unknown)
 	wantKind(t, receipts[3].Wait(ctx), broker.WindowFull, broker.NotSent)
@@ -207,11 +208,11 @@ func TestStoppingIsNotHeldUpByABrokerThatStopsReading(t *testing.T) {
 	f := newFixture(t)
 	queue := f.queue("q")
 	f.poll("the node publishes", func() bool {
-		r, err := n.Publish(f.context(), toQueue(queue, "0"))
+		r, err := one.Publish(f.context(), n.Publish, *toQueue(queue, "0"))
 		return err == nil && r.Wait(f.context()) == nil
 	})
 	s.on.Store(true)
-	r, err := n.Publish(f.context(), toQueue(queue, "1"))
+	r, err := one.Publish(f.context(), n.Publish, *toQueue(queue, "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +229,7 @@ func TestAHalfOpenConnectionIsFoundByItsUnconfirmedPublishes(t *testing.T) {
 	f.mustPublish(toQueue(queue, "before"))
 	release := f.proxy.HoldReplies()
 	defer release()
-	r, err := f.node.Publish(f.context(), toQueue(queue, "lost"))
+	r, err := one.Publish(f.context(), f.node.Publish, *toQueue(queue, "lost"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +307,7 @@ func TestAnAlarmOfTheBrokerIsToldAndStopsPublishes(t *testing.T) {
 	queue := f.queue("q")
 	live := f.node.publish.live.Load()
 	live.alarm.set(true, "low on memory") // what connection.blocked does
-	_, err := f.node.Publish(f.context(), toQueue(queue, "1"))
+	_, err := one.Publish(f.context(), f.node.Publish, *toQueue(queue, "1"))
 	wantKind(t, err, broker.Blocked, broker.NotSent)
 	if told := f.node.State(); !told.Blocked || told.Publishing || !told.Consuming || told.Reason == "" {
 		t.Errorf("state under an alarm is %+v", told)

@@ -183,12 +183,13 @@ func TestOnlyTrueHeadersCount(t *testing.T) {
 	}
 	forged.AddInt(deliveryCountHeader, 5000)
 	raw := string(forged.Append(nil)[4:])
-	p := &pending{exchange: exchange, key: "k", mandatory: true, done: make(chan struct{}), body: []byte("x"),
-		properties: message.Properties{Headers: message.Table{Rest: raw}, DeliveryMode: message.Persistent}}
-	if err := f.node.publish.live.Load().pub.publish(f.context(), p); err != nil {
+	p := newPublication(f.context())
+	p.exchange, p.key, p.mandatory, p.body = exchange, "k", true, []byte("x")
+	p.properties = message.Properties{Headers: message.Table{Rest: raw}, DeliveryMode: message.Persistent}
+	if err := f.node.publish.live.Load().pub.publish(f.context(), p.pending); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Wait(f.context()); err != nil {
+	if err := p.wait(); err != nil {
 		t.Fatal(err)
 	}
 	c := f.consume(queue, 1)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -212,7 +213,7 @@ func toPlain(id string) amqp.Publishing {
 func (f *fixture) publish(m *queueing.Message) error {
 	f.Helper()
 	ctx := f.context()
-	r, err := f.node.Publish(ctx, m)
+	r, err := one.Publish(ctx, f.node.Publish, *m)
 	if err != nil {
 		return err
 	}
@@ -247,7 +248,7 @@ func (f *fixture) consumeWith(o queueing.ConsumeOptions) *consumption {
 	c := &consumption{f: f, out: make(chan *queueing.Delivery, 1024), stop: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		c.drain, c.err = f.node.Consume(ctx, o, func(d *queueing.Delivery) { c.out <- d })
+		c.drain, c.err = f.node.Consume(ctx, o, one.Each(func(d *queueing.Delivery) { c.out <- d }))
 	}()
 	f.Cleanup(func() {
 		cancel()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -261,15 +262,15 @@ func TestAMissingExchangeHurtsNoNeighbour(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.Channels = 1 })
 	queue := f.queue("q")
 	ctx := f.context()
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for i := range 200 {
-		r, err := f.node.Publish(ctx, toQueue(queue, fmt.Sprint(i)))
+		r, err := one.Publish(ctx, f.node.Publish, *toQueue(queue, fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		receipts = append(receipts, r)
 		if i%20 == 0 {
-			_, err := f.node.Publish(ctx, &queueing.Message{Exchange: f.name("missing"), Event: newEvent("x"), Mandatory: true})
+			_, err := one.Publish(ctx, f.node.Publish, queueing.Message{Exchange: f.name("missing"), Event: newEvent("x"), Mandatory: true})
 			wantKind(t, err, broker.NotFound, broker.NotSent)
 		}
 	}
@@ -392,7 +393,7 @@ func TestRealReturnsAndConfirmsArePaired(t *testing.T) {
 	queue := f.queue("q")
 	ctx := f.context()
 	type sent struct {
-		receipt    broker.Receipt
+		receipt    *one.Receipt
 		unroutable bool
 	}
 	inFlight := make(chan sent, 1000)
@@ -403,7 +404,7 @@ func TestRealReturnsAndConfirmsArePaired(t *testing.T) {
 			if unroutable {
 				m.RoutingKey = f.name("nowhere")
 			}
-			r, err := f.node.Publish(ctx, m)
+			r, err := one.Publish(ctx, f.node.Publish, *m)
 			if err != nil {
 				t.Errorf("publish %d: %v", i, err)
 				return
@@ -454,9 +455,9 @@ func TestStoppingWaitsForConfirms(t *testing.T) {
 	n := New(options(t, server(t), hostPort(server(t))))
 	stop := runNode(t, n)
 	f.poll("the second node is up", func() bool { return n.State().Publishing })
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for i := range 100 {
-		r, err := n.Publish(f.context(), toQueue(queue, fmt.Sprint(i)))
+		r, err := one.Publish(f.context(), n.Publish, *toQueue(queue, fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -468,6 +469,6 @@ func TestStoppingWaitsForConfirms(t *testing.T) {
 			t.Fatalf("publish %d in flight when the driver was stopped: %v", i, err)
 		}
 	}
-	_, err := n.Publish(f.context(), toQueue(queue, "late"))
+	_, err := one.Publish(f.context(), n.Publish, *toQueue(queue, "late"))
 	wantKind(t, err, broker.Unavailable, broker.NotSent)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -239,7 +240,7 @@ func TestAPublishRightAfterTheFirstTopologyIsNotTooEarly(t *testing.T) {
 		if err := n.EnsureTopology(ctx, topology); err != nil {
 			t.Errorf("ensure topology: %v", err)
 		}
-		_, err := n.Publish(ctx, &queueing.Message{Exchange: topology.Exchanges[0].Name, RoutingKey: "k", Event: orderPlaced()})
+		_, err := one.Publish(ctx, n.Publish, queueing.Message{Exchange: topology.Exchanges[0].Name, RoutingKey: "k", Event: orderPlaced()})
 		if err != nil {
 			t.Errorf("publish: %v", err)
 		}
@@ -257,7 +258,7 @@ func TestADriverThatIsDownSaysWhyAndRefusesPublishes(t *testing.T) {
 		if s := n.State(); s.Publishing || s.Consuming || s.Address != "broker:5672" || !strings.Contains(s.Reason, "not started") {
 			t.Errorf("state before Run is %+v", s)
 		}
-		_, err := n.Publish(t.Context(), toQueue("q", "1"))
+		_, err := one.Publish(t.Context(), n.Publish, *toQueue("q", "1"))
 		wantKind(t, err, broker.Unavailable, broker.NotSent)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -266,7 +267,7 @@ func TestADriverThatIsDownSaysWhyAndRefusesPublishes(t *testing.T) {
 		if s := n.State(); !strings.Contains(s.Reason, "no route to host") {
 			t.Errorf("state while down is %+v", s)
 		}
-		_, err = n.Publish(t.Context(), toQueue("q", "1"))
+		_, err = one.Publish(t.Context(), n.Publish, *toQueue("q", "1"))
 		wantKind(t, err, broker.Unavailable, broker.NotSent)
 
 		short, end := context.WithTimeout(t.Context(), time.Second)

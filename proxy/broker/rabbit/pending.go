@@ -1,20 +1,20 @@
 package rabbit
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
-// pending is a publish from its encoding to its outcome. It is the receipt.
+// pending is a publish from its encoding to its outcome.
 //
-//	queued ──▶ written ──▶ settled
-//	   └─────▶ abandoned (its context ended, or an alarm came, first; it is never written)
+//	fresh ──▶ queued ──▶ written ──▶ settled
+//	             └─────▶ abandoned (its context ended, or an alarm came, first; it is never written)
 type pending struct {
 	// Set at construction.
+	batch       *batch
+	number      int // in its batch
 	exchange    string
 	key         string
 	id          string // of the event; "" for a copy of what is none, or is one of another form
@@ -23,8 +23,6 @@ type pending struct {
 	size        int64  // of its data
 	headerBytes int
 
-	alarm *alarm // of the channel that accepted it
-
 	// Owned by the writer until written, by the settler after.
 	properties message.Properties
 	body       []byte
@@ -32,62 +30,37 @@ type pending struct {
 	confirmed  confirmation
 	written    time.Time
 
-	stage atomic.Int32
-	done  chan struct{} // closed when err is set
-	err   error
+	stage    atomic.Int32
+	answered atomic.Bool // its outcome has been told, or is by whoever set it
 }
 
 // The stages of a pending.
 const (
-	queued int32 = iota
-	taken        // by the writer
-	abandoned
-	finished
+	fresh     int32 = iota // in the hands of Publish
+	queued                 // to the writer
+	taken                  // by the writer
+	abandoned              // nobody waits for it to be written
+	finished               // the broker's answer is known, or there is none to come
 )
 
 func (p *pending) op() string { return publishOp(p.exchange) }
 
-// Wait implements broker.Receipt. If ctx ends while the message still waits for
-// the writer, the error is of kind WindowFull with outcome NotSent; if the broker
-// raises an alarm meanwhile, Blocked.
-func (p *pending) Wait(ctx context.Context) error {
-	select {
-	case <-p.done:
-		return p.err
-	default:
-	}
-	blocked := p.alarm.signal()
-	for {
-		select {
-		case <-p.done:
-			return p.err
-		case <-blocked:
-			if p.abandon() {
-				return notSent(broker.Blocked, p.op(), errBlocked)
-			}
-			blocked = nil // it is on its way
-		case <-ctx.Done():
-			if p.abandon() {
-				return notSent(broker.WindowFull, p.op(), context.Cause(ctx))
-			}
-			return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: p.op(), Err: context.Cause(ctx)}
-		}
-	}
-}
-
-// abandon keeps the writer from p; false means that the writer has it.
+// abandon keeps the writer from p; false means that the writer has it, or Publish.
 func (p *pending) abandon() bool { return p.stage.CompareAndSwap(queued, abandoned) }
 
 // take gives the message to the writer; false means that nobody waits any more.
 func (p *pending) take() bool { return p.stage.CompareAndSwap(queued, taken) }
 
-// finish sets the outcome.
-func (p *pending) finish(err error) {
-	p.err = err
-	p.properties, p.body = message.Properties{}, nil // receipts may be kept for long; the data need not be
+// finish ends p with an outcome, and reports whether that is to be told: it was not, when
+// the context ended before.
+func (p *pending) finish() bool {
+	p.properties, p.body = message.Properties{}, nil // its batch may be kept for long; the data need not be
 	p.stage.Store(finished)
-	close(p.done)
+	return p.answer()
 }
 
-// settled reports whether the outcome is known.
+// answer reports whether the outcome is the caller's to tell.
+func (p *pending) answer() bool { return p.answered.CompareAndSwap(false, true) }
+
+// settled reports whether the broker's answer is known.
 func (p *pending) settled() bool { return p.stage.Load() == finished }

@@ -12,28 +12,35 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// Publish implements queueing.Publisher. It returns when the message has a place in
+// Publish implements queueing.Publisher. It returns when each message has a place in
 // the window of its channel and is queued to that channel's writer, so it never
 // blocks on the socket.
-func (n *Node) Publish(ctx context.Context, m *queueing.Message) (broker.Receipt, error) {
+func (n *Node) Publish(ctx context.Context, messages []queueing.Message, told broker.Told) {
+	b := newBatch(ctx, len(messages), told)
 	s := n.publish.live.Load()
-	if s == nil {
-		return nil, notSent(broker.Unavailable, publishOp(m.Exchange), errors.New(n.publish.why()))
+	for i := range messages {
+		p := &b.pendings[i]
+		if err := n.accept(ctx, s, p, &messages[i]); err != nil {
+			p.fail(err)
+		}
 	}
-	p, err := encode(m, &n.opts)
-	if err != nil {
-		return nil, err
+}
+
+// accept queues p, which becomes m. An error is its outcome.
+func (n *Node) accept(ctx context.Context, s *session, p *pending, m *queueing.Message) error {
+	if s == nil {
+		return notSent(broker.Unavailable, publishOp(m.Exchange), errors.New(n.publish.why()))
+	}
+	if err := p.encode(m, &n.opts); err != nil {
+		return err
 	}
 	if ctx.Err() != nil {
-		return nil, notSent(broker.WindowFull, publishOp(m.Exchange), context.Cause(ctx))
+		return notSent(broker.WindowFull, p.op(), context.Cause(ctx))
 	}
 	if limit := n.largest.Load(); limit > 0 && p.size > limit {
-		return nil, notSent(broker.TooLarge, p.op(), fmt.Errorf("data of %d bytes: the broker takes at most %d", p.size, limit))
+		return notSent(broker.TooLarge, p.op(), fmt.Errorf("data of %d bytes: the broker takes at most %d", p.size, limit))
 	}
-	if err := s.pub.publish(ctx, p); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return s.pub.publish(ctx, p)
 }
 
 func publishOp(exchange string) string {

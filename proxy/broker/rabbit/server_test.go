@@ -12,6 +12,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 )
 
 // TestWhatAServerDoesToItsClients changes a broker of its own, one thing after the
@@ -82,14 +83,14 @@ func alarmOfTheServer(t *testing.T, u amqp.URI, m member) {
 	}
 	defer end()
 	raised := time.Now()
-	met, err := f.node.Publish(f.context(), toQueue(queue, "2")) // the broker stops reading in the midst of it
+	met, err := one.Publish(f.context(), f.node.Publish, *toQueue(queue, "2")) // the broker stops reading in the midst of it
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.poll("publishes are refused", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		_, err := f.node.Publish(ctx, toQueue(queue, "refused"))
+		_, err := one.Publish(ctx, f.node.Publish, *toQueue(queue, "refused"))
 		return broker.KindOf(err) == broker.Blocked
 	})
 	t.Logf("blocked after %v", time.Since(raised))
@@ -140,7 +141,7 @@ func frozenServer(t *testing.T, u amqp.URI, m member) {
 		}
 	}
 	frozen := time.Now()
-	r, err := f.node.Publish(f.context(), toQueue(queue, "unknown"))
+	r, err := one.Publish(f.context(), f.node.Publish, *toQueue(queue, "unknown"))
 	if err != nil {
 		thaw()
 		t.Fatal(err)

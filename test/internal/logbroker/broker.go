@@ -284,30 +284,46 @@ func (d *Driver) Keep(_ context.Context, objects []broker.Object) error {
 }
 
 // Publish implements broker.Publisher: what is in the log is confirmed.
-func (d *Driver) Publish(_ context.Context, m *broker.Message) (broker.Receipt, error) {
+func (d *Driver) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	from := 0 // where the messages begin that nobody has been told of yet
+	for i, m := range batch {
+		if err := d.append(ctx, m); err != nil {
+			if from < i {
+				told(from, i, nil)
+			}
+			told(i, i+1, err)
+			from = i + 1
+		}
+	}
+	if from < len(batch) {
+		told(from, len(batch), nil)
+	}
+}
+
+func (d *Driver) append(ctx context.Context, m *broker.Message) error {
 	b := d.broker
-	op := "publish to topic " + m.To.Topic.String()
-	if !d.up.Load() {
-		return nil, &broker.Error{Kind: broker.Unavailable, Op: op}
+	failed := func(kind broker.Kind, outcome broker.Outcome) error {
+		return &broker.Error{Kind: kind, Outcome: outcome, Op: "publish to topic " + m.To.Topic.String(), Err: context.Cause(ctx)}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return failed(broker.WindowFull, broker.NotSent)
+	case !d.up.Load():
+		return failed(broker.Unavailable, broker.NotSent)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.logs[m.To.Exchange.Name]
-	if l == nil {
-		return receipt{&broker.Error{Kind: broker.NotFound, Outcome: broker.Failed, Op: op}}, nil
-	}
-	if m.To.Mandatory && !b.reads(l) {
-		return receipt{&broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: op}}, nil
+	switch {
+	case l == nil:
+		return failed(broker.NotFound, broker.Failed)
+	case m.To.Mandatory && !b.reads(l):
+		return failed(broker.Unroutable, broker.Failed)
 	}
 	l.add(&record{message: *m, at: m.To.Exchange.Name})
 	b.tell()
-	return receipt{}, nil
+	return nil
 }
-
-type receipt struct{ err error }
-
-// Wait implements broker.Receipt.
-func (r receipt) Wait(context.Context) error { return r.err }
 
 // Parts implements broker.KeyOrder.
 func (*Driver) Parts(s *mesh.Subscription) []string { return partNames(s) }

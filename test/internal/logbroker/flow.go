@@ -39,22 +39,35 @@ func (d *Driver) Interrupt() {
 	b.tell()
 }
 
+// maxGathered bounds the deliveries that a sink gets at once.
+const maxGathered = 16
+
 // Receive implements broker.Receiver.
-func (d *Driver) Receive(ctx context.Context, from broker.Receiving, sink func(*broker.Delivery)) (drain func(), err error) {
+func (d *Driver) Receive(ctx context.Context, from broker.Receiving, sink func([]*broker.Delivery)) (drain func(), err error) {
 	f, err := d.attach(from)
 	if err != nil {
 		return nil, err
 	}
+	var batch []*broker.Delivery
 	for ctx.Err() == nil {
 		next, lost, news, due := f.next(time.Now())
-		switch {
-		case lost != 0:
+		if next != nil {
+			batch = append(batch, next)
+			if len(batch) < maxGathered {
+				continue
+			}
+		}
+		if len(batch) > 0 {
+			sink(batch)
+			batch = batch[:0]
+		}
+		if next != nil {
+			continue
+		}
+		if lost != 0 {
 			if from.Lost != nil {
 				from.Lost(f.part.name, lost)
 			}
-			continue
-		case next != nil:
-			sink(next)
 			continue
 		}
 		var timer <-chan time.Time

@@ -28,7 +28,7 @@ func New(options membroker.Options) *Broker {
 }
 
 // Interrupt cuts every node from the broker, as a lost connection would: pending
-// receipts fail with Closed, unsettled deliveries go back to their queues, and the
+// unconfirmed publishes fail with Closed, unsettled deliveries go back to their queues, and the
 // nodes come back with later epochs. It returns when the old epochs are dead.
 func (b *Broker) Interrupt() {
 	for _, c := range b.faults.list() {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -79,12 +80,12 @@ var consuming = []behaviour{
 	}},
 	{name: "a consumer of a missing queue is told so", run: func(r *rig) {
 		ctx := r.context()
-		_, err := r.driver.Consume(ctx, queueing.ConsumeOptions{Queue: r.name("missing"), Prefetch: 1}, func(*queueing.Delivery) {})
+		_, err := r.driver.Consume(ctx, queueing.ConsumeOptions{Queue: r.name("missing"), Prefetch: 1}, func([]*queueing.Delivery) {})
 		r.wantKind(err, broker.NotFound)
 	}},
 	{name: "a prefetch below one is invalid", run: func(r *rig) {
 		queue := r.queue("q")
-		_, err := r.driver.Consume(r.context(), queueing.ConsumeOptions{Queue: queue}, func(*queueing.Delivery) {})
+		_, err := r.driver.Consume(r.context(), queueing.ConsumeOptions{Queue: queue}, func([]*queueing.Delivery) {})
 		r.wantKind(err, broker.Invalid)
 	}},
 	{name: "Consume returns only after its sink has", run: slowSink},
@@ -110,10 +111,10 @@ func slowSink(r *rig) {
 	defer cancel()
 	entered, leave, returned := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
-		drain, err := r.driver.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: 1}, func(*queueing.Delivery) {
+		drain, err := r.driver.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: 1}, one.Each(func(*queueing.Delivery) {
 			close(entered)
 			<-leave
-		})
+		}))
 		if drain != nil {
 			drain()
 		}

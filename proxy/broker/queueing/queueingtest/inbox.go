@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -38,7 +39,7 @@ func (r *rig) consumeAs(d queueing.Driver, opts queueing.ConsumeOptions) *inbox 
 	go func() {
 		defer close(in.ended)
 		opts.Tag, opts.Lost = "brokertest", func(epoch uint64) { in.losses <- epoch }
-		in.drain, in.err = d.Consume(ctx, opts, func(d *queueing.Delivery) { in.deliveries <- d })
+		in.drain, in.err = d.Consume(ctx, opts, one.Each(func(d *queueing.Delivery) { in.deliveries <- d }))
 	}()
 	r.Cleanup(in.end)
 	return in

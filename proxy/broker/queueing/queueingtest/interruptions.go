@@ -2,6 +2,7 @@ package queueingtest
 
 import (
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -155,9 +156,9 @@ func cutInFlight(r *rig) {
 	release := r.harness.HoldConfirms(r.T, r.driver)
 	defer release()
 	ctx := r.context()
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for i := range n {
-		receipt, err := r.driver.Publish(ctx, toQueue(queue, numbered(i)))
+		receipt, err := one.Publish(ctx, r.driver.Publish, *toQueue(queue, numbered(i)))
 		if err != nil {
 			r.Fatalf("publish %d: %v", i, err)
 		}
@@ -180,7 +181,7 @@ func publishThrough(r *rig) {
 	told := outcomes{confirmed: map[string]bool{}, unknown: map[string]bool{}}
 	type pending struct {
 		id      string
-		receipt broker.Receipt
+		receipt *one.Receipt
 	}
 	var flying []pending
 	cut := make(chan struct{})
@@ -188,7 +189,7 @@ func publishThrough(r *rig) {
 		if i == n/2 {
 			go func() { defer close(cut); r.interrupt() }()
 		}
-		receipt, err := r.driver.Publish(ctx, toQueue(queue, id))
+		receipt, err := one.Publish(ctx, r.driver.Publish, *toQueue(queue, id))
 		if err != nil {
 			r.wantKind(err, broker.Unavailable, broker.NotSent)
 			r.awaitState("the driver is publishing again", func(s broker.State) bool { return s.Publishing })

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -17,10 +18,10 @@ var publishing = []behaviour{
 		queue := r.queue("q")
 		ctx := r.context()
 		var m queueing.Message
-		var receipts []broker.Receipt
+		var receipts []*one.Receipt
 		for _, id := range ids(1, n) {
 			m = *toQueue(queue, id)
-			receipt, err := r.driver.Publish(ctx, &m)
+			receipt, err := one.Publish(ctx, r.driver.Publish, m)
 			if err != nil {
 				r.Fatal(err)
 			}
@@ -102,13 +103,13 @@ func pairReturns(r *rig) {
 	const n = 400
 	exchange, queues := r.exchange("x", "direct", "yes")
 	ctx := r.context()
-	receipts := make([]broker.Receipt, 0, n)
+	receipts := make([]*one.Receipt, 0, n)
 	for i := range n {
 		m := &queueing.Message{Exchange: exchange, RoutingKey: "yes", Event: newEvent(numbered(i)), Mandatory: true}
 		if i%2 == 1 {
 			m.RoutingKey = "no"
 		}
-		receipt, err := r.driver.Publish(ctx, m)
+		receipt, err := one.Publish(ctx, r.driver.Publish, *m)
 		if err != nil {
 			r.Fatalf("publish %d: %v", i, err)
 		}
@@ -159,9 +160,9 @@ func missingExchange(r *rig) {
 	const n = 20
 	queue := r.queue("q")
 	ctx := r.context()
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for i := range n {
-		receipt, err := r.driver.Publish(ctx, toQueue(queue, numbered(i)))
+		receipt, err := one.Publish(ctx, r.driver.Publish, *toQueue(queue, numbered(i)))
 		if err != nil {
 			r.Fatalf("publish %d: %v", i, err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -140,7 +141,7 @@ func (r *rig) publish(m *queueing.Message) {
 
 func (r *rig) tryPublish(m *queueing.Message) error {
 	ctx := r.context()
-	receipt, err := r.driver.Publish(ctx, m)
+	receipt, err := one.Publish(ctx, r.driver.Publish, *m)
 	if err != nil {
 		return err
 	}
@@ -152,9 +153,9 @@ func (r *rig) tryPublish(m *queueing.Message) error {
 func (r *rig) publishAll(messages ...*queueing.Message) {
 	r.Helper()
 	ctx := r.context()
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for _, m := range messages {
-		receipt, err := r.driver.Publish(ctx, m)
+		receipt, err := one.Publish(ctx, r.driver.Publish, *m)
 		if err != nil {
 			r.Fatalf("publish %s: %v", m.Event.ID, err)
 		}

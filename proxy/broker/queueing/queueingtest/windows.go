@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // maxWindow is where a window that never fills counts as unbounded.
@@ -21,7 +23,7 @@ var windows = []behaviour{
 		queue := r.queue("q")
 		ctx, cancel := context.WithCancel(r.context())
 		cancel()
-		_, err := r.driver.Publish(ctx, toQueue(queue, "never"))
+		_, err := one.Publish(ctx, r.driver.Publish, *toQueue(queue, "never"))
 		r.wantKind(err, broker.WindowFull, broker.NotSent)
 		r.publish(toQueue(queue, "b"))
 		r.wantIDs(r.consume(queue, 2).acked(1), []string{"b"})
@@ -31,7 +33,7 @@ var windows = []behaviour{
 		r.publish(toQueue(queue, "warm")) // what the driver opens on first use is open
 		release := r.harness.HoldConfirms(r.T, r.driver)
 		defer release()
-		receipt, err := r.driver.Publish(r.context(), toQueue(queue, "held"))
+		receipt, err := one.Publish(r.context(), r.driver.Publish, *toQueue(queue, "held"))
 		if err != nil {
 			r.Fatalf("publish: %v", err)
 		}
@@ -43,16 +45,17 @@ var windows = []behaviour{
 	}},
 	{name: "a full window makes publishes wait until their context ends", needs: hold, run: fillWindow},
 	{name: "a full window opens when confirms come", needs: hold, run: reopenWindow},
+	{name: "of a batch that is larger than the window what was written is unknown when the context ends, and the rest not sent", needs: hold, run: overfill},
 }
 
 // fill publishes until the window is full and returns the receipts and the error
 // of the publish that found no place.
-func fill(r *rig, queue string) ([]broker.Receipt, error) {
+func fill(r *rig, queue string) ([]*one.Receipt, error) {
 	r.Helper()
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for len(receipts) < maxWindow {
 		ctx, cancel := context.WithTimeout(r.context(), 2*quiet)
-		receipt, err := r.driver.Publish(ctx, toQueue(queue, numbered(len(receipts))))
+		receipt, err := one.Publish(ctx, r.driver.Publish, *toQueue(queue, numbered(len(receipts))))
 		cancel()
 		if err != nil {
 			return receipts, err
@@ -84,7 +87,7 @@ func reopenWindow(r *rig) {
 	ctx := r.context()
 	waiting := make(chan error, 1)
 	go func() {
-		receipt, err := r.driver.Publish(ctx, toQueue(queue, "waited"))
+		receipt, err := one.Publish(ctx, r.driver.Publish, *toQueue(queue, "waited"))
 		if err == nil {
 			err = receipt.Wait(ctx)
 		}
@@ -106,4 +109,62 @@ func reopenWindow(r *rig) {
 	if err := <-waiting; err != nil {
 		r.Errorf("the publish that waited: %v", err)
 	}
+}
+
+// overfill publishes more in one batch than the window holds.
+func overfill(r *rig) {
+	queue := r.queue("q")
+	r.publish(toQueue(queue, "warm"))
+	release := r.harness.HoldConfirms(r.T, r.driver)
+	defer release()
+	receipts, _ := fill(r, queue)
+	window := len(receipts)
+	release()
+	for _, receipt := range receipts {
+		if err := receipt.Wait(r.context()); err != nil {
+			r.Fatal(err)
+		}
+	}
+	again := r.harness.HoldConfirms(r.T, r.driver)
+	defer again()
+	ctx, cancel := context.WithTimeout(r.context(), 4*quiet)
+	defer cancel()
+	batch := make([]queueing.Message, window+10)
+	for i := range batch {
+		batch[i] = *toQueue(queue, "over-"+numbered(i))
+	}
+	told := one.NewOutcomes(len(batch))
+	r.driver.Publish(ctx, batch, told.Told)
+	clear(batch) // it is the caller's again
+	select {
+	case <-told.Done():
+	case <-r.context().Done():
+	}
+	errs, missing, err := told.Errors()
+	if missing > 0 || err != nil {
+		r.Fatalf("%d of %d have no outcome; %v", missing, len(errs), err)
+	}
+	written := 0
+	for i, err := range errs {
+		if broker.OutcomeOf(err) != broker.Unknown {
+			r.wantKind(err, broker.WindowFull, broker.NotSent)
+			continue
+		}
+		r.wantKind(err, broker.ConfirmTimeout, broker.Unknown)
+		if written++; written != i+1 {
+			r.Errorf("message %d was written, and one before it was not", i)
+		}
+	}
+	if written == 0 || written > window {
+		r.Errorf("%d were written, the window is %d", written, window)
+	}
+	again()
+	r.wantIDs(r.consume(queue, 100).acked(1+window+written)[1+window:], prefixed("over-", ids(0, written-1)))
+}
+
+func prefixed(prefix string, ids []string) []string {
+	for i := range ids {
+		ids[i] = prefix + ids[i]
+	}
+	return ids
 }

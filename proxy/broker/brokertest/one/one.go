@@ -1,0 +1,61 @@
+// Package one is for tests that take messages one by one: they publish one, do something
+// else, and ask later what became of it; or look at one delivery after the other.
+package one
+
+import (
+	"context"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+)
+
+// Receipt is the pending outcome of one publish.
+type Receipt struct {
+	outcome chan error // cap 1
+	give    context.CancelCauseFunc
+}
+
+// Publish publishes m with a driver's Publish, and returns when that does; ctx bounds that, and
+// not what comes after. An error means that nothing was written, as the driver knew by
+// then.
+func Publish[M any](ctx context.Context, publish func(context.Context, []M, broker.Told), m M) (*Receipt, error) {
+	life, give := context.WithCancelCause(context.WithoutCancel(ctx))
+	r := &Receipt{outcome: make(chan error, 1), give: give}
+	if ctx.Err() != nil {
+		give(context.Cause(ctx)) // and not by AfterFunc, which is too late
+	}
+	stop := context.AfterFunc(ctx, func() { give(context.Cause(ctx)) })
+	publish(life, []M{m}, func(_, _ int, err error) { r.outcome <- err })
+	stop()
+	select {
+	case err := <-r.outcome:
+		if err != nil && broker.OutcomeOf(err) == broker.NotSent {
+			give(nil)
+			return nil, err
+		}
+		r.outcome <- err
+	default:
+	}
+	return r, nil
+}
+
+// Wait returns the outcome, which is that of the driver when ctx ends. It may be called
+// once.
+func (r *Receipt) Wait(ctx context.Context) error {
+	defer r.give(nil)
+	select {
+	case err := <-r.outcome:
+		return err
+	case <-ctx.Done():
+		r.give(context.Cause(ctx))
+		return <-r.outcome
+	}
+}
+
+// Each makes a sink that takes one delivery after the other.
+func Each[D any](sink func(D)) func([]D) {
+	return func(batch []D) {
+		for _, d := range batch {
+			sink(d)
+		}
+	}
+}
