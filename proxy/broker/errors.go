@@ -98,6 +98,13 @@ func KindOf(err error) Kind {
 	return 0
 }
 
+// Never reports whether err says that a message cannot be published as it is, however
+// often that is tried.
+func Never(err error) bool {
+	kind := KindOf(err)
+	return kind == TooLarge || kind == Invalid
+}
+
 // OutcomeOf returns what err says about a publish. An error without
 // classification is Unknown: claiming less than that would be a guess.
 func OutcomeOf(err error) Outcome {

@@ -76,8 +76,7 @@ func (j *job) redrive(ctx context.Context, d *broker.Delivery, to Destination) (
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
 	err = j.letters.ReviveLetter(ctx, j.subscription, d, to == Topic)
-	switch broker.KindOf(err) {
-	case broker.Invalid, broker.TooLarge:
+	if broker.Never(err) {
 		j.failed(d, err)
 		return false, nil
 	}

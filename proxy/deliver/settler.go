@@ -167,7 +167,7 @@ func (st *settler) repeat(d *delivery, o outcome) (effect string, err error) {
 		return effectRetry, st.tell(st.life, tracing.Nack, d, func() error { return d.Settle(st.life, how) })
 	}
 	err = st.carry(d, how)
-	if never(err) {
+	if broker.Never(err) {
 		return effectDeadLetter, st.bury(d, reasonTooLarge, err.Error())
 	}
 	return effectRetry, st.concluded(d, err)

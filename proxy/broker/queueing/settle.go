@@ -90,7 +90,7 @@ func (n *Node) bury(ctx context.Context, d *broker.Delivery, s broker.Settlement
 	m := n.letter(d, s)
 	err := n.put(ctx, m)
 	switch {
-	case !never(err):
+	case !broker.Never(err):
 	case n.on.Backed(d.Part):
 		return n.reject(d)
 	default:
@@ -167,13 +167,6 @@ func (n *Node) put(ctx context.Context, m *Message) error {
 		return err
 	}
 	return receipt.Wait(ctx)
-}
-
-// never reports whether err says that a message cannot be published as it is, however
-// often that is tried.
-func never(err error) bool {
-	kind := broker.KindOf(err)
-	return kind == broker.TooLarge || kind == broker.Invalid
 }
 
 func clip(s string, most int) string {

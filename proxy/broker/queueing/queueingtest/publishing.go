@@ -12,6 +12,28 @@ import (
 
 // publishing is what becomes of one publish.
 var publishing = []behaviour{
+	{name: "a message is its publisher's again when Publish has returned", run: func(r *rig) {
+		const n = 100
+		queue := r.queue("q")
+		ctx := r.context()
+		var m queueing.Message
+		var receipts []broker.Receipt
+		for _, id := range ids(1, n) {
+			m = *toQueue(queue, id)
+			receipt, err := r.driver.Publish(ctx, &m)
+			if err != nil {
+				r.Fatal(err)
+			}
+			m = queueing.Message{}
+			receipts = append(receipts, receipt)
+		}
+		for i, receipt := range receipts {
+			if err := receipt.Wait(ctx); err != nil {
+				r.Fatalf("confirm of the %d-th: %v", i+1, err)
+			}
+		}
+		r.wantIDs(r.consume(queue, n).acked(n), ids(1, n))
+	}},
 	{name: "a confirmed publish can be consumed", run: func(r *rig) {
 		queue := r.queue("q")
 		r.publish(toQueue(queue, "a"))

@@ -23,13 +23,6 @@ func (st *settler) carry(d *delivery, s broker.Settlement) error {
 	return err
 }
 
-// never reports whether err says that a message cannot be copied as it is, however
-// often that is tried.
-func never(err error) bool {
-	kind := broker.KindOf(err)
-	return kind == broker.TooLarge || kind == broker.Invalid
-}
-
 // refused gives d back, which the broker did not settle, after a rest. One that has no
 // attempt left is not handed out again.
 func (st *settler) refused(d *delivery, err error) error {
