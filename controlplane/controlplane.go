@@ -162,13 +162,13 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 		return file.Refused
 	}
 	c.reloads.applied.Add(1)
-	span.SetConfigVersion(compiled.version)
+	span.SetMeshVersion(compiled.version)
 	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
 	c.commitments.Commit(set)
 	c.state.Accept(compiled.inForce())
 	c.xds.Update(compiled.view)
 	c.readyOnce.Do(func() { close(c.ready) })
-	c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
+	c.opts.Logger.InfoContext(ctx, "configuration in force", "mesh_version", compiled.version, "objects", len(set.Objects))
 	return file.InForce
 }
 

@@ -24,7 +24,7 @@ const (
 	keyKind         = attribute.Key("warren.object.kind")
 	keyCondition    = attribute.Key("warren.object.condition")
 	keyStatus       = attribute.Key("warren.object.status")
-	keyVersion      = attribute.Key("warren.config.version")
+	keyVersion      = attribute.Key("warren.mesh.version")
 	keyResult       = attribute.Key("warren.reload.result")
 )
 

@@ -23,10 +23,11 @@ func (p *Proxy) newDriver(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
 			Credentials:    func() (string, string, error) { return readCredentials(p.opts.CredentialsDir, b.Credentials) },
 			ConnectionName: p.opts.Node.ID,
 			Heartbeat:      b.Heartbeat,
+			OnState:        p.readiness.changed,
 			Logger:         p.opts.Logger.With("broker", b.Name.String()),
 		})), nil
 	case mesh.Memory:
-		return queueing.NewNode(p.opts.Memory.Node(membroker.NodeOptions{})), nil
+		return queueing.NewNode(p.opts.Memory.Node(membroker.NodeOptions{OnState: p.readiness.changed})), nil
 	default:
 		return nil, fmt.Errorf("broker type %s is not supported", b.Type)
 	}

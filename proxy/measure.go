@@ -13,8 +13,8 @@ func (p *Proxy) state() metrics.State {
 		s.Connections = append(s.Connections, metrics.Connection{Broker: c.Broker, State: c.State})
 	}
 	x := p.xds.Status()
-	if cur := p.config.current.Load(); cur != nil {
-		s.Config = &metrics.Config{Version: cur.version, FromDisk: x.FromDisk, At: cur.at}
+	if cur := p.config.Current(); cur != nil {
+		s.Config = &metrics.Config{Version: cur.Config.Version, FromDisk: x.FromDisk, At: cur.At}
 	}
 	s.XDS = metrics.XDS{Connected: x.Connected, LastContact: x.LastContact, Resources: map[metrics.Resource]int{}}
 	for _, r := range x.Resources {

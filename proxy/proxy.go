@@ -3,7 +3,7 @@
 // It composes the rooms below it and owns their lives. Configuration comes from
 // the control plane through xds/client, is compiled, and is swapped as a whole:
 //
-//	xds/client ──Snapshot──▶ pool.Apply (brokers, topology) ──▶ swap table and subscriptions
+//	xds/client ──Config──▶ snapshot.Apply ──▶ pool (brokers, topology) ──▶ swap table and subscriptions
 //	gRPC Publish   ──▶ publish ──▶ route ──▶ balance ──▶ pool ──▶ broker driver
 //	gRPC Subscribe ◀── deliver ◀── pool ◀── broker driver
 //
@@ -24,7 +24,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/internal/memory"
@@ -37,6 +36,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/xds/client"
 )
@@ -46,7 +46,7 @@ type Proxy struct {
 	// set at construction
 	opts      Options
 	ownMemory bool // opts.Memory ends with the proxy
-	config    *configuration
+	config    *snapshot.Store
 	pool      *pool.Pool
 	publish   *publish.Service
 	deliver   *deliver.Service
@@ -56,6 +56,7 @@ type Proxy struct {
 	deadLetters *deadletter.Service
 	xds         *client.Client
 	health      *health.Server
+	readiness   signal // Ready may say something else
 	tap         *tap.Bus
 	started     chan struct{} // closed when the listeners are open
 	stopping    chan struct{} // closed when calls that do not end by themselves must
@@ -81,16 +82,17 @@ func New(opts Options) (*Proxy, error) {
 		return nil, fmt.Errorf("sidecar options: %w", err)
 	}
 	p := &Proxy{
-		opts: opts, ownMemory: ownMemory, health: newHealth(), tap: &tap.Bus{},
+		opts: opts, ownMemory: ownMemory, health: newHealth(), readiness: newSignal(), tap: &tap.Bus{},
 		started: make(chan struct{}), stopping: make(chan struct{}), quit: make(chan struct{}),
 	}
-	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Zone: opts.Zone, Logger: opts.Logger})
+	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Zone: opts.Zone, OnSettled: p.readiness.changed, Logger: opts.Logger})
 	p.xds, err = client.New(client.Options{
 		Server:    opts.ControlPlane,
 		Node:      opts.Node,
 		StateFile: stateFile(opts.StateDir),
 		Topics:    opts.Topics,
 		Apply:     p.apply,
+		OnStatus:  p.readiness.changed,
 		Tracing:   opts.Tracing.Configuration(),
 		Logger:    opts.Logger,
 	})
@@ -101,7 +103,7 @@ func New(opts Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
-	p.config = &configuration{arrived: make(chan struct{}), await: p.xds.Await}
+	p.config = snapshot.New(snapshot.Options{Brokers: p.pool, Fetch: p.fetch})
 	p.publish = publish.New(publish.Options{
 		Namespace: opts.Node.Namespace,
 		Workload:  opts.Node.Workload,
@@ -159,48 +161,6 @@ func (p *Proxy) StatusAddress() string { return p.status.Address() }
 // AdminAddress returns where operators are served, by gRPC and HTTP, "" when they
 // are not. Only valid once Started is closed.
 func (p *Proxy) AdminAddress() string { return p.admin.Address() }
-
-// Ready returns nil when configuration has arrived and every broker can be
-// reached; else it says what is missing.
-func (p *Proxy) Ready() error {
-	switch {
-	case p.draining.Load():
-		return errors.New("draining")
-	case p.failed.Load():
-		return errFailedByHand
-	case p.config.current.Load() == nil:
-		return fmt.Errorf("no configuration yet: %s", p.xdsTrouble())
-	default:
-		return p.pool.Unready()
-	}
-}
-
-func (p *Proxy) xdsTrouble() string {
-	if s := p.xds.Status(); s.LastError != "" {
-		return fmt.Sprintf("control plane %s: %s", p.opts.ControlPlane, s.LastError)
-	}
-	return "waiting for control plane " + p.opts.ControlPlane
-}
-
-// apply puts a configuration in force, or refuses it and changes nothing.
-func (p *Proxy) apply(s *client.Snapshot) client.Refusals {
-	if p.opts.MemoryOnly {
-		moved := *s
-		moved.Config = inMemory(s.Config)
-		s = &moved
-	}
-	// Brokers first: whoever sees the new table finds its brokers running.
-	var bad pool.Unbuildable
-	if errors.As(p.pool.Apply(s.Config.Brokers, declarations(s.Config)), &bad) {
-		return client.Refusals(bad)
-	}
-	p.config.swap(s)
-	p.pusher.Apply(p.config.current.Load().subscriptions)
-	p.watcher.Apply(p.config.current.Load().subscriptions)
-	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
-		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
-	return nil
-}
 
 // Run serves until ctx ends or something fails, then drains within
 // Options.DrainTimeout and returns. A clean drain returns nil.
@@ -307,6 +267,7 @@ func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
 	gentle, cancelGentle := context.WithTimeout(ctx, p.opts.DrainTimeout-min(closeReserve, p.opts.DrainTimeout/4))
 	defer cancelGentle()
 	p.draining.Store(true)
+	p.readiness.changed()
 	p.health.Shutdown()
 	p.publish.Drain()
 	p.endDeliveries(gentle)
@@ -355,30 +316,4 @@ func (p *Proxy) endServing(ctx context.Context, server *grpc.Server) <-chan stru
 		server.Stop()
 	}
 	return served
-}
-
-// healthPeriod is how often readiness is looked at.
-const healthPeriod = 250 * time.Millisecond
-
-// watchHealth mirrors readiness into the gRPC health service and logs changes.
-func (p *Proxy) watchHealth(ctx context.Context) error {
-	tick := time.NewTicker(healthPeriod)
-	defer tick.Stop()
-	last := "starting"
-	for {
-		state, reason := healthv1.HealthCheckResponse_SERVING, ""
-		if err := p.Ready(); err != nil {
-			state, reason = healthv1.HealthCheckResponse_NOT_SERVING, err.Error()
-		}
-		if reason != last {
-			last = reason
-			setHealth(p.health, state)
-			p.opts.Logger.Info("readiness changed", "ready", reason == "", "reason", reason)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }

@@ -22,7 +22,10 @@ const (
 // sidecar's own, which "warren config dump" shows: a sidecar has only the part of
 // the configuration that concerns it.
 const (
+	// A sidecar's configuration is made of the resources it has, the control plane's of all
+	// there are: they are two hashes.
 	keyConfigVersion = attribute.Key("warren.config.version")
+	keyMeshVersion   = attribute.Key("warren.mesh.version")
 	keyObjects       = attribute.Key("warren.config.objects")
 	keySidecar       = attribute.Key("warren.sidecar")
 	keyWorkload      = attribute.Key("warren.workload")
@@ -87,7 +90,7 @@ func (c *Configuration) StartResolve(ctx context.Context) (context.Context, Span
 
 // Push describes one response to one sidecar.
 type Push struct {
-	Version   string // of the whole configuration
+	Version   string // of the mesh
 	Sidecar   string // xDS node id
 	Workload  string // "namespace/name"
 	Type      string // of the resources, its last word
@@ -102,7 +105,7 @@ func (c *Configuration) StartPush(change Hop, p Push) Span {
 	}
 	names := p.Resources[:min(len(p.Resources), maxResourceNames)]
 	_, span := c.start(change.into(context.Background()), SpanPush, trace.SpanKindClient, time.Time{},
-		keyConfigVersion.String(p.Version), keySidecar.String(p.Sidecar), keyWorkload.String(p.Workload),
+		keyMeshVersion.String(p.Version), keySidecar.String(p.Sidecar), keyWorkload.String(p.Workload),
 		keyResourceType.String(p.Type), keyResourceCount.Int(len(p.Resources)), keyResources.StringSlice(names))
 	return span
 }
@@ -117,10 +120,10 @@ func (c *Configuration) StartApply(push Hop, version string) Span {
 	return span
 }
 
-// SetConfigVersion records which version a change became.
-func (s Span) SetConfigVersion(version string) {
+// SetMeshVersion records which version a change became.
+func (s Span) SetMeshVersion(version string) {
 	if s.Recording() {
-		s.span.SetAttributes(keyConfigVersion.String(version))
+		s.span.SetAttributes(keyMeshVersion.String(version))
 	}
 }
 

@@ -22,7 +22,7 @@ func TestAChangeOfConfigurationIsOneTrace(t *testing.T) {
 	ctx, change := plane.Configuration().StartChange(t.Context(), tracing.Change{Objects: 3, Began: began, Read: began.Add(time.Millisecond)})
 	_, resolve := plane.Configuration().StartResolve(ctx)
 	resolve.End(nil)
-	change.SetConfigVersion("v2")
+	change.SetMeshVersion("v2")
 	push := plane.Configuration().StartPush(change.Hop(), tracing.Push{
 		Version: "v2", Sidecar: "billing.shop~1", Workload: "shop/billing", Type: "RouteConfiguration", Resources: []string{"topic/shop/orders"},
 	})
@@ -32,7 +32,7 @@ func TestAChangeOfConfigurationIsOneTrace(t *testing.T) {
 	push.End(errors.New("regex is not supported"))
 
 	root := planeSpans.Only(tracing.SpanChange)
-	if root.Parent.IsValid() || root.Attrs["warren.config.version"] != "v2" || root.Attrs["warren.config.objects"] != int64(3) || root.Attrs["warren.component"] != "controlplane" {
+	if root.Parent.IsValid() || root.Attrs["warren.mesh.version"] != "v2" || root.Attrs["warren.config.objects"] != int64(3) || root.Attrs["warren.component"] != "controlplane" {
 		t.Errorf("the root: %+v", root)
 	}
 	pushed := planeSpans.Only(tracing.SpanPush)
@@ -75,7 +75,7 @@ func TestAnApplicationWithoutAChangeIsNoSpan(t *testing.T) {
 	var none *tracing.Configuration
 	none.StartApply(tracing.Hop{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "v1").End(nil)
 	_, span := none.StartChange(t.Context(), tracing.Change{})
-	span.SetConfigVersion("v1")
+	span.SetMeshVersion("v1")
 	none.StartPush(span.Hop(), tracing.Push{}).End(nil)
 	tracing.Disabled().Configuration().StartPush(span.Hop(), tracing.Push{}).End(nil)
 	if got := spans.Spans(); len(got) > 0 {

@@ -20,6 +20,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -62,9 +63,9 @@ func (u *undertaker) ReleaseKeys(_ mesh.Name, keys ...string) int {
 }
 
 // serveLetters is an admin server beside a queue of n letters.
-func serveLetters(t *testing.T, n int) (*served, *undertaker, *membroker.Broker) {
+func serveLetters(t *testing.T, n int) (*served, *undertaker, *faulty.Broker) {
 	t.Helper()
-	b := membroker.New(membroker.Options{})
+	b := faulty.New(membroker.Options{})
 	u := &undertaker{driver: b.Node(membroker.NodeOptions{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -35,14 +36,14 @@ var (
 type rig struct {
 	*testing.T
 	*deadletter.Service
-	broker        *membroker.Broker
+	broker        *faulty.Broker
 	driver        queueing.Driver
 	subscriptions map[mesh.Name]*mesh.Subscription
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	b := membroker.New(membroker.Options{})
+	b := faulty.New(membroker.Options{})
 	r := &rig{T: t, broker: b, driver: b.Node(membroker.NodeOptions{}), subscriptions: map[mesh.Name]*mesh.Subscription{}}
 	for _, name := range []mesh.Name{billing, shipping} {
 		r.subscriptions[name] = &mesh.Subscription{

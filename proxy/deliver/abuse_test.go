@@ -25,6 +25,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -386,7 +387,7 @@ func TestPushLeavesANodeThatIsGone(t *testing.T) {
 	sub.PushPort = port
 	p := deliver.NewPusher(service, deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() { p.Stop(context.Background()) })
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	p.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	r.publish("1")
 	<-calls
 	r.empty("shop.billing")

@@ -47,10 +47,10 @@ func TestAPartitionIsOverdueBeforeItsEventsCannotBeHeldForAnAckDeadline(t *testi
 	t.Parallel()
 	now := time.Now()
 	loads := []sequence.Load{
-		{Queue: "idle"},
-		{Queue: "young", Oldest: now.Add(-9 * time.Minute)},
-		{Queue: "waiting", Oldest: now.Add(-15 * time.Minute)},
-		{Queue: "old", Oldest: now.Add(-24*time.Minute - 40*time.Second)},
+		{Part: "idle"},
+		{Part: "young", Oldest: now.Add(-9 * time.Minute)},
+		{Part: "waiting", Oldest: now.Add(-15 * time.Minute)},
+		{Part: "old", Oldest: now.Add(-24*time.Minute - 40*time.Second)},
 	}
 	for ackDeadline, want := range map[time.Duration][]string{
 		30 * time.Second: {"old"},

@@ -23,12 +23,14 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -49,7 +51,7 @@ func subscription() mesh.Subscription {
 // rig is a deliver.Service behind a real gRPC server, on one membroker node.
 type rig struct {
 	t       *testing.T
-	broker  *membroker.Broker
+	broker  *faulty.Broker
 	driver  queueing.Driver
 	brokers one // with a node of driver
 	service *deliver.Service
@@ -82,7 +84,7 @@ func (c *config) set(subs ...mesh.Subscription) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.subs = deliver.Compile(&mesh.Config{Subscriptions: compiled})
+	c.subs = snapshot.Subscriptions(&mesh.Config{Subscriptions: compiled})
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -102,7 +104,7 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	if change != nil {
 		change(&sub)
 	}
-	b := membroker.New(membroker.Options{})
+	b := faulty.New(membroker.Options{})
 	t.Cleanup(b.Close)
 	node := b.Node(membroker.NodeOptions{})
 	run(t, node.Run)

@@ -16,7 +16,7 @@ type delivery struct {
 
 // Place implements sequence.Delivery.
 func (d *delivery) Place() sequence.Place {
-	return sequence.Place{Queue: d.Part, Epoch: d.Epoch, Tag: d.Tag}
+	return sequence.Place{Part: d.Part, Epoch: d.Epoch, Tag: d.Tag}
 }
 
 // received begins the way of a delivery.

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -16,7 +17,7 @@ func see(d *delivery) (Handed, error) {
 	sub := d.sub
 	h := Handed{
 		Event: d.Event, Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
-		Subscription: sub.FullName, Topic: sub.topicOf(d),
+		Subscription: sub.FullName, Topic: cmp.Or(d.Topic, sub.TopicName), // another one's as after the subscription has moved
 		Attempt: d.Attempt, Redelivered: d.Redelivered || d.Attempt > 1,
 	}
 	if sub.MaxDecoded == 0 || d.ContentEncoding == "" {

@@ -34,7 +34,7 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 		return st.consumeOrdered(ctx, tag, outstanding, in)
 	}
 	r := broker.Receiving{
-		Subscription: sub.Subscription, Prefetch: int(outstanding), Tag: tag, Largest: sub.largest,
+		Subscription: sub.Subscription, Prefetch: int(outstanding), Tag: tag, Largest: sub.Largest,
 		Lost: func(part string, epoch uint64) {
 			st.service.ledger.ended(st, part, epoch)
 			in.lost(part, epoch)
@@ -79,7 +79,7 @@ func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding u
 	p := &partitions{
 		settler: st, in: in, keys: keys, consumer: map[string]context.CancelFunc{},
 		from: broker.Receiving{
-			Subscription: sub.Subscription, Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, Largest: sub.largest,
+			Subscription: sub.Subscription, Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, Largest: sub.Largest,
 		},
 	}
 	st.order = sequence.New()

@@ -20,6 +20,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 
 // handler is a service that is pushed to; answer decides about each call.
@@ -73,7 +74,7 @@ func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *deliver.Pus
 		defer cancel()
 		p.Stop(ctx)
 	})
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	p.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	return p
 }
 
@@ -265,7 +266,7 @@ func TestPushFollowsTheConfiguration(t *testing.T) {
 	sub := subscription()
 	sub.PushPort = port
 	r.publish("2")
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	p.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	if got := <-calls; got != "2" {
 		t.Errorf("after coming back: event %s, want 2", got)
 	}

@@ -91,7 +91,7 @@ func overdue(loads []sequence.Load, ackDeadline time.Duration, now time.Time) []
 func partsOf(loads []sequence.Load) []string {
 	parts := make([]string, 0, len(loads))
 	for _, l := range loads {
-		parts = append(parts, l.Queue)
+		parts = append(parts, l.Part)
 	}
 	return parts
 }

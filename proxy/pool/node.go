@@ -40,6 +40,7 @@ type shared struct {
 	driver   broker.Driver
 	identity identity
 	log      *slog.Logger
+	settled  func()
 	signal   chan struct{} // cap 1: wanted was replaced
 
 	cancel context.CancelFunc // set by start
@@ -50,8 +51,8 @@ type shared struct {
 	wanted atomic.Pointer[[]*declaration]
 }
 
-func newNode(d broker.Driver, id identity, log *slog.Logger) *shared {
-	s := &shared{driver: d, identity: id, log: log.With("broker_node", id.address), signal: make(chan struct{}, 1)}
+func newNode(d broker.Driver, id identity, o Options) *shared {
+	s := &shared{driver: d, identity: id, log: o.Logger.With("broker_node", id.address), settled: o.OnSettled, signal: make(chan struct{}, 1)}
 	s.wanted.Store(new([]*declaration))
 	return s
 }
@@ -149,7 +150,9 @@ func (s *shared) declareOne(ctx context.Context, d *declaration) bool {
 	if ctx.Err() != nil {
 		return true // dropped, or the node stops
 	}
-	switch d.settle(err) {
+	verdict := d.settle(err)
+	s.settled()
+	switch verdict {
 	case refused:
 		s.log.Error("topology cannot be declared", "object", d.key, "error", err)
 	case healed:

@@ -40,6 +40,9 @@ type Options struct {
 	// Zone is the sidecar's: nodes of the same zone are preferred among those of one
 	// priority. Empty means no preference.
 	Zone string
+	// OnSettled is called when a declaration was made or refused, by any goroutine. It must
+	// return at once. nil means that nobody needs to know.
+	OnSettled func()
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -80,6 +83,9 @@ type entry struct {
 
 // New builds a pool without brokers.
 func New(opts Options) *Pool {
+	if opts.OnSettled == nil {
+		opts.OnSettled = func() {}
+	}
 	p := &Pool{opts: opts, began: time.Now()}
 	p.view.Store(&map[mesh.Name]*entry{})
 	return p
@@ -226,7 +232,7 @@ func (p *Pool) takeNode(old *entry, spec *mesh.Broker, n mesh.Node) (*node, erro
 	if err != nil {
 		return nil, fmt.Errorf("node %q: %w", n.Address, err)
 	}
-	return newNode(driver, identity, p.opts.Logger).as(n, p.opts.Zone), nil
+	return newNode(driver, identity, p.opts).as(n, p.opts.Zone), nil
 }
 
 // retire ends what old has and next, which may be nil, has not.

@@ -17,6 +17,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
@@ -306,7 +307,7 @@ func orderHoldsUnderFaults(t *testing.T) {
 }
 
 // faults holds confirms back and cuts connections until working is done.
-func faults(b *membroker.Broker, working *sync.WaitGroup) {
+func faults(b *faulty.Broker, working *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() { working.Wait(); close(done) }()
 	tick := time.NewTicker(time.Millisecond)

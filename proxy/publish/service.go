@@ -33,9 +33,9 @@ import (
 type Topics interface {
 	// Lookup returns a topic that is in force. It never blocks.
 	Lookup(name mesh.Name) (*route.Topic, bool)
-	// Topic is Lookup for a topic that may never have been used before; it waits for
+	// Await is Lookup for a topic that may never have been used before; it waits for
 	// it within ctx. The error is a refusal.
-	Topic(ctx context.Context, name mesh.Name) (*route.Topic, error)
+	Await(ctx context.Context, name mesh.Name) (*route.Topic, error)
 }
 
 // Brokers claims nodes; pool.Pool is one.
@@ -181,7 +181,7 @@ func (s *Service) topic(ctx context.Context, deadline time.Time, topicName strin
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return s.opts.Topics.Topic(ctx, name)
+	return s.opts.Topics.Await(ctx, name)
 }
 
 const (

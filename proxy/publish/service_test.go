@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
@@ -38,7 +39,7 @@ var (
 // events go to queue "q".
 type rig struct {
 	*service
-	broker *membroker.Broker
+	broker *faulty.Broker
 	driver *queueing.Node
 	topics topics
 	tap    *tap.Bus
@@ -51,7 +52,7 @@ func (ts topics) Lookup(name mesh.Name) (*route.Topic, bool) {
 	return t, ok
 }
 
-func (ts topics) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
+func (ts topics) Await(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	if t, ok := ts[name]; ok {
 		return t, nil
 	}
@@ -100,7 +101,7 @@ func newRig(t *testing.T, change func(*mesh.Rule)) *rig {
 // newRigOf is newRig with a queue for so many messages.
 func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
 	t.Helper()
-	b := membroker.New(membroker.Options{MaxQueueLength: length})
+	b := faulty.New(membroker.Options{MaxQueueLength: length})
 	t.Cleanup(b.Close)
 	node := b.Node(membroker.NodeOptions{})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -43,9 +43,9 @@ type late struct {
 
 func (l late) Lookup(mesh.Name) (*route.Topic, bool) { return nil, false }
 
-func (l late) Topic(ctx context.Context, name mesh.Name) (*route.Topic, error) {
+func (l late) Await(ctx context.Context, name mesh.Name) (*route.Topic, error) {
 	l.clock.advance(time.Minute)
-	return l.topics.Topic(ctx, name)
+	return l.topics.Await(ctx, name)
 }
 
 func TestAnEventThatExpiresOnItsWayIsNotSent(t *testing.T) {

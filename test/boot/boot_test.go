@@ -26,6 +26,7 @@ import (
 	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/xds"
@@ -84,7 +85,7 @@ type product struct {
 	t      *testing.T
 	dir    string
 	plane  *controlplane.ControlPlane
-	memory *membroker.Broker
+	memory *faulty.Broker
 	stop   func() // ends the control plane
 }
 
@@ -103,7 +104,7 @@ func startOn(t *testing.T, broker membroker.Options) *product {
 // newProduct is a product in which nothing runs yet.
 func newProduct(t *testing.T, broker membroker.Options) *product {
 	t.Helper()
-	p := &product{t: t, dir: t.TempDir(), memory: membroker.New(broker)}
+	p := &product{t: t, dir: t.TempDir(), memory: faulty.New(broker)}
 	t.Cleanup(p.memory.Close)
 	p.write("broker.yaml", brokerYAML)
 	p.write("route.yaml", routeYAML(1, 0))
@@ -163,7 +164,7 @@ func (p *product) sidecar(workload, state string, change ...func(*proxy.Options)
 	p.t.Helper()
 	opts := proxy.Options{
 		Node:         xds.Node{ID: workload + "~" + p.t.Name(), Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
-		ControlPlane: p.plane.XDSAddr(), StateDir: state, Memory: p.memory,
+		ControlPlane: p.plane.XDSAddr(), StateDir: state, Memory: p.memory.Broker,
 		Listen:       []string{"127.0.0.1:0", "unix:" + filepath.Join(p.t.TempDir(), "w.sock")},
 		StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		Logger: slog.New(slog.DiscardHandler),

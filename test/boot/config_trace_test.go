@@ -43,7 +43,7 @@ func (p *traced) add(workload string) {
 	provider, spans := tracingtest.New(p.t, tracing.Options{Component: "sidecar", ServiceName: workload})
 	px, err := proxy.New(proxy.Options{
 		Node:         xds.Node{ID: workload + "~traced", Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
-		ControlPlane: p.plane.XDSAddr(), Memory: p.memory, Listen: []string{"127.0.0.1:0"}, Tracing: provider, Logger: slog.New(slog.DiscardHandler),
+		ControlPlane: p.plane.XDSAddr(), Memory: p.memory.Broker, Listen: []string{"127.0.0.1:0"}, Tracing: provider, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -106,8 +106,8 @@ func TestConfigChangeAsATraceFromTheFileToEveryAnswer(t *testing.T) {
 	if change.Parent.IsValid() || change.Failed || change.Attrs["warren.component"] != "controlplane" {
 		t.Errorf("the root: %+v", change)
 	}
-	if version := p.status().GetVersion(); change.Attrs["warren.config.version"] != version {
-		t.Errorf("the root has version %v, in force is %s", change.Attrs["warren.config.version"], version)
+	if version := p.status().GetVersion(); change.Attrs["warren.mesh.version"] != version {
+		t.Errorf("the root has version %v, in force is %s", change.Attrs["warren.mesh.version"], version)
 	}
 	for _, name := range []string{tracing.SpanRead, tracing.SpanResolve} {
 		if got := named(below(p.planeSpans.Spans(), change), name); len(got) != 1 || got[0].Failed {
@@ -209,7 +209,7 @@ func TestConfigChangeAsATraceEndsWithTheChange(t *testing.T) {
 		return nil
 	})
 	broken := p.changes()[len(p.changes())-1]
-	if !strings.Contains(broken.Status, "route.yaml:10") || broken.Attrs["warren.config.version"] != nil {
+	if !strings.Contains(broken.Status, "route.yaml:10") || broken.Attrs["warren.mesh.version"] != nil {
 		t.Errorf("the broken edit: %+v", broken)
 	}
 	// A sidecar that starts later takes the same resources for a reason of its own.

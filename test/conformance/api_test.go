@@ -32,6 +32,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -49,7 +50,7 @@ type config struct {
 	driver broker.Driver
 }
 
-func (c config) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
+func (c config) Await(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	if t, ok := c.table.Topic(name); ok {
 		return t, nil
 	}
@@ -143,7 +144,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(cfg))
+	pusher.Apply(snapshot.Subscriptions(cfg))
 	api := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(api, door.New(publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces}), nil, 0))
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", listen(t, api)), grpc.WithTransportCredentials(insecure.NewCredentials()))

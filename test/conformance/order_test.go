@@ -20,6 +20,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -126,7 +127,7 @@ func pushTo(t *testing.T, driver broker.Driver, sub mesh.Subscription, h keyedHa
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
+	pusher.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 }
 
 // publishRound publishes the n-th event of each key.

@@ -22,6 +22,7 @@ import (
 	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -73,7 +74,7 @@ spec:
 // mesh is a running mesh and what its services hold.
 type mesh struct {
 	*testing.T
-	memory   *membroker.Broker
+	memory   *faulty.Broker
 	plane    *controlplane.ControlPlane
 	checkout *sidecar
 	billing  *sidecar
@@ -89,7 +90,7 @@ type sidecar struct {
 
 func newMesh(t *testing.T) *mesh {
 	t.Helper()
-	m := &mesh{T: t, memory: membroker.New(membroker.Options{}), pushed: make(chan string, 4096)}
+	m := &mesh{T: t, memory: faulty.New(membroker.Options{}), pushed: make(chan string, 4096)}
 	t.Cleanup(m.memory.Close)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), fmt.Appendf(nil, declared, m.startService()), 0o600); err != nil {
@@ -151,7 +152,7 @@ func (m *mesh) sidecar(workload string) *sidecar {
 	m.Helper()
 	p, err := proxy.New(proxy.Options{
 		Node:         xds.Node{ID: workload + ".shop~1", Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
-		ControlPlane: m.plane.XDSAddr(), Memory: m.memory,
+		ControlPlane: m.plane.XDSAddr(), Memory: m.memory.Broker,
 		Listen: []string{"127.0.0.1:0"}, StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		Tracing: m.telemetry(workload, "sidecar"), Logger: slog.New(slog.DiscardHandler),
 	})

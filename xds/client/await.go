@@ -23,17 +23,6 @@ var (
 	ErrTooManyNewTopics = errors.New("too many new topics at once")
 )
 
-// Want asks for a topic and does not wait for it. It is idempotent and never
-// blocks. A name beyond the bounds is logged and dropped.
-func (c *Client) Want(name mesh.Name) {
-	c.mu.Lock()
-	_, err := c.want(name)
-	c.mu.Unlock()
-	if err != nil {
-		c.missing.Warn("topic not requested", keyTopic, name.String(), keyError, err)
-	}
-}
-
 // Await asks for a topic and returns nil when it is complete in the applied
 // snapshot, at once if it is already; a topic that was deleted and keeps serving
 // counts. It returns ErrNotFound when the control plane has none and, when ctx

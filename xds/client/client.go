@@ -18,7 +18,6 @@ import (
 // Keys of log attributes.
 const (
 	keyServer   = "server"
-	keyTopic    = "topic"
 	keyType     = "type"
 	keyResource = "resource"
 	keyVersion  = "version"
@@ -129,6 +128,7 @@ func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool
 	c.mu.Lock()
 	c.lastError = err.Error()
 	c.mu.Unlock()
+	c.opts.OnStatus()
 	if c.told != err.Error() {
 		c.told, c.heard = err.Error(), false
 		c.opts.Logger.Warn("control plane lost", keyServer, c.opts.Server, keyError, err, keyRetryIn, delay)

@@ -10,7 +10,7 @@
 // # What is subscribed
 //
 // Subscriptions of the workload come by the wildcard "*" on Listeners. Topics are
-// asked for by name, at the first [Client.Want] or [Client.Await]. Routes, clusters
+// asked for by name, at the first [Client.Await]. Routes, clusters
 // and endpoints are asked for by the names that those listeners and their routes
 // use, and unsubscribed when nothing uses them any more. A step that asks for new
 // names and drops others sends both in one message. A name that a running Config

@@ -27,7 +27,7 @@ type Options struct {
 	Node xds.Node
 	// StateFile is where the last good configuration is kept. "" keeps none.
 	StateFile string
-	// Topics are asked for from the start, before any Want.
+	// Topics are asked for from the start, before any Await.
 	Topics []mesh.Name
 	// MaxTopics bounds how many topics are asked for at once. 0 means 10,000. When
 	// it is reached a name known not to exist makes room; without one, Await fails
@@ -38,6 +38,9 @@ type Options struct {
 	// comes again without it. One goroutine calls it, one call at a time. It must
 	// return soon, because nothing is read from the control plane meanwhile. Required.
 	Apply func(*Snapshot) Refusals
+	// OnStatus is called when Status says another LastError, by the goroutine that calls
+	// Apply. nil means that nobody needs to know.
+	OnStatus func()
 	// Tracing gets a span for each Apply that a traced push made due; nil makes none.
 	Tracing *tracing.Configuration
 	// Logger takes what happens to the connection and to resources. Required.
@@ -111,6 +114,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Backoff == nil {
 		o.Backoff = fullJitter
+	}
+	if o.OnStatus == nil {
+		o.OnStatus = func() {}
 	}
 	if len(o.Topics) > o.MaxTopics {
 		return o, fmt.Errorf("client options: %d topics, MaxTopics is %d", len(o.Topics), o.MaxTopics)

@@ -89,7 +89,7 @@ func TestAPushIsASpanUntilItsAnswer(t *testing.T) {
 			if cause.Parent[:35] != parent[:35] || cause.Parent[36:52] != got.Parent.SpanID().String() {
 				t.Errorf("pushed below %s, the change is %s", got.Parent.SpanID(), cause.Parent)
 			}
-			if got.Attrs["warren.config.version"] != "v2" || got.Attrs["warren.sidecar"] != "billing.shop~1" {
+			if got.Attrs["warren.mesh.version"] != "v2" || got.Attrs["warren.sidecar"] != "billing.shop~1" {
 				t.Errorf("attributes %v", got.Attrs)
 			}
 		})

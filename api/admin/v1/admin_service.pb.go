@@ -636,7 +636,8 @@ type GetConfigDumpResponse struct {
 	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Workload.
 	Workload string `protobuf:"bytes,3,opt,name=workload,proto3" json:"workload,omitempty"`
-	// Hash over the versions of the resources in force; empty when there are none.
+	// Hash over the versions of the resources in force, config_version elsewhere; empty
+	// when there are none.
 	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	// When it came into force.
 	AppliedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=applied_at,json=appliedAt,proto3" json:"applied_at,omitempty"`

@@ -72,7 +72,8 @@ func (x *GetStatusRequest) GetNamespace() string {
 // GetStatusResponse is the state of the mesh at one moment.
 type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Hash of the configuration in force.
+	// Hash over everything that is in force: warren.mesh.version in spans and metrics. A
+	// sidecar has a part of it and a hash of its own, config_version.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// When it came into force.
 	LoadedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=loaded_at,json=loadedAt,proto3" json:"loaded_at,omitempty"`

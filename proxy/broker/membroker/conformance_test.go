@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 )
@@ -18,11 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // testNode is a node with its broker at hand.
 type testNode struct {
 	*membroker.Node
-	broker *membroker.Broker
+	broker *faulty.Broker
 }
 
 // start runs a new node of b until the test ends.
-func start(t *testing.T, b *membroker.Broker, options membroker.NodeOptions) testNode {
+func start(t *testing.T, b *faulty.Broker, options membroker.NodeOptions) testNode {
 	t.Helper()
 	node := b.Node(options)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -36,9 +37,9 @@ func start(t *testing.T, b *membroker.Broker, options membroker.NodeOptions) tes
 	return testNode{node, b}
 }
 
-func newBroker(t *testing.T, options membroker.Options) *membroker.Broker {
+func newBroker(t *testing.T, options membroker.Options) *faulty.Broker {
 	t.Helper()
-	b := membroker.New(options)
+	b := faulty.New(options)
 	t.Cleanup(b.Close)
 	return b
 }
@@ -57,7 +58,7 @@ func TestConformance(t *testing.T) {
 		Join: func(t *testing.T, d queueing.Driver) queueing.Driver {
 			return start(t, d.(testNode).broker, membroker.NodeOptions{})
 		},
-		Interrupt: func(_ *testing.T, d queueing.Driver) { d.(testNode).Interrupt() },
+		Interrupt: func(_ *testing.T, d queueing.Driver) { n := d.(testNode); n.broker.InterruptNode(n.Node) },
 		HoldConfirms: func(_ *testing.T, d queueing.Driver) (release func()) {
 			return d.(testNode).broker.HoldConfirms()
 		},

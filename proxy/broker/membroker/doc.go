@@ -21,15 +21,14 @@
 // # What differs from RabbitMQ
 //
 //   - A confirm is given within Publish, so the window fills only while
-//     HoldConfirms is in force.
+//     a test keeps confirms back.
 //   - Queue types are labels: they are kept and compared, and change nothing.
 //   - A full queue never drops what it has. The publish is nacked, and the other
 //     queues it was routed to keep their copy, as with reject-publish.
 //   - Exchanges of type headers are refused, but for those that partitioners are.
 //
-// # Faults for tests
+// # Faults
 //
-// Interrupt cuts every node once; Outage keeps them down until its end; Alarm
-// blocks publishing; HoldConfirms keeps publishes unconfirmed. Each acts on all
-// nodes of the Broker, at once, from any goroutine.
+// Nothing happens to a Broker by itself. Package faulty has one for tests, which is cut,
+// goes away, blocks publishing or keeps confirms back.
 package membroker

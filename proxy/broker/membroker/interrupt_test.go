@@ -42,7 +42,7 @@ func TestACutGivesBackBeforeTheNextChannelTakes(t *testing.T) {
 		for range held {
 			<-got
 		}
-		node.Interrupt()
+		node.broker.InterruptNode(node.Node)
 		var again []string
 		for range all {
 			d := <-got

@@ -3,7 +3,6 @@ package membroker
 import (
 	"cmp"
 	"sync"
-	"sync/atomic"
 
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
@@ -16,6 +15,8 @@ type Options struct {
 	// MaxQueueBytes is the sum of the data bytes a queue holds, counted and
 	// enforced likewise. 0 means 256 MiB.
 	MaxQueueBytes int
+	// Faults is for tests; nil means that nothing happens to the broker.
+	Faults Faults
 }
 
 // Broker is an in-process message broker. Make one with New; Close it when its
@@ -23,10 +24,6 @@ type Options struct {
 type Broker struct {
 	// Set at construction.
 	options Options
-
-	// Atomic.
-	blocked atomic.Int32         // alarms in force
-	hold    atomic.Pointer[hold] // nil when confirms flow
 
 	watchers watchers
 
@@ -37,9 +34,6 @@ type Broker struct {
 	mu        sync.RWMutex
 	exchanges map[string]*exchange
 	queues    map[string]*queue
-	sessions  map[*session]struct{}
-	down      int           // outages in force
-	up        chan struct{} // closed when the last outage ends; nil when there is none
 }
 
 // New makes an empty broker with the predeclared exchanges of AMQP. It starts
@@ -47,11 +41,13 @@ type Broker struct {
 func New(options Options) *Broker {
 	options.MaxQueueLength = cmp.Or(options.MaxQueueLength, 100_000)
 	options.MaxQueueBytes = cmp.Or(options.MaxQueueBytes, 256<<20)
+	if options.Faults == nil {
+		options.Faults = none{}
+	}
 	b := &Broker{
 		options:   options,
 		exchanges: map[string]*exchange{},
 		queues:    map[string]*queue{},
-		sessions:  map[*session]struct{}{},
 	}
 	for _, kind := range exchangeKinds {
 		b.exchanges["amq."+kind] = &exchange{name: "amq." + kind, kind: kind}

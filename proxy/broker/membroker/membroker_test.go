@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -165,7 +166,7 @@ func TestAlarmBlocksPublishersOnly(t *testing.T) {
 func TestOutageLastsUntilItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{})
+		b := faulty.New(membroker.Options{})
 		node := start(t, b, membroker.NodeOptions{})
 		mustEnsure(t, node, fanout("q"))
 		in, stop := consume(t, node, "q", 1)
@@ -183,6 +184,40 @@ func TestOutageLastsUntilItsEnd(t *testing.T) {
 			t.Errorf("delivered %s after the outage", d.Event.ID)
 		}
 		stop()
+		b.Close()
+	})
+}
+
+func TestChangesOfStateAreTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := faulty.New(membroker.Options{})
+		told := make(chan struct{}, 100)
+		node := b.Node(membroker.NodeOptions{OnState: func() { told <- struct{}{} }})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- node.Run(ctx) }()
+		await := func(what string, holds func(broker.State) bool) {
+			for !holds(node.State()) {
+				select {
+				case <-told:
+				case <-time.After(time.Minute):
+					t.Fatalf("nobody told that the node is %s", what)
+				}
+			}
+		}
+		await("up", func(s broker.State) bool { return s.Consuming })
+		end := b.Outage()
+		await("down", func(s broker.State) bool { return !s.Consuming })
+		end()
+		await("up again", func(s broker.State) bool { return s.Publishing })
+		calm := b.Alarm()
+		await("blocked", func(s broker.State) bool { return s.Blocked })
+		calm()
+		await("blocked no more", func(s broker.State) bool { return !s.Blocked })
+		cancel()
+		await("stopped", func(s broker.State) bool { return !s.Consuming })
+		<-done
 		b.Close()
 	})
 }
@@ -215,7 +250,7 @@ func TestSecondHoldEndsTheFirst(t *testing.T) {
 func TestDelayQueueKeepsWhatCannotBeForwarded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{MaxQueueLength: 2})
+		b := faulty.New(membroker.Options{MaxQueueLength: 2})
 		node := start(t, b, membroker.NodeOptions{})
 		topology := fanout("target")
 		topology.Queues = append(topology.Queues, queueing.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})

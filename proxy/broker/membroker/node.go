@@ -23,11 +23,14 @@ type NodeOptions struct {
 	// MaxCopyBytes is the largest message that is taken as a copy. 0 means any. Of a dead
 	// letter that need not be whole, headers are left out until it fits.
 	MaxCopyBytes int
+	// OnState is called when State may have changed, by any goroutine. It must return at
+	// once. nil means that nobody needs to know.
+	OnState func()
 }
 
 // Node is one attachment to a Broker. It implements queueing.Driver.
 //
-//	New ──Run──▶ up ──Interrupt──▶ down ──▶ up (later epochs) ──ctx ends──▶ closed
+//	New ──Run──▶ up ──cut──▶ down ──▶ up (later epochs) ──ctx ends──▶ closed
 type Node struct {
 	// Set at construction.
 	broker  *Broker
@@ -50,6 +53,9 @@ var _ queueing.Driver = (*Node)(nil)
 func (b *Broker) Node(options NodeOptions) *Node {
 	options.Window = cmp.Or(options.Window, 2048)
 	options.MaxDataBytes = cmp.Or(options.MaxDataBytes, 16<<20)
+	if options.OnState == nil {
+		options.OnState = func() {}
+	}
 	return &Node{broker: b, options: options, changed: make(chan struct{})}
 }
 
@@ -58,7 +64,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("run memory broker node: it ran before")
 	}
-	for n.broker.awaitUp(ctx) == nil {
+	for n.broker.options.Faults.AwaitUp(ctx) == nil {
 		s := n.open()
 		select {
 		case <-s.done:
@@ -71,7 +77,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // State implements queueing.Driver.
 func (n *Node) State() broker.State {
-	s := broker.State{Server: server, Stale: n.stale.Load(), Blocked: n.broker.blocked.Load() > 0}
+	s := broker.State{Server: server, Stale: n.stale.Load(), Blocked: n.broker.options.Faults.Blocked()}
 	s.Consuming = n.live() != nil
 	s.Publishing = s.Consuming && !s.Blocked
 	switch {
@@ -112,11 +118,7 @@ func (n *Node) awaitSession(ctx context.Context) *session {
 // open attaches a new session to the broker.
 func (n *Node) open() *session {
 	s := &session{node: n, done: make(chan struct{}), channels: map[*channel]struct{}{}}
-	n.broker.mu.Lock()
-	n.broker.sessions[s] = struct{}{}
-	down := n.broker.down > 0
-	n.broker.mu.Unlock()
-	if down { // an outage began since awaitUp and could not see this session
+	if !n.broker.options.Faults.Attached(s) { // it has gone since AwaitUp
 		s.close()
 		return s
 	}
@@ -125,10 +127,11 @@ func (n *Node) open() *session {
 	close(n.changed)
 	n.changed = make(chan struct{})
 	n.mu.Unlock()
+	n.options.OnState()
 	return s
 }
 
-// session is what a node has between two interruptions.
+// session is what a node has between two faults. It implements Connection.
 type session struct {
 	// Set at construction.
 	node *Node
@@ -164,10 +167,8 @@ func (s *session) close() {
 	for c := range channels {
 		c.close()
 	}
-	b := s.node.broker
-	b.mu.Lock()
-	delete(b.sessions, s)
-	b.mu.Unlock()
+	s.node.broker.options.Faults.Detached(s)
+	s.node.options.OnState()
 }
 
 // openChannel returns nil when the session has ended.

@@ -32,10 +32,10 @@ func (n *Node) Publish(ctx context.Context, m *queueing.Message) (broker.Receipt
 	if s == nil {
 		return nil, notSent(broker.Unavailable, m, nil)
 	}
-	if n.broker.blocked.Load() > 0 {
+	if n.broker.options.Faults.Blocked() {
 		return nil, notSent(broker.Blocked, m, nil)
 	}
-	h := n.broker.hold.Load()
+	h := n.broker.options.Faults.Held()
 	if h != nil {
 		if err := s.enterWindow(ctx, h, m); err != nil {
 			return nil, err
@@ -205,7 +205,7 @@ func (c confirmed) Wait(context.Context) error { return c.outcome }
 type held struct {
 	outcome error
 	op      string
-	hold    *hold
+	hold    <-chan struct{}
 	session *session
 }
 
@@ -213,14 +213,14 @@ type held struct {
 // outcome is told in one piece, as RabbitMQ does.
 func (r *held) Wait(ctx context.Context) error {
 	select {
-	case <-r.hold.done:
+	case <-r.hold:
 		return r.outcome // known, whatever happened since
 	default:
 	}
 	select {
 	case <-r.session.done:
 		return &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: r.op}
-	case <-r.hold.done:
+	case <-r.hold:
 		return r.outcome
 	case <-ctx.Done():
 		return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: r.op, Err: ctx.Err()}
@@ -230,12 +230,12 @@ func (r *held) Wait(ctx context.Context) error {
 // window counts the publishes of one session that one hold keeps unconfirmed.
 // They all end together, so a place is never given back.
 type window struct {
-	hold  *hold
+	hold  <-chan struct{}
 	taken int
 }
 
 // enterWindow takes a place in the window. It blocks while the window is full.
-func (s *session) enterWindow(ctx context.Context, h *hold, m *queueing.Message) error {
+func (s *session) enterWindow(ctx context.Context, h <-chan struct{}, m *queueing.Message) error {
 	s.mu.Lock()
 	if s.window == nil || s.window.hold != h {
 		s.window = &window{hold: h}
@@ -247,7 +247,7 @@ func (s *session) enterWindow(ctx context.Context, h *hold, m *queueing.Message)
 	}
 	s.mu.Unlock()
 	select {
-	case <-h.done:
+	case <-h:
 		return nil
 	case <-s.done:
 		return notSent(broker.Unavailable, m, nil)

@@ -24,6 +24,6 @@ func TestTheSeam(t *testing.T) {
 			below := start(t, b, membroker.NodeOptions{})
 			return testDriver{queueing.NewNode(below), below}
 		},
-		Interrupt: func(_ *testing.T, d broker.Driver) { d.(testDriver).below.Interrupt() },
+		Interrupt: func(_ *testing.T, d broker.Driver) { n := d.(testDriver).below; n.broker.InterruptNode(n.Node) },
 	})
 }

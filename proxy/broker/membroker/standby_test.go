@@ -6,13 +6,14 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 func TestConsumersOfASingleActiveQueueTakeTurnsInTheOrderOfComing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{})
+		b := faulty.New(membroker.Options{})
 		defer b.Close()
 		node, other := start(t, b, membroker.NodeOptions{}), start(t, b, membroker.NodeOptions{})
 		mustEnsure(t, node, queueing.Topology{Policy: mesh.Manage, Queues: []queueing.Queue{{Name: "q", SingleActive: true}}})
@@ -39,7 +40,7 @@ func TestConsumersOfASingleActiveQueueTakeTurnsInTheOrderOfComing(t *testing.T) 
 		want(first, "first")
 		endFirst()
 		want(second, "second")
-		other.Interrupt() // its consumer comes back behind the third
+		b.InterruptNode(other.Node) // its consumer comes back behind the third
 		want(third, "third")
 		endThird()
 		want(second, "second")

@@ -76,7 +76,7 @@ func (n *Node) heal(ctx context.Context, s *session, queue string, err error) er
 	}
 	missing := kindOf(err) == broker.NotFound
 	if errors.Is(err, errEnded) || missing {
-		n.opts.Logger.Warn("consumer ended by the broker", "node", n.opts.Address, "queue", queue, "error", err)
+		n.opts.Logger.Warn("consumer ended by the broker", "broker_node", n.opts.Address, "queue", queue, "error", err)
 		if n.topology.hasQueue(queue) {
 			return n.redeclare(ctx, s)
 		}

@@ -9,29 +9,39 @@ import (
 // guard ends a connection that is dead without saying so: half-open, or with a
 // frozen broker at its other end. Heartbeats need 15 seconds for that.
 //
-// While somebody waits for the broker (waits says so, or a call is in progress) and
+// While somebody waits for the broker (waited says for how long, or a call is in progress) and
 // it has sent nothing for two fifths of ConfirmWatch, it is asked something; the
 // answer has as long. That is one small exchange for each such silence, and none on
 // a connection that is in use or that nobody needs. What waits for something slow on
 // a connection that answers goes on waiting.
-func (s *session) guard(waits func(silence time.Duration) bool) {
+//
+// It looks again when the first of them can have waited for so long: one who begins
+// right after a look will have at the next one.
+func (s *session) guard(waited func() time.Duration) {
 	limit := s.opts.ConfirmWatch * 2 / 5
-	tick := time.NewTicker(max(limit/8, time.Millisecond))
-	defer tick.Stop()
+	look := time.NewTimer(limit)
+	defer look.Stop()
 	var p probe
 	for {
 		select {
-		case <-tick.C:
+		case <-look.C:
 		case <-s.done:
 			return
 		}
-		if on, _ := s.alarm.state(); on || s.socket.silence() < limit {
-			continue
+		longest := min(waited(), limit)
+		if s.calls.Load() > 0 {
+			longest = limit
 		}
-		if s.calls.Load() > 0 || waits(limit) {
+		rest := max(limit-s.socket.silence(), limit-longest)
+		if on, _ := s.alarm.state(); on {
+			rest = limit
+		}
+		if rest <= 0 {
 			// The answer does not matter: without one in time the call ends the connection.
 			_ = s.callWithin(limit, func() error { return p.ask(s) })
+			rest = limit - s.socket.silence()
 		}
+		look.Reset(max(rest, time.Millisecond))
 	}
 }
 

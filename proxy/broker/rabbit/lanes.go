@@ -72,14 +72,14 @@ func (l *lanes) list() []*lane {
 	return l.all[:len(l.all):len(l.all)]
 }
 
-// waiting reports whether a publish has waited for its confirm longer than d.
-func (l *lanes) waiting(d time.Duration) bool {
+// waited is how long the oldest publish has waited for its confirm, 0 when none does.
+func (l *lanes) waited() (longest time.Duration) {
 	for _, lane := range l.list() {
-		if c := lane.current(); c != nil && c.waited() > d {
-			return true
+		if c := lane.current(); c != nil {
+			longest = max(longest, c.waited())
 		}
 	}
-	return false
+	return longest
 }
 
 // drain retires every channel and waits until what was published is settled, or

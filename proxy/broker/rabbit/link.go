@@ -46,7 +46,7 @@ type link struct {
 func newLink(role string, opts *Options, prepare func(context.Context, *session) error) *link {
 	return &link{
 		role: role, opts: opts, prepare: prepare, changed: make(chan struct{}),
-		log:    opts.Logger.With("node", opts.Address, "connection", role),
+		log:    opts.Logger.With("broker_node", opts.Address, "connection", role),
 		reason: "not started", logged: -1,
 	}
 }
@@ -121,6 +121,7 @@ func (l *link) down(err error, next time.Duration) {
 	news := l.logged != code
 	l.reason, l.logged = err.Error(), code
 	l.mu.Unlock()
+	l.opts.OnState()
 	level := slog.LevelDebug
 	if news {
 		level = slog.LevelWarn
@@ -152,6 +153,7 @@ func (l *link) set(s *session, reason string) {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
+	l.opts.OnState()
 }
 
 // why returns why the link is down, "" when it is up.

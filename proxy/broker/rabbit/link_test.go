@@ -48,6 +48,28 @@ func gaps(tries []time.Duration) (out []time.Duration) {
 	return out
 }
 
+func TestChangesOfStateAreTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan struct{}, 100)
+		n := New(Options{
+			Address: "broker:5672", OnState: func() { told <- struct{}{} },
+			Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route to host") },
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- n.Run(ctx) }()
+		for !strings.Contains(n.State().Reason, "no route") {
+			<-told
+		}
+		cancel()
+		<-done
+		for !strings.Contains(n.State().Reason, errStopped.Error()) {
+			<-told
+		}
+	})
+}
+
 func TestReconnectsBackOffWithFullJitterAndNeverGiveUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

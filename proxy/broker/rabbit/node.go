@@ -3,6 +3,7 @@ package rabbit
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,7 +84,7 @@ func (n *Node) preparePublish(ctx context.Context, s *session) error {
 		return err
 	}
 	s.pub = newPublisher(s, &n.topology, &n.largest)
-	s.spawn(func() { s.guard(s.pub.lanes.waiting) })
+	s.spawn(func() { s.guard(s.pub.lanes.waited) })
 	return nil
 }
 
@@ -92,9 +93,17 @@ func (n *Node) prepareConsume(ctx context.Context, s *session) error {
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}
-	s.spawn(func() { s.guard(func(time.Duration) bool { return s.consumers.Load() > 0 }) })
+	s.spawn(func() { s.guard(s.consumed) })
 	s.spawn(func() { n.keepTopology(s) })
 	return nil
+}
+
+// consumed is how long a consumer has waited for the broker: each always does.
+func (s *session) consumed() time.Duration {
+	if s.consumers.Load() == 0 {
+		return 0
+	}
+	return math.MaxInt64
 }
 
 // keepTopology declares what is remembered again and again. An exchange that somebody
@@ -131,12 +140,15 @@ func (n *Node) restoreTopology(ctx context.Context, s *session) error {
 // complete shows in State whether all that is remembered is there, and tells news.
 func (n *Node) complete(err error) {
 	if err == nil {
-		n.problem.Store(nil)
+		if n.problem.Swap(nil) != nil {
+			n.opts.OnState()
+		}
 		return
 	}
 	text := "declare topology: " + err.Error()
 	if old := n.problem.Swap(&text); old == nil || *old != text {
-		n.opts.Logger.Warn("topology is not complete", "node", n.opts.Address, "error", err)
+		n.opts.Logger.Warn("topology is not complete", "broker_node", n.opts.Address, "error", err)
+		n.opts.OnState()
 	}
 }
 

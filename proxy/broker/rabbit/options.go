@@ -68,6 +68,9 @@ type Options struct {
 	// vhost or the user; up to as much again is added. Default 5s.
 	SlowBackoff time.Duration
 
+	// OnState is called when State may have changed, by any goroutine. It must return at
+	// once. nil means that nobody needs to know.
+	OnState func()
 	// Logger gets changes of the connections' state. nil discards them.
 	Logger *slog.Logger
 	// Dial opens the network connection. nil means TCP by net.Dialer.
@@ -98,6 +101,9 @@ func (o Options) withDefaults() Options {
 	o.SlowBackoff = cmp.Or(o.SlowBackoff, 5*time.Second)
 	if o.Credentials == nil {
 		o.Credentials = func() (string, string, error) { return "guest", "guest", nil }
+	}
+	if o.OnState == nil {
+		o.OnState = func() {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -131,6 +131,7 @@ func (s *session) watch() {
 					continue
 				}
 				s.alarm.set(b.Active, b.Reason)
+				s.opts.OnState()
 			}
 		}
 	})

@@ -110,7 +110,9 @@ func (h *handler) failed(err error) deliver.Verdict {
 }
 
 // healthGate holds events back while the service is not ready. An answer is good
-// for one period; then the service is asked again, before the next event.
+// for one period; then the service is asked again, before the next event. gRPC's own
+// client health checking cannot do it: it watches one name, and counts a server that does
+// not know it as down instead of asking it for "".
 type healthGate struct {
 	client healthv1.HealthClient
 	period time.Duration

@@ -1,4 +1,4 @@
-// Package sequence keeps the events of a key in order between the broker's queues
+// Package sequence keeps the events of a key in order between the broker's parts
 // and the service: one is handed out only when those before it are settled, and
 // events of other keys pass meanwhile.
 //
@@ -27,13 +27,13 @@ type Delivery interface {
 	Place() Place
 }
 
-// Place is a delivery's: of a queue, in the life of one channel, by its tag.
+// Place is a delivery's: of a part, in one of its epochs, by its tag.
 type Place struct {
-	Queue      string
+	Part       string
 	Epoch, Tag uint64
 }
 
-// Sequence is the deliveries of several queues, in a line for each key:
+// Sequence is the deliveries of several parts, in a line for each key:
 //
 //	          first of its key            Take                Done
 //	Add ──┬────────────────────▶ ready ─────────▶ taken ─────────────▶ gone; the next of
@@ -45,17 +45,17 @@ type Place struct {
 //	Lost, from any state ──▶ forgotten: the broker hands it out again, in order
 //
 // A line has at most one event that is ready, taken or parked: its first. A key is
-// one of a queue: what is lost with a queue's channel is whole lines.
+// one of a part: what is lost with an epoch of a part is whole lines.
 type Sequence struct {
 	wake chan struct{} // cap 1: there may be something to take
 
 	mu     sync.Mutex
-	queues map[string]*source // guarded by mu
+	parts  map[string]*source // guarded by mu
 	ready  []*line            // guarded by mu; first come, first taken
 	parked dueHeap            // guarded by mu
 }
 
-// source is a queue, from the first event on its channel to the channel's end.
+// source is a part, from the first event of its epoch to that one's end.
 type source struct {
 	name     string
 	epoch    uint64
@@ -90,7 +90,7 @@ type event struct {
 
 // New returns an empty Sequence.
 func New() *Sequence {
-	return &Sequence{wake: make(chan struct{}, 1), queues: map[string]*source{}}
+	return &Sequence{wake: make(chan struct{}, 1), parts: map[string]*source{}}
 }
 
 // Wake holds a token when Take may have something new.
@@ -98,19 +98,19 @@ func (s *Sequence) Wake() <-chan struct{} { return s.wake }
 
 // Add appends d, which arrived now, to the line of its key; an empty key is none
 // and stands in nobody's way. It is not taken before due, when that is set. An
-// epoch that is newer than what the queue had says that the older channel is lost.
+// epoch that is newer than what the part had says that the older one is over.
 func (s *Sequence) Add(d Delivery, key string, now, due time.Time) {
 	at := d.Place()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	src := s.queues[at.Queue]
+	src := s.parts[at.Part]
 	if src != nil && src.epoch != at.Epoch {
 		s.drop(src)
 		src = nil
 	}
 	if src == nil {
-		src = &source{name: at.Queue, epoch: at.Epoch, lines: map[name]*line{}, taken: map[uint64]*line{}}
-		s.queues[at.Queue] = src
+		src = &source{name: at.Part, epoch: at.Epoch, lines: map[name]*line{}, taken: map[uint64]*line{}}
+		s.parts[at.Part] = src
 	}
 	n := name{key: key}
 	if key == "" {
@@ -208,7 +208,7 @@ func (s *Sequence) Park(d, again Delivery, now, due time.Time) bool {
 // release returns the line of d, which is taken no more; nil when d was lost.
 func (s *Sequence) release(d Delivery) *line {
 	at := d.Place()
-	src := s.queues[at.Queue]
+	src := s.parts[at.Part]
 	if src == nil || src.epoch != at.Epoch {
 		return nil
 	}
@@ -224,25 +224,25 @@ func (s *Sequence) Taken(d Delivery) (arrived time.Time, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := d.Place()
-	src := s.queues[at.Queue]
+	src := s.parts[at.Part]
 	if src == nil || src.epoch != at.Epoch || src.taken[at.Tag] == nil {
 		return time.Time{}, false
 	}
 	return src.taken[at.Tag].events[0].arrived, true
 }
 
-// Lost forgets what came from a queue in an epoch: its channel is gone.
-func (s *Sequence) Lost(queue string, epoch uint64) {
+// Lost forgets what came from a part in an epoch: that is over.
+func (s *Sequence) Lost(part string, epoch uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if src := s.queues[queue]; src != nil && src.epoch == epoch {
+	if src := s.parts[part]; src != nil && src.epoch == epoch {
 		s.drop(src)
 	}
 }
 
 // drop is called with mu held.
 func (s *Sequence) drop(src *source) {
-	delete(s.queues, src.name)
+	delete(s.parts, src.name)
 	kept := s.ready[:0]
 	for _, l := range s.ready {
 		if l.source != src {

@@ -40,9 +40,9 @@ func (r *rig) next() (*delivery, time.Time) {
 	return d, due
 }
 
-func (r *rig) add(queue string, epoch uint64, key, id string) *delivery {
+func (r *rig) add(part string, epoch uint64, key, id string) *delivery {
 	r.tag++
-	d := &delivery{id, 1, sequence.Place{Queue: queue, Epoch: epoch, Tag: r.tag}}
+	d := &delivery{id, 1, sequence.Place{Part: part, Epoch: epoch, Tag: r.tag}}
 	r.Add(d, key, r.now, time.Time{})
 	return d
 }
@@ -87,7 +87,7 @@ func TestAnEventWaitsForThoseBeforeItOfItsKeyOnly(t *testing.T) {
 	r.take("a2")
 }
 
-func TestTheSameKeyOfAnotherQueueIsAnotherKey(t *testing.T) {
+func TestTheSameKeyOfAnotherPartIsAnotherKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.add("p0", 1, "a", "plain")
@@ -119,7 +119,7 @@ func TestAParkedEventHoldsItsKeyUntilItIsDue(t *testing.T) {
 func TestAnEventThatIsNotDueWaitsFromTheStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := &delivery{"a1", 1, sequence.Place{Queue: "q", Epoch: 1, Tag: 100}}
+	d := &delivery{"a1", 1, sequence.Place{Part: "q", Epoch: 1, Tag: 100}}
 	r.Add(d, "a", r.now, r.now.Add(time.Second))
 	r.add("q", 1, "a", "a2")
 	r.take()
@@ -166,7 +166,7 @@ func TestALostChannelTakesItsEventsWithIt(t *testing.T) {
 	}
 }
 
-func TestAPausedQueueIsIdleWhenWhatIsTakenIsSettled(t *testing.T) {
+func TestAPausedPartIsIdleWhenWhatIsTakenIsSettled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.add("p0", 1, "a", "a1")
@@ -201,7 +201,7 @@ func TestAPauseEndsWithTheChannel(t *testing.T) {
 	r.take("a1")
 }
 
-func TestLoadsSayWhatEachQueueHolds(t *testing.T) {
+func TestLoadsSayWhatEachPartHolds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.add("p0", 1, "a", "a1")
@@ -210,7 +210,7 @@ func TestLoadsSayWhatEachQueueHolds(t *testing.T) {
 	r.add("p0", 1, "b", "b1")
 	taken := r.take("a1", "b1")
 	r.park(taken[1], time.Hour)
-	want := sequence.Load{Queue: "p0", Epoch: 1, Held: 3, Taken: 1, Parked: 1, Oldest: noon}
+	want := sequence.Load{Part: "p0", Epoch: 1, Held: 3, Taken: 1, Parked: 1, Oldest: noon}
 	if got := r.Loads(); len(got) != 1 || got[0] != want {
 		t.Errorf("loads %+v, want %+v", got, want)
 	}
@@ -226,28 +226,28 @@ func TestLoadsSayWhatEachQueueHolds(t *testing.T) {
 	}
 }
 
-// TestWhateverHappensAKeyStaysInOrder plays a broker with a few queues against a
+// TestWhateverHappensAKeyStaysInOrder plays a broker with a few parts against a
 // sequence: random arrivals, settlements, retries and losses.
 func TestWhateverHappensAKeyStaysInOrder(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
 		r := newRig(t)
 		random := rand.New(rand.NewPCG(seed, 1))
-		const queues, keys = 3, 4
-		settled := map[string]int{} // by queue and key: how many are gone
+		const parts, keys = 3, 4
+		settled := map[string]int{} // by part and key: how many are gone
 		given := map[string]int{}   // in this epoch
-		epoch := make([]uint64, queues)
+		epoch := make([]uint64, parts)
 		var taken []*delivery
 		for range 400 {
 			r.now = r.now.Add(time.Millisecond)
-			q := random.IntN(queues)
-			queue, key := fmt.Sprint("p", q), fmt.Sprint("k", random.IntN(keys))
+			q := random.IntN(parts)
+			part, key := fmt.Sprint("p", q), fmt.Sprint("k", random.IntN(keys))
 			switch action := random.IntN(10); {
 			case action < 4: // the broker hands out the next of the key
-				at := queue + key
+				at := part + key
 				n := max(given[at], settled[at])
 				given[at] = n + 1
-				r.add(queue, epoch[q], key, fmt.Sprint(at, "/", n))
+				r.add(part, epoch[q], key, fmt.Sprint(at, "/", n))
 			case action < 7:
 				if d, _ := r.next(); d != nil {
 					taken = append(taken, d)
@@ -271,10 +271,10 @@ func TestWhateverHappensAKeyStaysInOrder(t *testing.T) {
 				settled[at]++
 				r.done(d)
 			case action == 9 && random.IntN(4) == 0: // all unsettled comes again, in order
-				r.Lost(queue, epoch[q])
+				r.Lost(part, epoch[q])
 				epoch[q]++
 				for k := range keys {
-					delete(given, fmt.Sprint(queue, "k", k))
+					delete(given, fmt.Sprint(part, "k", k))
 				}
 			}
 		}

@@ -2,9 +2,9 @@ package sequence
 
 import "time"
 
-// Load is what a queue has given on its channel.
+// Load is what a part has given in its epoch.
 type Load struct {
-	Queue  string
+	Part   string
 	Epoch  uint64
 	Held   int       // events that are not settled
 	Taken  int       // of those, in the caller's hands
@@ -12,15 +12,15 @@ type Load struct {
 	Oldest time.Time // arrival of the oldest; zero when none is held
 }
 
-// Loads describes each queue from which something has come on its present channel.
-// A queue with one consumer at a time gives nothing to those that stand by, and
+// Loads describes each part from which something has come in its present epoch.
+// A part gives nothing to those that stand by, and
 // goes on giving to the one it began with.
 func (s *Sequence) Loads() []Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	loads := make([]Load, 0, len(s.queues))
-	for _, src := range s.queues {
-		l := Load{Queue: src.name, Epoch: src.epoch, Held: src.held, Taken: len(src.taken), Parked: src.parked}
+	loads := make([]Load, 0, len(s.parts))
+	for _, src := range s.parts {
+		l := Load{Part: src.name, Epoch: src.epoch, Held: src.held, Taken: len(src.taken), Parked: src.parked}
 		for _, line := range src.lines {
 			if at := line.events[0].arrived; l.Oldest.IsZero() || at.Before(l.Oldest) {
 				l.Oldest = at
@@ -31,13 +31,13 @@ func (s *Sequence) Loads() []Load {
 	return loads
 }
 
-// Pause takes nothing more from a queue until Resume, or until its channel is
+// Pause takes nothing more from a part until Resume, or until its epoch is
 // lost. The channel returned is closed when nothing of it is taken any more.
-func (s *Sequence) Pause(queue string) (idle <-chan struct{}) {
+func (s *Sequence) Pause(part string) (idle <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	done := make(chan struct{})
-	src := s.queues[queue]
+	src := s.parts[part]
 	if src == nil {
 		close(done)
 		return done
@@ -49,10 +49,10 @@ func (s *Sequence) Pause(queue string) (idle <-chan struct{}) {
 }
 
 // Resume ends a pause.
-func (s *Sequence) Resume(queue string) {
+func (s *Sequence) Resume(part string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	src := s.queues[queue]
+	src := s.parts[part]
 	if src == nil {
 		return
 	}
@@ -62,7 +62,7 @@ func (s *Sequence) Resume(queue string) {
 	s.signal()
 }
 
-// settle tells those that wait for the queue to be idle when it is.
+// settle tells those that wait for the part to be idle when it is.
 func (src *source) settle() {
 	if len(src.taken) > 0 {
 		return
