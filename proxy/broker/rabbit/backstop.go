@@ -90,7 +90,7 @@ func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
 	d.session.losses.look(d, q)
 	if q.DeadLetter == "" && !q.Kept {
 		d.session.backs.set(q.Name, false)
-		d.do(declareOp(q), func(ch *amqp.Channel) error { return declareQueue(ch, q) })
+		d.note(declareOp(q), d.declare(q))
 		return
 	}
 	known := q.Name
@@ -102,7 +102,7 @@ func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
 		return // each try would be an error in the broker's log
 	}
 	if err == nil {
-		err = d.try(func(ch *amqp.Channel) error { return declareQueue(ch, q) })
+		err = d.declare(q)
 	}
 	if err == nil {
 		d.session.backs.set(known, true)
@@ -114,7 +114,7 @@ func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
 	}
 	without := q
 	without.DeadLetter, without.Kept = "", false
-	if again := d.try(func(ch *amqp.Channel) error { return declareQueue(ch, without) }); again != nil {
+	if again := d.declare(without); again != nil {
 		d.note(declareOp(q), again)
 		return
 	}

@@ -76,7 +76,11 @@ func TestAConsumerThatItsQueueHasForgottenAttachesAgain(t *testing.T) {
 	if _, err := f.plain.QueueDelete(queue, false, false, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := declareQueue(f.plain, classic); err != nil {
+	args, err := queueArguments(classic)
+	if err == nil {
+		_, err = f.plain.QueueDeclare(queue, true, false, false, false, args)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	f.mustPublish(toQueue(queue, "after"))

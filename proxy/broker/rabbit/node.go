@@ -22,6 +22,7 @@ type Node struct {
 	consume  *link
 
 	backs   backstops
+	patient sync.Map // queues without disconnectedTimeout, by name
 	losses  losses
 	stale   atomic.Uint64
 	largest atomic.Int64           // data the broker takes, as it said; 0 until then
@@ -78,7 +79,7 @@ func (n *Node) State() broker.State {
 }
 
 func (n *Node) preparePublish(ctx context.Context, s *session) error {
-	s.backs, s.losses = &n.backs, &n.losses
+	s.backs, s.losses, s.patient = &n.backs, &n.losses, &n.patient
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (n *Node) preparePublish(ctx context.Context, s *session) error {
 }
 
 func (n *Node) prepareConsume(ctx context.Context, s *session) error {
-	s.backs, s.losses = &n.backs, &n.losses
+	s.backs, s.losses, s.patient = &n.backs, &n.losses, &n.patient
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return err
 	}

@@ -207,14 +207,40 @@ func predeclared(name string) bool { return strings.HasPrefix(name, "amq.") }
 
 func declareOp(q queueing.Queue) string { return fmt.Sprintf("declare queue %q", q.Name) }
 
-func declareQueue(ch *amqp.Channel, q queueing.Queue) error {
+// declare makes q exist. One that an earlier version declared on RabbitMQ 4.3 has no
+// disconnectedTimeout, and stays as it is.
+func (d *declarer) declare(q queueing.Queue) error {
 	args, err := queueArguments(q)
 	if err != nil {
 		return err
 	}
-	_, err = ch.QueueDeclare(q.Name, true, false, false, false, args)
-	return err
+	try := func() error {
+		return d.try(func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclare(q.Name, true, false, false, false, args)
+			return err
+		})
+	}
+	if _, patient := d.session.patient.Load(q.Name); patient {
+		delete(args, disconnectedArgument) // each try would be an error in the broker's log
+		return try()
+	}
+	if err = try(); inequivalentArgument(err) != disconnectedArgument {
+		return err
+	}
+	d.session.patient.Store(q.Name, true)
+	delete(args, disconnectedArgument)
+	return try()
 }
+
+const (
+	disconnectedArgument = "x-consumer-disconnected-timeout"
+	// disconnectedTimeout is how long, in milliseconds, RabbitMQ 4.3 waits for a consumer
+	// whose node cannot be reached before it hands what that holds to others, and a queue
+	// with one active consumer to the next. By default it waits 10 s: so long a key stood
+	// still when the node that its consumer came through was killed. Before 4.3 nobody
+	// waited at all.
+	disconnectedTimeout = int64(1000)
+)
 
 // deliveryLimit is as good as none: attempts are counted by deliver, which
 // dead-letters by the subscription's own limit. It is set all the same, because
@@ -248,6 +274,7 @@ func queueArguments(q queueing.Queue) (amqp.Table, error) {
 	case "classic":
 	case "", "quorum":
 		args["x-delivery-limit"] = deliveryLimit
+		args[disconnectedArgument] = disconnectedTimeout
 	default:
 		return nil, notSent(broker.Invalid, fmt.Sprintf("declare queue %q", q.Name), fmt.Errorf("queue type %q: want quorum or classic", q.Type))
 	}
