@@ -125,3 +125,16 @@ func (r *rig) settled(o *one.Outcomes) []error {
 	}
 	return errs
 }
+
+// publishAgain publishes m after an interruption, of which the publishing side may learn
+// later than whoever receives.
+func (r *rig) publishAgain(m *broker.Message) {
+	r.Helper()
+	r.eventually("events are published again", func() bool {
+		err := r.outcomes(r.context(), []*broker.Message{m})[0]
+		if kind := broker.KindOf(err); err != nil && kind != broker.Unavailable && kind != broker.Closed {
+			r.Fatalf("publish after an interruption: %v", err)
+		}
+		return err == nil
+	})
+}

@@ -187,7 +187,14 @@ var buried = []behaviour{
 		told := make(chan *broker.Delivery, 1)
 		watching := make(chan error, 1)
 		ctx := r.context()
-		go func() { watching <- w.Watch(ctx, billing, func(d *broker.Delivery) { told <- d }) }()
+		go func() {
+			watching <- w.Watch(ctx, billing, func(d *broker.Delivery) {
+				select {
+				case told <- d:
+				case <-ctx.Done():
+				}
+			})
+		}()
 		r.eventually("it is told", func() bool { // the watch may begin after the first has gone
 			m := message(orders, "brief")
 			m.TTL = 1e6

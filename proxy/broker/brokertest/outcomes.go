@@ -143,7 +143,7 @@ var outcomes = []behaviour{
 				r.Error(err)
 			}
 		}
-		r.publish(orders, "3") // declared and routed as before
+		r.publishAgain(message(orders, "3")) // declared and routed as before
 		in.acked("3")
 	}},
 }

@@ -16,6 +16,9 @@ import (
 // the window of its channel and is queued to that channel's writer, so it never
 // blocks on the socket.
 func (n *Node) Publish(ctx context.Context, messages []queueing.Message, told broker.Told) {
+	if len(messages) == 0 {
+		return
+	}
 	b := newBatch(ctx, len(messages), told)
 	s := n.publish.live.Load()
 	for i := range messages {
