@@ -18,7 +18,7 @@ import (
 
 // client acknowledges the first event it gets, and ends its stream.
 type client struct {
-	ctx  context.Context //nolint:containedctx // of the stream
+	ctx  context.Context
 	says chan deliver.Request
 }
 

@@ -297,7 +297,7 @@ func (c *channel) settle() {
 // tells what was gathered.
 func (c *channel) next(g *gathered) (*pending, bool) {
 	var p *pending
-	ok := true
+	var ok bool
 	select {
 	case p, ok = <-c.inflight:
 	default:

@@ -17,20 +17,22 @@ var publishing = []behaviour{
 		const n = 100
 		queue := r.queue("q")
 		ctx := r.context()
-		var m queueing.Message
-		var receipts []*one.Receipt
+		batch := make([]queueing.Message, 1)
+		var told []*one.Outcomes
 		for _, id := range ids(1, n) {
-			m = *toQueue(queue, id)
-			receipt, err := one.Publish(ctx, r.driver.Publish, m)
-			if err != nil {
-				r.Fatal(err)
-			}
-			m = queueing.Message{}
-			receipts = append(receipts, receipt)
+			batch[0] = *toQueue(queue, id)
+			o := one.NewOutcomes(1)
+			r.driver.Publish(ctx, batch, o.Told)
+			clear(batch)
+			told = append(told, o)
 		}
-		for i, receipt := range receipts {
-			if err := receipt.Wait(ctx); err != nil {
-				r.Fatalf("confirm of the %d-th: %v", i+1, err)
+		for i, o := range told {
+			select {
+			case <-o.Done():
+			case <-ctx.Done():
+			}
+			if errs, missing, err := o.Errors(); missing > 0 || err != nil || errs[0] != nil {
+				r.Fatalf("confirm of the %d-th: %v, %v", i+1, errs[0], err)
 			}
 		}
 		r.wantIDs(r.consume(queue, n).acked(n), ids(1, n))

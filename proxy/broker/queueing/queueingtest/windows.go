@@ -159,7 +159,7 @@ func overfill(r *rig) {
 		r.Errorf("%d were written, the window is %d", written, window)
 	}
 	again()
-	r.wantIDs(r.consume(queue, 100).acked(1+window+written)[1+window:], prefixed("over-", ids(0, written-1)))
+	r.wantIDs(r.consume(queue, 100).acked(1 + window + written)[1+window:], prefixed("over-", ids(0, written-1)))
 }
 
 func prefixed(prefix string, ids []string) []string {
