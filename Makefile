@@ -71,6 +71,12 @@ test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 mi
 	@export JAEGER_CACHE='$(CACHE_DIR)/jaeger'; hack/jaeger/jaeger.sh get; \
 	$(BOTH) go run ./test/withbroker -- go test -race -count=1 -timeout 5m -v -tags jaeger ./test/jaeger/...
 
+OLD ?=
+
+.PHONY: test-skew
+test-skew: ## Run the end-to-end tests with the sidecar, then the control plane, of commit OLD
+	hack/skew.sh $(OLD)
+
 .PHONY: jaeger
 jaeger: ## Run Jaeger on loopback: a jaeger on PATH, an image, or built from source
 	@JAEGER_CACHE='$(CACHE_DIR)/jaeger' hack/jaeger/jaeger.sh

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1) //nolint:gocritic // nothing is left to clean up
 		}
+		programs = programs.Others(os.Getenv)
 	}
 	goleak.VerifyTestMain(m)
 }

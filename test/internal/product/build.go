@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,8 +20,8 @@ const stripped = "-ldflags=-s -w"
 type Programs struct {
 	root string // of the repository
 	dir  string // of the binaries
-	// sidecar is the path of another sidecar than the one in dir, "" for none.
-	sidecar string
+	// other has the paths of binaries that stand in for those in dir, by name.
+	other map[string]string
 }
 
 // Build builds the three commands, and packages besides, with the race detector:
@@ -85,15 +86,36 @@ func goBuild(ctx context.Context, dir string, args []string) error {
 // OtherSidecar returns the programs with another sidecar, built with more flags into
 // .run/<name> of the repository.
 func (p Programs) OtherSidecar(ctx context.Context, name string, flags ...string) (Programs, error) {
-	p.sidecar = filepath.Join(p.root, ".run", name, "sidecar")
-	args := append([]string{"-buildvcs=false", stripped, "-o", p.sidecar}, flags...)
-	return p, goBuild(ctx, p.root, append(args, "./cmd/sidecar"))
+	path := filepath.Join(p.root, ".run", name, "sidecar")
+	args := append([]string{"-buildvcs=false", stripped, "-o", path}, flags...)
+	return p.instead("sidecar", path), goBuild(ctx, p.root, append(args, "./cmd/sidecar"))
+}
+
+// Others returns the programs with those of another version that the environment names:
+// WARREN_SIDECAR and WARREN_CONTROLPLANE are paths of built binaries. It shows how
+// versions get on with each other, see hack/skew.sh.
+func (p Programs) Others(getenv func(string) string) Programs {
+	for name, variable := range map[string]string{"sidecar": "WARREN_SIDECAR", "controlplane": "WARREN_CONTROLPLANE"} {
+		if path := getenv(variable); path != "" {
+			p = p.instead(name, path)
+		}
+	}
+	return p
+}
+
+func (p Programs) instead(name, path string) Programs {
+	p.other = maps.Clone(p.other)
+	if p.other == nil {
+		p.other = map[string]string{}
+	}
+	p.other[name] = path
+	return p
 }
 
 // Path returns the path of a binary, which has the name of its package's folder.
 func (p Programs) Path(name string) string {
-	if name == "sidecar" && p.sidecar != "" {
-		return p.sidecar
+	if path, ok := p.other[name]; ok {
+		return path
 	}
 	return filepath.Join(p.dir, name)
 }
