@@ -9,8 +9,8 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// TestHeadersThatAPlainProducerForgesDoNotCount has one that writes what only Warren and
-// the broker write.
+// TestHeadersThatAPlainProducerForgesDoNotCount publishes with a plain client headers
+// that only Warren and the broker write.
 func TestHeadersThatAPlainProducerForgesDoNotCount(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"quorum", "classic"} {
@@ -46,8 +46,8 @@ func TestHeadersThatAPlainProducerForgesDoNotCount(t *testing.T) {
 	}
 }
 
-// TestARedriveToTheTopicIgnoresAForgedExchange has a letter of somebody who can write to the
-// dead-letter queue, and no further.
+// TestARedriveToTheTopicIgnoresAForgedExchange redrives a dead letter that an attacker
+// wrote, who may write to the dead-letter queue only.
 func TestARedriveToTheTopicIgnoresAForgedExchange(t *testing.T) {
 	t.Parallel()
 	r, billing := buried(t, 1)
