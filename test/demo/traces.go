@@ -136,7 +136,7 @@ func (d *demo) wholeTrace(ctx context.Context, candidates []string) (spans.Trace
 				return nil, errors.New("no trace of an order arrived")
 			}
 			_ = d.screen.write(best.Write)
-			return nil, errors.New("no trace holds every service's spans under one root; the fullest one is above")
+			return nil, errors.New("no trace has the spans of every service under one root; the trace with the most is above")
 		}
 	}
 }

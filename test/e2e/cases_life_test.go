@@ -67,7 +67,7 @@ func (r *rig) expiresInRetry(perKey, ttl bool) {
 	app.getsThrough("in", in)
 	r.boundedDeliveries(in, 2)
 	if len(late) > 0 {
-		r.Errorf("handed out long after its end: %q", late)
+		r.Errorf("delivered long after it expired: %q", late)
 	}
 }
 

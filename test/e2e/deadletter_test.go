@@ -60,14 +60,14 @@ func (r *rig) putLetter(id, padding string) {
 		},
 	})
 	if err != nil {
-		r.Fatalf("publish letter %s: %v", id, err)
+		r.Fatalf("publish dead letter %s: %v", id, err)
 	}
 }
 
 // awaitLetters waits until n dead letters are ready in billing's queue.
 func (r *rig) awaitLetters(n int) {
 	r.Helper()
-	product.Eventually(r.T, fmt.Sprintf("%d letters are ready", n), func() error {
+	product.Eventually(r.T, fmt.Sprintf("%d dead letters are ready", n), func() error {
 		q, err := r.plain.QueueDeclarePassive(r.name("billing.dead"), true, false, false, false, nil)
 		if err != nil {
 			r.Fatal(err)
@@ -185,17 +185,17 @@ func TestDeadLetterCommandsListFiftyTimesLosesNoneAndChangesNothing(t *testing.T
 	r.awaitLetters(len(want))
 	first := billing.listed("--payload=1024")
 	if got := eventIDs(first); !slices.Equal(got, want) {
-		t.Fatalf("listed %d letters: %q", len(got), got)
+		t.Fatalf("listed %d dead letters: %q", len(got), got)
 	}
 	// The command only makes this call: 48 more processes would prove nothing more.
 	admin := adminv1.NewAdminServiceClient(billing.Dial(billing.Admin))
 	for i := range 48 {
 		if again := billing.asked(admin, 1024); !sameLetters(again, first) {
-			t.Fatalf("listing %d differs: %d letters\n%v", i+2, len(again), again)
+			t.Fatalf("listing %d differs: %d dead letters\n%v", i+2, len(again), again)
 		}
 	}
 	if again := billing.listed("--payload=1024"); !sameLetters(again, first) {
-		t.Fatalf("the last listing differs: %d letters\n%v", len(again), again)
+		t.Fatalf("the last listing differs: %d dead letters\n%v", len(again), again)
 	}
 	r.awaitLetters(len(want))
 	letters := r.takeLetters()
@@ -204,13 +204,13 @@ func TestDeadLetterCommandsListFiftyTimesLosesNoneAndChangesNothing(t *testing.T
 		got = append(got, d.MessageId)
 	}
 	if !slices.Equal(got, want) {
-		t.Fatalf("%d letters are left, in this order: %q", len(got), got)
+		t.Fatalf("%d dead letters are left, in this order: %q", len(got), got)
 	}
 	r.putLetter(id("old", 0), "")
 	r.awaitLetters(1)
 	fresh := r.takeLetters()[0]
 	if was := letters[4]; !maps.Equal(was.Headers, fresh.Headers) || !bytes.Equal(was.Body, fresh.Body) || was.AppId != fresh.AppId || was.ContentType != fresh.ContentType {
-		t.Errorf("after 50 listings a letter is\n%+v\na fresh one is\n%+v", was, fresh)
+		t.Errorf("after 50 listings a dead letter is\n%+v\na fresh one is\n%+v", was, fresh)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestHeadersThatAPlainProducerForgesDoNotCount(t *testing.T) {
 			r.awaitLetters(4)
 			for _, l := range billing.listed() {
 				if l.GetExchange() != r.name("orders") || l.GetAttempts() != 1 || l.GetReason() != "rejected" {
-					t.Errorf("letter %s says exchange %q, %d attempts, %s", l.GetEventId(), l.GetExchange(), l.GetAttempts(), l.GetReason())
+					t.Errorf("dead letter %s says exchange %q, %d attempts, %s", l.GetEventId(), l.GetExchange(), l.GetAttempts(), l.GetReason())
 				}
 			}
 		})
@@ -75,7 +75,7 @@ func TestARedriveToTheTopicIgnoresAForgedExchange(t *testing.T) {
 	r.awaitLetters(2)
 	for _, l := range billing.listed() {
 		if !strings.HasPrefix(l.GetEventId(), "forged") {
-			t.Errorf("letter %s was not redriven", l.GetEventId())
+			t.Errorf("dead letter %s was not redriven", l.GetEventId())
 		}
 	}
 	if q, err := r.plain.QueueDeclarePassive(payroll, true, false, false, false, nil); err != nil || q.Messages != 0 {

@@ -115,7 +115,7 @@ func (w *World) mirrored(exchange string, send func() []foreign.Message) []forei
 			continue // otherwise compare with what was sent
 		}
 		if lost := m.Lost(&shown[m.Tag][0].Message); len(lost) > 0 {
-			w.Logf("RabbitMQ itself hands out %s (%s) otherwise: %s", m.Tag, m.Name, strings.Join(lost, "; "))
+			w.Logf("RabbitMQ itself delivers %s (%s) changed: %s", m.Tag, m.Name, strings.Join(lost, "; "))
 			taken[i].Message = shown[m.Tag][0].Message
 		}
 	}

@@ -59,7 +59,7 @@ func (w *World) forced(name, definition string) string {
 func (w *World) reported(s *service, what string) {
 	w.Helper()
 	if !w.within(w.slowly(20*time.Second), func() bool { return w.tells(s) }) {
-		w.Errorf("%s says nothing of what the policy took: %s", s.name, what)
+		w.Errorf("%s does not report what the policy removed: %s", s.name, what)
 	}
 }
 

@@ -93,7 +93,7 @@ func (w *World) checkAlarm(raised, until time.Duration) {
 		}
 	}
 	if blocked == 0 {
-		w.Errorf("no publish was told of the alarm")
+		w.Errorf("no publish was refused because of the alarm")
 	}
 	if slow > 0 {
 		w.Errorf("%d of %d publishes were not answered within %v in the alarm", slow, slow+blocked, prompt)

@@ -67,7 +67,7 @@ func foreignHeader(w *World) check.Expect {
 	w.finish()
 	w.drained()
 	if tag, n := others.most(); n > 2*copyAttempts*3 { // sent twice, to three subscriptions
-		w.Errorf("%s was handed out %d times", tag, n)
+		w.Errorf("%s was delivered %d times", tag, n)
 	}
 	e := w.expect()
 	e.Reasons = []string{} // no event of the load is a dead letter
@@ -139,7 +139,7 @@ func oversizeCopy(w *World) check.Expect {
 	w.finish()
 	w.drained()
 	if tag, n := others.most(); n > 3*copyAttempts { // by three subscriptions
-		w.Errorf("%s was handed out %d times to three subscriptions, each %d times at most", tag, n, copyAttempts)
+		w.Errorf("%s was delivered %d times to three subscriptions, each %d times at most", tag, n, copyAttempts)
 	}
 	e := w.expect()
 	e.Reasons = []string{}

@@ -122,10 +122,10 @@ func (w *World) checkLives(l *lives) {
 			continue
 		}
 		if d.At > end+w.slowly(late) {
-			w.Errorf("%s was handed out to %s %v after its end", d.ID, d.Subscription, (d.At - end).Round(time.Millisecond))
+			w.Errorf("%s was delivered to %s %v after it expired", d.ID, d.Subscription, (d.At - end).Round(time.Millisecond))
 		}
 		if copies[d.Subscription+" "+d.ID]++; copies[d.Subscription+" "+d.ID] > briefAttempts || d.Attempt > briefAttempts {
-			w.Errorf("%s was handed out to %s %d times, as attempt %d", d.ID, d.Subscription, copies[d.Subscription+" "+d.ID], d.Attempt)
+			w.Errorf("%s was delivered to %s %d times, as attempt %d", d.ID, d.Subscription, copies[d.Subscription+" "+d.ID], d.Attempt)
 		}
 	}
 	dead := map[string]string{}

@@ -42,7 +42,7 @@ func slowConsumer(w *World) check.Expect {
 	w.finish()
 	for _, s := range w.subscribers {
 		if most := s.Most.Load(); most > few {
-			w.Errorf("%s had %d deliveries in its hands, more than its prefetch of %d", s.Consumer, most, few)
+			w.Errorf("%s had %d unsettled deliveries, more than its prefetch of %d", s.Consumer, most, few)
 		}
 	}
 	return w.expect()

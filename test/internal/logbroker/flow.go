@@ -263,7 +263,7 @@ func (d *Driver) ReviveLetter(_ context.Context, s *mesh.Subscription, letter *b
 	b := d.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	g, err := b.group(s, "revive a letter of")
+	g, err := b.group(s, "redrive a dead letter of")
 	if err != nil {
 		return err
 	}
@@ -303,5 +303,5 @@ func (*reader) Return(*broker.Delivery) error { return nil }
 
 // Settle implements broker.Settler.
 func (*reader) Settle(context.Context, *broker.Delivery, broker.Settlement) error {
-	return &broker.Error{Kind: broker.Invalid, Op: "settle a letter", Err: errors.New("a letter can only be removed")}
+	return &broker.Error{Kind: broker.Invalid, Op: "settle a dead letter", Err: errors.New("a dead letter can only be removed")}
 }
