@@ -12,10 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxShortString is the most bytes AMQP 0-9-1 allows in names (shortstr).
+// maxShortString is the length limit of names in AMQP 0-9-1 (shortstr), in bytes.
 const maxShortString = 255
 
-// checker gathers what is wrong with one object.
+// checker collects the errors of one object.
 type checker struct{ errs []FieldError }
 
 func (c *checker) invalid(p Path, format string, args ...any) {

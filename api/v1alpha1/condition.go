@@ -17,9 +17,9 @@ const (
 	ConditionUnknown = metav1.ConditionUnknown
 )
 
-// SetCondition adds c to the status or replaces the condition of its type. The
-// transition time stays what it was unless Status changes, then it is now;
-// c.LastTransitionTime is not read.
+// SetCondition adds c to the status, or replaces the condition of its type. If Status
+// changes, the transition time becomes now; otherwise it stays. c.LastTransitionTime is
+// not read.
 func (s *Status) SetCondition(c Condition, now time.Time) {
 	c.LastTransitionTime = metav1.NewTime(now)
 	i := slices.IndexFunc(s.Conditions, func(old Condition) bool { return old.Type == c.Type })

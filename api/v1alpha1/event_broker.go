@@ -24,8 +24,8 @@ type EventBrokerSpec struct {
 	// +kubebuilder:validation:MaxLength=255
 	// +warren:default=/
 	VHost string `json:"vhost,omitempty"`
-	// Nodes are the endpoints of the cluster; at least one for RabbitMQ, none for
-	// Memory.
+	// Nodes are the endpoints of the cluster. RabbitMQ needs at least one; Memory has
+	// none.
 	Nodes []BrokerNode `json:"nodes,omitempty"`
 	// Credentials to log in with. Memory has none.
 	Credentials *CredentialsRef `json:"credentials,omitempty"`
@@ -56,8 +56,8 @@ type BrokerNode struct {
 	// +warren:format=name
 	// +warren:default=default
 	Zone string `json:"zone,omitempty"`
-	// Priority of the node: those of priority 0 are used as long as one of them
-	// can be. Priorities leave no gap.
+	// Priority of the node. Nodes of a higher number are used only while no node of a
+	// lower number can be used. Priorities start at 0 and leave no gap.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=128
 	// +warren:default=0
@@ -72,7 +72,7 @@ type CredentialsRef struct {
 	Name string `json:"name"`
 }
 
-// BrokerTLS says how a broker is authenticated.
+// BrokerTLS says how a broker proves its identity.
 type BrokerTLS struct {
 	// CACertificate names the certificate of the authority to trust.
 	CACertificate string `json:"caCertificate,omitempty"`

@@ -16,12 +16,12 @@ type EventRoute struct {
 
 // EventRouteSpec holds rules for topics.
 type EventRouteSpec struct {
-	// ParentRefs are the topics whose events the rules are for, of the route's own
-	// namespace, each once.
+	// ParentRefs are the topics that the rules apply to. They are in the route's own
+	// namespace, each named once.
 	// +kubebuilder:validation:MinItems=1
 	// +warren:refers=EventTopic
 	ParentRefs []LocalRef `json:"parentRefs"`
-	// Rules are tried in order; the first whose filters match decides.
+	// Rules are tried in order: the first rule whose filters match applies.
 	// +kubebuilder:validation:MinItems=1
 	Rules []RouteRule `json:"rules"`
 }
@@ -32,7 +32,7 @@ type RouteRule struct {
 	// +warren:format=name
 	// +warren:default:text=rule-<index>
 	Name string `json:"name,omitempty"`
-	// Filters say which events the rule is for; all must match.
+	// Filters say which events the rule applies to; all must match.
 	// +warren:default:text=none, the rule matches every event
 	Filters []Filter `json:"filters,omitempty"`
 	// BackendRefs are the topics that get the events, by weight.
@@ -44,7 +44,7 @@ type RouteRule struct {
 	// +warren:range=1ns..
 	// +warren:default:text=none, the caller's deadline alone
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
-	// Retry policy of the publishes.
+	// Retry policy of publishes.
 	Retry *RouteRetry `json:"retry,omitempty"`
 
 	// Mirror copies events to another topic.
@@ -53,7 +53,7 @@ type RouteRule struct {
 	// Transform changes the attributes of events.
 	// +warren:unsupported
 	Transform *Transform `json:"transform,omitempty"`
-	// Fault makes publishes slow or fail, to test how services bear it.
+	// Fault delays publishes or makes them fail, to test how services react.
 	// +warren:unsupported
 	Fault *Fault `json:"fault,omitempty"`
 	// RateLimit bounds how many events pass.
@@ -61,7 +61,7 @@ type RouteRule struct {
 	RateLimit *RateLimit `json:"rateLimit,omitempty"`
 }
 
-// BackendRef is a weighted topic.
+// BackendRef is a topic with a weight.
 type BackendRef struct {
 	// Kind of the object; only one is allowed here, so it can be left out.
 	Kind string `json:"kind,omitempty"`
@@ -69,7 +69,7 @@ type BackendRef struct {
 	// +warren:format=namespace
 	// +warren:default:text=the namespace of the route
 	Namespace string `json:"namespace,omitempty"`
-	// Name of the topic; each stands once in a rule.
+	// Name of the topic. A rule names each topic once.
 	// +warren:format=name
 	Name string `json:"name"`
 	// Weight of the topic relative to the others of the rule; 0 sends nothing. The
@@ -87,18 +87,18 @@ type RouteRetry struct {
 	// +kubebuilder:validation:Maximum=100
 	// +warren:default=3
 	Attempts *int32 `json:"attempts,omitempty"`
-	// On lists the failures to retry after, each once.
+	// On lists the failures after which to retry, each once.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:items:Enum=nack;confirm-timeout;connect-failure;channel-closed
 	// +listType=set
 	// +warren:default=[nack, confirm-timeout, connect-failure, channel-closed]
 	On []string `json:"on,omitempty"`
-	// PerTryTimeout is how long one try waits for the confirm; not longer than the
-	// rule's timeout.
+	// PerTryTimeout is how long one try waits for the confirm. It is at most the rule's
+	// timeout.
 	// +warren:range=1ns..
 	// +warren:default:text=the backend topic's confirmTimeout
 	PerTryTimeout *metav1.Duration `json:"perTryTimeout,omitempty"`
-	// Backoff between the tries.
+	// Backoff between tries.
 	// +warren:default:baseInterval=50ms
 	// +warren:default:maxInterval=2s
 	Backoff *Backoff `json:"backoff,omitempty"`
@@ -119,7 +119,7 @@ type Mirror struct {
 type Transform struct {
 	// Set gives attributes a value.
 	Set map[string]string `json:"set,omitempty"`
-	// Remove takes attributes away.
+	// Remove deletes attributes.
 	Remove []string `json:"remove,omitempty"`
 }
 
@@ -137,10 +137,10 @@ type Fault struct {
 
 // RateLimit bounds how many events pass.
 type RateLimit struct {
-	// PerSecond is the rate that may last.
+	// PerSecond is the sustained rate.
 	// +kubebuilder:validation:Minimum=1
 	PerSecond int32 `json:"perSecond,omitempty"`
-	// Burst is how many may pass at once.
+	// Burst is how many events may pass at once.
 	// +kubebuilder:validation:Minimum=1
 	Burst int32 `json:"burst,omitempty"`
 }

@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// EventSubscription declares a workload's durable interest in a topic. It owns one
-// queue, or one for each of the topic's partitions.
+// EventSubscription declares that a workload receives the events of a topic. It owns
+// one durable queue, or one for each of the topic's partitions.
 type EventSubscription struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -14,23 +14,23 @@ type EventSubscription struct {
 	Status Status                `json:"status,omitempty"`
 }
 
-// EventSubscriptionSpec says which events go to whom, and how.
+// EventSubscriptionSpec says which workloads receive which events, and how.
 type EventSubscriptionSpec struct {
 	// TopicRef names the topic.
 	// +warren:refers=EventTopic
 	TopicRef LocalRef `json:"topicRef"`
-	// Selector picks the workloads of the subscription's namespace by their labels;
-	// they share its events. An empty selector is refused.
+	// Selector picks workloads of the subscription's namespace by their labels. The
+	// picked workloads share the events. An empty selector is refused.
 	Selector metav1.LabelSelector `json:"selector"`
-	// Filters say which events are delivered; all must match. The others are
-	// acknowledged unseen.
+	// Filters say which events are delivered; all must match. Other events are
+	// acknowledged without delivery.
 	// +warren:default:text=none, every event is delivered
 	Filters []Filter `json:"filters,omitempty"`
 	// Queue of the subscription.
 	Queue *Queue `json:"queue,omitempty"`
 	// Ordering of the deliveries. PerKey needs a topic with partitions: an event is
-	// handed out when all before it of its key are settled, and each partition has a
-	// queue of its own. It never changes while the subscription is in force.
+	// delivered once all earlier events of its key are settled, and each partition has
+	// a queue of its own. The ordering of a subscription in force cannot be changed.
 	// +kubebuilder:validation:Enum=None;PerKey
 	// +warren:default=None
 	Ordering string `json:"ordering,omitempty"`
@@ -46,13 +46,13 @@ type EventSubscriptionSpec struct {
 	Retry *SubscriptionRetry `json:"retry,omitempty"`
 	// DeadLetter says where dead letters go.
 	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
-	// Dedupe suppresses events that the service has acknowledged before.
+	// Dedupe suppresses events that the service has already acknowledged.
 	// +warren:default:text=none, every delivery reaches the service
 	Dedupe *Dedupe `json:"dedupe,omitempty"`
-	// ContentEncoding says what happens to compressed data (AMQP's content_encoding):
-	// Keep hands it on as it is, and says how it is compressed; Decode undoes gzip,
-	// deflate and zstd, up to the topic's maxEventBytes. What cannot be decoded becomes a
-	// dead letter.
+	// ContentEncoding says what happens to compressed data (AMQP's content_encoding).
+	// Keep delivers it as it is, with the name of the encoding. Decode decodes gzip,
+	// deflate and zstd, up to the topic's maxEventBytes; data that cannot be decoded
+	// becomes a dead letter.
 	// +kubebuilder:validation:Enum=Keep;Decode
 	// +warren:default=Keep
 	ContentEncoding string `json:"contentEncoding,omitempty"`
@@ -74,8 +74,8 @@ type Queue struct {
 	// +kubebuilder:validation:Maximum=65535
 	// +warren:default=64
 	Prefetch *int32 `json:"prefetch,omitempty"`
-	// PrefetchBytes bounds the payload of those deliveries: prefetch is lowered to as
-	// many events of the topic's maxEventBytes as fit, but not below 1.
+	// PrefetchBytes bounds the payload of those deliveries. It lowers prefetch to the
+	// number of events of the topic's maxEventBytes that fit, at least 1.
 	// +kubebuilder:validation:Minimum=1024
 	// +kubebuilder:validation:Maximum=1099511627776
 	// +warren:default:text=none, prefetch times the topic's maxEventBytes is the bound
@@ -88,7 +88,7 @@ type Delivery struct {
 	Push *Push `json:"push,omitempty"`
 }
 
-// Push is delivery by OnEvent on a loopback port.
+// Push is delivery by calls of OnEvent on a loopback port.
 type Push struct {
 	// Port on loopback where the service listens.
 	// +kubebuilder:validation:Minimum=1
@@ -107,14 +107,14 @@ type SubscriptionRetry struct {
 	// +warren:default:baseInterval=1s
 	// +warren:default:maxInterval=5m
 	Backoff *Backoff `json:"backoff,omitempty"`
-	// Strategy says where an event without order waits for its next attempt:
-	// DelayQueues in a queue for each delay, BrokerDelay in its own queue, by RabbitMQ
-	// 4.3 or later, for baseInterval after each attempt.
+	// Strategy says where an event waits for its next attempt, when ordering is None.
+	// DelayQueues: in a queue for each delay. BrokerDelay: in its own queue, where
+	// RabbitMQ 4.3 or later delays it by baseInterval after each attempt.
 	// +kubebuilder:validation:Enum=DelayQueues;BrokerDelay
 	// +warren:default=DelayQueues
 	Strategy string `json:"strategy,omitempty"`
 	// MaxElapsed is how long an event may hold up its key before it is dead-lettered,
-	// whatever attempts are left. Only with ordering PerKey.
+	// even if attempts are left. Only with ordering PerKey.
 	// +warren:range=1s..10m
 	// +warren:default:text=5m with ordering PerKey
 	MaxElapsed *metav1.Duration `json:"maxElapsed,omitempty"`
@@ -122,21 +122,21 @@ type SubscriptionRetry struct {
 
 // DeadLetter says where dead letters go.
 type DeadLetter struct {
-	// Queue of the dead letters, not one that a subscription owns. Several
+	// Queue of the dead letters. It is not the queue of a subscription. Several
 	// subscriptions may share it.
 	// +warren:format=amqp-name
 	// +warren:default:text=<name of the subscription's queue>.dead
 	Queue string `json:"queue,omitempty"`
-	// KeyPolicy says what happens to a key after one of its events was dead-lettered:
-	// Continue delivers the next one, Hold dead-letters what follows until the key is
+	// KeyPolicy says what happens to a key after one of its events was dead-lettered.
+	// Continue delivers the next event; Hold dead-letters later events until the key is
 	// released. Only with ordering PerKey.
 	// +kubebuilder:validation:Enum=Continue;Hold
 	// +warren:default:text=Continue with ordering PerKey
 	KeyPolicy string `json:"keyPolicy,omitempty"`
 }
 
-// Dedupe bounds the memory of acknowledged events, which each sidecar has for
-// itself and loses when it ends. Events are the same when source and id are.
+// Dedupe bounds the memory of acknowledged events. Each sidecar has its own memory and
+// loses it when it ends. Two events are the same when their source and id are equal.
 type Dedupe struct {
 	// Window is how long an event is remembered.
 	// +warren:range=1s..24h

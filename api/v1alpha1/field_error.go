@@ -20,7 +20,7 @@ func (p Path) Index(i int) Path { return p + Path("["+strconv.Itoa(i)+"]") }
 // Key is the path of the value under key k of the map at p.
 func (p Path) Key(k string) Path { return p + Path("["+k+"]") }
 
-// ErrorKind sorts field errors into the reasons conditions speak of.
+// ErrorKind is the kind of a field error; each kind is a condition reason.
 type ErrorKind int
 
 // The kinds of field errors.
@@ -29,7 +29,7 @@ const (
 	Invalid ErrorKind = iota
 	// Unsupported is a value that a later version will allow.
 	Unsupported
-	// RefNotFound is a reference to something that is not declared.
+	// RefNotFound is a reference to an object that is not declared.
 	RefNotFound
 	// Conflict is a value that contradicts another object.
 	Conflict
@@ -49,13 +49,13 @@ func (k ErrorKind) String() string {
 	}
 }
 
-// FieldError is one thing wrong with one field of one object.
+// FieldError is one error in one field of one object.
 type FieldError struct {
 	// Path of the field; empty means the object as a whole.
 	Path string
-	// Message says what is wrong and what would be right.
+	// Message says what is wrong and what is allowed.
 	Message string
-	// Kind sorts it.
+	// Kind of the error.
 	Kind ErrorKind
 }
 

@@ -7,7 +7,7 @@ import (
 // DefaultNamespace is the namespace of an object that names none.
 const DefaultNamespace = "default"
 
-// Names of apimachinery's types, so that no other package has to import it.
+// Names for apimachinery's types, so that other packages need not import it.
 type (
 	// ObjectMeta is the metadata of an object.
 	ObjectMeta = metav1.ObjectMeta
@@ -22,13 +22,13 @@ type (
 type Object interface {
 	metav1.Object
 
-	// KindName is the kind, whether or not the object's TypeMeta is filled in.
+	// KindName is the kind, even when the object's TypeMeta is empty.
 	KindName() string
 	// ObjectStatus is the object's status, to read and to write.
 	ObjectStatus() *Status
 }
 
-// kinds lists the registry in the order a reader meets the kinds.
+// kinds lists the kinds in the order in which the pages explain them.
 var kinds = []struct {
 	name string
 	new  func() Object

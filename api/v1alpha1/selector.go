@@ -7,9 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// SelectorMatches compiles a label selector. The function it returns is safe for
-// concurrent use and never blocks. An empty selector matches nothing: Validate
-// refuses it, and matching everything would be the costlier mistake.
+// SelectorMatches compiles a label selector. The returned function never blocks and is
+// safe for concurrent use. An empty selector matches nothing: Validate refuses it, and
+// a match of everything would be the worse mistake.
 func SelectorMatches(selector LabelSelector) (func(labels map[string]string) bool, error) {
 	if emptySelector(selector) {
 		return func(map[string]string) bool { return false }, nil

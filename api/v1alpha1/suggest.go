@@ -2,8 +2,9 @@ package v1alpha1
 
 import "strings"
 
-// DidYouMean returns ` (did you mean "x"?)` for the candidate nearest to value,
-// or "" when none is near: at most a third of the letters differ, case aside.
+// DidYouMean returns ` (did you mean "x"?)` for the candidate nearest to value, or ""
+// when none is near. A candidate is near when at most a third of the letters differ,
+// ignoring case.
 func DidYouMean(value string, candidates []string) string {
 	best, bestDistance := "", len(value)/3+1
 	for _, c := range candidates {

@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Group, version and the kinds.
+// Group, version and kinds.
 const (
 	Group      = "warrenmesh.io"
 	Version    = "v1alpha1"
@@ -35,7 +35,8 @@ const (
 	ReasonConflicted  = "Conflicted"
 )
 
-// LocalRef names an object, in the referrer's namespace unless one is given.
+// LocalRef names an object. Without a namespace, it is the namespace of the object that
+// refers.
 type LocalRef struct {
 	// Kind of the object; only one is allowed here, so it can be left out.
 	Kind string `json:"kind,omitempty"`
@@ -48,19 +49,19 @@ type LocalRef struct {
 	Name string `json:"name"`
 }
 
-// Backoff is exponential: it doubles from the base interval to the maximum.
+// Backoff is exponential: the delay doubles from the base interval up to the maximum.
 type Backoff struct {
 	// BaseInterval is the delay before the second attempt.
 	// +warren:range=1ms..
 	BaseInterval *metav1.Duration `json:"baseInterval,omitempty"`
-	// MaxInterval is the longest delay, not shorter than the base interval.
+	// MaxInterval is the longest delay. It is at least the base interval.
 	// +warren:range=1ms..
 	MaxInterval *metav1.Duration `json:"maxInterval,omitempty"`
 }
 
-// Filter selects events, in the dialects of the CloudEvents Subscriptions API.
-// Exactly one dialect is set. Comparisons are case-sensitive, with the canonical
-// text of an attribute; an attribute that an event does not have matches nothing.
+// Filter selects events, in the dialects of the CloudEvents Subscriptions API. Exactly
+// one dialect is set. Comparisons are case-sensitive and use the canonical text of an
+// attribute; a missing attribute matches nothing.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:MaxProperties=1

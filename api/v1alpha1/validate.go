@@ -13,31 +13,32 @@ import (
 
 // Bounds of values.
 const (
-	// MaxEventBytes is the most publish.maxEventBytes may be: RabbitMQ's own
-	// default limit of a message.
+	// MaxEventBytes is the upper bound of publish.maxEventBytes: RabbitMQ's default
+	// limit of a message.
 	MaxEventBytes = 16 << 20
-	// MinAckDeadline and MaxAckDeadline bound ackDeadline; the upper one stays
-	// well under RabbitMQ's consumer_timeout of 30 minutes.
+	// MinAckDeadline and MaxAckDeadline bound ackDeadline. The upper bound stays well
+	// below RabbitMQ's consumer_timeout of 30 minutes.
 	MinAckDeadline = time.Second
 	MaxAckDeadline = 15 * time.Minute
-	// MaxAttempts bounds every retry policy.
+	// MaxAttempts bounds the attempts of every retry policy.
 	MaxAttempts = 100
 	// MaxWeight bounds one weight, as in the Gateway API.
 	MaxWeight = 1_000_000
 	// MaxPort is the largest TCP port.
 	MaxPort = 65535
-	// MaxPrefetch is the most AMQP's basic.qos can say.
+	// MaxPrefetch is the largest prefetch that AMQP's basic.qos can carry.
 	MaxPrefetch = 65535
-	// MaxPartitions bounds partitions.count: each is a queue of every subscription
-	// that is ordered.
+	// MaxPartitions bounds partitions.count: each ordered subscription has a queue for
+	// each partition.
 	MaxPartitions = 1024
-	// MaxHeaders is the most entries of publish.headers.
+	// MaxHeaders bounds the number of entries of publish.headers.
 	MaxHeaders = 100
 	// MinPrefetchBytes and MaxPrefetchBytes bound queue.prefetchBytes.
 	MinPrefetchBytes = 1 << 10
 	MaxPrefetchBytes = 1 << 40
-	// MinMaxElapsed and MaxMaxElapsed bound retry.maxElapsed: a key is held up by a
-	// delivery that is not settled, and RabbitMQ's consumer_timeout ends those.
+	// MinMaxElapsed and MaxMaxElapsed bound retry.maxElapsed. An event that holds up
+	// its key is an unsettled delivery, which RabbitMQ takes back after its
+	// consumer_timeout.
 	MinMaxElapsed = time.Second
 	MaxMaxElapsed = 10 * time.Minute
 	// MinDedupeWindow and MaxDedupeWindow bound dedupe.window, MaxDedupeEntries
@@ -49,14 +50,14 @@ const (
 	maxPriority     = 9
 	maxNodePriority = 128
 	maxHeartbeat    = 10 * time.Minute
-	// maxTTL fits RabbitMQ's 32-bit milliseconds.
+	// maxTTL in milliseconds fits into the 32 bits that RabbitMQ has for it.
 	maxTTL = 49 * 24 * time.Hour
 )
 
-// Validate returns everything that is wrong with one object and can be seen
-// without looking at another; nil when nothing is. The object must have been
-// through Default. What a later version will bring is refused with a message
-// that contains "not supported yet", never ignored.
+// Validate returns all errors of one object that can be found without looking at other
+// objects; nil when there are none. The object must have been through Default. A
+// feature of a later version is always refused, with a message that contains "not
+// supported yet".
 func Validate(obj Object) []FieldError {
 	c := &checker{}
 	c.meta(obj)
@@ -83,7 +84,7 @@ func (c *checker) meta(obj Object) {
 		c.name(meta.Child("name"), obj.GetName())
 	}
 	c.namespace(meta.Child("namespace"), obj.GetNamespace())
-	// As Kubernetes does, so that a file moves there without a surprise.
+	// Kubernetes has this limit: a file that passes here is accepted there.
 	if err := apivalidation.ValidateAnnotationsSize(obj.GetAnnotations()); err != nil {
 		c.invalid(meta.Child("annotations"), "have more than %d KiB together: shorten them, or keep such data elsewhere", apivalidation.TotalAnnotationSizeLimitB>>10)
 	}
@@ -113,7 +114,7 @@ func (c *checker) broker(s *EventBrokerSpec, p Path) {
 	c.nodes(p.Child("nodes"), s.Nodes)
 }
 
-// memoryBroker refuses what only a broker across the network has.
+// memoryBroker refuses settings that only a broker on the network has.
 func (c *checker) memoryBroker(s *EventBrokerSpec, p Path) {
 	refuse := func(field string, set bool) {
 		if set {

@@ -8,8 +8,8 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 )
 
-// maxFilterDepth bounds how deep filters nest, so that compiling and matching
-// them may recurse.
+// maxFilterDepth bounds the nesting of filters, so that compiling and matching them may
+// recurse.
 const maxFilterDepth = 16
 
 func (c *checker) route(r *EventRoute, p Path) {
@@ -37,8 +37,8 @@ func (c *checker) parents(r *EventRoute, p Path) {
 	seen := map[LocalRef]int{}
 	for i, ref := range r.Spec.ParentRefs {
 		c.ref(p.Index(i), ref, KindEventTopic)
-		// As in the Gateway API, whose listeners admit routes of the same
-		// namespace: nobody reroutes the events of another team.
+		// The Gateway API has the same rule: its listeners admit routes of their own
+		// namespace. No team can reroute the events of another.
 		if ref.Namespace != namespaceOf(r) {
 			c.invalid(p.Index(i).Child("namespace"), "is %q: a route belongs to topics of its own namespace %q", ref.Namespace, namespaceOf(r))
 		}
@@ -121,7 +121,8 @@ func (c *checker) filters(p Path, filters []Filter, depth int) {
 	}
 }
 
-// filter checks one filter: exactly one dialect, which is not empty.
+// filter checks one filter. It must have exactly one dialect, and that must not be
+// empty.
 func (c *checker) filter(p Path, f *Filter, depth int) {
 	if depth > maxFilterDepth {
 		c.invalid(p, "is nested deeper than %d filters: flatten it", maxFilterDepth)
@@ -148,7 +149,7 @@ func (c *checker) filter(p Path, f *Filter, depth int) {
 	}
 }
 
-// dialects names what is set, empty maps and lists included.
+// dialects names the dialects that are set, empty maps and lists included.
 func (f *Filter) dialects() []string {
 	var set []string
 	for _, d := range []struct {

@@ -46,15 +46,15 @@ func (c *checker) queue(q *Queue, p Path) {
 	}
 }
 
-// deadSuffix is what mesh.Queue.DeadLetters adds.
+// deadSuffix is the suffix that mesh.Queue.DeadLetters adds.
 const deadSuffix = ".dead"
 
-// derivedNames refuses a queue whose name leaves no room for those that are made from
-// it: a sidecar would find out only when it declares or fills them.
+// derivedNames refuses a queue name that is too long for the names derived from it.
+// Otherwise a sidecar would find out only when it declares or fills those queues.
 func (c *checker) derivedNames(s *EventSubscriptionSpec, p Path) {
 	q := mesh.Queue{Name: s.Queue.Name}
 	if q.Name == "" || len(q.Name) > maxShortString || s.Ordering == OrderingPerKey && len(q.Name) > mesh.MaxPartitionedQueue {
-		return // reported already, or where the topic's partitions are known
+		return // reported already, or checked where the topic's partitions are known
 	}
 	what, longest := "dead letters", q.DeadLetters()
 	for _, d := range delays(s) {
@@ -68,7 +68,7 @@ func (c *checker) derivedNames(s *EventSubscriptionSpec, p Path) {
 	}
 }
 
-// delays lists what retries wait for in queues; none when the policy is not sound.
+// delays lists the delays of the retry queues; none when the retry policy is invalid.
 func delays(s *EventSubscriptionSpec) []time.Duration {
 	r := s.Retry
 	if s.Ordering != OrderingNone || r.Strategy != RetryDelayQueues || r.Attempts == nil || *r.Attempts < 1 || *r.Attempts > MaxAttempts ||
@@ -98,7 +98,7 @@ func (c *checker) subscriptionRetry(r *SubscriptionRetry, ordering string, p Pat
 
 func (c *checker) deadLetter(s *EventSubscriptionSpec, p Path) {
 	queue := p.Child("queue")
-	if s.Queue == nil || s.DeadLetter.Queue != s.Queue.Name+deadSuffix { // else derivedNames has said it
+	if s.Queue == nil || s.DeadLetter.Queue != s.Queue.Name+deadSuffix { // otherwise derivedNames has reported it
 		c.amqpName(queue, s.DeadLetter.Queue, "queue")
 	}
 	if s.Queue != nil && s.DeadLetter.Queue == s.Queue.Name {
@@ -114,7 +114,7 @@ func (c *checker) deadLetter(s *EventSubscriptionSpec, p Path) {
 	c.oneOf(p.Child("keyPolicy"), s.DeadLetter.KeyPolicy, KeyContinue, KeyHold)
 }
 
-// perKeyOnly refuses what is about keys where there is no order to keep.
+// perKeyOnly refuses a field about keys when ordering is None.
 func (c *checker) perKeyOnly(p Path) {
 	c.invalid(p, "is about events that hold up their key, and without order none does: remove it, or set ordering PerKey")
 }

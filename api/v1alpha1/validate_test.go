@@ -51,13 +51,13 @@ func validSubscription() *EventSubscription {
 	}
 }
 
-// verdict is an object and what Validate says of it.
+// verdict is an object with the errors that Validate returns for it.
 type verdict struct {
 	obj  Object
 	errs []FieldError
 }
 
-// check validates obj after change and its defaults.
+// check applies change and the defaults to obj, then validates it.
 func check[T Object](obj T, change func(T)) verdict {
 	change(obj)
 	Default(obj)
@@ -98,7 +98,7 @@ func ordered(change func(*EventSubscriptionSpec)) verdict {
 	return subscription(func(s *EventSubscriptionSpec) { s.Ordering = OrderingPerKey; change(s) })
 }
 
-// refusal is an object that Validate refuses for one reason.
+// refusal is an object that Validate refuses, for one reason.
 type refusal struct {
 	name, path, message string
 	verdict
@@ -236,7 +236,7 @@ func TestValidateRefuses(t *testing.T) {
 	}
 }
 
-// later lists objects that say what is not supported yet.
+// later lists objects that use features of a later version.
 func later() []refusal {
 	return []refusal{
 		{"kind", "kind", "not supported yet", check(&EventPolicy{ObjectMeta: ObjectMeta{Name: "p"}}, func(*EventPolicy) {})},

@@ -1,6 +1,6 @@
-// Package boot_test starts the whole product in one process: the control plane on
-// a directory of YAML and two sidecars on the in-process broker, and talks to them
-// as services do.
+// Package boot_test starts the whole product in one process: the control plane on a
+// directory of YAML, and two sidecars on the in-process broker. The tests use it as
+// services do.
 package boot_test
 
 import (
@@ -101,7 +101,7 @@ func startOn(t *testing.T, broker membroker.Options) *product {
 	return p
 }
 
-// newProduct is a product in which nothing runs yet.
+// newProduct is a product in which no process runs yet.
 func newProduct(t *testing.T, broker membroker.Options) *product {
 	t.Helper()
 	p := &product{t: t, dir: t.TempDir(), memory: faulty.New(broker)}
@@ -140,7 +140,7 @@ func (p *product) run(f func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// write replaces a file as editors do: a new file is renamed over the old one.
+// write replaces a file as editors do: it renames a new file over the old one.
 func (p *product) write(name, text string) {
 	p.t.Helper()
 	temp := filepath.Join(p.dir, "."+name+".tmp")
@@ -226,7 +226,7 @@ func (s *sidecar) publish(ctx context.Context, topic, id string) (*eventsv1.Publ
 	}})
 }
 
-// subscribe opens a stream with plenty of credit.
+// subscribe opens a stream with more credit than a test needs.
 func (s *sidecar) subscribe(t *testing.T, subscription string) *incoming {
 	t.Helper()
 	stream, err := s.events.Subscribe(t.Context())
@@ -246,7 +246,7 @@ func (s *sidecar) subscribe(t *testing.T, subscription string) *incoming {
 	return &incoming{EventService_SubscribeClient: stream}
 }
 
-// incoming is a stream and what its last message had that was not taken.
+// incoming is a stream and the deliveries of its last message that were not taken yet.
 type incoming struct {
 	eventsv1.EventService_SubscribeClient
 	rest []*eventsv1.Delivery

@@ -58,7 +58,7 @@ func (p *traced) add(workload string) {
 	p.spans[workload], p.sidecars[workload] = spans, s
 }
 
-// changes returns the ended roots.
+// changes returns the root spans that have ended.
 func (p *traced) changes() []tracingtest.Span { return named(p.planeSpans.Spans(), tracing.SpanChange) }
 
 func named(spans []tracingtest.Span, name string) []tracingtest.Span {
@@ -72,8 +72,8 @@ func below(spans []tracingtest.Span, parent tracingtest.Span) []tracingtest.Span
 	})
 }
 
-// answers waits until each workload has answered the newest change, and returns the
-// change and the push spans by workload.
+// answers waits until each workload has answered the newest change. It returns the span
+// of the change and the push spans by workload.
 func (p *traced) answers(before int, workloads ...string) (tracingtest.Span, map[string][]tracingtest.Span) {
 	p.t.Helper()
 	var change tracingtest.Span
@@ -167,8 +167,8 @@ func TestConfigChangeAsATraceHoldsWhatFollowsFromIt(t *testing.T) {
 	t.Parallel()
 	p := startTraced(t, "billing")
 	before := len(p.changes())
-	// A subscription on a broker the sidecar does not know yet: it asks for the broker
-	// when it has the subscription, and applies both together.
+	// The sidecar does not know the broker of this subscription yet. It requests the
+	// broker when it has the subscription, and applies both together.
 	p.write("late.yaml", lateYAML)
 	eventually(t, "the sidecar applied the subscription", func() error {
 		if n := len(named(p.spans["billing"].Spans(), tracing.SpanApply)); n != 1 {
@@ -212,7 +212,8 @@ func TestConfigChangeAsATraceEndsWithTheChange(t *testing.T) {
 	if !strings.Contains(broken.Status, "route.yaml:10") || broken.Attrs["warren.mesh.version"] != nil {
 		t.Errorf("the broken edit: %+v", broken)
 	}
-	// A sidecar that starts later takes the same resources for a reason of its own.
+	// A sidecar that starts later receives the same resources, but not because of a
+	// change.
 	p.add("checkout")
 	if got := named(p.planeSpans.Spans(), tracing.SpanPush); len(got) > 0 {
 		t.Errorf("pushes that no change made due are traced: %+v", got)

@@ -1,5 +1,5 @@
 // Package conformance_test runs batch, stream and push of the event API on both
-// drivers: what brokertest is for a driver, this is for the API above it.
+// drivers. It does for the API what brokertest does for a driver.
 package conformance_test
 
 import (
@@ -38,13 +38,13 @@ import (
 
 const events = 50
 
-// rig is the event API over one driver, and a service that is pushed to.
+// rig is the event API on one driver, and a service that is pushed to.
 type rig struct {
 	client eventsv1.EventServiceClient
-	pushed chan string // ids, in the order of the calls
+	pushed chan string // ids in the order of the calls
 }
 
-// config is everything the rooms ask their composition root for.
+// config holds everything that publish and deliver get from the composition root.
 type config struct {
 	table  *route.Table
 	driver broker.Driver
@@ -66,14 +66,14 @@ func (c config) Subscription(mesh.Name) (*deliver.Subscription, <-chan struct{},
 	return nil, nil, errors.New("only push here")
 }
 
-// claimed is the only node there is.
+// claimed is a broker's only node.
 type claimed struct{ broker.Driver }
 
 func (n claimed) Address() string { return n.State().Address }
 
 func (n claimed) Settled(error) {}
 
-// OnEvent takes one event.
+// handler records the events that are pushed.
 type handler struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
 	pushed chan string
@@ -92,7 +92,7 @@ func run(t *testing.T, f func(context.Context) error) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// listen serves s and returns its port.
+// listen serves s on a free port and returns the port.
 func listen(t *testing.T, s *grpc.Server) int {
 	t.Helper()
 	var lc net.ListenConfig
@@ -115,7 +115,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	exchange := mesh.Exchange{Name: unique, Type: "topic"}
 	sub := &mesh.Subscription{
 		Name: name("billing"), Topic: name("orders"), Broker: name("main"), Exchange: exchange,
-		Queue:       mesh.Queue{Name: unique + ".q", Type: "classic", Prefetch: 1}, // one call at a time keeps the order visible
+		Queue:       mesh.Queue{Name: unique + ".q", Type: "classic", Prefetch: 1}, // with one call at a time the order is visible
 		AckDeadline: time.Minute, Attempts: 1, DeadLetterQueue: unique + ".dead", PushPort: uint32(listen(t, push)),
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -160,7 +160,7 @@ func numberedEvent(i int) *eventsv1.CloudEvent {
 	return &eventsv1.CloudEvent{Id: fmt.Sprint(i), Source: "/api", SpecVersion: "1.0", Type: "com.shop.order"}
 }
 
-// wantPushed takes n calls and checks their order.
+// wantPushed receives n calls and checks their order.
 func (r *rig) wantPushed(t *testing.T, n int) {
 	t.Helper()
 	for i := range n {
@@ -278,8 +278,8 @@ func TestPublishManyAndPushOnRabbitMQ(t *testing.T) {
 	})
 }
 
-// rabbitNodes returns the address of the RabbitMQ to test with, and what makes
-// drivers for it.
+// rabbitNodes returns the address of the RabbitMQ to test with, and a function that
+// makes drivers for it.
 func rabbitNodes(t *testing.T) (address string, newNode func() broker.Driver) {
 	t.Helper()
 	if testing.Short() {
@@ -302,7 +302,7 @@ func rabbitNodes(t *testing.T) (address string, newNode func() broker.Driver) {
 	}
 }
 
-// clean removes what a behaviour left, after its driver has ended.
+// clean deletes the topology of a behaviour, after its driver has ended.
 func clean(t *testing.T, address, unique string) {
 	t.Helper()
 	conn, err := amqp.Dial(address)

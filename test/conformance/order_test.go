@@ -29,19 +29,19 @@ const (
 	orderedPartitions = 4
 )
 
-// ledger notes what the services of a subscription were called with.
+// ledger records the calls to the services of a subscription.
 type ledger struct {
 	t *testing.T
 
 	mu      sync.Mutex
 	newest  map[string]int         // by key
-	keys    map[string]map[int]int // by key: calls of each number
-	callees map[string]int         // by service: calls
+	keys    map[string]map[int]int // number of calls for each event, by key
+	callees map[string]int         // number of calls, by service
 	grown   chan struct{}          // cap 1
 }
 
-// note takes a call for the event n of a key, numbered from 1. The first of each
-// must follow the one before it.
+// note records a call for event n of a key, numbered from 1. The first call for each
+// event must follow the call for the event before it.
 func (l *ledger) note(service, key string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,7 +60,7 @@ func (l *ledger) note(service, key string, n int) {
 	}
 }
 
-// await blocks until the ledger satisfies ok, which is called with its lock held.
+// await blocks until ok returns true. It calls ok with its lock held.
 func (l *ledger) await(what string, ok func() bool) {
 	l.t.Helper()
 	deadline := time.After(60 * time.Second)
@@ -151,8 +151,8 @@ func publishRound(t *testing.T, driver broker.Driver, exchange string, n int) {
 	}
 }
 
-// sharing has two sidecars of one subscription share its partitions, then cuts one
-// off. newNode makes a sidecar's own connection to the broker.
+// sharing lets two sidecars of one subscription share its partitions, then disconnects
+// one. newNode makes a sidecar's own connection to the broker.
 func sharing(t *testing.T, unique string, newNode func() broker.Driver) {
 	t.Helper()
 	sub := orderedSubscription(unique)
@@ -202,7 +202,7 @@ func sharing(t *testing.T, unique string, newNode func() broker.Driver) {
 	for range 10 {
 		round()
 	}
-	stopOne() // with events in hand
+	stopOne() // it still holds events
 	for range 10 {
 		round()
 	}

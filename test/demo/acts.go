@@ -11,14 +11,14 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 )
 
-// Topics of the canary, as the sidecar answers them.
+// Topics of the canary, as the sidecar names them.
 const (
 	stableTopic = "shop/orders"
 	canaryTopic = "shop/orders-next"
 )
 
-// drive starts checkout and plays the acts while orders flow: the shop stays open
-// until the last of them, however long they take, and for all orders at least.
+// drive starts checkout and plays the acts while orders are placed. The shop stays open
+// until the last act has ended and all orders are placed.
 func (d *demo) drive(ctx context.Context) error {
 	if err := replaceFile(d.files.open(), nil); err != nil {
 		return err
@@ -43,8 +43,7 @@ func (d *demo) drive(ctx context.Context) error {
 	return d.await(ctx, "the rest of the orders", func() (bool, error) { return d.watch.done() && d.books.Balanced(), nil })
 }
 
-// editCanary changes the weights from 100:0 to 50:50 and shows the split that
-// follows.
+// editCanary changes the weights from 100:0 to 50:50 and shows the resulting split.
 func (d *demo) editCanary(ctx context.Context) error {
 	text, err := os.ReadFile(d.files.route())
 	if err != nil {
@@ -76,7 +75,7 @@ func (d *demo) editCanary(ctx context.Context) error {
 	return d.await(ctx, "orders after the edit", func() (bool, error) { return d.watch.confirmedSince(d.inForce) >= enough, nil })
 }
 
-// programmed reports whether an object is in force on all sidecars it concerns.
+// programmed reports whether an object is in force on all sidecars that use it.
 func programmed(status *adminv1.GetStatusResponse, kind, name string) bool {
 	for _, o := range status.GetObjects() {
 		if o.GetKind() != kind || o.GetName() != name {
@@ -91,8 +90,8 @@ func programmed(status *adminv1.GetStatusResponse, kind, name string) bool {
 	return false
 }
 
-// editBroken names a topic that does not exist, shows how that is refused while
-// orders flow on as before, and puts the file right again.
+// editBroken names a topic that does not exist, shows the refusal while orders continue
+// as before, and restores the file.
 func (d *demo) editBroken(ctx context.Context) error {
 	d.showSplit()
 	good, err := os.ReadFile(d.files.route())
@@ -135,7 +134,7 @@ func (d *demo) editBroken(ctx context.Context) error {
 	return d.restore(ctx, good)
 }
 
-// checkRefusal says what is wrong with how a broken edit was answered.
+// checkRefusal returns an error when a broken edit was not refused as it should be.
 func checkRefusal(status *adminv1.GetStatusResponse, version string, line int) error {
 	if status.GetVersion() != version {
 		return fmt.Errorf("the broken edit changed the configuration in force from %q to %q", version, status.GetVersion())
@@ -170,8 +169,8 @@ func (d *demo) showSplit() {
 	d.screen.say("  %-24s %12d %18d   (%.0f %%)", "since it is in force", s.after[stableTopic], s.after[canaryTopic], 100*share(s.after, canaryTopic))
 }
 
-// checkSplit says what is wrong with a split: the canary got something before the
-// edit, or afterwards a share that chance does not explain.
+// checkSplit returns an error when the canary got an order before the edit, or when its
+// share afterwards cannot be explained by chance.
 func checkSplit(s split) error {
 	if n := s.before[canaryTopic]; n > 0 {
 		return fmt.Errorf("%d orders went to %s while its weight was 0", n, canaryTopic)
@@ -180,7 +179,8 @@ func checkSplit(s split) error {
 	if n == 0 {
 		return fmt.Errorf("no order was confirmed after the edit was in force")
 	}
-	// Five standard deviations of a fair coin, and what was on its way meanwhile.
+	// Five standard deviations of a fair coin, and the orders in flight during the
+	// change.
 	allowed := 2.5/math.Sqrt(float64(n)) + 0.05
 	if got := share(s.after, canaryTopic); math.Abs(got-0.5) > allowed {
 		return fmt.Errorf("%.0f %% of %d orders went to %s after the edit, want 50 %%", 100*got, n, canaryTopic)

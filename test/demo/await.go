@@ -10,8 +10,8 @@ import (
 // pollEvery is how often the journals are read.
 const pollEvery = 200 * time.Millisecond
 
-// await polls the journals and shows the progress until done says so. It gives up
-// when nothing at all has moved for as long as the options allow.
+// await polls the journals and shows the progress until done returns true. It gives up
+// when no journal has grown for options.stall.
 func (d *demo) await(ctx context.Context, what string, done func() (bool, error)) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()

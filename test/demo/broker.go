@@ -12,8 +12,8 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 )
 
-// findBroker takes the first broker it finds, or starts one. It reports whether
-// there is none, so that only the embedded one is left.
+// findBroker takes the first broker it finds, or starts one. none is true when only the
+// in-process broker is left.
 func (d *demo) findBroker(ctx context.Context) (none bool, err error) {
 	if d.options.embedded {
 		return true, nil
@@ -32,17 +32,17 @@ func (d *demo) findBroker(ctx context.Context) (none bool, err error) {
 	return false, nil
 }
 
-// amqpAddress is what the configuration wants to know of an AMQP URL.
+// amqpAddress is the part of an AMQP URL that the configuration needs.
 type amqpAddress struct {
 	address, vhost, username, password string
 }
 
-// parseAMQP reads amqp://user:password@host:port/vhost. What is absent is as in
-// the AMQP URI specification: guest, guest, 5672 and "/".
+// parseAMQP reads amqp://user:password@host:port/vhost. Missing parts have the defaults
+// of the AMQP URI specification: guest, guest, 5672 and "/".
 func parseAMQP(text string) (amqpAddress, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return amqpAddress{}, errors.New("the broker's URL cannot be read") // err repeats the password
+		return amqpAddress{}, errors.New("the broker's URL cannot be read") // err contains the password
 	}
 	if u.Scheme != "amqp" {
 		return amqpAddress{}, fmt.Errorf("the broker's URL begins with %q; the demo speaks amqp:// only", u.Scheme)
@@ -64,8 +64,8 @@ func parseAMQP(text string) (amqpAddress, error) {
 	return a, nil
 }
 
-// declareBroker writes the broker that was found into the configuration, or the
-// in-process one.
+// declareBroker writes the broker that was found, or the in-process broker, into the
+// configuration.
 func (d *demo) declareBroker() error {
 	if d.broker == nil {
 		memory, err := os.ReadFile(d.files.shop("memory", brokerFile))

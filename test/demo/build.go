@@ -14,13 +14,13 @@ import (
 	"github.com/warrenmesh/warren/internal/process"
 )
 
-// oldestNode is the first major version of Node that shipping runs on.
+// oldestNode is the oldest major version of Node that runs shipping.
 const oldestNode = 18
 
-// patience is how long a step may take before it says that it is still at work.
+// patience is how long a step may take before a progress line is printed.
 const patience = 5 * time.Second
 
-// build compiles all programs. Go's own cache makes it quick when nothing changed.
+// build compiles all programs. Go's cache makes it quick when nothing has changed.
 func (d *demo) build(ctx context.Context) error {
 	args := append([]string{"build", "-o", d.files.bin("") + "/", "-ldflags=-s -w"}, d.options.flags...)
 	return d.patiently("build: compiling", func() error {
@@ -37,7 +37,7 @@ func (d *demo) build(ctx context.Context) error {
 	})
 }
 
-// patiently does something and says now and then that it is not done yet.
+// patiently runs do and prints a progress line now and then.
 func (d *demo) patiently(what string, do func() error) error {
 	done := make(chan error, 1)
 	var doing sync.WaitGroup
@@ -56,14 +56,14 @@ func (d *demo) patiently(what string, do func() error) error {
 	}
 }
 
-// prepareNode gets shipping's two libraries, once. It returns why shipping has to
-// be left out, or nothing.
+// prepareNode installs shipping's two libraries, once. It returns the reason when
+// shipping must be left out.
 func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 	node, err := exec.LookPath("node")
 	if err != nil {
 		return "there is no Node here"
 	}
-	out, err := exec.CommandContext(ctx, node, "--version").Output() //nolint:gosec // what PATH says is node
+	out, err := exec.CommandContext(ctx, node, "--version").Output() //nolint:gosec // the node of PATH
 	if err != nil {
 		return "node --version does not run"
 	}
@@ -91,7 +91,7 @@ func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 	return ""
 }
 
-// modulesCurrent reports whether npm installed what the lock file names.
+// modulesCurrent reports whether npm installed the versions of the lock file.
 func (d *demo) modulesCurrent() bool {
 	lock, err := os.Stat(d.files.shop("shipping", "package-lock.json"))
 	if err != nil {

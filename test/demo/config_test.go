@@ -8,8 +8,8 @@ import (
 	"github.com/warrenmesh/warren/controlplane"
 )
 
-// declared is a copy of the shop's configuration, with another broker's file when
-// one is named.
+// declared is a copy of the shop's configuration. When broker is set, its file replaces
+// the broker's.
 func declared(t *testing.T, broker string) string {
 	t.Helper()
 	dir := t.TempDir()

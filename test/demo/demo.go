@@ -30,24 +30,24 @@ type options struct {
 	flags    []string // more of go build
 }
 
-// demo is one run. Its methods are called by one goroutine, but for kill.
+// demo is one run. One goroutine calls its methods; only kill may be called by another.
 type demo struct {
 	// Set at construction.
 	options options
 	files   layout
 	screen  *screen
 	runID   string
-	// Programs, in layers that stop one after the other, the first first.
+	// Programs in layers, in the order in which they stop.
 	tools, apps, sidecars, control *process.Group
 
 	// Set by the steps, in the order of run.
 	shipping  bool
 	services  []service
-	broker    *localbroker.Broker // nil for the embedded one
+	broker    *localbroker.Broker // nil for the in-process broker
 	traces    traces
 	addresses meshAddresses
 	watch     *watch
-	books     account.Books // of the last poll
+	books     account.Books // at the last poll
 	meshConn  *grpc.ClientConn
 	mesh      adminv1.MeshServiceClient
 	edited    time.Time // when the canary's file was renamed
@@ -62,8 +62,8 @@ func newDemo(o options, files layout, screen *screen) *demo {
 	}
 }
 
-// run plays the demo and stops everything it started, whatever happens. The last
-// line it prints is the books' summary.
+// run plays the demo and stops everything it started, in every case. The last line it
+// prints is the summary of the books.
 func (d *demo) run(ctx context.Context) error {
 	unlock, err := d.files.lock()
 	if err != nil {
@@ -96,7 +96,8 @@ func (d *demo) run(ctx context.Context) error {
 	return errors.Join(err, d.conclude())
 }
 
-// cause prefers the reason a run was ended for over what that led to.
+// cause returns the reason for which a run was ended, if there is one, and otherwise
+// err.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -104,8 +105,8 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// prepare gets everything that must be there before the first program starts: a
-// broker, binaries, Node's libraries, the configuration.
+// prepare gets everything that must exist before the first program starts: a broker,
+// binaries, Node's libraries, the configuration.
 func (d *demo) prepare(ctx context.Context) error {
 	if err := d.files.clean(); err != nil {
 		return err
@@ -131,7 +132,7 @@ func (d *demo) prepare(ctx context.Context) error {
 	return errors.Join(d.files.copyConfig(), d.declareBroker())
 }
 
-// start brings up the mesh and the services that receive.
+// start starts the mesh and the services that receive.
 func (d *demo) start(ctx context.Context) (err error) {
 	if err := d.startTraces(ctx); err != nil {
 		return err
@@ -150,7 +151,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, s := range d.services[1:] { // checkout starts when the rest listens
+	for _, s := range d.services[1:] { // checkout starts when all others are ready
 		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.name].events)); err != nil {
 			return err
 		}
@@ -162,13 +163,12 @@ func (d *demo) start(ctx context.Context) (err error) {
 	return err
 }
 
-// tend restarts a private broker that dies, and ends the run when another program
-// does.
+// tend restarts a private broker that dies. It ends the run when another program dies.
 func (d *demo) tend(ctx context.Context, cancel context.CancelCauseFunc) {
 	var tending sync.WaitGroup
 	defer tending.Wait()
 	if d.broker != nil {
-		tending.Go(func() { _ = d.broker.Supervise(ctx) }) // it reports for itself
+		tending.Go(func() { _ = d.broker.Supervise(ctx) }) // it reports by itself
 	}
 	select {
 	case err := <-d.apps.Failed():
@@ -200,8 +200,8 @@ func (d *demo) stop() {
 	}
 }
 
-// kill ends all programs at once, for a second Ctrl-C. A private broker ends by
-// itself with this process.
+// kill ends all programs at once, for a second Ctrl-C. A private broker ends with this
+// process.
 func (d *demo) kill() {
 	for _, layer := range []*process.Group{d.tools, d.apps, d.sidecars, d.control} {
 		layer.Kill()

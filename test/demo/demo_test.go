@@ -126,7 +126,7 @@ func TestTheSplitLeavesOutWhatWasOnItsWay(t *testing.T) {
 	s := splitAt([]journal.Record{
 		confirmed(1, stableTopic), confirmed(2, stableTopic),
 		{Time: at(1), What: journal.Published, Topic: "orders"},
-		confirmed(11, canaryTopic), // between the edit and its coming into force
+		confirmed(11, canaryTopic), // after the edit and before it was in force
 		confirmed(21, canaryTopic), confirmed(22, stableTopic), confirmed(23, canaryTopic), confirmed(24, canaryTopic),
 	}, at(10), at(20))
 	if s.before[stableTopic] != 2 || s.before[canaryTopic] != 0 || s.after[stableTopic] != 1 || s.after[canaryTopic] != 3 {

@@ -14,7 +14,7 @@ const (
 	pushFile   = "subscriptions.yaml"
 )
 
-// misspelled is what the broken edit calls the canary's topic.
+// misspelled is the name of the canary's topic in the broken edit.
 const misspelled = "orders-nxet"
 
 // setBroker returns the broker's file with the address and vhost that were found.
@@ -41,8 +41,8 @@ func setWeights(text string, stable, canary int) (string, error) {
 	return substitute(text, `(name: orders-next, weight: )\d+`, fmt.Sprintf("${1}%d", canary))
 }
 
-// misspell returns the route's file with a topic that does not exist, and the line
-// it stands on, from 1.
+// misspell returns the route's file with a topic that does not exist, and the number of
+// the edited line, from 1.
 func misspell(text string) (broken string, line int, err error) {
 	broken, err = substitute(text, `(name: )orders-next(, weight)`, "${1}"+misspelled+"${2}")
 	if err != nil {
@@ -57,8 +57,9 @@ func substitute(text, pattern, replacement string) (string, error) {
 	return substituteAll(text, pattern, replacement, 1)
 }
 
-// substituteAll replaces the matches of a pattern. Fewer or more of them than are
-// wanted means that the file is not what this demo was written for.
+// substituteAll replaces the matches of a pattern. It returns an error unless there are
+// exactly as many as wanted: otherwise the file is not the one this demo was written
+// for.
 func substituteAll(text, pattern, replacement string, want int) (string, error) {
 	re := regexp.MustCompile(pattern)
 	if n := len(re.FindAllString(text, -1)); n != want {

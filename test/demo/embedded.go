@@ -8,8 +8,8 @@ import (
 	"github.com/warrenmesh/warren/internal/process"
 )
 
-// startEmbedded runs control plane, sidecars and the in-process broker in one
-// process, `warren dev`. The services are processes of their own all the same.
+// startEmbedded runs control plane, sidecars and the in-process broker in one process,
+// `warren dev`. The services still have their own processes.
 func (d *demo) startEmbedded(ctx context.Context) error {
 	args := []string{
 		"dev", d.files.config(), "--namespace", "shop", "--xds-listen", d.addresses.xds,

@@ -10,14 +10,14 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// layout knows where everything of the demo is.
+// layout knows the paths of the demo.
 type layout struct {
 	root string // of the repository
-	run  string // for everything that is made: binaries, logs, journals, state
-	bins string // for the binaries, when they are not to be below run
+	run  string // for everything the demo makes: binaries, logs, journals, state
+	bins string // for the binaries, when they are not below run
 }
 
-// findRoot goes up from the working directory to this repository's go.mod.
+// findRoot walks up from the working directory to this repository's go.mod.
 func findRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -59,7 +59,7 @@ func (l layout) journal(name string) string { return l.demo("journals", name+".n
 func (l layout) open() string               { return l.demo("open") }
 func (l layout) route() string              { return l.config(routeFile) }
 
-// rel shortens a path below the repository for people.
+// rel shortens a path below the repository for output.
 func (l layout) rel(path string) string {
 	if short, err := filepath.Rel(l.root, path); err == nil && filepath.IsLocal(short) {
 		return short
@@ -67,7 +67,7 @@ func (l layout) rel(path string) string {
 	return path
 }
 
-// clean removes what an earlier demo left and makes the directories.
+// clean removes the files of an earlier demo and makes the directories.
 func (l layout) clean() error {
 	if err := os.RemoveAll(l.demo()); err != nil {
 		return fmt.Errorf("remove what the last demo left: %w", err)
@@ -80,8 +80,8 @@ func (l layout) clean() error {
 	return nil
 }
 
-// lock keeps a second demo out of the same checkout. The lock ends with the
-// process, however it ends.
+// lock prevents a second demo in the same checkout. The lock ends with the process in
+// every case.
 func (l layout) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(l.run, 0o755); err != nil { //nolint:gosec // as above
 		return nil, err
@@ -96,8 +96,8 @@ func (l layout) lock() (unlock func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
-// lockBins waits until nobody else builds into the directory of the binaries, which
-// this repository's tests share.
+// lockBins waits until no other process builds into the directory of the binaries. The
+// tests of this repository share it.
 func (l layout) lockBins() (unlock func(), err error) {
 	lock := flock.New(filepath.Clean(l.bin("")) + ".lock")
 	if err := lock.Lock(); err != nil {
@@ -128,7 +128,7 @@ func (l layout) copyConfig() error {
 	return nil
 }
 
-// writeCredentials writes the files a sidecar reads its broker's credentials from.
+// writeCredentials writes the files with the credentials of a sidecar.
 func (l layout) writeCredentials(username, password string) error {
 	dir := l.demo("credentials", "main")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -140,8 +140,8 @@ func (l layout) writeCredentials(username, password string) error {
 	)
 }
 
-// replaceFile writes a file the way editors do: a new one beside it, renamed over
-// the old, so that nobody ever reads half of it.
+// replaceFile writes a file as editors do: it renames a new file over the old one, so
+// that no reader sees half of it.
 func replaceFile(path string, content []byte) error {
 	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	if err := os.WriteFile(beside, content, 0o644); err != nil { //nolint:gosec // configuration, no secrets

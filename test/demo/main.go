@@ -1,9 +1,9 @@
-// Command demo is `make demo`: the whole product on one machine. It starts a
-// broker, the control plane, four services with a sidecar each, drives orders
-// through them, edits the configuration meanwhile, and settles the books.
+// Command demo is `make demo`: the whole product on one machine. It starts a broker,
+// the control plane and four services with a sidecar each. It sends orders through
+// them, edits the configuration meanwhile, and checks that no event was lost.
 //
 // The last line is "demo: <n> published, <n> confirmed, <n> delivered, <n> lost",
-// counted from the journals the services write. The exit code is 0 only when the
+// counted from the journals that the services write. The exit code is 0 only when the
 // books balance and every step showed what it should.
 //
 //	demo                 # 4000 orders, then everything is stopped
@@ -60,14 +60,14 @@ func run() int {
 	return 0
 }
 
-// interruptible returns a context that the first SIGINT or SIGTERM ends; the
-// second calls kill and ends the process at once.
+// interruptible returns a context that the first SIGINT or SIGTERM ends. The second one
+// calls kill and ends the process at once.
 func interruptible(kill func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	ended := make(chan struct{})
-	go func() { // ends with stop
+	go func() { // stop ends it
 		for n := 0; ; n++ {
 			select {
 			case <-signals:

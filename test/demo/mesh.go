@@ -22,14 +22,15 @@ const startTimeout = 60 * time.Second
 // sidecarAddresses are where one sidecar listens.
 type sidecarAddresses struct{ events, admin, status string }
 
-// meshAddresses are where the mesh listens, and the service that is pushed to.
+// meshAddresses are the addresses of the control plane, of each sidecar, and of the
+// service that is pushed to.
 type meshAddresses struct {
 	xds, admin, status string // the control plane
 	push               string // billing
 	sidecars           map[string]sidecarAddresses
 }
 
-// pickAddresses finds a free port for everything.
+// pickAddresses finds a free port for each.
 func pickAddresses(ctx context.Context, services []service) (meshAddresses, error) {
 	ports, err := process.FreePorts(ctx, 4+3*len(services))
 	if err != nil {
@@ -79,8 +80,8 @@ func (d *demo) startMesh(ctx context.Context) error {
 	return nil
 }
 
-// waitReady waits until a daemon says that it is ready. When it ends instead, or
-// takes too long, the error shows the end of its log.
+// waitReady waits until a daemon is ready. When it ends before or takes too long, the
+// error shows the end of its log.
 func waitReady(ctx context.Context, p *process.Process, statusAddress string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready within %v", startTimeout))
 	defer cancel()
@@ -105,7 +106,7 @@ func waitReady(ctx context.Context, p *process.Process, statusAddress string) er
 	}
 }
 
-// probes keeps no connections: a daemon that stops shall not wait for them.
+// probes keeps no connections, because a daemon that stops would wait for them.
 var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 func askReady(ctx context.Context, address string) (ready bool, said string) {
@@ -122,7 +123,7 @@ func askReady(ctx context.Context, address string) (ready bool, said string) {
 	return resp.StatusCode == http.StatusOK, string(text)
 }
 
-// meshStatus asks the control plane what is in force.
+// meshStatus asks the control plane for the state of the mesh.
 func (d *demo) meshStatus(ctx context.Context) (*adminv1.GetStatusResponse, error) {
 	if d.mesh == nil {
 		conn, err := grpc.NewClient(d.addresses.admin, grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -15,12 +15,12 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// settle compares what the journals held at the last poll.
+// settle compares the journals as of the last poll.
 func (d *demo) settle() account.Books {
 	return account.Settle(account.Shop(d.shipping), d.runID+"-", d.watch.records)
 }
 
-// finalBooks reads all journals once more, from the beginning.
+// finalBooks reads all journals again, from the beginning.
 func (d *demo) finalBooks() (account.Books, error) {
 	journals := make(map[string][]journal.Record)
 	for _, s := range d.services {
@@ -33,7 +33,7 @@ func (d *demo) finalBooks() (account.Books, error) {
 	return account.Settle(account.Shop(d.shipping), d.runID+"-", journals), nil
 }
 
-// report prints what the run has shown.
+// report prints the results of the run.
 func (d *demo) report(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -50,7 +50,7 @@ func (d *demo) report(ctx context.Context) error {
 	return errors.Join(split, table, d.showTrace(ctx), d.showStatus(ctx))
 }
 
-// conclude reads the journals once more and prints the last line.
+// conclude reads the journals again and prints the last line.
 func (d *demo) conclude() error {
 	books, err := d.finalBooks()
 	if err != nil {
@@ -71,7 +71,7 @@ func (d *demo) sayBooks(books account.Books) error {
 	return errors.Join(faults...)
 }
 
-// stay leaves everything up until Ctrl-C, which is then a good end.
+// stay keeps everything running until Ctrl-C, which then ends the run without an error.
 func (d *demo) stay(ctx context.Context) error {
 	err := d.conclude()
 	d.showNext()
@@ -101,15 +101,15 @@ func writeTable(w io.Writer, books account.Books) error {
 	return nil
 }
 
-// showTable prints the table and what is wrong with the books.
+// showTable prints the table and the faults of the books.
 func (d *demo) showTable(books account.Books) error {
 	d.screen.say("\nper service, from the journals in %s (received: distinct events; repeated: published by more than one call, same id)",
 		d.files.rel(d.files.demo("journals")))
 	return d.screen.write(func(w io.Writer) error { return writeTable(w, books) })
 }
 
-// showStatus waits until every sidecar has acknowledged everything and runs
-// `warren status`, as a user would.
+// showStatus waits until every sidecar has acknowledged everything, and runs `warren
+// status` as a user would.
 func (d *demo) showStatus(ctx context.Context) error {
 	err := d.await(ctx, "every sidecar to be in sync", func() (bool, error) {
 		status, err := d.meshStatus(ctx)
@@ -131,8 +131,8 @@ func (d *demo) showStatus(ctx context.Context) error {
 	return nil
 }
 
-// inSync reports whether as many sidecars as expected are connected and all of
-// them run on what was declared.
+// inSync reports whether the expected number of sidecars is connected and all of them
+// run the declared configuration.
 func inSync(status *adminv1.GetStatusResponse, sidecars int) bool {
 	for _, s := range status.GetSidecars() {
 		if s.GetState() != "SYNCED" {
@@ -142,7 +142,7 @@ func inSync(status *adminv1.GetStatusResponse, sidecars int) bool {
 	return len(status.GetSidecars()) == sidecars
 }
 
-// showNext prints what can be tried while everything stays up.
+// showNext prints commands to try while everything is running.
 func (d *demo) showNext() {
 	rel := func(path string) string { return d.files.rel(path) }
 	checkout, audit := d.addresses.sidecars["checkout"], d.addresses.sidecars["audit"]

@@ -13,7 +13,7 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 )
 
-// closedPort is a loopback address nobody listens on.
+// closedPort is a loopback address on which nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -45,7 +45,7 @@ func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 	var out bytes.Buffer
 	d := newDemo(options{
 		orders: 300, rate: 300, stall: 2 * time.Minute,
-		flags: []string{"-race", "-buildvcs=false"}, // as test/internal/product builds into the same directory
+		flags: []string{"-race", "-buildvcs=false"}, // test/internal/product uses the same flags and directory
 		broker: localbroker.Options{
 			Address: closedPort(t), Dir: t.TempDir(),
 			Skip: []localbroker.Step{localbroker.Installed, localbroker.Install, localbroker.Container},
@@ -73,8 +73,9 @@ func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 			t.Errorf("the demo did not print %s", want)
 		}
 	}
-	// Every order has its invoice; both go to audit, orders to billing, and to
-	// shipping where Node is. Slow machines take more than 300 orders.
+	// Every order has its invoice. Audit receives both, billing receives orders, and
+	// shipping receives orders where Node is installed. Slow machines take more than
+	// 300 orders.
 	last := regexp.MustCompile(`(?m)^demo: (\d+) published, (\d+) confirmed, (\d+) delivered, 0 lost\n\z`).FindSubmatch(out.Bytes())
 	if last == nil {
 		t.Fatal("the demo's last line is not its books")

@@ -11,14 +11,14 @@ import (
 // service is one of the shop's programs.
 type service struct {
 	name string
-	// subscriptions it opens before it counts as ready; "" stands for being ready to
-	// be pushed to.
+	// subscriptions that must be open before the service counts as ready; "" means that
+	// it accepts pushed events.
 	subscriptions []string
-	// node is set for the service that is written for Node.
+	// node is set for the service that runs on Node.
 	node bool
 }
 
-// shopServices are the services that take part; the publisher comes first.
+// shopServices lists the services of the run; the publisher comes first.
 func shopServices(shipping bool) []service {
 	all := []service{
 		{name: "checkout"},
@@ -30,8 +30,8 @@ func shopServices(shipping bool) []service {
 	return append(all, service{name: "audit", subscriptions: []string{"audit", "audit-next", "audit-invoices"}})
 }
 
-// spec is how to run a service beside the sidecar at an address. Checkout needs
-// more flags and ends when it is through.
+// spec says how to run a service beside the sidecar at an address. Checkout needs more
+// flags and ends when it has placed its orders.
 func (d *demo) spec(s service, sidecar string) process.Spec {
 	spec := process.Spec{
 		Name: s.name,
@@ -55,7 +55,7 @@ func (d *demo) spec(s service, sidecar string) process.Spec {
 	return spec
 }
 
-// sidecarSpec is how to run the sidecar beside a service.
+// sidecarSpec says how to run the sidecar beside a service.
 func (d *demo) sidecarSpec(s service, at sidecarAddresses, controlPlane string) process.Spec {
 	return process.Spec{
 		Name: s.name + "-sidecar",
@@ -72,9 +72,9 @@ func (d *demo) sidecarSpec(s service, at sidecarAddresses, controlPlane string) 
 	}
 }
 
-// environment of a program: this one's, without what would configure it behind the
-// demo's back, and with the place its spans go to. A sidecar's spans bear the name
-// of the service beside it.
+// environment of a program: this process's environment, without the variables that
+// configure Warren or OpenTelemetry, and with the address for spans. The spans of a
+// sidecar have the name of the service beside it.
 func (d *demo) environment(serviceName string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -87,6 +87,6 @@ func (d *demo) environment(serviceName string) []string {
 		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://"+d.traces.otlp,
 		"OTEL_BSP_SCHEDULE_DELAY=500",   // milliseconds; the demo is short
-		"OTEL_BSP_MAX_QUEUE_SIZE=16384", // spans; it is also fast
+		"OTEL_BSP_MAX_QUEUE_SIZE=16384", // spans; the demo publishes fast
 	)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// watch follows the journals of all services while they are written. It belongs to
-// one goroutine.
+// watch reads the journals of all services while they are written. It belongs to one
+// goroutine.
 type watch struct {
 	tails   map[string]*journal.Tail
 	records map[string][]journal.Record // by service
@@ -25,7 +25,7 @@ func newWatch(l layout, services []service) *watch {
 	return w
 }
 
-// poll reads what is new and reports whether there was anything.
+// poll reads new lines and reports whether there were any.
 func (w *watch) poll() (grew bool, err error) {
 	for service, tail := range w.tails {
 		records, err := tail.Next()
@@ -38,8 +38,8 @@ func (w *watch) poll() (grew bool, err error) {
 	return grew, nil
 }
 
-// subscribed reports whether a service said that a subscription is open, or, with
-// "", that it can be pushed to.
+// subscribed reports whether a service wrote that a subscription is open or, for "",
+// that it accepts pushed events.
 func (w *watch) subscribed(service, subscription string) bool {
 	return slices.ContainsFunc(w.records[service], func(r journal.Record) bool {
 		return r.What == journal.Ready && r.Subscription == subscription
@@ -65,7 +65,8 @@ func (w *watch) confirmedSince(since time.Time) int {
 	return n
 }
 
-// progress is the status line. An open shop may take more orders than were asked for.
+// progress is the status line. More orders may be placed than were asked for while the
+// shop is open.
 func progress(books account.Books, orders int) string {
 	var b strings.Builder
 	for i, row := range books.Rows {
@@ -78,8 +79,9 @@ func progress(books account.Books, orders int) string {
 	return b.String()
 }
 
-// split counts confirmed orders by the topic they went to, before a moment and
-// after another. What falls between was decided while the change was on its way.
+// split counts confirmed orders by their topic, before the edit and after it was in
+// force. It leaves out the orders in between, because the sidecars changed at different
+// times.
 type split struct {
 	before, after map[string]int
 }

@@ -15,7 +15,7 @@ import (
 
 const buildTime = 10 * time.Minute // on a slow machine with an empty cache
 
-// programs are the binaries under test, built by TestMain.
+// programs are the binaries under test. TestMain builds them.
 var programs product.Programs
 
 func TestMain(m *testing.M) {

@@ -11,13 +11,13 @@ import (
 	"github.com/warrenmesh/warren/test/faults/toxic"
 )
 
-// tempo is how services work: slowly, until they hurry.
+// tempo is the speed of the services: slow, until they hurry.
 type tempo struct{ hurries atomic.Bool }
 
-// hurry lets the services work at once, so that a backlog ends.
+// hurry makes the services work without delay, so that a backlog ends.
 func (t *tempo) hurry() { t.hurries.Store(true) }
 
-// behave makes a subscriber acknowledge after some work.
+// behave makes a subscriber acknowledge after some working time.
 func (t *tempo) behave(s *load.Subscriber, work time.Duration) {
 	s.Decide = func(*eventsv1.Delivery) load.Decision {
 		if t.hurries.Load() {
@@ -35,10 +35,10 @@ func (w *World) cut(l *toxic.Link) {
 	}
 }
 
-// hesitant makes services refuse every twentieth event once, so that a fault meets
-// events that wait for their retry, with the broker's own delay where it has one. In
-// order it is every five-hundredth: each holds up its key, and all of them must be able
-// to keep up with the load.
+// hesitant makes services refuse every twentieth event once, so that a fault finds
+// events that wait for their retry; the broker's own delay is used where it exists.
+// With order it is every five-hundredth event, because each holds up its key, and the
+// services must keep up with the load.
 func hesitant() setup {
 	return setup{
 		declared: declared{brokerDelay: true, retry: "attempts: 20, backoff: {baseInterval: 500ms, maxInterval: 1s}"},
@@ -62,8 +62,8 @@ func hesitant() setup {
 	}
 }
 
-// retries says where retries of the unordered subscription wait, as its queue was
-// declared.
+// retries says where retries of the unordered subscription wait, according to its
+// queue's arguments.
 func (w *World) retries() string {
 	w.Helper()
 	delays := w.call(`{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)),
@@ -77,8 +77,8 @@ lists:keymember(<<"x-delayed-retry-type">>, 1, amqqueue:get_arguments(Q)).`, w.v
 	return "retries of " + billing + " wait in delay queues"
 }
 
-// delaysRetries reports whether the broker can make a retry wait in its own queue:
-// RabbitMQ 4.3 and later do.
+// delaysRetries reports whether the broker can delay a retry in its own queue. RabbitMQ
+// 4.3 and later can.
 func (w *World) delaysRetries() bool {
 	w.Helper()
 	const since = "4.3"

@@ -18,10 +18,10 @@ var clockRows = []Scenario{
 	{Row: 27, Name: "clock-jumps", Fault: "the sidecars' wall clock jumps by +1 h, then to -1 h, then back", Nodes: 1, Patience: 15 * time.Minute, run: clockJumps},
 }
 
-// A machine's clock is not the rig's to move. These sidecars are built with a
-// package time whose wall clock jumps by a schedule, given in the environment as
-// seconds since the start and the offset from then on; the monotonic clock, as on a
-// real machine, does not.
+// The test cannot change the machine's clock. It builds the sidecars with a package
+// time whose wall clock jumps by a schedule. The environment gives the schedule, as
+// seconds since the start and the offset from then on. The monotonic clock does not
+// jump, as on a real machine.
 const (
 	clockVariable = "WARREN_FAULTS_CLOCK"
 	clockSource   = `
@@ -61,7 +61,7 @@ func skew(mono int64) (offset int64) {
 `
 )
 
-// overlay writes what makes go build use that package time.
+// overlay writes the files that make go build use that package time.
 func overlay(dir string) (path string, err error) {
 	out, err := exec.Command("go", "env", "GOROOT").Output() //nolint:noctx // it takes no time
 	if err != nil {
@@ -89,8 +89,7 @@ func overlay(dir string) (path string, err error) {
 	return path, err
 }
 
-// clockJumps: what waits, waits by the monotonic clock. Nothing times out early, and
-// nothing later than it should.
+// clockJumps: timeouts use the monotonic clock. Nothing times out early or late.
 func clockJumps(w *World) check.Expect {
 	dir, err := filepath.Abs(w.dir)
 	if err != nil {
@@ -119,12 +118,12 @@ func clockJumps(w *World) check.Expect {
 	return w.expect()
 }
 
-// clock is how far a sidecar's clock is from ours, to the minute.
+// clock is the difference between a sidecar's clock and ours, rounded to a minute.
 func (w *World) clock(s *service) time.Duration {
 	return time.Until(w.date(s)).Round(time.Minute)
 }
 
-// date is the time of day as a sidecar tells it with every answer to HTTP.
+// date is the time of day that a sidecar sends with every HTTP answer.
 func (w *World) date(s *service) time.Time {
 	w.Helper()
 	res, err := s.get(w.Context(), "/memory")

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// The objects of a run. Every run has a namespace and a vhost of its own, so that
-// nothing is left over from the run before.
+// The objects of a run. Every run has a namespace and a vhost of its own, so that an
+// earlier run leaves nothing in it.
 const (
 	topicName = "orders"
 	billing   = "billing" // the unordered subscription
 	ledger    = "ledger"  // the ordered one
-	inbox     = "inbox"   // a topic of its own, and its unordered subscription with a classic queue
+	inbox     = "inbox"   // a topic of its own, with one unordered subscription that has a classic queue
 
-	// A topic whose events live briefLife, and its subscriptions: one unordered with a
-	// classic queue, one ordered.
+	// A topic whose events live for briefLife. It has an unordered subscription with a
+	// classic queue and an ordered one.
 	passingTopic = "passing"
 	fleeting     = "fleeting"
 	chain        = "chain"
@@ -22,16 +22,16 @@ const (
 
 const partitions = 4
 
-// declared are the settings a scenario may change in what is declared.
+// declared holds the settings of the declared objects that a scenario may change.
 type declared struct {
 	nodes        []string // addresses
 	vhost        string
 	topology     string   // "" means Manage
 	topic        []string // further lines of the topic's spec
-	publish      string   // of the topic's spec
-	subscription []string // further lines of both subscriptions' spec
-	retry        string   // of both subscriptions' spec
-	brokerDelay  bool     // retries of the unordered subscription wait in the broker, where it can do that
+	publish      string   // settings of the topic's publish
+	subscription []string // further lines of the spec of both subscriptions
+	retry        string   // in the spec of both subscriptions
+	brokerDelay  bool     // retries of the unordered subscription wait in its own queue, if the broker can do that
 	route        string   // a whole document
 	unordered    bool     // declare the unordered subscription only
 	classic      bool     // declare inbox, too
@@ -90,7 +90,7 @@ func (d declared) yaml(namespace string) string {
 	return b.String()
 }
 
-// retryOf is the retry policy of a subscription, "" for the default.
+// retryOf is the retry policy of a subscription; "" means the default.
 func (d declared) retryOf(subscription string) string {
 	var settings []string
 	if d.brokerDelay && subscription == billing {
@@ -102,7 +102,7 @@ func (d declared) retryOf(subscription string) string {
 	return strings.Join(settings, ", ")
 }
 
-// classicQueue makes the queue of a subscription's spec classic.
+// classicQueue changes a subscription's spec to a classic queue.
 func classicQueue(spec []string) []string {
 	for i, line := range spec {
 		if settings, ok := strings.CutPrefix(line, "queue: {"); ok {
@@ -113,7 +113,7 @@ func classicQueue(spec []string) []string {
 	return append(spec, "queue: {type: classic}")
 }
 
-// subscriptions are the declared ones.
+// subscriptions lists the names of the declared subscriptions.
 func (d declared) subscriptions() []string {
 	out := []string{billing}
 	if !d.unordered {

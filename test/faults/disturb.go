@@ -7,20 +7,20 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// disturbance is a fault under way.
+// disturbance is a fault that was injected.
 type disturbance struct {
 	w     *World
 	fault history.Fault
 }
 
-// disturb injects a fault while something is in flight, and keeps the proof that it
-// took hold. heal ends it.
+// disturb injects a fault while something is in flight, and records the proof that it
+// took effect. heal ends the fault.
 func (w *World) disturb(name string, inject func() (proof string)) *disturbance {
 	w.Helper()
 	w.faults++
 	d := &disturbance{w: w, fault: history.Fault{Name: name}}
-	// What is in flight changes from moment to moment; the fault waits for one in
-	// which something is, so that it hits.
+	// The number in flight changes from moment to moment. Wait for a moment in which
+	// something is in flight, so that the fault affects it.
 	w.within(2*time.Second, func() bool { return w.Recorder.OpenCalls() > 0 })
 	d.fault.Injected, d.fault.InFlight = w.Recorder.Now(), w.Recorder.OpenCalls()+w.Recorder.OpenDeliveries()
 	d.fault.Proof = inject()
@@ -28,8 +28,8 @@ func (w *World) disturb(name string, inject func() (proof string)) *disturbance 
 	return d
 }
 
-// heal undoes the fault and records it: from the moment undo returns, service is due
-// again. A nil undo means that the fault is to be survived while it lasts.
+// heal undoes the fault and records the end: service must recover from the moment when
+// undo returns. A nil undo means that the service must recover while the fault lasts.
 func (d *disturbance) heal(undo func()) {
 	d.w.Helper()
 	if undo != nil {
@@ -39,7 +39,7 @@ func (d *disturbance) heal(undo func()) {
 	d.w.Recorder.Fault(d.fault)
 }
 
-// proofs are the faults in words.
+// proofs describes the faults and their proofs.
 func (w *World) proofs() []string {
 	var out []string
 	for _, f := range w.Recorder.Run().Faults {
@@ -48,8 +48,8 @@ func (w *World) proofs() []string {
 	return out
 }
 
-// prove adds to a proof what only shows while the fault lasts, also after heal. Where
-// there is none, it is no proof either.
+// prove adds to a proof a value that is only known later, even after heal. It adds
+// nothing to a fault without a proof.
 func (d *disturbance) prove(more string) {
 	if d.fault.Proof != "" {
 		d.fault.Proof += "; " + more

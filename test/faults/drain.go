@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// quiet is how long nothing must be delivered until the run counts as drained.
+	// quiet is how long nothing may be delivered before the run counts as drained.
 	quiet = 500 * time.Millisecond
 	// retryWait is the longest backoff a scenario declares.
 	retryWait = 500 * time.Millisecond
-	// drainPatience bounds the wait for it. What is left then is looked for in the
-	// queues, and lost when it is not there.
+	// drainPatience bounds the wait for the drain. Events that are missing then are
+	// searched for in the queues, and are lost when they are not there.
 	drainPatience = 45 * time.Second
 	deadSuffix    = ".dead"
 )
 
-// finish ends the load, waits until the queues are drained, looks at the processes
-// as they are left, and collects what lies in the queues.
+// finish ends the load, waits until the queues are drained, takes the last samples of
+// the processes, and collects the messages left in the queues.
 func (w *World) finish() {
 	w.Helper()
 	w.Load.StopPublishing()
@@ -36,8 +36,8 @@ func (w *World) finish() {
 }
 
 // drain waits until no queue and no service holds an event, and nothing has been
-// delivered for a while. That while is longer than a retry waits, because no count
-// shows an event that waits in a sidecar.
+// delivered for a while. The while is longer than the delay of a retry, because no
+// count includes an event that waits in a sidecar.
 func (w *World) drain() {
 	w.Helper()
 	still := quiet
@@ -54,7 +54,7 @@ func (w *World) drain() {
 			return false
 		}
 		if w.waiting() > 0 {
-			since = time.Now() // asking is not free: not at every poll
+			since = time.Now() // not at every poll, because asking costs time
 			return false
 		}
 		return true
@@ -64,7 +64,7 @@ func (w *World) drain() {
 	}
 }
 
-// unsettled is how many deliveries the services hold.
+// unsettled is how many unsettled deliveries the services hold.
 func (w *World) unsettled() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,12 +75,12 @@ func (w *World) unsettled() int64 {
 	return n
 }
 
-// waiting is how many messages are ready in queues that are no dead-letter queues.
+// waiting is how many messages are ready in queues other than dead-letter queues.
 func (w *World) waiting() int {
 	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 1 end`, "not ")
 }
 
-// queues are the names of the queues in which something is ready.
+// queues lists the queues with ready messages.
 func (w *World) queues() []string {
 	w.Helper()
 	list := w.call(`lists:flatten(lists:join(",", [binary_to_list(element(4, amqqueue:get_name(Q)))
@@ -89,8 +89,8 @@ func (w *World) queues() []string {
 }
 
 // rest is how many messages are in queues other than dead-letter queues, including
-// those that are handed out and those that are retried in a loop. A quorum queue
-// updates this count only every few seconds.
+// unacknowledged ones and those that are retried in a loop. A quorum queue updates this
+// count only every few seconds.
 func (w *World) rest() int {
 	return w.count(`case catch rabbit_amqqueue:info(Q, [messages]) of [{_, N}] when is_integer(N) -> N; _ -> 0 end`, "not ")
 }
@@ -100,8 +100,8 @@ func (w *World) letters() int {
 	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 0 end`, "")
 }
 
-// count sums an Erlang expression of Q over the queues that are, or are not, dead-letter
-// queues.
+// count sums an Erlang expression of Q over the queues that are, or are not,
+// dead-letter queues.
 func (w *World) count(of, not string) int {
 	w.Helper()
 	n, err := strconv.Atoi(w.call(`lists:sum([%s || Q <- rabbit_amqqueue:list(<<"%s">>), %slists:suffix("%s", binary_to_list(element(4, amqqueue:get_name(Q))))]).`, of, w.vhost, not, deadSuffix))
@@ -111,19 +111,20 @@ func (w *World) count(of, not string) int {
 	return n
 }
 
-// heldBack is how many messages quorum queues have given up and not handed over yet to
-// their dead-letter queue. No count of the queue has them.
+// heldBack is how many messages quorum queues have dropped and not yet moved to their
+// dead-letter queue. The queue's counts do not include them.
 func (w *World) heldBack() int {
 	return w.count(`case amqqueue:get_type(Q) of rabbit_quorum_queue -> case catch ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1) of
 {ok, {_, O}, _} -> maps:get(num_discarded, O, 0) + maps:get(num_discard_checked_out, O, 0); _ -> 0 end; _ -> 0 end`, "not ")
 }
 
-// handOver is how long a quorum queue takes to try again with what could not be handed
-// over: RabbitMQ's dead_letter_worker_publisher_confirm_timeout is three minutes.
+// handOver is how long a quorum queue waits before it retries to move a message to its
+// dead-letter queue: RabbitMQ's dead_letter_worker_publisher_confirm_timeout is three
+// minutes.
 const handOver = 200 * time.Second
 
-// settleLetters waits until no more dead letters come: the broker hands over what it
-// gives up in its own time.
+// settleLetters waits until no more dead letters arrive. The broker moves them
+// asynchronously.
 func (w *World) settleLetters() {
 	w.Helper()
 	last, since := w.letters(), time.Now()
@@ -146,7 +147,7 @@ func (w *World) settleLetters() {
 	w.Logf("%d messages were held back by their queues, %d after %v", held, w.heldBack(), time.Since(began).Round(time.Second))
 }
 
-// collect empties the queues into the history: what was left, and the dead letters.
+// collect empties the queues into the history: leftovers and dead letters.
 func (w *World) collect() {
 	w.Helper()
 	if w.letters() > 0 || w.heldBack() > 0 {
@@ -163,8 +164,8 @@ func (w *World) collect() {
 	}
 }
 
-// found records a message that lay in a queue. Those of others are the scenario's
-// business.
+// found records a message of a queue. The scenario itself handles messages that are not
+// of the load.
 func (w *World) found(queue string, m *rawamqp.Got) {
 	if tagOf(m) != "" {
 		return
@@ -180,19 +181,20 @@ func (w *World) found(queue string, m *rawamqp.Got) {
 			continue
 		}
 		attempts, _ := m.Header("warren-dead-letter-attempts")
-		w.Recorder.DeadLetter(history.DeadLetter{Subscription: full, ID: value.Text(), Reason: reasonOf(m), Attempts: uint32(attempts.Int())}) //nolint:gosec // attempts
+		w.Recorder.DeadLetter(history.DeadLetter{Subscription: full, ID: value.Text(), Reason: reasonOf(m), Attempts: uint32(attempts.Int())}) //nolint:gosec // the attempts fit into 32 bits
 	}
 }
 
-// brokerReasons are the broker's words for why it gave a message up, and Warren's.
+// brokerReasons maps the broker's reasons for dead-lettering a message to Warren's.
 var brokerReasons = map[string]string{"expired": "expired", "maxlen": "max-length", "delivery_limit": "delivery-limit", "rejected": "set-aside"}
 
-// reasonOf is why a message is a dead letter: by Warren's word, or the broker's.
+// reasonOf is why a message is a dead letter, as Warren or the broker recorded it.
 func reasonOf(m *rawamqp.Got) string {
 	if reason, ok := m.Header("warren-dead-letter-reason"); ok {
 		return reason.Text()
 	}
-	// The first death of a retry is its delay, at whose end it came back.
+	// The first death of a retried message is the end of its delay, which returned it
+	// to its queue.
 	reason := ""
 	for _, death := range deathsOf(m) {
 		queue, _ := death.Header("queue")
@@ -204,7 +206,7 @@ func reasonOf(m *rawamqp.Got) string {
 	return reason
 }
 
-// deathsOf are the entries of x-death, the last death first.
+// deathsOf returns the entries of x-death, the latest death first.
 func deathsOf(m *rawamqp.Got) (deaths []rawamqp.Properties) {
 	value, _ := m.Header("x-death")
 	for _, entry := range value.Items() {
@@ -213,7 +215,7 @@ func deathsOf(m *rawamqp.Got) (deaths []rawamqp.Properties) {
 	return deaths
 }
 
-// url is the AMQP URL of the first member that runs, with the run's vhost.
+// url is the AMQP URL of the first running member, with the run's vhost.
 func (w *World) url() string {
 	for _, m := range w.Members {
 		if _, err := m.PID(); err == nil {

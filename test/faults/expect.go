@@ -7,22 +7,23 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// prefetch is a subscription's own, when nothing is declared.
+// prefetch is the default prefetch of a subscription.
 const prefetch = 64
 
-// expect is what must hold in most scenarios; a scenario changes what differs. It does
-// not demand ConfirmOrder: by the API's contract a stream's results come in any order,
-// so that a client that does not read does not block others. The order of deliveries
-// shows the order in which events were confirmed.
+// expect is the expectation of most scenarios; a scenario changes what differs. It does
+// not demand ConfirmOrder: by the API's contract the results of a stream come in any
+// order, so that a client that does not read does not block others. The order of
+// deliveries shows the order in which events were confirmed.
 func (w *World) expect() check.Expect {
 	e := check.Expect{
 		Refused:     odd,
 		MaxRecovery: time.Second,
 		MinInFlight: 1,
-		// What the broker had handed out and no service had settled to its knowledge:
-		// each subscriber's prefetch, at every fault.
+		// Messages that the broker had delivered and that, as far as it knew, were not
+		// settled: each subscriber's prefetch, at every fault.
 		MoreDuplicates: prefetch * max(len(w.subscribers), 1) * w.faults,
-		// A heap that grew once with the load is no leak; twice the load would be.
+		// A heap that grows once with the load is no leak; a second growth of that size
+		// would be.
 		Processes: []string{"checkout", billing},
 		Growth:    check.Growth{Memory: 24 << 20, Goroutines: 24, FDs: 12, PeakMemory: 256 << 20},
 	}
@@ -34,7 +35,7 @@ func (w *World) expect() check.Expect {
 	return e
 }
 
-// subscription is what is demanded of one subscription.
+// subscription returns the expectation of one subscription.
 func (w *World) subscription(e *check.Expect, name string) *check.Subscription {
 	w.Helper()
 	for i := range e.Subscriptions {
@@ -46,14 +47,14 @@ func (w *World) subscription(e *check.Expect, name string) *check.Subscription {
 	return nil
 }
 
-// odd says which calls can only be refused: those of scenarios that publish what
-// nobody may, on topics of their own or with ids that say so.
+// odd reports whether a call must be refused. Some scenarios publish events that are
+// not allowed, on topics of their own or with special ids.
 func odd(p *history.Publish) bool { return p.Seq == 0 && p.ID != fits }
 
-// fits is the id of the event that is as large as it may be.
+// fits is the id of the event of exactly the largest allowed size.
 const fits = "large-fits"
 
-// patient stretches the bounds of time for a machine that does more than this.
+// patient multiplies the time bounds, for a busy machine.
 func patient(e check.Expect, slow float64) check.Expect {
 	stretch := func(d time.Duration) time.Duration { return time.Duration(float64(d) * slow) }
 	e.MaxRecovery = stretch(e.MaxRecovery)

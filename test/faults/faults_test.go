@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A busy machine must not fail a test: times are bounded so loosely that only what
-// hangs breaks them.
+// A busy machine must not fail a test. The time bounds are so loose that only a hang
+// exceeds them.
 const loose = 30
 
 // TestUnderFaults runs a handful of the scenarios on a node of its own.

@@ -18,16 +18,16 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// strangers are the messages of others in a run: what was sent, and how often the
-// services got each.
+// strangers counts how often the services received each message of another program,
+// and decides the outcome.
 type strangers struct {
 	mu  sync.Mutex
 	got map[string]int // by subscription and tag
-	// outcome of a delivery; the zero value gives it up.
+	// outcome of a delivery; the zero value dead-letters it.
 	outcome load.Decision
 }
 
-// beside gives up every event that was made of a message of others.
+// beside decides about deliveries of events made from messages of other programs.
 func (s *strangers) beside(d *eventsv1.Delivery) (load.Decision, bool) {
 	tag := foreign.TagOf(d.GetEvent().GetSource())
 	if tag == "" {
@@ -45,7 +45,7 @@ func (s *strangers) beside(d *eventsv1.Delivery) (load.Decision, bool) {
 	return load.Decision{Outcome: history.Dead, Reason: "not ours"}, true
 }
 
-// most is the message that was handed out most often, and how often.
+// most returns the message that was delivered most often, and how often.
 func (s *strangers) most() (tag string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,8 +57,8 @@ func (s *strangers) most() (tag string, times int) {
 	return tag, times
 }
 
-// send publishes messages to an exchange and returns those that RabbitMQ took: some are
-// too odd for itself, and cost their sender the connection.
+// send publishes messages to an exchange and returns those that RabbitMQ accepted.
+// RabbitMQ refuses some of them and closes the sender's connection.
 func (w *World) send(address, exchange string, messages []foreign.Message) (taken []foreign.Message) {
 	w.Helper()
 	var conn *rawamqp.Conn
@@ -91,8 +91,9 @@ func (w *World) send(address, exchange string, messages []foreign.Message) (take
 	return taken
 }
 
-// mirrored sends messages beside a plain queue, and returns them as RabbitMQ hands them
-// out there: what it changes itself, or leaves out, nobody else has lost.
+// mirrored sends messages to a plain queue as well, and returns them as RabbitMQ
+// delivers them from there. A change that RabbitMQ itself makes is then not counted as
+// a loss.
 func (w *World) mirrored(exchange string, send func() []foreign.Message) []foreign.Message {
 	w.Helper()
 	const mirror = "mirror"
@@ -111,18 +112,18 @@ func (w *World) mirrored(exchange string, send func() []foreign.Message) []forei
 	}
 	for i, m := range taken {
 		if len(shown[m.Tag]) != 1 || shown[m.Tag][0].Broken != nil {
-			continue // then as it was sent
+			continue // otherwise compare with what was sent
 		}
 		if lost := m.Lost(&shown[m.Tag][0].Message); len(lost) > 0 {
-			w.Logf("RabbitMQ itself hands out %s (%s) otherwise: %s", m.Tag, m.Name, strings.Join(lost, "; "))
+			w.Logf("RabbitMQ itself delivers %s (%s) changed: %s", m.Tag, m.Name, strings.Join(lost, "; "))
 			taken[i].Message = shown[m.Tag][0].Message
 		}
 	}
 	return taken
 }
 
-// setAside waits until the dead-letter queue of a subscription has each of the messages,
-// and checks that it has each once and whole.
+// setAside waits until the dead-letter queue of a subscription has each of the
+// messages, and checks that it has each of them once and complete.
 func (w *World) setAside(subscription string, sent []foreign.Message) {
 	w.Helper()
 	queue := w.queueName(subscription) + deadSuffix
@@ -132,12 +133,12 @@ func (w *World) setAside(subscription string, sent []foreign.Message) {
 		return len(have) >= len(sent)
 	})
 	if !complete {
-		w.Errorf("%s has %d of %d messages of others", queue, len(have), len(sent))
+		w.Errorf("%s has %d of %d messages of other programs", queue, len(have), len(sent))
 	}
 	w.whole(queue, sent, have)
 }
 
-// read reads the messages of others in a queue, by their tags.
+// read reads the messages of other programs in a queue, by their tags.
 func (w *World) read(queue string, taking rawamqp.Taking) map[string][]rawamqp.Got {
 	w.Helper()
 	messages, err := rawamqp.Take(w.Context(), w.url(), queue, taking)
@@ -153,16 +154,16 @@ func (w *World) read(queue string, taking rawamqp.Taking) map[string][]rawamqp.G
 	return out
 }
 
-// tagOf is the tag of a message of others, "" for one of the load.
+// tagOf is the tag of a message of another program; "" for a message of the load.
 func tagOf(m *rawamqp.Got) string {
 	source, _ := m.Header("ce-source")
 	return cmp.Or(foreign.TagOf(m.AppID), foreign.TagOf(source.Text()))
 }
 
-// whole compares what is in a queue with what was sent.
+// whole compares the messages of a queue with the sent ones.
 func (w *World) whole(queue string, sent []foreign.Message, have map[string][]rawamqp.Got) {
 	w.Helper()
-	const most = 12 // told of each queue
+	const most = 12 // reported for each queue
 	wrong := 0
 	tell := func(format string, args ...any) {
 		if wrong++; wrong <= most {
@@ -189,8 +190,8 @@ func (w *World) whole(queue string, sent []foreign.Message, have map[string][]ra
 	}
 }
 
-// lostOf says what of a message a dead letter lacks. What a sidecar published has
-// properties and headers that only it knows.
+// lostOf describes the parts of a message that are missing in a dead letter. A message
+// that a sidecar published also has properties and headers that the test did not set.
 func lostOf(m *foreign.Message, got *rawamqp.Got) []string {
 	if m.Kind != published {
 		return m.Lost(&got.Message)
@@ -203,21 +204,21 @@ func lostOf(m *foreign.Message, got *rawamqp.Got) []string {
 	return nil
 }
 
-// addUser makes a user of that name and password, for the run's vhost.
+// addUser creates a user for the run's vhost. The password is the name.
 func (w *World) addUser(name string) {
 	w.Helper()
 	w.call(`catch rabbit_auth_backend_internal:add_user(<<"%[1]s">>, <<"%[1]s">>, <<"rig">>),
 rabbit_auth_backend_internal:set_permissions(<<"%[1]s">>, <<"%[2]s">>, <<".*">>, <<".*">>, <<".*">>, <<"rig">>).`, name, w.vhost)
 }
 
-// urlOf is url for another user, whose name is the password.
+// urlOf is url for another user, whose password is its name.
 func (w *World) urlOf(user string) string {
 	_, host, _ := strings.Cut(w.url(), "@")
 	return "amqp://" + user + ":" + user + "@" + host
 }
 
-// flowed checks that no subscription stood still for long between two times. longest is
-// for a machine that does nothing else.
+// flowed checks that no subscription stopped for long between two times. longest is the
+// bound on an idle machine.
 func (w *World) flowed(from, until, longest time.Duration) {
 	w.Helper()
 	longest = time.Duration(float64(longest) * w.slow)
@@ -241,14 +242,14 @@ func (w *World) flowed(from, until, longest time.Duration) {
 	}
 }
 
-// slowly stretches a time on a machine that does much else: not as much as bounds are
-// stretched, for somebody waits for it.
+// slowly lengthens a time for a busy machine. It lengthens less than the bounds are
+// lengthened, because it is a time to wait.
 func (w *World) slowly(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * min(w.slow, 4))
 }
 
-// some is a part of the messages: all, or with short the first n, which are of every
-// family.
+// some returns the messages to send: all, or with short the first n. The first n cover
+// every family.
 func (w *World) some(n int) []foreign.Message {
 	all := foreign.All()
 	if w.short {
@@ -257,15 +258,15 @@ func (w *World) some(n int) []foreign.Message {
 	return all
 }
 
-// drained checks that no event is redelivered for ever in any queue.
+// drained checks that no queue has a message that is redelivered endlessly.
 func (w *World) drained() {
 	w.Helper()
 	if !w.within(w.slowly(20*time.Second), func() bool { return w.rest() == 0 }) {
-		w.Errorf("%d messages are in queues that should be empty: something goes round", w.rest())
+		w.Errorf("%d messages are in queues that should be empty: they are redelivered in a loop", w.rest())
 	}
 }
 
-// kinds says how many messages are of each family, for the proof.
+// kinds counts the messages of each family, for the proof.
 func kinds(messages []foreign.Message) string {
 	count := map[string]int{}
 	var names []string

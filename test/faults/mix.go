@@ -9,28 +9,29 @@ import (
 	"github.com/warrenmesh/warren/test/faults/load"
 )
 
-// mix is a load: publishers of every kind and subscribers.
+// mix is a load: publishers of each kind, and subscribers.
 type mix struct {
-	unary    int // publishers, one call at a time
-	rate     int // of each publisher: a unary one has it once, the others four times
+	unary    int // publishers that make one call at a time
+	rate     int // events a second of a unary publisher; the other publishers have four times as many
 	streams  int
 	window   int // of a stream
 	batches  int
-	batch    int // events a call
+	batch    int // events in a call
 	keys     int // of each publisher
 	deadline time.Duration
 	giveUp   time.Duration
 	size     int
 
 	subscribers int // of each subscription
-	// behave returns a subscriber's Decide; nil acknowledges.
+	// behave returns the function that sets up subscriber n of a subscription; nil means
+	// that all acknowledge.
 	behave func(subscription string, n int) func(*load.Subscriber)
 	// beside is the subscribers' Beside.
 	beside func(*eventsv1.Delivery) (load.Decision, bool)
 }
 
-// standard is about 1,000 events a second: a tenth of what two cores with the broker
-// on them can do, so that the fault is the fault.
+// standard is about 1,000 events a second. Two cores with the broker on them can do ten
+// times as much, so the fault is the only disturbance.
 func standard() mix {
 	return mix{
 		unary: 4, streams: 1, batches: 1, rate: 80, keys: 4, window: 64, batch: 16,
@@ -38,7 +39,7 @@ func standard() mix {
 	}
 }
 
-// publisher is one with the mix's settings.
+// publisher makes a publisher with the mix's settings.
 func (w *World) publisher(m mix, name string, share int) load.Publisher {
 	return load.Publisher{
 		Recorder: w.Recorder, Client: w.checkout, Topic: topicName, Name: name,
@@ -46,8 +47,8 @@ func (w *World) publisher(m mix, name string, share int) load.Publisher {
 	}
 }
 
-// publish starts a mix's publishers. A load that is scaled up has more in flight, too:
-// at the same window its rate would be what the way to the broker and back allows.
+// publish starts a mix's publishers. A load that is scaled up gets a larger window too:
+// with the same window, the round trip to the broker would limit its rate.
 func (w *World) publish(m mix) {
 	more := func(n int) int { return int(float64(n) * max(1, w.scale)) }
 	for i := range m.unary {

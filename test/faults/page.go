@@ -12,8 +12,8 @@ import (
 	"github.com/warrenmesh/warren/test/faults/check"
 )
 
-// Page is what a run found, for docs/faults.md, where each minor version of RabbitMQ
-// has a section.
+// Page is the result of a run for docs/faults.md. Each minor version of RabbitMQ has a
+// section there.
 type Page struct {
 	Results []*Result
 	Command string
@@ -21,7 +21,7 @@ type Page struct {
 	Took    time.Duration
 }
 
-// Facts are those of the machine that numbers depend on.
+// Facts describe the machine and the versions, which the numbers depend on.
 type Facts struct {
 	Date     string
 	Cores    int
@@ -29,7 +29,7 @@ type Facts struct {
 	RabbitMQ string
 }
 
-// Facts asks the cluster that ran last.
+// Facts reads the versions from the cluster that ran last.
 func (r *Rig) Facts(ctx context.Context) Facts {
 	f := Facts{Date: time.Now().UTC().Format(time.DateOnly), Cores: runtime.NumCPU(), Go: strings.TrimPrefix(runtime.Version(), "go"), RabbitMQ: "unknown"}
 	if r.cluster != nil {
@@ -61,7 +61,8 @@ says what else was tested with it.
 
 `
 
-// Markdown renders the page anew. What an earlier page says of other versions stays.
+// Markdown renders the page. It keeps the sections of an earlier page about other
+// versions.
 func (p *Page) Markdown(earlier string) string {
 	sections := others(earlier, p.Facts.RabbitMQ)
 	sections[p.Facts.RabbitMQ] = p.section()
@@ -73,7 +74,7 @@ func (p *Page) Markdown(earlier string) string {
 	return b.String()
 }
 
-// section renders what was found, without a heading.
+// section renders the results, without a heading.
 func (p *Page) section() string {
 	var b strings.Builder
 	events, failed := 0, 0
@@ -97,7 +98,7 @@ func (p *Page) section() string {
 	return b.String()
 }
 
-// tell writes a row's line, and what failed in it.
+// tell writes the line of a row, and its failures.
 func (r *Result) tell(b *strings.Builder) {
 	fmt.Fprintf(b, "- **%d %s**: %s.", r.Scenario.Row, r.Scenario.Name, r.Scenario.Fault)
 	if r.Scenario.Holds != "" {

@@ -32,9 +32,9 @@ func (w *World) plainChannel() *amqp.Channel {
 	return ch
 }
 
-// connections are the broker's processes of AMQP connections and of the channels
-// that publish with confirms. Those that consume come and go as subscribers share
-// partitions.
+// connections lists the broker's processes for AMQP connections and for the channels
+// that publish with confirms. It leaves out channels that consume, because they come
+// and go as subscribers share partitions.
 func (w *World) connections() []string {
 	w.Helper()
 	return processID.FindAllString(w.call(`rabbit_networking:connections() ++
@@ -43,8 +43,8 @@ func (w *World) connections() []string {
 
 var processID = regexp.MustCompile(`<[^>]+>`)
 
-// sameConnections checks that no connection and no channel was closed since. It is
-// for before the end of the load, which closes some.
+// sameConnections checks that no connection and no channel was closed since. Call it
+// before the load ends, which closes some.
 func (w *World) sameConnections(before []string) {
 	w.Helper()
 	now := w.connections()

@@ -12,12 +12,13 @@ import (
 // Patterns of policies.
 const (
 	everyQueue = ".*"
-	// workQueues are all but the dead-letter queues: what a policy takes out of one of
-	// those is gone, and no declaration of a queue can keep it.
+	// workQueues matches all queues but the dead-letter queues. Messages that a policy
+	// removes from a dead-letter queue are lost, and no declaration of a queue can keep
+	// them.
 	workQueues = `^(?!.*\.dead$).*`
-	// consumed are the queues that somebody consumes. RabbitMQ deletes others under a policy
-	// with expires, whatever is in them, unless they are classic and declared again in time:
-	// sidecars do so every 30 s.
+	// consumed matches the queues with consumers. Under a policy with expires, RabbitMQ
+	// deletes queues without consumers, whatever they contain, unless they are classic
+	// and declared again in time. Sidecars declare them every 30 s.
 	consumed = `^(?!.*\.(dead|members|retry\..*)$).*`
 )
 
@@ -42,15 +43,15 @@ func (w *World) clearPolicy(name string) {
 	w.call(`catch rabbit_policy:delete(<<"%s">>, <<"%s">>, <<"rig">>), ok.`, w.vhost, name)
 }
 
-// policyOf is the policy in force on a queue, "" for none.
+// policyOf is the name of the policy in force on a queue; "" for none.
 func (w *World) policyOf(queue string) string {
 	w.Helper()
 	return strings.Trim(w.call(`case rabbit_amqqueue:lookup(rabbit_misc:r(<<"%s">>, queue, <<"%s">>)) of
 {ok, Q} -> case rabbit_policy:name(Q) of N when is_binary(N) -> binary_to_list(N); _ -> "" end; _ -> "" end.`, w.vhost, queue), `"[]`)
 }
 
-// forced waits until a policy is in force on the unordered subscription's queue, and
-// returns that as a proof.
+// forced waits until a policy is in force on the queue of the unordered subscription.
+// It returns this as the proof.
 func (w *World) forced(name, definition string) string {
 	w.Helper()
 	queue := w.queueName(billing)
@@ -58,13 +59,13 @@ func (w *World) forced(name, definition string) string {
 	return fmt.Sprintf("%s is in force on %s: %s", name, queue, definition)
 }
 
-// reported checks that the sidecar says, in its log or its metrics, that something was
-// taken out of its queues by a policy. AMQP cannot ask for policies: what they take is
-// what shows. It is the one place that knows how.
+// reported checks that the sidecar's log or metrics report that a policy removed
+// messages from its queues. AMQP has no way to query policies, so only their effects
+// can be reported.
 func (w *World) reported(s *service, what string) {
 	w.Helper()
 	if !w.within(w.slowly(20*time.Second), func() bool { return w.tells(s) }) {
-		w.Errorf("%s says nothing of what the policy took: %s", s.name, what)
+		w.Errorf("%s does not report what the policy removed: %s", s.name, what)
 	}
 }
 

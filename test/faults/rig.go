@@ -19,26 +19,27 @@ import (
 
 // Options configures a Rig.
 type Options struct {
-	// Dir is where the nodes keep their data, and runs that failed their history.
+	// Dir is where the nodes keep their data. The histories of failed runs are saved
+	// there.
 	Dir string
 	// Want is the RabbitMQ to run on.
 	Want localbroker.Want
 	// Scale multiplies the rate of every load; 0 means 1.
 	Scale float64
-	// Slow stretches what is allowed to take time; 0 means 1.
+	// Slow multiplies the time bounds; 0 means 1.
 	Slow float64
-	// Short makes scenarios do less often what they do many times.
+	// Short lowers the number of repetitions in scenarios.
 	Short bool
-	// Race runs programs that look for data races. Their memory, mostly the race
-	// detector's, is not judged.
+	// Race runs programs with the race detector. Their memory is not judged, because
+	// most of it belongs to the detector.
 	Race bool
-	// Seed of what is random.
+	// Seed of everything random.
 	Seed uint64
-	// Report is given lines for people. nil means that nobody reads them.
+	// Report is called with progress lines for people. nil reports nothing.
 	Report func(line string)
-	// Keep writes the history of runs that passed, too.
+	// Keep also saves the history of runs that passed.
 	Keep bool
-	// Verbose gets what scenarios tell of themselves; nil means nobody.
+	// Verbose receives the log of the scenarios; nil means that nobody reads it.
 	Verbose io.Writer
 }
 
@@ -46,15 +47,15 @@ type Options struct {
 type Result struct {
 	Scenario Scenario
 	Report   *check.Report
-	// Failures are what failed besides the invariants.
+	// Failures lists the failures besides broken invariants.
 	Failures []string
 	Took     time.Duration
-	// Faults says what was injected, each with its proof.
+	// Faults lists the injected faults, each with its proof.
 	Faults []string
-	// History is the file with everything that was recorded, "" when it was not kept.
+	// History is the file with all records; "" when it was not saved.
 	History string
-	// Log is the file with what the scenario and, if it failed, its programs said last;
-	// kept with the history.
+	// Log is the file with the log of the scenario and, if it failed, the last lines of
+	// its programs. It is saved with the history.
 	Log string
 }
 
@@ -65,10 +66,10 @@ func (r *Result) Passed() bool { return len(r.Failures) == 0 && r.Report.Passed(
 type Rig struct {
 	options  Options
 	programs product.Programs
-	cluster  *localbroker.Cluster // the one that runs, nil when none does
+	cluster  *localbroker.Cluster // the running cluster; nil when there is none
 }
 
-// New builds the programs under test. No broker runs yet.
+// New builds the programs under test. It starts no broker.
 func New(ctx context.Context, o Options) (*Rig, error) {
 	if o.Scale == 0 {
 		o.Scale = 1
@@ -99,10 +100,10 @@ func (r *Rig) Close() {
 	}
 }
 
-// bootTime is for a machine that does much else.
+// bootTime is long enough for a busy machine.
 const bootTime = 4 * time.Minute
 
-// need makes sure that a healthy cluster of n nodes runs, and no other.
+// need makes sure that a healthy cluster of n nodes is the only one that runs.
 func (r *Rig) need(ctx context.Context, n int) error {
 	if r.cluster != nil && len(r.cluster.Members) == n && healthy(ctx, r.cluster) {
 		return nil
@@ -116,7 +117,7 @@ func (r *Rig) need(ctx context.Context, n int) error {
 	return nil
 }
 
-// healthy reports whether every member answers, without an alarm.
+// healthy reports whether every member answers and has no alarm.
 func healthy(ctx context.Context, c *localbroker.Cluster) bool {
 	for _, m := range c.Members {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -129,8 +130,8 @@ func healthy(ctx context.Context, c *localbroker.Cluster) bool {
 	return true
 }
 
-// Run runs one scenario. The error is one of the rig's, or ctx's; what the scenario
-// says is in the result.
+// Run runs one scenario. The error is an error of the rig or of ctx; failures of the
+// scenario are in the result.
 func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 	if err := r.need(ctx, s.Nodes); err != nil {
 		return nil, fmt.Errorf("get %d RabbitMQ nodes: %w", s.Nodes, err)
@@ -172,7 +173,7 @@ func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
 	return out, nil
 }
 
-// save keeps the records of a failed run, so that the reason can be found.
+// save writes the records of a failed run, for finding the reason.
 func save(run *history.Run, path string) (failures []string) {
 	file, err := os.Create(path)
 	if err == nil {

@@ -26,10 +26,10 @@ const (
 func memoryAlarm(w *World) check.Expect { return alarmed(w, memoryOn, memoryOff) }
 func diskAlarm(w *World) check.Expect   { return alarmed(w, diskOn, diskOff) }
 
-// alarmed: publishers are told at once, consumers go on.
+// alarmed: publishers get an error at once, and consumers continue.
 func alarmed(w *World, on, off string) check.Expect {
 	var services tempo
-	// The consumers are slow, so that they have something left to do in the alarm.
+	// The consumers are slow, so that they still have work during the alarm.
 	w.start(setup{load: func(m *mix) {
 		m.behave = func(string, int) func(*load.Subscriber) {
 			return func(s *load.Subscriber) {
@@ -52,7 +52,7 @@ func alarmed(w *World, on, off string) check.Expect {
 	return w.expect()
 }
 
-// raise raises an alarm and returns the proof that it is listed.
+// raise raises an alarm. It returns the proof that the broker lists it.
 func (w *World) raise(on string) string {
 	w.Helper()
 	w.call("%s", on)
@@ -67,9 +67,9 @@ func (w *World) raise(on string) string {
 	return "alarm listed: " + strings.Fields(strings.ReplaceAll(alarms, ",", " "))[1]
 }
 
-// checkAlarm: a call that begins while the alarm is known is answered at once, and
-// acks go on. The first moments are the broker's, which tells of it when it is
-// written to.
+// checkAlarm: a call that begins while the sidecar knows of the alarm is answered at
+// once, and acks continue. The first moments are left out, because the broker reports
+// an alarm only when it is written to.
 func (w *World) checkAlarm(raised, until time.Duration) {
 	w.Helper()
 	const settle, last = 300 * time.Millisecond, 100 * time.Millisecond
@@ -93,7 +93,7 @@ func (w *World) checkAlarm(raised, until time.Duration) {
 		}
 	}
 	if blocked == 0 {
-		w.Errorf("no publish was told of the alarm")
+		w.Errorf("no publish was refused because of the alarm")
 	}
 	if slow > 0 {
 		w.Errorf("%d of %d publishes were not answered within %v in the alarm", slow, slow+blocked, prompt)
@@ -103,8 +103,8 @@ func (w *World) checkAlarm(raised, until time.Duration) {
 	}
 }
 
-// alarmBlockedWrites: the bytes of large events do not leave, and the broker stops
-// reading. No caller waits longer than it wanted to.
+// alarmBlockedWrites: large events fill the sockets, because the broker stops reading.
+// No caller waits longer than its deadline.
 func alarmBlockedWrites(w *World) check.Expect {
 	w.start(setup{links: 1, load: func(m *mix) {
 		m.rate, m.size, m.deadline, m.streams = 20, 64<<10, 2*time.Second, 0

@@ -13,8 +13,7 @@ var brokerRows = []Scenario{
 	{Row: 2, Name: "broker-app-stopped", Fault: "stop_app, then start_app", Nodes: 1, Short: true, run: brokerAppStopped},
 }
 
-// brokerKilled: everything durable survives, and service resumes when the port
-// opens.
+// brokerKilled: everything durable survives, and service resumes when the port opens.
 func brokerKilled(w *World) check.Expect {
 	w.start(setup{})
 	m := w.Members[0]
@@ -26,7 +25,7 @@ func brokerKilled(w *World) check.Expect {
 	return w.expect()
 }
 
-// brokerAppStopped: what waits for its retry is kept, too.
+// brokerAppStopped: events that wait for their retry survive, too.
 func brokerAppStopped(w *World) check.Expect {
 	w.start(hesitant())
 	retries := w.retries()
@@ -61,7 +60,7 @@ func (w *World) kill(m *localbroker.Member) (proof string) {
 	return fmt.Sprintf("pid %d is gone", pid)
 }
 
-// boot starts members that are dead, at once, and returns when they answer.
+// boot starts dead members at the same time and returns when they answer.
 func (w *World) boot(members ...*localbroker.Member) {
 	w.Helper()
 	errs := make(chan error, len(members))

@@ -22,9 +22,10 @@ var clusterRows = []Scenario{
 	{Row: 8, Name: "leader-frozen", Fault: "SIGSTOP of the node that leads the queues for 20 s", Nodes: 3, Short: true, run: leaderFrozen},
 }
 
-// leaderKilled: nobody notices. Nothing waits in delay queues meanwhile: a leader's death
-// can hold back what comes out of one for the three minutes for which RabbitMQ waits for
-// its own confirm (dead_letter_worker_publisher_confirm_timeout).
+// leaderKilled: no caller notices. Nothing waits in delay queues meanwhile: after a
+// leader's death, a message that leaves a delay queue can be held back for three
+// minutes, for which RabbitMQ waits for its own confirm
+// (dead_letter_worker_publisher_confirm_timeout).
 func leaderKilled(w *World) check.Expect {
 	w.start(setup{})
 	leader := w.leader()
@@ -39,7 +40,7 @@ func leaderKilled(w *World) check.Expect {
 	return e
 }
 
-// leaderKilledCold: a channel whose first publish falls into the failover must not
+// leaderKilledCold: a channel whose first publish happens during the failover must not
 // be nacked for as long as the dead node is away.
 func leaderKilledCold(w *World) check.Expect {
 	w.start(setup{idle: true})
@@ -63,8 +64,8 @@ func leaderKilledCold(w *World) check.Expect {
 		}
 	}
 	e := w.expect()
-	e.MinInFlight = 0        // the load begins after the fault,
-	e.Growth.Goroutines = 96 // and is no leak
+	e.MinInFlight = 0        // the load begins after the fault
+	e.Growth.Goroutines = 96 // the goroutines of the load are no leak
 	return e
 }
 
@@ -97,7 +98,7 @@ func majorityKilled(w *World) check.Expect {
 	w.awaitOK(500)
 	w.finish()
 	e := w.expect()
-	e.MaxRecovery = 5 * time.Second // the two have yet to elect
+	e.MaxRecovery = 5 * time.Second // the two nodes must first elect a leader
 	return e
 }
 
@@ -118,12 +119,13 @@ func allKilled(w *World) check.Expect {
 	return e
 }
 
-// leaderFrozen: a frozen node answers nothing and closes nothing. The watchdog gives
-// it up, and publishes and deliveries go on as soon as the others have elected. But
-// the consumers that came through the frozen node stay for RabbitMQ, until it thaws
-// or net_ticktime ends: ordered partitions whose active consumer was one of them are
-// handed to nobody else, which no client can change. Where none was, the ordered
-// subscription is held to the same bound as everything else.
+// leaderFrozen: a frozen node answers nothing and closes nothing. The watchdog gives up
+// its connections, and publishes and deliveries continue as soon as the other nodes
+// have elected leaders. But RabbitMQ keeps the consumers that were attached through the
+// frozen node until it thaws or net_ticktime ends. It gives an ordered partition whose
+// active consumer was one of them to no other consumer, which no client can change.
+// Without such a partition, the ordered subscription has the same bound as everything
+// else.
 func leaderFrozen(w *World) check.Expect {
 	const freeze = 20 * time.Second
 	w.start(setup{})
@@ -138,7 +140,7 @@ func leaderFrozen(w *World) check.Expect {
 	w.keep(freeze)
 	w.thaw(leader)
 	if w.short {
-		w.keep(8 * time.Second) // many events in little time: three nodes take the most
+		w.keep(8 * time.Second) // long enough for many events, because three nodes are slow
 	}
 	w.awaitOK(500)
 	w.finish()
@@ -147,7 +149,7 @@ func leaderFrozen(w *World) check.Expect {
 	if held > 0 {
 		w.subscription(&e, ledger).MaxRecovery = freeze + 3*time.Second
 	}
-	e.MoreDuplicates += 4 * e.MoreDuplicates // every try of what waited for the frozen node may have left a copy
+	e.MoreDuplicates += 4 * e.MoreDuplicates // each try of an event that waited for the frozen node may have left a copy
 	return e
 }
 
@@ -165,7 +167,7 @@ C <- rabbit_amqqueue:consumers(Q), element(5, C), node(element(1, C)) =:= '%s'])
 	return n
 }
 
-// freeze stops a member and tells how that is known.
+// freeze stops a member and returns the proof.
 func (w *World) freeze(m *localbroker.Member) (proof string) {
 	w.Helper()
 	pid, err := m.PID()
@@ -187,7 +189,7 @@ func (w *World) thaw(m *localbroker.Member) {
 	}
 }
 
-// queueName is the broker's name of a subscription's queue.
+// queueName is the name of a subscription's queue on the broker.
 func (w *World) queueName(subscription string) string { return w.namespace + "." + subscription }
 
 // leader is the member that leads the unordered subscription's queue.
@@ -203,7 +205,7 @@ func (w *World) leader() *localbroker.Member {
 	return nil
 }
 
-// lead makes a member the leader of every queue that has one: those by which sidecars
+// lead makes a member the leader of every quorum queue. The queues with which sidecars
 // watch dead letters are classic.
 func (w *World) lead(m *localbroker.Member) {
 	w.Helper()

@@ -24,7 +24,7 @@ var eventRows = []Scenario{
 	{Row: 38, Name: "stale-acks", Fault: "the connection is cut while services hold deliveries, which they acknowledge afterwards", Nodes: 1, Short: true, Quick: true, run: staleAcks},
 }
 
-// try publishes one event outside of the load and records it.
+// try publishes one event in addition to the load and records it.
 func (w *World) try(topic string, e *eventsv1.CloudEvent) (history.Answer, error) {
 	w.Helper()
 	const deadline = 10 * time.Second
@@ -70,7 +70,7 @@ func tooLarge(w *World) check.Expect {
 	connections := w.connections()
 	d := w.disturb("large events", func() string {
 		w.refused("one byte too many", topicName, withData("large-1", limit+1), "EVENT_TOO_LARGE")
-		// gRPC itself refuses this one, before any of Warren's code sees it.
+		// gRPC refuses this one before Warren's code runs.
 		w.refused("64 MiB", topicName, withData("large-2", 64<<20), "GRPC_MESSAGE_TOO_LARGE", "EVENT_TOO_LARGE")
 		if answer, err := w.try(topicName, withData(fits, limit)); answer.Result != history.OK {
 			w.Errorf("exactly the limit: answered %v (%v), want OK", answer, err)
@@ -115,8 +115,8 @@ func invalidEvents(w *World) check.Expect {
 	return w.expect()
 }
 
-// deadlineInConfirm: a caller whose deadline ends before the confirm gets the outcome
-// unknown. Usually the event has arrived.
+// deadlineInConfirm: a caller whose deadline ends before the confirm gets an unknown
+// outcome. Usually the event has arrived.
 func deadlineInConfirm(w *World) check.Expect {
 	w.start(setup{links: 1, load: func(m *mix) { m.deadline, m.rate = 300*time.Millisecond, 20 }})
 	d := w.disturb("latency beyond the deadlines", func() string {
@@ -131,7 +131,8 @@ func deadlineInConfirm(w *World) check.Expect {
 	w.finish()
 	var unknown, other int
 	for _, p := range w.Recorder.Run().Publishes {
-		// Of a batch, an event may still wait for its key's turn, and so be not sent.
+		// An event of a batch may still wait for the turn of its key, and was not sent
+		// then.
 		if !strings.HasPrefix(p.ID, "u") || p.Start < from || p.End > until {
 			continue
 		}
@@ -147,7 +148,7 @@ func deadlineInConfirm(w *World) check.Expect {
 	return w.expect()
 }
 
-// unroutable: mandatory events that no queue takes are failures, every one.
+// unroutable: a mandatory event that no queue takes always fails.
 func unroutable(w *World) check.Expect {
 	const n = 300
 	w.start(setup{declared: declared{more: strings.NewReplacer("NS", w.namespace).Replace(`apiVersion: warrenmesh.io/v1alpha1
@@ -170,7 +171,7 @@ spec:
 	return w.expect()
 }
 
-// oneQueueFull: a nack says only that not every queue took the event.
+// oneQueueFull: a nack only says that not every queue took the event.
 func oneQueueFull(w *World) check.Expect {
 	w.start(setup{load: func(m *mix) { m.rate, m.giveUp = 20, time.Minute }})
 	ch := w.plainChannel()
@@ -200,7 +201,7 @@ func oneQueueFull(w *World) check.Expect {
 		}
 	}
 	e := w.expect()
-	e.MoreDuplicates = -1 // every try within a call leaves a copy in the queue that takes it
+	e.MoreDuplicates = -1 // each try of a call leaves a copy in the queue that takes it
 	return e
 }
 

@@ -32,11 +32,11 @@ var foreignRows = []Scenario{
 
 const copyAttempts = 3
 
-// quickRetries is for rows in which retries must not take long.
+// quickRetries is for rows in which retries must be short.
 const quickRetries = "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"
 
-// foreignHeader: each message costs itself alone. It is set aside, whole, while its
-// neighbours flow, and a redrive puts back what was sent.
+// foreignHeader: each message affects only itself. It is set aside complete while its
+// neighbours are delivered, and a redrive puts back the original message.
 func foreignHeader(w *World) check.Expect {
 	var others strangers
 	w.start(setup{declared: declared{classic: true, retry: quickRetries}, load: func(m *mix) {
@@ -66,15 +66,15 @@ func foreignHeader(w *World) check.Expect {
 	w.revived(sent)
 	w.finish()
 	w.drained()
-	if tag, n := others.most(); n > 2*copyAttempts*3 { // twice, by three subscriptions
-		w.Errorf("%s was handed out %d times", tag, n)
+	if tag, n := others.most(); n > 2*copyAttempts*3 { // sent twice, to three subscriptions
+		w.Errorf("%s was delivered %d times", tag, n)
 	}
 	e := w.expect()
 	e.Reasons = []string{} // no event of the load is a dead letter
 	return e
 }
 
-// listed checks that the command shows so many dead letters, of whatever is in them.
+// listed checks that the command shows n dead letters, whatever they contain.
 func (w *World) listed(subscription string, n int) {
 	w.Helper()
 	out, errs, code := w.Mesh.Warren(w.Context(), "deadletter", "list", subscription, "--admin", w.billing.Admin, "-o", "json")
@@ -83,8 +83,8 @@ func (w *World) listed(subscription string, n int) {
 	}
 }
 
-// revived redrives the dead letters to the topic, where a queue that nobody reads sees
-// them go by, and compares them with what was sent.
+// revived redrives the dead letters to the topic. It receives them in a queue without
+// another consumer and compares them with what was sent.
 func (w *World) revived(sent []foreign.Message) {
 	w.Helper()
 	const witness = "witness"
@@ -104,11 +104,11 @@ func (w *World) revived(sent []foreign.Message) {
 	if _, err := ch.QueueDelete(witness, false, false, false); err != nil {
 		w.Fatal(err)
 	}
-	w.setAside(billing, sent) // again, and no less whole
+	w.setAside(billing, sent) // they must be set aside again, complete
 }
 
 // oversizeCopy: every event is acknowledged or dead-lettered within its attempts. None
-// is retried for ever.
+// is retried endlessly.
 func oversizeCopy(w *World) check.Expect {
 	others := strangers{outcome: load.Decision{Outcome: history.Retry, Reason: "try again"}}
 	w.start(setup{declared: declared{classic: true, retry: quickRetries}, load: func(m *mix) {
@@ -139,24 +139,24 @@ func oversizeCopy(w *World) check.Expect {
 	w.finish()
 	w.drained()
 	if tag, n := others.most(); n > 3*copyAttempts { // by three subscriptions
-		w.Errorf("%s was handed out %d times to three subscriptions, each %d times at most", tag, n, copyAttempts)
+		w.Errorf("%s was delivered %d times to three subscriptions, each %d times at most", tag, n, copyAttempts)
 	}
 	e := w.expect()
 	e.Reasons = []string{}
-	e.Growth.Memory = 96 << 20 // bodies of 17 MiB went by
+	e.Growth.Memory = 96 << 20 // bodies of 17 MiB passed
 	return e
 }
 
-// published is the kind of what a sidecar wrote: of its headers only those matter that
-// the event asked for.
+// published is the kind of a message that a sidecar wrote. Of its headers, only those
+// of the event are compared.
 const published = "published"
 
-// largest is the longest attribute that is tried.
+// largest is the length of the longest attribute that is tried.
 const largest = 65_400
 
-// publishLarge publishes events with attributes as long as the sidecar accepts, and one
-// byte more or less, and returns those it said OK to. They are of others, as the load
-// would not know them.
+// publishLarge publishes events with attributes of the largest accepted length, and of
+// one byte more or less. It returns the accepted ones. They count as messages of other
+// programs, because the load does not know them.
 func (w *World) publishLarge() (accepted []foreign.Message) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)

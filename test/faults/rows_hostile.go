@@ -29,8 +29,8 @@ var hostileRows = []Scenario{
 }
 
 const (
-	// podMemory is the sidecar's limit in the manifests, softLimit its GOMEMLIMIT;
-	// planeMemory is the control plane's.
+	// podMemory is the sidecar's limit in the manifests and softLimit its GOMEMLIMIT;
+	// planeMemory is the control plane's limit.
 	podMemory   = 128 << 20
 	softLimit   = "100MiB"
 	softMemory  = 100 << 20
@@ -39,8 +39,8 @@ const (
 	othersP99 = 300 * time.Millisecond
 )
 
-// hostileClient: it harms itself. The sidecar stays below the pod's limit, and another
-// caller waits no longer than a moment.
+// hostileClient: a malicious client affects only itself. The sidecar stays below the
+// pod's limit, and another caller waits at most a moment.
 func hostileClient(w *World) check.Expect {
 	var load mix
 	w.start(setup{
@@ -49,8 +49,9 @@ func hostileClient(w *World) check.Expect {
 		env:      []string{"GOMEMLIMIT=" + softLimit},
 		load:     func(m *mix) { m.rate, m.streams, m.batches = 30, 0, 0; load = *m },
 	})
-	// As many callers of another sidecar tell how much of a delay is the machine's: each
-	// of them meets a moment in which everything stands still once.
+	// The same number of callers use another sidecar. They show how much of a delay
+	// comes from the machine: each of them also meets the moments in which the whole
+	// machine stops.
 	for i := range load.unary {
 		control := w.publisher(load, fmt.Sprint(controlName, i), 1)
 		control.Client = w.billing
@@ -74,26 +75,26 @@ func hostileClient(w *World) check.Expect {
 		d.heal(nil)
 		w.awaitOK(20)
 	}
-	// After long names a sidecar that keeps them could not even connect again.
+	// After long names, a sidecar that kept them could not even connect again.
 	w.plane.Kill()
 	w.plane = w.Mesh.StartControlPlane()
 	knob := w.newKnob()
 	w.Logf("a change is in force %v after the control plane came back", knob.turn())
-	w.keep(3 * time.Second) // in which what its connections left ends
+	w.keep(3 * time.Second) // long enough for the resources of its connections to be freed
 	w.finish()
 	if most := highWater(w.checkout.PID()); most > podMemory && !w.race {
 		w.Errorf("the sidecar had %d MiB, its pod may have %d MiB", most>>20, podMemory>>20)
 	}
 	e := w.expect()
 	e.Reasons = []string{}
-	e.Growth.Memory = softMemory // below the limit it may keep what it used
+	e.Growth.Memory = softMemory // below the limit it may keep the memory that it used
 	e.Refused = func(p *history.Publish) bool { return odd(p) && !strings.HasPrefix(p.ID, knobPrefix) }
 	e.Void = []string{knobTopic}
 	e.MaxRecovery = 2 * time.Second
 	return e
 }
 
-// attack has another process attack the sidecar of checkout.
+// attack attacks checkout's sidecar from another process.
 func (w *World) attack(name string) (proof string) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), 3*time.Minute)
@@ -107,7 +108,7 @@ func (w *World) attack(name string) (proof string) {
 		args = append(args, "-short")
 	}
 	var out, errs strings.Builder
-	cmd := exec.CommandContext(ctx, self, args...) //nolint:gosec // itself
+	cmd := exec.CommandContext(ctx, self, args...) //nolint:gosec // this program itself
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		w.Errorf("%s: %v: %s", name, err, errs.String())
@@ -115,7 +116,7 @@ func (w *World) attack(name string) (proof string) {
 	return strings.TrimSpace(out.String())
 }
 
-// controlName begins the keys of the publisher at another sidecar.
+// controlName is the prefix of the keys of the publisher at the other sidecar.
 const controlName = "control"
 
 // voidTopic declares a topic that no queue listens to.
@@ -131,7 +132,7 @@ spec:
 `, name, w.namespace, name, strings.Join(append([]string{"mandatory: true"}, publish...), ", "))
 }
 
-// highWater is the most memory a process has had, in bytes; 0 when it is gone.
+// highWater is the peak memory of a process in bytes; 0 when the process is gone.
 func highWater(pid int) uint64 {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -147,8 +148,8 @@ func highWater(pid int) uint64 {
 	return 0
 }
 
-// knob is a topic whose limit of size goes up and down, so that it shows at once whether
-// a change is in force.
+// knob is a topic whose size limit changes, so that a test sees at once whether a
+// change is in force.
 type knob struct {
 	w     *World
 	large bool
@@ -160,7 +161,7 @@ const (
 	knobPrefix = "knob-"
 )
 
-// knobFile declares the topic as it is at first.
+// knobFile declares the topic with its first limit.
 func (w *World) knobFile() map[string]string {
 	return map[string]string{knobName: w.knobTopic(1000)}
 }
@@ -185,7 +186,7 @@ func (k *knob) try() (reason string) {
 	return answer.Reason
 }
 
-// turn changes the limit and returns how long it took until that was in force.
+// turn changes the limit and returns how long it took until the change was in force.
 func (k *knob) turn() time.Duration {
 	k.w.Helper()
 	k.large = !k.large

@@ -22,20 +22,20 @@ var lifeRows = []Scenario{
 }
 
 const (
-	briefType = "faults.brief" // of events that the services ask to retry for ever
+	briefType = "faults.brief" // type of the events that the services always ask to retry
 	// briefLife ends between the second attempt and the third.
 	briefLife     = 600 * time.Millisecond
 	briefAttempts = 3
 )
 
-// lives are the ends of events, by their ids.
+// lives holds the ends of the events' lives, by event id.
 type lives struct {
 	mu   sync.Mutex
 	ends map[string]time.Duration // in the recorder's time
 }
 
-// shorten makes every fourth event brief. Its life ends by its own expirytime, or with
-// ttl by its topic.
+// shorten makes every fourth event expire soon: by its own expirytime, or with ttl by
+// the TTL of its topic.
 func (l *lives) shorten(w *World, ttl bool) func(*eventsv1.CloudEvent) {
 	n := 0
 	return func(e *eventsv1.CloudEvent) {
@@ -56,8 +56,8 @@ func (l *lives) shorten(w *World, ttl bool) func(*eventsv1.CloudEvent) {
 	}
 }
 
-// expiryInRetry: an event whose life ends leaves as a dead letter that says so. It is
-// handed out no more, and what waits behind it in its key goes on.
+// expiryInRetry: an event that expires becomes a dead letter with that reason. It is
+// not delivered any more, and the next events of its key continue.
 func expiryInRetry(w *World) check.Expect {
 	l := lives{ends: map[string]time.Duration{}}
 	w.start(setup{
@@ -97,13 +97,13 @@ func expiryInRetry(w *World) check.Expect {
 	w.drained()
 	w.checkLives(&l)
 	e := w.expect()
-	// A neighbour's life may end, too, while it waits for its key's turn.
+	// A neighbour may expire too, while it waits for its key's turn.
 	e.Reasons = []string{"expired"}
 	return e
 }
 
-// checkLives checks that brief events were handed out in their lives only, and left by
-// the door for those that expire.
+// checkLives checks that brief events were delivered only before they expired, and
+// became dead letters for that reason.
 func (w *World) checkLives(l *lives) {
 	w.Helper()
 	const late = time.Second
@@ -112,7 +112,7 @@ func (w *World) checkLives(l *lives) {
 	for _, p := range run.Publishes {
 		if _, brief := l.ends[p.ID]; brief && p.Result == history.OK {
 			ok[p.ID] = p
-			l.ends[p.ID] = max(l.ends[p.ID], p.End+briefLife) // a topic's ttl begins in the queue
+			l.ends[p.ID] = max(l.ends[p.ID], p.End+briefLife) // a topic's TTL begins in the queue
 		}
 	}
 	copies := map[string]int{}
@@ -122,10 +122,10 @@ func (w *World) checkLives(l *lives) {
 			continue
 		}
 		if d.At > end+w.slowly(late) {
-			w.Errorf("%s was handed out to %s %v after its end", d.ID, d.Subscription, (d.At - end).Round(time.Millisecond))
+			w.Errorf("%s was delivered to %s %v after it expired", d.ID, d.Subscription, (d.At - end).Round(time.Millisecond))
 		}
 		if copies[d.Subscription+" "+d.ID]++; copies[d.Subscription+" "+d.ID] > briefAttempts || d.Attempt > briefAttempts {
-			w.Errorf("%s was handed out to %s %d times, as attempt %d", d.ID, d.Subscription, copies[d.Subscription+" "+d.ID], d.Attempt)
+			w.Errorf("%s was delivered to %s %d times, as attempt %d", d.ID, d.Subscription, copies[d.Subscription+" "+d.ID], d.Attempt)
 		}
 	}
 	dead := map[string]string{}

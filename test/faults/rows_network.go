@@ -52,7 +52,7 @@ func slowNetwork(w *World) check.Expect {
 func resets(w *World) check.Expect {
 	w.start(setup{links: 1})
 	link := w.Links[0]
-	random := rand.New(rand.NewPCG(w.seed, 10)) //nolint:gosec // a schedule that can be repeated
+	random := rand.New(rand.NewPCG(w.seed, 10)) //nolint:gosec // the seed makes the schedule repeatable
 	for i := range 4 {
 		before := link.Connections()
 		d := w.disturb(fmt.Sprintf("reset %d", i+1), func() string {
@@ -67,7 +67,8 @@ func resets(w *World) check.Expect {
 	return w.expect()
 }
 
-// halfOpen: the connection looks alive. Whoever waits for a confirm must find out.
+// halfOpen: the connection looks alive. A caller that waits for a confirm must get an
+// answer.
 func halfOpen(w *World) check.Expect {
 	w.start(setup{links: 2})
 	link := w.busiest()
@@ -83,7 +84,7 @@ func halfOpen(w *World) check.Expect {
 	w.awaitOK(200)
 	w.finish()
 	e := w.expect()
-	e.MaxRecovery = 4 * time.Second // the watchdog's 3, and a connection
+	e.MaxRecovery = 4 * time.Second // 3 s for the watchdog, and the time to connect
 	return e
 }
 

@@ -23,10 +23,10 @@ import (
 
 const listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
-// peer is a hostile client of the control plane.
+// peer is a malicious client of the control plane.
 type peer struct{ w *World }
 
-// hostilePeer: it gets an error that names the bound. Other sidecars still get
+// hostilePeer: the peer gets an error that names the limit. Other sidecars still get
 // changes, and the control plane's memory is bounded.
 func hostilePeer(w *World) check.Expect {
 	w.start(setup{files: w.knobFile(), load: func(m *mix) { m.rate, m.streams, m.batches = 30, 0, 0 }})
@@ -81,7 +81,7 @@ func (p peer) node(id string) xds.Node {
 	return xds.Node{ID: id, Namespace: p.w.namespace, Workload: "hostile", Labels: map[string]string{"app": "hostile"}, Version: "1"}
 }
 
-// names subscribes to a million names on one stream, in requests of 20,000.
+// names subscribes to a million names on one stream, in requests of 20,000 names.
 func (p peer) names(ctx context.Context) string {
 	client, done := p.dial()
 	defer done()
@@ -118,7 +118,7 @@ func endOf(stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResource
 	}
 }
 
-// impostor takes the node id of a sidecar, subscribes, and refuses all it gets.
+// impostor uses the node id of a sidecar, subscribes, and refuses every response.
 func (p peer) impostor(ctx context.Context) string {
 	id := p.sidecar("checkout")
 	if id == "" {
@@ -143,7 +143,7 @@ func (p peer) impostor(ctx context.Context) string {
 		}
 	}
 	if refusals == 0 {
-		return "" // it was given nothing that it could refuse
+		return "" // it got no response that it could refuse
 	}
 	out, errs, code := p.w.Mesh.Warren(p.w.Context(), "status", "--control-plane", p.w.Mesh.Admin())
 	if strings.ContainsAny(out, "\x1b\r") || strings.Contains(out, "\nforged row") {
@@ -152,7 +152,7 @@ func (p peer) impostor(ctx context.Context) string {
 	return fmt.Sprintf("a second stream of %s refused %d responses; warren status ends with %d %s", id, refusals, code, firstLine(errs))
 }
 
-// sidecar is the node id of a workload's sidecar, by the control plane's word.
+// sidecar is the node id of a workload's sidecar, as the control plane reports it.
 func (p peer) sidecar(workload string) string {
 	out, errs, code := p.w.Mesh.Warren(p.w.Context(), "status", "--control-plane", p.w.Mesh.Admin(), "-o", "json")
 	var state struct {
@@ -170,7 +170,7 @@ func (p peer) sidecar(workload string) string {
 	return ""
 }
 
-// labels introduces itself with labels of 3 MB, as seven nodes.
+// labels identifies itself with labels of 3 MB, as seven nodes.
 func (p peer) labels(ctx context.Context) string {
 	client, done := p.dial()
 	defer done()
@@ -182,7 +182,7 @@ func (p peer) labels(ctx context.Context) string {
 		stream, err := client.DeltaAggregatedResources(ctx)
 		code := status.Code(err)
 		if err == nil {
-			_ = stream.Send(&discoveryv3.DeltaDiscoveryRequest{Node: node.Proto(), TypeUrl: listenerType}) // its error comes out of Recv
+			_ = stream.Send(&discoveryv3.DeltaDiscoveryRequest{Node: node.Proto(), TypeUrl: listenerType}) // Recv returns its error
 			_, err = stream.Recv()
 			code = status.Code(err)
 		}
@@ -195,7 +195,7 @@ func (p peer) labels(ctx context.Context) string {
 	return fmt.Sprintf("seven nodes with 3 MB of labels: %s", strings.Join(slices.Compact(got), ", "))
 }
 
-// streams opens thousands of streams and keeps them.
+// streams opens thousands of streams and keeps them open.
 func (p peer) streams(ctx context.Context) string {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -22,8 +22,8 @@ var planeRows = []Scenario{
 	{Row: 19, Name: "config-storm", Fault: "1,000 configuration changes a second among 10,000 rules", Nodes: 1, run: configStorm},
 }
 
-// noPlaneAtStart: with a last good configuration a sidecar starts as if nothing was;
-// without one it says what it lacks.
+// noPlaneAtStart: a sidecar with a last good configuration starts normally. A sidecar
+// without one says that it has none.
 func noPlaneAtStart(w *World) check.Expect {
 	w.start(setup{})
 	d := w.disturb("no control plane at the start", func() string {
@@ -72,8 +72,8 @@ func (w *World) allOK(otherwise string) {
 	}
 }
 
-// malformedResource: refused once, by a NACK; what was in force stays so, and nobody
-// sends it again and again.
+// malformedResource: a sidecar refuses it once, with a NACK. The configuration in force
+// stays, and the control plane does not send the resource again and again.
 func malformedResource(w *World) check.Expect {
 	var m *middle.Middle
 	w.start(setup{between: func(plane string) string {
@@ -110,19 +110,19 @@ func malformedResource(w *World) check.Expect {
 	return w.expect()
 }
 
-// configStorm: changes are gathered, the last one is soon in force, and publishing
-// hardly notices.
+// configStorm: changes are combined, the last one is in force soon, and publishing
+// becomes hardly slower.
 func configStorm(w *World) check.Expect {
 	const rules, length = 10_000, 8 * time.Second
 	apply := time.Duration(float64(time.Second) * w.slow)
 	w.start(setup{
 		files: map[string]string{"rules.yaml": w.manyRules(rules)},
-		// Leaves the control plane some of two cores. One write of the broker to its disk
-		// that takes long holds up every publisher once, and must not be their p99.
+		// This load leaves the control plane some of two cores. One slow disk write of
+		// the broker delays every publisher once, and must not decide their p99.
 		load: func(m *mix) { m.rate, m.batches = 40, 0 },
 	})
-	// In a mesh it has a machine of its own; here it must not take the sidecars', while
-	// it has more to do than it can.
+	// In a mesh the control plane has a machine of its own. Here it has more work than
+	// it can do, and must not take the sidecars' cores.
 	w.priority(w.plane, lowest)
 	calm := w.Recorder.Now()
 	w.keep(length)
@@ -160,34 +160,35 @@ func configStorm(w *World) check.Expect {
 		w.Errorf("p99 of a publish is %v in the storm, %v before", during, before)
 	}
 	e := w.expect()
-	e.Growth.Memory = 128 << 20 // of a change of 10,000 rules, the old ones and the new live at once
+	e.Growth.Memory = 128 << 20 // during a change of 10,000 rules, the old and the new rules are in memory
 	return e
 }
 
 // Priorities of processes.
 const (
 	usual  = 0
-	lowest = 19 // the machine only when nobody else wants it
+	lowest = 19 // only when the machine is otherwise idle
 )
 
-// priority sets that of a process. Raising it again takes root; without, it stays low.
+// priority sets the priority of a process. Raising it again needs root; otherwise it
+// stays low.
 func (w *World) priority(p *product.Process, nice int) {
 	w.Helper()
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID()))
 	if err != nil {
 		w.Fatal(err)
 	}
-	for _, t := range tasks { // a thread that is started later inherits it
+	for _, t := range tasks { // a thread that is started later inherits the priority
 		if id, err := strconv.Atoi(t.Name()); err == nil {
 			_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, nice) // it may have ended
 		}
 	}
 }
 
-// p99 is of the load's unary calls within a time.
+// p99 is the 99th percentile of the load's unary calls in an interval.
 func (w *World) p99(from, until time.Duration) time.Duration { return w.p99Of("u", from, until) }
 
-// p99Of is of the calls of publishers whose names begin so.
+// p99Of is the 99th percentile of the calls of publishers whose names begin with name.
 func (w *World) p99Of(name string, from, until time.Duration) time.Duration {
 	var took []time.Duration
 	for _, p := range w.Recorder.Run().Publishes {
@@ -213,7 +214,7 @@ spec:
 `, name, w.namespace, name)
 }
 
-// manyRules are routes of the topic whose rules match nothing that is published.
+// manyRules declares routes of the topic with rules that match no published event.
 func (w *World) manyRules(n int) string {
 	const each = 16
 	var b strings.Builder

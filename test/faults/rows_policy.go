@@ -26,17 +26,19 @@ var policyRows = []Scenario{
 	},
 }
 
-// policed are the reasons for which an event may be a dead letter under a policy.
+// policed lists the reasons of dead letters that a policy causes.
 var policed = []string{"expired", "delivery-limit", "max-length"}
 
-// crashes counts, by subscription and event, how often a service went away with it.
+// crashes counts how often a service disconnected while it held an event, by
+// subscription and event.
 type crashes struct {
 	mu    sync.Mutex
 	times map[string]int
 	all   atomic.Int64
 }
 
-// behave makes the services of a subscription go away with certain events, n times each.
+// behave makes the services of a subscription disconnect when they receive certain
+// events, n times for each event.
 func (c *crashes) behave(subscription string, n int) func(*load.Subscriber) {
 	return func(s *load.Subscriber) {
 		s.Decide = func(d *eventsv1.Delivery) load.Decision {
@@ -56,7 +58,7 @@ func (c *crashes) behave(subscription string, n int) func(*load.Subscriber) {
 }
 
 // policyDeliveryLimit: RabbitMQ applies the smaller limit of the queue's declaration
-// and the policy. Events over it are in the dead-letter queue.
+// and the policy. Events over the limit are in the dead-letter queue.
 func policyDeliveryLimit(w *World) check.Expect {
 	const crashesEach = 5
 	gone := crashes{times: map[string]int{}}
@@ -92,7 +94,7 @@ func policyDeliveryLimit(w *World) check.Expect {
 	w.drained()
 	e := w.expect()
 	e.Reasons = policed
-	e.MoreDuplicates = -1 // every stream that ends gives back what it holds, a policy or not
+	e.MoreDuplicates = -1 // each stream that ends returns its deliveries, with or without a policy
 	e.MaxRecovery = 5 * time.Second
 	return e
 }
@@ -113,7 +115,7 @@ func policyTTLAndLength(w *World) check.Expect {
 	})
 	const policy = "rig-take"
 	w.Cleanup(func() { w.clearPolicy(policy) })
-	for _, change := range [][]string{ // pattern, definition, and what it is changed to
+	for _, change := range [][]string{ // pattern, definition, and the changed definition
 		{workQueues, `{"max-length":20,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`},
 		{workQueues, `{"message-ttl":500}`, `{"message-ttl":200}`},
 		{consumed, `{"expires":1500}`, `{"expires":3000}`},
@@ -144,7 +146,7 @@ func policyTTLAndLength(w *World) check.Expect {
 	return e
 }
 
-// behaveOrRetry makes a subscriber slow, and ask for a retry of some events at first.
+// behaveOrRetry makes a subscriber slow. At first it asks to retry some events.
 func (t *tempo) behaveOrRetry(s *load.Subscriber, work time.Duration) {
 	t.behave(s, work)
 	acknowledge := s.Decide

@@ -18,7 +18,7 @@ var processRows = []Scenario{
 	{Row: 30, Name: "no-descriptors", Fault: "no file descriptor left, then every connection reset", Nodes: 1, Short: true, run: noDescriptors},
 }
 
-// sigterm: every accepted call is answered with its outcome.
+// sigterm: every accepted call gets an answer with its outcome.
 func sigterm(w *World) check.Expect {
 	w.start(setup{})
 	for _, s := range []*service{w.checkout, w.billing} {
@@ -39,7 +39,7 @@ func sigterm(w *World) check.Expect {
 	}
 	w.finish()
 	for _, p := range w.Recorder.Run().Publishes {
-		// What a stream left unanswered when it ended was never accepted.
+		// Events without an answer at the end of a stream were never accepted.
 		if p.Result == history.Unknown && p.Reason != "STREAM_ENDED" && p.Reason != "" {
 			w.Errorf("the drain leaves %s unknown: %s %s", p.ID, p.Code, p.Reason)
 			break
@@ -48,7 +48,7 @@ func sigterm(w *World) check.Expect {
 	return w.expect()
 }
 
-// sidecarsKilled: 100 times in the full set; a short one kills fewer.
+// sidecarsKilled kills 100 times in the full set and less often in a short one.
 func sidecarsKilled(w *World) check.Expect {
 	w.start(setup{})
 	for i := range w.often(100, 12) {
@@ -66,7 +66,7 @@ func sidecarsKilled(w *World) check.Expect {
 	return w.expect()
 }
 
-// noDescriptors: a sidecar that can open nothing says so, and lives.
+// noDescriptors: a sidecar that cannot open anything reports that and keeps running.
 func noDescriptors(w *World) check.Expect {
 	w.start(setup{links: 1})
 	var limit unix.Rlimit
@@ -82,12 +82,12 @@ func noDescriptors(w *World) check.Expect {
 	}
 	w.Cleanup(func() { closeAll() })
 	d := w.disturb("no descriptors", func() string {
-		few := unix.Rlimit{Cur: 1, Max: limit.Max} // what is open stays open
+		few := unix.Rlimit{Cur: 1, Max: limit.Max} // open descriptors stay open
 		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 			w.Fatal(err)
 		}
 		dialer := net.Dialer{Timeout: time.Second}
-		for range 8 { // connections that it cannot accept
+		for range 8 { // connections that the sidecar cannot accept
 			if c, err := dialer.DialContext(w.Context(), "tcp", w.checkout.TCP); err == nil {
 				idle = append(idle, c)
 			}
@@ -120,7 +120,7 @@ func noDescriptors(w *World) check.Expect {
 	return e
 }
 
-// often is how often something is done: less in a short set.
+// often is a number of repetitions: full, or short in a short set.
 func (w *World) often(full, short int) int {
 	if w.short {
 		return short

@@ -19,8 +19,8 @@ var serviceRows = []Scenario{
 	{Row: 23, Name: "poison", Fault: "events that a service never can handle", Nodes: 1, Short: true, Quick: true, run: poison},
 }
 
-// slowConsumer: the sidecar holds no more than it was allowed to, and the rest stays
-// in the queue.
+// slowConsumer: the sidecar holds no more than its prefetch, and the rest stays in the
+// queue.
 func slowConsumer(w *World) check.Expect {
 	const few = 8
 	var services tempo
@@ -42,14 +42,14 @@ func slowConsumer(w *World) check.Expect {
 	w.finish()
 	for _, s := range w.subscribers {
 		if most := s.Most.Load(); most > few {
-			w.Errorf("%s had %d deliveries in its hands, more than its prefetch of %d", s.Consumer, most, few)
+			w.Errorf("%s had %d unsettled deliveries, more than its prefetch of %d", s.Consumer, most, few)
 		}
 	}
 	return w.expect()
 }
 
-// silentService: what it does not settle in time is delivered again, by the ack
-// deadline and never by the broker, which would close the channel.
+// silentService: a delivery that is not settled in time is delivered again, after the
+// ack deadline. It must be Warren that does this: the broker would close the channel.
 func silentService(w *World) check.Expect {
 	var ignored atomic.Int64
 	w.start(setup{
@@ -81,7 +81,8 @@ func silentService(w *World) check.Expect {
 	return w.expect()
 }
 
-// crashLoop: each crash is an attempt of the event that caused it, and of no other.
+// crashLoop: each crash counts as an attempt of the event that caused it, and of no
+// other event.
 func crashLoop(w *World) check.Expect {
 	var crashes atomic.Int64
 	w.start(setup{
@@ -112,8 +113,8 @@ func crashLoop(w *World) check.Expect {
 	return w.expect()
 }
 
-// poison: dead-lettered after its attempts, with the reason. Its neighbours are
-// neither dropped nor blocked.
+// poison: a poison event is dead-lettered after its attempts, with the reason. Its
+// neighbours are neither dropped nor blocked.
 func poison(w *World) check.Expect {
 	w.start(setup{
 		declared: declared{brokerDelay: true, retry: "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 500ms}"},
@@ -143,7 +144,7 @@ func poison(w *World) check.Expect {
 
 const poisonType = "faults.poison"
 
-// poison publishes events that the services of a scenario know by their type.
+// poison publishes events that the services of a scenario recognise by their type.
 func (w *World) poison(n int) {
 	w.Helper()
 	p := w.publisher(standard(), "poison", 1)
@@ -151,8 +152,8 @@ func (w *World) poison(n int) {
 	p.Unary(w.Context(), nil)
 }
 
-// checkDead checks that exactly the poison is in the dead-letter queues, each event
-// with a reason and the attempts it had.
+// checkDead checks that exactly the poison events are in the dead-letter queues, each
+// with a reason and its attempts.
 func (w *World) checkDead(n int) {
 	w.Helper()
 	per := map[string]int{}

@@ -19,8 +19,8 @@ var topologyRows = []Scenario{
 	{Row: 39, Name: "exchange-deleted", Fault: "the exchange is deleted, with every binding (beyond the matrix)", Nodes: 1, run: exchangeDeleted},
 }
 
-// wrongCredentials: a refused sidecar does not try again all the time, and no log
-// shows the password.
+// wrongCredentials: a refused sidecar waits before it tries again, and no log contains
+// the password.
 func wrongCredentials(w *World) check.Expect {
 	const secret = "a-wrong-password-7f3a"
 	w.start(setup{links: 1})
@@ -47,12 +47,12 @@ func wrongCredentials(w *World) check.Expect {
 	}
 	w.finish()
 	e := w.expect()
-	e.MaxRecovery = 11 * time.Second // the slow backoff: 5 to 10 s
+	e.MaxRecovery = 11 * time.Second // the slow backoff is 5 to 10 s
 	return e
 }
 
-// pause ends the load and waits until what was published is delivered, because what
-// the fault deletes is gone. resume starts a new one.
+// pause ends the load and waits until every published event is delivered, because the
+// fault deletes the queues with their contents. resume starts a new load.
 func (w *World) pause() {
 	w.Helper()
 	w.Load.StopPublishing()
@@ -86,14 +86,14 @@ func vhostDeleted(w *World) check.Expect {
 	} else {
 		d.prove("the sidecar says: " + firstLine(err.Error()))
 	}
-	w.pause() // or what one sidecar publishes may come before the other's queues are back
+	w.pause() // otherwise one sidecar may publish before the other's queues exist again
 	d.heal(w.createVhost)
 	w.await("every queue is declared again", 20*time.Second, func() bool { return w.bound(w.queueName(billing)) && w.bindings() >= 2 })
 	w.resume("w")
 	w.awaitOK(200)
 	w.finish()
 	e := w.expect()
-	e.MinInFlight = 0 // nothing that was in flight could survive
+	e.MinInFlight = 0 // nothing in flight could survive
 	e.MaxRecovery = 11 * time.Second
 	return e
 }
@@ -117,12 +117,12 @@ func queueDeleted(w *World) check.Expect {
 	w.awaitOK(300)
 	w.finish()
 	e := w.expect()
-	e.MinInFlight = 0 // what the queue held would be gone
+	e.MinInFlight = 0 // the contents of the queue would be lost
 	return e
 }
 
-// exchangeDeleted: RabbitMQ reports it to nobody; the sidecar notices at its next
-// publish.
+// exchangeDeleted: RabbitMQ reports the deletion to no client; the sidecar notices it
+// at its next publish.
 func exchangeDeleted(w *World) check.Expect {
 	w.start(setup{})
 	w.pause()
@@ -137,11 +137,11 @@ func exchangeDeleted(w *World) check.Expect {
 	w.awaitOK(300)
 	w.finish()
 	e := w.expect()
-	e.MinInFlight = 0 // an event published before every binding is back misses a queue
+	e.MinInFlight = 0 // an event published before every binding exists again misses a queue
 	return e
 }
 
-// bindings is how many there are of the topic's exchange.
+// bindings is the number of bindings of the topic's exchange.
 func (w *World) bindings() int {
 	w.Helper()
 	n, err := strconv.Atoi(w.call(`length(rabbit_binding:list_for_source(rabbit_misc:r(<<"%s">>, exchange, <<"%s">>))).`, w.vhost, topicName))
@@ -157,7 +157,7 @@ func (w *World) bound(queue string) bool {
 	return w.call(`length([B || B <- rabbit_binding:list_for_destination(rabbit_misc:r(<<"%[1]s">>, queue, <<"%[2]s">>)), element(2, B) =:= rabbit_misc:r(<<"%[1]s">>, exchange, <<"%[3]s">>)]).`, w.vhost, queue, topicName) != "0"
 }
 
-// otherType: the error names what is there and what was wanted.
+// otherType: the error names the existing type and the wanted type.
 func otherType(w *World) check.Expect {
 	w.start(setup{})
 	if err := w.plainChannel().ExchangeDeclare("other", "fanout", true, false, false, false, nil); err != nil {

@@ -17,10 +17,10 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// samplePeriod is how often the processes are looked at.
+// samplePeriod is the time between two samples of the processes.
 const samplePeriod = 250 * time.Millisecond
 
-// startSampling looks at the processes from now on.
+// startSampling samples the processes from now on.
 func (w *World) startSampling() {
 	ctx, cancel := context.WithCancel(w.Context())
 	var sampling sync.WaitGroup
@@ -44,7 +44,7 @@ func (w *World) sample(ctx context.Context) {
 
 func (w *World) sampleOnce(ctx context.Context) {
 	for _, s := range w.living() {
-		if sample, err := look(ctx, s); err == nil { // or it is dying
+		if sample, err := look(ctx, s); err == nil { // a process that ends gives no sample
 			w.Recorder.Sample(sample)
 		}
 	}
@@ -65,7 +65,7 @@ func look(ctx context.Context, s *service) (history.Sample, error) {
 	return history.Sample{Process: s.name, RSS: rss, Anon: anon, FDs: len(fds), Goroutines: goroutines}, err
 }
 
-// memory reads a process's resident bytes, all and those that are no file's.
+// memory reads a process's resident bytes: all, and those that do not belong to files.
 func memory(pid int) (rss, anon uint64, err error) {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -101,7 +101,8 @@ func (s *service) goroutines(ctx context.Context) (int, error) {
 	return info.Goroutines, json.NewDecoder(res.Body).Decode(&info)
 }
 
-// get asks for an admin page. The connection is not kept, or it would count.
+// get requests an admin page. It closes the connection, which would otherwise count as
+// a descriptor.
 func (s *service) get(ctx context.Context, path string) (*http.Response, error) {
 	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(s.Admin, "unix:"))

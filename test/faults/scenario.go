@@ -13,17 +13,18 @@ type Scenario struct {
 	// Row is its number in the matrix.
 	Row  int
 	Name string
-	// Fault says what is injected, for the page.
+	// Fault describes the injected fault, for the page.
 	Fault string
-	// Holds says what must hold besides the invariants, for the page; "" for nothing more.
+	// Holds says what must hold in addition to the invariants, for the page; "" for
+	// nothing.
 	Holds string
-	// Nodes is how many RabbitMQ nodes it needs: 1 or 3.
+	// Nodes is the number of RabbitMQ nodes: 1 or 3.
 	Nodes int
 	// Short scenarios are in the short set.
 	Short bool
-	// Quick scenarios are what make test runs.
+	// Quick scenarios are run by make test.
 	Quick bool
-	// Patience bounds its run. 0 means two minutes.
+	// Patience bounds the run. 0 means two minutes.
 	Patience time.Duration
 
 	run func(w *World) check.Expect
@@ -36,7 +37,7 @@ func Scenarios() []Scenario {
 	return all
 }
 
-// Missing says which rows have no scenario, and why.
+// Missing lists the rows without a scenario, with the reasons.
 var Missing = map[int]string{
 	31: "certificates are not configured by hand yet: the sidecar's TLS comes with the issue on security",
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Select returns the scenarios of rows, written as 1,8,13-15. Without rows it
-// returns all, or with short the short set. Those that need one node come first, so
-// that the nodes are started twice and no more.
+// Select returns the scenarios of rows, written as 1,8,13-15. Without rows it returns
+// all scenarios, or with short the short set. Scenarios that need one node come first,
+// so that the nodes are started only twice.
 func Select(rows string, short bool) ([]Scenario, error) {
 	wanted, err := parseRows(rows)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// service is a sidecar and the client of the service beside it. It may die and be
-// started again at the same address.
+// service is a sidecar and the client of the service beside it. The sidecar may die and
+// be started again at the same address.
 type service struct {
 	eventsv1.EventServiceClient
 	*product.RunningSidecar
@@ -26,7 +26,8 @@ func (w *World) service(workload string, env ...string) *service {
 	s := &service{name: workload}
 	s.RunningSidecar = w.Mesh.StartSidecar(product.Sidecar{Namespace: w.namespace, Workload: workload, ControlPlane: w.planeAt, Env: env})
 	conn, err := grpc.NewClient(s.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
-		// A service on the same host has no reason to wait long for its sidecar.
+		// A service on the same host need not wait long before it connects to its
+		// sidecar again.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
 			MinConnectTimeout: time.Second,
@@ -35,7 +36,7 @@ func (w *World) service(workload string, env ...string) *service {
 		w.Fatal(err)
 	}
 	w.Cleanup(func() { _ = conn.Close() })
-	s.EventServiceClient = client.New(conn).API() // a history has every call and answer, which package client would hide
+	s.EventServiceClient = client.New(conn).API() // every call and answer must be recorded, and package client would hide some
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.services = append(w.services, s)
@@ -51,7 +52,7 @@ func (w *World) again(s *service) {
 	s.RunningSidecar = running
 }
 
-// living returns the sidecars that run.
+// living returns the running sidecars.
 func (w *World) living() []*service {
 	w.mu.Lock()
 	defer w.mu.Unlock()

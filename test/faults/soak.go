@@ -11,7 +11,7 @@ import (
 	"github.com/warrenmesh/warren/test/faults/schedule"
 )
 
-// Soak is a scenario that injects random faults for so long. The rig's seed is the
+// Soak is a scenario that injects random faults for d. The rig's seed determines the
 // schedule: the same seed repeats it.
 func Soak(d time.Duration) Scenario {
 	return Scenario{Name: "soak", Fault: "random faults", Nodes: 1, Patience: d + 10*time.Minute, run: func(w *World) check.Expect { return soak(w, d) }}
@@ -21,7 +21,7 @@ func Soak(d time.Duration) Scenario {
 type drawn struct {
 	schedule.Kind
 	inject func(w *World, target int) (proof string)
-	undo   func(w *World, target int) // nil for a fault that needs none
+	undo   func(w *World, target int) // nil for a fault that needs no undoing
 }
 
 func soak(w *World, d time.Duration) check.Expect {
@@ -60,10 +60,10 @@ func soak(w *World, d time.Duration) check.Expect {
 	return e
 }
 
-// soakPolicy is the name of the policies that a soak sets and changes.
+// soakPolicy is the name of the policies of a soak.
 const soakPolicy = "rig-soak"
 
-// policy is a fault of a soak: a policy that is set, changed after a while, and cleared.
+// policy is a fault of a soak: a policy is set, changed after a while, and cleared.
 func policy(name string, definitions ...string) drawn {
 	return drawn{
 		schedule.Kind{Name: "policy " + name, Targets: len(definitions), Min: 2 * time.Second, Max: 6 * time.Second},
@@ -75,7 +75,7 @@ func policy(name string, definitions ...string) drawn {
 	}
 }
 
-// stray is a fault of a soak: a dozen messages of others, of any kind.
+// stray is a fault of a soak: a dozen messages of other programs, of any kind.
 func stray() drawn {
 	all := foreign.All()
 	const each = 12
@@ -88,7 +88,7 @@ func stray() drawn {
 	}
 }
 
-// both are the sidecars, as targets.
+// both returns a sidecar by the number of the target.
 func (w *World) both(target int) *service { return []*service{w.checkout, w.billing}[target] }
 
 var soakKinds = []drawn{
@@ -153,5 +153,5 @@ var soakKinds = []drawn{
 		func(w *World, _ int) { w.plane = w.Mesh.StartControlPlane() }},
 }
 
-// heal takes every toxic from the link.
+// heal removes every disturbance from the link.
 func heal(w *World, _ int) { w.Links[0].Heal() }

@@ -11,22 +11,22 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// trial is one run of a scenario, as a test is one of a test function: it fails
-// without ending, or ends by Fatal, and cleans up what was begun, last first.
+// trial is one run of a scenario, like testing.T for a test function. It can fail and
+// continue, or end by Fatal. It runs the cleanups in reverse order.
 type trial struct {
-	ctx     context.Context //nolint:containedctx // of the run, as testing.T has one
+	ctx     context.Context //nolint:containedctx // of the run, like the context of testing.T
 	verbose io.Writer
 
 	mu       sync.Mutex // guards the rest
 	failures []string
 	cleanups []func()
-	log      bytes.Buffer // the log, to find out why a trial failed
+	log      bytes.Buffer // for finding the reason of a failure
 }
 
 var _ product.T = (*trial)(nil)
 
-// run runs f in a goroutine of its own, which Fatal may end, cleans up, and returns
-// what failed.
+// run runs f in its own goroutine, which Fatal may end, runs the cleanups, and returns
+// the failures.
 func (t *trial) run(f func()) []string {
 	for _, step := range []func(){f, t.cleanup} {
 		var ended sync.WaitGroup
@@ -46,7 +46,7 @@ func (t *trial) run(f func()) []string {
 	return t.failures
 }
 
-// cleanup runs the cleanups until there is none: one may add another.
+// cleanup runs the cleanups until there are none: a cleanup may add another.
 func (t *trial) cleanup() {
 	for {
 		t.mu.Lock()
@@ -59,7 +59,7 @@ func (t *trial) cleanup() {
 		t.cleanups = t.cleanups[:n-1]
 		t.mu.Unlock()
 		var one sync.WaitGroup
-		one.Go(f) // which may end by Fatal
+		one.Go(f) // it may end by Fatal
 		one.Wait()
 	}
 }

@@ -16,16 +16,16 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// World is what a scenario acts on: the cluster, the links before its nodes, the
-// mesh, the sidecars, the load and the history. Its methods fail the trial.
+// World is the environment of a scenario: the cluster, the links in front of its nodes,
+// the mesh, the sidecars, the load and the history. Its methods fail the trial.
 type World struct {
 	*trial
 	report   func(line string)
-	dir      string // the rig's
+	dir      string // the rig's directory
 	Scenario Scenario
 	Recorder *history.Recorder
 	Members  []*localbroker.Member
-	Links    []*toxic.Link // before the members, none when the sidecars dial them directly
+	Links    []*toxic.Link // in front of the members; none when the sidecars dial them directly
 	Mesh     *product.Mesh
 	Load     *load.Group
 
@@ -35,11 +35,11 @@ type World struct {
 	declared  declared
 	scale     float64 // of the load's rate
 	seed      uint64
-	slow      float64 // factor of the bounds of time
+	slow      float64 // factor of the time bounds
 	short     bool
-	race      bool // the programs look for data races: their memory is not judged
+	race      bool // the programs have the race detector: their memory is not judged
 	plane     *product.Process
-	planeAt   string // where the sidecars find it, "" for where it is
+	planeAt   string // the control plane's address for sidecars; "" means its own
 	checkout  *service
 	billing   *service
 
@@ -49,27 +49,27 @@ type World struct {
 	subscribers []*load.Subscriber
 }
 
-// setup says how a scenario's world begins.
+// setup describes how the world of a scenario begins.
 type setup struct {
 	declared
-	// links is how many links, each a path of its own, lead to every node. 0 means
-	// that the sidecars dial the nodes themselves.
+	// links is the number of links that lead to every node, each a network path of its
+	// own. 0 means that the sidecars dial the nodes directly.
 	links int
-	// files are declared beside the rest, by their names.
+	// files are more files with declared objects, by name.
 	files map[string]string
 	// idle starts no load.
 	idle bool
 	// load changes the standard load.
 	load func(*mix)
-	// between puts something between the sidecars and the control plane, given the
-	// address of the latter, and returns its own.
+	// between starts a proxy between the sidecars and the control plane. It gets the
+	// address of the control plane and returns the address of the proxy.
 	between func(plane string) string
 	// env is added to the sidecars' environment.
 	env []string
 }
 
 // start builds the world: a vhost, the declared objects, control plane and sidecars,
-// subscribers, and the load; it returns when events flow.
+// subscribers, and the load. It returns when events flow.
 func (w *World) start(s setup) {
 	w.Helper()
 	w.vhost = w.namespace
@@ -111,11 +111,11 @@ func (w *World) start(s setup) {
 	w.subscribe(m)
 	w.publish(m)
 	w.awaitOK(100)
-	w.startSampling() // now: under load, as after the fault
+	w.startSampling() // now, under load, as after the fault
 	w.keep(8 * samplePeriod)
 }
 
-// link puts a link before a member.
+// link adds a link in front of a member.
 func (w *World) link(m *localbroker.Member) *toxic.Link {
 	w.Helper()
 	link, err := toxic.New().Link(m.Address())
@@ -127,7 +127,7 @@ func (w *World) link(m *localbroker.Member) *toxic.Link {
 	return link
 }
 
-// busiest is the link over which most was sent.
+// busiest is the link with the most sent bytes.
 func (w *World) busiest() *toxic.Link {
 	return slices.MaxFunc(w.Links, func(a, b *toxic.Link) int {
 		x, _ := a.Passed()
@@ -144,10 +144,10 @@ func (w *World) newMesh() {
 	w.Mesh = product.NewMesh(w.trial, w.programs, broker)
 }
 
-// declare writes what is declared, as it is now.
+// declare writes the declared objects as they are now.
 func (w *World) declare() { w.Mesh.Write("faults.yaml", w.declared.yaml(w.namespace)) }
 
-// subscriptions are the declared ones' full names.
+// subscriptions lists the full names of the declared subscriptions.
 func (w *World) subscriptions() []string {
 	var out []string
 	for _, s := range w.declared.subscriptions() {
@@ -163,7 +163,7 @@ func (w *World) awaitOK(n int) {
 	w.await(fmt.Sprintf("%d events are confirmed", goal), time.Minute, func() bool { return w.Recorder.Confirmed() >= goal })
 }
 
-// keep lets things go on for a while.
+// keep waits while everything continues.
 func (w *World) keep(d time.Duration) {
 	w.Helper()
 	timer := time.NewTimer(d)
@@ -175,7 +175,7 @@ func (w *World) keep(d time.Duration) {
 	}
 }
 
-// await polls until ok, and fails the trial when that takes too long.
+// await polls until ok. It fails the trial when that takes longer than patience.
 func (w *World) await(what string, patience time.Duration, ok func() bool) {
 	w.Helper()
 	if !w.within(patience, ok) {
@@ -183,7 +183,7 @@ func (w *World) await(what string, patience time.Duration, ok func() bool) {
 	}
 }
 
-// within polls until ok and reports whether it came in time.
+// within polls until ok, and reports whether it was in time.
 func (w *World) within(patience time.Duration, ok func() bool) bool {
 	w.Helper()
 	deadline := time.Now().Add(patience)
@@ -202,7 +202,7 @@ func (w *World) within(patience time.Duration, ok func() bool) bool {
 	return true
 }
 
-// call evaluates Erlang in the first member that runs.
+// call evaluates Erlang on the first running member.
 func (w *World) call(format string, args ...any) string {
 	w.Helper()
 	var reasons []string
@@ -219,8 +219,8 @@ func (w *World) call(format string, args ...any) string {
 	return ""
 }
 
-// createVhost returns when the vhost runs on every node. A node that was still booting
-// when the vhost was made would never run it, and would refuse clients of the vhost.
+// createVhost creates the vhost and returns when it runs on every node. A node that was
+// booting while the vhost was created would never run it, and would refuse its clients.
 func (w *World) createVhost() {
 	w.Helper()
 	w.call(`rabbit_vhost:add(<<"%[1]s">>, <<"rig">>),
@@ -234,7 +234,7 @@ rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"%[1]s">>, <<".*">>,
 	}
 }
 
-// deleteVhost removes a vhost with all that is in it, if it is there.
+// deleteVhost deletes a vhost with its contents, if it exists.
 func (w *World) deleteVhost(name string) {
 	w.Helper()
 	w.call(`case rabbit_vhost:exists(<<"%[1]s">>) of true -> rabbit_vhost:delete(<<"%[1]s">>, <<"rig">>); false -> ok end.`, name)

@@ -12,8 +12,8 @@ import (
 	"github.com/warrenmesh/warren/tracing"
 )
 
-// TestSpansOfTwoSidecarsMakeOneTrace sends what the sidecars of two services
-// record for one event, by the tracing package alone.
+// TestSpansOfTwoSidecarsMakeOneTrace exports the spans that the sidecars of two
+// services record for one event. It uses the tracing package alone.
 func TestSpansOfTwoSidecarsMakeOneTrace(t *testing.T) {
 	t.Parallel()
 	jaeger := start(t)
@@ -64,7 +64,7 @@ func TestSpansOfTwoSidecarsMakeOneTrace(t *testing.T) {
 		func(edges []edge) bool { return hasEdge(edges, "checkout", "billing") })
 }
 
-// provider sets tracing up as a sidecar beside service does, for OTLP by gRPC.
+// provider sets up tracing as a sidecar beside service does, with OTLP over gRPC.
 func provider(t *testing.T, jaeger *server, service string) *tracing.Provider {
 	t.Helper()
 	p, err := tracing.Setup(t.Context(), tracing.Options{

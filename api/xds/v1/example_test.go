@@ -10,6 +10,6 @@ import (
 
 func ExampleAmqpRoute() {
 	config, err := anypb.New(&xdsv1.AmqpRoute{Topic: "shop/orders", RoutingKey: "{type}", Mandatory: true})
-	fmt.Println(config.GetTypeUrl(), err) // as it stands in typed_per_filter_config
+	fmt.Println(config.GetTypeUrl(), err) // the value in typed_per_filter_config
 	// Output: type.googleapis.com/warren.xds.v1.AmqpRoute <nil>
 }

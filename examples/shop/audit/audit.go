@@ -14,14 +14,14 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// audit writes events down. It may be used from several goroutines.
+// audit records events. It is safe for concurrent use.
 type audit struct {
 	journal *journal.Writer
 	tracer  trace.Tracer
 	log     *slog.Logger
 }
 
-// options of a subscription: what happens to its stream goes into journal and log.
+// options of a subscription: journal and log record what happens to its stream.
 func (a *audit) options(subscription string) client.SubscribeOptions {
 	return client.SubscribeOptions{
 		Ready: a.ready(subscription),
@@ -34,7 +34,7 @@ func (a *audit) options(subscription string) client.SubscribeOptions {
 	}
 }
 
-// ready notes that a subscription is open.
+// ready records that a subscription is open.
 func (a *audit) ready(subscription string) func(*eventsv1.SubscribeReady) {
 	return func(r *eventsv1.SubscribeReady) {
 		a.log.Info("subscribed", "subscription", r.GetSubscription(), "topic", r.GetTopic())
@@ -45,8 +45,8 @@ func (a *audit) ready(subscription string) func(*eventsv1.SubscribeReady) {
 	}
 }
 
-// handle writes one event of a subscription down, then acks it; an event that
-// cannot be written comes again.
+// handle records one event of a subscription, then acknowledges it. An event that
+// cannot be recorded is redelivered.
 func (a *audit) handle(subscription string) client.Handler {
 	return func(ctx context.Context, d *eventsv1.Delivery) error {
 		_, span := a.tracer.Start(ctx, "audit event",

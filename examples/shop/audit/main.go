@@ -1,5 +1,5 @@
-// Command audit keeps a record of every order and every invoice that passed. It
-// only receives.
+// Command audit records every order and every invoice that it receives. It publishes
+// nothing.
 //
 //	audit --sidecar 127.0.0.1:17400 --journal audit.ndjson
 package main

@@ -17,7 +17,7 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// billing turns orders into invoices. It may be used from several goroutines.
+// billing makes an invoice for each order. It is safe for concurrent use.
 type billing struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
 	publisher client.Publisher
@@ -33,15 +33,15 @@ type invoice struct {
 	Cents int    `json:"cents"`
 }
 
-// ready notes that orders may be pushed.
+// ready records that orders may be pushed.
 func (b *billing) ready() {
 	b.log.Info("ready for events")
 	b.append(journal.Record{What: journal.Ready})
 }
 
-// OnEvent implements EventHandlerService: it bills one order and acks it when its
-// invoice is with the broker. Whatever stands in the way makes the order come again;
-// an order that nobody can read never will be readable and is refused.
+// OnEvent implements EventHandlerService. It bills one order, and acknowledges it when
+// the broker has confirmed the invoice. After a failure the order is retried. An order
+// that cannot be decoded is dead-lettered, because a retry would not help.
 func (b *billing) OnEvent(ctx context.Context, req *eventsv1.OnEventRequest) (*eventsv1.OnEventResponse, error) {
 	ctx, span := b.tracer.Start(ctx, "bill order",
 		trace.WithAttributes(attribute.String("cloudevents.event_id", req.GetEvent().GetId())))
@@ -83,8 +83,8 @@ func (b *billing) bill(ctx context.Context, req *eventsv1.OnEventRequest, event 
 	})
 }
 
-// invoiceFor makes the invoice of an order; the same order always makes the same
-// event id.
+// invoiceFor makes the invoice of an order. The same order always makes the same event
+// id.
 func invoiceFor(placed *eventsv1.CloudEvent) (*eventsv1.CloudEvent, error) {
 	var order struct {
 		Cents int `json:"cents"`
@@ -102,7 +102,7 @@ func invoiceFor(placed *eventsv1.CloudEvent) (*eventsv1.CloudEvent, error) {
 	return event, nil
 }
 
-// append writes a line that nothing depends on.
+// append writes a line that no decision depends on.
 func (b *billing) append(line journal.Record) {
 	if err := b.journal.Append(line); err != nil {
 		b.log.Error("journal line lost", "error", err)

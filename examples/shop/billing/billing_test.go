@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sidecar answers publishes from a list, the last answer for ever.
+// sidecar answers publishes from a list. It repeats the last answer.
 type sidecar struct {
 	answers   []error
 	published []string
@@ -48,7 +48,7 @@ func order(id string) *eventsv1.OnEventRequest {
 	}
 }
 
-// bill hands one order to a billing and returns the outcome and the journal.
+// bill passes one order to a billing, and returns the outcome and the journal.
 func bill(t *testing.T, s *sidecar, req *eventsv1.OnEventRequest) (eventsv1.Outcome, []journal.Record) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal")

@@ -1,9 +1,9 @@
-// Command billing answers every order with an invoice: its own sidecar pushes
-// orders to it and it publishes an event "com.shop.invoice.issued" for each. The
-// order is acked only after the invoice was confirmed, and the invoice's id is
-// made from the order's: an order that comes twice repeats the same invoice.
+// Command billing makes an invoice for every order. Its own sidecar pushes orders to
+// it, and it publishes an event "com.shop.invoice.issued" for each. It acknowledges the
+// order only after the invoice was confirmed. The id of the invoice is made from the id
+// of the order, so a redelivered order repeats the same invoice.
 //
-// It names no subscription: the configuration says what is pushed to its port.
+// It names no subscription: the configuration says which events are pushed to its port.
 //
 //	billing --sidecar 127.0.0.1:17400 --listen 127.0.0.1:9090 --journal billing.ndjson
 package main

@@ -16,7 +16,7 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// checkout places orders. It may be used from several goroutines.
+// checkout places orders. It is safe for concurrent use.
 type checkout struct {
 	publisher client.Publisher
 	retry     client.Retry
@@ -24,7 +24,7 @@ type checkout struct {
 	tracer    trace.Tracer
 	run       string
 	log       *slog.Logger
-	open      func() bool // whether to go on when all orders asked for are placed
+	open      func() bool // whether to continue when all requested orders are placed
 }
 
 // order is the payload.
@@ -34,9 +34,9 @@ type order struct {
 	Cents    int    `json:"cents"`
 }
 
-// place places order n: one span, one event, two lines in the journal. An order
-// that is refused for good is a line of its own and no error; an error means that
-// the journal cannot be trusted any more.
+// place places order n: one span, one event, two lines in the journal. An order that is
+// refused for good has a line of its own and is no error. An error means that the
+// journal is not reliable any more.
 func (c *checkout) place(ctx context.Context, n int) error {
 	ctx, span := c.tracer.Start(ctx, "place order")
 	defer span.End()
@@ -54,7 +54,7 @@ func (c *checkout) place(ctx context.Context, n int) error {
 	line.Attempt = attempts
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil // told to stop; the order stays unconfirmed in the journal
+		return nil // the program is stopping; the order stays unconfirmed in the journal
 	case err != nil:
 		span.SetStatus(otelcodes.Error, err.Error())
 		c.log.Error("order refused", "event_id", event.GetId(), "error", err)

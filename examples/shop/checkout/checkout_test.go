@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sidecar answers a publish by its event id and the number of the call.
+// sidecar answers a publish according to its event id and the number of the call.
 type sidecar struct {
 	answer func(id string, call int) error
 

@@ -1,5 +1,5 @@
-// Package events is what a service of the shop runs to have events pushed to it: a gRPC
-// server on loopback with health checks. All else is in package client; the shipping
+// Package events is a gRPC server on loopback with health checks, for services of the
+// shop that events are pushed to. Everything else is in package client. The shipping
 // service does the same in Node without a library.
 //
 //	server := &events.Server{Address: "127.0.0.1:9090", Handler: billing}

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// handler says when it works and answers when it is let.
+// handler reports that a call has begun, and answers when it is allowed to.
 type handler struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
 	working, release chan struct{}
@@ -79,7 +79,7 @@ func TestAStoppingServerIsNotServingAndAnswersWhatIsInWork(t *testing.T) {
 	next(healthv1.HealthCheckResponse_NOT_SERVING)
 	close(h.release)
 	calling.Wait()
-	unwatch() // else the stop would wait for it
+	unwatch() // otherwise stopping would wait for it
 	running.Wait()
 }
 
@@ -91,7 +91,7 @@ func TestAServerSaysWhenItsPortIsTaken(t *testing.T) {
 	}
 	defer func() { _ = listener.Close() }()
 	if err := (&events.Server{Address: listener.Addr().String(), Handler: &handler{}}).Run(t.Context()); err == nil {
-		t.Error("it served on a port that is taken")
+		t.Error("Run served on a port that is in use")
 	}
 }
 

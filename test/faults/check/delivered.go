@@ -8,25 +8,25 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// subscription is what one subscription was seen to get.
+// subscription holds the deliveries of one subscription.
 type subscription struct {
 	name  string
-	want  *Subscription // nil when nothing is owed to it
+	want  *Subscription // nil when no event is owed to it
 	fates []fate        // by event
-	// newest is, by key, the delivered event that was written last; last is the one
-	// delivered last. -1 before the first.
+	// By key: newest is the event with the latest first write among the delivered ones,
+	// last the one delivered last. -1 before the first delivery.
 	newest, last []int32
-	ordered      int // first deliveries that another of their key came before
+	ordered      int // first deliveries whose key had a delivery before
 }
 
 // fate is what happened to one event in one subscription.
 type fate struct {
 	copies, unflagged, retries uint32
 	acked, dead, left          bool
-	settled                    time.Duration // when the service first acked or dead-lettered it; 0 is never
+	settled                    time.Duration // when the service first acked or dead-lettered it; 0 means never
 }
 
-// queued takes in what lay in dead-letter queues and queues at the end.
+// queued records the contents of dead-letter queues and queues at the end.
 func (c *checker) queued() {
 	for _, d := range c.run.DeadLetters {
 		s := c.subscription(d.Subscription)
@@ -44,7 +44,7 @@ func (c *checker) queued() {
 	}
 }
 
-// reason counts a dead letter's, and judges it.
+// reason counts and judges the reason of a dead letter.
 func (c *checker) reason(d *history.DeadLetter) {
 	if c.report.Reasons == nil {
 		c.report.Reasons = map[string]int{}
@@ -55,7 +55,7 @@ func (c *checker) reason(d *history.DeadLetter) {
 	}
 }
 
-// deliveries takes in every delivery, in the order of their times.
+// deliveries records every delivery, in the order of their times.
 func (c *checker) deliveries() {
 	for _, i := range byTime(c.run.Deliveries) {
 		d := &c.run.Deliveries[i]

@@ -6,7 +6,7 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// fates judges, event by event, what happened to it in each subscription.
+// fates judges what happened to each event in each subscription.
 func (c *checker) fates() {
 	for n := range c.events.list {
 		e := &c.events.list[n]
@@ -31,7 +31,7 @@ func (c *checker) fates() {
 	}
 }
 
-// owes says whether the subscription must get the event.
+// owes reports whether the subscription must get the event.
 func (c *checker) owes(s *subscription, e *event) bool {
 	if e.firmed == nil || s.want == nil || !s.want.wants(e.firmed) {
 		return false
@@ -39,8 +39,8 @@ func (c *checker) owes(s *subscription, e *event) bool {
 	return c.want.Refused == nil || !c.want.Refused(e.firmed)
 }
 
-// kept judges an event that the subscription was owed (I1), and says whether it is
-// accounted for in any way.
+// kept judges an event that the subscription was owed (I1). It reports whether the
+// event is accounted for.
 func (c *checker) kept(s *subscription, e *event, f *fate) bool {
 	switch {
 	case f.acked || f.dead:
@@ -52,7 +52,7 @@ func (c *checker) kept(s *subscription, e *event, f *fate) bool {
 		}
 		return true
 	case f.copies > 0:
-		return true // and nobody acked it: forgotten judges that
+		return true // it was delivered and not acked: forgotten judges that
 	case s.want.destroyed(e):
 		c.report.Destroyed++
 		return true
@@ -91,8 +91,8 @@ func (c *checker) duplicates(inFlight int) {
 	}
 }
 
-// copies judges the copies of one event and returns how many neither the publisher
-// nor the service asked for.
+// copies judges the copies of one event. It returns how many copies neither the
+// publisher nor the service asked for.
 func (c *checker) copies(s *subscription, e *event, f *fate) int {
 	n, writes := int(f.copies), max(e.writes, 1)
 	retried := min(int(f.retries), n-1)
@@ -126,7 +126,7 @@ func (f *fate) String() string {
 	return text
 }
 
-// describe names an event for the reader.
+// describe names an event in a message.
 func describe(p *history.Publish) string {
 	if p.Seq == 0 {
 		return fmt.Sprintf("event %q of %s", p.ID, p.Topic)

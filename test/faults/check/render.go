@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// column is one of the table's, by its two names.
+// column is a column of the tables, with its name in each.
 type column struct {
 	short, long string
-	width       int // of the text form; negative is left-aligned
+	width       int // of the text table; negative means left-aligned
 	value       func(*Report) string
 }
 
@@ -77,7 +77,7 @@ func (r *Report) Verdict() string {
 	return strings.Join(broken, " ")
 }
 
-// Peak returns the largest resident set of one process that is judged, in bytes.
+// Peak returns the largest resident set of any judged process, in bytes.
 func (r *Report) Peak() uint64 {
 	var peak uint64
 	for _, p := range r.Processes {
@@ -88,7 +88,7 @@ func (r *Report) Peak() uint64 {
 	return peak
 }
 
-// goroutines are those of all processes that are judged.
+// goroutines returns the sums over all judged processes.
 func (r *Report) goroutines() string {
 	var before, after int
 	for _, p := range r.Processes {
@@ -116,7 +116,7 @@ func markdownRow(cell func(column) string) string {
 	return row
 }
 
-// span shows a recovery; 0 means that there was nothing to measure.
+// span formats a recovery; 0 means that there was nothing to measure.
 func span(d time.Duration) string {
 	if d == 0 {
 		return "-"

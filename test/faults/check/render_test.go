@@ -78,7 +78,7 @@ func TestTheNumbersAreThoseOfTheHistory(t *testing.T) {
 	}
 }
 
-// A million events to two subscriptions, three million records.
+// A million events to two subscriptions make three million records.
 func BenchmarkCheckAMillionEvents(b *testing.B) {
 	run := &history.Run{}
 	for part := random(1, 16); len(run.Publishes) < 1_000_000; {

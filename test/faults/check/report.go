@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Invariant is one of those in the package comment.
+// Invariant is one of the invariants of the package comment.
 type Invariant uint8
 
 // The invariants.
@@ -30,50 +30,53 @@ type Report struct {
 	Scenario string
 	Seed     uint64
 
-	// Events by their best answer; OK + Unknown + Failed = Events.
+	// Events counts events by their best answer: OK + Unknown + Failed = Events.
 	Events, OK, Unknown, Failed int
-	// Calls made for them, and how many never returned or returned too late.
+	// Calls counts their calls, Unanswered those that never returned, and Late those
+	// that returned too late.
 	Calls, Unanswered, Late int
 
 	// Delivered counts events that reached a service, once for each subscription;
 	// Deliveries counts every copy.
 	Delivered, Deliveries int
-	// Copies beyond the first: asked for by a service's retry, repeats of the
-	// publisher, duplicates with a flag, and without.
+	// Copies after the first: Retried by a service's retry, Repeated by the publisher,
+	// Flagged and Unflagged for all others.
 	Retried, Repeated, Flagged, Unflagged int
 
-	// Events owed to a subscription, once for each: lost, still queued, destroyed by
-	// the fault as the scenario said, gone without an ack, in the dead-letter queue.
+	// Events owed to a subscription, once for each subscription: lost, still queued,
+	// destroyed by the fault as the scenario expects, gone without an ack, in the
+	// dead-letter queue.
 	Lost, Left, Destroyed, Unacked, DeadLettered int
 	// Reasons counts the dead letters by their reason.
 	Reasons map[string]int
-	// FalseOK counts events answered OK that no subscription ever saw, and OKs to
-	// calls that had to be refused.
+	// FalseOK counts events answered OK that no subscription got, and OKs to calls that
+	// had to be refused.
 	FalseOK int
-	// OrderViolations counts events that came after a newer one of their key or
-	// before the one ahead of them was settled, and confirms out of order.
+	// OrderViolations counts confirms out of order, and events that came after a newer
+	// one of their key or before the one ahead of them was settled.
 	OrderViolations int
 
-	// Recovery is the longest time from a fault's healing to the first OK of a topic,
-	// DeliveryRecovery to the first delivery of a subscription. 0: nothing to measure.
+	// Recovery is the longest time from the healing of a fault to the first OK of a
+	// topic, DeliveryRecovery to the first delivery of a subscription. 0 means that
+	// there was nothing to measure.
 	Recovery, DeliveryRecovery time.Duration
 
-	// InFlight is the most that was in flight at a fault.
+	// InFlight is the largest number of calls and deliveries in flight at a fault.
 	InFlight int
-	// Processes in the order of their names.
+	// Processes, in the order of their names.
 	Processes []Process
 
-	// Violations by invariant and kind; empty means that the run passed.
+	// Violations by invariant and kind. The run passed when there are none.
 	Violations []Violation
 }
 
-// Process is how one process was before the first fault and at the end. Peak is the
-// largest resident set in bytes at any time.
+// Process is the usage of one process before the first fault and at the end. Peak is
+// its largest resident set, in bytes.
 type Process struct {
 	Name          string
 	Peak          uint64
 	Before, After Usage
-	Judged        bool // whether its growth counts
+	Judged        bool // whether its growth is judged
 }
 
 // Usage is the median of some samples. A value that was not measured is 0.
@@ -92,10 +95,10 @@ type Violation struct {
 	Examples  []string // the first few, in words
 }
 
-// Passed says whether the run kept every invariant.
+// Passed reports whether the run kept every invariant.
 func (r *Report) Passed() bool { return len(r.Violations) == 0 }
 
-// Broken returns whether the invariant has a violation.
+// Broken reports whether the invariant has a violation.
 func (r *Report) Broken(i Invariant) bool {
 	for _, v := range r.Violations {
 		if v.Invariant == i {
@@ -118,7 +121,7 @@ func (r *Report) Explain(w io.Writer) {
 	}
 }
 
-// findings gathers violations, and words for the first few of each kind.
+// findings collects violations, with examples of each kind.
 type findings struct {
 	examples int
 	list     []Violation
@@ -132,7 +135,7 @@ func (f *findings) add(i Invariant, what, format string, args ...any) {
 	}
 }
 
-// of returns the violation of a kind; there are few kinds.
+// of returns the violation of a kind. It searches a list, because there are few kinds.
 func (f *findings) of(i Invariant, what string) *Violation {
 	for n := range f.list {
 		if v := &f.list[n]; v.Invariant == i && v.What == what {

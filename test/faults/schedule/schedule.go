@@ -1,8 +1,8 @@
 // Package schedule draws random faults for a soak from a seed.
 //
-// It owns when which fault hits what and for how long; it injects nothing and is
-// pure: the same seed, duration and kinds give the same steps on every machine, and
-// a longer duration begins with the steps of a shorter one.
+// It decides when which fault affects which target, and for how long. It injects
+// nothing and is pure: the same seed, duration and kinds give the same steps on every
+// machine, and a longer duration begins with the steps of a shorter one.
 //
 //	steps := schedule.Generate(seed, 10*time.Minute, kinds)
 //	schedule.Print(os.Stdout, seed, steps)
@@ -19,25 +19,27 @@ import (
 )
 
 const (
-	// warmUp comes before the first fault, so that there is a before to compare with.
+	// warmUp is the time before the first fault, which the later samples are compared
+	// with.
 	warmUp = 5 * time.Second
-	// calm is what lies at least between the end of one fault and the begin of the
-	// next, and after the last: recovery can be measured only in calm.
+	// calm is the least time from the end of one fault to the beginning of the next,
+	// and after the last one: recovery can be measured only while there is no fault.
 	calm = 3 * time.Second
-	// spread is how much longer than calm it may be.
+	// spread is how much longer than calm that time may be.
 	spread = 5 * time.Second
-	// grain is what times are rounded to, so that they read well.
+	// grain is the unit to which times are rounded, so that they are easy to read.
 	grain = 100 * time.Millisecond
 )
 
 // Kind is a fault that may be drawn.
 type Kind struct {
 	Name string
-	// Targets is how many things it may hit, such as nodes; 0 means one.
+	// Targets is the number of things that the fault can affect, such as nodes; 0 means
+	// one.
 	Targets int
-	// Min and Max bound how long it lasts; Max 0 is a fault without a duration.
+	// Min and Max bound its duration. With Max 0 the fault has no duration.
 	Min, Max time.Duration
-	// Weight is how often it is drawn against the others; 0 means 1.
+	// Weight is how often it is drawn relative to the other kinds; 0 means 1.
 	Weight int
 }
 
@@ -58,9 +60,9 @@ func (s Step) String() string {
 	return text
 }
 
-// Generate draws the faults of a run that lasts total. Each ends, and leaves time to
-// recover, before the next begins and before the run ends. A run that is too short
-// for a fault has none, as one without kinds.
+// Generate draws the faults of a run that lasts total. Each fault ends, and leaves time
+// to recover, before the next one begins and before the run ends. There are no steps
+// when the run is too short for a fault, or when there are no kinds.
 func Generate(seed uint64, total time.Duration, kinds []Kind) []Step {
 	random := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)) //nolint:gosec // repeatable, not secret
 	var steps []Step

@@ -15,7 +15,8 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
-// Broker has the logs. Its zero value is not ready; use New. It is safe for concurrent use.
+// Broker holds the logs. Its zero value cannot be used; call New. It is safe for
+// concurrent use.
 type Broker struct {
 	epochs atomic.Uint64
 
@@ -26,47 +27,48 @@ type Broker struct {
 	flows  map[*Driver]map[*flow]struct{} // guarded by mu
 }
 
-// log is a topic's records.
+// log holds a topic's records.
 type log struct {
 	topic   mesh.Name
 	records []*record
 }
 
-// record is what was published once.
+// record is one published message.
 type record struct {
 	message broker.Message
-	raw     []byte // of a message that is no event
-	at      string // the log's name
+	raw     []byte // body of a message that is no event
+	at      string // name of the log
 }
 
-// group is what a subscription has read.
+// group is the state of a subscription.
 type group struct {
 	sources []*source
-	parts   []*part // one, or one for each partition
+	parts   []*part // one for each partition, or a single one
 	letters []*letter
 	members int
 }
 
-// source is a stretch of a log that a group reads.
+// source is a range of a log that a group reads.
 type source struct {
 	log  *log
-	end  int // beyond it nothing is read; -1 while it is the group's own
+	end  int // exclusive end of the range; -1 for the group's own log, which has none
 	next []int
 }
 
-// part is what is to be handed out besides the log, and who may.
+// part holds the records that are to be delivered again, and the receiver of an ordered
+// group.
 type part struct {
 	name   string
-	again  []*copyOf // in the order they are to be handed out
-	holder *flow     // of an ordered group: the one that receives
+	again  []*copyOf // in the order of their delivery
+	holder *flow     // the receiver, in an ordered group
 }
 
-// copyOf is a record on its way through a group.
+// copyOf is the copy of a record that a group delivers.
 type copyOf struct {
 	record   *record
 	offset   int
 	attempt  uint32
-	returned bool // it was handed out before
+	returned bool // it was delivered before
 	repeated bool
 	failed   time.Time
 	crashes  uint32
@@ -91,7 +93,7 @@ func (b *Broker) Append(to *mesh.Destination, body []byte) {
 	b.tell()
 }
 
-// The rest is called with mu held.
+// The methods below are called with mu held.
 
 func (b *Broker) tell() {
 	close(b.news)
@@ -119,7 +121,7 @@ func (b *Broker) reads(l *log) bool {
 	return false
 }
 
-// partOf returns the part of a group that a record belongs to.
+// partOf is the number of the part that a record belongs to.
 func (g *group) partOf(r *record) int {
 	if r.message.Partitioned && int(r.message.Partition) < len(g.parts) {
 		return int(r.message.Partition)
@@ -127,8 +129,8 @@ func (g *group) partOf(r *record) int {
 	return 0
 }
 
-// take returns what is to be handed out next of a part, nil when there is nothing now, and
-// then the moment at which there will be something, zero when nobody knows.
+// take returns the next copy of a part. When there is none now, c is nil and due is
+// when there will be one, or zero when that is unknown.
 func (g *group) take(i int, now time.Time) (c *copyOf, due time.Time) {
 	p := g.parts[i]
 	for n, again := range p.again {
@@ -156,7 +158,7 @@ func (r *record) expired(now time.Time) bool {
 	return !r.message.Expires.IsZero() && !now.Before(r.message.Expires)
 }
 
-// back puts what was handed out into its place again.
+// back puts delivered copies back into their place.
 func (p *part) back(copies ...*copyOf) {
 	for _, c := range copies {
 		c.returned = true
@@ -264,8 +266,8 @@ func (d *Driver) Ensure(_ context.Context, o broker.Object) error {
 	return nil
 }
 
-// Keep implements broker.Declarer: a group reads its own log, and the old one's to where it
-// was left.
+// Keep implements broker.Declarer. A group reads its own log, and an earlier one up to
+// the point where it left it.
 func (d *Driver) Keep(_ context.Context, objects []broker.Object) error {
 	b := d.broker
 	b.mu.Lock()
@@ -283,7 +285,7 @@ func (d *Driver) Keep(_ context.Context, objects []broker.Object) error {
 	return nil
 }
 
-// Publish implements broker.Publisher: what is in the log is confirmed.
+// Publish implements broker.Publisher: a message in the log is confirmed.
 func (d *Driver) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
 	from := 0 // where the messages begin that nobody has been told of yet
 	for i, m := range batch {

@@ -1,10 +1,11 @@
-// Package logbroker is a broker of another kind, in memory: an append-only log for each
-// topic, and for each subscription an offset in it. There are no exchanges and no queues.
+// Package logbroker is a different kind of broker, in memory: an append-only log for
+// each topic, and an offset in it for each subscription. It has no exchanges and no
+// queues.
 //
-// It is the proof that the seam of proxy/broker needs none: it passes brokertest in all
-// that it claims, which is order by key (a part is the records of a partition) and dead
-// letters that can be read. It claims no broker.Watcher, for a log takes nothing out by
-// itself. It is for tests alone: nothing bounds the log.
+// It shows that the interface of proxy/broker needs neither. It passes brokertest for
+// every capability it has: order by key, where a part holds the records of a partition,
+// and readable dead letters. It does not implement broker.Watcher, because a log
+// removes nothing by itself. It is for tests only: the log is not bounded.
 //
 //	topic    │ 0 │ 1 │ 2 │ 3 │ 4 │ 5 │
 //	                   ▲       ▲   ▲

@@ -17,7 +17,7 @@ import (
 type flow struct {
 	driver *Driver
 	group  *group
-	index  int // of the part
+	index  int // number of the part
 	part   *part
 	from   broker.Receiving
 
@@ -25,10 +25,11 @@ type flow struct {
 	epoch uint64
 	tags  uint64
 	held  map[uint64]*copyOf
-	over  bool // its epoch is
+	over  bool // its epoch has ended
 }
 
-// Interrupt ends the epoch of each flow of d, which go on in another one.
+// Interrupt ends the current epoch of each receiver of d. They continue in another
+// epoch.
 func (d *Driver) Interrupt() {
 	b := d.broker
 	b.mu.Lock()
@@ -105,7 +106,8 @@ func (d *Driver) attach(from broker.Receiving) (*flow, error) {
 	return f, nil
 }
 
-// next returns the next delivery, or the epoch that is over, or when to look again.
+// next returns the next delivery, the epoch that has ended, or the time of the next
+// look.
 func (f *flow) next(now time.Time) (d *broker.Delivery, lost uint64, news <-chan struct{}, due time.Time) {
 	b := f.driver.broker
 	b.mu.Lock()
@@ -151,7 +153,7 @@ func (f *flow) giveBack() {
 	f.driver.broker.tell()
 }
 
-// end gives back what is not settled.
+// end returns the unsettled copies.
 func (f *flow) end() {
 	b := f.driver.broker
 	b.mu.Lock()
@@ -163,7 +165,7 @@ func (f *flow) end() {
 	f.giveBack()
 }
 
-// deliver is c as it is handed out.
+// deliver makes the delivery of a copy.
 func deliver(c *copyOf, part string) *broker.Delivery {
 	m := &c.record.message
 	d := &broker.Delivery{
@@ -182,7 +184,7 @@ func deliver(c *copyOf, part string) *broker.Delivery {
 	return d
 }
 
-// settled takes d out of what is held. It is called with the broker's mu held.
+// settled removes d from the held deliveries. It is called with the broker's mu held.
 func (f *flow) settled(d *broker.Delivery) (*copyOf, error) {
 	c := f.held[d.Tag]
 	if c == nil || d.Epoch != f.epoch || f.over {
@@ -202,8 +204,8 @@ func (f *flow) Return(d *broker.Delivery) error {
 	return f.settle(d, func(c *copyOf) { f.part.back(c) })
 }
 
-// Settle implements broker.Settler. It is one step under the lock, so nothing can be
-// between the letter and the end of its original.
+// Settle implements broker.Settler. It is one step under the lock, so that no one sees
+// the dead letter and the original together.
 func (f *flow) Settle(_ context.Context, d *broker.Delivery, s broker.Settlement) error {
 	return f.settle(d, func(c *copyOf) {
 		next := *c
@@ -274,7 +276,7 @@ func (d *Driver) ReviveLetter(_ context.Context, s *mesh.Subscription, letter *b
 	b := d.broker
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	g, err := b.group(s, "revive a letter of")
+	g, err := b.group(s, "redrive a dead letter of")
 	if err != nil {
 		return err
 	}
@@ -290,7 +292,7 @@ func (d *Driver) ReviveLetter(_ context.Context, s *mesh.Subscription, letter *b
 	return nil
 }
 
-// reader settles a letter that is read.
+// reader settles dead letters that are read.
 type reader struct {
 	broker *Broker
 	group  *group
@@ -309,10 +311,10 @@ func (r *reader) Ack(*broker.Delivery) error {
 	return nil
 }
 
-// Return implements broker.Settler: the letter never left its place.
+// Return implements broker.Settler. The dead letter never left its place.
 func (*reader) Return(*broker.Delivery) error { return nil }
 
 // Settle implements broker.Settler.
 func (*reader) Settle(context.Context, *broker.Delivery, broker.Settlement) error {
-	return &broker.Error{Kind: broker.Invalid, Op: "settle a letter", Err: errors.New("a letter can only be removed")}
+	return &broker.Error{Kind: broker.Invalid, Op: "settle a dead letter", Err: errors.New("a dead letter can only be removed")}
 }
