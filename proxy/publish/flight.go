@@ -51,7 +51,7 @@ func (f *flight) takes(t *transit) bool {
 
 func (f *flight) add(t *transit) {
 	t.attempt++
-	t.err = nil
+	t.err, t.flight = nil, f
 	t.span.SetServerAddress(f.node.Address())
 	t.sending.To(f.node.Address())
 	t.sending.Written()
@@ -71,7 +71,12 @@ func (f *flight) told(from, to int, err error) {
 	for _, t := range f.transits[from:to] {
 		t.outcome <- err
 	}
-	if f.open.Add(int64(from-to)) == 0 {
+}
+
+// landed ends the context when all events have their outcomes. Whoever waited for one
+// calls it, and not told: the driver's goroutine has better things to do.
+func (f *flight) landed() {
+	if f.open.Add(-1) == 0 {
 		f.cancel()
 	}
 }

@@ -42,6 +42,7 @@ type transit struct {
 	repeats bool         // the try under way has room in the budget
 
 	// the try under way
+	flight  *flight
 	outcome chan error // cap 1
 	err     error      // why there was no node to try
 }
@@ -171,6 +172,7 @@ func (s *Service) settle(t *transit) error {
 		return t.err
 	}
 	err := <-t.outcome
+	t.flight.landed()
 	t.sending.Settled(err)
 	if err == nil || t.blames(err) {
 		t.tried[len(t.tried)-1].Settled(err)

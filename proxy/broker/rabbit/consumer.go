@@ -180,7 +180,7 @@ func (c *inbound) pump(ctx context.Context, sink func([]*queueing.Delivery)) boo
 
 // maxGathered bounds the deliveries that sink gets at once: each is decoded before the
 // first of them is looked at.
-const maxGathered = 64
+const maxGathered = 8
 
 // gather adds what else has arrived.
 func (c *inbound) gather(batch []*queueing.Delivery) []*queueing.Delivery {
