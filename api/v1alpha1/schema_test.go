@@ -48,6 +48,7 @@ var beyond = []string{
 	"an ack deadline that is too short", "an ack deadline that is too long",
 	"a bound of retries that is too short", "a bound of retries that is too long", "a dedupe window that is too short", "a dedupe window that is too long",
 	"a try that outlasts the timeout", "a backoff that shrinks", "a backoff below a millisecond",
+	"a retry that waits longer than a queue may", "a first retry that waits longer than a queue may",
 	"a template that is too long",
 	"a parent of another namespace", "a parent named twice", "two rules of one name", "weights that sum to 0", "a backend named twice",
 	"filters without a bottom", "dead letters in the own queue",
