@@ -14,7 +14,7 @@ import (
 )
 
 // document is the object as a file declares it: without what the system fills in.
-func document(t *testing.T, obj Object) map[string]any {
+func document(t testing.TB, obj Object) map[string]any {
 	t.Helper()
 	m := copyOf(t, obj)
 	m["apiVersion"], m["kind"] = APIVersion, obj.KindName()
@@ -26,7 +26,7 @@ func document(t *testing.T, obj Object) map[string]any {
 }
 
 // copyOf takes a value through JSON.
-func copyOf(t *testing.T, v any) map[string]any {
+func copyOf(t testing.TB, v any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
