@@ -252,11 +252,12 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 		"a wrong setting":     {&daemon.UsageError{Err: errors.New("--x: want y")}, nil, daemon.ExitUsage, "d: --x: want y\nSee 'd --help'.\n"},
 		"one that is wrapped": {fmt.Errorf("start: %w", &daemon.UsageError{Err: errors.New("--x")}), nil, daemon.ExitUsage, "See 'd --help'."},
 		"an unknown flag":     {nil, []string{"--nope"}, daemon.ExitUsage, "unknown flag: --nope"},
+		"an argument":         {nil, []string{"x"}, daemon.ExitUsage, `unknown command "x" for "d"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			cmd := &cobra.Command{Use: "d", RunE: func(*cobra.Command, []string) error { return test.err }}
+			cmd := &cobra.Command{Use: "d", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return test.err }}
 			cmd.SetErr(&out)
 			cmd.SetArgs(append([]string{}, test.args...))
 			if code := daemon.Main(cmd); code != test.code || !strings.Contains(out.String(), test.says) || (test.says == "") != (out.Len() == 0) {
