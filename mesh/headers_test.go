@@ -88,7 +88,7 @@ func FuzzAListAllowsWhatItNamesAndNothingReserved(f *testing.F) {
 		} else if name != "" && list.Allows(name) && name != entry && (!open || !strings.HasPrefix(name, prefix)) {
 			t.Errorf("%q allows %q", entry, name)
 		}
-		if property := name == mesh.PropertyReplyTo || name == mesh.PropertyContentEncoding; list.Allows(name) && mesh.ReservedHeader(name) && !(property && entry == name) {
+		if property := name == mesh.PropertyReplyTo || name == mesh.PropertyContentEncoding; list.Allows(name) && mesh.ReservedHeader(name) && (!property || entry != name) {
 			t.Errorf("%q allows %q, which is reserved", entry, name)
 		}
 	})

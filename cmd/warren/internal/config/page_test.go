@@ -135,7 +135,7 @@ func TestProseIsBrokenAtWordsAndHangs(t *testing.T) {
 		}
 	}
 	word := strings.Repeat("x", 100)
-	for in, want := range map[string]string{"": "  \n", "a": "  a\n", " a \n b ": "  a b\n", word: "  " + word + "\n", "a " + word + " b": "  a\n  " + word + "\n  b\n"} {
+	for in, want := range map[string]string{"": "  \n", "a": "  a\n", "a \n\t b": "  a b\n", word: "  " + word + "\n", "a " + word + " b": "  a\n  " + word + "\n  b\n"} {
 		if got := wrap(in, "  "); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
