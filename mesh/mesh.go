@@ -223,7 +223,10 @@ type Backoff struct {
 // Delay returns the delay before attempt n+1, n >= 1 being the attempts made.
 func (b Backoff) Delay(n uint32) time.Duration {
 	d := b.Base
-	for ; n > 1 && d < b.Max; n-- {
+	for ; n > 1; n-- {
+		if d > b.Max/2 {
+			return b.Max // twice as much may be more than a Duration holds
+		}
 		d *= 2
 	}
 	return min(d, b.Max)

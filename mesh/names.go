@@ -26,8 +26,8 @@ func (q *Queue) Partitioner() string { return q.Name + ".partitions" }
 // Unpartitioned is explained at Partitioner.
 func (q *Queue) Unpartitioned() string { return q.Partitioner() + ".unpartitioned" }
 
-// Delays lists the distinct delays that retries wait for in queues, ascending: none
-// when they wait elsewhere.
+// Delays lists the delays that retries wait for in queues, ascending: none when they wait
+// elsewhere. Of delays within one millisecond, which share a queue, it has the first.
 func (s *Subscription) Delays() []time.Duration {
 	if s.Ordering == PerKey || s.Strategy == BrokerDelay {
 		return nil
@@ -35,10 +35,15 @@ func (s *Subscription) Delays() []time.Duration {
 	var out []time.Duration
 	for n := uint32(1); n < s.Attempts; n++ {
 		d := s.Backoff.Delay(n)
-		if d <= 0 || len(out) > 0 && out[len(out)-1] == d {
-			break // there is none, or the backoff has reached its maximum
+		if d <= 0 {
+			break
 		}
-		out = append(out, d)
+		if len(out) == 0 || out[len(out)-1].Milliseconds() != d.Milliseconds() {
+			out = append(out, d)
+		}
+		if d == s.Backoff.Max {
+			break
+		}
 	}
 	return out
 }

@@ -15,7 +15,7 @@ import (
 
 // document is the object as a file declares it, without the fields that the system
 // fills in.
-func document(t *testing.T, obj Object) map[string]any {
+func document(t testing.TB, obj Object) map[string]any {
 	t.Helper()
 	m := copyOf(t, obj)
 	m["apiVersion"], m["kind"] = APIVersion, obj.KindName()
@@ -27,7 +27,7 @@ func document(t *testing.T, obj Object) map[string]any {
 }
 
 // copyOf encodes a value as JSON and decodes it.
-func copyOf(t *testing.T, v any) map[string]any {
+func copyOf(t testing.TB, v any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -49,6 +49,7 @@ var beyond = []string{
 	"an ack deadline that is too short", "an ack deadline that is too long",
 	"a bound of retries that is too short", "a bound of retries that is too long", "a dedupe window that is too short", "a dedupe window that is too long",
 	"a try that outlasts the timeout", "a backoff that shrinks", "a backoff below a millisecond",
+	"a retry that waits longer than a queue may", "a first retry that waits longer than a queue may",
 	"a template that is too long",
 	"a parent of another namespace", "a parent named twice", "two rules of one name", "weights that sum to 0", "a backend named twice",
 	"filters without a bottom", "dead letters in the own queue",

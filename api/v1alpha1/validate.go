@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 
@@ -165,7 +167,7 @@ func (c *checker) nodes(p Path, nodes []BrokerNode) {
 
 func checkAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" {
+	if err != nil || host == "" || strings.ContainsFunc(host, notInHost) {
 		return fmt.Errorf("is %q", address)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -173,6 +175,9 @@ func checkAddress(address string) error {
 	}
 	return nil
 }
+
+// notInHost tells what no name or address of a host has, and what looks like nothing.
+func notInHost(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 func (c *checker) topic(s *EventTopicSpec, p Path) {
 	c.ref(p.Child("brokerRef"), s.BrokerRef, KindEventBroker)

@@ -24,6 +24,7 @@ func (c *checker) subscription(s *EventSubscriptionSpec, p Path) {
 	c.within(p.Child("ackDeadline"), s.AckDeadline, MinAckDeadline, MaxAckDeadline)
 	if s.Retry != nil {
 		c.subscriptionRetry(s.Retry, s.Ordering, p.Child("retry"))
+		c.waits(s, p.Child("retry").Child("backoff"))
 	}
 	if s.DeadLetter != nil {
 		c.deadLetter(s, p.Child("deadLetter"))
@@ -80,6 +81,20 @@ func delays(s *EventSubscriptionSpec) []time.Duration {
 		Backoff:  mesh.Backoff{Base: r.Backoff.BaseInterval.Duration, Max: r.Backoff.MaxInterval.Duration},
 	}
 	return sub.Delays()
+}
+
+// waits refuses delays that no queue of RabbitMQ may have: a sidecar would find out only
+// when it declares one.
+func (c *checker) waits(s *EventSubscriptionSpec, p Path) {
+	all := delays(s)
+	if len(all) == 0 || all[len(all)-1] <= maxTTL {
+		return
+	}
+	field := "maxInterval"
+	if s.Retry.Backoff.BaseInterval.Duration > maxTTL {
+		field = "baseInterval"
+	}
+	c.invalid(p.Child(field), "makes retries wait %s in a queue: want at most %s", short(all[len(all)-1]), short(maxTTL))
 }
 
 func (c *checker) subscriptionRetry(r *SubscriptionRetry, ordering string, p Path) {

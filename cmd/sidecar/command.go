@@ -153,6 +153,12 @@ func (s settings) options() (proxy.Options, error) {
 	if s.Workload == "" {
 		return proxy.Options{}, errors.New("--workload is required: the name of the service this sidecar stands beside")
 	}
+	if _, err := mesh.ParseName("any", s.Namespace); err != nil {
+		return proxy.Options{}, fmt.Errorf("--namespace %q: want a-z, 0-9 and '-', with a letter or digit at both ends, at most 63 characters", s.Namespace)
+	}
+	if err := s.checkBounds(); err != nil {
+		return proxy.Options{}, err
+	}
 	labels, err := parseLabels(s.Labels, s.Workload)
 	if err != nil {
 		return proxy.Options{}, err
@@ -190,6 +196,24 @@ func (s settings) options() (proxy.Options, error) {
 
 		MaxInFlight: s.MaxInFlight, MaxInFlightBytes: s.MaxBytes, MaxStreams: s.MaxStreams,
 	}, nil
+}
+
+// checkBounds refuses bounds below zero, which would be taken for none given.
+func (s settings) checkBounds() error {
+	if s.DrainTimeout <= 0 {
+		return fmt.Errorf("--drain-timeout %s: want a positive duration", s.DrainTimeout)
+	}
+	for _, bound := range []struct {
+		flag  string
+		value int64
+	}{
+		{"max-in-flight", s.MaxInFlight}, {"max-in-flight-bytes", s.MaxBytes}, {"max-streams", s.MaxStreams}, {"max-connections", int64(s.MaxConnections)},
+	} {
+		if bound.value < 0 {
+			return fmt.Errorf("--%s %d: want 0 or more", bound.flag, bound.value)
+		}
+	}
+	return nil
 }
 
 func parseLabels(pairs []string, workload string) (map[string]string, error) {

@@ -31,12 +31,18 @@ func TestTheNamesAreThoseThatSidecarsDeclare(t *testing.T) {
 		"classic":           func(s *mesh.Subscription) { s.Queue.Type = "classic" },
 		"a whole second":    func(s *mesh.Subscription) { s.Backoff = mesh.Backoff{Base: time.Millisecond, Max: time.Millisecond} },
 		"a fraction of one": func(s *mesh.Subscription) { s.Backoff = mesh.Backoff{Base: 1500 * time.Microsecond, Max: time.Minute} },
+		"two within one": func(s *mesh.Subscription) {
+			s.Backoff = mesh.Backoff{Base: time.Millisecond, Max: 1500 * time.Microsecond}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := base
 			change(&s)
 			layout := queueing.Layout(&s, mesh.Manage)
+			if names := owned(&s); len(slices.Compact(slices.Sorted(slices.Values(names)))) != len(names) {
+				t.Errorf("a name is checked twice, which looks like two owners: %v", names)
+			}
 			known := append(owned(&s), lettered(&s)...)
 			for _, q := range layout.Queues {
 				if !slices.Contains(known, q.Name) {

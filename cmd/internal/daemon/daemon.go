@@ -45,6 +45,14 @@ func Main(cmd *cobra.Command) int {
 	defer stop()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return &UsageError{err}
+			}
+			return nil
+		}
+	}
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
 		return ExitOK

@@ -3,6 +3,7 @@ package deadletter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,14 +95,15 @@ that are redriven.`,
 			defer s.Close()
 			ctx, cancel := context.WithTimeout(cmd.Context(), heldTimeout)
 			defer cancel()
+			asked := slices.Compact(slices.Sorted(slices.Values(args[1:]))) // a key that is named twice is released once
 			var at grpcpeer.Peer
-			resp, err := s.ReleaseHeldKeys(ctx, &adminv1.ReleaseHeldKeysRequest{Subscription: args[0], Keys: args[1:], All: all}, grpc.Peer(&at))
+			resp, err := s.ReleaseHeldKeys(ctx, &adminv1.ReleaseHeldKeysRequest{Subscription: args[0], Keys: asked, All: all}, grpc.Peer(&at))
 			if err != nil {
 				return s.Failure("release "+strings.Join(args, " "), err, at.Addr != nil)
 			}
 			released := int(resp.GetReleased())
 			a.Sayf("%s released", keys(released))
-			if missing := len(args) - 1 - released; missing > 0 {
+			if missing := len(asked) - released; missing > 0 {
 				a.Errorf("%s", a.ErrStyle().Yellow(fmt.Sprintf("%s not held by this sidecar; another may hold them", keys(missing))))
 				return cli.ErrReported
 			}

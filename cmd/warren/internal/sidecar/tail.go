@@ -147,13 +147,15 @@ func tailRequest(ctx context.Context, a *cli.App, s *cli.Admin, name string) (*a
 		known = known || t.GetName() == full
 	}
 	for _, sub := range dump.GetSubscriptions() {
+		known = known || sub.GetTopic() == full
+	}
+	for _, sub := range dump.GetSubscriptions() {
 		switch {
 		case sub.GetName() == full && known:
 			return nil, cli.Usagef("%s is a topic and a subscription: say topic/%s or subscription/%s", full, name, name)
 		case sub.GetName() == full:
 			return &adminv1.TapRequest{Subscription: full}, nil
 		}
-		known = known || sub.GetTopic() == full
 	}
 	if !known {
 		a.Sayf("this sidecar has not used topic %s yet; its events are shown once it does", terminal.Printable(full))

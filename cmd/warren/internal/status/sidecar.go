@@ -43,6 +43,9 @@ func (k kindProgress) String() string {
 func byKind(s *adminv1.Sidecar) map[string]kindProgress {
 	out := map[string]kindProgress{}
 	for _, r := range s.GetResources() {
+		if r.GetState() == "DOES_NOT_EXIST" {
+			continue // as in the count of all
+		}
 		kind, _ := cli.ResourceKind(r.GetTypeUrl(), r.GetName())
 		k := out[kind]
 		k.total++

@@ -74,6 +74,9 @@ func run(a *cli.App, cmd *cobra.Command, sidecar string, f *statusFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.timeout <= 0 {
+		return cli.Usagef("--timeout %s: want a positive duration", f.timeout)
+	}
 	address := a.Address(cmd, "control-plane", peer.EnvControlPlane)
 	resp, err := cli.FetchStatus(cmd.Context(), address, f.namespace, f.timeout)
 	if err != nil {
