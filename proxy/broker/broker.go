@@ -62,9 +62,9 @@ type Publisher interface {
 	// Publish writes the messages of a batch in their order, each to its topic, and does
 	// not wait for their confirms. It blocks while the window of unconfirmed publishes is
 	// full, at most until ctx ends. Every message has one outcome, which told is told
-	// during the call or after it, and at the latest when ctx ends: then a message that was
-	// not written has the kind WindowFull and the outcome NotSent, and any other the kind
-	// ConfirmTimeout and the outcome Unknown. The slice is the caller's again when Publish
+	// during the call or after it, and at the latest when ctx ends: then that of a message
+	// that was not written is NotSent, by the kind WindowFull or, if it waited for a
+	// connection, Unavailable; that of any other is Unknown, by ConfirmTimeout. The slice is the caller's again when Publish
 	// returns; a message, its event and its data must not be changed until its outcome is
 	// told. Messages that one goroutine gives, in one batch or in several, reach one topic
 	// in that order; those of different partitions need not wait for each other.
@@ -99,6 +99,10 @@ type Receiving struct {
 	Part         string // of a subscription that is ordered by key: one of KeyOrder.Parts
 	Prefetch     int    // at least 1
 	Tag          string // shows up in the broker's tools; made unique by the driver
+	// AtOnce is the most deliveries that sink gets at once; 0 means one. A sink that blocks
+	// takes few: when their epoch ends meanwhile, what is left of them is stale, and the
+	// next epoch waits for it.
+	AtOnce int
 	// Largest is the most data that an event of the subscription's topic has, 0 when
 	// that is not known. Of what is larger than such an event can be only the size is
 	// told, and it costs no memory here, where the broker can set it aside by itself.

@@ -71,6 +71,10 @@ type partitions struct {
 	burying sync.WaitGroup
 }
 
+// arriveAtOnce is how many deliveries of a part are put in order at once, which does not
+// block.
+const arriveAtOnce = 64
+
 func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding uint32, in intake) (drain func(), err error) {
 	sub := st.subscription.Load()
 	keys, ok := st.driver.(broker.KeyOrder)
@@ -82,6 +86,7 @@ func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding u
 		settler: st, in: in, keys: keys, consumer: map[string]context.CancelFunc{},
 		from: broker.Receiving{
 			Subscription: sub.Subscription, Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, Largest: sub.Largest,
+			AtOnce: arriveAtOnce,
 		},
 	}
 	st.order = sequence.New()

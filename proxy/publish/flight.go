@@ -31,11 +31,11 @@ type flight struct {
 
 // begin claims a node for t and others like it. It returns nil when t has failed.
 func (s *Service) begin(t *transit) *flight {
-	perTry := t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout)
 	f := &flight{first: t}
-	f.ctx, f.cancel = context.WithDeadline(t.ctx, earliest(t.deadline, time.Now().Add(perTry)))
+	f.ctx, f.cancel = context.WithDeadline(t.ctx, t.tryEnds())
 	if f.node, t.err = s.opts.Brokers.Claim(f.ctx, t.backend.Broker, t.backend.Resource, t.tried); t.err != nil {
 		t.attempt++
+		t.flight = nil
 		f.cancel()
 		return nil
 	}
@@ -44,9 +44,29 @@ func (s *Service) begin(t *transit) *flight {
 	return f
 }
 
-// takes reports whether t goes the same way.
+// slack is how much less time than of its own an event may have in a flight.
+const slack = 10 * time.Millisecond
+
+// takes reports whether t goes the same way, and has its time: the claim of a node may
+// have taken long.
 func (f *flight) takes(t *transit) bool {
-	return f.first.backend == t.backend && f.first.rule == t.rule && len(f.transits) < maxFlight
+	if f.first.backend != t.backend || f.first.rule != t.rule || len(f.transits) == maxFlight {
+		return false
+	}
+	ends, _ := f.ctx.Deadline()
+	return t.tryEnds().Sub(ends) <= slack
+}
+
+// heldUp reports whether t was not written, by err, because another event of its flight
+// waited for room until its time was up: it deserves a try of its own.
+func (t *transit) heldUp(err error) bool {
+	return t.flight != nil && t.flight.first != t && broker.KindOf(err) == broker.WindowFull && broker.OutcomeOf(err) == broker.NotSent && !t.over()
+}
+
+// tryEnds is when a try of t that begins now is over.
+func (t *transit) tryEnds() time.Time {
+	perTry := t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout)
+	return earliest(t.deadline, time.Now().Add(perTry))
 }
 
 func (f *flight) add(t *transit) {

@@ -77,6 +77,9 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	if err != nil {
 		return nil, err
 	}
+	if rule.HasStages() {
+		g.write() // a stage may block
+	}
 	if err := rule.Pass(ctx, e, backend); err != nil {
 		return nil, err
 	}
@@ -115,6 +118,11 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 // is up. With a nil err it does not block.
 func (s *Service) arrive(t *transit, err error) (Receipt, error) {
 	defer s.opts.InFlight.Give(t.weight)
+	if t.heldUp(err) {
+		t.attempt, t.tried = t.attempt-1, t.tried[:len(t.tried)-1] // that was none
+		s.try(t)
+		err = s.settle(t)
+	}
 	for err != nil && s.again(t, err) {
 		s.try(t)
 		err = s.settle(t)

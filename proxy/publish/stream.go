@@ -209,6 +209,9 @@ func (st *stream) departAll(ctx context.Context, req Request) bool {
 
 // depart writes one entry when the window has a place for it, with those gathered before.
 func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *gathering) bool {
+	if ctx.Err() != nil {
+		return false
+	}
 	select {
 	case st.slots <- struct{}{}:
 	default:

@@ -79,9 +79,9 @@ var batches = []behaviour{
 		ctx, leave := context.WithCancel(r.context())
 		defer leave()
 		var got []string
-		drain, err := r.driver.Receive(ctx, broker.Receiving{Subscription: billing, Prefetch: 200, Tag: "brokertest"}, func(batch []*broker.Delivery) {
-			if len(batch) == 0 {
-				r.Error("an empty batch was handed out")
+		drain, err := r.driver.Receive(ctx, broker.Receiving{Subscription: billing, Prefetch: 200, AtOnce: 16, Tag: "brokertest"}, func(batch []*broker.Delivery) {
+			if len(batch) == 0 || len(batch) > 16 {
+				r.Errorf("%d deliveries were handed out at once", len(batch))
 			}
 			for _, d := range batch {
 				if d.Epoch != batch[0].Epoch {

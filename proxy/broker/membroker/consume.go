@@ -33,7 +33,7 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 			continue // cut since awaitSession
 		}
 		c.maxBytes = opts.MaxBytes
-		if c.deliver(ctx, sink) {
+		if c.deliver(ctx, opts.AtOnce, sink) {
 			return c.close, nil
 		}
 		if opts.Lost != nil {
@@ -84,7 +84,7 @@ func newChannel(s *session, q *queue, prefetch int) *channel {
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
-func (c *channel) deliver(ctx context.Context, sink func([]*queueing.Delivery)) (ended bool) {
+func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing.Delivery)) (ended bool) {
 	c.queue.join(c)
 	defer c.queue.stop()
 	select {
@@ -109,20 +109,17 @@ func (c *channel) deliver(ctx context.Context, sink func([]*queueing.Delivery)) 
 		if d == nil {
 			return ctx.Err() != nil
 		}
-		batch = c.gather(append(batch, d))
+		batch = c.gather(append(batch, d), atOnce)
 		sink(batch)
 		clear(batch)
 		batch = batch[:0]
 	}
 }
 
-// maxGathered bounds the deliveries that sink gets at once.
-const maxGathered = 64
-
-// gather adds what else is ready. Where others consume too, each takes one at a time, so
-// that all get their share.
-func (c *channel) gather(batch []*queueing.Delivery) []*queueing.Delivery {
-	for len(batch) < maxGathered && c.queue.consumers.Load() <= 1 {
+// gather adds what else is ready, as far as the sink takes it at once. Where others
+// consume too, each takes one at a time, so that all get their share.
+func (c *channel) gather(batch []*queueing.Delivery, atOnce int) []*queueing.Delivery {
+	for len(batch) < atOnce && c.queue.consumers.Load() <= 1 {
 		select {
 		case c.slots <- struct{}{}:
 		default:

@@ -29,17 +29,22 @@ func (n *Node) Publish(ctx context.Context, batch []queueing.Message, told broke
 		if sure < upTo {
 			told(sure, upTo, nil)
 		}
-		sure = upTo + 1
+		sure = upTo
 	}
 	for i := range batch {
+		if n.broker.options.Faults.Held() != nil {
+			tell(i) // it may have to wait for a place in the window
+		}
 		outcome, hold, err := n.publish(ctx, &batch[i])
 		switch {
 		case err == nil && hold == nil && outcome == nil:
 		case err == nil && hold != nil:
 			tell(i)
+			sure = i + 1
 			waiting = append(waiting, held{i, outcome, publishOp(&batch[i]), *hold})
 		default:
 			tell(i)
+			sure = i + 1
 			told(i, i+1, cmp.Or(err, outcome))
 		}
 	}

@@ -37,6 +37,7 @@ var batches = sync.Pool{New: func() any { return new([]Message) }}
 func (n *Node) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
 	out, _ := batches.Get().(*[]Message)
 	defer batches.Put(out)
+	*out = (*out)[:0]
 	for _, m := range batch {
 		to := m.To
 		*out = append(*out, Message{
@@ -49,14 +50,13 @@ func (n *Node) Publish(ctx context.Context, batch []*broker.Message, told broker
 	}
 	n.on.Publish(ctx, *out, told)
 	clear(*out) // nothing of them is kept here
-	*out = (*out)[:0]
 }
 
 // Receive implements broker.Receiver.
 func (n *Node) Receive(ctx context.Context, r broker.Receiving, sink func([]*broker.Delivery)) (drain func(), err error) {
 	s := r.Subscription
 	opts := ConsumeOptions{
-		Queue: s.Queue.Name, Prefetch: r.Prefetch, Tag: r.Tag, Uncounted: uncounted(s),
+		Queue: s.Queue.Name, Prefetch: r.Prefetch, AtOnce: r.AtOnce, Tag: r.Tag, Uncounted: uncounted(s),
 	}
 	if s.Ordering == mesh.PerKey {
 		if !slices.Contains(n.Parts(s), r.Part) {

@@ -9,8 +9,7 @@ import (
 
 // batch is what one Publish was given, until each of its messages has its outcome.
 type batch struct {
-	ctx      context.Context //nolint:containedctx // of Publish: its end is the latest that outcomes are told
-	told     broker.Told
+	told     broker.Told // nil once every outcome has been told: a pending may be kept for long, the caller's events need not be
 	pendings []pending
 	one      [1]pending   // the space for a batch of one
 	open     atomic.Int64 // messages without an outcome
@@ -18,7 +17,7 @@ type batch struct {
 }
 
 func newBatch(ctx context.Context, n int, told broker.Told) *batch {
-	b := &batch{ctx: ctx, told: told}
+	b := &batch{told: told}
 	b.pendings = b.one[:]
 	if n != 1 {
 		b.pendings = make([]pending, n)
@@ -27,36 +26,38 @@ func newBatch(ctx context.Context, n int, told broker.Told) *batch {
 		b.pendings[i].batch, b.pendings[i].number = b, i
 	}
 	b.open.Store(int64(n))
-	b.release = context.AfterFunc(ctx, b.expire)
+	b.release = context.AfterFunc(ctx, func() { b.expire(ctx) })
 	return b
 }
 
 // tell tells the outcome of the messages numbered from from up to, not including, to,
 // which is the caller's to tell: see pending.answer.
 func (b *batch) tell(from, to int, err error) {
-	b.told(from, to, err)
+	told := b.told
 	if b.open.Add(int64(from-to)) == 0 {
-		b.release()
+		b.release() // before told, which may end the context
+		b.told = nil
 	}
+	told(from, to, err)
 }
 
-// expire gives what has no outcome one, because the context has ended.
-func (b *batch) expire() {
+// expire gives what has no outcome one, because the context, that of Publish, has ended.
+func (b *batch) expire(ctx context.Context) {
 	for i := range b.pendings {
-		b.pendings[i].expire()
+		b.pendings[i].expire(ctx)
 	}
 }
 
 // expire is batch.expire for one message. What Publish still has it answers itself.
-func (p *pending) expire() {
-	var err error
-	switch cause := context.Cause(p.batch.ctx); {
-	case p.abandon():
-		err = notSent(broker.WindowFull, p.op(), cause)
-	case p.stage.Load() == fresh:
+func (p *pending) expire(ctx context.Context) {
+	if p.stage.Load() == fresh || p.answered.Load() {
 		return
-	default:
-		err = &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: p.op(), Err: cause}
+	}
+	var err error
+	if p.abandon() {
+		err = notSent(broker.WindowFull, p.op(), context.Cause(ctx))
+	} else {
+		err = &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: p.op(), Err: context.Cause(ctx)}
 	}
 	if p.answer() {
 		p.batch.tell(p.number, p.number+1, err)

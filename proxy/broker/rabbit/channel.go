@@ -122,18 +122,26 @@ func (c *channel) accept(ctx context.Context, p *pending) (bool, error) {
 	if c.condemned.Load() && time.Since(c.opened) >= retireAge {
 		c.retire()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
+	if !c.enqueue(p) {
 		<-c.slots
 		return false, nil
 	}
-	p.stage.Store(queued)
-	c.queue <- p
 	if ctx.Err() != nil {
-		p.expire() // the end of ctx may have come just before, and passed it over
+		p.expire(ctx) // the end of ctx may have come just before, and passed it over
 	}
 	return true, nil
+}
+
+// enqueue gives p, which has a slot, to the writer; false means that the channel is retired.
+func (c *channel) enqueue(p *pending) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	p.stage.Store(queued)
+	c.queue <- p
+	return true
 }
 
 // retire makes the channel take no more publishes. What it took goes on.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -450,6 +452,46 @@ func TestAPublishThatIsQueuedAsItsContextEndsHasAnOutcome(t *testing.T) {
 		w.close()
 		c.end(nil)
 		<-c.drained
+	})
+}
+
+// A channel remembers publishes that are settled, for their ids, and ones that were given
+// up, for their confirms: neither may keep what the caller published.
+func TestWhatHasItsOutcomeIsKeptNoLonger(t *testing.T) {
+	t.Parallel()
+	onChannel(t, 16, func(t *testing.T, c *channel, w *fakeWire) {
+		publish := func(ctx context.Context, id string) (weak.Pointer[[64]byte], <-chan error) {
+			data, outcome := new([64]byte), make(chan error, 1)
+			b := newBatch(ctx, 1, func(_, _ int, err error) {
+				outcome <- err
+				runtime.KeepAlive(data)
+			})
+			p := &b.pendings[0]
+			p.exchange, p.key, p.id, p.mandatory, p.body = "x", "k", id, true, data[:]
+			if ok, err := c.accept(ctx, p); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			return weak.Make(data), outcome
+		}
+		confirmed, told := publish(t.Context(), "a")
+		synctest.Wait()
+		w.at(0).settle(true)
+		if err := <-told; err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		givenUp, told := publish(ctx, "b")
+		wantKind(t, <-told, broker.ConfirmTimeout, broker.Unknown)
+		synctest.Wait()
+		runtime.GC()
+		if confirmed.Value() != nil {
+			t.Error("what was confirmed is kept")
+		}
+		if givenUp.Value() != nil {
+			t.Error("what was given up is kept")
+		}
+		w.at(1).settle(true)
 	})
 }
 

@@ -178,13 +178,9 @@ func (c *inbound) pump(ctx context.Context, sink func([]*queueing.Delivery)) boo
 	return true
 }
 
-// maxGathered bounds the deliveries that sink gets at once: each is decoded before the
-// first of them is looked at.
-const maxGathered = 8
-
-// gather adds what else has arrived.
+// gather adds what else has arrived, as far as the sink takes it at once.
 func (c *inbound) gather(batch []*queueing.Delivery) []*queueing.Delivery {
-	for len(batch) < maxGathered {
+	for len(batch) < c.options.AtOnce {
 		select {
 		case m := <-c.arrivals:
 			batch = append(batch, c.delivery(m))

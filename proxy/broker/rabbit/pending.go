@@ -54,9 +54,10 @@ func (p *pending) take() bool { return p.stage.CompareAndSwap(queued, taken) }
 // finish ends p with an outcome, and reports whether that is to be told: it was not, when
 // the context ended before.
 func (p *pending) finish() bool {
-	p.properties, p.body = message.Properties{}, nil // its batch may be kept for long; the data need not be
+	mine := p.answer()
+	p.properties, p.body = message.Properties{}, nil // it may be kept for long; the data need not be
 	p.stage.Store(finished)
-	return p.answer()
+	return mine
 }
 
 // answer reports whether the outcome is the caller's to tell.

