@@ -10,7 +10,7 @@
 //
 // # Rules every driver keeps
 //
-//   - Success means the broker's confirm. A receipt without an error was
+//   - Success means the broker's confirm. A message that is told to be published was
 //     confirmed, and was not returned as unroutable.
 //   - What was written but not confirmed is unknown, never failed: Error.Outcome
 //     says which. A nack is unknown too.

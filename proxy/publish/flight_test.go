@@ -43,7 +43,7 @@ type slowAtFirst struct {
 }
 
 func (s *slowAtFirst) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Node, error) {
-	s.first.Do(func() { time.Sleep(s.takes) })
+	s.first.Do(func() { <-time.After(s.takes) })
 	return s.node, nil
 }
 
