@@ -100,8 +100,8 @@ type Receiving struct {
 	Prefetch     int    // at least 1
 	Tag          string // shows up in the broker's tools; made unique by the driver
 	// AtOnce is the most deliveries that sink gets at once; 0 means one. A sink that blocks
-	// takes few: when their epoch ends meanwhile, what is left of them is stale, and the
-	// next epoch waits for it.
+	// should get one: the deliveries behind it become stale when their epoch ends, and the
+	// next epoch begins only when sink returns.
 	AtOnce int
 	// Largest is the most data that an event of the subscription's topic has, 0 when
 	// that is not known. Of what is larger than such an event can be only the size is

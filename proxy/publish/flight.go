@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -9,12 +10,12 @@ import (
 	"github.com/warrenmesh/warren/proxy/pool"
 )
 
-// maxFlight bounds the events that are written together: the first of them waits until
-// the last one is accepted.
+// maxFlight bounds the events that are written together: the first one waits until the last
+// one is accepted.
 const maxFlight = 64
 
-// flight is one try of events that one after the other go the same way: they are given
-// to one node at once, and have one context. A repeat is a flight of one.
+// flight is one try of consecutive events that have the same rule and backend. One node
+// gets all of them in one call, with one context. A repeated publish is a flight of one.
 type flight struct {
 	first    *transit
 	node     pool.Node
@@ -22,21 +23,42 @@ type flight struct {
 	cancel   context.CancelFunc
 	transits []*transit
 	messages []*broker.Message
-	open     atomic.Int64 // events without an outcome
+	open     atomic.Int64 // events for which landed has not been called, and Publish
+
+	tell broker.Told // told; set once, for all the lives of a flight
 
 	// the space for a flight of one
 	oneTransit [1]*transit
 	oneMessage [1]*broker.Message
 }
 
-// begin claims a node for t and others like it. It returns nil when t has failed.
+// flights are those that have landed: a unary publish is a flight of one, and they are used
+// again.
+var flights = sync.Pool{New: func() any {
+	f := new(flight)
+	f.tell = f.told
+	return f
+}}
+
+// leave gives the flight back.
+func (f *flight) leave() {
+	f.cancel()
+	f.first, f.node, f.ctx, f.cancel, f.transits, f.messages = nil, nil, nil, nil, nil, nil
+	clear(f.oneTransit[:])
+	clear(f.oneMessage[:])
+	flights.Put(f)
+}
+
+// begin claims a node for a flight whose first event is t. It returns nil when no node can
+// be claimed; t.err says why.
 func (s *Service) begin(t *transit) *flight {
-	f := &flight{first: t}
+	f, _ := flights.Get().(*flight)
+	f.first = t
 	f.ctx, f.cancel = context.WithDeadline(t.ctx, t.tryEnds())
 	if f.node, t.err = s.opts.Brokers.Claim(f.ctx, t.backend.Broker, t.backend.Resource, t.tried); t.err != nil {
 		t.attempt++
 		t.flight = nil
-		f.cancel()
+		f.leave()
 		return nil
 	}
 	f.transits, f.messages = f.oneTransit[:0], f.oneMessage[:0]
@@ -44,11 +66,11 @@ func (s *Service) begin(t *transit) *flight {
 	return f
 }
 
-// slack is how much less time than of its own an event may have in a flight.
+// slack is how much of its own time an event may lose in a flight.
 const slack = 10 * time.Millisecond
 
-// takes reports whether t goes the same way, and has its time: the claim of a node may
-// have taken long.
+// takes reports whether t can join the flight: same rule, same backend, and as much time as
+// a try of its own would have. The flight has less after a slow claim.
 func (f *flight) takes(t *transit) bool {
 	if f.first.backend != t.backend || f.first.rule != t.rule || len(f.transits) == maxFlight {
 		return false
@@ -57,10 +79,10 @@ func (f *flight) takes(t *transit) bool {
 	return t.tryEnds().Sub(ends) <= slack
 }
 
-// heldUp reports whether t was not written, by err, because another event of its flight
-// waited for room until its time was up: it deserves a try of its own.
+// heldUp reports whether t was not written because an event before it in the flight waited
+// for room until the flight's context ended. Such an event gets a try of its own.
 func (t *transit) heldUp(err error) bool {
-	return t.flight != nil && t.flight.first != t && broker.KindOf(err) == broker.WindowFull && broker.OutcomeOf(err) == broker.NotSent && !t.over()
+	return t.follows && broker.KindOf(err) == broker.WindowFull && broker.OutcomeOf(err) == broker.NotSent && !t.over()
 }
 
 // tryEnds is when a try of t that begins now is over.
@@ -71,7 +93,8 @@ func (t *transit) tryEnds() time.Time {
 
 func (f *flight) add(t *transit) {
 	t.attempt++
-	t.err, t.flight = nil, f
+	t.err, t.flight, t.follows = nil, f, f.first != t
+	t.known.Add(1)
 	t.span.SetServerAddress(f.node.Address())
 	t.sending.To(f.node.Address())
 	t.sending.Written()
@@ -80,29 +103,31 @@ func (f *flight) add(t *transit) {
 	f.messages = append(f.messages, t.message)
 }
 
-// write gives the events to the node. Each has its outcome when the context ends, at the
-// latest.
+// write gives the events to the node. Each gets its outcome by the end of the context.
 func (f *flight) write() {
-	f.open.Store(int64(len(f.transits)))
-	f.node.Publish(f.ctx, f.messages, f.told)
+	f.open.Store(int64(len(f.transits)) + 1) // the driver has the slice until Publish returns
+	f.node.Publish(f.ctx, f.messages, f.tell)
+	f.landed()
 }
 
 func (f *flight) told(from, to int, err error) {
 	for _, t := range f.transits[from:to] {
-		t.outcome <- err
+		t.outcome = err
+		t.known.Done()
 	}
 }
 
-// landed ends the context when all events have their outcomes. Whoever waited for one
-// calls it, and not told: the driver's goroutine has better things to do.
+// landed ends the flight once it has been called for every event and for Publish. The goroutine that
+// waits for an event calls it, because told runs in the driver's goroutine, which all
+// events of a connection share.
 func (f *flight) landed() {
 	if f.open.Add(-1) == 0 {
-		f.cancel()
+		f.leave()
 	}
 }
 
-// gathering gathers first tries into flights. Whoever is about to block writes what was
-// gathered before. A nil one gathers nothing: each event is written at once.
+// gathering gathers first tries into flights. Code that is about to block calls write
+// before it does, so that no gathered event waits for another one's room.
 type gathering struct {
 	service *Service
 	flight  *flight // nil when nothing is gathered
@@ -120,7 +145,7 @@ func (g *gathering) first(t *transit) {
 	g.flight.add(t)
 }
 
-// write writes what was gathered.
+// write writes the gathered events. A nil gathering has none.
 func (g *gathering) write() {
 	if g != nil && g.flight != nil {
 		g.flight.write()

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -42,9 +43,11 @@ type transit struct {
 	repeats bool         // the try under way has room in the budget
 
 	// the try under way
-	flight  *flight
-	outcome chan error // cap 1
-	err     error      // why there was no node to try
+	flight  *flight        // nil when there was no node, or the try has ended
+	follows bool           // it is not the first event of its flight
+	known   sync.WaitGroup // done when outcome is known
+	outcome error
+	err     error // why there was no node
 }
 
 // departEvent accepts p and departs it; admit is asked for a place in flight.
@@ -87,7 +90,7 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	if err != nil {
 		return nil, err
 	}
-	t := &transit{deadline: deadline, rule: rule, backend: backend, message: m, asked: topicName, outcome: make(chan error, 1)}
+	t := &transit{deadline: deadline, rule: rule, backend: backend, message: m, asked: topicName}
 	t.tried = t.space[:0]
 	if s.opts.Tap.Active() {
 		t.began = time.Now()
@@ -119,7 +122,7 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 func (s *Service) arrive(t *transit, err error) (Receipt, error) {
 	defer s.opts.InFlight.Give(t.weight)
 	if t.heldUp(err) {
-		t.attempt, t.tried = t.attempt-1, t.tried[:len(t.tried)-1] // that was none
+		t.follows, t.attempt, t.tried = false, t.attempt-1, t.tried[:len(t.tried)-1] // it was no try
 		s.try(t)
 		err = s.settle(t)
 	}
@@ -179,8 +182,10 @@ func (s *Service) settle(t *transit) error {
 	if t.err != nil {
 		return t.err
 	}
-	err := <-t.outcome
+	t.known.Wait() // the driver tells it by the end of the flight's context
+	err := t.outcome
 	t.flight.landed()
+	t.flight = nil
 	t.sending.Settled(err)
 	if err == nil || t.blames(err) {
 		t.tried[len(t.tried)-1].Settled(err)

@@ -1,5 +1,5 @@
-// Package one is for tests that take messages one by one: they publish one, do something
-// else, and ask later what became of it; or look at one delivery after the other.
+// Package one helps tests that handle messages one by one. A test publishes one message and
+// asks for its outcome later, or gets one delivery after the other.
 package one
 
 import (
@@ -14,14 +14,13 @@ type Receipt struct {
 	give    context.CancelCauseFunc
 }
 
-// Publish publishes m with a driver's Publish, and returns when that does; ctx bounds that, and
-// not what comes after. An error means that nothing was written, as the driver knew by
-// then.
+// Publish publishes m with a driver's Publish and returns when that returns; ctx bounds
+// this call only. An error means that nothing was written.
 func Publish[M any](ctx context.Context, publish func(context.Context, []M, broker.Told), m M) (*Receipt, error) {
 	life, give := context.WithCancelCause(context.WithoutCancel(ctx))
 	r := &Receipt{outcome: make(chan error, 1), give: give}
 	if ctx.Err() != nil {
-		give(context.Cause(ctx)) // and not by AfterFunc, which is too late
+		give(context.Cause(ctx)) // AfterFunc would do it too late
 	}
 	stop := context.AfterFunc(ctx, func() { give(context.Cause(ctx)) })
 	publish(life, []M{m}, func(_, _ int, err error) { r.outcome <- err })
@@ -38,8 +37,8 @@ func Publish[M any](ctx context.Context, publish func(context.Context, []M, brok
 	return r, nil
 }
 
-// Wait returns the outcome, which is that of the driver when ctx ends. It may be called
-// once.
+// Wait returns the outcome. When ctx ends first, the publish's context ends too, and Wait
+// returns what the driver says then. It may be called once.
 func (r *Receipt) Wait(ctx context.Context) error {
 	defer r.give(nil)
 	select {

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Outcomes collects those of a batch, and sees to it that each is told once.
+// Outcomes collects the outcomes of a batch and checks that each is told once.
 type Outcomes struct {
 	mu    sync.Mutex
 	errs  []error
@@ -49,8 +49,8 @@ func (o *Outcomes) breach(format string, args ...any) {
 // Done is closed when all have been told.
 func (o *Outcomes) Done() <-chan struct{} { return o.done }
 
-// Errors returns the outcomes, those that have not been told as nil, and how many those
-// are; err says how the contract of Told was broken.
+// Errors returns the outcomes, nil for those that have not been told, and the number of the
+// latter. err says how the contract of Told was broken.
 func (o *Outcomes) Errors() (errs []error, missing int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
