@@ -8,7 +8,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/deliver/keys"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -46,7 +46,7 @@ func TestPrefetchIsBoundedByCountAndBytes(t *testing.T) {
 func TestAPartitionIsOverdueBeforeItsEventsCannotBeHeldForAnAckDeadline(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	loads := []sequence.Load{
+	loads := []keys.Load{
 		{Part: "idle"},
 		{Part: "young", Oldest: now.Add(-9 * time.Minute)},
 		{Part: "waiting", Oldest: now.Add(-15 * time.Minute)},
@@ -88,24 +88,5 @@ func TestAnInboxRemembersWithinItsWindowAndBound(t *testing.T) {
 	}
 	if eventOf("a", "b") == eventOf("", "ab") {
 		t.Error("two events have the same identity")
-	}
-}
-
-func TestHeldKeysAreBounded(t *testing.T) {
-	t.Parallel()
-	var h heldKeys
-	for n := range maxHeldKeys {
-		if !h.add(fmt.Sprint(n)) {
-			t.Fatalf("key %d is not held", n)
-		}
-	}
-	if h.add("one more") || h.has("one more") {
-		t.Error("a key beyond the bound is held")
-	}
-	if !h.add("7") {
-		t.Error("a key that is held is refused")
-	}
-	if n := h.release(nil); n != maxHeldKeys || h.has("7") {
-		t.Errorf("released %d", n)
 	}
 }

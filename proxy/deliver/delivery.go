@@ -2,7 +2,7 @@ package deliver
 
 import (
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/deliver/keys"
 )
 
 // delivery is what the broker gave, and the form of the subscription that it meets: filtered,
@@ -14,9 +14,9 @@ type delivery struct {
 	sub *Subscription
 }
 
-// Place implements sequence.Delivery.
-func (d *delivery) Place() sequence.Place {
-	return sequence.Place{Part: d.Part, Epoch: d.Epoch, Tag: d.Tag}
+// Place implements keys.Delivery.
+func (d *delivery) Place() keys.Place {
+	return keys.Place{Part: d.Part, Epoch: d.Epoch, Tag: d.Tag}
 }
 
 // received begins the way of a delivery.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/deliver/keys"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -73,18 +73,18 @@ type partitions struct {
 
 func (st *settler) consumeOrdered(ctx context.Context, tag string, outstanding uint32, in intake) (drain func(), err error) {
 	sub := st.subscription.Load()
-	keys, ok := st.driver.(broker.KeyOrder)
+	ordering, ok := st.driver.(broker.KeyOrder)
 	if !ok {
 		return nil, &broker.Error{Kind: broker.Conflict, Op: "receive " + sub.FullName, Err: errors.New("its broker keeps no order by key")}
 	}
-	parts := keys.Parts(sub.Subscription)
+	parts := ordering.Parts(sub.Subscription)
 	p := &partitions{
-		settler: st, in: in, keys: keys, consumer: map[string]context.CancelFunc{},
+		settler: st, in: in, keys: ordering, consumer: map[string]context.CancelFunc{},
 		from: broker.Receiving{
 			Subscription: sub.Subscription, Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, Largest: sub.Largest,
 		},
 	}
-	st.order = sequence.New()
+	st.order = keys.NewSequence()
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
 	failed := make(chan error, len(parts))
@@ -202,7 +202,7 @@ func (p *partitions) feed(ctx context.Context) {
 // handOn offers d to the service, or settles it beside the flow of other keys.
 func (p *partitions) handOn(ctx context.Context, d *delivery) {
 	reason, detail := p.unfit(d)
-	if reason == "" && p.service.held(p.name).has(p.keyOf(d)) {
+	if reason == "" && p.service.holds.Of(p.name).Has(p.keyOf(d)) {
 		reason, detail = reasonKeyHeld, "an event of its key before it was dead-lettered"
 	}
 	if reason != "" {
@@ -281,8 +281,8 @@ func (st *settler) holdKey(d *delivery) {
 	if key == "" || d.sub.KeyPolicy != mesh.Hold {
 		return
 	}
-	if !st.service.held(st.name).add(key) {
+	if !st.service.holds.Of(st.name).Add(key) {
 		st.service.opts.Logger.Warn("too many keys are held: the next event of this one is delivered",
-			"subscription", st.name.String(), "held", maxHeldKeys)
+			"subscription", st.name.String(), "held", keys.MaxHeld)
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/keys"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/snapshot"
@@ -94,9 +95,10 @@ type Service struct {
 	ledger  ledger
 	reports reports
 
-	memory   sync.Mutex              // held while looking a subscription up
-	heldKeys map[mesh.Name]*heldKeys // guarded by memory
-	inboxes  map[mesh.Name]*inbox    // guarded by memory
+	holds keys.Holds
+
+	memory  sync.Mutex           // held while looking a subscription up
+	inboxes map[mesh.Name]*inbox // guarded by memory
 
 	drainOnce sync.Once
 	draining  chan struct{}      // closed when Drain begins: take nothing new
@@ -119,13 +121,26 @@ func New(opts Options) *Service {
 	if opts.ReportEvery <= 0 {
 		opts.ReportEvery = time.Minute
 	}
-	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}, inboxes: map[mesh.Name]*inbox{}}
+	s := &Service{opts: opts, draining: make(chan struct{}), inboxes: map[mesh.Name]*inbox{}}
 	s.life, s.cut = context.WithCancel(context.Background())
 	return s
 }
 
 // StaleSettlements counts settlements that came too late to have an effect.
 func (s *Service) StaleSettlements() uint64 { return s.stale.Load() }
+
+// HeldKeys lists, sorted, the keys of a subscription that this sidecar holds back:
+// one of their events was dead-lettered, under mesh.Hold, and what follows of them
+// is dead-lettered too until ReleaseKeys. They are kept in memory: a restart of the
+// sidecar, and another sidecar that takes the partition over, know nothing of them.
+func (s *Service) HeldKeys(sub mesh.Name) []string { return s.holds.Of(sub).List() }
+
+// ReleaseKeys lets the named keys of a subscription flow again, all of them when
+// none is named, and returns how many were held. What was dead-lettered meanwhile
+// stays a dead letter.
+func (s *Service) ReleaseKeys(sub mesh.Name, names ...string) int {
+	return s.holds.Of(sub).Release(names)
+}
 
 // Subscribe serves a client's stream of deliveries. It returns when the client ends it, the subscription goes away, or the sidecar drains.
 func (s *Service) Subscribe(stream Stream) error {

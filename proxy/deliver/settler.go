@@ -9,7 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/deliver/keys"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -47,9 +47,9 @@ type settler struct {
 	name    mesh.Name // of the subscription
 	id      string    // unique in this process
 	driver  broker.Driver
-	life    context.Context    //nolint:containedctx // outcomes not carried out when it ends are given up
-	leaving <-chan struct{}    // closed when nothing more is consumed
-	order   *sequence.Sequence // of a subscription that is ordered by key; nil else
+	life    context.Context //nolint:containedctx // outcomes not carried out when it ends are given up
+	leaving <-chan struct{} // closed when nothing more is consumed
+	order   *keys.Sequence  // of a subscription that is ordered by key; nil else
 
 	// subscription is the form in force: of whatever begins now. It is replaced when the
 	// configuration changes.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/pace"
-	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/deliver/keys"
 )
 
 const (
@@ -47,7 +47,7 @@ func (p *partitions) share(ctx context.Context, all int) {
 // surplus names what is above this consumer's share of all partitions, those with
 // the least to do first. A partition with parked events stays: elsewhere their
 // attempts would be counted anew.
-func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int) []string {
+func (p *partitions) surplus(ctx context.Context, loads []keys.Load, all int) []string {
 	if len(loads) < 2 {
 		return nil
 	}
@@ -62,8 +62,8 @@ func (p *partitions) surplus(ctx context.Context, loads []sequence.Load, all int
 	if above <= 0 {
 		return nil
 	}
-	free := slices.DeleteFunc(slices.Clone(loads), func(l sequence.Load) bool { return l.Parked > 0 })
-	slices.SortFunc(free, func(a, b sequence.Load) int {
+	free := slices.DeleteFunc(slices.Clone(loads), func(l keys.Load) bool { return l.Parked > 0 })
+	slices.SortFunc(free, func(a, b keys.Load) int {
 		return cmp.Or(cmp.Compare(a.Taken, b.Taken), cmp.Compare(a.Held, b.Held))
 	})
 	return partsOf(free[:min(above, len(free))])
@@ -81,14 +81,14 @@ func (p *partitions) beCounted(ctx context.Context) {
 // overdue names partitions in which an event waits for so long behind others of its
 // key that it could not be held for an ack deadline any more. Given up and taken
 // again all comes back in order, and its time begins anew.
-func overdue(loads []sequence.Load, ackDeadline time.Duration, now time.Time) []string {
+func overdue(loads []keys.Load, ackDeadline time.Duration, now time.Time) []string {
 	limit := max(maxHold-ackDeadline, maxPark)
-	return partsOf(slices.DeleteFunc(slices.Clone(loads), func(l sequence.Load) bool {
+	return partsOf(slices.DeleteFunc(slices.Clone(loads), func(l keys.Load) bool {
 		return l.Oldest.IsZero() || now.Sub(l.Oldest) < limit
 	}))
 }
 
-func partsOf(loads []sequence.Load) []string {
+func partsOf(loads []keys.Load) []string {
 	parts := make([]string, 0, len(loads))
 	for _, l := range loads {
 		parts = append(parts, l.Part)

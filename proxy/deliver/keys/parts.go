@@ -1,4 +1,4 @@
-package sequence
+package keys
 
 import "time"
 
@@ -44,7 +44,7 @@ func (s *Sequence) Pause(part string) (idle <-chan struct{}) {
 	}
 	src.paused = true
 	src.idle = append(src.idle, done)
-	src.settle()
+	src.signalIdle()
 	return done
 }
 
@@ -62,8 +62,8 @@ func (s *Sequence) Resume(part string) {
 	s.signal()
 }
 
-// settle tells those that wait for the part to be idle when it is.
-func (src *source) settle() {
+// signalIdle tells those that wait for the part to be idle when it is.
+func (src *source) signalIdle() {
 	if len(src.taken) > 0 {
 		return
 	}

@@ -1,10 +1,13 @@
-// Package sequence keeps the events of a key in order between the broker's parts
-// and the service: one is handed out only when those before it are settled, and
-// events of other keys pass meanwhile.
+// Package keys keeps the order of a key: a Sequence has the events of a key wait for each
+// other between the broker's parts and the service, and Held are the keys of which nothing
+// more is handed out since one of their events became a dead letter.
 //
-// It owns what has arrived and is not settled, and who is next. It settles nothing
-// and keeps no clock: the caller says what time it is. What it holds is bounded by
-// the prefetch of the consumers that fill it. A Sequence is safe for concurrent
+//	what was received ──▶ Add ──▶ Take ──▶ the service ──▶ Done or Park
+//
+// A Sequence owns what has arrived and is not settled, and who is next: an event is handed
+// out only when those before it are settled, and events of other keys pass meanwhile. It
+// settles nothing and keeps no clock: the caller says what time it is. What it holds is
+// bounded by the prefetch of the consumers that fill it. A Sequence is safe for concurrent
 // use; Take is for one goroutine at a time.
 //
 //	seq.Add(d, key, now, time.Time{})
@@ -13,7 +16,7 @@
 //		if d == nil { ... wait for seq.Wake(), or until next ... }
 //		... then one of seq.Done(d), seq.Park(d, again, due)
 //	}
-package sequence
+package keys
 
 import (
 	"container/heap"
@@ -88,8 +91,8 @@ type event struct {
 	due     time.Time // not to be taken before
 }
 
-// New returns an empty Sequence.
-func New() *Sequence {
+// NewSequence returns an empty Sequence.
+func NewSequence() *Sequence {
 	return &Sequence{wake: make(chan struct{}, 1), parts: map[string]*source{}}
 }
 
@@ -214,7 +217,7 @@ func (s *Sequence) release(d Delivery) *line {
 	}
 	l := src.taken[at.Tag]
 	delete(src.taken, at.Tag)
-	src.settle()
+	src.signalIdle()
 	return l
 }
 
@@ -257,7 +260,7 @@ func (s *Sequence) drop(src *source) {
 		}
 	}
 	clear(src.taken)
-	src.settle()
+	src.signalIdle()
 }
 
 // dueHeap implements heap.Interface.

@@ -1,4 +1,4 @@
-package sequence_test
+package keys_test
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/deliver/internal/sequence"
+	"github.com/warrenmesh/warren/proxy/deliver/keys"
 )
 
 var noon = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // rig adds and takes at one moment that the test moves.
 type rig struct {
-	*sequence.Sequence
+	*keys.Sequence
 	t   *testing.T
 	now time.Time
 	tag uint64
@@ -21,17 +21,17 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	return &rig{Sequence: sequence.New(), t: t, now: noon}
+	return &rig{Sequence: keys.NewSequence(), t: t, now: noon}
 }
 
 // delivery is the number of an attempt at an event.
 type delivery struct {
 	id      string
 	attempt int
-	place   sequence.Place
+	place   keys.Place
 }
 
-func (d *delivery) Place() sequence.Place { return d.place }
+func (d *delivery) Place() keys.Place { return d.place }
 
 // next takes what is next, nil when nothing is.
 func (r *rig) next() (*delivery, time.Time) {
@@ -42,7 +42,7 @@ func (r *rig) next() (*delivery, time.Time) {
 
 func (r *rig) add(part string, epoch uint64, key, id string) *delivery {
 	r.tag++
-	d := &delivery{id, 1, sequence.Place{Part: part, Epoch: epoch, Tag: r.tag}}
+	d := &delivery{id, 1, keys.Place{Part: part, Epoch: epoch, Tag: r.tag}}
 	r.Add(d, key, r.now, time.Time{})
 	return d
 }
@@ -119,7 +119,7 @@ func TestAParkedEventHoldsItsKeyUntilItIsDue(t *testing.T) {
 func TestAnEventThatIsNotDueWaitsFromTheStart(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := &delivery{"a1", 1, sequence.Place{Part: "q", Epoch: 1, Tag: 100}}
+	d := &delivery{"a1", 1, keys.Place{Part: "q", Epoch: 1, Tag: 100}}
 	r.Add(d, "a", r.now, r.now.Add(time.Second))
 	r.add("q", 1, "a", "a2")
 	r.take()
@@ -210,7 +210,7 @@ func TestLoadsSayWhatEachPartHolds(t *testing.T) {
 	r.add("p0", 1, "b", "b1")
 	taken := r.take("a1", "b1")
 	r.park(taken[1], time.Hour)
-	want := sequence.Load{Part: "p0", Epoch: 1, Held: 3, Taken: 1, Parked: 1, Oldest: noon}
+	want := keys.Load{Part: "p0", Epoch: 1, Held: 3, Taken: 1, Parked: 1, Oldest: noon}
 	if got := r.Loads(); len(got) != 1 || got[0] != want {
 		t.Errorf("loads %+v, want %+v", got, want)
 	}
