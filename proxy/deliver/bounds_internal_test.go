@@ -1,15 +1,12 @@
 package deliver
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/keys"
-	"github.com/warrenmesh/warren/proxy/event"
 )
 
 func TestPrefetchIsBoundedByCountAndBytes(t *testing.T) {
@@ -60,33 +57,5 @@ func TestAPartitionIsOverdueBeforeItsEventsCannotBeHeldForAnAckDeadline(t *testi
 		if got := overdue(loads, ackDeadline, now); !slices.Equal(got, want) {
 			t.Errorf("with an ack deadline of %v %v are overdue, want %v", ackDeadline, got, want)
 		}
-	}
-}
-
-func eventOf(source, id string) eventID {
-	return idOf(&delivery{Delivery: &broker.Delivery{Event: &event.Event{Source: source, ID: id}}})
-}
-
-func TestAnInboxRemembersWithinItsWindowAndBound(t *testing.T) {
-	t.Parallel()
-	s := New(Options{})
-	b := s.inbox(mesh.Name{Name: "billing"})
-	id := func(n int) eventID {
-		return eventOf("/shop", fmt.Sprint(n))
-	}
-	now, bounds := time.Now(), mesh.Dedupe{Window: time.Minute, MaxEntries: 3}
-	b.add(id(1), now, bounds)
-	b.add(id(1), now.Add(30*time.Second), bounds)
-	if !b.has(id(1), now.Add(90*time.Second), bounds) || b.has(id(1), now.Add(91*time.Second), bounds) {
-		t.Error("remembered for another time than the window since it was last acknowledged")
-	}
-	for n := range 4 {
-		b.add(id(n), now, bounds)
-	}
-	if b.has(id(0), now, bounds) || !b.has(id(1), now, bounds) || !b.has(id(3), now, bounds) {
-		t.Error("the bound does not forget the oldest and only it")
-	}
-	if eventOf("a", "b") == eventOf("", "ab") {
-		t.Error("two events have the same identity")
 	}
 }

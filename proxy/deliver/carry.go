@@ -18,7 +18,7 @@ func (st *settler) carry(d *delivery, s broker.Settlement) error {
 		return err
 	}
 	st.troubled.Store(false)
-	st.service.ledger.settled(st, d)
+	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
 	st.told(st.life, tracing.Ack, d, begun, err)
 	return err
 }
@@ -29,9 +29,9 @@ func (st *settler) refused(d *delivery, err error) error {
 	st.trouble(err)
 	st.hold(restDelay)
 	if d.Event != nil && d.Attempt >= d.sub.Attempts {
-		st.service.ledger.failed(st, d, time.Now())
+		st.service.ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
 	} else {
-		st.service.ledger.unsettled(st, d)
+		st.service.ledger.Attempts.Unsettled(st.id, d.Delivery)
 	}
 	_ = st.tell(st.life, tracing.Reject, d, d.Return) // stale: its epoch is over, and it is back already
 	return err

@@ -36,7 +36,7 @@ func (st *settler) consume(ctx context.Context, tag string, outstanding uint32, 
 	r := broker.Receiving{
 		Subscription: sub.Subscription, Prefetch: int(outstanding), Tag: tag, Largest: sub.Largest,
 		Lost: func(part string, epoch uint64) {
-			st.service.ledger.ended(st, part, epoch)
+			st.service.ledger.Attempts.Ended(st.id, part, epoch)
 			in.lost(part, epoch)
 		},
 	}
@@ -127,7 +127,7 @@ func (p *partitions) serve(ctx context.Context, part string) error {
 		from.Part = part
 		from.Lost = func(part string, epoch uint64) {
 			p.order.Lost(part, epoch)
-			p.service.ledger.ended(p.settler, part, epoch)
+			p.service.ledger.Attempts.Ended(p.id, part, epoch)
 			p.in.lost(part, epoch)
 		}
 		var epoch uint64
@@ -144,7 +144,7 @@ func (p *partitions) serve(ctx context.Context, part string) error {
 		}
 		p.order.Lost(part, epoch)
 		p.in.lost(part, epoch)
-		p.service.ledger.ended(p.settler, part, epoch)
+		p.service.ledger.Attempts.Ended(p.id, part, epoch)
 		drain()
 	}
 }
@@ -233,7 +233,7 @@ func (st *settler) failInOrder(d *delivery, o outcome, now time.Time) (effect st
 	if end := endOf(d); !end.IsZero() {
 		due = earlier(due, end) // its key need not wait for longer than it lives
 	}
-	st.service.ledger.attempted(st, d, now, due) // should it come again in another epoch
+	st.service.ledger.Attempts.Attempted(st.id, d.Delivery, now, due) // should it come again in another epoch
 	if !st.order.Park(d, st.again(d), now, due) {
 		return effectRetry, broker.ErrStale
 	}

@@ -179,7 +179,7 @@ func (w *pushWorker) serve(taking, calls context.Context) error {
 	leave()
 	watch.Wait()
 	w.calls.Wait()
-	w.service.ledger.gone(&w.settler)
+	w.service.ledger.Attempts.Gone(w.id)
 	if drain != nil {
 		drain()
 	}

@@ -34,6 +34,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/keys"
+	"github.com/warrenmesh/warren/proxy/deliver/ledger"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/snapshot"
@@ -92,13 +93,8 @@ type Service struct {
 	opts  Options
 	stale atomic.Uint64
 
-	ledger  ledger
-	reports reports
-
-	holds keys.Holds
-
-	memory  sync.Mutex           // held while looking a subscription up
-	inboxes map[mesh.Name]*inbox // guarded by memory
+	ledger ledger.Ledger
+	holds  keys.Holds
 
 	drainOnce sync.Once
 	draining  chan struct{}      // closed when Drain begins: take nothing new
@@ -121,13 +117,16 @@ func New(opts Options) *Service {
 	if opts.ReportEvery <= 0 {
 		opts.ReportEvery = time.Minute
 	}
-	s := &Service{opts: opts, draining: make(chan struct{}), inboxes: map[mesh.Name]*inbox{}}
+	s := &Service{opts: opts, draining: make(chan struct{})}
 	s.life, s.cut = context.WithCancel(context.Background())
 	return s
 }
 
 // StaleSettlements counts settlements that came too late to have an effect.
 func (s *Service) StaleSettlements() uint64 { return s.stale.Load() }
+
+// DeadLetters lists what became a dead letter here, by subscription and reason.
+func (s *Service) DeadLetters() []ledger.DeadLetters { return s.ledger.Reports.List() }
 
 // HeldKeys lists, sorted, the keys of a subscription that this sidecar holds back:
 // one of their events was dead-lettered, under mesh.Hold, and what follows of them

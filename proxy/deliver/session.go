@@ -127,11 +127,11 @@ func (ss *session) run(ctx context.Context) error {
 	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.ledger.crashed(&ss.settler, h.delivery, now) // before another stream can have it
+			ss.service.ledger.Attempts.Crashed(ss.id, h.Delivery, now) // before another stream can have it
 		}
 		h.end(errStreamEnded)
 	}
-	ss.service.ledger.gone(&ss.settler)
+	ss.service.ledger.Attempts.Gone(ss.id)
 	drain()
 	ss.flush(ctx)
 	return err

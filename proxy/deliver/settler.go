@@ -10,6 +10,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/keys"
+	"github.com/warrenmesh/warren/proxy/deliver/ledger"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -38,6 +39,11 @@ const (
 	// maxPark bounds how long a delivery waits unsettled for its next attempt.
 	maxPark = 10 * time.Minute
 )
+
+// poisonLimit is how often the broker may take an event back unsettled before it
+// is dead-lettered whatever else is known: it may be what kills this sidecar. It is
+// high, because everything prefetched behind a bad event is taken back with it.
+const poisonLimit = 100
 
 // settler carries outcomes out on one broker node, for a stream or a pusher. It is
 // safe for concurrent use.
@@ -110,7 +116,7 @@ func (st *settler) takenBack(d *delivery) uint32 {
 func (st *settler) countAttempts(d *delivery) (due time.Time) {
 	arrival(d)
 	d.Attempt -= min(st.takenBack(d), d.Attempt-1)
-	return st.service.ledger.claim(st, d, time.Now())
+	return st.service.ledger.Attempts.Claim(st.id, d.Delivery, time.Now())
 }
 
 // alone reports whether d must be the only event in flight: the service crashed with it
@@ -163,7 +169,7 @@ func (st *settler) repeat(d *delivery, o outcome) (effect string, err error) {
 		Wish: o.after, Longest: min(maxPark, maxHold-time.Since(o.begun)), Leaving: st.leaving,
 	}}
 	if d.sub.Strategy == mesh.BrokerDelay {
-		st.service.ledger.failed(st, d, time.Now())
+		st.service.ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
 		return effectRetry, st.tell(st.life, tracing.Nack, d, func() error { return d.Settle(st.life, how) })
 	}
 	err = st.carry(d, how)
@@ -216,7 +222,7 @@ func (st *settler) hold(delay time.Duration) bool {
 }
 
 func (st *settler) ack(d *delivery) {
-	st.service.ledger.settled(st, d)
+	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
 	st.settled(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
 }
 
@@ -247,7 +253,7 @@ func (st *settler) process(d *delivery) tracing.Process {
 
 // ackSpanned acknowledges d within a span of its own.
 func (st *settler) ackSpanned(ctx context.Context, d *delivery, p tracing.Process) error {
-	st.service.ledger.settled(st, d)
+	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
 	st.remember(d)
 	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)
 	err := st.tell(ctx, tracing.Ack, d, d.Ack)
@@ -261,4 +267,35 @@ func clipTo(s string, most int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "")
+}
+
+// report counts a dead letter, and logs it unless one of its kind was logged just now.
+func (st *settler) report(d *delivery, reason, detail string) {
+	id := d.MessageID()
+	n := st.service.ledger.Reports.Add(ledger.Kind{Subscription: st.name, Reason: reason}, id, time.Now(), st.service.opts.ReportEvery)
+	if n > 0 {
+		st.service.opts.Logger.Warn("dead letters", "subscription", st.name.String(), "reason", reason, "count", n,
+			"queue", d.sub.DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
+	}
+}
+
+// suppressed acknowledges d unseen when the service acknowledged the same event
+// within the subscription's window.
+func (st *settler) suppressed(d *delivery) bool {
+	dedupe := d.sub.Dedupe
+	if dedupe.Window <= 0 || d.Event == nil || !st.service.ledger.Acknowledged(st.name).Has(d.Event, time.Now(), dedupe) {
+		return false
+	}
+	st.service.opts.Metrics.Deduplicated(st.measured(d))
+	st.showSettled(d, effectAck, "the service acknowledged it before", time.Time{})
+	st.ack(d)
+	return true
+}
+
+// remember notes that the service acknowledged d, whether or not the broker hears
+// of it: when it does not, it hands the event out again.
+func (st *settler) remember(d *delivery) {
+	if dedupe := d.sub.Dedupe; dedupe.Window > 0 {
+		st.service.ledger.Acknowledged(st.name).Add(d.Event, time.Now(), dedupe)
+	}
 }

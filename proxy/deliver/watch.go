@@ -8,6 +8,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/ledger"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -132,7 +133,7 @@ func (st *settler) given(d *delivery) {
 	st.service.opts.Metrics.TakenByPolicy(metrics.Delivery{
 		Subscription: st.name, Topic: sub.Topic, System: sub.System, Address: st.driver.State().Address,
 	}, reason)
-	n := st.service.reports.add(reportKey{st.name, reason, true}, d.MessageID(), time.Now(), st.service.opts.ReportEvery)
+	n := st.service.ledger.Reports.Add(ledger.Kind{Subscription: st.name, Reason: reason, ByBroker: true}, d.MessageID(), time.Now(), st.service.opts.ReportEvery)
 	if n > 0 {
 		st.service.opts.Logger.Warn("a policy on the broker takes events out of the subscription's queue: they are dead letters, though nobody refused them",
 			"subscription", st.name.String(), "reason", reason, "count", n, "queue", d.DeadLetter.Part,

@@ -40,7 +40,7 @@ func TestWhatAPolicyTakesIsReported(t *testing.T) {
 			w := deliver.NewWatcher(service)
 			w.Apply(r.config.compiled())
 			defer w.Stop()
-			taken := func() []deliver.DeadLetters { return service.DeadLetters() }
+			taken := service.DeadLetters
 			e := &event.Event{ID: "own", Source: "/shop", Type: "t"}
 			// Its own life ends, which is nobody's policy.
 			r.plainly(&queueing.Message{Event: e, TTL: time.Millisecond, Expires: time.Now().Add(time.Millisecond)})

@@ -1,4 +1,4 @@
-package deliver
+package ledger
 
 import (
 	"container/list"
@@ -6,15 +6,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/warrenmesh/warren/proxy/broker"
 )
 
-// poisonLimit is how often the broker may take an event back unsettled before it
-// is dead-lettered whatever else is known: it may be what kills this sidecar. It is
-// high, because everything prefetched behind a bad event is taken back with it.
-const poisonLimit = 100
-
 const (
-	// maxEntries bounds a ledger; the oldest entries are forgotten first, and those
+	// maxEntries bounds Attempts; the oldest entries are forgotten first, and those
 	// messages then have their attempts counted anew.
 	maxEntries = 10_000
 	// keptFor is how long an entry is kept. Its message may have been settled by
@@ -22,7 +19,7 @@ const (
 	keptFor = time.Hour
 )
 
-// ledger remembers attempts whose message is still with the broker: those that ended with
+// Attempts remembers attempts whose message is still with the broker: those that ended with
 // the service's stream instead of an outcome, for example because the event crashed it,
 // those of ordered events, which wait for the next one unsettled, and those of events
 // that the broker makes wait. The broker's own count cannot serve: it also grows for
@@ -39,9 +36,10 @@ const (
 //	  ▲                            │
 //	  └── crashed, failed, ended ──┘
 //
-// The ledger is kept in memory, so a crash of the sidecar forgets it, and poisonLimit
-// stands in. It is safe for concurrent use. The zero value is empty.
-type ledger struct {
+// They are kept in memory, so a crash of the sidecar forgets them, and a limit of how often
+// the broker may take an event back stands in. It is safe for concurrent use. The zero
+// value is empty.
+type Attempts struct {
 	some atomic.Bool // there are some; saves the lock while there are none
 
 	mu      sync.Mutex
@@ -71,17 +69,18 @@ type likeness struct {
 	hash uint64
 }
 
-// holder is a delivery that has an entry.
+// holder is a delivery that has an entry. Its owner is the stream or worker that received it,
+// by a name that is unique in this process.
 type holder struct {
-	settler *settler
-	part    string
-	epoch   uint64
-	tag     uint64
+	owner string
+	part  string
+	epoch uint64
+	tag   uint64
 }
 
 var likenessSeed = maphash.MakeSeed()
 
-func likenessOf(d *delivery) likeness {
+func likenessOf(d *broker.Delivery) likeness {
 	var h maphash.Hash
 	h.SetSeed(likenessSeed)
 	for _, s := range [...]string{d.Event.Source, d.Event.ID, d.Event.Type, d.Origin.Name, d.Origin.Key} {
@@ -92,9 +91,9 @@ func likenessOf(d *delivery) likeness {
 	return likeness{d.Part, h.Sum64()}
 }
 
-// claim gives d what is known of its earlier attempts, and returns when the next may
+// Claim gives d what is known of its earlier attempts, and returns when the next may
 // begin. It does nothing for a message that was never handed out before.
-func (l *ledger) claim(st *settler, d *delivery, now time.Time) (due time.Time) {
+func (l *Attempts) Claim(owner string, d *broker.Delivery, now time.Time) (due time.Time) {
 	if !l.some.Load() || !d.Returning || d.Event == nil {
 		return time.Time{}
 	}
@@ -110,7 +109,7 @@ func (l *ledger) claim(st *settler, d *delivery, now time.Time) (due time.Time) 
 		return time.Time{}
 	}
 	l.take(e)
-	l.hold(e, st, d)
+	l.hold(e, owner, d)
 	d.Attempt, d.Crashes = e.next, max(e.crashes, d.Crashes)
 	if d.FirstFailure.IsZero() {
 		d.FirstFailure = e.first
@@ -120,7 +119,7 @@ func (l *ledger) claim(st *settler, d *delivery, now time.Time) (due time.Time) 
 
 // fitting chooses among entries of messages like d. Where the broker counts what it took
 // back, an entry's message has come back since; the one that has least often fits best.
-func fitting(entries []*entry, d *delivery) *entry {
+func fitting(entries []*entry, d *broker.Delivery) *entry {
 	var best *entry
 	for _, e := range entries {
 		if d.Returned > 0 && e.returned >= d.Returned {
@@ -133,31 +132,31 @@ func fitting(entries []*entry, d *delivery) *entry {
 	return best
 }
 
-// attempted notes that an attempt of d, which goes on waiting in its place, has failed.
+// Attempted notes that an attempt of d, which goes on waiting in its place, has failed.
 // The next may begin when due.
-func (l *ledger) attempted(st *settler, d *delivery, now, due time.Time) {
-	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, due, d.Crashes }, true)
+func (l *Attempts) Attempted(owner string, d *broker.Delivery, now, due time.Time) {
+	l.note(owner, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, due, d.Crashes }, true)
 }
 
-// crashed counts an attempt of d, which goes back, that ended with the
+// Crashed counts an attempt of d, which goes back, that ended with the
 // service.
-func (l *ledger) crashed(st *settler, d *delivery, now time.Time) {
-	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, time.Time{}, d.Crashes+1 }, false)
+func (l *Attempts) Crashed(owner string, d *broker.Delivery, now time.Time) {
+	l.note(owner, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, time.Time{}, d.Crashes+1 }, false)
 }
 
-// failed notes that an attempt of d failed, which the broker takes back and makes wait.
-func (l *ledger) failed(st *settler, d *delivery, now time.Time) {
-	l.note(st, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, time.Time{}, d.Crashes }, false)
+// Failed notes that an attempt of d failed, which the broker takes back and makes wait.
+func (l *Attempts) Failed(owner string, d *broker.Delivery, now time.Time) {
+	l.note(owner, d, now, func(e *entry) { e.next, e.due, e.crashes = d.Attempt+1, time.Time{}, d.Crashes }, false)
 }
 
 // note changes d's entry, which it makes if there is none. held says that d keeps it.
-func (l *ledger) note(st *settler, d *delivery, now time.Time, change func(*entry), held bool) {
+func (l *Attempts) note(owner string, d *broker.Delivery, now time.Time, change func(*entry), held bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.free == nil {
 		l.free, l.claimed = map[likeness][]*entry{}, map[holder]*entry{}
 	}
-	e := l.own(st, d)
+	e := l.own(owner, d)
 	if e.first.IsZero() {
 		e.first = now
 	}
@@ -173,14 +172,14 @@ func (l *ledger) note(st *settler, d *delivery, now time.Time, change func(*entr
 	}
 }
 
-// settled forgets d, which has its outcome or goes on as a copy.
-func (l *ledger) settled(st *settler, d *delivery) {
+// Settled forgets d, which has its outcome or goes on as a copy.
+func (l *Attempts) Settled(owner string, d *broker.Delivery) {
 	if !l.some.Load() || d.Event == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.claimed[holderOf(st, d)]; e != nil {
+	if e := l.claimed[holderOf(owner, d)]; e != nil {
 		l.drop(e)
 	}
 	if oldest, ok := l.first(); ok && oldest.holder == (holder{}) && time.Since(oldest.changed) > keptFor {
@@ -188,20 +187,20 @@ func (l *ledger) settled(st *settler, d *delivery) {
 	}
 }
 
-// unsettled frees d's entry, unchanged: d goes back without an attempt.
-func (l *ledger) unsettled(st *settler, d *delivery) {
-	l.back(func(h holder) bool { return h == holderOf(st, d) })
+// Unsettled frees d's entry, unchanged: d goes back without an attempt.
+func (l *Attempts) Unsettled(owner string, d *broker.Delivery) {
+	l.back(func(h holder) bool { return h == holderOf(owner, d) })
 }
 
-// ended frees the entries of all that came in an epoch and is not settled.
-func (l *ledger) ended(st *settler, part string, epoch uint64) {
-	l.back(func(h holder) bool { return h.settler == st && h.part == part && h.epoch == epoch })
+// Ended frees the entries of all that came in an epoch and is not settled.
+func (l *Attempts) Ended(owner string, part string, epoch uint64) {
+	l.back(func(h holder) bool { return h.owner == owner && h.part == part && h.epoch == epoch })
 }
 
-// gone frees the entries of all that a settler was given.
-func (l *ledger) gone(st *settler) { l.back(func(h holder) bool { return h.settler == st }) }
+// Gone frees the entries of all that an owner was given.
+func (l *Attempts) Gone(owner string) { l.back(func(h holder) bool { return h.owner == owner }) }
 
-func (l *ledger) back(which func(holder) bool) {
+func (l *Attempts) back(which func(holder) bool) {
 	if !l.some.Load() {
 		return
 	}
@@ -214,14 +213,14 @@ func (l *ledger) back(which func(holder) bool) {
 	}
 }
 
-func holderOf(st *settler, d *delivery) holder { return holder{st, d.Part, d.Epoch, d.Tag} }
+func holderOf(owner string, d *broker.Delivery) holder { return holder{owner, d.Part, d.Epoch, d.Tag} }
 
 // The rest is called with mu held.
 
 // own returns the entry of d, a new one if it has none. It may be free already, because
 // d's epoch is over.
-func (l *ledger) own(st *settler, d *delivery) *entry {
-	h, like := holderOf(st, d), likenessOf(d)
+func (l *Attempts) own(owner string, d *broker.Delivery) *entry {
+	h, like := holderOf(owner, d), likenessOf(d)
 	e := l.claimed[h]
 	for _, free := range l.free[like] {
 		if e == nil && free.was == h {
@@ -233,25 +232,25 @@ func (l *ledger) own(st *settler, d *delivery) *entry {
 		e = &entry{like: like, first: d.FirstFailure}
 		e.place = l.order.PushBack(e)
 	}
-	l.hold(e, st, d)
+	l.hold(e, owner, d)
 	return e
 }
 
 // hold makes e that of d.
-func (l *ledger) hold(e *entry, st *settler, d *delivery) {
-	e.holder = holderOf(st, d)
+func (l *Attempts) hold(e *entry, owner string, d *broker.Delivery) {
+	e.holder = holderOf(owner, d)
 	l.claimed[e.holder] = e
 }
 
 // release makes a claimed e free.
-func (l *ledger) release(e *entry) {
+func (l *Attempts) release(e *entry) {
 	delete(l.claimed, e.holder)
 	e.was, e.holder = e.holder, holder{}
 	l.free[e.like] = append(l.free[e.like], e)
 }
 
 // first returns the entry that has not changed for longest.
-func (l *ledger) first() (*entry, bool) {
+func (l *Attempts) first() (*entry, bool) {
 	front := l.order.Front()
 	if front == nil {
 		return nil, false
@@ -261,7 +260,7 @@ func (l *ledger) first() (*entry, bool) {
 }
 
 // take removes e from those that are free.
-func (l *ledger) take(e *entry) {
+func (l *Attempts) take(e *entry) {
 	like := l.free[e.like]
 	for i := range like {
 		if like[i] == e {
@@ -275,7 +274,7 @@ func (l *ledger) take(e *entry) {
 }
 
 // drop forgets e, free or claimed.
-func (l *ledger) drop(e *entry) {
+func (l *Attempts) drop(e *entry) {
 	if e.holder == (holder{}) {
 		l.take(e)
 	} else {
@@ -284,7 +283,7 @@ func (l *ledger) drop(e *entry) {
 	l.remove(e)
 }
 
-func (l *ledger) remove(e *entry) {
+func (l *Attempts) remove(e *entry) {
 	l.order.Remove(e.place)
 	l.some.Store(l.order.Len() > 0)
 }
