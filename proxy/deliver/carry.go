@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // carry has the broker do with d what s says. An error other than broker.ErrStale says
 // that d is unsettled.
-func (st *settler) carry(d *delivery, s broker.Settlement) error {
-	s.Subscription = d.sub.Subscription
+func (st *settler) carry(d *delivery.Delivery, s broker.Settlement) error {
+	s.Subscription = d.Subscription.Subscription
 	begun := time.Now()
 	err := d.Settle(st.life, s)
 	if err != nil && !errors.Is(err, broker.ErrStale) {
@@ -25,10 +26,10 @@ func (st *settler) carry(d *delivery, s broker.Settlement) error {
 
 // refused gives d back, which the broker did not settle, after a rest. One that has no
 // attempt left is not handed out again.
-func (st *settler) refused(d *delivery, err error) error {
+func (st *settler) refused(d *delivery.Delivery, err error) error {
 	st.trouble(err)
 	st.hold(restDelay)
-	if d.Event != nil && d.Attempt >= d.sub.Attempts {
+	if d.Event != nil && d.Attempt >= d.Subscription.Attempts {
 		st.service.ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
 	} else {
 		st.service.ledger.Attempts.Unsettled(st.id, d.Delivery)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -65,9 +65,9 @@ func (Wrong) request()       {}
 
 // Response is what a client is told. One without anything but credit is a heartbeat.
 type Response struct {
-	Credit     uint32   // that remains
-	Ready      *Ready   // the stream has begun
-	Deliveries []Handed // events to deal with
+	Credit     uint32            // that remains
+	Ready      *Ready            // the stream has begun
+	Deliveries []delivery.Handed // events to deal with
 	Settled    []Settled
 }
 
@@ -85,22 +85,6 @@ type Settled struct {
 	Err   error
 }
 
-// Handed is an event as a service sees it. It is read-only.
-type Handed struct {
-	Token        string // names the delivery; "" for one that is pushed
-	Event        *event.Event
-	Attempt      uint32
-	Redelivered  bool
-	Trace        map[string]string // W3C trace context of its processing
-	Subscription string            // "namespace/name"
-	Topic        string            // as well
-	Deadline     time.Time         // by which it is to be settled
-	// Headers, ReplyTo and ContentEncoding travelled beside the event.
-	Headers         []broker.Header
-	ReplyTo         string
-	ContentEncoding string
-}
-
 // Handler is the service beside the sidecar, as events are pushed to it. It is safe for
 // concurrent use.
 type Handler interface {
@@ -108,7 +92,7 @@ type Handler interface {
 	Ready(ctx context.Context) bool
 	// Handle hands an event over and returns what the service says of it, within ctx. The
 	// trace context is that of ctx.
-	Handle(ctx context.Context, h *Handed) Verdict
+	Handle(ctx context.Context, h *delivery.Handed) Verdict
 	Close() error
 }
 

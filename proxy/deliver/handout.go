@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // offer waits until d may be handed out. It is called for one delivery after the
 // other; blocking here holds the flow back.
-func (ss *session) offer(ctx context.Context, d *delivery) {
+func (ss *session) offer(ctx context.Context, d *delivery.Delivery) {
 	select {
 	case ss.arrivals <- d:
 	case <-ctx.Done(): // unsettled: drain gives it back
@@ -34,7 +35,7 @@ func (ss *session) forget(l loss) {
 	}
 	for _, h := range ss.held.of(l) {
 		ss.service.stale.Add(1)
-		if h.sub.Dedupe.Window > 0 {
+		if h.Subscription.Dedupe.Window > 0 {
 			ss.lapsed.add(h)
 		}
 		h.end(broker.ErrStale)
@@ -42,7 +43,7 @@ func (ss *session) forget(l loss) {
 }
 
 // receive hands d out, or keeps it until nothing else is held.
-func (ss *session) receive(d *delivery) {
+func (ss *session) receive(d *delivery.Delivery) {
 	switch {
 	case ss.suppressed(d): // acknowledged while d waited here
 	case ss.late(d):
@@ -68,28 +69,28 @@ func (ss *session) isolate() {
 }
 
 // late buries d if it has expired while it waited here, and reports that.
-func (ss *session) late(d *delivery) bool {
-	if !expired(d) {
+func (ss *session) late(d *delivery.Delivery) bool {
+	if !d.Expired() {
 		return false
 	}
-	ss.settling.Go(func() { ss.reject(d, broker.ReasonExpired, expiryText(d)) })
+	ss.settling.Go(func() { ss.reject(d, broker.ReasonExpired, d.ExpiryText()) })
 	return true
 }
 
 // handOut sends d to the service.
-func (ss *session) handOut(d *delivery) {
+func (ss *session) handOut(d *delivery.Delivery) {
 	arrived, current := ss.arrived(d)
 	if !current {
 		return // lost since it was offered
 	}
-	sub := d.sub
-	handed, err := see(d)
+	sub := d.Subscription
+	handed, err := d.Handed()
 	if err != nil {
 		ss.settling.Go(func() { ss.reject(d, reasonInvalidEvent, err.Error()) })
 		return
 	}
 	now := time.Now()
-	h := &handout{delivery: d, token: ss.token(d), at: now, latest: arrived.Add(maxHold), process: ss.process(d)}
+	h := &handout{Delivery: d, token: ss.token(d), at: now, latest: arrived.Add(maxHold), process: ss.process(d)}
 	h.deadline = earlier(now.Add(ss.ackDeadline(sub)), h.latest)
 	// The span's parent is the event's own history, not this hours-long stream.
 	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)
@@ -98,12 +99,12 @@ func (ss *session) handOut(d *delivery) {
 	ss.showDelivered(d)
 	ss.credit--
 	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracing.Inject(h.spanCtx)
-	ss.say(Response{Deliveries: []Handed{handed}})
+	ss.say(Response{Deliveries: []delivery.Handed{handed}})
 }
 
 // arrived returns since when d counts against the time it may be unsettled, and
 // false when d's epoch is known to be over.
-func (st *settler) arrived(d *delivery) (time.Time, bool) {
+func (st *settler) arrived(d *delivery.Delivery) (time.Time, bool) {
 	if st.order == nil {
 		return time.Now(), true
 	}
@@ -119,7 +120,7 @@ func earlier(a, b time.Time) time.Time {
 
 // token names a delivery of this session; epoch, tag and attempt make it unique for
 // ever. A delivery that waited for another attempt in its place keeps its tag.
-func (ss *session) token(d *delivery) string {
+func (ss *session) token(d *delivery.Delivery) string {
 	b := append(make([]byte, 0, 32), ss.id...)
 	b = append(b, '-')
 	b = strconv.AppendUint(b, d.Epoch, 36)

@@ -5,13 +5,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // handout is a delivery in the hands of the service.
 type handout struct {
-	*delivery
+	*delivery.Delivery
 	token    string
 	at       time.Time // when it was handed out
 	deadline time.Time
@@ -43,7 +44,7 @@ func newHandouts() *handouts { return &handouts{byToken: map[string]*handout{}} 
 
 func (h *handouts) add(d *handout) {
 	h.byToken[d.token] = d
-	h.bytes += size(d.delivery)
+	h.bytes += size(d.Delivery)
 	heap.Push(&h.queue, d)
 }
 
@@ -54,7 +55,7 @@ func (h *handouts) take(token string) *handout {
 		return nil
 	}
 	delete(h.byToken, token)
-	h.bytes -= size(d.delivery)
+	h.bytes -= size(d.Delivery)
 	heap.Remove(&h.queue, d.index)
 	return d
 }
@@ -91,16 +92,16 @@ const maxLapsed = 1 << 16
 // lapsed are handouts whose epoch is over, by token. The service may yet say that
 // it is done with the event, though the broker cannot be told any more. The zero
 // value is empty.
-type lapsed map[string]*delivery
+type lapsed map[string]*delivery.Delivery
 
 func (l *lapsed) add(h *handout) {
 	if *l == nil || len(*l) >= maxLapsed {
 		*l = lapsed{}
 	}
-	d := *h.Delivery
+	d := *h.Delivery.Delivery
 	e := *d.Event
 	e.Data, d.Event, d.Raw = nil, &e, nil // who it is will do
-	(*l)[h.token] = &delivery{&d, h.sub}
+	(*l)[h.token] = &delivery.Delivery{Delivery: &d, Subscription: h.Subscription}
 }
 
 // next returns the earliest deadline.
@@ -111,7 +112,7 @@ func (h *handouts) next() (time.Time, bool) {
 	return h.queue[0].deadline, true
 }
 
-func size(d *delivery) uint64 { return uint64(len(d.Event.Data)) }
+func size(d *delivery.Delivery) uint64 { return uint64(len(d.Event.Data)) }
 
 // deadlineHeap implements heap.Interface.
 type deadlineHeap []*handout

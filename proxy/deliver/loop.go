@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
@@ -78,7 +79,7 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 
 // gate is where deliveries come from, nil while none may be handed out. One is
 // always allowed through the byte bound, however large.
-func (ss *session) gate(draining <-chan struct{}) <-chan *delivery {
+func (ss *session) gate(draining <-chan struct{}) <-chan *delivery.Delivery {
 	n := len(ss.held.byToken)
 	full := n >= int(ss.limits.messages) || n > 0 && ss.held.bytes >= ss.limits.bytes
 	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 || ss.isolated || ss.suspect != nil {

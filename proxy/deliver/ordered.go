@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/deliver/keys"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -20,7 +21,7 @@ const defaultMaxElapsed = 5 * time.Minute
 type intake struct {
 	// offer is called for one wanted delivery after the other. It may block; it must
 	// return when ctx ends.
-	offer func(ctx context.Context, d *delivery)
+	offer func(ctx context.Context, d *delivery.Delivery)
 	// lost is called when an epoch of a part is over: what came in it has gone back.
 	lost func(part string, epoch uint64)
 }
@@ -161,7 +162,7 @@ func (p *partitions) keep(drain func()) {
 
 // arrive puts d in the line of its key. It never blocks: what waits is bounded by
 // the prefetch.
-func (p *partitions) arrive(d *delivery) {
+func (p *partitions) arrive(d *delivery.Delivery) {
 	if p.filtered(d) {
 		return
 	}
@@ -170,11 +171,11 @@ func (p *partitions) arrive(d *delivery) {
 }
 
 // keyOf returns the key whose order d keeps, "" when it keeps none.
-func (st *settler) keyOf(d *delivery) string {
+func (st *settler) keyOf(d *delivery.Delivery) string {
 	if d.Event == nil {
 		return ""
 	}
-	return d.Event.Text(d.sub.Partitions.Key)
+	return d.Event.Text(d.Subscription.Partitions.Key)
 }
 
 // feed hands on what is next until ctx ends.
@@ -183,7 +184,7 @@ func (p *partitions) feed(ctx context.Context) {
 	defer due.Stop()
 	for ctx.Err() == nil {
 		taken, next := p.order.Take(time.Now())
-		if d, ok := taken.(*delivery); ok {
+		if d, ok := taken.(*delivery.Delivery); ok {
 			p.handOn(ctx, d)
 			continue
 		}
@@ -200,7 +201,7 @@ func (p *partitions) feed(ctx context.Context) {
 }
 
 // handOn offers d to the service, or settles it beside the flow of other keys.
-func (p *partitions) handOn(ctx context.Context, d *delivery) {
+func (p *partitions) handOn(ctx context.Context, d *delivery.Delivery) {
 	reason, detail := p.unfit(d)
 	if reason == "" && p.service.holds.Of(p.name).Has(p.keyOf(d)) {
 		reason, detail = reasonKeyHeld, "an event of its key before it was dead-lettered"
@@ -216,8 +217,8 @@ func (p *partitions) handOn(ctx context.Context, d *delivery) {
 
 // failInOrder carries out a negative outcome: d waits in its place, and its key
 // with it, or becomes a dead letter.
-func (st *settler) failInOrder(d *delivery, o outcome, now time.Time) (effect string, err error) {
-	sub := d.sub
+func (st *settler) failInOrder(d *delivery.Delivery, o outcome, now time.Time) (effect string, err error) {
+	sub := d.Subscription
 	if o.kind != event.Retry || d.Attempt >= sub.Attempts {
 		return effectDeadLetter, st.bury(d, o.reason, o.detail)
 	}
@@ -230,7 +231,7 @@ func (st *settler) failInOrder(d *delivery, o outcome, now time.Time) (effect st
 		delay = sub.Backoff.Delay(d.Attempt)
 	}
 	due := now.Add(min(delay, left))
-	if end := endOf(d); !end.IsZero() {
+	if end := d.EndOfLife(); !end.IsZero() {
 		due = earlier(due, end) // its key need not wait for longer than it lives
 	}
 	st.service.ledger.Attempts.Attempted(st.id, d.Delivery, now, due) // should it come again in another epoch
@@ -242,7 +243,7 @@ func (st *settler) failInOrder(d *delivery, o outcome, now time.Time) (effect st
 
 // buryInOrder makes d a dead letter. d's key waits until that is done: giving d back would
 // let others pass it.
-func (st *settler) buryInOrder(d *delivery, how broker.Settlement) error {
+func (st *settler) buryInOrder(d *delivery.Delivery, how broker.Settlement) error {
 	for {
 		err := st.carry(d, how)
 		if err == nil || errors.Is(err, broker.ErrStale) {
@@ -265,7 +266,7 @@ func (st *settler) buryInOrder(d *delivery, how broker.Settlement) error {
 
 // settled lets the next event of d's key pass. err says that d's epoch is over,
 // and with it all that came in it.
-func (st *settler) settled(d *delivery, err error) {
+func (st *settler) settled(d *delivery.Delivery, err error) {
 	switch {
 	case st.order == nil:
 	case err != nil:
@@ -276,9 +277,9 @@ func (st *settler) settled(d *delivery, err error) {
 }
 
 // holdKey holds the key of a dead letter back when the subscription says so.
-func (st *settler) holdKey(d *delivery) {
+func (st *settler) holdKey(d *delivery.Delivery) {
 	key := st.keyOf(d)
-	if key == "" || d.sub.KeyPolicy != mesh.Hold {
+	if key == "" || d.Subscription.KeyPolicy != mesh.Hold {
 		return
 	}
 	if !st.service.holds.Of(st.name).Add(key) {

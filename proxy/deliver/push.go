@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
@@ -173,7 +174,7 @@ func (w *pushWorker) serve(taking, calls context.Context) error {
 	var watch sync.WaitGroup
 	watch.Go(func() { w.watch(taking, leave) })
 	drain, err := w.consume(taking, w.service.opts.Workload+"."+w.name.Name+".push", outstanding(sub.Subscription), intake{
-		offer: func(ctx context.Context, d *delivery) { w.offer(ctx, calls, d) },
+		offer: func(ctx context.Context, d *delivery.Delivery) { w.offer(ctx, calls, d) },
 		lost:  func(string, uint64) {}, // calls under way go on: their outcome is stale
 	})
 	leave()
@@ -196,7 +197,7 @@ func (w *pushWorker) watch(ctx context.Context, leave func()) {
 }
 
 // offer is called for one delivery after the other; blocking holds the flow back.
-func (w *pushWorker) offer(ctx, calls context.Context, d *delivery) {
+func (w *pushWorker) offer(ctx, calls context.Context, d *delivery.Delivery) {
 	if !w.handler.Ready(ctx) {
 		return // unsettled: drain gives it back
 	}
@@ -214,8 +215,8 @@ func (w *pushWorker) offer(ctx, calls context.Context, d *delivery) {
 	}
 	w.calls.Go(func() {
 		defer w.leave(slots)
-		if expired(d) { // while it waited for its turn
-			w.reject(d, broker.ReasonExpired, expiryText(d))
+		if d.Expired() { // while it waited for its turn
+			w.reject(d, broker.ReasonExpired, d.ExpiryText())
 			return
 		}
 		w.push(calls, d, arrived)
@@ -243,9 +244,9 @@ func (w *pushWorker) leave(n int) {
 }
 
 // push hands d, which arrived at the given time, over and settles it by the answer.
-func (w *pushWorker) push(ctx context.Context, d *delivery, arrived time.Time) {
-	sub := d.sub
-	handed, err := see(d)
+func (w *pushWorker) push(ctx context.Context, d *delivery.Delivery, arrived time.Time) {
+	sub := d.Subscription
+	handed, err := d.Handed()
 	if err != nil {
 		w.reject(d, reasonInvalidEvent, err.Error())
 		return
@@ -269,7 +270,7 @@ func (w *pushWorker) push(ctx context.Context, d *delivery, arrived time.Time) {
 }
 
 // carryOut settles d as o says; at is when d was handed over.
-func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *delivery, o outcome, p tracing.Process, at time.Time) {
+func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *delivery.Delivery, o outcome, p tracing.Process, at time.Time) {
 	o.begun = at
 	effect, err := effectAck, error(nil)
 	if o.kind == event.Ack {
@@ -285,7 +286,7 @@ func (w *pushWorker) carryOut(ctx context.Context, span tracing.Span, d *deliver
 }
 
 // call hands h over again while the service is away, within ctx.
-func (w *pushWorker) call(ctx context.Context, d *delivery, h *Handed) (outcome, error) {
+func (w *pushWorker) call(ctx context.Context, d *delivery.Delivery, h *delivery.Handed) (outcome, error) {
 	for suspected := false; ; {
 		verdict := w.handler.Handle(ctx, h)
 		if !verdict.Away {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -30,16 +31,16 @@ type session struct {
 	*wire
 	limits limits
 
-	arrivals  chan *delivery // unbuffered: intake waits for credit here
-	consumed  chan error     // cap 1: Consume has returned
-	losses    chan loss      // unbuffered: channels that are gone
-	concluded chan Settled   // of settlements that needed the broker's confirm
+	arrivals  chan *delivery.Delivery // unbuffered: intake waits for credit here
+	consumed  chan error              // cap 1: Consume has returned
+	losses    chan loss               // unbuffered: channels that are gone
+	concluded chan Settled            // of settlements that needed the broker's confirm
 
 	// belongs to run
 	credit   uint32
 	held     *handouts
-	suspect  *delivery // waits until nothing else is held
-	isolated bool      // what is held is to be the only one
+	suspect  *delivery.Delivery // waits until nothing else is held
+	isolated bool               // what is held is to be the only one
 	lapsed   lapsed
 	results  []Settled  // not in a message yet
 	pending  []Response // the outbox was full
@@ -81,7 +82,7 @@ func (s *Service) newSession(w *wire, init Init) (*session, error) {
 		settler:   settler{service: s, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: s.life},
 		wire:      w,
 		limits:    lim,
-		arrivals:  make(chan *delivery),
+		arrivals:  make(chan *delivery.Delivery),
 		losses:    make(chan loss),
 		consumed:  make(chan error, 1),
 		concluded: make(chan Settled),
@@ -127,7 +128,7 @@ func (ss *session) run(ctx context.Context) error {
 	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.ledger.Attempts.Crashed(ss.id, h.Delivery, now) // before another stream can have it
+			ss.service.ledger.Attempts.Crashed(ss.id, h.Delivery.Delivery, now) // before another stream can have it
 		}
 		h.end(errStreamEnded)
 	}

@@ -107,13 +107,13 @@ func noEffect(reason, text string) error {
 // acknowledge returns nil when the broker is being told. No broker need answer
 // an acknowledgement: one that is lost with its connection brings the event again.
 func (ss *session) acknowledge(h *handout) error {
-	err := ss.ackSpanned(h.spanCtx, h.delivery, h.process)
+	err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
 	h.span.SetOutcome(effectAck)
 	h.end(nil) // the service did its part
 	if err != nil {
 		return errStaleToken
 	}
-	ss.showSettled(h.delivery, effectAck, "", h.at)
+	ss.showSettled(h.Delivery, effectAck, "", h.at)
 	return nil
 }
 
@@ -122,11 +122,11 @@ func (ss *session) acknowledge(h *handout) error {
 func (ss *session) conclude(h *handout, o outcome, asked bool) {
 	o.begun = h.at
 	ss.settling.Go(func() {
-		o := judged(h.delivery, o)
-		effect, err := ss.fail(h.delivery, o)
+		o := judged(h.Delivery, o)
+		effect, err := ss.fail(h.Delivery, o)
 		if err == nil {
 			h.span.SetOutcome(effect)
-			ss.showSettled(h.delivery, effect, o.why(effect), h.at)
+			ss.showSettled(h.Delivery, effect, o.why(effect), h.at)
 		}
 		h.end(handlerError{o.reason, o.detail})
 		if asked {
@@ -166,7 +166,7 @@ func (ss *session) extendOne(token string, now time.Time, by time.Duration) erro
 		return errUnknownToken
 	}
 	if by == 0 {
-		by = ss.ackDeadline(h.sub)
+		by = ss.ackDeadline(h.Subscription)
 	}
 	deadline := now.Add(by)
 	if deadline.After(h.latest) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/deliver/keys"
 	"github.com/warrenmesh/warren/proxy/deliver/ledger"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -66,7 +67,7 @@ type settler struct {
 }
 
 // wanted settles what the service is not to see, and reports whether it is to see d.
-func (st *settler) wanted(d *delivery) bool {
+func (st *settler) wanted(d *delivery.Delivery) bool {
 	if st.filtered(d) {
 		return false
 	}
@@ -79,8 +80,8 @@ func (st *settler) wanted(d *delivery) bool {
 }
 
 // filtered acknowledges what the subscription does not ask for.
-func (st *settler) filtered(d *delivery) bool {
-	if d.Event == nil || d.sub.Filter.Matches(d.Event) {
+func (st *settler) filtered(d *delivery.Delivery) bool {
+	if d.Event == nil || d.Subscription.Filter.Matches(d.Event) {
 		return false
 	}
 	st.ack(d)
@@ -88,24 +89,24 @@ func (st *settler) filtered(d *delivery) bool {
 }
 
 // unfit returns why d is a dead letter before the service sees it, "" when it is none.
-func (st *settler) unfit(d *delivery) (reason, detail string) {
+func (st *settler) unfit(d *delivery.Delivery) (reason, detail string) {
 	switch {
 	case d.LeftBehind && d.Malformed != nil:
 		return reasonTooLarge, d.Malformed.Error()
 	case d.Malformed != nil:
 		return reasonInvalidEvent, d.Malformed.Error()
-	case d.Attempt > d.sub.Attempts || st.takenBack(d) >= poisonLimit:
+	case d.Attempt > d.Subscription.Attempts || st.takenBack(d) >= poisonLimit:
 		return reasonExhausted, "the service never settled it"
-	case expired(d):
-		return broker.ReasonExpired, expiryText(d)
+	case d.Expired():
+		return broker.ReasonExpired, d.ExpiryText()
 	default:
 		return "", ""
 	}
 }
 
 // takenBack is how often the broker took d back though no outcome asked for that.
-func (st *settler) takenBack(d *delivery) uint32 {
-	if d.sub.Strategy == mesh.BrokerDelay {
+func (st *settler) takenBack(d *delivery.Delivery) uint32 {
+	if d.Subscription.Strategy == mesh.BrokerDelay {
 		return d.Returned - min(d.Waited, d.Returned)
 	}
 	return d.Returned
@@ -113,8 +114,8 @@ func (st *settler) takenBack(d *delivery) uint32 {
 
 // countAttempts replaces the broker's count of what it took back by ours of what
 // the service really had in its hands. It returns when the next attempt may begin.
-func (st *settler) countAttempts(d *delivery) (due time.Time) {
-	arrival(d)
+func (st *settler) countAttempts(d *delivery.Delivery) (due time.Time) {
+	d.BeginLife()
 	d.Attempt -= min(st.takenBack(d), d.Attempt-1)
 	return st.service.ledger.Attempts.Claim(st.id, d.Delivery, time.Now())
 }
@@ -122,12 +123,12 @@ func (st *settler) countAttempts(d *delivery) (due time.Time) {
 // alone reports whether d must be the only event in flight: the service crashed with it
 // before, and this is its last attempt. Another event may have caused the crash, so an
 // event is dead-lettered for a crash only if it was the only one in flight.
-func (st *settler) alone(d *delivery) bool {
-	return d.Crashes > 0 && d.Attempt >= d.sub.Attempts
+func (st *settler) alone(d *delivery.Delivery) bool {
+	return d.Crashes > 0 && d.Attempt >= d.Subscription.Attempts
 }
 
 // reject buries what is not to be handed out.
-func (st *settler) reject(d *delivery, reason, detail string) {
+func (st *settler) reject(d *delivery.Delivery, reason, detail string) {
 	if reason == reasonExhausted || reason == broker.ReasonExpired {
 		d.Attempt-- // the one that is not made
 	}
@@ -148,7 +149,7 @@ func (st *settler) strandedBeside(brokers Brokers) bool {
 // fail carries out a negative outcome: another attempt while some are left and the
 // service did not say otherwise, else a dead letter. It returns what took
 // effect; after an error nothing did, and d is back.
-func (st *settler) fail(d *delivery, o outcome) (effect string, err error) {
+func (st *settler) fail(d *delivery.Delivery, o outcome) (effect string, err error) {
 	now := time.Now()
 	if d.FirstFailure.IsZero() {
 		d.FirstFailure = now
@@ -156,7 +157,7 @@ func (st *settler) fail(d *delivery, o outcome) (effect string, err error) {
 	if st.order != nil {
 		return st.failInOrder(d, o, now)
 	}
-	if o.kind == event.Retry && d.Attempt < d.sub.Attempts {
+	if o.kind == event.Retry && d.Attempt < d.Subscription.Attempts {
 		return st.repeat(d, o)
 	}
 	return effectDeadLetter, st.bury(d, o.reason, o.detail)
@@ -164,11 +165,11 @@ func (st *settler) fail(d *delivery, o outcome) (effect string, err error) {
 
 // repeat has the broker make d wait for its next attempt. What cannot wait there is a dead
 // letter.
-func (st *settler) repeat(d *delivery, o outcome) (effect string, err error) {
-	how := broker.Settlement{Subscription: d.sub.Subscription, RetryAfter: &broker.RetryAfter{
+func (st *settler) repeat(d *delivery.Delivery, o outcome) (effect string, err error) {
+	how := broker.Settlement{Subscription: d.Subscription.Subscription, RetryAfter: &broker.RetryAfter{
 		Wish: o.after, Longest: min(maxPark, maxHold-time.Since(o.begun)), Leaving: st.leaving,
 	}}
-	if d.sub.Strategy == mesh.BrokerDelay {
+	if d.Subscription.Strategy == mesh.BrokerDelay {
 		st.service.ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
 		return effectRetry, st.tell(st.life, tracing.Nack, d, func() error { return d.Settle(st.life, how) })
 	}
@@ -181,7 +182,7 @@ func (st *settler) repeat(d *delivery, o outcome) (effect string, err error) {
 
 // concluded returns nil when err says that d has its outcome: what is stale then has a copy
 // that stands for it, and is delivered again.
-func (st *settler) concluded(d *delivery, err error) error {
+func (st *settler) concluded(d *delivery.Delivery, err error) error {
 	if err == nil || errors.Is(err, broker.ErrStale) {
 		return nil
 	}
@@ -194,7 +195,7 @@ func (st *settler) concluded(d *delivery, err error) error {
 }
 
 // bury makes d a dead letter.
-func (st *settler) bury(d *delivery, reason, detail string) (err error) {
+func (st *settler) bury(d *delivery.Delivery, reason, detail string) (err error) {
 	how := broker.Settlement{Bury: &broker.Bury{Reason: reason, Detail: clip(detail)}}
 	if st.order != nil {
 		err = st.buryInOrder(d, how)
@@ -221,14 +222,14 @@ func (st *settler) hold(delay time.Duration) bool {
 	return false
 }
 
-func (st *settler) ack(d *delivery) {
+func (st *settler) ack(d *delivery.Delivery) {
 	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
 	st.settled(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
 }
 
 // process describes d to tracing.
-func (st *settler) process(d *delivery) tracing.Process {
-	sub, e := d.sub, d.Event
+func (st *settler) process(d *delivery.Delivery) tracing.Process {
+	sub, e := d.Subscription, d.Event
 	return tracing.Process{
 		System:           sub.System,
 		Exchange:         d.Origin.Name,
@@ -252,7 +253,7 @@ func (st *settler) process(d *delivery) tracing.Process {
 }
 
 // ackSpanned acknowledges d within a span of its own.
-func (st *settler) ackSpanned(ctx context.Context, d *delivery, p tracing.Process) error {
+func (st *settler) ackSpanned(ctx context.Context, d *delivery.Delivery, p tracing.Process) error {
 	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
 	st.remember(d)
 	_, span := st.service.opts.Tracing.StartSettle(ctx, tracing.Ack, p)
@@ -270,19 +271,19 @@ func clipTo(s string, most int) string {
 }
 
 // report counts a dead letter, and logs it unless one of its kind was logged just now.
-func (st *settler) report(d *delivery, reason, detail string) {
+func (st *settler) report(d *delivery.Delivery, reason, detail string) {
 	id := d.MessageID()
 	n := st.service.ledger.Reports.Add(ledger.Kind{Subscription: st.name, Reason: reason}, id, time.Now(), st.service.opts.ReportEvery)
 	if n > 0 {
 		st.service.opts.Logger.Warn("dead letters", "subscription", st.name.String(), "reason", reason, "count", n,
-			"queue", d.sub.DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
+			"queue", d.Subscription.DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
 	}
 }
 
 // suppressed acknowledges d unseen when the service acknowledged the same event
 // within the subscription's window.
-func (st *settler) suppressed(d *delivery) bool {
-	dedupe := d.sub.Dedupe
+func (st *settler) suppressed(d *delivery.Delivery) bool {
+	dedupe := d.Subscription.Dedupe
 	if dedupe.Window <= 0 || d.Event == nil || !st.service.ledger.Acknowledged(st.name).Has(d.Event, time.Now(), dedupe) {
 		return false
 	}
@@ -294,8 +295,28 @@ func (st *settler) suppressed(d *delivery) bool {
 
 // remember notes that the service acknowledged d, whether or not the broker hears
 // of it: when it does not, it hands the event out again.
-func (st *settler) remember(d *delivery) {
-	if dedupe := d.sub.Dedupe; dedupe.Window > 0 {
+func (st *settler) remember(d *delivery.Delivery) {
+	if dedupe := d.Subscription.Dedupe; dedupe.Window > 0 {
 		st.service.ledger.Acknowledged(st.name).Add(d.Event, time.Now(), dedupe)
 	}
+}
+
+// received begins the way of a delivery.
+func (st *settler) received(d *broker.Delivery) *delivery.Delivery {
+	return &delivery.Delivery{Delivery: d, Subscription: st.subscription.Load()}
+}
+
+// again is d as its next attempt.
+func (st *settler) again(d *delivery.Delivery) *delivery.Delivery {
+	next := *d.Delivery
+	next.Attempt++
+	return &delivery.Delivery{Delivery: &next, Subscription: st.subscription.Load()}
+}
+
+// judged is what becomes of d by o: what has expired is not tried again.
+func judged(d *delivery.Delivery, o outcome) outcome {
+	if o.kind == event.Retry && d.Expired() {
+		o.kind, o.reason, o.detail = event.DeadLetter, broker.ReasonExpired, d.ExpiryText()
+	}
+	return o
 }

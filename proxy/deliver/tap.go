@@ -3,6 +3,7 @@ package deliver
 import (
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/tap"
 )
 
@@ -15,7 +16,7 @@ const (
 
 // showDelivered and showSettled let operators see a delivery. They cost one atomic
 // load while nobody looks.
-func (st *settler) showDelivered(d *delivery) {
+func (st *settler) showDelivered(d *delivery.Delivery) {
 	if st.service.opts.Tap.Active() {
 		st.show(&tap.Sight{Stage: tap.Delivered}, d)
 	}
@@ -23,7 +24,7 @@ func (st *settler) showDelivered(d *delivery) {
 
 // showSettled is told what was done; at is when d was handed out, zero when it
 // never was. An empty effect says that d went back.
-func (st *settler) showSettled(d *delivery, effect, detail string, at time.Time) {
+func (st *settler) showSettled(d *delivery.Delivery, effect, detail string, at time.Time) {
 	if effect == "" || !st.service.opts.Tap.Active() {
 		return
 	}
@@ -34,8 +35,8 @@ func (st *settler) showSettled(d *delivery, effect, detail string, at time.Time)
 	st.show(s, d)
 }
 
-func (st *settler) show(s *tap.Sight, d *delivery) {
-	sub := d.sub
+func (st *settler) show(s *tap.Sight, d *delivery.Delivery) {
+	sub := d.Subscription
 	s.Event, s.Topic, s.Subscription = d.Event, sub.Topic, sub.Name
 	s.Exchange, s.RoutingKey = d.Origin.Name, d.Origin.Key
 	s.Attempt, s.TraceParent = d.Attempt, d.Trace.Parent

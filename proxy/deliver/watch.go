@@ -8,6 +8,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/deliver/ledger"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/xds"
@@ -124,8 +125,8 @@ func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
 }
 
 // given reports d, which the broker made a dead letter, if a policy did.
-func (st *settler) given(d *delivery) {
-	sub := d.sub
+func (st *settler) given(d *delivery.Delivery) {
+	sub := d.Subscription
 	if d.DeadLetter == nil || !byPolicy(d, time.Now()) {
 		return
 	}
@@ -147,12 +148,12 @@ const lifeSlack = 2 * time.Second
 
 // byPolicy reports whether the broker gave d up for no reason of Warren's or its
 // publisher's. Warren rejects messages itself; and a message may have had a TTL.
-func byPolicy(d *delivery, now time.Time) bool {
+func byPolicy(d *delivery.Delivery, now time.Time) bool {
 	switch d.DeadLetter.Reason {
 	case broker.ReasonSetAside:
 		return false
 	case broker.ReasonExpired:
-		end := endOf(d)
+		end := d.EndOfLife()
 		return d.Lifetime == 0 && end.IsZero() || !end.IsZero() && now.Add(lifeSlack).Before(end)
 	default:
 		return true

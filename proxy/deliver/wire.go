@@ -3,6 +3,8 @@ package deliver
 import (
 	"context"
 	"runtime"
+
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 )
 
 // outboxSize is how many messages may wait for a client that reads slowly. When
@@ -108,9 +110,9 @@ func (w *wire) gather(r *Response) (next Response, more bool) {
 	}
 }
 
-func sizeAll(hs []Handed) (n int) {
+func sizeAll(hs []delivery.Handed) (n int) {
 	for i := range hs {
-		n += hs[i].size()
+		n += hs[i].Size()
 	}
 	return n
 }

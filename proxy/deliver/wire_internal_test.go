@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -37,7 +38,7 @@ func TestGatheredDeliveriesFitAMessage(t *testing.T) {
 			w.outbox <- Response{Settled: []Settled{{Token: "t"}}}
 			continue
 		}
-		w.outbox <- Response{Credit: uint32(outboxSize - i), Deliveries: []Handed{{Event: e}}}
+		w.outbox <- Response{Credit: uint32(outboxSize - i), Deliveries: []delivery.Handed{{Event: e}}}
 	}
 	close(w.outbox)
 	w.write()

@@ -16,6 +16,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 )
@@ -75,7 +76,7 @@ func (h *handler) Ready(ctx context.Context) bool { return h.health.await(ctx) }
 func (h *handler) Close() error { return h.conn.Close() }
 
 // Handle implements deliver.Handler.
-func (h *handler) Handle(ctx context.Context, e *deliver.Handed) deliver.Verdict {
+func (h *handler) Handle(ctx context.Context, e *delivery.Handed) deliver.Verdict {
 	res, err := h.client.OnEvent(ctx, &eventsv1.OnEventRequest{
 		Event: eventpb.ToProto(e.Event), Headers: eventpb.HeadersToProto(e.Headers), ReplyTo: e.ReplyTo, ContentEncoding: e.ContentEncoding,
 		Subscription: e.Subscription, Topic: e.Topic, Attempt: e.Attempt, Redelivered: e.Redelivered,

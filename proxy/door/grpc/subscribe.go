@@ -9,6 +9,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
@@ -113,7 +114,7 @@ func (s subscribeStream) Send(r deliver.Response) error {
 	return s.BidiStreamingServer.Send(out)
 }
 
-func deliveryOf(h *deliver.Handed) *eventsv1.Delivery {
+func deliveryOf(h *delivery.Handed) *eventsv1.Delivery {
 	return &eventsv1.Delivery{
 		Token:        h.Token,
 		Event:        eventpb.ToProto(h.Event),
