@@ -4,8 +4,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -46,4 +48,93 @@ func (st *settler) trouble(err error) {
 	}
 }
 
-func clip(s string) string { return clipTo(s, maxReason) }
+// reject buries what is not to be handed out.
+func (st *settler) reject(d *delivery.Delivery, reason, detail string) {
+	if reason == reasonExhausted || reason == broker.ReasonExpired {
+		d.Attempt-- // the one that is not made
+	}
+	if st.bury(d, reason, detail) == nil {
+		st.showSettled(d, effectDeadLetter, reason+": "+detail, time.Time{})
+	}
+}
+
+// fail carries out a negative outcome: another attempt while some are left and the
+// service did not say otherwise, else a dead letter. It returns what took
+// effect; after an error nothing did, and d is back.
+func (st *settler) fail(d *delivery.Delivery, o outcome) (effect string, err error) {
+	now := time.Now()
+	if d.FirstFailure.IsZero() {
+		d.FirstFailure = now
+	}
+	if st.order != nil {
+		return st.failInOrder(d, o, now)
+	}
+	if o.kind == event.Retry && d.Attempt < d.Subscription.Attempts {
+		return st.repeat(d, o)
+	}
+	return effectDeadLetter, st.bury(d, o.reason, o.detail)
+}
+
+// repeat has the broker make d wait for its next attempt. What cannot wait there is a dead
+// letter.
+func (st *settler) repeat(d *delivery.Delivery, o outcome) (effect string, err error) {
+	how := broker.Settlement{Subscription: d.Subscription.Subscription, RetryAfter: &broker.RetryAfter{
+		Wish: o.after, Longest: min(maxPark, maxHold-time.Since(o.begun)), Leaving: st.leaving,
+	}}
+	if d.Subscription.Strategy == mesh.BrokerDelay {
+		st.service.ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
+		return effectRetry, st.tell(st.life, tracing.Nack, d, func() error { return d.Settle(st.life, how) })
+	}
+	err = st.carry(d, how)
+	if broker.Never(err) {
+		return effectDeadLetter, st.bury(d, reasonTooLarge, err.Error())
+	}
+	return effectRetry, st.concluded(d, err)
+}
+
+// concluded returns nil when err says that d has its outcome: what is stale then has a copy
+// that stands for it, and is delivered again.
+func (st *settler) concluded(d *delivery.Delivery, err error) error {
+	if err == nil || errors.Is(err, broker.ErrStale) {
+		return nil
+	}
+	select {
+	case <-st.leaving:
+		return err // unsettled: drain gives it back
+	default:
+		return st.refused(d, err)
+	}
+}
+
+// bury makes d a dead letter.
+func (st *settler) bury(d *delivery.Delivery, reason, detail string) (err error) {
+	how := broker.Settlement{Bury: &broker.Bury{Reason: reason, Detail: clip(detail)}}
+	if st.order != nil {
+		err = st.buryInOrder(d, how)
+	} else {
+		err = st.concluded(d, st.carry(d, how))
+	}
+	if err == nil {
+		st.service.opts.Metrics.DeadLetter(st.measured(d), reason)
+		st.report(d, reason, detail)
+	}
+	return err
+}
+
+// hold reports whether all of delay passed before the settler had to leave.
+func (st *settler) hold(delay time.Duration) bool {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-st.leaving:
+	case <-st.life.Done():
+	}
+	return false
+}
+
+func (st *settler) ack(d *delivery.Delivery) {
+	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
+	st.settled(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
+}

@@ -102,22 +102,6 @@ func (ss *session) handOut(d *delivery.Delivery) {
 	ss.say(Response{Deliveries: []delivery.Handed{handed}})
 }
 
-// arrived returns since when d counts against the time it may be unsettled, and
-// false when d's epoch is known to be over.
-func (st *settler) arrived(d *delivery.Delivery) (time.Time, bool) {
-	if st.order == nil {
-		return time.Now(), true
-	}
-	return st.order.Taken(d)
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
 // token names a delivery of this session; epoch, tag and attempt make it unique for
 // ever. A delivery that waited for another attempt in its place keeps its tag.
 func (ss *session) token(d *delivery.Delivery) string {

@@ -7,15 +7,6 @@ import (
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
-// outcome is what is to be done with a delivery.
-type outcome struct {
-	kind   event.Outcome
-	after  time.Duration // with retry: the service's wish, 0 for none
-	reason string        // of the dead letter, should it become one
-	detail string        // the service's words
-	begun  time.Time     // when it was handed out
-}
-
 const (
 	// MaxTokens bounds the tokens of one request: no stream can hold more.
 	MaxTokens = 1 << 16
@@ -134,12 +125,6 @@ func (ss *session) conclude(h *handout, o outcome, asked bool) {
 		}
 	})
 }
-
-// handlerError is a service's negative outcome, as telemetry sees it.
-type handlerError struct{ reason, detail string }
-
-func (e handlerError) Error() string     { return e.reason + ": " + e.detail }
-func (e handlerError) ErrorType() string { return "handler-error" }
 
 // expire treats deliveries whose deadline has passed as failed.
 func (ss *session) expire(now time.Time) {

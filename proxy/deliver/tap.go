@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/deliver/ledger"
 	"github.com/warrenmesh/warren/proxy/tap"
 )
 
@@ -43,15 +44,12 @@ func (st *settler) show(s *tap.Sight, d *delivery.Delivery) {
 	st.service.opts.Tap.Emit(s)
 }
 
-// why says why a delivery was refused, for people. The reason of the dead letter
-// is told only of one.
-func (o outcome) why(effect string) string {
-	switch {
-	case effect != effectDeadLetter:
-		return o.detail
-	case o.detail == "":
-		return o.reason
-	default:
-		return o.reason + ": " + o.detail
+// report counts a dead letter, and logs it unless one of its kind was logged just now.
+func (st *settler) report(d *delivery.Delivery, reason, detail string) {
+	id := d.MessageID()
+	n := st.service.ledger.Reports.Add(ledger.Kind{Subscription: st.name, Reason: reason}, id, time.Now(), st.service.opts.ReportEvery)
+	if n > 0 {
+		st.service.opts.Logger.Warn("dead letters", "subscription", st.name.String(), "reason", reason, "count", n,
+			"queue", d.Subscription.DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
 	}
 }
