@@ -14,11 +14,12 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // compiled are the subscriptions in force.
-func (c *config) compiled() map[mesh.Name]*deliver.Subscription {
+func (c *config) compiled() map[mesh.Name]*snapshot.Subscription {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.subs

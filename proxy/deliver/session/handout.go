@@ -1,12 +1,12 @@
-package deliver
+package session
 
 import (
 	"context"
 	"strconv"
-	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/deliver/settler"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -34,20 +34,20 @@ func (ss *session) forget(l loss) {
 		ss.suspect = nil
 	}
 	for _, h := range ss.held.of(l) {
-		ss.service.stale.Add(1)
+		ss.TooLate()
 		if h.Subscription.Dedupe.Window > 0 {
 			ss.lapsed.add(h)
 		}
-		h.end(broker.ErrStale)
+		h.End(broker.ErrStale)
 	}
 }
 
 // receive hands d out, or keeps it until nothing else is held.
 func (ss *session) receive(d *delivery.Delivery) {
 	switch {
-	case ss.suppressed(d): // acknowledged while d waited here
+	case ss.Suppressed(d): // acknowledged while d waited here
 	case ss.late(d):
-	case ss.alone(d):
+	case ss.Alone(d):
 		ss.suspect = d
 	default:
 		ss.handOut(d)
@@ -73,44 +73,39 @@ func (ss *session) late(d *delivery.Delivery) bool {
 	if !d.Expired() {
 		return false
 	}
-	ss.settling.Go(func() { ss.reject(d, broker.ReasonExpired, d.ExpiryText()) })
+	ss.settling.Go(func() { ss.Reject(d, broker.ReasonExpired, d.ExpiryText()) })
 	return true
 }
 
 // handOut sends d to the service.
 func (ss *session) handOut(d *delivery.Delivery) {
-	arrived, current := ss.arrived(d)
+	arrived, current := ss.Arrived(d)
 	if !current {
 		return // lost since it was offered
 	}
-	sub := d.Subscription
 	handed, err := d.Handed()
 	if err != nil {
-		ss.settling.Go(func() { ss.reject(d, reasonInvalidEvent, err.Error()) })
+		ss.settling.Go(func() { ss.Reject(d, settler.ReasonInvalidEvent, err.Error()) })
 		return
 	}
-	now := time.Now()
-	h := &handout{Delivery: d, token: ss.token(d), at: now, latest: arrived.Add(maxHold), process: ss.process(d)}
-	h.deadline = earlier(now.Add(ss.ackDeadline(sub)), h.latest)
 	// The span's parent is the event's own history, not this hours-long stream.
-	h.spanCtx, h.span = ss.service.opts.Tracing.StartProcess(context.Background(), h.process)
-	h.processing = ss.service.opts.Metrics.Process(ss.measured(d))
+	h := &handout{Attempt: ss.Begin(context.Background(), d), token: ss.token(d), latest: arrived.Add(settler.MaxHold)}
+	h.deadline = settler.Deadline(h.At, arrived, ss.ackDeadline(d.Subscription))
 	ss.held.add(h)
-	ss.showDelivered(d)
 	ss.credit--
-	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracing.Inject(h.spanCtx)
+	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracing.Inject(h.Context())
 	ss.say(Response{Deliveries: []delivery.Handed{handed}})
 }
 
 // token names a delivery of this session; epoch, tag and attempt make it unique for
 // ever. A delivery that waited for another attempt in its place keeps its tag.
 func (ss *session) token(d *delivery.Delivery) string {
-	b := append(make([]byte, 0, 32), ss.id...)
+	b := append(make([]byte, 0, 32), ss.ID()...)
 	b = append(b, '-')
 	b = strconv.AppendUint(b, d.Epoch, 36)
 	b = append(b, '-')
 	b = strconv.AppendUint(b, d.Tag, 36)
-	if ss.order != nil {
+	if ss.Ordered() {
 		b = append(b, '-')
 		b = strconv.AppendUint(b, uint64(d.Attempt), 36)
 	}

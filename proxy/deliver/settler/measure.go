@@ -1,4 +1,4 @@
-package deliver
+package settler
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 )
 
 // tell settles d with the broker, and counts it when that came too late.
-func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *delivery.Delivery, settle func() error) error {
+func (st *Settler) tell(ctx context.Context, op tracing.SettleOp, d *delivery.Delivery, settle func() error) error {
 	begun := time.Now()
 	err := settle()
 	st.told(ctx, op, d, begun, err)
@@ -18,15 +18,15 @@ func (st *settler) tell(ctx context.Context, op tracing.SettleOp, d *delivery.De
 }
 
 // told measures a settlement that began at begun; its error means that it came too late.
-func (st *settler) told(ctx context.Context, op tracing.SettleOp, d *delivery.Delivery, begun time.Time, err error) {
-	st.service.opts.Metrics.Settle(ctx, op, st.measured(d), begun, err)
+func (st *Settler) told(ctx context.Context, op tracing.SettleOp, d *delivery.Delivery, begun time.Time, err error) {
+	st.shared.Metrics.Settle(ctx, op, st.measured(d), begun, err)
 	if err != nil {
-		st.service.stale.Add(1)
+		st.shared.stale.Add(1)
 	}
 }
 
 // measured describes d to metrics.
-func (st *settler) measured(d *delivery.Delivery) metrics.Delivery {
+func (st *Settler) measured(d *delivery.Delivery) metrics.Delivery {
 	sub := d.Subscription
 	return metrics.Delivery{
 		Subscription: st.name,

@@ -1,35 +1,20 @@
-package deliver
+package session
 
 import (
 	"container/heap"
-	"context"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
-	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/proxy/deliver/settler"
 )
 
 // handout is a delivery in the hands of the service.
 type handout struct {
-	*delivery.Delivery
+	settler.Attempt
 	token    string
-	at       time.Time // when it was handed out
 	deadline time.Time
 	latest   time.Time // the deadline cannot be moved beyond
 	index    int       // in the deadline heap
-
-	span    tracing.Span
-	spanCtx context.Context //nolint:containedctx // parent of the settle span
-	process tracing.Process
-
-	processing metrics.Processing
-}
-
-// end says to telemetry what became of the delivery.
-func (h *handout) end(err error) {
-	h.span.End(err)
-	h.processing.End(h.spanCtx, err)
 }
 
 // handouts are the unsettled deliveries of a session: by token, and ordered by

@@ -1,4 +1,4 @@
-package deliver
+package session
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 func TestAStreamThatNeverSaysWhatItWantsEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Options{})
+		s := NewServer(nil, nil, Options{})
 		w := newWire(nil)
 		begin := time.Now()
 		_, err := s.awaitInit(t.Context(), w)

@@ -1,4 +1,4 @@
-package deliver
+package session
 
 import (
 	"context"
@@ -83,24 +83,4 @@ type Ready struct {
 type Settled struct {
 	Token string
 	Err   error
-}
-
-// Handler is the service beside the sidecar, as events are pushed to it. It is safe for
-// concurrent use.
-type Handler interface {
-	// Ready waits until the service is, and returns false when ctx ends first.
-	Ready(ctx context.Context) bool
-	// Handle hands an event over and returns what the service says of it, within ctx. The
-	// trace context is that of ctx.
-	Handle(ctx context.Context, h *delivery.Handed) Verdict
-	Close() error
-}
-
-// Verdict is what a service says of an event that was pushed to it.
-type Verdict struct {
-	Outcome event.Outcome // Unsaid means Ack
-	After   time.Duration // with Retry: when the service would like it
-	Detail  string        // why
-	Late    bool          // with Retry: it said nothing in time
-	Away    bool          // with Retry: it was not there, and may not have seen the event
 }

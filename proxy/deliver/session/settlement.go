@@ -1,8 +1,9 @@
-package deliver
+package session
 
 import (
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/deliver/settler"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
@@ -47,7 +48,7 @@ func (ss *session) settleAll(settlements Settlements) {
 		case h == nil:
 			ss.tooLate(s.Token, o)
 			ss.answer(s.Token, errUnknownToken)
-		case o.kind == event.Ack:
+		case o.Kind == event.Ack:
 			ss.answer(s.Token, ss.acknowledge(h))
 		default:
 			ss.conclude(h, o, true)
@@ -57,25 +58,25 @@ func (ss *session) settleAll(settlements Settlements) {
 
 // tooLate takes an outcome that the broker cannot be told. That the service is done
 // with the event is remembered all the same.
-func (ss *session) tooLate(token string, o outcome) {
-	ss.service.stale.Add(1)
-	if d := ss.lapsed[token]; d != nil && o.kind == event.Ack {
+func (ss *session) tooLate(token string, o settler.Outcome) {
+	ss.TooLate()
+	if d := ss.lapsed[token]; d != nil && o.Kind == event.Ack {
 		delete(ss.lapsed, token)
-		ss.remember(d)
+		ss.Remember(d)
 	}
 }
 
-func outcomeOf(s *Settlement) (outcome, error) {
-	o := outcome{kind: s.Outcome, detail: clip(s.Reason)}
-	switch o.kind {
+func outcomeOf(s *Settlement) (settler.Outcome, error) {
+	o := settler.Outcome{Kind: s.Outcome, Detail: settler.Clip(s.Reason)}
+	switch o.Kind {
 	case event.Ack:
 	case event.Retry:
-		o.reason, o.after = reasonExhausted, s.After
-		if o.after < 0 {
+		o.Reason, o.After = settler.ReasonExhausted, s.After
+		if o.After < 0 {
 			return o, refusal.Field(refusal.InvalidRequest, "retry_after", "must not be negative")
 		}
 	case event.DeadLetter:
-		o.reason = reasonRejected
+		o.Reason = settler.ReasonRejected
 	default:
 		return o, refusal.Field(refusal.InvalidRequest, "outcome", "must be OUTCOME_ACK, OUTCOME_RETRY or OUTCOME_DEAD_LETTER")
 	}
@@ -88,7 +89,7 @@ var (
 		"the token is unknown, settled, past its deadline, or of a connection that was lost; the event is delivered again unless it was settled")
 	errStaleToken  = noEffect(refusal.AckIDInvalid, "the broker connection was lost; the event is delivered again")
 	errHeldTooLong = noEffect(refusal.InvalidRequest,
-		"the deadline was not moved: a delivery can be held for "+maxHold.String()+" in all; settle it by its present deadline")
+		"the deadline was not moved: a delivery can be held for "+settler.MaxHold.String()+" in all; settle it by its present deadline")
 )
 
 func noEffect(reason, text string) error {
@@ -98,28 +99,22 @@ func noEffect(reason, text string) error {
 // acknowledge returns nil when the broker is being told. No broker need answer
 // an acknowledgement: one that is lost with its connection brings the event again.
 func (ss *session) acknowledge(h *handout) error {
-	err := ss.ackSpanned(h.spanCtx, h.Delivery, h.process)
-	h.span.SetOutcome(effectAck)
-	h.end(nil) // the service did its part
+	err := ss.Ack(&h.Attempt)
+	h.Acknowledged()
+	h.End(nil) // the service did its part
 	if err != nil {
 		return errStaleToken
 	}
-	ss.showSettled(h.Delivery, effectAck, "", h.at)
 	return nil
 }
 
 // conclude carries a negative outcome out. It needs the broker's confirm and goes
 // on beside the session, so that a slow one does not hold up the stream.
-func (ss *session) conclude(h *handout, o outcome, asked bool) {
-	o.begun = h.at
+func (ss *session) conclude(h *handout, o settler.Outcome, asked bool) {
 	ss.settling.Go(func() {
-		o := judged(h.Delivery, o)
-		effect, err := ss.fail(h.Delivery, o)
-		if err == nil {
-			h.span.SetOutcome(effect)
-			ss.showSettled(h.Delivery, effect, o.why(effect), h.at)
-		}
-		h.end(handlerError{o.reason, o.detail})
+		o := o.Judged(h.Delivery)
+		err := ss.Conclude(&h.Attempt, o)
+		h.End(o.Err())
 		if asked {
 			ss.concluded <- Settled{h.token, refusal.FromBroker(err)}
 		}
@@ -129,7 +124,7 @@ func (ss *session) conclude(h *handout, o outcome, asked bool) {
 // expire treats deliveries whose deadline has passed as failed.
 func (ss *session) expire(now time.Time) {
 	for _, h := range ss.held.expired(now) {
-		ss.conclude(h, outcome{kind: event.Retry, reason: reasonAckDeadline, detail: "not settled within its ack deadline"}, false)
+		ss.conclude(h, settler.Outcome{Kind: event.Retry, Reason: settler.ReasonAckDeadline, Detail: "not settled within its ack deadline"}, false)
 	}
 }
 
@@ -162,10 +157,10 @@ func (ss *session) extendOne(token string, now time.Time, by time.Duration) erro
 }
 
 // answer takes down the result of a request, nil meaning that it took effect.
-func (ss *session) answer(token string, err error) { ss.report(Settled{token, err}) }
+func (ss *session) answer(token string, err error) { ss.note(Settled{token, err}) }
 
-// report takes a result down, unless the client does not want to know.
-func (ss *session) report(r Settled) {
+// note takes a result down, unless the client does not want to know.
+func (ss *session) note(r Settled) {
 	if r.Err == nil && !ss.limits.results {
 		return
 	}

@@ -1,18 +1,17 @@
-package deliver
+package session
 
 import (
 	"context"
-	"errors"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/deliver/intake"
+	"github.com/warrenmesh/warren/proxy/deliver/settler"
 	"github.com/warrenmesh/warren/proxy/refusal"
-	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 
 const (
@@ -27,8 +26,9 @@ const (
 //	reader ──requests──▶ run ◀──arrivals── intake (the driver's goroutine)
 //	writer ◀──outbox───── │ ◀──concluded── settling goroutines
 type session struct {
-	settler // its driver is set before anything is consumed
+	*settler.Settler
 	*wire
+	server *Server
 	limits limits
 
 	arrivals  chan *delivery.Delivery // unbuffered: intake waits for credit here
@@ -63,9 +63,7 @@ type limits struct {
 	results     bool
 }
 
-var sessionCounter atomic.Uint64
-
-func (s *Service) newSession(w *wire, init Init) (*session, error) {
+func (s *Server) newSession(w *wire, init Init) (*session, error) {
 	name, err := mesh.ParseName(init.Subscription, s.opts.Namespace)
 	if err != nil {
 		return nil, refusal.Field(refusal.InvalidRequest, "init.subscription", `must be "name" or "namespace/name", `+mesh.NameRule)
@@ -79,7 +77,8 @@ func (s *Service) newSession(w *wire, init Init) (*session, error) {
 		return nil, err
 	}
 	ss := &session{
-		settler:   settler{service: s, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: s.life},
+		Settler:   settler.New(s.life, s.shared, name, sub),
+		server:    s,
 		wire:      w,
 		limits:    lim,
 		arrivals:  make(chan *delivery.Delivery),
@@ -89,13 +88,12 @@ func (s *Service) newSession(w *wire, init Init) (*session, error) {
 		credit:    min(init.Credit, maxCredit),
 		held:      newHandouts(),
 	}
-	ss.subscription.Store(sub)
 	return ss, nil
 }
 
-func limitsOf(init Init, sub *Subscription) (limits, error) {
+func limitsOf(init Init, sub *snapshot.Subscription) (limits, error) {
 	l := limits{messages: init.MaxMessages, bytes: init.MaxBytes, ackDeadline: init.AckDeadline, results: init.Results}
-	if most := outstanding(sub.Subscription); l.messages == 0 || l.messages > most {
+	if most := intake.Outstanding(sub.Subscription); l.messages == 0 || l.messages > most {
 		l.messages = most
 	}
 	if l.bytes == 0 {
@@ -118,7 +116,7 @@ func (ss *session) run(ctx context.Context) error {
 	}
 	consumeCtx, stopConsuming := context.WithCancel(ctx)
 	defer stopConsuming()
-	ss.driver, ss.leaving = driver, consumeCtx.Done()
+	ss.Use(driver, consumeCtx.Done())
 	go ss.write()
 	drain := ss.start(consumeCtx)
 	ss.ready()
@@ -128,11 +126,11 @@ func (ss *session) run(ctx context.Context) error {
 	now := time.Now()
 	for _, h := range ss.held.byToken {
 		if ss.deserted {
-			ss.service.ledger.Attempts.Crashed(ss.id, h.Delivery.Delivery, now) // before another stream can have it
+			ss.Crashed(h.Delivery, now) // before another stream can have it
 		}
-		h.end(errStreamEnded)
+		h.End(settler.ErrEnded)
 	}
-	ss.service.ledger.Attempts.Gone(ss.id)
+	ss.Gone()
 	drain()
 	ss.flush(ctx)
 	return err
@@ -142,7 +140,7 @@ func (ss *session) run(ctx context.Context) error {
 func (ss *session) conclusions() {
 	go func() { ss.settling.Wait(); close(ss.concluded) }()
 	for r := range ss.concluded {
-		ss.report(r)
+		ss.note(r)
 	}
 	ss.pack()
 }
@@ -154,45 +152,42 @@ func (ss *session) flush(ctx context.Context) {
 		select {
 		case ss.outbox <- r:
 		case <-ss.written:
-		case <-ss.life.Done():
+		case <-ss.server.life.Done():
 		case <-ctx.Done():
 		}
 	}
 	close(ss.outbox)
 	select {
 	case <-ss.written:
-	case <-ss.life.Done():
+	case <-ss.server.life.Done():
 	}
 }
 
-// errStreamEnded ends the spans of deliveries nobody settled.
-var errStreamEnded = errors.New("stream ended before the delivery was settled")
-
 // attach waits until the subscription exists on its broker and picks a node.
 func (ss *session) attach(ctx context.Context) (broker.Driver, error) {
-	sub := ss.subscription.Load()
+	sub := ss.Subscription()
 	ctx, cancel := context.WithCancel(ctx)
 	joined := make(chan struct{})
 	go func() {
 		defer close(joined)
 		select {
-		case <-ss.service.draining:
+		case <-ss.server.draining:
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	err := ss.service.opts.Brokers.Ready(ctx, sub.Broker, xds.SubscriptionResource(sub.Name))
+	err := ss.server.intake.Ready(ctx, sub)
 	cancel()
 	<-joined
 	select {
-	case <-ss.service.draining:
+	case <-ss.server.draining:
 		return nil, errDraining()
 	default:
 	}
 	if err != nil {
 		return nil, refusal.FromBroker(err)
 	}
-	driver, err := ss.service.opts.Brokers.PickConsumer(sub.Broker)
+	driver, err := ss.server.intake.Pick(sub)
 	return driver, refusal.FromBroker(err)
 }
 
@@ -204,9 +199,9 @@ func (ss *session) start(ctx context.Context) (drain func()) {
 	go func() {
 		defer close(done)
 		var err error
-		giveBack, err = ss.consume(ctx, ss.service.opts.Workload+"."+ss.name.Name, ss.limits.messages, intake{
-			offer: ss.offer,
-			lost:  func(part string, epoch uint64) { ss.lose(ctx, loss{part, epoch}) },
+		giveBack, err = ss.server.intake.Consume(ctx, ss.Settler, "", ss.limits.messages, intake.Sink{
+			Offer: ss.offer,
+			Lost:  func(part string, epoch uint64) { ss.lose(ctx, loss{part, epoch}) },
 		})
 		ss.consumed <- err
 	}()

@@ -1,4 +1,4 @@
-package deliver
+package settler
 
 import (
 	"time"
@@ -17,16 +17,16 @@ const (
 
 // showDelivered and showSettled let operators see a delivery. They cost one atomic
 // load while nobody looks.
-func (st *settler) showDelivered(d *delivery.Delivery) {
-	if st.service.opts.Tap.Active() {
+func (st *Settler) showDelivered(d *delivery.Delivery) {
+	if st.shared.Tap.Active() {
 		st.show(&tap.Sight{Stage: tap.Delivered}, d)
 	}
 }
 
 // showSettled is told what was done; at is when d was handed out, zero when it
 // never was. An empty effect says that d went back.
-func (st *settler) showSettled(d *delivery.Delivery, effect, detail string, at time.Time) {
-	if effect == "" || !st.service.opts.Tap.Active() {
+func (st *Settler) showSettled(d *delivery.Delivery, effect, detail string, at time.Time) {
+	if effect == "" || !st.shared.Tap.Active() {
 		return
 	}
 	s := &tap.Sight{Stage: tap.Settled, Outcome: effect, Detail: detail}
@@ -36,20 +36,20 @@ func (st *settler) showSettled(d *delivery.Delivery, effect, detail string, at t
 	st.show(s, d)
 }
 
-func (st *settler) show(s *tap.Sight, d *delivery.Delivery) {
+func (st *Settler) show(s *tap.Sight, d *delivery.Delivery) {
 	sub := d.Subscription
 	s.Event, s.Topic, s.Subscription = d.Event, sub.Topic, sub.Name
 	s.Exchange, s.RoutingKey = d.Origin.Name, d.Origin.Key
 	s.Attempt, s.TraceParent = d.Attempt, d.Trace.Parent
-	st.service.opts.Tap.Emit(s)
+	st.shared.Tap.Emit(s)
 }
 
-// report counts a dead letter, and logs it unless one of its kind was logged just now.
-func (st *settler) report(d *delivery.Delivery, reason, detail string) {
+// reportDeadLetter counts a dead letter, and logs it unless one of its kind was logged just now.
+func (st *Settler) reportDeadLetter(d *delivery.Delivery, reason, detail string) {
 	id := d.MessageID()
-	n := st.service.ledger.Reports.Add(ledger.Kind{Subscription: st.name, Reason: reason}, id, time.Now(), st.service.opts.ReportEvery)
+	n := st.shared.Ledger.Reports.Add(ledger.Kind{Subscription: st.name, Reason: reason}, id, time.Now(), st.shared.ReportEvery)
 	if n > 0 {
-		st.service.opts.Logger.Warn("dead letters", "subscription", st.name.String(), "reason", reason, "count", n,
-			"queue", d.Subscription.DeadLetterQueue, "event_id", clip(id), "detail", clip(detail))
+		st.shared.Logger.Warn("dead letters", "subscription", st.name.String(), "reason", reason, "count", n,
+			"queue", d.Subscription.DeadLetterQueue, "event_id", Clip(id), "detail", Clip(detail))
 	}
 }

@@ -1,18 +1,27 @@
-package deliver
+// Package push hands events to the service beside the sidecar by calling it, and settles
+// each by the answer:
+//
+//	intake ──▶ worker ──▶ Handler.Handle ──▶ Verdict ──▶ settler
+//
+// A Pusher owns a worker for each subscription with a push port; how the service is called
+// is its Handler's, which a door makes.
+package push
 
 import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 
 	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/deliver/intake"
+	"github.com/warrenmesh/warren/proxy/deliver/settler"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 
-// PushOptions configure a Pusher.
-type PushOptions struct {
+// Options configure a Pusher.
+type Options struct {
 	// Dial returns the service at a port of this host. It does not wait for it. Required.
 	Dial func(port uint32) (Handler, error)
 }
@@ -24,26 +33,27 @@ type PushOptions struct {
 // the ack deadline. Nothing is taken from the broker while the service is not ready. When
 // it goes away during a call, that is repeated within the ack deadline once it is back.
 type Pusher struct {
-	service *Service
-	opts    PushOptions
+	shared *settler.Shared
+	intake *intake.Intake
+	opts   Options
 
 	mu      sync.Mutex
-	workers map[mesh.Name]*pushWorker // guarded by mu; by the configuration in force
-	running map[*pushWorker]struct{}  // guarded by mu; those, and the ones that are ending
-	closed  bool                      // guarded by mu
-	ending  join.Group                // of running
+	workers map[mesh.Name]*worker // guarded by mu; by the configuration in force
+	running map[*worker]struct{}  // guarded by mu; those, and the ones that are ending
+	closed  bool                  // guarded by mu
+	ending  join.Group            // of running
 }
 
-// NewPusher builds a Pusher that shares s's brokers, counters and drain.
-func NewPusher(s *Service, opts PushOptions) *Pusher {
-	return &Pusher{service: s, opts: opts, workers: map[mesh.Name]*pushWorker{}, running: map[*pushWorker]struct{}{}}
+// New builds a Pusher.
+func New(shared *settler.Shared, in *intake.Intake, opts Options) *Pusher {
+	return &Pusher{shared: shared, intake: in, opts: opts, workers: map[mesh.Name]*worker{}, running: map[*worker]struct{}{}}
 }
 
 // Apply makes the workers those the subscriptions ask for. Unchanged ones go on;
 // what only changes filters, attempts or deadlines is taken over by the running
 // worker. Removed ones are stopped in the background: what they hold and have not
 // settled goes back.
-func (p *Pusher) Apply(subs map[mesh.Name]*Subscription) {
+func (p *Pusher) Apply(subs map[mesh.Name]*snapshot.Subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -56,7 +66,7 @@ func (p *Pusher) Apply(subs map[mesh.Name]*Subscription) {
 			delete(p.workers, name)
 			continue
 		}
-		w.subscription.Store(next)
+		w.Update(next)
 	}
 	for name, sub := range subs {
 		if _, running := p.workers[name]; sub.PushPort != 0 && !running {
@@ -75,30 +85,27 @@ func (p *Pusher) Stop(ctx context.Context) {
 	for _, w := range running {
 		w.cancel()
 	}
-	if p.ending.Wait(ctx) == nil {
-		return
-	}
-	for _, w := range running {
-		w.abort()
-	}
-	awaitCut(&p.ending)
+	intake.End(ctx, &p.ending, func() {
+		for _, w := range running {
+			w.abort()
+		}
+	})
 }
 
 // start is called with mu held.
-func (p *Pusher) start(name mesh.Name, sub *Subscription) *pushWorker {
-	intake, cancel := context.WithCancel(context.Background())
+func (p *Pusher) start(name mesh.Name, sub *snapshot.Subscription) *worker {
+	taking, cancel := context.WithCancel(context.Background())
 	calls, abort := context.WithCancel(context.Background())
-	w := &pushWorker{
-		settler: settler{service: p.service, name: name, id: strconv.FormatUint(sessionCounter.Add(1), 36), life: calls},
-		opts:    p.opts, port: sub.PushPort, cancel: cancel, abort: abort,
-		slots: make(chan struct{}, outstanding(sub.Subscription)),
-		log:   p.service.opts.Logger.With("subscription", name.String()),
+	w := &worker{
+		Settler: settler.New(calls, p.shared, name, sub), intake: p.intake,
+		opts: p.opts, port: sub.PushPort, cancel: cancel, abort: abort,
+		slots: make(chan struct{}, intake.Outstanding(sub.Subscription)),
+		log:   p.shared.Logger.With("subscription", name.String()),
 	}
-	w.subscription.Store(sub)
 	p.running[w] = struct{}{}
 	p.ending.Go(func() {
 		defer abort()
-		w.run(intake, calls)
+		w.run(taking, calls)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.running, w)

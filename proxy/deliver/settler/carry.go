@@ -1,4 +1,4 @@
-package deliver
+package settler
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 
 // carry has the broker do with d what s says. An error other than broker.ErrStale says
 // that d is unsettled.
-func (st *settler) carry(d *delivery.Delivery, s broker.Settlement) error {
+func (st *Settler) carry(d *delivery.Delivery, s broker.Settlement) error {
 	s.Subscription = d.Subscription.Subscription
 	begun := time.Now()
 	err := d.Settle(st.life, s)
@@ -21,36 +21,36 @@ func (st *settler) carry(d *delivery.Delivery, s broker.Settlement) error {
 		return err
 	}
 	st.troubled.Store(false)
-	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
+	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
 	st.told(st.life, tracing.Ack, d, begun, err)
 	return err
 }
 
 // refused gives d back, which the broker did not settle, after a rest. One that has no
 // attempt left is not handed out again.
-func (st *settler) refused(d *delivery.Delivery, err error) error {
+func (st *Settler) refused(d *delivery.Delivery, err error) error {
 	st.trouble(err)
-	st.hold(restDelay)
+	st.rest(restDelay)
 	if d.Event != nil && d.Attempt >= d.Subscription.Attempts {
-		st.service.ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
+		st.shared.Ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
 	} else {
-		st.service.ledger.Attempts.Unsettled(st.id, d.Delivery)
+		st.shared.Ledger.Attempts.Unsettled(st.id, d.Delivery)
 	}
 	_ = st.tell(st.life, tracing.Reject, d, d.Return) // stale: its epoch is over, and it is back already
 	return err
 }
 
 // trouble says once, until something is settled again, that nothing can be.
-func (st *settler) trouble(err error) {
+func (st *Settler) trouble(err error) {
 	if !st.troubled.Swap(true) {
-		st.service.opts.Logger.Warn("deliveries cannot be settled: they wait, or go back to where they came from",
+		st.shared.Logger.Warn("deliveries cannot be settled: they wait, or go back to where they came from",
 			"subscription", st.name.String(), "error", err)
 	}
 }
 
-// reject buries what is not to be handed out.
-func (st *settler) reject(d *delivery.Delivery, reason, detail string) {
-	if reason == reasonExhausted || reason == broker.ReasonExpired {
+// Reject buries what is not to be handed out.
+func (st *Settler) Reject(d *delivery.Delivery, reason, detail string) {
+	if reason == ReasonExhausted || reason == broker.ReasonExpired {
 		d.Attempt-- // the one that is not made
 	}
 	if st.bury(d, reason, detail) == nil {
@@ -61,7 +61,7 @@ func (st *settler) reject(d *delivery.Delivery, reason, detail string) {
 // fail carries out a negative outcome: another attempt while some are left and the
 // service did not say otherwise, else a dead letter. It returns what took
 // effect; after an error nothing did, and d is back.
-func (st *settler) fail(d *delivery.Delivery, o outcome) (effect string, err error) {
+func (st *Settler) fail(d *delivery.Delivery, o Outcome) (effect string, err error) {
 	now := time.Now()
 	if d.FirstFailure.IsZero() {
 		d.FirstFailure = now
@@ -69,20 +69,20 @@ func (st *settler) fail(d *delivery.Delivery, o outcome) (effect string, err err
 	if st.order != nil {
 		return st.failInOrder(d, o, now)
 	}
-	if o.kind == event.Retry && d.Attempt < d.Subscription.Attempts {
+	if o.Kind == event.Retry && d.Attempt < d.Subscription.Attempts {
 		return st.repeat(d, o)
 	}
-	return effectDeadLetter, st.bury(d, o.reason, o.detail)
+	return effectDeadLetter, st.bury(d, o.Reason, o.Detail)
 }
 
 // repeat has the broker make d wait for its next attempt. What cannot wait there is a dead
 // letter.
-func (st *settler) repeat(d *delivery.Delivery, o outcome) (effect string, err error) {
+func (st *Settler) repeat(d *delivery.Delivery, o Outcome) (effect string, err error) {
 	how := broker.Settlement{Subscription: d.Subscription.Subscription, RetryAfter: &broker.RetryAfter{
-		Wish: o.after, Longest: min(maxPark, maxHold-time.Since(o.begun)), Leaving: st.leaving,
+		Wish: o.After, Longest: min(MaxPark, MaxHold-time.Since(o.begun)), Leaving: st.leaving,
 	}}
 	if d.Subscription.Strategy == mesh.BrokerDelay {
-		st.service.ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
+		st.shared.Ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
 		return effectRetry, st.tell(st.life, tracing.Nack, d, func() error { return d.Settle(st.life, how) })
 	}
 	err = st.carry(d, how)
@@ -94,7 +94,7 @@ func (st *settler) repeat(d *delivery.Delivery, o outcome) (effect string, err e
 
 // concluded returns nil when err says that d has its outcome: what is stale then has a copy
 // that stands for it, and is delivered again.
-func (st *settler) concluded(d *delivery.Delivery, err error) error {
+func (st *Settler) concluded(d *delivery.Delivery, err error) error {
 	if err == nil || errors.Is(err, broker.ErrStale) {
 		return nil
 	}
@@ -107,22 +107,22 @@ func (st *settler) concluded(d *delivery.Delivery, err error) error {
 }
 
 // bury makes d a dead letter.
-func (st *settler) bury(d *delivery.Delivery, reason, detail string) (err error) {
-	how := broker.Settlement{Bury: &broker.Bury{Reason: reason, Detail: clip(detail)}}
+func (st *Settler) bury(d *delivery.Delivery, reason, detail string) (err error) {
+	how := broker.Settlement{Bury: &broker.Bury{Reason: reason, Detail: Clip(detail)}}
 	if st.order != nil {
 		err = st.buryInOrder(d, how)
 	} else {
 		err = st.concluded(d, st.carry(d, how))
 	}
 	if err == nil {
-		st.service.opts.Metrics.DeadLetter(st.measured(d), reason)
-		st.report(d, reason, detail)
+		st.shared.Metrics.DeadLetter(st.measured(d), reason)
+		st.reportDeadLetter(d, reason, detail)
 	}
 	return err
 }
 
-// hold reports whether all of delay passed before the settler had to leave.
-func (st *settler) hold(delay time.Duration) bool {
+// rest reports whether all of delay passed before the settler had to leave.
+func (st *Settler) rest(delay time.Duration) bool {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -134,7 +134,7 @@ func (st *settler) hold(delay time.Duration) bool {
 	return false
 }
 
-func (st *settler) ack(d *delivery.Delivery) {
-	st.service.ledger.Attempts.Settled(st.id, d.Delivery)
-	st.settled(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
+func (st *Settler) ack(d *delivery.Delivery) {
+	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
+	st.pass(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
 }

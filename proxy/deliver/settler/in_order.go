@@ -1,4 +1,4 @@
-package deliver
+package settler
 
 import (
 	"cmp"
@@ -15,8 +15,35 @@ import (
 // defaultMaxElapsed is how long a key waits for its retries when nothing is said.
 const defaultMaxElapsed = 5 * time.Minute
 
+// KeepOrder has the settler keep the order of keys in seq from now on. It is called before
+// anything is received.
+func (st *Settler) KeepOrder(seq *keys.Sequence) { st.order = seq }
+
+// Ordered reports whether the settler keeps the order of keys.
+func (st *Settler) Ordered() bool { return st.order != nil }
+
+// Enqueue puts d in the line of its key, unless the subscription does not ask for it. It
+// never blocks: what waits is bounded by the prefetch.
+func (st *Settler) Enqueue(d *delivery.Delivery) {
+	if st.filtered(d) {
+		return
+	}
+	due := st.countAttempts(d)
+	st.order.Add(d, st.keyOf(d), time.Now(), due)
+}
+
+// Unfit returns why d, whose turn it is, is a dead letter before the service sees it, ""
+// when it is none.
+func (st *Settler) Unfit(d *delivery.Delivery) (reason, detail string) {
+	reason, detail = st.unfit(d)
+	if reason == "" && st.held.Has(st.keyOf(d)) {
+		return reasonKeyHeld, "an event of its key before it was dead-lettered"
+	}
+	return reason, detail
+}
+
 // keyOf returns the key whose order d keeps, "" when it keeps none.
-func (st *settler) keyOf(d *delivery.Delivery) string {
+func (st *Settler) keyOf(d *delivery.Delivery) string {
 	if d.Event == nil {
 		return ""
 	}
@@ -25,16 +52,16 @@ func (st *settler) keyOf(d *delivery.Delivery) string {
 
 // failInOrder carries out a negative outcome: d waits in its place, and its key
 // with it, or becomes a dead letter.
-func (st *settler) failInOrder(d *delivery.Delivery, o outcome, now time.Time) (effect string, err error) {
+func (st *Settler) failInOrder(d *delivery.Delivery, o Outcome, now time.Time) (effect string, err error) {
 	sub := d.Subscription
-	if o.kind != event.Retry || d.Attempt >= sub.Attempts {
-		return effectDeadLetter, st.bury(d, o.reason, o.detail)
+	if o.Kind != event.Retry || d.Attempt >= sub.Attempts {
+		return effectDeadLetter, st.bury(d, o.Reason, o.Detail)
 	}
-	left := min(cmp.Or(sub.MaxElapsed, defaultMaxElapsed), maxPark) - now.Sub(d.FirstFailure)
+	left := min(cmp.Or(sub.MaxElapsed, defaultMaxElapsed), MaxPark) - now.Sub(d.FirstFailure)
 	if left <= 0 {
-		return effectDeadLetter, st.bury(d, reasonElapsed, o.detail)
+		return effectDeadLetter, st.bury(d, reasonElapsed, o.Detail)
 	}
-	delay := o.after
+	delay := o.After
 	if delay <= 0 {
 		delay = sub.Backoff.Delay(d.Attempt)
 	}
@@ -42,7 +69,7 @@ func (st *settler) failInOrder(d *delivery.Delivery, o outcome, now time.Time) (
 	if end := d.EndOfLife(); !end.IsZero() {
 		due = earlier(due, end) // its key need not wait for longer than it lives
 	}
-	st.service.ledger.Attempts.Attempted(st.id, d.Delivery, now, due) // should it come again in another epoch
+	st.shared.Ledger.Attempts.Attempted(st.id, d.Delivery, now, due) // should it come again in another epoch
 	if !st.order.Park(d, st.again(d), now, due) {
 		return effectRetry, broker.ErrStale
 	}
@@ -51,18 +78,18 @@ func (st *settler) failInOrder(d *delivery.Delivery, o outcome, now time.Time) (
 
 // buryInOrder makes d a dead letter. d's key waits until that is done: giving d back would
 // let others pass it.
-func (st *settler) buryInOrder(d *delivery.Delivery, how broker.Settlement) error {
+func (st *Settler) buryInOrder(d *delivery.Delivery, how broker.Settlement) error {
 	for {
 		err := st.carry(d, how)
 		if err == nil || errors.Is(err, broker.ErrStale) {
 			if err == nil {
 				st.holdKey(d)
 			}
-			st.settled(d, err)
+			st.pass(d, err)
 			return nil
 		}
 		st.trouble(err)
-		if !st.hold(restDelay) {
+		if !st.rest(restDelay) {
 			return err // unsettled: drain gives it back
 		}
 		if _, current := st.order.Taken(d); !current {
@@ -72,9 +99,9 @@ func (st *settler) buryInOrder(d *delivery.Delivery, how broker.Settlement) erro
 	}
 }
 
-// settled lets the next event of d's key pass. err says that d's epoch is over,
+// pass lets the next event of d's key pass. err says that d's epoch is over,
 // and with it all that came in it.
-func (st *settler) settled(d *delivery.Delivery, err error) {
+func (st *Settler) pass(d *delivery.Delivery, err error) {
 	switch {
 	case st.order == nil:
 	case err != nil:
@@ -85,20 +112,20 @@ func (st *settler) settled(d *delivery.Delivery, err error) {
 }
 
 // holdKey holds the key of a dead letter back when the subscription says so.
-func (st *settler) holdKey(d *delivery.Delivery) {
+func (st *Settler) holdKey(d *delivery.Delivery) {
 	key := st.keyOf(d)
 	if key == "" || d.Subscription.KeyPolicy != mesh.Hold {
 		return
 	}
-	if !st.service.holds.Of(st.name).Add(key) {
-		st.service.opts.Logger.Warn("too many keys are held: the next event of this one is delivered",
+	if !st.held.Add(key) {
+		st.shared.Logger.Warn("too many keys are held: the next event of this one is delivered",
 			"subscription", st.name.String(), "held", keys.MaxHeld)
 	}
 }
 
-// arrived returns since when d counts against the time it may be unsettled, and
+// Arrived returns since when d counts against the time it may be unsettled, and
 // false when d's epoch is known to be over.
-func (st *settler) arrived(d *delivery.Delivery) (time.Time, bool) {
+func (st *Settler) Arrived(d *delivery.Delivery) (time.Time, bool) {
 	if st.order == nil {
 		return time.Now(), true
 	}

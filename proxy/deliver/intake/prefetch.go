@@ -1,4 +1,4 @@
-package deliver
+package intake
 
 import "github.com/warrenmesh/warren/mesh"
 
@@ -6,10 +6,10 @@ import "github.com/warrenmesh/warren/mesh"
 // travel, whatever the number of partitions.
 const leastPartitionPrefetch = 8
 
-// outstanding returns how many events of s may be unsettled: its prefetch, or as
+// Outstanding returns how many events of s may be unsettled: its prefetch, or as
 // many of the topic's largest as fit into its bytes, at least one. It cannot bound
 // what others publish with larger ones.
-func outstanding(s *mesh.Subscription) uint32 {
+func Outstanding(s *mesh.Subscription) uint32 {
 	n := max(s.Queue.Prefetch, 1)
 	if s.Queue.PrefetchBytes > 0 && s.Queue.MaxEventBytes > 0 {
 		n = uint32(min(uint64(n), max(s.Queue.PrefetchBytes/uint64(s.Queue.MaxEventBytes), 1)))

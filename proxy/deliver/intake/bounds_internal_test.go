@@ -1,4 +1,4 @@
-package deliver
+package intake
 
 import (
 	"slices"
@@ -31,10 +31,10 @@ func TestPrefetchIsBoundedByCountAndBytes(t *testing.T) {
 			Queue:      mesh.Queue{Prefetch: test.prefetch, PrefetchBytes: test.bytes, MaxEventBytes: test.eventBytes},
 			Partitions: mesh.Partitions{Count: test.partitions},
 		}
-		if whole := int(outstanding(s)); whole != test.whole {
+		if whole := int(Outstanding(s)); whole != test.whole {
 			t.Errorf("%+v: %d outstanding", test, whole)
 		}
-		if parts := partitionPrefetch(s, outstanding(s)); parts != test.parts {
+		if parts := partitionPrefetch(s, Outstanding(s)); parts != test.parts {
 			t.Errorf("%+v: %d prefetched from a partition", test, parts)
 		}
 	}

@@ -1,4 +1,4 @@
-package deliver
+package session
 
 import (
 	"context"
@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/deliver/intake"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 
 // loop is the session's one goroutine.
@@ -17,9 +19,9 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 	defer tick.Stop()
 	deadline := time.NewTimer(time.Hour)
 	defer deadline.Stop()
-	draining := ss.service.draining
+	draining := ss.server.draining
 	for {
-		sub, changed, err := ss.service.opts.Subscriptions.Subscription(ss.name)
+		sub, changed, err := ss.server.opts.Subscriptions.Subscription(ss.Name())
 		if err != nil {
 			return err
 		}
@@ -38,10 +40,10 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 			ss.receive(d)
 		case l := <-ss.losses:
 			ss.forget(l)
-		case req := <-ss.inbox():
+		case req := <-ss.asks():
 			err = ss.handle(req)
 		case r := <-ss.concluded:
-			ss.report(r)
+			ss.note(r)
 		case outbox <- next:
 			ss.pending = slices.Delete(ss.pending, 0, 1)
 		case err = <-ss.readErr:
@@ -65,7 +67,7 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 		case <-draining:
 			draining = nil
 			stopConsuming()
-		case <-ss.life.Done():
+		case <-ss.server.life.Done():
 			return errDraining()
 		case <-ctx.Done():
 			ss.deserted = true
@@ -88,9 +90,9 @@ func (ss *session) gate(draining <-chan struct{}) <-chan *delivery.Delivery {
 	return ss.arrivals
 }
 
-// inbox is where requests come from, nil while the client does not read the
+// asks is where requests come from, nil while the client does not read the
 // answers to earlier ones.
-func (ss *session) inbox() <-chan Request {
+func (ss *session) asks() <-chan Request {
 	if len(ss.pending) >= outboxSize {
 		return nil
 	}
@@ -115,38 +117,32 @@ func (ss *session) arm(t *time.Timer) {
 
 // update takes over a changed subscription. What needs another consumer ends the
 // stream; the service connects again and gets the new form.
-func (ss *session) update(sub *Subscription) error {
-	old := ss.subscription.Load()
+func (ss *session) update(sub *snapshot.Subscription) error {
+	old := ss.Subscription()
 	if old == sub {
 		return nil
 	}
-	if !sameSource(old, sub) {
+	if !intake.SameSource(old, sub) {
 		return refusal.Later(refusal.SubscriptionChanged, "the subscription's queue or broker changed; subscribe again")
 	}
-	ss.subscription.Store(sub)
+	ss.Update(sub)
 	return nil
-}
-
-// sameSource reports whether two forms of a subscription can share a consumer.
-func sameSource(a, b *Subscription) bool {
-	return a.Queue == b.Queue && a.Broker == b.Broker && a.Exchange == b.Exchange && a.Topic == b.Topic &&
-		a.Ordering == b.Ordering && a.Partitions == b.Partitions
 }
 
 // look runs once a second: heartbeats, and a move to another node when this one
 // is gone and another is up.
 func (ss *session) look(now time.Time) error {
-	if now.Sub(ss.lastSent) >= ss.service.opts.Heartbeat && len(ss.outbox) == 0 {
+	if now.Sub(ss.lastSent) >= ss.server.opts.Heartbeat && len(ss.outbox) == 0 {
 		ss.say(Response{})
 	}
-	if ss.strandedBeside(ss.service.opts.Brokers) {
+	if ss.server.intake.Stranded(ss.Driver(), ss.Subscription()) {
 		return refusal.Later(refusal.ConnectionLost, "the broker node is gone; subscribe again to use another")
 	}
 	return nil
 }
 
 func (ss *session) ready() {
-	sub := ss.subscription.Load()
+	sub := ss.Subscription()
 	ss.say(Response{Ready: &Ready{
 		Subscription: sub.FullName, Topic: sub.TopicName, MaxMessages: ss.limits.messages, AckDeadline: ss.ackDeadline(sub),
 	}})
@@ -167,7 +163,7 @@ func (ss *session) say(r Response) {
 }
 
 // ackDeadline is that of a delivery which meets sub.
-func (ss *session) ackDeadline(sub *Subscription) time.Duration {
+func (ss *session) ackDeadline(sub *snapshot.Subscription) time.Duration {
 	if ss.limits.ackDeadline > 0 {
 		return ss.limits.ackDeadline
 	}

@@ -1,4 +1,4 @@
-package deliver
+package intake
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/deliver/keys"
+	"github.com/warrenmesh/warren/proxy/deliver/settler"
 )
 
 const (
@@ -29,12 +30,12 @@ const (
 // anybody's hands at that moment.
 func (p *partitions) share(ctx context.Context, all int) {
 	for {
-		every := p.service.opts.ShareEvery
+		every := p.opts.ShareEvery
 		if !pace.Sleep(ctx, every*2/3+rand.N(every*2/3+1)) {
 			return
 		}
 		loads := p.order.Loads()
-		parts := append(p.surplus(ctx, loads, all), overdue(loads, p.subscription.Load().AckDeadline, time.Now())...)
+		parts := append(p.surplus(ctx, loads, all), overdue(loads, p.Subscription().AckDeadline, time.Now())...)
 		slices.Sort(parts)
 		var giving sync.WaitGroup
 		for _, part := range slices.Compact(parts) {
@@ -73,8 +74,8 @@ func (p *partitions) surplus(ctx context.Context, loads []keys.Load, all int) []
 // others declare the topology there may be no place for that, and nobody shares.
 func (p *partitions) beCounted(ctx context.Context) {
 	if err := p.keys.Join(ctx, p.from.Subscription, p.from.Tag); err != nil {
-		p.service.opts.Logger.Info("partitions are not shared: their consumers cannot be counted",
-			"subscription", p.name.String(), "error", err)
+		p.opts.Logger.Info("partitions are not shared: their consumers cannot be counted",
+			"subscription", p.Name().String(), "error", err)
 	}
 }
 
@@ -82,7 +83,7 @@ func (p *partitions) beCounted(ctx context.Context) {
 // key that it could not be held for an ack deadline any more. Given up and taken
 // again all comes back in order, and its time begins anew.
 func overdue(loads []keys.Load, ackDeadline time.Duration, now time.Time) []string {
-	limit := max(maxHold-ackDeadline, maxPark)
+	limit := max(settler.MaxHold-ackDeadline, settler.MaxPark)
 	return partsOf(slices.DeleteFunc(slices.Clone(loads), func(l keys.Load) bool {
 		return l.Oldest.IsZero() || now.Sub(l.Oldest) < limit
 	}))
