@@ -31,6 +31,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -50,7 +51,7 @@ type Proxy struct {
 	pool      *pool.Pool
 	publish   *publish.Service
 	deliver   *deliver.Service
-	pusher    *deliver.Pusher
+	pusher    *push.Pusher
 	watcher   *deliver.Watcher
 	// deadLetters is for operators; it works beside deliver, on queues of its own.
 	deadLetters *deadletter.Service
@@ -127,7 +128,7 @@ func New(opts Options) (*Proxy, error) {
 		Logger:        opts.Logger,
 	})
 	p.deadLetters = deadletter.New(deadletter.Options{Subscriptions: p.config, Brokers: p.pool})
-	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{Dial: door.Push(door.PushOptions{
+	p.pusher = deliver.NewPusher(p.deliver, push.Options{Dial: door.Push(door.PushOptions{
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
 	})})
 	p.watcher = deliver.NewWatcher(p.deliver)

@@ -21,6 +21,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -357,7 +358,7 @@ func TestCreditDoesNotOverflow(t *testing.T) {
 	}
 }
 
-// either is a deliver.Brokers with two nodes that prefers the first that is up.
+// either is a intake.Brokers with two nodes that prefers the first that is up.
 type either [2]*queueing.Node
 
 func (e either) Ready(context.Context, mesh.Name, string) error { return nil }
@@ -385,7 +386,7 @@ func TestPushLeavesANodeThatIsGone(t *testing.T) {
 	serviceOf(t, l, calls)
 	sub := subscription()
 	sub.PushPort = port
-	p := deliver.NewPusher(service, deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
+	p := deliver.NewPusher(service, push.Options{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() { p.Stop(context.Background()) })
 	p.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	r.publish("1")

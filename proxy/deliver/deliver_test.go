@@ -61,14 +61,14 @@ type rig struct {
 	tap     *tap.Bus
 }
 
-// config is a deliver.Subscriptions that can change.
+// config is a session.Subscriptions that can change.
 type config struct {
 	mu      sync.Mutex
-	subs    map[mesh.Name]*deliver.Subscription
+	subs    map[mesh.Name]*snapshot.Subscription
 	changed chan struct{}
 }
 
-func (c *config) Subscription(name mesh.Name) (*deliver.Subscription, <-chan struct{}, error) {
+func (c *config) Subscription(name mesh.Name) (*snapshot.Subscription, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, ok := c.subs[name]
@@ -90,7 +90,7 @@ func (c *config) set(subs ...mesh.Subscription) {
 	c.changed = make(chan struct{})
 }
 
-// one is a deliver.Brokers with one node.
+// one is a intake.Brokers with one node.
 type single struct{ node *queueing.Node }
 
 func only(d queueing.Driver) single { return single{queueing.NewNode(d)} }

@@ -11,6 +11,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/session"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
@@ -19,14 +20,14 @@ import (
 // client acknowledges the first event it gets, and ends its stream.
 type client struct {
 	ctx  context.Context
-	says chan deliver.Request
+	says chan session.Request
 }
 
-// Context implements deliver.Stream.
+// Context implements session.Stream.
 func (c *client) Context() context.Context { return c.ctx }
 
-// Receive implements deliver.Stream.
-func (c *client) Receive() (deliver.Request, error) {
+// Receive implements session.Stream.
+func (c *client) Receive() (session.Request, error) {
 	r, ok := <-c.says
 	if !ok {
 		return nil, io.EOF
@@ -34,11 +35,11 @@ func (c *client) Receive() (deliver.Request, error) {
 	return r, nil
 }
 
-// Send implements deliver.Stream.
-func (c *client) Send(r deliver.Response) error {
+// Send implements session.Stream.
+func (c *client) Send(r session.Response) error {
 	for _, h := range r.Deliveries {
 		fmt.Println(h.Event.ID, "attempt", h.Attempt)
-		c.says <- deliver.Settlements{{Token: h.Token, Outcome: event.Ack}}
+		c.says <- session.Settlements{{Token: h.Token, Outcome: event.Ack}}
 	}
 	for _, s := range r.Settled {
 		fmt.Println("settled:", s.Err)
@@ -69,8 +70,8 @@ func ExampleService_Subscribe() {
 		Namespace: "shop", Subscriptions: declared, Brokers: brokers,
 		Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
-	c := &client{ctx, make(chan deliver.Request, 1)}
-	c.says <- deliver.Init{Subscription: "billing", Credit: 1, Results: true}
+	c := &client{ctx, make(chan session.Request, 1)}
+	c.says <- session.Init{Subscription: "billing", Credit: 1, Results: true}
 	fmt.Println("ended:", service.Subscribe(c))
 	// Output:
 	// order-17 attempt 1

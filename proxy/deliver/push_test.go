@@ -19,6 +19,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/snapshot"
 )
@@ -60,7 +61,7 @@ func listenLoopback(t *testing.T, address string) (net.Listener, uint32) {
 }
 
 // pushing starts a pusher for the rig's subscription on port.
-func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *deliver.Pusher {
+func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *push.Pusher {
 	r.t.Helper()
 	sub := subscription()
 	sub.PushPort = port
@@ -68,7 +69,7 @@ func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *deliver.Pus
 		change(&sub)
 	}
 	r.ensure(&sub)
-	p := deliver.NewPusher(r.service, deliver.PushOptions{Dial: door.Push(door.PushOptions{HealthPeriod: 20 * time.Millisecond})})
+	p := deliver.NewPusher(r.service, push.Options{Dial: door.Push(door.PushOptions{HealthPeriod: 20 * time.Millisecond})})
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()

@@ -1,63 +1,21 @@
-// Package deliver is the way of an event from its broker to the service beside the
-// sidecar, and of the service's outcome back: receive → filter → hand out → settle. It
-// knows subscriptions, deliveries and outcomes, and nothing of how a broker keeps them.
-//
-// Each Subscribe stream is a session that receives for itself. What a service
-// has not settled when its stream ends goes back. A delivery is at its end only when
-// its outcome is durable: the driver sees to that (broker.Delivery.Settle).
-//
-// A delivery's life:
-//
-//	broker ──▶ waiting for credit ──▶ handed out ──┬─ ack ─────────▶ gone
-//	  ▲                                            ├─ retry ───────▶ waits there ──▶ broker (attempt+1)
-//	  │                                            ├─ dead-letter ─▶ a dead letter
-//	  │                                            └─ ack deadline ▶ as retry
-//	  └──── stream or epoch ends ◀─────────────────┘
-//
-// A subscription that is ordered by key has a part for each partition, and
-// a delivery keeps its place:
-//
-//	parts ──▶ in the line of its key ──▶ handed out ──┬─ ack ─────────▶ gone, the next of its key
-//	  ▲              ▲                                ├─ dead-letter ─▶ a dead letter, then as ack
-//	  │              └──── waits, and its key ◀───────┴─ retry, ack deadline
-//	  └──── stream or epoch ends, or the part is given up
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/intake"
+	"github.com/warrenmesh/warren/proxy/deliver/ledger"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
+	"github.com/warrenmesh/warren/proxy/deliver/session"
+	"github.com/warrenmesh/warren/proxy/deliver/settler"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/proxy/refusal"
-	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
-
-// Subscription is a compiled subscription.
-type Subscription = snapshot.Subscription
-
-// Subscriptions finds subscriptions in the configuration in force.
-type Subscriptions interface {
-	// Subscription returns a subscription of this workload and a channel that is
-	// closed when the configuration changes. It never blocks. The error is a
-	// refusal.
-	Subscription(name mesh.Name) (*Subscription, <-chan struct{}, error)
-}
-
-// Brokers finds running drivers; pool.Pool is one.
-type Brokers interface {
-	// Ready waits within ctx until what key needs is declared on the broker.
-	Ready(ctx context.Context, name mesh.Name, key string) error
-	// PickConsumer chooses a node to consume from. It never blocks.
-	PickConsumer(name mesh.Name) (broker.Driver, error)
-}
 
 // Options configure a Service.
 type Options struct {
@@ -66,8 +24,8 @@ type Options struct {
 	// Workload is written into dead letters as their app_id.
 	Workload string
 	// Subscriptions and Brokers are required.
-	Subscriptions Subscriptions
-	Brokers       Brokers
+	Subscriptions session.Subscriptions
+	Brokers       intake.Brokers
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
 	Tracing *tracing.Messaging
 	// Metrics measures deliveries; nil measures nothing.
@@ -88,126 +46,52 @@ type Options struct {
 
 // Service hands events to services, for whatever door they come in by.
 type Service struct {
-	opts  Options
-	stale atomic.Uint64
-
-	ledger  ledger
-	reports reports
-
-	memory   sync.Mutex              // held while looking a subscription up
-	heldKeys map[mesh.Name]*heldKeys // guarded by memory
-	inboxes  map[mesh.Name]*inbox    // guarded by memory
-
-	drainOnce sync.Once
-	draining  chan struct{}      // closed when Drain begins: take nothing new
-	life      context.Context    //nolint:containedctx // of all sessions; ends when Drain's time is up: leave now
-	cut       context.CancelFunc // ends life
-
-	mu       sync.Mutex
-	closed   bool       // guarded by mu; no new sessions
-	sessions join.Group // added to under mu
+	shared   *settler.Shared
+	intake   *intake.Intake
+	sessions *session.Server
 }
 
 // New builds a Service.
 func New(opts Options) *Service {
-	if opts.Heartbeat <= 0 {
-		opts.Heartbeat = 30 * time.Second
+	shared := &settler.Shared{
+		Tracing: opts.Tracing, Metrics: opts.Metrics, Tap: opts.Tap, Logger: opts.Logger,
+		ReportEvery: cmp.Or(max(opts.ReportEvery, 0), time.Minute),
 	}
-	if opts.ShareEvery <= 0 {
-		opts.ShareEvery = defaultShareEvery
-	}
-	if opts.ReportEvery <= 0 {
-		opts.ReportEvery = time.Minute
-	}
-	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}, inboxes: map[mesh.Name]*inbox{}}
-	s.life, s.cut = context.WithCancel(context.Background())
-	return s
+	in := intake.New(intake.Options{
+		Workload: opts.Workload, Brokers: opts.Brokers, Logger: opts.Logger, ShareEvery: opts.ShareEvery,
+	})
+	return &Service{shared: shared, intake: in, sessions: session.NewServer(shared, in, session.Options{
+		Namespace: opts.Namespace, Subscriptions: opts.Subscriptions, Heartbeat: opts.Heartbeat,
+	})}
 }
 
-// StaleSettlements counts settlements that came too late to have an effect.
-func (s *Service) StaleSettlements() uint64 { return s.stale.Load() }
-
-// Subscribe serves a client's stream of deliveries. It returns when the client ends it, the subscription goes away, or the sidecar drains.
-func (s *Service) Subscribe(stream Stream) error {
-	if !s.enter() {
-		return errDraining()
-	}
-	defer s.sessions.Done()
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	w := newWire(stream)
-	go w.read(ctx) // ends when this call has returned, for then Receive fails
-	init, err := s.awaitInit(ctx, w)
-	if err != nil {
-		return err
-	}
-	ss, err := s.newSession(w, init)
-	if err != nil {
-		return err
-	}
-	return ss.run(ctx)
-}
-
-func errDraining() error { return refusal.Later(refusal.Draining, "the sidecar is shutting down") }
-
-func (s *Service) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.sessions.Add()
-	return true
-}
-
-// cutTimeout is how long a session may take to end once Drain's time is up. Only a
-// broker that does not answer makes it take long; then closing the broker's
-// connection ends it.
-const cutTimeout = time.Second
+// Subscribe serves a client's stream of deliveries. It returns when the client ends it,
+// the subscription goes away, or the sidecar drains.
+func (s *Service) Subscribe(stream session.Stream) error { return s.sessions.Serve(stream) }
 
 // Drain stops the flow of deliveries, lets services settle what they hold until
 // ctx ends, then ends all streams. It returns when they have ended, at the latest a
 // second after ctx, and is idempotent. What was not settled goes back.
-func (s *Service) Drain(ctx context.Context) {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.drainOnce.Do(func() { close(s.draining) })
-	if s.sessions.Wait(ctx) != nil {
-		s.cut()
-		awaitCut(&s.sessions)
-	}
-}
+func (s *Service) Drain(ctx context.Context) { s.sessions.Drain(ctx) }
 
-// awaitCut waits until what was cut has ended, at most for cutTimeout.
-func awaitCut(g *join.Group) {
-	ctx, cancel := context.WithTimeout(context.Background(), cutTimeout)
-	defer cancel()
-	_ = g.Wait(ctx) // what is left then waits for a broker that does not answer
-}
+// NewPusher builds a Pusher that shares s's brokers and counters.
+func NewPusher(s *Service, opts push.Options) *push.Pusher { return push.New(s.shared, s.intake, opts) }
 
-// initTimeout is how long a stream may take until it says what it wants: until then it
-// only takes a place.
-const initTimeout = 10 * time.Second
+// StaleSettlements counts settlements that came too late to have an effect.
+func (s *Service) StaleSettlements() uint64 { return s.shared.Stale() }
 
-// awaitInit returns the first message of a stream.
-func (s *Service) awaitInit(ctx context.Context, w *wire) (init Init, err error) {
-	late := time.NewTimer(initTimeout)
-	defer late.Stop()
-	select {
-	case <-late.C:
-		return init, refusal.Late(broker.NotSent, "init: has not come within "+initTimeout.String()+" of the stream's begin")
-	case first := <-w.requests:
-		init, ok := first.(Init)
-		if !ok {
-			return init, refusal.Field(refusal.InvalidRequest, "init", "must be the first message of the stream")
-		}
-		return init, nil
-	case err := <-w.readErr:
-		return init, err
-	case <-s.draining:
-		return init, errDraining()
-	case <-ctx.Done():
-		return init, ctx.Err()
-	}
+// DeadLetters lists what became a dead letter here, by subscription and reason.
+func (s *Service) DeadLetters() []ledger.DeadLetters { return s.shared.Ledger.Reports.List() }
+
+// HeldKeys lists, sorted, the keys of a subscription that this sidecar holds back:
+// one of their events was dead-lettered, under mesh.Hold, and what follows of them
+// is dead-lettered too until ReleaseKeys. They are kept in memory: a restart of the
+// sidecar, and another sidecar that takes the partition over, know nothing of them.
+func (s *Service) HeldKeys(sub mesh.Name) []string { return s.shared.Holds.Of(sub).List() }
+
+// ReleaseKeys lets the named keys of a subscription flow again, all of them when
+// none is named, and returns how many were held. What was dead-lettered meanwhile
+// stays a dead letter.
+func (s *Service) ReleaseKeys(sub mesh.Name, names ...string) int {
+	return s.shared.Holds.Of(sub).Release(names)
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // compiled are the subscriptions in force.
-func (c *config) compiled() map[mesh.Name]*deliver.Subscription {
+func (c *config) compiled() map[mesh.Name]*snapshot.Subscription {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.subs
@@ -40,7 +41,7 @@ func TestWhatAPolicyTakesIsReported(t *testing.T) {
 			w := deliver.NewWatcher(service)
 			w.Apply(r.config.compiled())
 			defer w.Stop()
-			taken := func() []deliver.DeadLetters { return service.DeadLetters() }
+			taken := service.DeadLetters
 			e := &event.Event{ID: "own", Source: "/shop", Type: "t"}
 			// Its own life ends, which is nobody's policy.
 			r.plainly(&queueing.Message{Event: e, TTL: time.Millisecond, Expires: time.Now().Add(time.Millisecond)})

@@ -27,6 +27,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
@@ -62,7 +63,7 @@ func (c config) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Nod
 	return claimed{c.driver}, nil
 }
 func (c config) PickConsumer(mesh.Name) (broker.Driver, error) { return c.driver, nil }
-func (c config) Subscription(mesh.Name) (*deliver.Subscription, <-chan struct{}, error) {
+func (c config) Subscription(mesh.Name) (*snapshot.Subscription, <-chan struct{}, error) {
 	return nil, nil, errors.New("only push here")
 }
 
@@ -109,14 +110,14 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	t.Helper()
 	run(t, driver.Run)
 	r := &rig{pushed: make(chan string, 4*events)}
-	push := grpc.NewServer()
-	eventsv1.RegisterEventHandlerServiceServer(push, handler{pushed: r.pushed})
+	service := grpc.NewServer()
+	eventsv1.RegisterEventHandlerServiceServer(service, handler{pushed: r.pushed})
 	name := func(s string) mesh.Name { return mesh.Name{Namespace: "api", Name: s} }
 	exchange := mesh.Exchange{Name: unique, Type: "topic"}
 	sub := &mesh.Subscription{
 		Name: name("billing"), Topic: name("orders"), Broker: name("main"), Exchange: exchange,
 		Queue:       mesh.Queue{Name: unique + ".q", Type: "classic", Prefetch: 1}, // with one call at a time the order is visible
-		AckDeadline: time.Minute, Attempts: 1, DeadLetterQueue: unique + ".dead", PushPort: uint32(listen(t, push)),
+		AckDeadline: time.Minute, Attempts: 1, DeadLetterQueue: unique + ".dead", PushPort: uint32(listen(t, service)),
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -138,7 +139,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	cfg.Topics[name("ledger")] = &mesh.Topic{Name: name("ledger"), Rules: []mesh.Rule{byKey}}
 	c := config{table: route.Compile(cfg), driver: driver}
 	traces, log := tracing.Disabled().Messaging(), slog.New(slog.DiscardHandler)
-	pusher := deliver.NewPusher(deliver.New(deliver.Options{Namespace: "api", Subscriptions: c, Brokers: c, Tracing: traces, Logger: log}), deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
+	pusher := deliver.NewPusher(deliver.New(deliver.Options{Namespace: "api", Subscriptions: c, Brokers: c, Tracing: traces, Logger: log}), push.Options{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()

@@ -18,6 +18,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/snapshot"
@@ -121,7 +122,7 @@ func pushTo(t *testing.T, driver broker.Driver, sub mesh.Subscription, h keyedHa
 	pusher := deliver.NewPusher(deliver.New(deliver.Options{
 		Namespace: "api", Subscriptions: c, Brokers: c, Tracing: tracing.Disabled().Messaging(),
 		Logger: slog.New(slog.DiscardHandler), ShareEvery: 100 * time.Millisecond,
-	}), deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
+	}), push.Options{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
