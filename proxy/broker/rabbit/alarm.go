@@ -1,12 +1,6 @@
 package rabbit
 
-import (
-	"errors"
-	"sync/atomic"
-)
-
-// errBlocked is the cause of what is not asked because the broker would not answer.
-var errBlocked = errors.New("the broker raised an alarm")
+import "sync/atomic"
 
 // alarm is whether the broker blocks the connection. The zero value is clear. It is
 // set by one goroutine at a time; reading it takes no lock, for every publish does.

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // deadLetters is the exchange to which queues give up what is rejected, what expires, and
@@ -120,7 +121,7 @@ func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
 	}
 	if d.session.backs.set(known, false) && q.DeadLetter != "" {
 		d.session.backs.log.Warn("queue has no dead-letter queue of its own: what a policy of the broker takes out of it is gone",
-			"queue", q.Name, "wanted", q.DeadLetter, "error", declareError(declareOp(q), err))
+			"queue", q.Name, "wanted", q.DeadLetter, "error", fault.OfDeclare(declareOp(q), err))
 	}
 }
 
@@ -137,11 +138,11 @@ func (d *declarer) find(queue string) error {
 // aboutBackstop reports whether err says that a queue exists with another dead-letter
 // queue, or none, or that it may not have this one.
 func aboutBackstop(err error) bool {
-	switch inequivalentArgument(err) {
+	switch fault.Inequivalent(err) {
 	case "x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy", "x-overflow":
 		return true
 	default:
-		return kindOf(err) == broker.Refused
+		return fault.KindOf(err) == broker.Refused
 	}
 }
 
@@ -175,7 +176,7 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 			return nil //nolint:nilerr // the end was asked for
 		}
 		if err != nil {
-			return notSent(broker.Unavailable, watchOp(deadLetterQueue), err)
+			return fault.NotSent(broker.Unavailable, watchOp(deadLetterQueue), err)
 		}
 		c, err := n.attachWatch(s, deadLetterQueue)
 		if err == nil {
@@ -192,8 +193,8 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 			}
 			err = c.why()
 		}
-		if kindOf(err) == broker.Refused {
-			return notSent(broker.Refused, watchOp(deadLetterQueue), err)
+		if fault.KindOf(err) == broker.Refused {
+			return fault.NotSent(broker.Refused, watchOp(deadLetterQueue), err)
 		}
 		pace.Sleep(ctx, delays.next(err))
 	}

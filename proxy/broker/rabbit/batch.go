@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // batch is what one Publish was given, until each of its messages has its outcome.
@@ -52,7 +53,7 @@ func (p *pending) expire() {
 	var err error
 	switch cause := context.Cause(p.batch.ctx); {
 	case p.abandon():
-		err = notSent(broker.WindowFull, p.op(), cause)
+		err = fault.NotSent(broker.WindowFull, p.op(), cause)
 	case p.stage.Load() == fresh:
 		return
 	default:

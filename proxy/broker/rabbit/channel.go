@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // wire is what a publish channel needs of AMQP.
@@ -114,9 +115,9 @@ func (c *channel) accept(ctx context.Context, p *pending) (bool, error) {
 			return false, nil
 		case <-c.alarm.signal():
 			_, reason := c.alarm.state()
-			return false, notSent(broker.Blocked, p.op(), errors.New(reason))
+			return false, fault.NotSent(broker.Blocked, p.op(), errors.New(reason))
 		case <-ctx.Done():
-			return false, notSent(broker.WindowFull, p.op(), context.Cause(ctx))
+			return false, fault.NotSent(broker.WindowFull, p.op(), context.Cause(ctx))
 		}
 	}
 	if c.condemned.Load() && time.Since(c.opened) >= retireAge {
@@ -189,10 +190,10 @@ func (c *channel) write() {
 // writeOne writes p and hands it to the settler. An error is p's outcome.
 func (c *channel) writeOne(p *pending) error {
 	if !p.take() {
-		return notSent(broker.WindowFull, p.op(), nil) // nobody waits for it: this is told to none
+		return fault.NotSent(broker.WindowFull, p.op(), nil) // nobody waits for it: this is told to none
 	}
 	if on, reason := c.alarm.state(); on {
-		return notSent(broker.Blocked, p.op(), errors.New(reason))
+		return fault.NotSent(broker.Blocked, p.op(), errors.New(reason))
 	}
 	c.markCopy(p)
 	confirmed, err := c.wire.publish(p)
@@ -236,7 +237,7 @@ func (c *channel) refuseQueued() {
 				return
 			}
 			<-c.slots
-			p.fail(notSent(broker.Blocked, p.op(), errBlocked))
+			p.fail(fault.NotSent(broker.Blocked, p.op(), fault.ErrBlocked))
 		default:
 			return
 		}
@@ -346,7 +347,7 @@ func (c *channel) lost(p *pending, err error) error {
 		return e
 	}
 	e.Err = c.cause
-	if exchange, kind, ok := exchangeAtFault(c.cause); ok && exchange == p.exchange {
+	if exchange, kind, ok := fault.Exchange(c.cause); ok && exchange == p.exchange {
 		e.Kind = kind
 		if len(c.slots) == 1 {
 			// The last one that was written: the broker refused it before routing it, or one
@@ -354,7 +355,7 @@ func (c *channel) lost(p *pending, err error) error {
 			e.Outcome = broker.NotSent
 		}
 	}
-	if limit, ok := limitAtFault(c.cause); ok && p.size > limit {
+	if limit, ok := fault.Limit(c.cause); ok && p.size > limit {
 		e.Kind, e.Outcome = broker.TooLarge, broker.Failed // it takes no such message, on any channel
 	}
 	return e

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -30,7 +31,7 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 		case ctx.Err() != nil:
 			return func() {}, nil //nolint:nilerr // the end was asked for, and nothing is unsettled
 		case err != nil:
-			return func() {}, notSent(broker.Unavailable, consumeOp(opts.Queue), err)
+			return func() {}, fault.NotSent(broker.Unavailable, consumeOp(opts.Queue), err)
 		}
 		c, err := n.attach(s, opts)
 		if err == nil {
@@ -60,9 +61,9 @@ func consumeOp(queue string) string { return fmt.Sprintf("consume from queue %q"
 func checkConsume(o queueing.ConsumeOptions) error {
 	switch {
 	case o.Prefetch < 1 || o.Prefetch > math.MaxUint16:
-		return notSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("prefetch %d: want 1 to %d", o.Prefetch, math.MaxUint16))
+		return fault.NotSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("prefetch %d: want 1 to %d", o.Prefetch, math.MaxUint16))
 	case o.Queue == "" || len(o.Queue) > maxShort:
-		return notSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("queue name of %d bytes: want 1 to %d", len(o.Queue), maxShort))
+		return fault.NotSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("queue name of %d bytes: want 1 to %d", len(o.Queue), maxShort))
 	default:
 		return nil
 	}
@@ -74,7 +75,7 @@ func (n *Node) heal(ctx context.Context, s *session, queue string, err error) er
 	if s.lost() {
 		return nil
 	}
-	missing := kindOf(err) == broker.NotFound
+	missing := fault.KindOf(err) == broker.NotFound
 	if errors.Is(err, errEnded) || missing {
 		n.opts.Logger.Warn("consumer ended by the broker", "broker_node", n.opts.Address, "queue", queue, "error", err)
 		if n.topology.hasQueue(queue) {
@@ -84,8 +85,8 @@ func (n *Node) heal(ctx context.Context, s *session, queue string, err error) er
 			return nil // attaching again tells whether the queue is gone
 		}
 	}
-	if kind := kindOf(err); kind != broker.Unavailable {
-		return notSent(kind, consumeOp(queue), err)
+	if kind := fault.KindOf(err); kind != broker.Unavailable {
+		return fault.NotSent(kind, consumeOp(queue), err)
 	}
 	return nil
 }

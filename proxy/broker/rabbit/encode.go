@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -87,14 +88,14 @@ func encodeEvent(m *queueing.Message, o *Options) (p message.Properties, err err
 		return p, invalid(m, errors.New("message has no event"))
 	}
 	if len(e.Data) > o.MaxDataBytes {
-		return p, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("data of %d bytes: want at most %d", len(e.Data), o.MaxDataBytes))
+		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("data of %d bytes: want at most %d", len(e.Data), o.MaxDataBytes))
 	}
 	p = properties(m)
 	if err := addEvent(&p.Headers, m); err != nil {
 		return p, invalid(m, err)
 	}
 	if size := p.Headers.Size(); size > o.MaxHeaderBytes {
-		return p, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, o.MaxHeaderBytes))
+		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, o.MaxHeaderBytes))
 	}
 	if p.Expiration, err = expiration(m, o.Now()); err != nil {
 		return p, invalid(m, err)
@@ -112,7 +113,7 @@ func shardOf(m *queueing.Message) uint32 {
 }
 
 func invalid(m *queueing.Message, err error) error {
-	return notSent(broker.Invalid, publishOp(m.Exchange), err)
+	return fault.NotSent(broker.Invalid, fault.PublishOp(m.Exchange), err)
 }
 
 // addEvent adds everything of m that travels in headers.

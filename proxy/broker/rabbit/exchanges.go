@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // exchanges is what one session knows about exchanges. A publish to a missing or
@@ -40,7 +41,7 @@ func (e *exchanges) know(ctx context.Context, name string) error {
 	refused, denied := e.refused[name]
 	e.mu.RUnlock()
 	if denied && time.Since(refused) < e.session.opts.SlowBackoff {
-		return notSent(broker.Refused, publishOp(name), fmt.Errorf("the broker refused write access %v ago", time.Since(refused).Round(time.Millisecond)))
+		return fault.NotSent(broker.Refused, fault.PublishOp(name), fmt.Errorf("the broker refused write access %v ago", time.Since(refused).Round(time.Millisecond)))
 	}
 	if known {
 		return nil
@@ -50,7 +51,7 @@ func (e *exchanges) know(ctx context.Context, name string) error {
 		return err
 	})
 	if err != nil {
-		return notSent(kindOf(err), publishOp(name), err)
+		return fault.NotSent(fault.KindOf(err), fault.PublishOp(name), err)
 	}
 	e.learn(name)
 	return nil
@@ -77,7 +78,7 @@ func (e *exchanges) learn(name string) {
 // fault draws the conclusion from a channel's end: an exchange that is gone must
 // be asked for again, one that is forbidden is not tried for a while.
 func (e *exchanges) fault(err error) {
-	name, kind, ok := exchangeAtFault(err)
+	name, kind, ok := fault.Exchange(err)
 	if !ok || name == "" {
 		return
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -204,7 +205,7 @@ func (c *inbound) forgotten() bool {
 		return false
 	}
 	q, err := c.session.inspect(c.options.Queue)
-	return kindOf(err) == broker.NotFound || err == nil && q.Consumers == 0
+	return fault.KindOf(err) == broker.NotFound || err == nil && q.Consumers == 0
 }
 
 // close gives everything unsettled back to the queue in order, by closing the

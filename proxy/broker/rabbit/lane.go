@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // lane is a place for one publish channel. It has at most one that takes new
@@ -38,7 +40,7 @@ func (l *lane) open() error {
 	}
 	c := newChannel(w, l.session.opts.Window, &l.session.alarm)
 	if !c.start(l.session, w, l.learn) {
-		return errStopped
+		return fault.ErrStopped
 	}
 	l.set(c)
 	return nil
@@ -63,7 +65,7 @@ func (l *lane) publish(ctx context.Context, p *pending) error {
 	for {
 		c, err := l.wait(ctx)
 		if err != nil {
-			return notSent(kindOf(err), p.op(), err)
+			return fault.NotSent(fault.KindOf(err), p.op(), err)
 		}
 		accepted, err := c.accept(ctx, p)
 		if accepted || err != nil {
@@ -109,14 +111,14 @@ func (l *lane) wait(ctx context.Context) (*channel, error) {
 		l.mu.Unlock()
 		switch {
 		case closed:
-			return nil, errStopped
+			return nil, fault.ErrStopped
 		case c != nil && !c.isRetired():
 			return c, nil
 		}
 		select {
 		case <-changed:
 		case <-l.session.alarm.signal():
-			return nil, errBlocked // no channel is opened meanwhile
+			return nil, fault.ErrBlocked // no channel is opened meanwhile
 		case <-l.session.done:
 			return nil, errLost
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/internal/pace"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // settled is how long a session must have been up for the backoff to start again
@@ -143,7 +144,7 @@ func (l *link) stop() {
 	l.mu.Lock()
 	l.stopped = true
 	l.mu.Unlock()
-	l.set(nil, errStopped.Error())
+	l.set(nil, fault.ErrStopped.Error())
 }
 
 func (l *link) set(s *session, reason string) {
@@ -171,7 +172,7 @@ func (l *link) wait(ctx context.Context) (*session, error) {
 		l.mu.Unlock()
 		switch {
 		case stopped:
-			return nil, errStopped
+			return nil, fault.ErrStopped
 		case s != nil && !s.lost():
 			return s, nil
 		case s != nil:

@@ -23,6 +23,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // dialing runs a node's two links for d of fake time and returns the times of the
@@ -65,7 +66,7 @@ func TestChangesOfStateAreTold(t *testing.T) {
 		}
 		cancel()
 		<-done
-		for !strings.Contains(n.State().Reason, errStopped.Error()) {
+		for !strings.Contains(n.State().Reason, fault.ErrStopped.Error()) {
 			<-told
 		}
 	})
@@ -303,23 +304,6 @@ func TestSlowIsWhatAQuickRepeatCannotHeal(t *testing.T) {
 	for name, tc := range tests {
 		if got := slow(tc.err); got != tc.want {
 			t.Errorf("%s: slow is %v, want %v", name, got, tc.want)
-		}
-	}
-}
-
-func TestConflictsNameBothSides(t *testing.T) {
-	t.Parallel()
-	tests := map[string]string{
-		"PRECONDITION_FAILED - inequivalent arg 'type' for exchange 'orders' in vhost '/': received 'topic' but current is 'direct'":                                           `exchange "orders" exists with type direct, wanted topic`,
-		"PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received the value 'quorum' of type 'longstr' but current is none":                  `queue "q" exists with type classic, wanted quorum`,
-		"PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received 'classic' but current is 'quorum'":                                         `queue "q" exists with type quorum, wanted classic`,
-		"PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'it's' in vhost '/': received 'true' but current is 'false'":                                               `queue "it's" exists with durable false, wanted true`,
-		"PRECONDITION_FAILED - inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': received the value '5' of type 'long' but current is the value '9' of type 'long'": `queue "q" exists with x-message-ttl 9, wanted 5`,
-		"something else": "something else",
-	}
-	for reason, want := range tests {
-		if got := conflictText(reason); got != want {
-			t.Errorf("%s\n is said as %s\n want %s", reason, got, want)
 		}
 	}
 }

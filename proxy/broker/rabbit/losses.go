@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // losses are queues that this node declared and that went without it: somebody deleted
@@ -22,7 +23,7 @@ type losses struct {
 
 // look counts and tells it if q was declared before and is gone.
 func (l *losses) look(d *declarer, q queueing.Queue) {
-	if !l.topology.hasQueue(q.Name) || kindOf(d.find(q.Name)) != broker.NotFound {
+	if !l.topology.hasQueue(q.Name) || fault.KindOf(d.find(q.Name)) != broker.NotFound {
 		return
 	}
 	l.count.Add(1)

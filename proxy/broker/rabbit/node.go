@@ -11,6 +11,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // Node is the driver for one RabbitMQ node. It implements queueing.Driver.
@@ -160,18 +161,18 @@ func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 	for {
 		s, err := n.consume.wait(ctx)
 		if err != nil {
-			return notSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.consume.why())))
+			return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.consume.why())))
 		}
 		err = s.do(ctx, func() error { return s.declare(t) })
 		switch {
 		case err == nil:
 			n.remember(t)
 			if _, err := n.publish.wait(ctx); err != nil {
-				return notSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.publish.why())))
+				return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.publish.why())))
 			}
 			return nil
 		case ctx.Err() != nil:
-			return notSent(broker.Unavailable, "declare topology", err)
+			return fault.NotSent(broker.Unavailable, "declare topology", err)
 		case !s.lost():
 			return err
 		}

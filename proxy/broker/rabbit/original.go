@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -79,7 +80,7 @@ func encodeCopy(m *queueing.Message, o *original) (message.Properties, error) {
 		fitLetter(&p, m.DeadLetter)
 	}
 	if n := p.Size(); n > maxCopyHeader {
-		return p, notSent(broker.TooLarge, publishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", n, maxCopyHeader))
+		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", n, maxCopyHeader))
 	}
 	return p, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // unpartitioned is what the name of a partitioner's alternate exchange ends in.
@@ -49,9 +50,9 @@ func checkPartitioner(p queueing.Partitioner) error {
 	op := fmt.Sprintf("declare partitioner %q", p.Name)
 	switch {
 	case len(p.Queues) == 0:
-		return notSent(broker.Invalid, op, errors.New("a partitioner needs a queue"))
+		return fault.NotSent(broker.Invalid, op, errors.New("a partitioner needs a queue"))
 	case p.Name == "" || len(p.Name)+len(unpartitioned) > maxShort:
-		return notSent(broker.Invalid, op, fmt.Errorf("name of %d bytes: want 1 to %d", len(p.Name), maxShort-len(unpartitioned)))
+		return fault.NotSent(broker.Invalid, op, fmt.Errorf("name of %d bytes: want 1 to %d", len(p.Name), maxShort-len(unpartitioned)))
 	default:
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -43,7 +44,7 @@ const (
 	finished               // the broker's answer is known, or there is none to come
 )
 
-func (p *pending) op() string { return publishOp(p.exchange) }
+func (p *pending) op() string { return fault.PublishOp(p.exchange) }
 
 // abandon keeps the writer from p; false means that the writer has it, or Publish.
 func (p *pending) abandon() bool { return p.stage.CompareAndSwap(queued, abandoned) }

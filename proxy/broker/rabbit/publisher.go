@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // Publish implements queueing.Publisher. It returns when each message has a place in
@@ -32,25 +33,18 @@ func (n *Node) Publish(ctx context.Context, messages []queueing.Message, told br
 // accept queues p, which becomes m. An error is its outcome.
 func (n *Node) accept(ctx context.Context, s *session, p *pending, m *queueing.Message) error {
 	if s == nil {
-		return notSent(broker.Unavailable, publishOp(m.Exchange), errors.New(n.publish.why()))
+		return fault.NotSent(broker.Unavailable, fault.PublishOp(m.Exchange), errors.New(n.publish.why()))
 	}
 	if err := p.encode(m, &n.opts); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
-		return notSent(broker.WindowFull, p.op(), context.Cause(ctx))
+		return fault.NotSent(broker.WindowFull, p.op(), context.Cause(ctx))
 	}
 	if limit := n.largest.Load(); limit > 0 && p.size > limit {
-		return notSent(broker.TooLarge, p.op(), fmt.Errorf("data of %d bytes: the broker takes at most %d", p.size, limit))
+		return fault.NotSent(broker.TooLarge, p.op(), fmt.Errorf("data of %d bytes: the broker takes at most %d", p.size, limit))
 	}
 	return s.pub.publish(ctx, p)
-}
-
-func publishOp(exchange string) string {
-	if exchange == "" {
-		return "publish to the default exchange"
-	}
-	return fmt.Sprintf("publish to exchange %q", exchange)
 }
 
 // publisher is the publishing side of one session.
@@ -70,17 +64,17 @@ func newPublisher(s *session, topology *memory, largest *atomic.Int64) *publishe
 // learn keeps what the end of a channel says about later publishes.
 func (p *publisher) learn(e *amqp.Error) {
 	p.exchanges.fault(e)
-	if limit, ok := limitAtFault(e); ok {
+	if limit, ok := fault.Limit(e); ok {
 		p.largest.Store(limit)
 	}
 }
 
 func (p *publisher) publish(ctx context.Context, m *pending) error {
 	if on, reason := p.session.alarm.state(); on {
-		return notSent(broker.Blocked, m.op(), errors.New(reason))
+		return fault.NotSent(broker.Blocked, m.op(), errors.New(reason))
 	}
 	if limit := p.session.conn.Config.FrameSize - frameOverhead; m.headerBytes > limit {
-		return notSent(broker.TooLarge, m.op(), fmt.Errorf("headers of %d bytes do not fit the connection's frames of %d bytes", m.headerBytes, limit))
+		return fault.NotSent(broker.TooLarge, m.op(), fmt.Errorf("headers of %d bytes do not fit the connection's frames of %d bytes", m.headerBytes, limit))
 	}
 	if err := p.exchanges.know(ctx, m.exchange); err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // session is one AMQP connection from its handshake to its end. It is never
@@ -51,6 +53,10 @@ const silentClose = time.Second
 func wasCut(err error, took time.Duration) bool {
 	return errors.Is(err, amqp.ErrVhost) || errors.Is(err, amqp.ErrCredentials) && took < silentClose
 }
+
+// errCut replaces the library's guess about a socket that was closed during the
+// handshake; see dial.
+var errCut = errors.New("connection closed during the handshake")
 
 // dial connects and shakes hands.
 func dial(ctx context.Context, opts *Options, role string) (*session, error) {
@@ -160,7 +166,7 @@ func (s *session) do(ctx context.Context, fn func() error) error {
 	case err := <-result:
 		return err
 	case <-s.alarm.signal():
-		return errBlocked
+		return fault.ErrBlocked
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
 // declare makes t exist, or checks that it does, by its policy. It goes on after
@@ -36,7 +37,7 @@ func (d *declarer) manage(t queueing.Topology) {
 	noBackstop := d.prepareBackstop(t.Queues)
 	for _, q := range t.Queues {
 		if err := checkRetries(q, d.session.server); err != nil {
-			d.problems = append(d.problems, notSent(broker.Conflict, declareOp(q), err))
+			d.problems = append(d.problems, fault.NotSent(broker.Conflict, declareOp(q), err))
 			continue
 		}
 		d.declareQueue(q, noBackstop)
@@ -69,7 +70,7 @@ func (d *declarer) unbind(t queueing.Topology) {
 }
 
 func unlessMissing(err error) error {
-	if kindOf(err) == broker.NotFound {
+	if fault.KindOf(err) == broker.NotFound {
 		return nil
 	}
 	return err
@@ -103,7 +104,7 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 	op := fmt.Sprintf("inspect queue %q", queue)
 	s, err := n.consume.wait(ctx)
 	if err != nil {
-		return queueing.QueueState{}, notSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.why())))
+		return queueing.QueueState{}, fault.NotSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.why())))
 	}
 	var found amqp.Queue
 	err = s.do(ctx, func() (err error) {
@@ -111,7 +112,7 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 		return err
 	})
 	if err != nil {
-		return queueing.QueueState{}, notSent(kindOf(err), op, err)
+		return queueing.QueueState{}, fault.NotSent(fault.KindOf(err), op, err)
 	}
 	return queueing.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
 }
@@ -134,7 +135,7 @@ func (s *session) inspect(queue string) (found amqp.Queue, err error) {
 
 // missing says what to do about an object that is not there.
 func missing(err error, what string) error {
-	if kindOf(err) != broker.NotFound {
+	if fault.KindOf(err) != broker.NotFound {
 		return err
 	}
 	return fmt.Errorf("declare %s with this name, or let Warren do it with topology Manage: %w", what, err)
@@ -157,7 +158,7 @@ func (d *declarer) do(op string, declare func(*amqp.Channel) error) {
 // note takes a refusal down.
 func (d *declarer) note(op string, err error) {
 	if err != nil && !errors.Is(err, errGivenUp) {
-		d.problems = append(d.problems, declareError(op, err))
+		d.problems = append(d.problems, fault.OfDeclare(op, err))
 	}
 }
 
@@ -224,7 +225,7 @@ func (d *declarer) declare(q queueing.Queue) error {
 		delete(args, disconnectedArgument) // each try would be an error in the broker's log
 		return try()
 	}
-	if err = try(); inequivalentArgument(err) != disconnectedArgument {
+	if err = try(); fault.Inequivalent(err) != disconnectedArgument {
 		return err
 	}
 	d.session.patient.Store(q.Name, true)
@@ -276,7 +277,7 @@ func queueArguments(q queueing.Queue) (amqp.Table, error) {
 		args["x-delivery-limit"] = deliveryLimit
 		args[disconnectedArgument] = disconnectedTimeout
 	default:
-		return nil, notSent(broker.Invalid, fmt.Sprintf("declare queue %q", q.Name), fmt.Errorf("queue type %q: want quorum or classic", q.Type))
+		return nil, fault.NotSent(broker.Invalid, fmt.Sprintf("declare queue %q", q.Name), fmt.Errorf("queue type %q: want quorum or classic", q.Type))
 	}
 	if q.SingleActive {
 		args["x-single-active-consumer"] = true // a policy cannot set it

@@ -1,4 +1,8 @@
-package rabbit
+// Package fault says what the errors of RabbitMQ and of amqp091-go mean in the words of
+// package broker: the kind of an error, the object that a closed channel was about, what
+// differs in an object that exists otherwise. It is a leaf of pure functions: an error goes
+// in, a *broker.Error or a fact about it comes out.
+package fault
 
 import (
 	"cmp"
@@ -12,17 +16,16 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
-// errStopped is the cause of errors after Run has ended.
-var errStopped = errors.New("the driver is stopped")
+// ErrStopped is the cause of errors after Run has ended.
+var ErrStopped = errors.New("the driver is stopped")
 
-// errCut replaces the library's guess about a socket that was closed during the
-// handshake; see dial.
-var errCut = errors.New("connection closed during the handshake")
+// ErrBlocked is the cause of what is not asked because the broker would not answer.
+var ErrBlocked = errors.New("the broker raised an alarm")
 
-// kindOf classifies what the library says. Anything that is not the answer to
+// KindOf classifies what the library says. Anything that is not the answer to
 // one particular request means that the connection is gone.
-func kindOf(err error) broker.Kind {
-	if errors.Is(err, errBlocked) {
+func KindOf(err error) broker.Kind {
+	if errors.Is(err, ErrBlocked) {
 		return broker.Blocked
 	}
 	var e *amqp.Error
@@ -43,8 +46,16 @@ func kindOf(err error) broker.Kind {
 	}
 }
 
-// notSent makes the error of an operation that put nothing onto the broker.
-func notSent(kind broker.Kind, op string, err error) *broker.Error {
+// PublishOp names a publish in errors.
+func PublishOp(exchange string) string {
+	if exchange == "" {
+		return "publish to the default exchange"
+	}
+	return fmt.Sprintf("publish to exchange %q", exchange)
+}
+
+// NotSent makes the error of an operation that put nothing onto the broker.
+func NotSent(kind broker.Kind, op string, err error) *broker.Error {
 	return &broker.Error{Kind: kind, Outcome: broker.NotSent, Op: op, Err: err}
 }
 
@@ -56,9 +67,9 @@ var inequivalent = regexp.MustCompile(
 	`inequivalent arg '([^']+)' for (queue|exchange) '(.*)' in vhost '.*': ` +
 		`received (?:the value )?'?([^' ]*)'?(?: of type '[^']*')? but current is (?:the value )?'?([^' ]*)'?`)
 
-// inequivalentArgument returns what differs in an object that exists otherwise, "" when err
+// Inequivalent returns what differs in an object that exists otherwise, "" when err
 // is about something else.
-func inequivalentArgument(err error) string {
+func Inequivalent(err error) string {
 	var e *amqp.Error
 	if !errors.As(err, &e) || e.Code != amqp.PreconditionFailed {
 		return ""
@@ -96,17 +107,17 @@ func queueType(s string) string {
 	return cmp.Or(s, "classic")
 }
 
-// declareError classifies the answer to a declare.
-func declareError(op string, err error) error {
+// OfDeclare classifies the answer to a declare.
+func OfDeclare(op string, err error) error {
 	if broker.KindOf(err) != 0 {
 		return err // found before asking
 	}
-	kind := kindOf(err)
+	kind := KindOf(err)
 	var e *amqp.Error
 	if kind == broker.Conflict && errors.As(err, &e) {
-		return notSent(kind, op, errors.New(conflictText(e.Reason)))
+		return NotSent(kind, op, errors.New(conflictText(e.Reason)))
 	}
-	return notSent(kind, op, err)
+	return NotSent(kind, op, err)
 }
 
 // The exchange a channel was closed for:
@@ -120,9 +131,9 @@ var closedFor = regexp.MustCompile(`exchange '(.*)' in vhost`)
 //	PRECONDITION_FAILED - message size 2000 is larger than configured max size 1000
 var largest = regexp.MustCompile(`message size \d+ is larger than (?:configured )?max size (\d+)`)
 
-// limitAtFault returns the server's limit when err, a channel's end, is about a
+// Limit returns the server's limit when err, a channel's end, is about a
 // message above it.
-func limitAtFault(err error) (limit int64, ok bool) {
+func Limit(err error) (limit int64, ok bool) {
 	var e *amqp.Error
 	if !errors.As(err, &e) || e.Code != amqp.PreconditionFailed {
 		return 0, false
@@ -135,8 +146,8 @@ func limitAtFault(err error) (limit int64, ok bool) {
 	return limit, err == nil
 }
 
-// exchangeAtFault returns the exchange that err, a channel's end, is about.
-func exchangeAtFault(err error) (exchange string, kind broker.Kind, ok bool) {
+// Exchange returns the exchange that err, a channel's end, is about.
+func Exchange(err error) (exchange string, kind broker.Kind, ok bool) {
 	var e *amqp.Error
 	if !errors.As(err, &e) || (e.Code != amqp.NotFound && e.Code != amqp.AccessRefused) {
 		return "", 0, false
@@ -145,5 +156,5 @@ func exchangeAtFault(err error) (exchange string, kind broker.Kind, ok bool) {
 	if m == nil {
 		return "", 0, false
 	}
-	return m[1], kindOf(err), true
+	return m[1], KindOf(err), true
 }
