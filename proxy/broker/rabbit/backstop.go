@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
@@ -24,7 +25,7 @@ import (
 //
 // It is one for all of a vhost. The default exchange would do for the queue alone; but
 // then nobody could be told, and AMQP cannot ask which policies there are.
-const deadLetters = "warren.dead-letters"
+const deadLetters = envelope.DeadLetters
 
 // aside ends the key by which a dead-letter queue gives up what a policy takes out of it.
 // Nothing is bound to it, and so RabbitMQ keeps it, in the queue's own memory of what is to

@@ -3,11 +3,10 @@ package rabbit
 import (
 	"context"
 	"testing"
+	"time"
 
-	"github.com/warrenmesh/warren/internal/budget"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -16,38 +15,8 @@ func benchEvent() *event.Event {
 	e.Data = make([]byte, 1024)
 	e.Set("datacontenttype", event.String("application/json"))
 	e.Set("subject", event.String("orders/17"))
-	e.Set("time", event.Timestamp(someTime))
+	e.Set("time", event.Timestamp(time.Unix(1763890830, 0)))
 	return e
-}
-
-// Budget: 6 allocations.
-func BenchmarkEncode(b *testing.B) {
-	budget.Allocs(b, 6)
-	o := testOptions()
-	m := &queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true, Trace: broker.TraceContext{Parent: "00-hop"}}
-	for b.Loop() {
-		if _, err := encode(m, o); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// Budget: 10 allocations.
-func BenchmarkDecode(b *testing.B) {
-	budget.Allocs(b, 10)
-	p, err := encode(&queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Trace: broker.TraceContext{Parent: "00-hop"}}, testOptions())
-	if err != nil {
-		b.Fatal(err)
-	}
-	encoded := p.properties.Append(nil)
-	options := &queueing.ConsumeOptions{Queue: "q"}
-	for b.Loop() {
-		properties, err := message.ParseProperties(encoded)
-		m := &message.Message{Exchange: "orders", Properties: properties, Broken: err, Body: p.body, Size: uint64(len(p.body))}
-		if out := decode(m, options); out.Malformed != nil {
-			b.Fatal(out.Malformed)
-		}
-	}
 }
 
 // instantWire confirms at once: what remains is the driver's own cost.
@@ -74,12 +43,12 @@ func BenchmarkPublishWithoutTheLibrary(b *testing.B) {
 	c := newChannel(instantWire{}, 256, &alarm{})
 	go c.write()
 	go c.settle()
-	o := testOptions()
+	l := &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now}
 	m := &queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true}
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			p := newPublication(context.Background())
-			if err := p.encode(m, o); err != nil {
+			if err := p.encode(m, l); err != nil {
 				b.Error(err)
 				return
 			}

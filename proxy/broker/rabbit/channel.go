@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
@@ -244,10 +245,6 @@ func (c *channel) refuseQueued() {
 	}
 }
 
-// copyHeader numbers a publish whose event is in flight already on the same
-// channel: only then can a return be taken for the other one's.
-const copyHeader = "warren-copy"
-
 func (c *channel) markCopy(p *pending) {
 	if !p.mandatory {
 		return
@@ -255,7 +252,7 @@ func (c *channel) markCopy(p *pending) {
 	if other := c.recent[p.id]; p.id == "" || other != nil && !other.settled() {
 		c.copies++
 		p.copy = c.copies
-		p.properties.Headers.AddInt(copyHeader, p.copy)
+		p.properties.Headers.AddInt(envelope.CopyHeader, p.copy)
 	}
 	if len(c.recent) >= 2*c.window {
 		for id, other := range c.recent {
@@ -395,8 +392,8 @@ func (c *channel) collectReturns() {
 // matches reports whether r is the return of p.
 func (p *pending) matches(r *returned) bool {
 	var number int64
-	if f, ok := r.properties.Headers.Lookup(copyHeader); ok {
+	if f, ok := r.properties.Headers.Lookup(envelope.CopyHeader); ok {
 		number, _ = f.Int()
 	}
-	return r.properties.Headers.Text(eventIDHeader) == p.id && number == p.copy && r.exchange == p.exchange && r.key == p.key
+	return r.properties.Headers.Text(envelope.IDHeader) == p.id && number == p.copy && r.exchange == p.exchange && r.key == p.key
 }

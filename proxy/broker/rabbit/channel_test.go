@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -74,9 +75,9 @@ func (w *fakeWire) at(i int) *fakeConfirm {
 // sendBack enqueues the return of c, as the broker does before it confirms.
 func (w *fakeWire) sendBack(c *fakeConfirm) {
 	var h message.Table
-	h.AddText(eventIDHeader, c.p.id)
+	h.AddText(envelope.IDHeader, c.p.id)
 	if c.copy != 0 {
-		h.AddInt(copyHeader, c.copy)
+		h.AddInt(envelope.CopyHeader, c.copy)
 	}
 	w.back <- returned{reason: "NO_ROUTE", exchange: c.p.exchange, key: c.p.key, properties: message.Properties{Headers: h}}
 }
@@ -508,7 +509,8 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	t.Parallel()
 	var node Node
 	a := &fakeAcker{}
-	s := &session{opts: testOptions()}
+	o := Options{}.withDefaults()
+	s := &session{opts: &o}
 	c := newInbound(s, queueing.ConsumeOptions{Queue: "q"}, false, &node.stale)
 	c.channel = a
 	for tag := range uint64(6) {

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
@@ -62,8 +63,8 @@ func checkConsume(o queueing.ConsumeOptions) error {
 	switch {
 	case o.Prefetch < 1 || o.Prefetch > math.MaxUint16:
 		return fault.NotSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("prefetch %d: want 1 to %d", o.Prefetch, math.MaxUint16))
-	case o.Queue == "" || len(o.Queue) > maxShort:
-		return fault.NotSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("queue name of %d bytes: want 1 to %d", len(o.Queue), maxShort))
+	case o.Queue == "" || len(o.Queue) > message.MaxShort:
+		return fault.NotSent(broker.Invalid, consumeOp(o.Queue), fmt.Errorf("queue name of %d bytes: want 1 to %d", len(o.Queue), message.MaxShort))
 	default:
 		return nil
 	}
@@ -133,7 +134,7 @@ func (n *Node) attach(s *session, o queueing.ConsumeOptions) (*inbound, error) {
 // consumerTag makes a tag that no earlier channel of this process had.
 func consumerTag(tag string, epoch uint64) string {
 	suffix := "." + strconv.FormatUint(epoch, 10)
-	return tag[:min(len(tag), maxShort-len(suffix))] + suffix
+	return tag[:min(len(tag), message.MaxShort-len(suffix))] + suffix
 }
 
 // why returns errEnded, with the broker's reason when it closed the channel.
@@ -198,7 +199,7 @@ func (c *inbound) gather(batch []*queueing.Delivery) []*queueing.Delivery {
 
 // delivery decodes m and makes it settleable.
 func (c *inbound) delivery(m *message.Message) *queueing.Delivery {
-	out := decode(m, &c.options)
+	out := envelope.Decode(m, &c.options)
 	out.Epoch, out.Channel = c.epoch, c
 	c.track(m.Tag)
 	return out

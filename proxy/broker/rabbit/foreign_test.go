@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -94,10 +96,10 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 			live, publishing := f.node.consume.live.Load(), f.node.publish.live.Load()
 			foreign, beside := f.consume(queue, 10), f.consume(neighbour, 10)
 			for name, value := range foreignHeaders() {
-				sent := &original{properties: message.Properties{
+				sent := &envelope.Original{Properties: message.Properties{
 					MessageID: name, CorrelationID: "c", ReplyTo: "r", ContentEncoding: "e", ContentType: "text/plain", Priority: 3, Type: "t",
 					Headers: message.Table{Rest: "\x03odd" + value + "\x06tenantS" + sized("acme")},
-				}, body: []byte("body")}
+				}, Body: []byte("body")}
 				if err := f.publish(&queueing.Message{RoutingKey: queue, Of: sent, Mandatory: true, Persistent: true}); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
@@ -129,21 +131,21 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 	}
 }
 
-func wantWhole(t *testing.T, name string, d *queueing.Delivery, sent *original) {
+func wantWhole(t *testing.T, name string, d *queueing.Delivery, sent *envelope.Original) {
 	t.Helper()
-	if d.Malformed != nil || d.Event.ID != sent.properties.MessageID || string(d.Raw) != "body" {
+	if d.Malformed != nil || d.Event.ID != sent.Properties.MessageID || string(d.Raw) != "body" {
 		t.Fatalf("%s: delivered %+v (%v)", name, d.Event, d.Malformed)
 	}
-	got, ok := d.Original.(*original)
+	got, ok := d.Original.(*envelope.Original)
 	if !ok {
 		t.Fatalf("%s: original %T", name, d.Original)
 	}
-	table, err := message.ParseTable(sent.properties.Headers.Rest)
+	table, err := message.ParseTable(sent.Properties.Headers.Rest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range table.Fields {
-		have, _ := got.properties.Headers.Lookup(f.Name)
+		have, _ := got.Properties.Headers.Lookup(f.Name)
 		all := message.Budget{Depth: 1000, Elements: 1 << 20}
 		want := f.Value(&all)
 		all = message.Budget{Depth: 1000, Elements: 1 << 20}
@@ -151,9 +153,9 @@ func wantWhole(t *testing.T, name string, d *queueing.Delivery, sent *original) 
 			t.Errorf("%s: header %q is %v, want %v", name, f.Name, v, want)
 		}
 	}
-	p := got.properties
+	p := got.Properties
 	p.Headers, p.Flags, p.DeliveryMode = message.Table{}, 0, 0
-	want := sent.properties
+	want := sent.Properties
 	want.Headers = message.Table{}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("%s: properties %+v, want %+v", name, p, want)
@@ -173,15 +175,18 @@ func TestOnlyTrueHeadersCount(t *testing.T) {
 		Exchanges: exchangesOf(exchange), Bindings: []queueing.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
 	})
 	var forged message.Table
-	for _, name := range ourHeaders {
-		if name != republishedHeader && name != partitionHeader && name != expiresHeader {
-			forged.AddInt(name, 99)
-		}
+	for _, name := range []string{
+		"warren-attempt", "warren-first-failure", "warren-crashes", "warren-expiration", "warren-user-id", "warren-copy",
+		"warren-dead-letter-detail", "warren-dead-letter-subscription", "warren-dead-letter-routing-key", "warren-dead-letter-attempts",
+		"warren-dead-letter-first-failure", "warren-dead-letter-time", "warren-dead-letter-cut",
+	} {
+		forged.AddInt(name, 99)
 	}
-	for _, name := range []string{originExchangeHeader, originKeyHeader, deadReasonHeader, deadExchangeHeader} {
+	for _, name := range []string{mapping.OriginExchange, mapping.OriginKey, "warren-dead-letter-reason", "warren-dead-letter-exchange"} {
+		forged.AddInt(name, 99)
 		forged.AddText(name, "forged")
 	}
-	forged.AddInt(deliveryCountHeader, 5000)
+	forged.AddInt("x-delivery-count", 5000)
 	raw := string(forged.Append(nil)[4:])
 	p := newPublication(f.context())
 	p.exchange, p.key, p.mandatory, p.body = exchange, "k", true, []byte("x")

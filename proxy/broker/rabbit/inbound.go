@@ -98,7 +98,7 @@ func (s hotSettler) Nack(tag uint64, multiple, requeue bool) error {
 }
 
 func (h *hotChannel) settle(m method, tag uint64, bits byte) error {
-	return h.framer.send(h, appendSettle(make([]byte, 0, 32), h.number, m, tag, bits), nil, frameSize)
+	return h.framer.send(h, appendSettle(make([]byte, 0, 32), h.number, m, tag, bits), nil, message.FrameSize)
 }
 
 // Ack implements queueing.Settler.

@@ -15,6 +15,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -430,7 +431,7 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	m := toQueue(queue, "big")
 	m.Event.Type = strings.Repeat("t", 255)
 	m.Event.Set("x", event.String(""))
-	p, err := encodeEvent(m, testOptions())
+	p, _, _, err := envelope.Encode(m, &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -471,4 +472,20 @@ func TestStoppingWaitsForConfirms(t *testing.T) {
 	}
 	_, err := one.Publish(f.context(), n.Publish, *toQueue(queue, "late"))
 	wantKind(t, err, broker.Unavailable, broker.NotSent)
+}
+
+var someTime = time.Date(2026, 11, 23, 10, 20, 30, 123456789, time.FixedZone("", 3600))
+
+func orderPlaced() *event.Event {
+	e := &event.Event{ID: "order-1", Source: "/shop/checkout", Type: "com.shop.order.placed", Data: []byte(`{"n":1}`)}
+	e.Set("datacontenttype", event.String("application/json"))
+	e.Set("subject", event.String("orders/17"))
+	e.Set("time", event.Timestamp(someTime))
+	e.Set("dataschema", event.URI("https://shop.example/order.json"))
+	e.Set("correlationid", event.String("cart-9"))
+	e.Set("traceparent", event.String("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+	e.Set("vip", event.Boolean(true))
+	e.Set("items", event.Integer(3))
+	e.Set("seal", event.Binary([]byte{0, 1, 255}))
+	return e
 }

@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/internal/grow"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // shards is how many lanes the partitions of one exchange share.
@@ -91,4 +92,13 @@ func (l *lanes) drain(ctx context.Context) {
 	for _, lane := range l.list() {
 		lane.shut(ctx)
 	}
+}
+
+// shardOf tells apart the partitions of an exchange that need not wait for each
+// other. What is copied straight to a queue needs no order.
+func shardOf(m *queueing.Message) uint32 {
+	if !m.Partitioned || m.Exchange == "" {
+		return 0
+	}
+	return m.Partition % shards
 }

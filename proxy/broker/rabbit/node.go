@@ -11,6 +11,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
@@ -18,6 +19,7 @@ import (
 type Node struct {
 	// Set at construction.
 	opts     Options
+	limits   envelope.Limits
 	topology memory
 	publish  *link
 	consume  *link
@@ -35,6 +37,7 @@ var _ queueing.Driver = (*Node)(nil)
 // New makes a Node. Nothing happens before Run.
 func New(o Options) *Node {
 	n := &Node{opts: o.withDefaults()}
+	n.limits = envelope.Limits{HeaderBytes: n.opts.MaxHeaderBytes, DataBytes: n.opts.MaxDataBytes, Now: n.opts.Now}
 	n.backs.log = n.opts.Logger
 	n.losses.log, n.losses.topology = n.opts.Logger, &n.topology
 	n.publish = newLink("publish", &n.opts, n.preparePublish)

@@ -8,7 +8,9 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // unpartitioned is what the name of a partitioner's alternate exchange ends in.
@@ -37,7 +39,7 @@ func declarePartitioner(ch *amqp.Channel, p queueing.Partitioner) error {
 		return err
 	}
 	for i, queue := range p.Queues {
-		if err := ch.QueueBind(queue, "", p.Name, false, amqp.Table{"x-match": "all", partitionHeader: int64(i)}); err != nil {
+		if err := ch.QueueBind(queue, "", p.Name, false, amqp.Table{"x-match": "all", envelope.PartitionHeader: int64(i)}); err != nil {
 			return err
 		}
 	}
@@ -51,8 +53,8 @@ func checkPartitioner(p queueing.Partitioner) error {
 	switch {
 	case len(p.Queues) == 0:
 		return fault.NotSent(broker.Invalid, op, errors.New("a partitioner needs a queue"))
-	case p.Name == "" || len(p.Name)+len(unpartitioned) > maxShort:
-		return fault.NotSent(broker.Invalid, op, fmt.Errorf("name of %d bytes: want 1 to %d", len(p.Name), maxShort-len(unpartitioned)))
+	case p.Name == "" || len(p.Name)+len(unpartitioned) > message.MaxShort:
+		return fault.NotSent(broker.Invalid, op, fmt.Errorf("name of %d bytes: want 1 to %d", len(p.Name), message.MaxShort-len(unpartitioned)))
 	default:
 		return nil
 	}

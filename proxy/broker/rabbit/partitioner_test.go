@@ -11,6 +11,8 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // partitioned declares a topic exchange and a partitioner of n queues.
@@ -40,7 +42,7 @@ func TestPlainProducersChooseAPartitionByAnyInteger(t *testing.T) {
 	} {
 		m := toPlain(id)
 		if c.header != nil {
-			m.Headers = amqp.Table{partitionHeader: c.header}
+			m.Headers = amqp.Table{envelope.PartitionHeader: c.header}
 		}
 		if err := f.plain.PublishWithContext(f.context(), exchange, "any.key", true, false, m); err != nil {
 			t.Fatal(err)
@@ -111,7 +113,7 @@ func TestAPartitionerThatExistsOtherwiseIsAConflictThatSaysHow(t *testing.T) {
 
 func TestAPartitionersNameLeavesRoomForItsAlternateExchange(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("n", maxShort-len(unpartitioned))
+	long := strings.Repeat("n", message.MaxShort-len(unpartitioned))
 	if err := checkPartitioner(queueing.Partitioner{Name: long, Queues: []string{"q"}}); err != nil {
 		t.Errorf("the longest name: %v", err)
 	}

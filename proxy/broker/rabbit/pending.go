@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
@@ -65,3 +67,13 @@ func (p *pending) answer() bool { return p.answered.CompareAndSwap(false, true) 
 
 // settled reports whether the broker's answer is known.
 func (p *pending) settled() bool { return p.stage.Load() == finished }
+
+// encode makes p the AMQP form of m.
+func (p *pending) encode(m *queueing.Message, l *envelope.Limits) (err error) {
+	p.exchange, p.key, p.mandatory, p.shard = m.Exchange, m.RoutingKey, m.Mandatory, shardOf(m)
+	if p.properties, p.id, p.body, err = envelope.Encode(m, l); err != nil {
+		return err
+	}
+	p.size, p.headerBytes = int64(len(p.body)), p.properties.Headers.Size()
+	return nil
+}

@@ -35,7 +35,7 @@ func (n *Node) accept(ctx context.Context, s *session, p *pending, m *queueing.M
 	if s == nil {
 		return fault.NotSent(broker.Unavailable, fault.PublishOp(m.Exchange), errors.New(n.publish.why()))
 	}
-	if err := p.encode(m, &n.opts); err != nil {
+	if err := p.encode(m, &n.limits); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

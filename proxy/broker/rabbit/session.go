@@ -12,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // session is one AMQP connection from its handshake to its end. It is never
@@ -98,14 +99,11 @@ func (s *session) config(role, username, password string) amqp.Config {
 		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: username, Password: password}},
 		Vhost:      s.opts.VHost,
 		Heartbeat:  s.opts.Heartbeat,
-		FrameSize:  frameSize,
+		FrameSize:  message.FrameSize,
 		Locale:     "en_US",
 		Properties: properties,
 	}
 }
-
-// frameSize is what we propose: RabbitMQ's default.
-const frameSize = 131072
 
 func (s *session) identify() { s.server = serverName(s.conn.Properties) }
 

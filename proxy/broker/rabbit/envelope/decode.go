@@ -1,4 +1,4 @@
-package rabbit
+package envelope
 
 import (
 	"cmp"
@@ -22,10 +22,10 @@ const (
 	deathHeader         = "x-death"
 )
 
-// decode makes a delivery of an AMQP message from anywhere. Its body is shared.
+// Decode makes a delivery of an AMQP message from anywhere. Its body is shared.
 // What cannot be an event has Malformed set. Epoch and Settler are left to the
 // caller.
-func decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
+func Decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
 	out := &queueing.Delivery{Delivery: broker.Delivery{
 		Raw:             m.Body,
 		Size:            int(min(m.Size, math.MaxInt)), //nolint:gosec // bounded
@@ -53,7 +53,7 @@ func decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
 		return out
 	}
 	if m.Broken == nil || headersOnly(m.Broken) {
-		out.Original = &original{properties: m.Properties, body: m.Body, ours: ours}
+		out.Original = &Original{Properties: m.Properties, Body: m.Body, ours: ours}
 	}
 	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Origin.Name, RoutingKey: out.Origin.Key, Queue: o.Queue})
 	if err != nil {
@@ -69,6 +69,9 @@ func headersOnly(err error) bool {
 	return errors.As(err, &e)
 }
 
+// DeadLetters is the exchange by which what a queue gives up comes to its dead-letter queue.
+const DeadLetters = "warren.dead-letters"
+
 // isOurs reports whether m came by Warren's own way, the default exchange, by which its
 // copies go: its warren- headers are true. To those of a message that came by another
 // exchange, anybody may have given any value. What the broker itself put into a queue came
@@ -78,7 +81,7 @@ func isOurs(m *message.Message) bool {
 	switch m.Exchange {
 	case "":
 		return !dead || d.exchange == ""
-	case deadLetters:
+	case DeadLetters:
 		return dead && d.exchange == ""
 	default:
 		return false
@@ -88,7 +91,7 @@ func isOurs(m *message.Message) bool {
 // decodeHop reads what Warren and the broker say of a message.
 func decodeHop(out *queueing.Delivery, m *message.Message, o *queueing.ConsumeOptions, ours bool) {
 	h := &m.Headers
-	if n, ok := whole(h, partitionHeader); ok && n >= 0 && n <= math.MaxUint32 {
+	if n, ok := whole(h, PartitionHeader); ok && n >= 0 && n <= math.MaxUint32 {
 		out.Partition, out.Partitioned = uint32(n), true // a string of digits matches no binding
 	}
 	if n := number(h, expiresHeader); n > 0 {

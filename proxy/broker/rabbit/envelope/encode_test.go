@@ -1,4 +1,4 @@
-package rabbit
+package envelope
 
 import (
 	"reflect"
@@ -10,15 +10,15 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
 var someTime = time.Date(2026, 11, 23, 10, 20, 30, 123456789, time.FixedZone("", 3600))
 
-// testOptions has the defaults and a clock that stands still.
-func testOptions() *Options {
-	o := Options{Now: func() time.Time { return someTime }}.withDefaults()
-	return &o
+// testLimits are the defaults, with a clock that stands still.
+func testLimits() *Limits {
+	return &Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: func() time.Time { return someTime }}
 }
 
 func orderPlaced() *event.Event {
@@ -42,7 +42,7 @@ func TestEncodeWritesBinaryModeAsTheWireDocumentSays(t *testing.T) {
 		Priority: 4, TTL: 1500 * time.Microsecond, AppID: "checkout",
 		Trace: broker.TraceContext{Parent: "00-hop", State: "a=b", Baggage: "k=v"},
 	}
-	p, err := encode(m, testOptions())
+	p, err := encode(m, testLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestEncodeMarksRepeatsAndDeadLetters(t *testing.T) {
 			Reason: "rejected", Detail: strings.Repeat("é", 150), Subscription: "shop/billing", Origin: broker.Origin{Name: "orders", Key: "k"}, Attempts: 5, Time: someTime,
 		},
 	}
-	p, err := encode(m, testOptions())
+	p, err := encode(m, testLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestEncodeRefusesWhatWouldCloseAConnection(t *testing.T) {
 			t.Parallel()
 			m := &queueing.Message{Exchange: "x", Event: &event.Event{ID: "1", Source: "/a", Type: "t"}}
 			tc.change(m)
-			_, err := encode(m, testOptions())
+			_, err := encode(m, testLimits())
 			if broker.KindOf(err) != tc.kind || broker.OutcomeOf(err) != broker.NotSent {
 				t.Errorf("error %v (%v, %v), want %v not sent", err, broker.KindOf(err), broker.OutcomeOf(err), tc.kind)
 			}
@@ -127,7 +127,7 @@ func TestEncodeLeavesLongPropertiesToTheHeaders(t *testing.T) {
 	e := &event.Event{ID: long, Source: "/a", Type: long}
 	e.Set("correlationid", event.String(long))
 	e.Set("datacontenttype", event.String("text/plain; x="+long))
-	p, err := encode(&queueing.Message{Event: e, AppID: long}, testOptions())
+	p, err := encode(&queueing.Message{Event: e, AppID: long}, testLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +171,15 @@ func TestExpirationIsTheShorterOfTTLAndExpiryTime(t *testing.T) {
 	}
 }
 
-func encode(m *queueing.Message, o *Options) (*pending, error) {
-	p := new(pending)
-	err := p.encode(m, o)
+// encoded is what Encode returns.
+type encoded struct {
+	properties message.Properties
+	id         string
+	body       []byte
+}
+
+func encode(m *queueing.Message, l *Limits) (p *encoded, err error) {
+	p = new(encoded)
+	p.properties, p.id, p.body, err = Encode(m, l)
 	return p, err
 }

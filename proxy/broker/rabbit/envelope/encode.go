@@ -1,4 +1,4 @@
-package rabbit
+package envelope
 
 import (
 	"errors"
@@ -19,7 +19,8 @@ import (
 // Headers. An event's attributes are ce- headers (the RabbitMQ protocol binding
 // CloudEvents lists); ours start with warren-, because x- is the broker's.
 const (
-	eventIDHeader = mapping.Prefix + event.AttrID
+	// IDHeader has the id of an event.
+	IDHeader = mapping.Prefix + event.AttrID
 
 	attemptHeader     = "warren-attempt"
 	republishedHeader = "warren-republished"
@@ -27,7 +28,12 @@ const (
 	originExchangeHeader = mapping.OriginExchange
 	originKeyHeader      = mapping.OriginKey
 
-	partitionHeader    = "warren-partition" // an integer, which the bindings of a partitioner match
+	// PartitionHeader is an integer, which the bindings of a partitioner match.
+	PartitionHeader = "warren-partition"
+	// CopyHeader numbers a publish whose event is in flight already on the same channel: only
+	// then can a return be taken for the other one's.
+	CopyHeader = "warren-copy"
+
 	firstFailureHeader = "warren-first-failure"
 	expiresHeader      = "warren-expires" // milliseconds since 1970
 	crashesHeader      = "warren-crashes"
@@ -48,68 +54,59 @@ const (
 )
 
 const (
-	// maxShort is the most bytes of an AMQP short string: names, keys, properties.
-	maxShort = 255
 	// maxDetail is the most bytes of a dead letter's detail.
 	maxDetail = 200
 	// maxExpiration is the longest TTL RabbitMQ takes, about 49 days.
 	maxExpiration = time.Duration(math.MaxUint32) * time.Millisecond
 )
 
-// encode makes p the AMQP form of m: binary mode, attributes in headers, data as
-// the body; or a copy of a message. It refuses everything the broker would close a
-// channel or the connection for. Data is shared with m.
-func (p *pending) encode(m *queueing.Message, o *Options) (err error) {
-	p.exchange, p.key, p.mandatory, p.shard = m.Exchange, m.RoutingKey, m.Mandatory, shardOf(m)
-	switch of, isCopy := m.Of.(*original); {
-	case len(m.Exchange) > maxShort || len(m.RoutingKey) > maxShort:
-		return invalid(m, fmt.Errorf("exchange of %d and routing key of %d bytes: want at most %d", len(m.Exchange), len(m.RoutingKey), maxShort))
+// Limits are what a message may need at most, and the clock.
+type Limits struct {
+	HeaderBytes int // of the encoded header table
+	DataBytes   int
+	Now         func() time.Time // the wall clock, for expiry times
+}
+
+// Encode makes the AMQP form of m: binary mode, attributes in headers, data as the body;
+// or a copy of a message. id is the event's. It refuses everything the broker would close a
+// channel or the connection for. The body is shared with m.
+func Encode(m *queueing.Message, l *Limits) (p message.Properties, id string, body []byte, err error) {
+	switch of, isCopy := m.Of.(*Original); {
+	case len(m.Exchange) > message.MaxShort || len(m.RoutingKey) > message.MaxShort:
+		return p, "", nil, invalid(m, fmt.Errorf("exchange of %d and routing key of %d bytes: want at most %d", len(m.Exchange), len(m.RoutingKey), message.MaxShort))
 	case m.Of == nil:
-		if p.properties, err = encodeEvent(m, o); err != nil {
-			return err
+		if p, err = encodeEvent(m, l); err != nil {
+			return p, "", nil, err
 		}
-		p.id, p.body = m.Event.ID, m.Event.Data
+		return p, m.Event.ID, m.Event.Data, nil
 	case !isCopy:
-		return invalid(m, fmt.Errorf("a %T is no message of RabbitMQ", m.Of))
+		return p, "", nil, invalid(m, fmt.Errorf("a %T is no message of RabbitMQ", m.Of))
 	default:
-		if p.properties, err = encodeCopy(m, of); err != nil {
-			return err
-		}
-		p.id, p.body = p.properties.Headers.Text(eventIDHeader), of.body
+		p, err = encodeCopy(m, of)
+		return p, p.Headers.Text(IDHeader), of.Body, err
 	}
-	p.size, p.headerBytes = int64(len(p.body)), p.properties.Headers.Size()
-	return nil
 }
 
 // encodeEvent makes the properties of an event.
-func encodeEvent(m *queueing.Message, o *Options) (p message.Properties, err error) {
+func encodeEvent(m *queueing.Message, l *Limits) (p message.Properties, err error) {
 	e := m.Event
 	if e == nil {
 		return p, invalid(m, errors.New("message has no event"))
 	}
-	if len(e.Data) > o.MaxDataBytes {
-		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("data of %d bytes: want at most %d", len(e.Data), o.MaxDataBytes))
+	if len(e.Data) > l.DataBytes {
+		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("data of %d bytes: want at most %d", len(e.Data), l.DataBytes))
 	}
 	p = properties(m)
 	if err := addEvent(&p.Headers, m); err != nil {
 		return p, invalid(m, err)
 	}
-	if size := p.Headers.Size(); size > o.MaxHeaderBytes {
-		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, o.MaxHeaderBytes))
+	if size := p.Headers.Size(); size > l.HeaderBytes {
+		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("headers of %d bytes: want at most %d", size, l.HeaderBytes))
 	}
-	if p.Expiration, err = expiration(m, o.Now()); err != nil {
+	if p.Expiration, err = expiration(m, l.Now()); err != nil {
 		return p, invalid(m, err)
 	}
 	return p, nil
-}
-
-// shardOf tells apart the partitions of an exchange that need not wait for each
-// other. What is copied straight to a queue needs no order.
-func shardOf(m *queueing.Message) uint32 {
-	if !m.Partitioned || m.Exchange == "" {
-		return 0
-	}
-	return m.Partition % shards
 }
 
 func invalid(m *queueing.Message, err error) error {
@@ -148,7 +145,7 @@ func addHop(t *message.Table, m *queueing.Message) {
 		t.AddText(originKeyHeader, m.OriginKey)
 	}
 	if m.Partitioned {
-		t.AddInt(partitionHeader, int64(m.Partition))
+		t.AddInt(PartitionHeader, int64(m.Partition))
 	}
 	if !m.Expires.IsZero() {
 		t.AddInt(expiresHeader, m.Expires.UnixMilli())
@@ -219,7 +216,7 @@ func properties(m *queueing.Message) message.Properties {
 }
 
 func short(s string) string {
-	if len(s) > maxShort {
+	if len(s) > message.MaxShort {
 		return ""
 	}
 	return s

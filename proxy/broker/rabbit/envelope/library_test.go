@@ -1,4 +1,4 @@
-package rabbit
+package envelope
 
 import (
 	"fmt"
@@ -81,7 +81,7 @@ func valueFromLibrary(v any) any {
 }
 
 // toLibrary is a publish in the library's form.
-func toLibrary(p *pending) amqp.Publishing {
+func toLibrary(p *encoded) amqp.Publishing {
 	x := &p.properties
 	out := amqp.Publishing{
 		ContentType: x.ContentType, ContentEncoding: x.ContentEncoding, DeliveryMode: x.DeliveryMode, Priority: x.Priority,
@@ -107,5 +107,5 @@ func toLibrary(p *pending) amqp.Publishing {
 
 // decodeFrom decodes a delivery in the library's form, from a queue named q.
 func decodeFrom(d *amqp.Delivery) *queueing.Delivery {
-	return decode(fromLibrary(d), &queueing.ConsumeOptions{Queue: "q"})
+	return Decode(fromLibrary(d), &queueing.ConsumeOptions{Queue: "q"})
 }

@@ -1,6 +1,7 @@
-package rabbit
+package envelope
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -20,24 +22,6 @@ func attributes(e *event.Event) map[string]string {
 		m[a.Name] = a.Value.Kind().String() + ":" + a.Value.String()
 	}
 	return m
-}
-
-func wantAttributes(t *testing.T, d *queueing.Delivery, want map[string]string) {
-	t.Helper()
-	if d.Malformed != nil {
-		t.Fatalf("malformed: %v", d.Malformed)
-	}
-	got := attributes(d.Event)
-	for name, v := range want {
-		if got[name] != v {
-			t.Errorf("attribute %s is %q, want %q", name, got[name], v)
-		}
-	}
-	for name, v := range got {
-		if _, ok := want[name]; !ok {
-			t.Errorf("unexpected attribute %s=%q", name, v)
-		}
-	}
 }
 
 func TestDecodeReadsEveryForm(t *testing.T) {
@@ -118,7 +102,13 @@ func TestDecodeReadsEveryForm(t *testing.T) {
 			if strings.HasPrefix(name, "a plain message without") {
 				tc.want["id"] = decodeFrom(&tc.in).Event.ID
 			}
-			wantAttributes(t, decodeFrom(&tc.in), tc.want)
+			d := decodeFrom(&tc.in)
+			if d.Malformed != nil {
+				t.Fatalf("malformed: %v", d.Malformed)
+			}
+			if got := attributes(d.Event); !maps.Equal(got, tc.want) {
+				t.Errorf("attributes %q, want %q", got, tc.want)
+			}
 		})
 	}
 }
@@ -184,5 +174,24 @@ func TestDecodeCountsAttempts(t *testing.T) {
 				t.Errorf("attempt %d redelivered %v, want %d %v", d.Attempt, d.Redelivered, tc.attempt, tc.redelivered)
 			}
 		})
+	}
+}
+
+// Of what a producer says in Warren's name, nothing is believed, and no copy has it.
+func TestForgedHeadersAreNeitherReadNorCopied(t *testing.T) {
+	t.Parallel()
+	var forged message.Table
+	for _, name := range ourHeaders {
+		if name != republishedHeader && name != PartitionHeader && name != expiresHeader {
+			forged.AddInt(name, 99)
+		}
+	}
+	d := Decode(&message.Message{Exchange: "x", RoutingKey: "k", Properties: message.Properties{Headers: forged}}, &queueing.ConsumeOptions{Queue: "q"})
+	if d.Attempt != 1 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Origin.Name != "x" || d.Origin.Key != "k" || !d.FirstFailure.IsZero() || d.Lifetime != 0 {
+		t.Errorf("decoded %+v", d)
+	}
+	p, _, _, err := Encode(&queueing.Message{RoutingKey: "q", Of: d.Original}, testLimits())
+	if err != nil || len(p.Headers.Fields) != 0 {
+		t.Errorf("the copy has %s (%v)", &p.Headers, err)
 	}
 }

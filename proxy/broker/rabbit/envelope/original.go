@@ -1,4 +1,4 @@
-package rabbit
+package envelope
 
 import (
 	"fmt"
@@ -11,15 +11,16 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
-// original implements queueing.Original: a message with everything it had.
-type original struct {
-	properties message.Properties
-	body       []byte
-	ours       bool // it came by Warren's own way: its warren- headers are true
+// Original implements queueing.Original: a message with everything it had.
+type Original struct {
+	Properties message.Properties
+	Body       []byte
+
+	ours bool // it came by Warren's own way: its warren- headers are true
 }
 
 // Size implements queueing.Original.
-func (o *original) Size() int { return o.properties.Size() + len(o.body) }
+func (o *Original) Size() int { return o.Properties.Size() + len(o.Body) }
 
 // brokersHeader tells the headers RabbitMQ writes about what happened to a message. They
 // say nothing of a copy, and those of another queue's death would make RabbitMQ take the
@@ -41,8 +42,8 @@ func ourHeader(name string) bool {
 // ourHeaders are all of them. Another one that begins with the prefix is a producer's
 // mistake, and stays.
 var ourHeaders = []string{
-	attemptHeader, republishedHeader, originExchangeHeader, originKeyHeader, partitionHeader, firstFailureHeader,
-	expiresHeader, crashesHeader, lifetimeHeader, userIDHeader, copyHeader,
+	attemptHeader, republishedHeader, originExchangeHeader, originKeyHeader, PartitionHeader, firstFailureHeader,
+	expiresHeader, crashesHeader, lifetimeHeader, userIDHeader, CopyHeader,
 	deadReasonHeader, deadDetailHeader, deadSubscriptionHeader, deadExchangeHeader, deadRoutingKeyHeader,
 	deadAttemptsHeader, deadFirstFailureHeader, deadTimeHeader, deadCutHeader,
 }
@@ -53,12 +54,12 @@ var ourHeaders = []string{
 // Two properties cannot be the copy's and are kept in headers: user_id, for RabbitMQ
 // refuses another user's than the connection's, and the expiration, which would begin
 // anew with each copy. A message that is put back has its expiration again.
-func encodeCopy(m *queueing.Message, o *original) (message.Properties, error) {
-	p := o.properties
+func encodeCopy(m *queueing.Message, o *Original) (message.Properties, error) {
+	p := o.Properties
 	p.Headers = p.Headers.Without(func(name string) bool { return brokersHeader(name) || ourHeader(name) })
 	lifetime, user := p.Expiration, p.UserID
 	if o.ours {
-		lifetime, user = orText(lifetime, &o.properties.Headers, lifetimeHeader), orText(user, &o.properties.Headers, userIDHeader)
+		lifetime, user = orText(lifetime, &o.Properties.Headers, lifetimeHeader), orText(user, &o.Properties.Headers, userIDHeader)
 	}
 	p.Drop(message.HasExpiration | message.HasUserID)
 	if m.Persistent {
@@ -93,8 +94,8 @@ func orText(s string, t *message.Table, name string) string {
 }
 
 // maxCopyHeader is the most bytes of a copy's properties: what a frame holds. What was
-// published within Options.MaxHeaderBytes has room to spare for what a copy adds.
-const maxCopyHeader = frameSize - 64
+// published within Limits.HeaderBytes has room to spare for what a copy adds.
+const maxCopyHeader = message.FrameSize - 64
 
 // fitLetter leaves headers out of a dead letter until it fits in a frame, the largest
 // first, and says so.
