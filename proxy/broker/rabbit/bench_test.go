@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -20,7 +21,7 @@ func benchEvent() *event.Event {
 }
 
 // instantWire confirms at once: what remains is the driver's own cost.
-type instantWire struct{ none chan returned }
+type instantWire struct{ none chan frame.Returned }
 
 type confirmed struct{ done chan struct{} }
 
@@ -28,7 +29,7 @@ func (c confirmed) Done() <-chan struct{} { return c.done }
 func (c confirmed) Acked() bool           { return true }
 
 func (w instantWire) publish(*pending) (confirmation, error) { return always, nil }
-func (w instantWire) returns() <-chan returned               { return w.none }
+func (w instantWire) returns() <-chan frame.Returned         { return w.none }
 func (w instantWire) isClosed() bool                         { return false }
 
 var always = func() confirmation {

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 )
 
 // wire is what a publish channel needs of AMQP.
@@ -19,7 +20,7 @@ type wire interface {
 	// publish writes p. After an error it may have been written or not.
 	publish(p *pending) (confirmation, error)
 	// returns has every return before the confirmation of its publish is done.
-	returns() <-chan returned
+	returns() <-chan frame.Returned
 	isClosed() bool
 }
 
@@ -59,7 +60,7 @@ type channel struct {
 	closed bool
 
 	// Owned by the settler.
-	returned []returned
+	returned []frame.Returned
 
 	// Owned by the writer.
 	recent map[string]*pending // mandatory publishes by event id
@@ -319,7 +320,7 @@ func (c *channel) next(g *gathered) (*pending, bool) {
 // verdict is the outcome of p, whose confirmation is done.
 func (c *channel) verdict(p *pending) error {
 	if r, ok := c.takeReturn(p); ok {
-		return &broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: p.op(), Err: errors.New(r.reason)}
+		return &broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: p.op(), Err: errors.New(r.Reason)}
 	}
 	if p.confirmed.Acked() {
 		return nil
@@ -359,9 +360,9 @@ func (c *channel) lost(p *pending, err error) error {
 }
 
 // takeReturn takes p's return out of those that have come.
-func (c *channel) takeReturn(p *pending) (returned, bool) {
+func (c *channel) takeReturn(p *pending) (frame.Returned, bool) {
 	if !p.mandatory {
-		return returned{}, false
+		return frame.Returned{}, false
 	}
 	c.collectReturns()
 	for i, r := range c.returned {
@@ -371,7 +372,7 @@ func (c *channel) takeReturn(p *pending) (returned, bool) {
 			return r, true
 		}
 	}
-	return returned{}, false
+	return frame.Returned{}, false
 }
 
 // collectReturns takes what the library's reader has enqueued, without blocking.
@@ -390,10 +391,10 @@ func (c *channel) collectReturns() {
 }
 
 // matches reports whether r is the return of p.
-func (p *pending) matches(r *returned) bool {
+func (p *pending) matches(r *frame.Returned) bool {
 	var number int64
-	if f, ok := r.properties.Headers.Lookup(envelope.CopyHeader); ok {
+	if f, ok := r.Properties.Headers.Lookup(envelope.CopyHeader); ok {
 		number, _ = f.Int()
 	}
-	return r.properties.Headers.Text(envelope.IDHeader) == p.id && number == p.copy && r.exchange == p.exchange && r.key == p.key
+	return r.Properties.Headers.Text(envelope.IDHeader) == p.id && number == p.copy && r.Exchange == p.exchange && r.Key == p.key
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -23,7 +24,7 @@ import (
 type fakeWire struct {
 	mu      sync.Mutex
 	written []*fakeConfirm
-	back    chan returned
+	back    chan frame.Returned
 	closed  bool
 	hold    chan struct{} // when set, publish blocks on it as on a full socket
 }
@@ -58,7 +59,7 @@ func (w *fakeWire) publish(p *pending) (confirmation, error) {
 	return c, nil
 }
 
-func (w *fakeWire) returns() <-chan returned { return w.back }
+func (w *fakeWire) returns() <-chan frame.Returned { return w.back }
 
 func (w *fakeWire) isClosed() bool {
 	w.mu.Lock()
@@ -79,7 +80,7 @@ func (w *fakeWire) sendBack(c *fakeConfirm) {
 	if c.copy != 0 {
 		h.AddInt(envelope.CopyHeader, c.copy)
 	}
-	w.back <- returned{reason: "NO_ROUTE", exchange: c.p.exchange, key: c.p.key, properties: message.Properties{Headers: h}}
+	w.back <- frame.Returned{Reason: "NO_ROUTE", Exchange: c.p.exchange, Key: c.p.key, Properties: message.Properties{Headers: h}}
 }
 
 // close ends the channel as the library does: everything unconfirmed is negative.
@@ -99,7 +100,7 @@ func (w *fakeWire) close() {
 // onChannel runs test in a bubble with a channel on a fake wire.
 func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *fakeWire)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan returned, window)}
+		w := &fakeWire{back: make(chan frame.Returned, window)}
 		c := newChannel(w, window, &alarm{})
 		go c.write()
 		go c.settle()
@@ -333,7 +334,7 @@ func TestANackRetiresAChannelOfSomeAgeAtOnce(t *testing.T) {
 func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan returned, 8), hold: make(chan struct{})}
+		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
 		c := newChannel(w, 8, &alarm{})
 		go c.write()
 		go c.settle()
@@ -403,7 +404,7 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan returned, 8), hold: make(chan struct{})}
+		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
 		c := newChannel(w, 8, &alarm{})
 		go c.write()
 		go c.settle()
@@ -431,7 +432,7 @@ func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) 
 func TestAPublishThatIsQueuedAsItsContextEndsHasAnOutcome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan returned, 8), hold: make(chan struct{})}
+		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
 		c := newChannel(w, 8, &alarm{})
 		go c.write()
 		go c.settle()

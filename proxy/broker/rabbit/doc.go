@@ -41,15 +41,6 @@
 // What was confirmed at once it tells at once, a range of each batch.
 // Cost: a confirm that overtakes an older one waits for it.
 //
-// # Decision: the frames of hot channels are Warren's
-//
-// Context: the library ends a connection over a header table that nests deeper than 32
-// levels or has more than 8,192 elements, whoever published it.
-// Decision: a framer between the library and the socket keeps deliveries, returns and
-// confirms of the channels that publish or consume, and writes publishes and settlements
-// at frame boundaries, never after the library has closed their channel.
-// Cost: the framer knows what the library does with channels by the methods it writes.
-//
 // # Decision: a publish channel for each exchange
 //
 // Context: a publish to a missing exchange closes its channel, a nack retires it,
@@ -58,16 +49,12 @@
 // four, up to Options.Channels; all are opened on first use.
 // Cost: 80 KB for each, most of it room for returns.
 //
-// # Decision: what is written meanwhile is written together
+// # Decision: what is settled meanwhile is sent together
 //
-// Context: the library makes a system call for every publish and every settlement,
-// while it holds a lock, and reads 4 KiB at a time. In a drain that cost a sidecar 99
-// µs of processor time an event instead of 71 (make bench-quick, with -before).
-// Decision: the socket under the library takes writes into a buffer, which a
-// goroutine gives to the kernel, and reads 64 KiB. A consumer channel gathers what is
-// settled while it sends, and acknowledges all up to a tag at once where it can.
-// Cost: up to 64 KiB more may be lost with a connection; what was settled in time but
-// not sent comes again, as if it were lost on the way.
+// Context: the library makes a system call for every settlement; see package frame.
+// Decision: a consumer channel gathers what is settled while it sends, and acknowledges
+// all up to a tag at once where it can.
+// Cost: what was settled in time but not sent comes again, as if it were lost on the way.
 //
 // # Decision: silence is asked
 //

@@ -177,7 +177,7 @@ func TestABrokerThatStopsReadingHangsNoCaller(t *testing.T) {
 	var receipts []*one.Receipt
 	for i := range 4 { // one is being written, one waits, one does not fit, one is behind it
 		m := toQueue(queue, fmt.Sprint(i))
-		m.Event.Data = make([]byte, writeBuffer)
+		m.Event.Data = make([]byte, 64<<10) // as much as waits for the kernel
 		r, err := one.Publish(ctx, f.node.Publish, *m)
 		if err != nil {
 			t.Fatalf("publish %d into the window: %v", i, err)
@@ -266,11 +266,11 @@ func TestASilentConnectionThatNobodyNeedsIsNotAsked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *Options) { o.ConfirmWatch, o.Heartbeat = 100*time.Millisecond, time.Minute })
 	live := f.node.consume.live.Load()
-	f.poll("the connection has been silent for ten times as long", func() bool { return live.socket.silence() > time.Second })
+	f.poll("the connection has been silent for ten times as long", func() bool { return live.framer.Silence() > time.Second })
 	in := f.consume(f.queue("q"), 1)
 	silent := false
 	f.poll("it is asked while a consumer waits", func() bool {
-		d := live.socket.silence()
+		d := live.framer.Silence()
 		silent = silent || d > 30*time.Millisecond
 		return silent && d < 20*time.Millisecond
 	})
@@ -292,7 +292,7 @@ func TestASlowConfirmOnALivingConnectionIsWaitedFor(t *testing.T) {
 	defer c.since.Store(0)
 	silent := false
 	f.poll("the broker has been asked and has answered", func() bool {
-		d := live.socket.silence()
+		d := live.framer.Silence()
 		silent = silent || d > 1500*time.Millisecond
 		return silent && d < time.Second
 	})

@@ -32,14 +32,14 @@ func (s *session) guard(waited func() time.Duration) {
 		if s.calls.Load() > 0 {
 			longest = limit
 		}
-		rest := max(limit-s.socket.silence(), limit-longest)
+		rest := max(limit-s.framer.Silence(), limit-longest)
 		if on, _ := s.alarm.state(); on {
 			rest = limit
 		}
 		if rest <= 0 {
 			// The answer does not matter: without one in time the call ends the connection.
 			_ = s.callWithin(limit, func() error { return p.ask(s) })
-			rest = limit - s.socket.silence()
+			rest = limit - s.framer.Silence()
 		}
 		look.Reset(max(rest, time.Millisecond))
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -53,9 +54,9 @@ func newInbound(s *session, o queueing.ConsumeOptions, single bool, stale *atomi
 	return c
 }
 
-// deliver implements taker. The prefetch bounds what can come before something is
+// Deliver implements frame.Taker. The prefetch bounds what can come before something is
 // settled: a broker that does not keep to it is not to be trusted.
-func (c *inbound) deliver(m *message.Message) {
+func (c *inbound) Deliver(m *message.Message) {
 	select {
 	case c.arrivals <- m:
 	default:
@@ -63,42 +64,27 @@ func (c *inbound) deliver(m *message.Message) {
 	}
 }
 
-// confirm implements taker. Nothing is published here.
-func (c *inbound) confirm(uint64, bool, bool) {}
+// Confirm implements frame.Taker. Nothing is published here.
+func (c *inbound) Confirm(uint64, bool, bool) {}
 
-// giveBack implements taker. Nothing is published here.
-func (c *inbound) giveBack(returned) {}
+// GiveBack implements frame.Taker. Nothing is published here.
+func (c *inbound) GiveBack(frame.Returned) {}
 
 // hotSettler is a library's channel whose settlements are written as frames: the
 // library flushes each.
 type hotSettler struct {
 	*amqp.Channel
-	hot *hotChannel
+	hot *frame.Channel
 }
 
 // Ack implements consumerChannel.
 func (s hotSettler) Ack(tag uint64, multiple bool) error {
-	bits := byte(0)
-	if multiple {
-		bits = 1
-	}
-	return s.hot.settle(basicAck, tag, bits)
+	return s.hot.Ack(tag, multiple)
 }
 
 // Nack implements consumerChannel.
 func (s hotSettler) Nack(tag uint64, multiple, requeue bool) error {
-	bits := byte(0)
-	if multiple {
-		bits = 1
-	}
-	if requeue {
-		bits |= 2
-	}
-	return s.hot.settle(basicNack, tag, bits)
-}
-
-func (h *hotChannel) settle(m method, tag uint64, bits byte) error {
-	return h.framer.send(h, appendSettle(make([]byte, 0, 32), h.number, m, tag, bits), nil, message.FrameSize)
+	return s.hot.Nack(tag, multiple, requeue)
 }
 
 // Ack implements queueing.Settler.

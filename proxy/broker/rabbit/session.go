@@ -12,6 +12,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -21,9 +22,8 @@ type session struct {
 	// Set at construction.
 	opts   *Options
 	conn   *amqp.Connection
-	socket *socket
-	framer *framer // over socket
-	server string  // product and version
+	framer *frame.Framer // under conn
+	server string        // product and version
 	alarm  alarm
 	pub    *publisher // nil on the consume connection
 	backs  *backstops // the node's; set before anything is declared
@@ -71,8 +71,7 @@ func dial(ctx context.Context, opts *Options, role string) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", opts.Address, err)
 	}
-	s := &session{opts: opts, socket: newSocket(raw, opts.WriteTimeout), done: make(chan struct{})}
-	s.framer = newFramer(s.socket)
+	s := &session{opts: opts, framer: frame.NewFramer(raw, opts.WriteTimeout), done: make(chan struct{})}
 	stop := context.AfterFunc(ctx, s.kill)
 	start := time.Now()
 	conn, err := amqp.Open(s.framer, s.config(role, username, password))
@@ -197,15 +196,15 @@ func (s *session) channel() (*amqp.Channel, error) {
 	return s.conn.Channel()
 }
 
-// hotChannel opens a channel whose content and confirms go to t; see framer.heat.
-func (s *session) hotChannel(t taker, maxBody int) (*amqp.Channel, *hotChannel, error) {
+// hotChannel opens a channel whose content and confirms go to t; see frame.Framer.Heat.
+func (s *session) hotChannel(t frame.Taker, maxBody int) (*amqp.Channel, *frame.Channel, error) {
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	ch, err := s.conn.Channel()
 	if err != nil {
 		return nil, nil, err
 	}
-	return ch, s.framer.heat(t, maxBody), nil
+	return ch, s.framer.Heat(t, maxBody), nil
 }
 
 // throwaway runs fn on a channel of its own, so that a refusal closes nothing that
@@ -231,7 +230,7 @@ func (s *session) lost() bool {
 }
 
 // kill closes the socket, which ends everything that waits on the connection.
-func (s *session) kill() { _ = s.socket.Close() }
+func (s *session) kill() { _ = s.framer.Close() }
 
 // close ends the connection with the closing handshake, bounded by what drain left
 // of CloseTimeout, and waits for the session's goroutines.

@@ -7,6 +7,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -14,7 +15,7 @@ import (
 func openWire(s *session) (*frameWire, error) {
 	w := &frameWire{
 		// Every return belongs to an unsettled publish: a window's worth is enough.
-		back:      make(chan returned, s.opts.Window),
+		back:      make(chan frame.Returned, s.opts.Window),
 		frameSize: s.conn.Config.FrameSize,
 	}
 	err := s.call(func() (err error) {
@@ -32,9 +33,9 @@ func openWire(s *session) (*frameWire, error) {
 type frameWire struct {
 	// Set by openWire.
 	ch        *amqp.Channel
-	hot       *hotChannel
+	hot       *frame.Channel
 	closed    <-chan *amqp.Error
-	back      chan returned
+	back      chan frame.Returned
 	frameSize int
 
 	buffer []byte // owned by the channel's writer
@@ -63,9 +64,6 @@ func (c *frameConfirm) settle(ack bool) {
 	close(c.done)
 }
 
-// smallBody is the most bytes that are copied to be written with what comes before.
-const smallBody = 16 << 10
-
 // publish implements wire.
 func (w *frameWire) publish(p *pending) (confirmation, error) {
 	c := &frameConfirm{done: make(chan struct{})}
@@ -80,13 +78,9 @@ func (w *frameWire) publish(p *pending) (confirmation, error) {
 	w.open = append(w.open, c) // before it is written: the confirm may come at once
 	w.mu.Unlock()
 
-	body := p.body
-	w.buffer = appendPublish(w.buffer[:0], w.hot.number, p.exchange, p.key, p.mandatory, &p.properties, len(body))
-	if n := len(body); n > 0 && n <= min(smallBody, w.frameSize-frameHead-1) {
-		w.buffer = appendFrame(w.buffer, frameBody, w.hot.number, func(b []byte) []byte { return append(b, body...) })
-		body = nil
-	}
-	if err := w.hot.framer.send(w.hot, w.buffer, body, w.frameSize); err != nil {
+	var err error
+	w.buffer, err = w.hot.Publish(w.buffer, p.exchange, p.key, p.mandatory, &p.properties, p.body, w.frameSize)
+	if err != nil {
 		return nil, w.unpublished(err)
 	}
 	return c, nil
@@ -106,7 +100,7 @@ func (w *frameWire) unpublished(err error) error {
 }
 
 // returns implements wire.
-func (w *frameWire) returns() <-chan returned { return w.back }
+func (w *frameWire) returns() <-chan frame.Returned { return w.back }
 
 // isClosed implements wire.
 func (w *frameWire) isClosed() bool {
@@ -128,9 +122,9 @@ func (w *frameWire) fail() {
 	w.open = nil
 }
 
-// confirm implements taker. A number that is not open was never given, or was told
+// Confirm implements frame.Taker. A number that is not open was never given, or was told
 // before: the broker's fault, and no reason to believe it.
-func (w *frameWire) confirm(tag uint64, multiple, ack bool) {
+func (w *frameWire) Confirm(tag uint64, multiple, ack bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if tag == 0 && multiple {
@@ -162,13 +156,13 @@ func (w *frameWire) trim() {
 	w.open, w.first = w.open[n:], w.first+uint64(n) //nolint:gosec // a count
 }
 
-// giveBack implements taker.
-func (w *frameWire) giveBack(r returned) {
+// GiveBack implements frame.Taker.
+func (w *frameWire) GiveBack(r frame.Returned) {
 	select {
 	case w.back <- r:
 	default: // more returns than publishes: the broker's fault
 	}
 }
 
-// deliver implements taker. Nothing consumes here.
-func (w *frameWire) deliver(*message.Message) {}
+// Deliver implements frame.Taker. Nothing consumes here.
+func (w *frameWire) Deliver(*message.Message) {}

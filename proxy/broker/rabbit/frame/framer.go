@@ -1,4 +1,4 @@
-package rabbit
+package frame
 
 import (
 	"bufio"
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// framer lets two share a connection, frame by frame: amqp091-go, which opens it, keeps
+// Framer lets two share a connection, frame by frame: amqp091-go, which opens it, keeps
 // it alive and makes all calls, and hot channels, whose publishes, confirms, returns,
 // deliveries and acknowledgements the library never sees.
 //
@@ -23,11 +23,11 @@ import (
 // that is too deep or too wide for it, and makes a system call for each publish. What it
 // does not see cannot harm it. A channel is opened, made to confirm or to consume, and
 // closed, by the library.
-type framer struct {
+type Framer struct {
 	*socket
 	// channels are the hot ones by number. One stays after its channel is closed, lest the
 	// library get what is still on its way, until another channel has the number.
-	channels [maxChannels]atomic.Pointer[hotChannel]
+	channels [maxChannels]atomic.Pointer[Channel]
 	opened   atomic.Uint32 // number of the channel the library opened last
 
 	patience atomic.Int64 // within which the library wants to read something, 0 for ever
@@ -50,23 +50,26 @@ const maxChannels = 2048
 // maxFrame bounds the payload of a frame that is read: far over what is ever negotiated.
 const maxFrame = 16 << 20
 
-func newFramer(s *socket) *framer {
-	f := &framer{socket: s}
+// NewFramer makes the connection that the library is given, over c, which it owns.
+// writeTimeout is how long the broker may take nothing of a write before c is closed. It is
+// to be closed.
+func NewFramer(c net.Conn, writeTimeout time.Duration) *Framer {
+	f := &Framer{socket: newSocket(c, writeTimeout)}
 	f.between.L = &f.mu
 	return f
 }
 
-// heat makes the channel that the library opened last a hot one, whose content goes to
+// Heat makes the channel that the library opened last a hot one, whose content goes to
 // t. It must be called before anything is published or consumed there, and before the
 // library opens another.
-func (f *framer) heat(t taker, maxBody int) *hotChannel {
-	h := &hotChannel{framer: f, number: uint16(f.opened.Load()), taker: t, maxBody: uint64(maxBody)} //nolint:gosec // set from 16 bits; not negative
+func (f *Framer) Heat(t Taker, maxBody int) *Channel {
+	h := &Channel{framer: f, number: uint16(f.opened.Load()), taker: t, maxBody: uint64(maxBody)} //nolint:gosec // set from 16 bits; not negative
 	f.channels[h.number].Store(h)
 	return h
 }
 
 // Write implements net.Conn, for the library.
-func (f *framer) Write(p []byte) (int, error) {
+func (f *Framer) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.out.feed(p, f.told)
@@ -81,7 +84,7 @@ func (f *framer) Write(p []byte) (int, error) {
 }
 
 // told learns what the library does with channels. It is called with mu held.
-func (f *framer) told(channel uint16, m method) {
+func (f *Framer) told(channel uint16, m method) {
 	if channel >= maxChannels {
 		return
 	}
@@ -99,7 +102,7 @@ func (f *framer) told(channel uint16, m method) {
 
 // send writes whole frames of a hot channel, and then body as frames of at most
 // frameSize. It returns net.ErrClosed, with nothing written, when the channel is over.
-func (f *framer) send(h *hotChannel, frames, body []byte, frameSize int) error {
+func (f *Framer) send(h *Channel, frames, body []byte, frameSize int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for f.out.within() && f.broken == nil {
@@ -123,7 +126,7 @@ func (f *framer) send(h *hotChannel, frames, body []byte, frameSize int) error {
 }
 
 // write is called with mu held.
-func (f *framer) write(p []byte) error {
+func (f *Framer) write(p []byte) error {
 	_, err := f.socket.Write(p)
 	if err != nil {
 		f.broken = err
@@ -134,7 +137,7 @@ func (f *framer) write(p []byte) error {
 
 // SetReadDeadline implements net.Conn. The library moves it with each frame that it
 // sees; what it does not see moves it too.
-func (f *framer) SetReadDeadline(t time.Time) error {
+func (f *Framer) SetReadDeadline(t time.Time) error {
 	patience := time.Duration(0)
 	if !t.IsZero() {
 		patience = time.Until(t)
@@ -146,7 +149,7 @@ func (f *framer) SetReadDeadline(t time.Time) error {
 // extendEvery is how often frames that the library does not see move its read deadline.
 const extendEvery = 200 * time.Millisecond
 
-func (f *framer) extend() {
+func (f *Framer) extend() {
 	patience := time.Duration(f.patience.Load())
 	if now := time.Now(); patience > 0 && now.Sub(f.extended) > extendEvery {
 		f.extended = now
@@ -155,7 +158,7 @@ func (f *framer) extend() {
 }
 
 // Read implements net.Conn, for the library: it reads the frames that are its own.
-func (f *framer) Read(p []byte) (int, error) {
+func (f *Framer) Read(p []byte) (int, error) {
 	for f.passing == 0 {
 		if err := f.next(); err != nil {
 			return 0, err
@@ -167,7 +170,7 @@ func (f *framer) Read(p []byte) (int, error) {
 }
 
 // next takes a frame of a hot channel, or sets how much is to be passed to the library.
-func (f *framer) next() error {
+func (f *Framer) next() error {
 	b, err := f.reader.Peek(frameHead)
 	if err != nil {
 		return err
@@ -200,7 +203,7 @@ func (f *framer) next() error {
 }
 
 // hot is the channel whose frame h begins, nil if the frame is the library's.
-func (f *framer) hot(h head) *hotChannel {
+func (f *Framer) hot(h head) *Channel {
 	if h.channel >= maxChannels || h.kind == frameHeartbeat {
 		return nil
 	}
@@ -208,7 +211,7 @@ func (f *framer) hot(h head) *hotChannel {
 }
 
 // payload peeks at the payload of the next frame.
-func (f *framer) payload(size int) ([]byte, error) {
+func (f *Framer) payload(size int) ([]byte, error) {
 	whole := frameHead + size + 1
 	if whole > f.reader.Size() {
 		f.widen(whole)
@@ -221,10 +224,10 @@ func (f *framer) payload(size int) ([]byte, error) {
 }
 
 // widen makes room for a frame larger than the buffer: a content header at most.
-func (f *framer) widen(size int) { f.reader = bufio.NewReaderSize(f.reader, size) }
+func (f *Framer) widen(size int) { f.reader = bufio.NewReaderSize(f.reader, size) }
 
 // body reads a frame of a body to where it belongs.
-func (f *framer) body(hot *hotChannel, size int) error {
+func (f *Framer) body(hot *Channel, size int) error {
 	room := hot.room(size)
 	if _, err := io.ReadFull(f.reader, room); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package rabbit
+package frame
 
 import (
 	"bufio"
@@ -19,21 +19,21 @@ import (
 // recorder is a taker that takes everything down.
 type recorder struct{ said []string }
 
-func (r *recorder) deliver(m *message.Message) {
+func (r *recorder) Deliver(m *message.Message) {
 	r.said = append(r.said, fmt.Sprintf("deliver %d %s %s %q of %d (%v)", m.Tag, m.Exchange, m.RoutingKey, m.Body, m.Size, m.Broken))
 }
 
-func (r *recorder) giveBack(b returned) {
-	r.said = append(r.said, fmt.Sprintf("return %s %s %s %s", b.exchange, b.key, b.reason, &b.properties.Headers))
+func (r *recorder) GiveBack(b Returned) {
+	r.said = append(r.said, fmt.Sprintf("return %s %s %s %s", b.Exchange, b.Key, b.Reason, &b.Properties.Headers))
 }
 
-func (r *recorder) confirm(tag uint64, multiple, ack bool) {
+func (r *recorder) Confirm(tag uint64, multiple, ack bool) {
 	r.said = append(r.said, fmt.Sprintf("confirm %d %t %t", tag, multiple, ack))
 }
 
 // readFramer returns a framer that reads what chunks give, in pieces of their sizes.
-func readFramer(in io.Reader) *framer {
-	return &framer{socket: &socket{reader: bufio.NewReaderSize(in, 512)}}
+func readFramer(in io.Reader) *Framer {
+	return &Framer{socket: &socket{reader: bufio.NewReaderSize(in, 512)}}
 }
 
 // brokersMethod is a method as the broker sends it.
@@ -105,7 +105,7 @@ func TestFramesOfHotChannelsAreKeptAndAllOthersPass(t *testing.T) {
 	r := &recorder{}
 	f := readFramer(&chunked{b: stream, r: rand.New(rand.NewPCG(1, 2))})
 	f.opened.Store(hot)
-	f.heat(r, 5000)
+	f.Heat(r, 5000)
 	got, err := io.ReadAll(struct{ io.Reader }{f})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func FuzzFramer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, size uint8) {
 		fr := readFramer(iotestReader{in: in, n: int(size) + 1}.reader())
 		fr.opened.Store(1)
-		fr.heat(&recorder{}, 1<<20)
+		fr.Heat(&recorder{}, 1<<20)
 		got, _ := io.ReadAll(struct{ io.Reader }{fr})
 		if len(got) > len(in) {
 			t.Fatalf("read %d bytes of %d", len(got), len(in))
@@ -185,9 +185,9 @@ func (r iotestReader) reader() io.Reader {
 func TestFramesAreWrittenAtTheBoundsOfTheLibrarys(t *testing.T) {
 	t.Parallel()
 	near, far := loopback(t)
-	s := newSocket(near, patience)
+	f := NewFramer(near, patience)
+	s := f.socket
 	t.Cleanup(func() { _, _ = s.Close(), far.Close() })
-	f := newFramer(s)
 	library := func(b []byte) {
 		if _, err := f.Write(b); err != nil {
 			t.Error(err)
@@ -201,7 +201,7 @@ func TestFramesAreWrittenAtTheBoundsOfTheLibrarys(t *testing.T) {
 
 	library([]byte("AMQP\x00\x00\x09\x01"))
 	library(open(7))
-	hot := f.heat(&recorder{}, 0)
+	hot := f.Heat(&recorder{}, 0)
 	const rounds = 300
 	var writers sync.WaitGroup
 	writers.Go(func() {
@@ -267,52 +267,6 @@ func countFrames(t *testing.T, in io.Reader) map[string]int {
 			got["header"]++
 		case h.kind == frameBody:
 			got["bodyBytes"] += int(h.size)
-		}
-	}
-}
-
-func TestConfirmsFindTheirPublishes(t *testing.T) {
-	t.Parallel()
-	r := rand.New(rand.NewPCG(5, 6))
-	for range 200 {
-		w := &frameWire{first: 1}
-		n := 1 + r.IntN(50)
-		all := make([]*frameConfirm, n)
-		for i := range all {
-			all[i] = &frameConfirm{done: make(chan struct{})}
-			w.open = append(w.open, all[i])
-		}
-		want := make([]string, n) // "" while it is open
-		for range 2 * n {
-			tag, multiple, ack := r.IntN(n+3), r.IntN(3) == 0, r.IntN(4) > 0
-			w.confirm(uint64(tag), multiple, ack)
-			last := tag
-			if tag == 0 && multiple {
-				last = n
-			}
-			for i := range want {
-				hit := i+1 == last || multiple && i+1 < last
-				if last <= n && hit && want[i] == "" {
-					want[i] = fmt.Sprint(ack)
-				}
-			}
-		}
-		for i, c := range all {
-			got := ""
-			select {
-			case <-c.done:
-				got = fmt.Sprint(c.acked)
-			default:
-			}
-			if got != want[i] {
-				t.Fatalf("publish %d of %d: %q, want %q", i+1, n, got, want[i])
-			}
-		}
-		w.fail()
-		for i, c := range all {
-			if <-c.done; want[i] == "" && c.acked {
-				t.Fatalf("publish %d was confirmed by the end of its channel", i+1)
-			}
 		}
 	}
 }

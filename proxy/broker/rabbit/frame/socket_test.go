@@ -1,4 +1,4 @@
-package rabbit
+package frame
 
 import (
 	"errors"
@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 )
+
+// patience bounds every wait of a test.
+const patience = 4 * time.Minute
 
 // counted is a connection that counts the writes, and holds each until it is let go.
 type counted struct {
@@ -159,7 +162,7 @@ func TestManySmallReadsAskTheKernelOnce(t *testing.T) {
 		}
 		_ = far.SetWriteDeadline(time.Now()) // fails the write if not all was taken at once
 	}
-	if s.reader.Buffered() != 0 || s.silence() > time.Minute {
-		t.Errorf("%d bytes are left, silent for %v", s.reader.Buffered(), s.silence())
+	if s.reader.Buffered() != 0 || s.Silence() > time.Minute {
+		t.Errorf("%d bytes are left, silent for %v", s.reader.Buffered(), s.Silence())
 	}
 }

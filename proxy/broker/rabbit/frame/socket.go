@@ -1,4 +1,4 @@
-package rabbit
+package frame
 
 import (
 	"bufio"
@@ -171,7 +171,7 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// silence is how long the broker has sent nothing.
-func (s *socket) silence() time.Duration {
+// Silence is how long the broker has sent nothing.
+func (s *socket) Silence() time.Duration {
 	return time.Since(s.opened) - time.Duration(s.lastRead.Load())
 }

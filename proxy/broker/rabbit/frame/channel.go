@@ -1,4 +1,4 @@
-package rabbit
+package frame
 
 import (
 	"encoding/binary"
@@ -8,46 +8,46 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
-// taker gets what comes on a hot channel. Its methods are called by the connection's one
+// Taker gets what comes on a hot channel. Its methods are called by the connection's one
 // reader and must not block.
-type taker interface {
-	// deliver takes a message for the channel's consumer.
-	deliver(m *message.Message)
-	// giveBack takes a mandatory message that no queue took; its confirm follows.
-	giveBack(r returned)
-	// confirm tells that the broker has a message, or all up to it, or that it does not.
-	confirm(tag uint64, multiple, ack bool)
+type Taker interface {
+	// Deliver takes a message for the channel's consumer.
+	Deliver(m *message.Message)
+	// GiveBack takes a mandatory message that no queue took; its confirm follows.
+	GiveBack(r Returned)
+	// Confirm tells that the broker has a message, or all up to it, or that it does not.
+	Confirm(tag uint64, multiple, ack bool)
 }
 
-// returned is a publish that no queue took. Its body is not read.
-type returned struct {
-	exchange, key string
-	reason        string
-	properties    message.Properties
+// Returned is a publish that no queue took. Its body is not read.
+type Returned struct {
+	Exchange, Key string
+	Reason        string
+	Properties    message.Properties
 }
 
-// hotChannel is a channel whose content and confirms go to its taker. All but over
+// Channel is a hot channel: one whose content and confirms go to its taker. All but over
 // belongs to the reader of the connection.
 //
 //	method ──▶ header ──▶ body ──▶ body ──▶ given to the taker
 //	   ▲                   │ as many as the header says, or none
 //	   └───────────────────┘
-type hotChannel struct {
-	framer  *framer
+type Channel struct {
+	framer  *Framer
 	number  uint16
-	taker   taker
+	taker   Taker
 	maxBody uint64      // of a larger body only the size is told; 0 means that any is read
 	over    atomic.Bool // the library has closed it, or answered that it is closed
 
 	expects  byte // kind of the next frame of a content, 0 for none
 	message  *message.Message
-	returned *returned // what message is, if it is no delivery
+	returned *Returned // what message is, if it is no delivery
 	got      uint64    // of the body
 	skip     bool      // the body is not kept
 }
 
 // take takes a method or a header, and returns false for one that is the library's.
-func (h *hotChannel) take(kind byte, payload []byte) bool {
+func (h *Channel) take(kind byte, payload []byte) bool {
 	if kind == frameHeader {
 		if h.expects != frameHeader {
 			return false
@@ -68,14 +68,14 @@ func (h *hotChannel) take(kind byte, payload []byte) bool {
 		h.message, h.returned, h.skip = m, nil, false
 	case basicReturn:
 		r.uint16() // the reply code, which its text says better
-		h.returned = &returned{reason: r.short(), exchange: r.short(), key: r.short()}
+		h.returned = &Returned{Reason: r.short(), Exchange: r.short(), Key: r.short()}
 		h.message, h.skip = &message.Message{}, true
 	case basicAck, basicNack:
 		tag, bits := r.uint64(), r.octet()
 		if r.bad {
 			return false
 		}
-		h.taker.confirm(tag, bits&1 == 1, method(binary.BigEndian.Uint32(payload)) == basicAck)
+		h.taker.Confirm(tag, bits&1 == 1, method(binary.BigEndian.Uint32(payload)) == basicAck)
 		return true
 	default:
 		return false
@@ -90,7 +90,7 @@ func (h *hotChannel) take(kind byte, payload []byte) bool {
 var errHeader = errors.New("the content header is cut short")
 
 // header takes a content header: class, weight, size of the body, properties.
-func (h *hotChannel) header(payload []byte) {
+func (h *Channel) header(payload []byte) {
 	m := h.message
 	if len(payload) < 12 {
 		m.Broken = errHeader
@@ -111,7 +111,7 @@ func (h *hotChannel) header(payload []byte) {
 const maxBody = 512 << 20
 
 // room is where the next size bytes of the body go, as many as are kept.
-func (h *hotChannel) room(size int) []byte {
+func (h *Channel) room(size int) []byte {
 	if h.expects != frameBody || h.skip {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (h *hotChannel) room(size int) []byte {
 }
 
 // added counts a part of the body, and ends the content when that was the last.
-func (h *hotChannel) added(size int) {
+func (h *Channel) added(size int) {
 	if h.expects != frameBody {
 		return
 	}
@@ -131,11 +131,52 @@ func (h *hotChannel) added(size int) {
 	m := h.message
 	h.message = nil
 	if r := h.returned; r != nil {
-		r.properties = m.Properties
-		h.taker.giveBack(*r)
+		r.Properties = m.Properties
+		h.taker.GiveBack(*r)
 		return
 	}
-	h.taker.deliver(m)
+	h.taker.Deliver(m)
+}
+
+// smallBody is the most bytes that are copied to be written with what comes before.
+const smallBody = 16 << 10
+
+// Publish writes a publish, in frames of at most frameSize. buffer is room for it, and is
+// returned to be given to the next; one goroutine publishes at a time. It returns
+// net.ErrClosed, with nothing written, when the library has closed the channel.
+func (h *Channel) Publish(buffer []byte, exchange, key string, mandatory bool, p *message.Properties, body []byte, frameSize int) ([]byte, error) {
+	buffer = appendPublish(buffer[:0], h.number, exchange, key, mandatory, p, len(body))
+	if n := len(body); n > 0 && n <= min(smallBody, frameSize-frameHead-1) {
+		small := body
+		buffer = appendFrame(buffer, frameBody, h.number, func(b []byte) []byte { return append(b, small...) })
+		body = nil
+	}
+	return buffer, h.framer.send(h, buffer, body, frameSize)
+}
+
+// Ack acknowledges a delivery, or all up to it. It is safe for concurrent use.
+func (h *Channel) Ack(tag uint64, multiple bool) error {
+	bits := byte(0)
+	if multiple {
+		bits = 1
+	}
+	return h.settle(basicAck, tag, bits)
+}
+
+// Nack refuses a delivery, or all up to it, as Ack does.
+func (h *Channel) Nack(tag uint64, multiple, requeue bool) error {
+	bits := byte(0)
+	if multiple {
+		bits = 1
+	}
+	if requeue {
+		bits |= 2
+	}
+	return h.settle(basicNack, tag, bits)
+}
+
+func (h *Channel) settle(m method, tag uint64, bits byte) error {
+	return h.framer.send(h, appendSettle(make([]byte, 0, 32), h.number, m, tag, bits), nil, message.FrameSize)
 }
 
 // fields reads the fields of a method.

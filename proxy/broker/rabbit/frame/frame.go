@@ -1,4 +1,4 @@
-package rabbit
+package frame
 
 import (
 	"encoding/binary"
