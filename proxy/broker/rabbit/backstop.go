@@ -70,7 +70,7 @@ func (b *backstops) has(queue string) bool {
 }
 
 // Backed implements queueing.Driver.
-func (n *Node) Backed(queue string) bool { return n.backs.has(queue) }
+func (n *Node) Backed(queue string) bool { return n.objects.backs.has(queue) }
 
 // prepareBackstop declares what queues dead-letter to. The error says why none of them
 // can; nil if they can, or none does.
@@ -89,9 +89,9 @@ func (d *declarer) prepareBackstop(queues []queueing.Queue) error {
 // somebody else or an earlier version declared it, stays as it is: a queue's arguments
 // never change, and its messages are worth more than they.
 func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
-	d.session.losses.look(d, q)
+	d.objects.losses.look(d, q)
 	if q.DeadLetter == "" && !q.Kept {
-		d.session.backs.set(q.Name, false)
+		d.objects.backs.set(q.Name, false)
 		d.note(declareOp(q), d.declare(q))
 		return
 	}
@@ -100,14 +100,14 @@ func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
 		known += aside
 	}
 	err := noBackstop
-	if err == nil && d.session.backs.lacks(known) && d.exists(q.Name) {
+	if err == nil && d.objects.backs.lacks(known) && d.exists(q.Name) {
 		return // each try would be an error in the broker's log
 	}
 	if err == nil {
 		err = d.declare(q)
 	}
 	if err == nil {
-		d.session.backs.set(known, true)
+		d.objects.backs.set(known, true)
 		return
 	}
 	if noBackstop == nil && !aboutBackstop(err) {
@@ -120,8 +120,8 @@ func (d *declarer) declareQueue(q queueing.Queue, noBackstop error) {
 		d.note(declareOp(q), again)
 		return
 	}
-	if d.session.backs.set(known, false) && q.DeadLetter != "" {
-		d.session.backs.log.Warn("queue has no dead-letter queue of its own: what a policy of the broker takes out of it is gone",
+	if d.objects.backs.set(known, false) && q.DeadLetter != "" {
+		d.objects.backs.log.Warn("queue has no dead-letter queue of its own: what a policy of the broker takes out of it is gone",
 			"queue", q.Name, "wanted", q.DeadLetter, "error", fault.OfDeclare(declareOp(q), err))
 	}
 }
@@ -151,7 +151,7 @@ func aboutBackstop(err error) bool {
 func (d *declarer) bindBackstop(queues []queueing.Queue) {
 	bound := map[string]bool{}
 	for _, q := range queues {
-		if q.DeadLetter == "" || bound[q.DeadLetter] || !d.session.backs.has(q.Name) {
+		if q.DeadLetter == "" || bound[q.DeadLetter] || !d.objects.backs.has(q.Name) {
 			continue
 		}
 		bound[q.DeadLetter] = true

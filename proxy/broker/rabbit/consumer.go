@@ -79,7 +79,7 @@ func (n *Node) heal(ctx context.Context, s *session, queue string, err error) er
 	missing := fault.KindOf(err) == broker.NotFound
 	if errors.Is(err, errEnded) || missing {
 		n.opts.Logger.Warn("consumer ended by the broker", "broker_node", n.opts.Address, "queue", queue, "error", err)
-		if n.topology.hasQueue(queue) {
+		if n.objects.hasQueue(queue) {
 			return n.redeclare(ctx, s)
 		}
 		if !missing {
@@ -95,7 +95,7 @@ func (n *Node) heal(ctx context.Context, s *session, queue string, err error) er
 // redeclare declares the remembered topology. What cannot be healed by trying
 // again is an error.
 func (n *Node) redeclare(ctx context.Context, s *session) error {
-	err := s.do(ctx, func() error { return s.declare(n.topology.all()) })
+	err := s.do(ctx, func() error { return n.objects.restore(s) })
 	switch broker.KindOf(err) {
 	case broker.Conflict, broker.Refused, broker.Invalid:
 		return err
@@ -106,7 +106,7 @@ func (n *Node) redeclare(ctx context.Context, s *session) error {
 
 // attach opens a channel of its own for a consumer and starts it.
 func (n *Node) attach(s *session, o queueing.ConsumeOptions) (*inbound, error) {
-	c := newInbound(s, o, o.SingleActive || n.topology.singleActive(o.Queue), &n.stale)
+	c := newInbound(s, o, o.SingleActive || n.objects.singleActive(o.Queue), &n.stale)
 	err := s.call(func() error {
 		ch, hot, err := s.hotChannel(c, o.MaxBytes)
 		if err != nil {

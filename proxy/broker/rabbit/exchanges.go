@@ -17,18 +17,18 @@ import (
 // forbidden one closes its channel, with everybody's unconfirmed publishes on it,
 // so each is asked for before its first publish, on a channel of its own.
 type exchanges struct {
-	session  *session
-	topology *memory
-	asking   singleflight.Group
+	session *session
+	objects *objects
+	asking  singleflight.Group
 
 	mu      sync.RWMutex
 	known   map[string]struct{}
 	refused map[string]time.Time // write access denied, found out at this time
 }
 
-func newExchanges(s *session, topology *memory) *exchanges {
-	e := &exchanges{session: s, topology: topology, known: map[string]struct{}{"": {}}, refused: map[string]time.Time{}}
-	for _, x := range topology.all().Exchanges {
+func newExchanges(s *session, o *objects) *exchanges {
+	e := &exchanges{session: s, objects: o, known: map[string]struct{}{"": {}}, refused: map[string]time.Time{}}
+	for _, x := range o.all().Exchanges {
 		e.known[x.Name] = struct{}{} // restored before the session's first publish
 	}
 	return e
@@ -60,9 +60,9 @@ func (e *exchanges) know(ctx context.Context, name string) error {
 // ask finds out whether the exchange exists. One that this process declared is
 // declared again before, with what is bound to it.
 func (e *exchanges) ask(name string) error {
-	if e.topology.hasExchange(name) {
+	if e.objects.hasExchange(name) {
 		// A refusal may be about another object; the question below is about this one.
-		_ = e.session.declare(e.topology.all())
+		_ = e.objects.restore(e.session)
 	}
 	return e.session.throwaway(func(ch *amqp.Channel) error {
 		return ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil) // the type is not compared

@@ -287,7 +287,7 @@ func TestASlowConfirmOnALivingConnectionIsWaitedFor(t *testing.T) {
 	// A publish that waits, on a broker that has nothing to say but answers: no
 	// confirm will come for it, because it was never sent.
 	f.mustPublish(toQueue(f.queue("q"), "1"))
-	c := live.pub.lanes.list()[0].current()
+	c := f.node.publisher.Load().lanes.list()[0].current()
 	c.since.Store(1)
 	defer c.since.Store(0)
 	silent := false

@@ -191,7 +191,7 @@ func TestOnlyTrueHeadersCount(t *testing.T) {
 	p := newPublication(f.context())
 	p.exchange, p.key, p.mandatory, p.body = exchange, "k", true, []byte("x")
 	p.properties = message.Properties{Headers: message.Table{Rest: raw}, DeliveryMode: message.Persistent}
-	if err := f.node.publish.live.Load().pub.publish(f.context(), p.pending); err != nil {
+	if err := f.node.publisher.Load().publish(f.context(), p.pending); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.wait(); err != nil {

@@ -190,7 +190,7 @@ func (c *inbound) forgotten() bool {
 	if busy {
 		return false
 	}
-	q, err := c.session.inspect(c.options.Queue)
+	q, err := inspect(c.session, c.options.Queue)
 	return fault.KindOf(err) == broker.NotFound || err == nil && q.Consumers == 0
 }
 

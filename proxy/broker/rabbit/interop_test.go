@@ -375,7 +375,7 @@ func TestAFullQueueNacksAsUnknownAndTheChannelIsReplaced(t *testing.T) {
 	}
 	t.Cleanup(func() { deleteTopology(t, queueing.Topology{Queues: []queueing.Queue{{Name: full}}}) })
 	f.mustPublish(toQueue(full, "1"))
-	lane := f.node.publish.live.Load().pub.lanes.list()[0]
+	lane := f.node.publisher.Load().lanes.list()[0]
 	first := lane.current()
 	f.poll("a nack retires the channel", func() bool {
 		wantKind(t, f.publish(toQueue(full, "2")), broker.Nacked, broker.Unknown)

@@ -29,10 +29,12 @@ const settled = 100 * time.Millisecond
 // Any state ends when run's context does.
 type link struct {
 	// Set at construction.
-	role    string
-	opts    *Options
-	log     *slog.Logger
-	prepare func(context.Context, *session) error // before the session is raised
+	role string
+	opts *Options
+	log  *slog.Logger
+	// prepare makes a session ready before it is raised. drain, nil for none, waits at the end
+	// for what is on its way.
+	prepare func(context.Context, *session) (drain func(context.Context), err error)
 
 	live atomic.Pointer[session] // nil while down
 
@@ -44,7 +46,7 @@ type link struct {
 	logged  int    // AMQP code of the failure told last, -1 for none
 }
 
-func newLink(role string, opts *Options, prepare func(context.Context, *session) error) *link {
+func newLink(role string, opts *Options, prepare func(context.Context, *session) (drain func(context.Context), err error)) *link {
 	return &link{
 		role: role, opts: opts, prepare: prepare, changed: make(chan struct{}),
 		log:    opts.Logger.With("broker_node", opts.Address, "connection", role),
@@ -77,7 +79,8 @@ func (l *link) serve(ctx context.Context) (up time.Duration, err error) {
 		return 0, err
 	}
 	defer s.close()
-	if err := l.prepare(ctx, s); err != nil {
+	drain, err := l.prepare(ctx, s)
+	if err != nil {
 		return 0, err
 	}
 	start := time.Now()
@@ -88,20 +91,19 @@ func (l *link) serve(ctx context.Context) (up time.Duration, err error) {
 		return time.Since(start), s.cause
 	case <-ctx.Done():
 		l.lower("stopping")
-		s.drain()
+		s.drain(drain)
 		return time.Since(start), nil
 	}
 }
 
-// drain waits for the confirms of what was published, and leaves a quarter of
-// CloseTimeout for close.
-func (s *session) drain() {
-	if s.pub == nil {
+// drain waits for what is on its way, and leaves a quarter of CloseTimeout for close.
+func (s *session) drain(wait func(context.Context)) {
+	if wait == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.CloseTimeout*3/4)
 	defer cancel()
-	s.pub.lanes.drain(ctx)
+	wait(ctx)
 }
 
 func (l *link) raise(s *session) {

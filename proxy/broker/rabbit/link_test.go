@@ -38,7 +38,7 @@ func dialing(t *testing.T, d time.Duration, o Options, dial func(context.Context
 		return dial(ctx)
 	}
 	o = o.withDefaults()
-	l := newLink("publish", &o, func(context.Context, *session) error { return nil })
+	l := newLink("publish", &o, func(context.Context, *session) (func(context.Context), error) { return nil, nil })
 	l.run(ctx)
 	return tries
 }

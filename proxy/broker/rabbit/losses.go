@@ -15,15 +15,15 @@ import (
 // was in it; so each declaration asks first whether there is something to declare again.
 type losses struct {
 	// Set at construction.
-	log      *slog.Logger
-	topology *memory
+	log    *slog.Logger
+	memory *memory
 
 	count atomic.Uint64
 }
 
 // look counts and tells it if q was declared before and is gone.
 func (l *losses) look(d *declarer, q queueing.Queue) {
-	if !l.topology.hasQueue(q.Name) || fault.KindOf(d.find(q.Name)) != broker.NotFound {
+	if !l.memory.hasQueue(q.Name) || fault.KindOf(d.find(q.Name)) != broker.NotFound {
 		return
 	}
 	l.count.Add(1)

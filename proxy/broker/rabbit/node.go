@@ -18,18 +18,16 @@ import (
 // Node is the driver for one RabbitMQ node. It implements queueing.Driver.
 type Node struct {
 	// Set at construction.
-	opts     Options
-	limits   envelope.Limits
-	topology memory
-	publish  *link
-	consume  *link
+	opts    Options
+	limits  envelope.Limits
+	objects *objects
+	publish *link
+	consume *link
 
-	backs   backstops
-	patient sync.Map // queues without disconnectedTimeout, by name
-	losses  losses
-	stale   atomic.Uint64
-	largest atomic.Int64           // data the broker takes, as it said; 0 until then
-	problem atomic.Pointer[string] // what of the topology could not be declared again
+	publisher atomic.Pointer[publisher] // of the session that is up or was last
+	stale     atomic.Uint64
+	largest   atomic.Int64           // data the broker takes, as it said; 0 until then
+	problem   atomic.Pointer[string] // what of the topology could not be declared again
 }
 
 var _ queueing.Driver = (*Node)(nil)
@@ -38,8 +36,7 @@ var _ queueing.Driver = (*Node)(nil)
 func New(o Options) *Node {
 	n := &Node{opts: o.withDefaults()}
 	n.limits = envelope.Limits{HeaderBytes: n.opts.MaxHeaderBytes, DataBytes: n.opts.MaxDataBytes, Now: n.opts.Now}
-	n.backs.log = n.opts.Logger
-	n.losses.log, n.losses.topology = n.opts.Logger, &n.topology
+	n.objects = newObjects(n.opts.Logger)
 	n.publish = newLink("publish", &n.opts, n.preparePublish)
 	n.consume = newLink("consume", &n.opts, n.prepareConsume)
 	return n
@@ -57,7 +54,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // State implements queueing.Driver.
 func (n *Node) State() broker.State {
-	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.losses.count.Load()}
+	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.objects.losses.count.Load()}
 	pub, con := n.publish.live.Load(), n.consume.live.Load()
 	st.Publishing, st.Consuming = pub != nil, con != nil
 	switch {
@@ -82,24 +79,23 @@ func (n *Node) State() broker.State {
 	return st
 }
 
-func (n *Node) preparePublish(ctx context.Context, s *session) error {
-	s.backs, s.losses, s.patient = &n.backs, &n.losses, &n.patient
+func (n *Node) preparePublish(ctx context.Context, s *session) (drain func(context.Context), err error) {
 	if err := n.restoreTopology(ctx, s); err != nil {
-		return err
+		return nil, err
 	}
-	s.pub = newPublisher(s, &n.topology, &n.largest)
-	s.spawn(func() { s.guard(s.pub.lanes.waited) })
-	return nil
+	p := newPublisher(s, n.objects, &n.largest)
+	n.publisher.Store(p)
+	s.spawn(func() { s.guard(p.lanes.waited) })
+	return p.lanes.drain, nil
 }
 
-func (n *Node) prepareConsume(ctx context.Context, s *session) error {
-	s.backs, s.losses, s.patient = &n.backs, &n.losses, &n.patient
+func (n *Node) prepareConsume(ctx context.Context, s *session) (drain func(context.Context), err error) {
 	if err := n.restoreTopology(ctx, s); err != nil {
-		return err
+		return nil, err
 	}
 	s.spawn(func() { s.guard(s.consumed) })
 	s.spawn(func() { n.keepTopology(s) })
-	return nil
+	return nil, nil
 }
 
 // consumed is how long a consumer has waited for the broker: each always does.
@@ -122,7 +118,7 @@ func (n *Node) keepTopology(s *session) {
 	for {
 		select {
 		case <-tick.C:
-			n.complete(s.declare(n.topology.all()))
+			n.complete(n.objects.restore(s))
 		case <-s.done:
 			return
 		}
@@ -133,7 +129,7 @@ func (n *Node) keepTopology(s *session) {
 // State and does not keep the rest from working; only a lost connection is an
 // error.
 func (n *Node) restoreTopology(ctx context.Context, s *session) error {
-	err := s.do(ctx, func() error { return s.declare(n.topology.all()) })
+	err := s.do(ctx, func() error { return n.objects.restore(s) })
 	if err != nil && (s.lost() || ctx.Err() != nil) {
 		return err
 	}
@@ -166,7 +162,7 @@ func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 		if err != nil {
 			return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.consume.why())))
 		}
-		err = s.do(ctx, func() error { return s.declare(t) })
+		err = s.do(ctx, func() error { return n.objects.declare(s, t) })
 		switch {
 		case err == nil:
 			n.remember(t)
@@ -183,13 +179,13 @@ func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 }
 
 func (n *Node) remember(t queueing.Topology) {
-	n.topology.add(t)
+	n.objects.add(t)
 	if t.Policy == mesh.Ignore {
 		return // nobody knows whether its exchanges are there
 	}
-	if s := n.publish.live.Load(); s != nil {
+	if p := n.publisher.Load(); p != nil {
 		for _, x := range t.Exchanges {
-			s.pub.exchanges.learn(x.Name)
+			p.exchanges.learn(x.Name)
 		}
 	}
 }

@@ -21,18 +21,21 @@ func (n *Node) Publish(ctx context.Context, messages []queueing.Message, told br
 		return
 	}
 	b := newBatch(ctx, len(messages), told)
-	s := n.publish.live.Load()
+	var to *publisher
+	if n.publish.live.Load() != nil {
+		to = n.publisher.Load()
+	}
 	for i := range messages {
 		p := &b.pendings[i]
-		if err := n.accept(ctx, s, p, &messages[i]); err != nil {
+		if err := n.accept(ctx, to, p, &messages[i]); err != nil {
 			p.fail(err)
 		}
 	}
 }
 
 // accept queues p, which becomes m. An error is its outcome.
-func (n *Node) accept(ctx context.Context, s *session, p *pending, m *queueing.Message) error {
-	if s == nil {
+func (n *Node) accept(ctx context.Context, to *publisher, p *pending, m *queueing.Message) error {
+	if to == nil {
 		return fault.NotSent(broker.Unavailable, fault.PublishOp(m.Exchange), errors.New(n.publish.why()))
 	}
 	if err := p.encode(m, &n.limits); err != nil {
@@ -44,7 +47,7 @@ func (n *Node) accept(ctx context.Context, s *session, p *pending, m *queueing.M
 	if limit := n.largest.Load(); limit > 0 && p.size > limit {
 		return fault.NotSent(broker.TooLarge, p.op(), fmt.Errorf("data of %d bytes: the broker takes at most %d", p.size, limit))
 	}
-	return s.pub.publish(ctx, p)
+	return to.publish(ctx, p)
 }
 
 // publisher is the publishing side of one session.
@@ -55,8 +58,8 @@ type publisher struct {
 	lanes     *lanes
 }
 
-func newPublisher(s *session, topology *memory, largest *atomic.Int64) *publisher {
-	p := &publisher{session: s, exchanges: newExchanges(s, topology), largest: largest}
+func newPublisher(s *session, o *objects, largest *atomic.Int64) *publisher {
+	p := &publisher{session: s, exchanges: newExchanges(s, o), largest: largest}
 	p.lanes = newLanes(s, p.learn)
 	return p
 }

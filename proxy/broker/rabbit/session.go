@@ -25,13 +25,8 @@ type session struct {
 	framer *frame.Framer // under conn
 	server string        // product and version
 	alarm  alarm
-	pub    *publisher // nil on the consume connection
-	backs  *backstops // the node's; set before anything is declared
-	// patient are the queues without disconnectedTimeout, by name; the node's, as backs
-	patient *sync.Map
-	losses  *losses       // the node's; as backs
-	done    chan struct{} // closed when the connection is gone
-	cause   error         // why; set before done is closed
+	done   chan struct{} // closed when the connection is gone
+	cause  error         // why; set before done is closed
 
 	opening sync.Mutex // held while the library opens a channel, by all who let it
 

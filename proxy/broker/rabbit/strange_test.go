@@ -38,7 +38,7 @@ func TestStrangeMessagesCloseNothing(t *testing.T) {
 	queue := f.queue("q")
 	f.mustPublish(toQueue(queue, "first"))
 	live := f.node.publish.live.Load()
-	lane := live.pub.lanes.list()[0]
+	lane := f.node.publisher.Load().lanes.list()[0]
 	first := lane.current()
 	r := rand.New(rand.NewPCG(1, 2))
 	sent, refused := 0, 0

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -15,10 +17,29 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
+// objects are what a node declares: what of it is remembered, and what declaring it
+// came to. It is safe for concurrent use.
+type objects struct {
+	memory
+
+	backs   backstops
+	patient sync.Map // queues without disconnectedTimeout, by name
+	losses  losses
+}
+
+func newObjects(log *slog.Logger) *objects {
+	o := &objects{}
+	o.backs.log, o.losses.log, o.losses.memory = log, log, &o.memory
+	return o
+}
+
+// restore declares what is remembered.
+func (o *objects) restore(s *session) error { return o.declare(s, o.all()) }
+
 // declare makes t exist, or checks that it does, by its policy. It goes on after
 // an object that is refused, and returns all refusals; a lost connection ends it.
-func (s *session) declare(t queueing.Topology) error {
-	d := &declarer{session: s}
+func (o *objects) declare(s *session, t queueing.Topology) error {
+	d := &declarer{objects: o, session: s}
 	defer d.close()
 	switch t.Policy {
 	case mesh.Ignore:
@@ -86,7 +107,7 @@ func (d *declarer) verify(t queueing.Topology) {
 		})
 	}
 	for _, q := range t.Queues {
-		d.session.backs.set(q.Name, false)
+		d.objects.backs.set(q.Name, false)
 		d.do(fmt.Sprintf("verify queue %q", q.Name), func(ch *amqp.Channel) error {
 			_, err := ch.QueueDeclarePassive(q.Name, true, false, false, false, nil)
 			return missing(err, queueText(q))
@@ -108,7 +129,7 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 	}
 	var found amqp.Queue
 	err = s.do(ctx, func() (err error) {
-		found, err = s.inspect(queue)
+		found, err = inspect(s, queue)
 		return err
 	})
 	if err != nil {
@@ -125,7 +146,8 @@ func queueText(q queueing.Queue) string {
 	return text
 }
 
-func (s *session) inspect(queue string) (found amqp.Queue, err error) {
+// inspect asks for a queue by a passive declare.
+func inspect(s *session, queue string) (found amqp.Queue, err error) {
 	err = s.throwaway(func(ch *amqp.Channel) (err error) {
 		found, err = ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		return err
@@ -144,6 +166,7 @@ func missing(err error, what string) error {
 // declarer declares on a channel nobody else uses, with a new one after each
 // refusal, for a refusal closes the channel.
 type declarer struct {
+	objects  *objects
 	session  *session
 	ch       *amqp.Channel
 	lost     bool
@@ -221,14 +244,14 @@ func (d *declarer) declare(q queueing.Queue) error {
 			return err
 		})
 	}
-	if _, patient := d.session.patient.Load(q.Name); patient {
+	if _, patient := d.objects.patient.Load(q.Name); patient {
 		delete(args, disconnectedArgument) // each try would be an error in the broker's log
 		return try()
 	}
 	if err = try(); fault.Inequivalent(err) != disconnectedArgument {
 		return err
 	}
-	d.session.patient.Store(q.Name, true)
+	d.objects.patient.Store(q.Name, true)
 	delete(args, disconnectedArgument)
 	return try()
 }
