@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
@@ -170,9 +171,9 @@ const (
 // Watch implements queueing.Driver. Beside the dead-letter queue it binds a queue of this
 // connection's own, which is gone with it.
 func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
-	delays := backoff{opts: &n.opts}
+	delays := conn.NewBackoff(&n.opts)
 	for {
-		s, err := n.consume.wait(ctx)
+		s, err := n.consume.Wait(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end was asked for
 		}
@@ -181,7 +182,7 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 		}
 		c, err := n.attachWatch(s, deadLetterQueue)
 		if err == nil {
-			delays.reset()
+			delays.Reset()
 			ended := c.pump(ctx, func(batch []*queueing.Delivery) {
 				for _, d := range batch {
 					told(d)
@@ -197,15 +198,15 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 		if fault.KindOf(err) == broker.Refused {
 			return fault.NotSent(broker.Refused, watchOp(deadLetterQueue), err)
 		}
-		pace.Sleep(ctx, delays.next(err))
+		pace.Sleep(ctx, delays.Next(err))
 	}
 }
 
 func watchOp(queue string) string { return fmt.Sprintf("watch dead-letter queue %q", queue) }
 
-func (n *Node) attachWatch(s *session, deadLetterQueue string) (*inbound, error) {
+func (n *Node) attachWatch(s *conn.Session, deadLetterQueue string) (*inbound, error) {
 	var own amqp.Queue
-	err := s.throwaway(func(ch *amqp.Channel) (err error) {
+	err := s.Throwaway(func(ch *amqp.Channel) (err error) {
 		args := amqp.Table{"x-queue-type": "classic", "x-max-length": int64(watchLength)}
 		if own, err = ch.QueueDeclare("", false, true, true, false, args); err != nil {
 			return err
@@ -220,7 +221,7 @@ func (n *Node) attachWatch(s *session, deadLetterQueue string) (*inbound, error)
 	})
 	if err != nil {
 		// It goes when its last consumer does, and it never had one.
-		return nil, errors.Join(err, s.throwaway(func(ch *amqp.Channel) error {
+		return nil, errors.Join(err, s.Throwaway(func(ch *amqp.Channel) error {
 			_, err := ch.QueueDelete(own.Name, false, false, false)
 			return err
 		}))

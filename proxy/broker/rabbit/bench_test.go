@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -41,7 +42,7 @@ var always = func() confirmation {
 // Budget: the two hand-overs between goroutines, and Encode's allocations.
 func BenchmarkPublishWithoutTheLibrary(b *testing.B) {
 	b.ReportAllocs()
-	c := newChannel(instantWire{}, 256, &alarm{})
+	c := newChannel(instantWire{}, 256, &conn.Alarm{})
 	go c.write()
 	go c.settle()
 	l := &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now}

@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
@@ -41,7 +42,7 @@ type channel struct {
 	// Set at construction.
 	wire     wire
 	window   int
-	alarm    *alarm
+	alarm    *conn.Alarm
 	slots    chan struct{}
 	queue    chan *pending
 	inflight chan *pending
@@ -71,7 +72,7 @@ type channel struct {
 // everything must not make a new channel for each event.
 const retireAge = 100 * time.Millisecond
 
-func newChannel(w wire, window int, a *alarm) *channel {
+func newChannel(w wire, window int, a *conn.Alarm) *channel {
 	return &channel{
 		wire: w, window: window, alarm: a, opened: time.Now(),
 		slots: make(chan struct{}, window), queue: make(chan *pending, window), inflight: make(chan *pending, window),
@@ -82,8 +83,8 @@ func newChannel(w wire, window int, a *alarm) *channel {
 
 // start runs the channel's goroutines in the session; false when that is closing.
 // learn is told why the broker closed the channel.
-func (c *channel) start(s *session, w *frameWire, learn func(*amqp.Error)) bool {
-	return s.spawn(func() {
+func (c *channel) start(s *conn.Session, w *frameWire, learn func(*amqp.Error)) bool {
+	return s.Spawn(func() {
 		e, ok := <-w.closed
 		if ok {
 			learn(e)
@@ -92,9 +93,9 @@ func (c *channel) start(s *session, w *frameWire, learn func(*amqp.Error)) bool 
 			c.end(nil)
 		}
 		w.fail() // only now: why is asked for as soon as a confirm fails
-	}) && s.spawn(c.write) && s.spawn(c.refuseBlocked) && s.spawn(func() {
+	}) && s.Spawn(c.write) && s.Spawn(c.refuseBlocked) && s.Spawn(func() {
 		c.settle()
-		_ = s.call(w.ch.Close) // returns at once when it is closed already
+		_ = s.Call(w.ch.Close) // returns at once when it is closed already
 	})
 }
 
@@ -115,8 +116,8 @@ func (c *channel) accept(ctx context.Context, p *pending) (bool, error) {
 		case c.slots <- struct{}{}:
 		case <-c.retired:
 			return false, nil
-		case <-c.alarm.signal():
-			_, reason := c.alarm.state()
+		case <-c.alarm.Signal():
+			_, reason := c.alarm.State()
 			return false, fault.NotSent(broker.Blocked, p.op(), errors.New(reason))
 		case <-ctx.Done():
 			return false, fault.NotSent(broker.WindowFull, p.op(), context.Cause(ctx))
@@ -194,7 +195,7 @@ func (c *channel) writeOne(p *pending) error {
 	if !p.take() {
 		return fault.NotSent(broker.WindowFull, p.op(), nil) // nobody waits for it: this is told to none
 	}
-	if on, reason := c.alarm.state(); on {
+	if on, reason := c.alarm.State(); on {
 		return fault.NotSent(broker.Blocked, p.op(), errors.New(reason))
 	}
 	c.markCopy(p)
@@ -217,7 +218,7 @@ const alarmCheck = 50 * time.Millisecond
 func (c *channel) refuseBlocked() {
 	for {
 		select {
-		case <-c.alarm.signal():
+		case <-c.alarm.Signal():
 		case <-c.flushed:
 			return
 		}

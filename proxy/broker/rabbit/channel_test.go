@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
@@ -101,7 +102,7 @@ func (w *fakeWire) close() {
 func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *fakeWire)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &fakeWire{back: make(chan frame.Returned, window)}
-		c := newChannel(w, window, &alarm{})
+		c := newChannel(w, window, &conn.Alarm{})
 		go c.write()
 		go c.settle()
 		go c.refuseBlocked()
@@ -335,7 +336,7 @@ func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
-		c := newChannel(w, 8, &alarm{})
+		c := newChannel(w, 8, &conn.Alarm{})
 		go c.write()
 		go c.settle()
 		go c.refuseBlocked()
@@ -343,7 +344,7 @@ func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 		waiting := make(chan error, 1)
 		go func() { waiting <- behind.wait() }()
 		synctest.Wait()
-		c.alarm.set(true, "memory")
+		c.alarm.Set(true, "memory")
 		wantKind(t, <-waiting, broker.Blocked, broker.NotSent)
 		close(w.hold)
 		synctest.Wait()
@@ -386,13 +387,13 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 			waiting <- err
 		}()
 		synctest.Wait()
-		c.alarm.set(true, "memory")
+		c.alarm.Set(true, "memory")
 		wantKind(t, <-waiting, broker.Blocked, broker.NotSent)
 		w.at(0).settle(true)
 		synctest.Wait()
 		queued := accept(t, c, newPending("x", "d")) // a slot is free, but the writer sees the alarm
 		wantKind(t, queued.wait(), broker.Blocked, broker.NotSent)
-		c.alarm.set(false, "")
+		c.alarm.Set(false, "")
 		accept(t, c, newPending("x", "e"))
 		synctest.Wait()
 		if n := len(w.written); n != 3 {
@@ -405,7 +406,7 @@ func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) 
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
-		c := newChannel(w, 8, &alarm{})
+		c := newChannel(w, 8, &conn.Alarm{})
 		go c.write()
 		go c.settle()
 		go c.refuseBlocked()
@@ -433,7 +434,7 @@ func TestAPublishThatIsQueuedAsItsContextEndsHasAnOutcome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
-		c := newChannel(w, 8, &alarm{})
+		c := newChannel(w, 8, &conn.Alarm{})
 		go c.write()
 		go c.settle()
 		go c.refuseBlocked()
@@ -510,8 +511,8 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	t.Parallel()
 	var node Node
 	a := &fakeAcker{}
-	o := Options{}.withDefaults()
-	s := &session{opts: &o}
+	o := Options{}.WithDefaults()
+	s := &conn.Session{Options: &o}
 	c := newInbound(s, queueing.ConsumeOptions{Queue: "q"}, false, &node.stale)
 	c.channel = a
 	for tag := range uint64(6) {

@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -52,7 +53,7 @@ func serverDelays(t *testing.T, u amqp.URI) bool {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	return delaysRetries(serverName(conn.Properties))
+	return delaysRetries(fmt.Sprintf("%v %v", conn.Properties["product"], conn.Properties["version"]))
 }
 
 // alone starts a RabbitMQ of its own, which comes back when it is killed.

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
@@ -25,9 +26,9 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 	if err := checkConsume(opts); err != nil {
 		return func() {}, err
 	}
-	delays := backoff{opts: &n.opts}
+	delays := conn.NewBackoff(&n.opts)
 	for {
-		s, err := n.consume.wait(ctx)
+		s, err := n.consume.Wait(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return func() {}, nil //nolint:nilerr // the end was asked for, and nothing is unsettled
@@ -36,7 +37,7 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 		}
 		c, err := n.attach(s, opts)
 		if err == nil {
-			delays.reset()
+			delays.Reset()
 			if c.pump(ctx, sink) {
 				return c.close, nil
 			}
@@ -49,7 +50,7 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 		if err := n.heal(ctx, s, opts.Queue, err); err != nil {
 			return func() {}, err
 		}
-		pace.Sleep(ctx, delays.next(err))
+		pace.Sleep(ctx, delays.Next(err))
 	}
 }
 
@@ -72,8 +73,8 @@ func checkConsume(o queueing.ConsumeOptions) error {
 
 // heal decides what to do about the end of a consumer, err. nil means that it can
 // be attached again.
-func (n *Node) heal(ctx context.Context, s *session, queue string, err error) error {
-	if s.lost() {
+func (n *Node) heal(ctx context.Context, s *conn.Session, queue string, err error) error {
+	if s.Lost() {
 		return nil
 	}
 	missing := fault.KindOf(err) == broker.NotFound
@@ -94,8 +95,8 @@ func (n *Node) heal(ctx context.Context, s *session, queue string, err error) er
 
 // redeclare declares the remembered topology. What cannot be healed by trying
 // again is an error.
-func (n *Node) redeclare(ctx context.Context, s *session) error {
-	err := s.do(ctx, func() error { return n.objects.restore(s) })
+func (n *Node) redeclare(ctx context.Context, s *conn.Session) error {
+	err := s.Do(ctx, func() error { return n.objects.restore(s) })
 	switch broker.KindOf(err) {
 	case broker.Conflict, broker.Refused, broker.Invalid:
 		return err
@@ -105,10 +106,10 @@ func (n *Node) redeclare(ctx context.Context, s *session) error {
 }
 
 // attach opens a channel of its own for a consumer and starts it.
-func (n *Node) attach(s *session, o queueing.ConsumeOptions) (*inbound, error) {
+func (n *Node) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound, error) {
 	c := newInbound(s, o, o.SingleActive || n.objects.singleActive(o.Queue), &n.stale)
-	err := s.call(func() error {
-		ch, hot, err := s.hotChannel(c, o.MaxBytes)
+	err := s.Call(func() error {
+		ch, hot, err := s.HotChannel(c, o.MaxBytes)
 		if err != nil {
 			return fmt.Errorf("open channel: %w", err)
 		}
@@ -123,10 +124,10 @@ func (n *Node) attach(s *session, o queueing.ConsumeOptions) (*inbound, error) {
 		return err
 	})
 	if err != nil && c.channel != nil {
-		_ = s.call(c.channel.Close)
+		_ = s.Call(c.channel.Close)
 	}
 	if err == nil {
-		s.consumers.Add(1)
+		s.Consumers.Add(1)
 	}
 	return c, err
 }
@@ -152,7 +153,7 @@ func (c *inbound) why() error {
 // pump calls sink with what arrives. It returns true when ctx has ended, with the
 // flow stopped, and false when there are no more deliveries.
 func (c *inbound) pump(ctx context.Context, sink func([]*queueing.Delivery)) bool {
-	check := time.NewTicker(c.session.opts.QueueCheck)
+	check := time.NewTicker(c.session.Options.QueueCheck)
 	defer check.Stop()
 	idle := false // since the last check
 	var batch []*queueing.Delivery

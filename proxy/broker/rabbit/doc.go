@@ -21,15 +21,6 @@
 // send, and that Consume's drain waits for. Everything on Node is safe for concurrent
 // use.
 //
-// # Decision: new objects on every reconnect
-//
-// Context: amqp091-go can recover connections by itself, but acks carry no epoch
-// across its recovery: late acks for old tags delete other, unprocessed messages.
-// Decision: Config.Recovery stays nil. Every reconnect makes a new Connection and
-// new Channels; each consumer channel has an epoch of its own, and settling a
-// delivery of a channel that is gone does nothing and returns broker.ErrStale.
-// Cost: this package rebuilds channels, topology and consumers itself.
-//
 // # Decision: one settler per publish channel
 //
 // Context: a mandatory message that no queue takes is returned and then acked.
@@ -55,22 +46,4 @@
 // Decision: a consumer channel gathers what is settled while it sends, and acknowledges
 // all up to a tag at once where it can.
 // Cost: what was settled in time but not sent comes again, as if it were lost on the way.
-//
-// # Decision: silence is asked
-//
-// Context: a half-open connection and a frozen broker answer nothing, and heartbeats
-// tell after 1.5 intervals, 15 seconds.
-// Decision: while publishes, consumers or calls wait on a connection that is silent,
-// its guard asks the broker something; without an answer the connection is over,
-// within ConfirmWatch of the last sign of life.
-// Cost: an idle consumer makes one exchange of 30 bytes every 1.2 seconds.
-//
-// # Decision: an RPC without an answer ends its connection
-//
-// Context: the library's calls take no context, and a half-open connection
-// answers nothing until heartbeats fail, 1.5 intervals later.
-// Decision: each call has a timer that closes the raw socket, and each write has
-// a deadline; callers of Publish and EnsureTopology wait with their own context.
-// Cost: a broker that needs longer than Options.CallTimeout to answer is taken
-// for dead.
 package rabbit

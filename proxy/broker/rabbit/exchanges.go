@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
@@ -17,7 +18,7 @@ import (
 // forbidden one closes its channel, with everybody's unconfirmed publishes on it,
 // so each is asked for before its first publish, on a channel of its own.
 type exchanges struct {
-	session *session
+	session *conn.Session
 	objects *objects
 	asking  singleflight.Group
 
@@ -26,7 +27,7 @@ type exchanges struct {
 	refused map[string]time.Time // write access denied, found out at this time
 }
 
-func newExchanges(s *session, o *objects) *exchanges {
+func newExchanges(s *conn.Session, o *objects) *exchanges {
 	e := &exchanges{session: s, objects: o, known: map[string]struct{}{"": {}}, refused: map[string]time.Time{}}
 	for _, x := range o.all().Exchanges {
 		e.known[x.Name] = struct{}{} // restored before the session's first publish
@@ -40,13 +41,13 @@ func (e *exchanges) know(ctx context.Context, name string) error {
 	_, known := e.known[name]
 	refused, denied := e.refused[name]
 	e.mu.RUnlock()
-	if denied && time.Since(refused) < e.session.opts.SlowBackoff {
+	if denied && time.Since(refused) < e.session.Options.SlowBackoff {
 		return fault.NotSent(broker.Refused, fault.PublishOp(name), fmt.Errorf("the broker refused write access %v ago", time.Since(refused).Round(time.Millisecond)))
 	}
 	if known {
 		return nil
 	}
-	err := e.session.do(ctx, func() error {
+	err := e.session.Do(ctx, func() error {
 		_, err, _ := e.asking.Do(name, func() (any, error) { return nil, e.ask(name) })
 		return err
 	})
@@ -64,7 +65,7 @@ func (e *exchanges) ask(name string) error {
 		// A refusal may be about another object; the question below is about this one.
 		_ = e.objects.restore(e.session)
 	}
-	return e.session.throwaway(func(ch *amqp.Channel) error {
+	return e.session.Throwaway(func(ch *amqp.Channel) error {
 		return ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil) // the type is not compared
 	})
 }

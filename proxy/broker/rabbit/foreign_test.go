@@ -93,7 +93,7 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 			f := newFixture(t)
 			queue, neighbour := f.name("foreign"), f.name("neighbour")
 			f.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: kind}, {Name: neighbour, Type: kind}}})
-			live, publishing := f.node.consume.live.Load(), f.node.publish.live.Load()
+			live, publishing := f.node.consume.Live(), f.node.publish.Live()
 			foreign, beside := f.consume(queue, 10), f.consume(neighbour, 10)
 			for name, value := range foreignHeaders() {
 				sent := &envelope.Original{Properties: message.Properties{
@@ -124,7 +124,7 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 					t.Fatal("the channel is gone")
 				}
 			}
-			if f.node.consume.live.Load() != live || f.node.publish.live.Load() != publishing {
+			if f.node.consume.Live() != live || f.node.publish.Live() != publishing {
 				t.Error("a message cost a connection")
 			}
 		})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
@@ -29,7 +30,7 @@ type consumerChannel interface {
 // inbound is one consumer channel. It implements queueing.Settler.
 type inbound struct {
 	// Set by attach.
-	session    *session
+	session    *conn.Session
 	channel    consumerChannel
 	single     bool // the queue has one active consumer at a time
 	epoch      uint64
@@ -48,7 +49,7 @@ type inbound struct {
 	settlements settlements
 }
 
-func newInbound(s *session, o queueing.ConsumeOptions, single bool, stale *atomic.Uint64) *inbound {
+func newInbound(s *conn.Session, o queueing.ConsumeOptions, single bool, stale *atomic.Uint64) *inbound {
 	c := &inbound{session: s, options: o, single: single, stale: stale, arrivals: make(chan *message.Message, o.Prefetch)}
 	c.idle.L = &c.mu
 	return c
@@ -60,7 +61,7 @@ func (c *inbound) Deliver(m *message.Message) {
 	select {
 	case c.arrivals <- m:
 	default:
-		c.session.kill()
+		c.session.Kill()
 	}
 }
 
@@ -173,7 +174,7 @@ func (c *inbound) stop() {
 	if c.single {
 		return
 	}
-	if err := c.session.call(func() error { return c.channel.Cancel(c.tag, false) }); err != nil {
+	if err := c.session.Call(func() error { return c.channel.Cancel(c.tag, false) }); err != nil {
 		c.close() // it is closed already, or useless
 	}
 	for range c.deliveries {
@@ -205,8 +206,8 @@ func (c *inbound) close() {
 	c.mu.Unlock()
 	c.await()
 	if !done {
-		c.session.consumers.Add(-1)
-		_ = c.session.call(c.channel.Close)
+		c.session.Consumers.Add(-1)
+		_ = c.session.Call(c.channel.Close)
 	}
 }
 

@@ -185,7 +185,7 @@ func TestConflictsOfARealBrokerNameBothSides(t *testing.T) {
 		},
 		"the same again": {ok, ""},
 	}
-	live := f.node.consume.live.Load()
+	live := f.node.consume.Live()
 	for name, tc := range tests {
 		tc.topology.Policy = mesh.Manage
 		err := f.node.EnsureTopology(f.context(), tc.topology)
@@ -199,7 +199,7 @@ func TestConflictsOfARealBrokerNameBothSides(t *testing.T) {
 			t.Errorf("%s: error %v, want a conflict that says %s", name, err, tc.want)
 		}
 	}
-	if f.node.consume.live.Load() != live {
+	if f.node.consume.Live() != live {
 		t.Error("a conflict cost the connection")
 	}
 }
@@ -427,7 +427,7 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	queue := f.queue("q")
-	live := f.node.publish.live.Load()
+	live := f.node.publish.Live()
 	m := toQueue(queue, "big")
 	m.Event.Type = strings.Repeat("t", 255)
 	m.Event.Set("x", event.String(""))
@@ -444,7 +444,7 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	m.Event.Set("x", event.String("x"))
 	wantKind(t, f.publish(m), broker.Invalid, broker.NotSent)
 	f.mustPublish(toQueue(queue, "after"))
-	if f.node.publish.live.Load() != live {
+	if f.node.publish.Live() != live {
 		t.Error("a limit cost the connection")
 	}
 }

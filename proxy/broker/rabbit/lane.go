@@ -7,6 +7,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
@@ -17,7 +18,7 @@ import (
 // of it is settled: RabbitMQ does not keep the order between channels.
 type lane struct {
 	// Set at construction.
-	session *session
+	session *conn.Session
 	learn   func(*amqp.Error) // why the broker closed a channel
 
 	// Guarded by mu.
@@ -28,7 +29,7 @@ type lane struct {
 	closed  bool
 }
 
-func newLane(s *session, learn func(*amqp.Error)) *lane {
+func newLane(s *conn.Session, learn func(*amqp.Error)) *lane {
 	return &lane{session: s, learn: learn, changed: make(chan struct{})}
 }
 
@@ -38,7 +39,7 @@ func (l *lane) open() error {
 	if err != nil {
 		return err
 	}
-	c := newChannel(w, l.session.opts.Window, &l.session.alarm)
+	c := newChannel(w, l.session.Options.Window, &l.session.Alarm)
 	if !c.start(l.session, w, l.learn) {
 		return fault.ErrStopped
 	}
@@ -48,9 +49,9 @@ func (l *lane) open() error {
 
 // run opens the lane's channels, one after the other, until the session ends.
 func (l *lane) run() {
-	for !l.isClosed() && !l.session.lost() {
+	for !l.isClosed() && !l.session.Lost() {
 		if err := l.open(); err != nil {
-			l.session.kill() // a lane that cannot open a channel needs a new connection
+			l.session.Kill() // a lane that cannot open a channel needs a new connection
 			return
 		}
 		c := l.last
@@ -117,9 +118,9 @@ func (l *lane) wait(ctx context.Context) (*channel, error) {
 		}
 		select {
 		case <-changed:
-		case <-l.session.alarm.signal():
+		case <-l.session.Alarm.Signal():
 			return nil, fault.ErrBlocked // no channel is opened meanwhile
-		case <-l.session.done:
+		case <-l.session.Done():
 			return nil, errLost
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 )
 
 // shards is how many lanes the partitions of one exchange share.
@@ -27,7 +28,7 @@ type laneKey struct {
 // opened by the first publish that needs it.
 type lanes struct {
 	// Set at construction.
-	session *session
+	session *conn.Session
 	learn   func(*amqp.Error) // why the broker closed a channel
 
 	byKey grow.Map[laneKey, *lane]
@@ -38,7 +39,7 @@ type lanes struct {
 	closed bool
 }
 
-func newLanes(s *session, learn func(*amqp.Error)) *lanes {
+func newLanes(s *conn.Session, learn func(*amqp.Error)) *lanes {
 	return &lanes{session: s, learn: learn}
 }
 
@@ -55,12 +56,12 @@ func (l *lanes) of(p *pending) *lane {
 func (l *lanes) pick(key laneKey) *lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := len(l.all); n >= l.session.opts.Channels {
+	if n := len(l.all); n >= l.session.Options.Channels {
 		return l.all[maphash.Comparable(laneSeed, key)%uint64(n)]
 	}
 	made := newLane(l.session, l.learn)
 	made.closed = l.closed
-	l.session.spawn(made.run) // of a session that ends, publishes find out by themselves
+	l.session.Spawn(made.run) // of a session that ends, publishes find out by themselves
 	l.all = append(l.all, made)
 	return made
 }

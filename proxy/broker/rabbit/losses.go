@@ -28,5 +28,5 @@ func (l *losses) look(d *declarer, q queueing.Queue) {
 	}
 	l.count.Add(1)
 	l.log.Warn("a queue is gone, and what was in it: it was deleted, or expired by a policy; it is declared again",
-		"broker_node", d.session.opts.Address, "queue", q.Name)
+		"broker_node", d.session.Options.Address, "queue", q.Name)
 }

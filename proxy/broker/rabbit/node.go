@@ -3,7 +3,6 @@ package rabbit
 import (
 	"context"
 	"errors"
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
@@ -21,8 +21,8 @@ type Node struct {
 	opts    Options
 	limits  envelope.Limits
 	objects *objects
-	publish *link
-	consume *link
+	publish *conn.Link
+	consume *conn.Link
 
 	publisher atomic.Pointer[publisher] // of the session that is up or was last
 	stale     atomic.Uint64
@@ -34,11 +34,11 @@ var _ queueing.Driver = (*Node)(nil)
 
 // New makes a Node. Nothing happens before Run.
 func New(o Options) *Node {
-	n := &Node{opts: o.withDefaults()}
+	n := &Node{opts: o.WithDefaults()}
 	n.limits = envelope.Limits{HeaderBytes: n.opts.MaxHeaderBytes, DataBytes: n.opts.MaxDataBytes, Now: n.opts.Now}
 	n.objects = newObjects(n.opts.Logger)
-	n.publish = newLink("publish", &n.opts, n.preparePublish)
-	n.consume = newLink("consume", &n.opts, n.prepareConsume)
+	n.publish = conn.NewLink("publish", &n.opts, n.preparePublish)
+	n.consume = conn.NewLink("consume", &n.opts, n.prepareConsume)
 	return n
 }
 
@@ -46,8 +46,8 @@ func New(o Options) *Node {
 // confirms at most CloseTimeout and closes both connections. It returns nil.
 func (n *Node) Run(ctx context.Context) error {
 	var links sync.WaitGroup
-	links.Go(func() { n.publish.run(ctx) })
-	links.Go(func() { n.consume.run(ctx) })
+	links.Go(func() { n.publish.Run(ctx) })
+	links.Go(func() { n.consume.Run(ctx) })
 	links.Wait()
 	return nil
 }
@@ -55,20 +55,20 @@ func (n *Node) Run(ctx context.Context) error {
 // State implements queueing.Driver.
 func (n *Node) State() broker.State {
 	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.objects.losses.count.Load()}
-	pub, con := n.publish.live.Load(), n.consume.live.Load()
+	pub, con := n.publish.Live(), n.consume.Live()
 	st.Publishing, st.Consuming = pub != nil, con != nil
 	switch {
 	case pub == nil:
-		st.Reason = "publish connection: " + n.publish.why()
+		st.Reason = "publish connection: " + n.publish.Why()
 	case con == nil:
-		st.Reason = "consume connection: " + n.consume.why()
+		st.Reason = "consume connection: " + n.consume.Why()
 	}
 	if con != nil {
-		st.Server = con.server
+		st.Server = con.Server
 	}
 	if pub != nil {
-		st.Server = pub.server
-		if on, reason := pub.alarm.state(); on {
+		st.Server = pub.Server
+		if on, reason := pub.Alarm.State(); on {
 			st.Publishing, st.Blocked = false, true
 			st.Reason = "the broker raised an alarm: " + reason
 		}
@@ -79,31 +79,23 @@ func (n *Node) State() broker.State {
 	return st
 }
 
-func (n *Node) preparePublish(ctx context.Context, s *session) (drain func(context.Context), err error) {
+func (n *Node) preparePublish(ctx context.Context, s *conn.Session) (drain func(context.Context), err error) {
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return nil, err
 	}
 	p := newPublisher(s, n.objects, &n.largest)
 	n.publisher.Store(p)
-	s.spawn(func() { s.guard(p.lanes.waited) })
+	s.Spawn(func() { s.Guard(p.lanes.waited) })
 	return p.lanes.drain, nil
 }
 
-func (n *Node) prepareConsume(ctx context.Context, s *session) (drain func(context.Context), err error) {
+func (n *Node) prepareConsume(ctx context.Context, s *conn.Session) (drain func(context.Context), err error) {
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return nil, err
 	}
-	s.spawn(func() { s.guard(s.consumed) })
-	s.spawn(func() { n.keepTopology(s) })
+	s.Spawn(func() { s.Guard(s.Consumed) })
+	s.Spawn(func() { n.keepTopology(s) })
 	return nil, nil
-}
-
-// consumed is how long a consumer has waited for the broker: each always does.
-func (s *session) consumed() time.Duration {
-	if s.consumers.Load() == 0 {
-		return 0
-	}
-	return math.MaxInt64
 }
 
 // keepTopology declares what is remembered again and again. An exchange that somebody
@@ -112,14 +104,14 @@ func (s *session) consumed() time.Duration {
 // receive know what was bound to it. And a declaration is a use of a queue: a
 // classic one that nobody consumes lives on under a policy with expires that is longer than
 // TopologyCheck. A quorum queue does not (3.10.8, 4.3.6); see losses.
-func (n *Node) keepTopology(s *session) {
+func (n *Node) keepTopology(s *conn.Session) {
 	tick := time.NewTicker(n.opts.TopologyCheck)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			n.complete(n.objects.restore(s))
-		case <-s.done:
+		case <-s.Done():
 			return
 		}
 	}
@@ -128,9 +120,9 @@ func (n *Node) keepTopology(s *session) {
 // restoreTopology declares what is remembered. What the broker refuses is shown in
 // State and does not keep the rest from working; only a lost connection is an
 // error.
-func (n *Node) restoreTopology(ctx context.Context, s *session) error {
-	err := s.do(ctx, func() error { return n.objects.restore(s) })
-	if err != nil && (s.lost() || ctx.Err() != nil) {
+func (n *Node) restoreTopology(ctx context.Context, s *conn.Session) error {
+	err := s.Do(ctx, func() error { return n.objects.restore(s) })
+	if err != nil && (s.Lost() || ctx.Err() != nil) {
 		return err
 	}
 	n.complete(err)
@@ -158,21 +150,21 @@ func (n *Node) complete(err error) {
 // for topology is about to publish, and the two connections come up one by one.
 func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 	for {
-		s, err := n.consume.wait(ctx)
+		s, err := n.consume.Wait(ctx)
 		if err != nil {
-			return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.consume.why())))
+			return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.consume.Why())))
 		}
-		err = s.do(ctx, func() error { return n.objects.declare(s, t) })
+		err = s.Do(ctx, func() error { return n.objects.declare(s, t) })
 		switch {
 		case err == nil:
 			n.remember(t)
-			if _, err := n.publish.wait(ctx); err != nil {
-				return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.publish.why())))
+			if _, err := n.publish.Wait(ctx); err != nil {
+				return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.publish.Why())))
 			}
 			return nil
 		case ctx.Err() != nil:
 			return fault.NotSent(broker.Unavailable, "declare topology", err)
-		case !s.lost():
+		case !s.Lost():
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
@@ -22,7 +23,7 @@ func (n *Node) Publish(ctx context.Context, messages []queueing.Message, told br
 	}
 	b := newBatch(ctx, len(messages), told)
 	var to *publisher
-	if n.publish.live.Load() != nil {
+	if n.publish.Live() != nil {
 		to = n.publisher.Load()
 	}
 	for i := range messages {
@@ -36,7 +37,7 @@ func (n *Node) Publish(ctx context.Context, messages []queueing.Message, told br
 // accept queues p, which becomes m. An error is its outcome.
 func (n *Node) accept(ctx context.Context, to *publisher, p *pending, m *queueing.Message) error {
 	if to == nil {
-		return fault.NotSent(broker.Unavailable, fault.PublishOp(m.Exchange), errors.New(n.publish.why()))
+		return fault.NotSent(broker.Unavailable, fault.PublishOp(m.Exchange), errors.New(n.publish.Why()))
 	}
 	if err := p.encode(m, &n.limits); err != nil {
 		return err
@@ -52,13 +53,13 @@ func (n *Node) accept(ctx context.Context, to *publisher, p *pending, m *queuein
 
 // publisher is the publishing side of one session.
 type publisher struct {
-	session   *session
+	session   *conn.Session
 	exchanges *exchanges
 	largest   *atomic.Int64 // the node's
 	lanes     *lanes
 }
 
-func newPublisher(s *session, o *objects, largest *atomic.Int64) *publisher {
+func newPublisher(s *conn.Session, o *objects, largest *atomic.Int64) *publisher {
 	p := &publisher{session: s, exchanges: newExchanges(s, o), largest: largest}
 	p.lanes = newLanes(s, p.learn)
 	return p
@@ -73,10 +74,10 @@ func (p *publisher) learn(e *amqp.Error) {
 }
 
 func (p *publisher) publish(ctx context.Context, m *pending) error {
-	if on, reason := p.session.alarm.state(); on {
+	if on, reason := p.session.Alarm.State(); on {
 		return fault.NotSent(broker.Blocked, m.op(), errors.New(reason))
 	}
-	if limit := p.session.conn.Config.FrameSize - frameOverhead; m.headerBytes > limit {
+	if limit := p.session.FrameSize() - frameOverhead; m.headerBytes > limit {
 		return fault.NotSent(broker.TooLarge, m.op(), fmt.Errorf("headers of %d bytes do not fit the connection's frames of %d bytes", m.headerBytes, limit))
 	}
 	if err := p.exchanges.know(ctx, m.exchange); err != nil {

@@ -37,7 +37,7 @@ func TestStrangeMessagesCloseNothing(t *testing.T) {
 	f := newFixture(t)
 	queue := f.queue("q")
 	f.mustPublish(toQueue(queue, "first"))
-	live := f.node.publish.live.Load()
+	live := f.node.publish.Live()
 	lane := f.node.publisher.Load().lanes.list()[0]
 	first := lane.current()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -53,7 +53,7 @@ func TestStrangeMessagesCloseNothing(t *testing.T) {
 			}
 		}
 	}
-	if live.lost() || lane.current() != first {
+	if live.Lost() || lane.current() != first {
 		t.Error("a message closed the channel or the connection")
 	}
 	t.Logf("%d messages were sent, %d refused", sent, refused)

@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
@@ -34,11 +35,11 @@ func newObjects(log *slog.Logger) *objects {
 }
 
 // restore declares what is remembered.
-func (o *objects) restore(s *session) error { return o.declare(s, o.all()) }
+func (o *objects) restore(s *conn.Session) error { return o.declare(s, o.all()) }
 
 // declare makes t exist, or checks that it does, by its policy. It goes on after
 // an object that is refused, and returns all refusals; a lost connection ends it.
-func (o *objects) declare(s *session, t queueing.Topology) error {
+func (o *objects) declare(s *conn.Session, t queueing.Topology) error {
 	d := &declarer{objects: o, session: s}
 	defer d.close()
 	switch t.Policy {
@@ -57,7 +58,7 @@ func (d *declarer) manage(t queueing.Topology) {
 	}
 	noBackstop := d.prepareBackstop(t.Queues)
 	for _, q := range t.Queues {
-		if err := checkRetries(q, d.session.server); err != nil {
+		if err := checkRetries(q, d.session.Server); err != nil {
 			d.problems = append(d.problems, fault.NotSent(broker.Conflict, declareOp(q), err))
 			continue
 		}
@@ -123,12 +124,12 @@ func (d *declarer) verify(t queueing.Topology) {
 // Inspect implements queueing.Driver by a passive declare.
 func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, error) {
 	op := fmt.Sprintf("inspect queue %q", queue)
-	s, err := n.consume.wait(ctx)
+	s, err := n.consume.Wait(ctx)
 	if err != nil {
-		return queueing.QueueState{}, fault.NotSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.why())))
+		return queueing.QueueState{}, fault.NotSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.Why())))
 	}
 	var found amqp.Queue
-	err = s.do(ctx, func() (err error) {
+	err = s.Do(ctx, func() (err error) {
 		found, err = inspect(s, queue)
 		return err
 	})
@@ -147,8 +148,8 @@ func queueText(q queueing.Queue) string {
 }
 
 // inspect asks for a queue by a passive declare.
-func inspect(s *session, queue string) (found amqp.Queue, err error) {
-	err = s.throwaway(func(ch *amqp.Channel) (err error) {
+func inspect(s *conn.Session, queue string) (found amqp.Queue, err error) {
+	err = s.Throwaway(func(ch *amqp.Channel) (err error) {
 		found, err = ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		return err
 	})
@@ -167,7 +168,7 @@ func missing(err error, what string) error {
 // refusal, for a refusal closes the channel.
 type declarer struct {
 	objects  *objects
-	session  *session
+	session  *conn.Session
 	ch       *amqp.Channel
 	lost     bool
 	problems []error
@@ -193,9 +194,9 @@ func (d *declarer) try(declare func(*amqp.Channel) error) error {
 	if d.lost {
 		return errGivenUp
 	}
-	err := d.session.call(func() error {
+	err := d.session.Call(func() error {
 		if d.ch == nil || d.ch.IsClosed() {
-			ch, err := d.session.channel()
+			ch, err := d.session.Channel()
 			if err != nil {
 				return err
 			}
@@ -204,14 +205,14 @@ func (d *declarer) try(declare func(*amqp.Channel) error) error {
 		return declare(d.ch)
 	})
 	if err != nil {
-		d.lost = d.session.lost()
+		d.lost = d.session.Lost()
 	}
 	return err
 }
 
 func (d *declarer) close() {
 	if d.ch != nil {
-		_ = d.session.call(d.ch.Close)
+		_ = d.session.Call(d.ch.Close)
 	}
 }
 

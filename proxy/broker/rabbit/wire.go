@@ -7,19 +7,20 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
 // openWire opens an AMQP channel in confirm mode.
-func openWire(s *session) (*frameWire, error) {
+func openWire(s *conn.Session) (*frameWire, error) {
 	w := &frameWire{
 		// Every return belongs to an unsettled publish: a window's worth is enough.
-		back:      make(chan frame.Returned, s.opts.Window),
-		frameSize: s.conn.Config.FrameSize,
+		back:      make(chan frame.Returned, s.Options.Window),
+		frameSize: s.FrameSize(),
 	}
-	err := s.call(func() (err error) {
-		if w.ch, w.hot, err = s.hotChannel(w, 0); err != nil {
+	err := s.Call(func() (err error) {
+		if w.ch, w.hot, err = s.HotChannel(w, 0); err != nil {
 			return err
 		}
 		w.closed = w.ch.NotifyClose(make(chan *amqp.Error, 1))

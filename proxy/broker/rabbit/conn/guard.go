@@ -1,12 +1,13 @@
-package rabbit
+package conn
 
 import (
+	"math"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// guard ends a connection that is dead without saying so: half-open, or with a
+// Guard ends a connection that is dead without saying so: half-open, or with a
 // frozen broker at its other end. Heartbeats need 15 seconds for that.
 //
 // While somebody waits for the broker (waited says for how long, or a call is in progress) and
@@ -17,8 +18,8 @@ import (
 //
 // It looks again when the first of them can have waited for so long: one who begins
 // right after a look will have at the next one.
-func (s *session) guard(waited func() time.Duration) {
-	limit := s.opts.ConfirmWatch * 2 / 5
+func (s *Session) Guard(waited func() time.Duration) {
+	limit := s.Options.ConfirmWatch * 2 / 5
 	look := time.NewTimer(limit)
 	defer look.Stop()
 	var p probe
@@ -33,7 +34,7 @@ func (s *session) guard(waited func() time.Duration) {
 			longest = limit
 		}
 		rest := max(limit-s.framer.Silence(), limit-longest)
-		if on, _ := s.alarm.state(); on {
+		if on, _ := s.Alarm.State(); on {
 			rest = limit
 		}
 		if rest <= 0 {
@@ -48,10 +49,18 @@ func (s *session) guard(waited func() time.Duration) {
 // probe is a channel for questions whose answers change nothing.
 type probe struct{ ch *amqp.Channel }
 
-func (p *probe) ask(s *session) (err error) {
+func (p *probe) ask(s *Session) (err error) {
 	if p.ch == nil || p.ch.IsClosed() {
-		p.ch, err = s.channel()
+		p.ch, err = s.Channel()
 		return err
 	}
 	return p.ch.Qos(1, 0, false) // it never has a consumer
+}
+
+// Consumed is how long a consumer has waited for the broker: each always does.
+func (s *Session) Consumed() time.Duration {
+	if s.Consumers.Load() == 0 {
+		return 0
+	}
+	return math.MaxInt64
 }

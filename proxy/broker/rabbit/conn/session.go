@@ -1,4 +1,4 @@
-package rabbit
+package conn
 
 import (
 	"context"
@@ -16,22 +16,22 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
-// session is one AMQP connection from its handshake to its end. It is never
+// Session is one AMQP connection from its handshake to its end. It is never
 // reused: a reconnect makes a new one.
-type session struct {
+type Session struct {
 	// Set at construction.
-	opts   *Options
-	conn   *amqp.Connection
-	framer *frame.Framer // under conn
-	server string        // product and version
-	alarm  alarm
-	done   chan struct{} // closed when the connection is gone
-	cause  error         // why; set before done is closed
+	Options *Options
+	conn    *amqp.Connection
+	framer  *frame.Framer // under conn
+	Server  string        // product and version
+	Alarm   Alarm
+	done    chan struct{} // closed when the connection is gone
+	cause   error         // why; set before done is closed
 
 	opening sync.Mutex // held while the library opens a channel, by all who let it
 
 	calls     atomic.Int32 // in progress
-	consumers atomic.Int32 // attached
+	Consumers atomic.Int32 // attached; each always waits for the broker
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -55,7 +55,7 @@ func wasCut(err error, took time.Duration) bool {
 var errCut = errors.New("connection closed during the handshake")
 
 // dial connects and shakes hands.
-func dial(ctx context.Context, opts *Options, role string) (*session, error) {
+func dial(ctx context.Context, opts *Options, role string) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, opts.DialTimeout)
 	defer cancel()
 	username, password, err := opts.Credentials()
@@ -66,15 +66,15 @@ func dial(ctx context.Context, opts *Options, role string) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", opts.Address, err)
 	}
-	s := &session{opts: opts, framer: frame.NewFramer(raw, opts.WriteTimeout), done: make(chan struct{})}
-	stop := context.AfterFunc(ctx, s.kill)
+	s := &Session{Options: opts, framer: frame.NewFramer(raw, opts.WriteTimeout), done: make(chan struct{})}
+	stop := context.AfterFunc(ctx, s.Kill)
 	start := time.Now()
 	conn, err := amqp.Open(s.framer, s.config(role, username, password))
 	if !stop() {
 		err = context.Cause(ctx) // the socket was closed by us
 	}
 	if err != nil {
-		s.kill()
+		s.Kill()
 		if wasCut(err, time.Since(start)) {
 			err = errCut
 		}
@@ -86,20 +86,20 @@ func dial(ctx context.Context, opts *Options, role string) (*session, error) {
 	return s, nil
 }
 
-func (s *session) config(role, username, password string) amqp.Config {
+func (s *Session) config(role, username, password string) amqp.Config {
 	properties := amqp.Table{"product": "Warren"} // the library writes to it: fresh per dial
-	properties.SetClientConnectionName(s.opts.ConnectionName + " " + role)
+	properties.SetClientConnectionName(s.Options.ConnectionName + " " + role)
 	return amqp.Config{
 		SASL:       []amqp.Authentication{&amqp.PlainAuth{Username: username, Password: password}},
-		Vhost:      s.opts.VHost,
-		Heartbeat:  s.opts.Heartbeat,
+		Vhost:      s.Options.VHost,
+		Heartbeat:  s.Options.Heartbeat,
 		FrameSize:  message.FrameSize,
 		Locale:     "en_US",
 		Properties: properties,
 	}
 }
 
-func (s *session) identify() { s.server = serverName(s.conn.Properties) }
+func (s *Session) identify() { s.Server = serverName(s.conn.Properties) }
 
 // serverName is a server's product and version, by its properties.
 func serverName(properties amqp.Table) string {
@@ -110,10 +110,10 @@ func serverName(properties amqp.Table) string {
 
 // watch starts the one reader of the connection's notifications. It ends with
 // the connection.
-func (s *session) watch() {
+func (s *Session) watch() {
 	closes := s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocks := s.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
-	s.spawn(func() {
+	s.Spawn(func() {
 		for {
 			select {
 			case e, ok := <-closes:
@@ -128,16 +128,16 @@ func (s *session) watch() {
 					blocks = nil
 					continue
 				}
-				s.alarm.set(b.Active, b.Reason)
-				s.opts.OnState()
+				s.Alarm.Set(b.Active, b.Reason)
+				s.Options.OnState()
 			}
 		}
 	})
 }
 
-// spawn runs fn in a goroutine that close waits for. It does nothing and returns
+// Spawn runs fn in a goroutine that close waits for. It does nothing and returns
 // false once close has begun.
-func (s *session) spawn(fn func()) bool {
+func (s *Session) Spawn(fn func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -147,28 +147,28 @@ func (s *session) spawn(fn func()) bool {
 	return true
 }
 
-// do runs fn, which uses the connection, and waits for it at most until ctx ends or
+// Do runs fn, which uses the connection, and waits for it at most until ctx ends or
 // the broker blocks the connection.
-func (s *session) do(ctx context.Context, fn func() error) error {
+func (s *Session) Do(ctx context.Context, fn func() error) error {
 	result := make(chan error, 1)
-	if !s.spawn(func() { result <- fn() }) {
+	if !s.Spawn(func() { result <- fn() }) {
 		return amqp.ErrClosed
 	}
 	select {
 	case err := <-result:
 		return err
-	case <-s.alarm.signal():
+	case <-s.Alarm.Signal():
 		return fault.ErrBlocked
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// call runs fn, which waits for answers of the broker. Without them it ends the
+// Call runs fn, which waits for answers of the broker. Without them it ends the
 // connection, for fn cannot be abandoned otherwise.
-func (s *session) call(fn func() error) error { return s.callWithin(s.opts.CallTimeout, fn) }
+func (s *Session) Call(fn func() error) error { return s.callWithin(s.Options.CallTimeout, fn) }
 
-func (s *session) callWithin(d time.Duration, fn func() error) error {
+func (s *Session) callWithin(d time.Duration, fn func() error) error {
 	s.calls.Add(1)
 	defer s.calls.Add(-1)
 	t := time.AfterFunc(d, s.suspect)
@@ -178,21 +178,21 @@ func (s *session) callWithin(d time.Duration, fn func() error) error {
 
 // suspect ends a connection whose broker does not answer. One that blocks it need
 // not: then heartbeats tell whether it lives.
-func (s *session) suspect() {
-	if on, _ := s.alarm.state(); !on {
-		s.kill()
+func (s *Session) suspect() {
+	if on, _ := s.Alarm.State(); !on {
+		s.Kill()
 	}
 }
 
-// channel opens a channel of the library.
-func (s *session) channel() (*amqp.Channel, error) {
+// Channel opens a channel of the library.
+func (s *Session) Channel() (*amqp.Channel, error) {
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	return s.conn.Channel()
 }
 
-// hotChannel opens a channel whose content and confirms go to t; see frame.Framer.Heat.
-func (s *session) hotChannel(t frame.Taker, maxBody int) (*amqp.Channel, *frame.Channel, error) {
+// HotChannel opens a channel whose content and confirms go to t; see frame.Framer.Heat.
+func (s *Session) HotChannel(t frame.Taker, maxBody int) (*amqp.Channel, *frame.Channel, error) {
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	ch, err := s.conn.Channel()
@@ -202,11 +202,11 @@ func (s *session) hotChannel(t frame.Taker, maxBody int) (*amqp.Channel, *frame.
 	return ch, s.framer.Heat(t, maxBody), nil
 }
 
-// throwaway runs fn on a channel of its own, so that a refusal closes nothing that
+// Throwaway runs fn on a channel of its own, so that a refusal closes nothing that
 // others use.
-func (s *session) throwaway(fn func(*amqp.Channel) error) error {
-	return s.call(func() error {
-		ch, err := s.channel()
+func (s *Session) Throwaway(fn func(*amqp.Channel) error) error {
+	return s.Call(func() error {
+		ch, err := s.Channel()
 		if err != nil {
 			return fmt.Errorf("open channel: %w", err)
 		}
@@ -214,8 +214,17 @@ func (s *session) throwaway(fn func(*amqp.Channel) error) error {
 	})
 }
 
-// lost reports whether the connection is gone.
-func (s *session) lost() bool {
+// Done is closed when the connection is gone.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Silence is how long the broker has sent nothing.
+func (s *Session) Silence() time.Duration { return s.framer.Silence() }
+
+// FrameSize is what was agreed for frames.
+func (s *Session) FrameSize() int { return s.conn.Config.FrameSize }
+
+// Lost reports whether the connection is gone.
+func (s *Session) Lost() bool {
 	select {
 	case <-s.done:
 		return true
@@ -224,20 +233,20 @@ func (s *session) lost() bool {
 	}
 }
 
-// kill closes the socket, which ends everything that waits on the connection.
-func (s *session) kill() { _ = s.framer.Close() }
+// Kill closes the socket, which ends everything that waits on the connection.
+func (s *Session) Kill() { _ = s.framer.Close() }
 
 // close ends the connection with the closing handshake, bounded by what drain left
 // of CloseTimeout, and waits for the session's goroutines.
-func (s *session) close() {
+func (s *Session) close() {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
-	t := time.AfterFunc(s.opts.CloseTimeout/4, s.kill)
+	t := time.AfterFunc(s.Options.CloseTimeout/4, s.Kill)
 	// The error says that the connection was gone before, or that the watchdog
 	// ended it: nothing is left to be done about either.
 	_ = s.conn.Close()
 	t.Stop()
-	s.kill()
+	s.Kill()
 	s.tasks.Wait()
 }

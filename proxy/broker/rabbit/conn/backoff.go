@@ -1,4 +1,4 @@
-package rabbit
+package conn
 
 import (
 	"errors"
@@ -12,14 +12,17 @@ import (
 // packet, and a restarted broker is found within a second of opening its port.
 const refusedCap = 800 * time.Millisecond
 
-// backoff computes full-jitter delays between tries.
-type backoff struct {
+// Backoff computes full-jitter delays between tries.
+type Backoff struct {
 	opts *Options
 	n    int // tries that failed in a row
 }
 
-// next returns how long to wait after err.
-func (b *backoff) next(err error) time.Duration {
+// NewBackoff returns one that has seen no failure.
+func NewBackoff(opts *Options) *Backoff { return &Backoff{opts: opts} }
+
+// Next returns how long to wait after err.
+func (b *Backoff) Next(err error) time.Duration {
 	limit := b.opts.MaxBackoff
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		limit = min(limit, refusedCap)
@@ -38,11 +41,12 @@ func (b *backoff) next(err error) time.Duration {
 	return b.jitter(min(ceiling, limit))
 }
 
-func (b *backoff) jitter(d time.Duration) time.Duration {
+func (b *Backoff) jitter(d time.Duration) time.Duration {
 	return time.Duration(b.opts.Rand() * float64(d))
 }
 
-func (b *backoff) reset() { b.n = 0 }
+// Reset begins anew, after a try that did not fail.
+func (b *Backoff) Reset() { b.n = 0 }
 
 // slow tells what a quick repeat cannot heal: refused credentials (403), a vhost
 // or a limit (530).

@@ -1,10 +1,10 @@
-package rabbit
+package conn
 
 import "sync/atomic"
 
-// alarm is whether the broker blocks the connection. The zero value is clear. It is
+// Alarm is whether the broker blocks the connection. The zero value is clear. It is
 // set by one goroutine at a time; reading it takes no lock, for every publish does.
-type alarm struct {
+type Alarm struct {
 	now atomic.Pointer[condition] // nil is clear, with nobody waiting
 }
 
@@ -22,8 +22,9 @@ var closedSignal = func() chan struct{} {
 	return c
 }()
 
-func (a *alarm) set(on bool, reason string) {
-	if was, _ := a.state(); was == on {
+// Set raises the alarm, or ends it.
+func (a *Alarm) Set(on bool, reason string) {
+	if was, _ := a.State(); was == on {
 		return
 	}
 	if !on {
@@ -35,16 +36,16 @@ func (a *alarm) set(on bool, reason string) {
 	}
 }
 
-// state returns whether the alarm is raised, and the broker's reason.
-func (a *alarm) state() (on bool, reason string) {
+// State returns whether the alarm is raised, and the broker's reason.
+func (a *Alarm) State() (on bool, reason string) {
 	if c := a.now.Load(); c != nil {
 		return c.on, c.reason
 	}
 	return false, ""
 }
 
-// signal returns a channel that is closed when the alarm is, or gets, raised.
-func (a *alarm) signal() <-chan struct{} {
+// Signal returns a channel that is closed when the alarm is, or gets, raised.
+func (a *Alarm) Signal() <-chan struct{} {
 	for {
 		if c := a.now.Load(); c != nil {
 			return c.raised

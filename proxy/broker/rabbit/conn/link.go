@@ -1,4 +1,4 @@
-package rabbit
+package conn
 
 import (
 	"context"
@@ -18,7 +18,11 @@ import (
 // at its beginning: a broker that accepts and drops is not hammered.
 const settled = 100 * time.Millisecond
 
-// link keeps one connection up.
+// Prepare makes a session ready before its link raises it for others to use. drain, nil for
+// none, waits at the link's end for what is on its way, at most until its context ends.
+type Prepare func(context.Context, *Session) (drain func(context.Context), err error)
+
+// Link keeps one connection up.
 //
 //	      ┌──────────── backoff ◀────────────┐
 //	      ▼                                  │ refused, cut, no answer
@@ -27,16 +31,14 @@ const settled = 100 * time.Millisecond
 //	               channels      others use it
 //
 // Any state ends when run's context does.
-type link struct {
+type Link struct {
 	// Set at construction.
-	role string
-	opts *Options
-	log  *slog.Logger
-	// prepare makes a session ready before it is raised. drain, nil for none, waits at the end
-	// for what is on its way.
-	prepare func(context.Context, *session) (drain func(context.Context), err error)
+	role    string
+	opts    *Options
+	log     *slog.Logger
+	prepare Prepare
 
-	live atomic.Pointer[session] // nil while down
+	live atomic.Pointer[Session] // nil while down
 
 	// Guarded by mu.
 	mu      sync.Mutex
@@ -46,34 +48,35 @@ type link struct {
 	logged  int    // AMQP code of the failure told last, -1 for none
 }
 
-func newLink(role string, opts *Options, prepare func(context.Context, *session) (drain func(context.Context), err error)) *link {
-	return &link{
+// NewLink makes a link. role is told in logs and in the broker's tools.
+func NewLink(role string, opts *Options, prepare Prepare) *Link {
+	return &Link{
 		role: role, opts: opts, prepare: prepare, changed: make(chan struct{}),
 		log:    opts.Logger.With("broker_node", opts.Address, "connection", role),
 		reason: "not started", logged: -1,
 	}
 }
 
-// run keeps the connection up until ctx ends, and closes it.
-func (l *link) run(ctx context.Context) {
+// Run keeps the connection up until ctx ends, and closes it.
+func (l *Link) Run(ctx context.Context) {
 	defer l.stop()
-	delays := backoff{opts: l.opts}
+	delays := NewBackoff(l.opts)
 	for ctx.Err() == nil {
 		up, err := l.serve(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if up >= settled {
-			delays.reset()
+			delays.Reset()
 		}
-		d := delays.next(err)
+		d := delays.Next(err)
 		l.down(err, d)
 		pace.Sleep(ctx, d)
 	}
 }
 
 // serve makes one session and returns how long it was up, and why it ended.
-func (l *link) serve(ctx context.Context) (up time.Duration, err error) {
+func (l *Link) serve(ctx context.Context) (up time.Duration, err error) {
 	s, err := dial(ctx, l.opts, l.role)
 	if err != nil {
 		return 0, err
@@ -97,28 +100,28 @@ func (l *link) serve(ctx context.Context) (up time.Duration, err error) {
 }
 
 // drain waits for what is on its way, and leaves a quarter of CloseTimeout for close.
-func (s *session) drain(wait func(context.Context)) {
+func (s *Session) drain(wait func(context.Context)) {
 	if wait == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.opts.CloseTimeout*3/4)
+	ctx, cancel := context.WithTimeout(context.Background(), s.Options.CloseTimeout*3/4)
 	defer cancel()
 	wait(ctx)
 }
 
-func (l *link) raise(s *session) {
+func (l *Link) raise(s *Session) {
 	l.mu.Lock()
 	l.logged = -1
 	l.mu.Unlock()
 	l.set(s, "")
-	l.log.Info("connection is up", "server", s.server)
+	l.log.Info("connection is up", "server", s.Server)
 }
 
-func (l *link) lower(reason string) { l.set(nil, reason) }
+func (l *Link) lower(reason string) { l.set(nil, reason) }
 
 // down records the end of a session or of a try to get one. A warning is for news
 // only: a node that stays away is told once.
-func (l *link) down(err error, next time.Duration) {
+func (l *Link) down(err error, next time.Duration) {
 	code := failureCode(err)
 	l.mu.Lock()
 	news := l.logged != code
@@ -142,14 +145,14 @@ func failureCode(err error) int {
 	return 0
 }
 
-func (l *link) stop() {
+func (l *Link) stop() {
 	l.mu.Lock()
 	l.stopped = true
 	l.mu.Unlock()
 	l.set(nil, fault.ErrStopped.Error())
 }
 
-func (l *link) set(s *session, reason string) {
+func (l *Link) set(s *Session, reason string) {
 	l.mu.Lock()
 	l.live.Store(s)
 	l.reason = reason
@@ -159,15 +162,18 @@ func (l *link) set(s *session, reason string) {
 	l.opts.OnState()
 }
 
-// why returns why the link is down, "" when it is up.
-func (l *link) why() string {
+// Live returns the session that is up, nil while there is none.
+func (l *Link) Live() *Session { return l.live.Load() }
+
+// Why returns why the link is down, "" when it is up.
+func (l *Link) Why() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reason
 }
 
-// wait returns the session that is up, waiting for one at most until ctx ends.
-func (l *link) wait(ctx context.Context) (*session, error) {
+// Wait returns the session that is up, waiting for one at most until ctx ends.
+func (l *Link) Wait(ctx context.Context) (*Session, error) {
 	for {
 		l.mu.Lock()
 		s, changed, stopped := l.live.Load(), l.changed, l.stopped
@@ -175,7 +181,7 @@ func (l *link) wait(ctx context.Context) (*session, error) {
 		switch {
 		case stopped:
 			return nil, fault.ErrStopped
-		case s != nil && !s.lost():
+		case s != nil && !s.Lost():
 			return s, nil
 		case s != nil:
 			// Lost, and about to be lowered.
