@@ -80,7 +80,7 @@ func (n *Node) heal(ctx context.Context, s *conn.Session, queue string, err erro
 	missing := fault.KindOf(err) == broker.NotFound
 	if errors.Is(err, errEnded) || missing {
 		n.opts.Logger.Warn("consumer ended by the broker", "broker_node", n.opts.Address, "queue", queue, "error", err)
-		if n.objects.hasQueue(queue) {
+		if n.objects.HasQueue(queue) {
 			return n.redeclare(ctx, s)
 		}
 		if !missing {
@@ -96,7 +96,7 @@ func (n *Node) heal(ctx context.Context, s *conn.Session, queue string, err erro
 // redeclare declares the remembered topology. What cannot be healed by trying
 // again is an error.
 func (n *Node) redeclare(ctx context.Context, s *conn.Session) error {
-	err := s.Do(ctx, func() error { return n.objects.restore(s) })
+	err := s.Do(ctx, func() error { return n.objects.Restore(s) })
 	switch broker.KindOf(err) {
 	case broker.Conflict, broker.Refused, broker.Invalid:
 		return err
@@ -107,7 +107,7 @@ func (n *Node) redeclare(ctx context.Context, s *conn.Session) error {
 
 // attach opens a channel of its own for a consumer and starts it.
 func (n *Node) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound, error) {
-	c := newInbound(s, o, o.SingleActive || n.objects.singleActive(o.Queue), &n.stale)
+	c := newInbound(s, o, o.SingleActive || n.objects.SingleActive(o.Queue), &n.stale)
 	err := s.Call(func() error {
 		ch, hot, err := s.HotChannel(c, o.MaxBytes)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
 )
 
 // exchanges is what one session knows about exchanges. A publish to a missing or
@@ -19,7 +20,7 @@ import (
 // so each is asked for before its first publish, on a channel of its own.
 type exchanges struct {
 	session *conn.Session
-	objects *objects
+	objects *layout.Objects
 	asking  singleflight.Group
 
 	mu      sync.RWMutex
@@ -27,9 +28,9 @@ type exchanges struct {
 	refused map[string]time.Time // write access denied, found out at this time
 }
 
-func newExchanges(s *conn.Session, o *objects) *exchanges {
+func newExchanges(s *conn.Session, o *layout.Objects) *exchanges {
 	e := &exchanges{session: s, objects: o, known: map[string]struct{}{"": {}}, refused: map[string]time.Time{}}
-	for _, x := range o.all().Exchanges {
+	for _, x := range o.All().Exchanges {
 		e.known[x.Name] = struct{}{} // restored before the session's first publish
 	}
 	return e
@@ -61,9 +62,9 @@ func (e *exchanges) know(ctx context.Context, name string) error {
 // ask finds out whether the exchange exists. One that this process declared is
 // declared again before, with what is bound to it.
 func (e *exchanges) ask(name string) error {
-	if e.objects.hasExchange(name) {
+	if e.objects.HasExchange(name) {
 		// A refusal may be about another object; the question below is about this one.
-		_ = e.objects.restore(e.session)
+		_ = e.objects.Restore(e.session)
 	}
 	return e.session.Throwaway(func(ch *amqp.Channel) error {
 		return ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil) // the type is not compared

@@ -158,7 +158,7 @@ func deleteTopology(t *testing.T, topology queueing.Topology) {
 	}
 	exchanges := slices.Clone(topology.Exchanges)
 	for _, p := range topology.Partitioners {
-		exchanges = append(exchanges, mesh.Exchange{Name: p.Name}, mesh.Exchange{Name: p.Name + unpartitioned})
+		exchanges = append(exchanges, mesh.Exchange{Name: p.Name}, mesh.Exchange{Name: p.Name + ".unpartitioned"})
 	}
 	for _, x := range exchanges {
 		if err := ch.ExchangeDelete(x.Name, false, false); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
@@ -191,7 +192,7 @@ func (c *inbound) forgotten() bool {
 	if busy {
 		return false
 	}
-	q, err := inspect(c.session, c.options.Queue)
+	q, err := layout.Inspect(c.session, c.options.Queue)
 	return fault.KindOf(err) == broker.NotFound || err == nil && q.Consumers == 0
 }
 

@@ -3,9 +3,12 @@ package rabbit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -13,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
 )
 
 // Node is the driver for one RabbitMQ node. It implements queueing.Driver.
@@ -20,7 +24,7 @@ type Node struct {
 	// Set at construction.
 	opts    Options
 	limits  envelope.Limits
-	objects *objects
+	objects *layout.Objects
 	publish *conn.Link
 	consume *conn.Link
 
@@ -36,7 +40,7 @@ var _ queueing.Driver = (*Node)(nil)
 func New(o Options) *Node {
 	n := &Node{opts: o.WithDefaults()}
 	n.limits = envelope.Limits{HeaderBytes: n.opts.MaxHeaderBytes, DataBytes: n.opts.MaxDataBytes, Now: n.opts.Now}
-	n.objects = newObjects(n.opts.Logger)
+	n.objects = layout.New(n.opts.Logger)
 	n.publish = conn.NewLink("publish", &n.opts, n.preparePublish)
 	n.consume = conn.NewLink("consume", &n.opts, n.prepareConsume)
 	return n
@@ -54,7 +58,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 // State implements queueing.Driver.
 func (n *Node) State() broker.State {
-	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.objects.losses.count.Load()}
+	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.objects.Gone()}
 	pub, con := n.publish.Live(), n.consume.Live()
 	st.Publishing, st.Consuming = pub != nil, con != nil
 	switch {
@@ -110,7 +114,7 @@ func (n *Node) keepTopology(s *conn.Session) {
 	for {
 		select {
 		case <-tick.C:
-			n.complete(n.objects.restore(s))
+			n.complete(n.objects.Restore(s))
 		case <-s.Done():
 			return
 		}
@@ -121,7 +125,7 @@ func (n *Node) keepTopology(s *conn.Session) {
 // State and does not keep the rest from working; only a lost connection is an
 // error.
 func (n *Node) restoreTopology(ctx context.Context, s *conn.Session) error {
-	err := s.Do(ctx, func() error { return n.objects.restore(s) })
+	err := s.Do(ctx, func() error { return n.objects.Restore(s) })
 	if err != nil && (s.Lost() || ctx.Err() != nil) {
 		return err
 	}
@@ -154,7 +158,7 @@ func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 		if err != nil {
 			return fault.NotSent(broker.Unavailable, "declare topology", errors.Join(err, errors.New(n.consume.Why())))
 		}
-		err = s.Do(ctx, func() error { return n.objects.declare(s, t) })
+		err = s.Do(ctx, func() error { return n.objects.Declare(s, t) })
 		switch {
 		case err == nil:
 			n.remember(t)
@@ -171,7 +175,7 @@ func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 }
 
 func (n *Node) remember(t queueing.Topology) {
-	n.objects.add(t)
+	n.objects.Remember(t)
 	if t.Policy == mesh.Ignore {
 		return // nobody knows whether its exchanges are there
 	}
@@ -181,3 +185,24 @@ func (n *Node) remember(t queueing.Topology) {
 		}
 	}
 }
+
+// Inspect implements queueing.Driver by a passive declare.
+func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, error) {
+	op := fmt.Sprintf("inspect queue %q", queue)
+	s, err := n.consume.Wait(ctx)
+	if err != nil {
+		return queueing.QueueState{}, fault.NotSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.Why())))
+	}
+	var found amqp.Queue
+	err = s.Do(ctx, func() (err error) {
+		found, err = layout.Inspect(s, queue)
+		return err
+	})
+	if err != nil {
+		return queueing.QueueState{}, fault.NotSent(fault.KindOf(err), op, err)
+	}
+	return queueing.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
+}
+
+// Backed implements queueing.Driver.
+func (n *Node) Backed(queue string) bool { return n.objects.Backed(queue) }

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
 )
 
 // Publish implements queueing.Publisher. It returns when each message has a place in
@@ -59,7 +60,7 @@ type publisher struct {
 	lanes     *lanes
 }
 
-func newPublisher(s *conn.Session, o *objects, largest *atomic.Int64) *publisher {
+func newPublisher(s *conn.Session, o *layout.Objects, largest *atomic.Int64) *publisher {
 	p := &publisher{session: s, exchanges: newExchanges(s, o), largest: largest}
 	p.lanes = newLanes(s, p.learn)
 	return p

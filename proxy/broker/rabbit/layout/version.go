@@ -1,4 +1,4 @@
-package rabbit
+package layout
 
 import (
 	"strconv"
@@ -12,9 +12,9 @@ const (
 	delayingMinor   = 3
 )
 
-// delaysRetries reports whether a server, by its product and version, can make what
+// DelaysRetries reports whether a server, by its product and version, can make what
 // is requeued wait; see queueing.Queue.RetryDelay. False while it is not known.
-func delaysRetries(server string) bool {
+func DelaysRetries(server string) bool {
 	product, version, _ := strings.Cut(server, " ")
 	major, rest, _ := strings.Cut(version, ".")
 	minor, _, _ := strings.Cut(rest, ".")

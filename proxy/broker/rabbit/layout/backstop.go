@@ -1,23 +1,19 @@
-package rabbit
+package layout
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
-// deadLetters is the exchange to which queues give up what is rejected, what expires, and
+// DeadLetters is the exchange to which queues give up what is rejected, what expires, and
 // what a limit or a policy takes out of them, with the name of their dead-letter queue as
 // the key:
 //
@@ -26,7 +22,7 @@ import (
 //
 // It is one for all of a vhost. The default exchange would do for the queue alone; but
 // then nobody could be told, and AMQP cannot ask which policies there are.
-const deadLetters = envelope.DeadLetters
+const DeadLetters = envelope.DeadLetters
 
 // aside ends the key by which a dead-letter queue gives up what a policy takes out of it.
 // Nothing is bound to it, and so RabbitMQ keeps it, in the queue's own memory of what is to
@@ -70,8 +66,8 @@ func (b *backstops) has(queue string) bool {
 	return b.known[queue]
 }
 
-// Backed implements queueing.Driver.
-func (n *Node) Backed(queue string) bool { return n.objects.backs.has(queue) }
+// Backed reports whether the broker leads what queue gives up to a dead-letter queue.
+func (o *Objects) Backed(queue string) bool { return o.backs.has(queue) }
 
 // prepareBackstop declares what queues dead-letter to. The error says why none of them
 // can; nil if they can, or none does.
@@ -79,7 +75,7 @@ func (d *declarer) prepareBackstop(queues []queueing.Queue) error {
 	for _, q := range queues {
 		if q.DeadLetter != "" || q.Kept {
 			return d.try(func(ch *amqp.Channel) error {
-				return ch.ExchangeDeclare(deadLetters, amqp.ExchangeDirect, true, false, false, false, nil)
+				return ch.ExchangeDeclare(DeadLetters, amqp.ExchangeDirect, true, false, false, false, nil)
 			})
 		}
 	}
@@ -157,74 +153,7 @@ func (d *declarer) bindBackstop(queues []queueing.Queue) {
 		}
 		bound[q.DeadLetter] = true
 		d.do(fmt.Sprintf("bind dead-letter queue %q", q.DeadLetter), func(ch *amqp.Channel) error {
-			return ch.QueueBind(q.DeadLetter, q.DeadLetter, deadLetters, false, nil)
+			return ch.QueueBind(q.DeadLetter, q.DeadLetter, DeadLetters, false, nil)
 		})
 	}
-}
-
-const (
-	watchPrefetch = 100
-	watchBytes    = 64 << 10 // a larger body is not read
-	watchLength   = 1000     // most notices that wait for a slow watcher; the oldest go first
-)
-
-// Watch implements queueing.Driver. Beside the dead-letter queue it binds a queue of this
-// connection's own, which is gone with it.
-func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
-	delays := conn.NewBackoff(&n.opts)
-	for {
-		s, err := n.consume.Wait(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
-		}
-		if err != nil {
-			return fault.NotSent(broker.Unavailable, watchOp(deadLetterQueue), err)
-		}
-		c, err := n.attachWatch(s, deadLetterQueue)
-		if err == nil {
-			delays.Reset()
-			ended := c.pump(ctx, func(batch []*queueing.Delivery) {
-				for _, d := range batch {
-					told(d)
-					_ = d.Ack() // stale: its queue is gone, too
-				}
-			})
-			c.close()
-			if ended {
-				return nil
-			}
-			err = c.why()
-		}
-		if fault.KindOf(err) == broker.Refused {
-			return fault.NotSent(broker.Refused, watchOp(deadLetterQueue), err)
-		}
-		pace.Sleep(ctx, delays.Next(err))
-	}
-}
-
-func watchOp(queue string) string { return fmt.Sprintf("watch dead-letter queue %q", queue) }
-
-func (n *Node) attachWatch(s *conn.Session, deadLetterQueue string) (*inbound, error) {
-	var own amqp.Queue
-	err := s.Throwaway(func(ch *amqp.Channel) (err error) {
-		args := amqp.Table{"x-queue-type": "classic", "x-max-length": int64(watchLength)}
-		if own, err = ch.QueueDeclare("", false, true, true, false, args); err != nil {
-			return err
-		}
-		return ch.QueueBind(own.Name, deadLetterQueue, deadLetters, false, nil)
-	})
-	if err != nil {
-		return nil, err
-	}
-	c, err := n.attach(s, queueing.ConsumeOptions{
-		Queue: own.Name, Prefetch: watchPrefetch, Tag: "warren-watch", MaxBytes: watchBytes, Letters: true, Uncounted: true,
-	})
-	if err != nil {
-		// It goes when its last consumer does, and it never had one.
-		return nil, errors.Join(err, s.Throwaway(func(ch *amqp.Channel) error {
-			_, err := ch.QueueDelete(own.Name, false, false, false)
-			return err
-		}))
-	}
-	return c, nil
 }

@@ -1,4 +1,4 @@
-package rabbit
+package layout
 
 import "testing"
 
@@ -9,7 +9,7 @@ func TestServersFromRabbitMQ43OnDelayRetries(t *testing.T) {
 		"RabbitMQ 3.10.8": false, "RabbitMQ 4.2.9": false, "RabbitMQ 4": false, "RabbitMQ": false, "RabbitMQ four": false,
 		"LavinMQ 4.3.0": false, "membroker 9.0": false, "": false,
 	} {
-		if got := delaysRetries(server); got != want {
+		if got := DelaysRetries(server); got != want {
 			t.Errorf("%q delays retries: %t, want %t", server, got, want)
 		}
 	}

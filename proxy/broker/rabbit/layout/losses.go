@@ -1,4 +1,4 @@
-package rabbit
+package layout
 
 import (
 	"log/slog"
@@ -21,9 +21,12 @@ type losses struct {
 	count atomic.Uint64
 }
 
+// Gone is how many queues were found missing.
+func (o *Objects) Gone() uint64 { return o.losses.count.Load() }
+
 // look counts and tells it if q was declared before and is gone.
 func (l *losses) look(d *declarer, q queueing.Queue) {
-	if !l.memory.hasQueue(q.Name) || fault.KindOf(d.find(q.Name)) != broker.NotFound {
+	if !l.memory.HasQueue(q.Name) || fault.KindOf(d.find(q.Name)) != broker.NotFound {
 		return
 	}
 	l.count.Add(1)

@@ -1,8 +1,7 @@
-package rabbit
+package layout
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,9 +17,9 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 )
 
-// objects are what a node declares: what of it is remembered, and what declaring it
+// Objects are what a node declares: what of it is remembered, and what declaring it
 // came to. It is safe for concurrent use.
-type objects struct {
+type Objects struct {
 	memory
 
 	backs   backstops
@@ -28,18 +27,19 @@ type objects struct {
 	losses  losses
 }
 
-func newObjects(log *slog.Logger) *objects {
-	o := &objects{}
+// New returns one that remembers nothing. It logs to log what declaring finds out.
+func New(log *slog.Logger) *Objects {
+	o := &Objects{}
 	o.backs.log, o.losses.log, o.losses.memory = log, log, &o.memory
 	return o
 }
 
-// restore declares what is remembered.
-func (o *objects) restore(s *conn.Session) error { return o.declare(s, o.all()) }
+// Restore declares what is remembered.
+func (o *Objects) Restore(s *conn.Session) error { return o.Declare(s, o.All()) }
 
-// declare makes t exist, or checks that it does, by its policy. It goes on after
+// Declare makes t exist, or checks that it does, by its policy. It goes on after
 // an object that is refused, and returns all refusals; a lost connection ends it.
-func (o *objects) declare(s *conn.Session, t queueing.Topology) error {
+func (o *Objects) Declare(s *conn.Session, t queueing.Topology) error {
 	d := &declarer{objects: o, session: s}
 	defer d.close()
 	switch t.Policy {
@@ -121,24 +121,6 @@ func (d *declarer) verify(t queueing.Topology) {
 	}
 }
 
-// Inspect implements queueing.Driver by a passive declare.
-func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, error) {
-	op := fmt.Sprintf("inspect queue %q", queue)
-	s, err := n.consume.Wait(ctx)
-	if err != nil {
-		return queueing.QueueState{}, fault.NotSent(broker.Unavailable, op, errors.Join(err, errors.New(n.consume.Why())))
-	}
-	var found amqp.Queue
-	err = s.Do(ctx, func() (err error) {
-		found, err = inspect(s, queue)
-		return err
-	})
-	if err != nil {
-		return queueing.QueueState{}, fault.NotSent(fault.KindOf(err), op, err)
-	}
-	return queueing.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
-}
-
 func queueText(q queueing.Queue) string {
 	text := "a durable queue of type " + cmp.Or(q.Type, "quorum")
 	if q.SingleActive {
@@ -147,8 +129,8 @@ func queueText(q queueing.Queue) string {
 	return text
 }
 
-// inspect asks for a queue by a passive declare.
-func inspect(s *conn.Session, queue string) (found amqp.Queue, err error) {
+// Inspect asks for a queue by a passive declare.
+func Inspect(s *conn.Session, queue string) (found amqp.Queue, err error) {
 	err = s.Throwaway(func(ch *amqp.Channel) (err error) {
 		found, err = ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 		return err
@@ -167,7 +149,7 @@ func missing(err error, what string) error {
 // declarer declares on a channel nobody else uses, with a new one after each
 // refusal, for a refusal closes the channel.
 type declarer struct {
-	objects  *objects
+	objects  *Objects
 	session  *conn.Session
 	ch       *amqp.Channel
 	lost     bool
@@ -283,7 +265,7 @@ func checkRetries(q queueing.Queue, server string) error {
 		return nil
 	case q.Type == "classic":
 		return errors.New("a classic queue does not delay retries: want quorum")
-	case !delaysRetries(server):
+	case !DelaysRetries(server):
 		return fmt.Errorf("%s does not delay retries: RabbitMQ 4.3 and later do", server)
 	default:
 		return nil
@@ -314,7 +296,7 @@ func queueArguments(q queueing.Queue) (amqp.Table, error) {
 		args["x-delayed-retry-type"] = "returned"
 		args["x-delayed-retry-min"], args["x-delayed-retry-max"] = delay, delay
 	}
-	exchange, next := deadLetters, q.DeadLetter
+	exchange, next := DeadLetters, q.DeadLetter
 	if q.Kept && q.Type != "classic" { // which would drop what has no way to go
 		next = q.Name + aside
 	}

@@ -1,4 +1,4 @@
-package rabbit
+package layout
 
 import (
 	"maps"
@@ -21,7 +21,8 @@ type memory struct {
 	single    map[string]struct{} // queues with a single active consumer, whoever declares them
 }
 
-func (m *memory) add(t queueing.Topology) {
+// Remember remembers t, if it was declared under Manage, or forgets what others manage from now on.
+func (m *memory) Remember(t queueing.Topology) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.exchanges == nil {
@@ -78,8 +79,8 @@ func (m *memory) forget(t queueing.Topology) {
 	}
 }
 
-// all returns everything remembered, in no particular order.
-func (m *memory) all() queueing.Topology {
+// All returns everything remembered, in no particular order.
+func (m *memory) All() queueing.Topology {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := queueing.Topology{Policy: mesh.Manage}
@@ -98,22 +99,24 @@ func (m *memory) all() queueing.Topology {
 	return t
 }
 
-// singleActive tells the queues that let one consumer at a time receive.
-func (m *memory) singleActive(queue string) bool {
+// SingleActive tells the queues that let one consumer at a time receive.
+func (m *memory) SingleActive(queue string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, ok := m.single[queue]
 	return ok
 }
 
-func (m *memory) hasQueue(name string) bool {
+// HasQueue reports whether a queue of that name is remembered.
+func (m *memory) HasQueue(name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, ok := m.queues[name]
 	return ok
 }
 
-func (m *memory) hasExchange(name string) bool {
+// HasExchange reports whether an exchange of that name is remembered.
+func (m *memory) HasExchange(name string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, ok := m.exchanges[name]
