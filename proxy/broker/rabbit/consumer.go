@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -16,26 +17,45 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
+
+// receiver receives over a link, on whichever session is up. It is safe for concurrent use.
+type receiver struct {
+	// Set at construction.
+	link    *conn.Link
+	objects *layout.Objects
+	opts    *conn.Options
+
+	stale atomic.Uint64
+}
+
+// newReceiver returns one that consumes over link. Queues in o it declares again.
+func newReceiver(link *conn.Link, o *layout.Objects, opts *conn.Options) *receiver {
+	return &receiver{link: link, objects: o, opts: opts}
+}
+
+// settledTooLate is how many settlements came after their channel was gone.
+func (r *receiver) settledTooLate() uint64 { return r.stale.Load() }
 
 // Consume implements queueing.Consumer. It calls sink in the caller's goroutine. A
 // queue that was declared under Manage and is deleted meanwhile is declared again;
 // another one ends Consume with NotFound.
-func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
+func (r *receiver) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
 	if err := checkConsume(opts); err != nil {
 		return func() {}, err
 	}
-	delays := conn.NewBackoff(&n.opts)
+	delays := conn.NewBackoff(r.opts)
 	for {
-		s, err := n.consume.Wait(ctx)
+		s, err := r.link.Wait(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return func() {}, nil //nolint:nilerr // the end was asked for, and nothing is unsettled
 		case err != nil:
 			return func() {}, fault.NotSent(broker.Unavailable, consumeOp(opts.Queue), err)
 		}
-		c, err := n.attach(s, opts)
+		c, err := r.attach(s, opts)
 		if err == nil {
 			delays.Reset()
 			if c.pump(ctx, sink) {
@@ -47,7 +67,7 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 			}
 			err = c.why()
 		}
-		if err := n.heal(ctx, s, opts.Queue, err); err != nil {
+		if err := r.heal(ctx, s, opts.Queue, err); err != nil {
 			return func() {}, err
 		}
 		pace.Sleep(ctx, delays.Next(err))
@@ -73,15 +93,15 @@ func checkConsume(o queueing.ConsumeOptions) error {
 
 // heal decides what to do about the end of a consumer, err. nil means that it can
 // be attached again.
-func (n *Node) heal(ctx context.Context, s *conn.Session, queue string, err error) error {
+func (r *receiver) heal(ctx context.Context, s *conn.Session, queue string, err error) error {
 	if s.Lost() {
 		return nil
 	}
 	missing := fault.KindOf(err) == broker.NotFound
 	if errors.Is(err, errEnded) || missing {
-		n.opts.Logger.Warn("consumer ended by the broker", "broker_node", n.opts.Address, "queue", queue, "error", err)
-		if n.objects.HasQueue(queue) {
-			return n.redeclare(ctx, s)
+		r.opts.Logger.Warn("consumer ended by the broker", "broker_node", r.opts.Address, "queue", queue, "error", err)
+		if r.objects.HasQueue(queue) {
+			return r.redeclare(ctx, s)
 		}
 		if !missing {
 			return nil // attaching again tells whether the queue is gone
@@ -95,8 +115,8 @@ func (n *Node) heal(ctx context.Context, s *conn.Session, queue string, err erro
 
 // redeclare declares the remembered topology. What cannot be healed by trying
 // again is an error.
-func (n *Node) redeclare(ctx context.Context, s *conn.Session) error {
-	err := s.Do(ctx, func() error { return n.objects.Restore(s) })
+func (r *receiver) redeclare(ctx context.Context, s *conn.Session) error {
+	err := s.Do(ctx, func() error { return r.objects.Restore(s) })
 	switch broker.KindOf(err) {
 	case broker.Conflict, broker.Refused, broker.Invalid:
 		return err
@@ -106,8 +126,8 @@ func (n *Node) redeclare(ctx context.Context, s *conn.Session) error {
 }
 
 // attach opens a channel of its own for a consumer and starts it.
-func (n *Node) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound, error) {
-	c := newInbound(s, o, o.SingleActive || n.objects.SingleActive(o.Queue), &n.stale)
+func (r *receiver) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound, error) {
+	c := newInbound(s, o, o.SingleActive || r.objects.SingleActive(o.Queue), &r.stale)
 	err := s.Call(func() error {
 		ch, hot, err := s.HotChannel(c, o.MaxBytes)
 		if err != nil {

@@ -21,25 +21,6 @@
 // send, and that Consume's drain waits for. Everything on Node is safe for concurrent
 // use.
 //
-// # Decision: one settler per publish channel
-//
-// Context: a mandatory message that no queue takes is returned and then acked.
-// Decision: one goroutine per channel waits for confirmations in order, drains
-// the returns without blocking, then decides. The connection's reader enqueues the
-// return before it settles the ack, and the buffer holds a whole window, so the
-// pairing is exact. Two copies of one event in flight at once are told apart by
-// the header warren-copy, which the later copy alone carries.
-// What was confirmed at once it tells at once, a range of each batch.
-// Cost: a confirm that overtakes an older one waits for it.
-//
-// # Decision: a publish channel for each exchange
-//
-// Context: a publish to a missing exchange closes its channel, a nack retires it,
-// and a queue whose leader is frozen holds up the confirms behind it.
-// Decision: each exchange has a channel of its own, and the partitions of one share
-// four, up to Options.Channels; all are opened on first use.
-// Cost: 80 KB for each, most of it room for returns.
-//
 // # Decision: what is settled meanwhile is sent together
 //
 // Context: the library makes a system call for every settlement; see package frame.

@@ -7,9 +7,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
@@ -166,6 +168,40 @@ func wantWhole(t *testing.T, name string, d *queueing.Delivery, sent *envelope.O
 // not-a-number, in another way than it read it.
 func sameValue(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
+// rawTaker gets the confirm of one publish.
+type rawTaker chan bool
+
+func (c rawTaker) Deliver(*message.Message)        {}
+func (c rawTaker) GiveBack(frame.Returned)         { c <- false }
+func (c rawTaker) Confirm(_ uint64, _, acked bool) { c <- acked }
+
+// publishRaw publishes what neither Warren nor its client library would.
+func (f *fixture) publishRaw(exchange, key string, p *message.Properties, body []byte) {
+	f.Helper()
+	s, taker := f.node.publish.Live(), make(rawTaker, 2)
+	ch, hot, err := s.HotChannel(taker, 0)
+	if err == nil {
+		err = ch.Confirm(false)
+	}
+	if err == nil {
+		_, err = hot.Publish(nil, exchange, key, true, p, body, s.FrameSize())
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	select {
+	case acked := <-taker:
+		if !acked {
+			f.Fatal("a raw publish was returned or refused")
+		}
+	case <-time.After(patience):
+		f.Fatal("a raw publish was not confirmed")
+	}
+	if err := ch.Close(); err != nil {
+		f.Fatal(err)
+	}
+}
+
 // What RabbitMQ says of a count is believed, and what others say of it is not.
 func TestOnlyTrueHeadersCount(t *testing.T) {
 	t.Parallel()
@@ -188,15 +224,7 @@ func TestOnlyTrueHeadersCount(t *testing.T) {
 	}
 	forged.AddInt("x-delivery-count", 5000)
 	raw := string(forged.Append(nil)[4:])
-	p := newPublication(f.context())
-	p.exchange, p.key, p.mandatory, p.body = exchange, "k", true, []byte("x")
-	p.properties = message.Properties{Headers: message.Table{Rest: raw}, DeliveryMode: message.Persistent}
-	if err := f.node.publisher.Load().publish(f.context(), p.pending); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.wait(); err != nil {
-		t.Fatal(err)
-	}
+	f.publishRaw(exchange, "k", &message.Properties{Headers: message.Table{Rest: raw}, DeliveryMode: message.Persistent}, []byte("x"))
 	c := f.consume(queue, 1)
 	d := c.next()
 	if d.Attempt != 1 || d.Returned != 0 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Origin.Name != exchange || d.Origin.Key != "k" || !d.FirstFailure.IsZero() {

@@ -365,28 +365,6 @@ func TestAnExchangeDeletedUnderLoadFailsNoPublishToAnother(t *testing.T) {
 	}
 }
 
-func TestAFullQueueNacksAsUnknownAndTheChannelIsReplaced(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, func(o *Options) { o.Channels = 1 })
-	full, free := f.name("full"), f.queue("free")
-	args := amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"}
-	if _, err := f.plain.QueueDeclare(full, true, false, false, false, args); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { deleteTopology(t, queueing.Topology{Queues: []queueing.Queue{{Name: full}}}) })
-	f.mustPublish(toQueue(full, "1"))
-	lane := f.node.publisher.Load().lanes.list()[0]
-	first := lane.current()
-	f.poll("a nack retires the channel", func() bool {
-		wantKind(t, f.publish(toQueue(full, "2")), broker.Nacked, broker.Unknown)
-		return first.isRetired()
-	})
-	f.mustPublish(toQueue(free, "3"))
-	if lane.current() == first {
-		t.Error("publishes go on through the channel that nacked")
-	}
-}
-
 func TestRealReturnsAndConfirmsArePaired(t *testing.T) {
 	t.Parallel()
 	const n = 6000

@@ -14,24 +14,23 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/send"
 )
 
 // Node is the driver for one RabbitMQ node. It implements queueing.Driver.
 type Node struct {
 	// Set at construction.
 	opts    Options
-	limits  envelope.Limits
 	objects *layout.Objects
 	publish *conn.Link
 	consume *conn.Link
 
-	publisher atomic.Pointer[publisher] // of the session that is up or was last
-	stale     atomic.Uint64
-	largest   atomic.Int64           // data the broker takes, as it said; 0 until then
-	problem   atomic.Pointer[string] // what of the topology could not be declared again
+	sender   *send.Sender
+	receiver *receiver
+
+	problem atomic.Pointer[string] // what of the topology could not be declared again
 }
 
 var _ queueing.Driver = (*Node)(nil)
@@ -39,10 +38,11 @@ var _ queueing.Driver = (*Node)(nil)
 // New makes a Node. Nothing happens before Run.
 func New(o Options) *Node {
 	n := &Node{opts: o.WithDefaults()}
-	n.limits = envelope.Limits{HeaderBytes: n.opts.MaxHeaderBytes, DataBytes: n.opts.MaxDataBytes, Now: n.opts.Now}
 	n.objects = layout.New(n.opts.Logger)
 	n.publish = conn.NewLink("publish", &n.opts, n.preparePublish)
 	n.consume = conn.NewLink("consume", &n.opts, n.prepareConsume)
+	n.sender = send.New(n.publish, n.objects, &n.opts)
+	n.receiver = newReceiver(n.consume, n.objects, &n.opts)
 	return n
 }
 
@@ -56,9 +56,29 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
+// Publish implements queueing.Publisher. It returns when each message has a place in
+// the window of its channel and is queued to that channel's writer, so it never
+// blocks on the socket.
+func (n *Node) Publish(ctx context.Context, messages []queueing.Message, told broker.Told) {
+	n.sender.Publish(ctx, messages, told)
+}
+
+// Consume implements queueing.Consumer. It calls sink in the caller's goroutine. A
+// queue that was declared under Manage and is deleted meanwhile is declared again;
+// another one ends Consume with NotFound.
+func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
+	return n.receiver.Consume(ctx, opts, sink)
+}
+
+// Watch implements queueing.Driver. Beside the dead-letter queue it binds a queue of this
+// connection's own, which is gone with it.
+func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
+	return n.receiver.Watch(ctx, deadLetterQueue, told)
+}
+
 // State implements queueing.Driver.
 func (n *Node) State() broker.State {
-	st := broker.State{Address: n.opts.Address, Stale: n.stale.Load(), Gone: n.objects.Gone()}
+	st := broker.State{Address: n.opts.Address, Stale: n.receiver.settledTooLate(), Gone: n.objects.Gone()}
 	pub, con := n.publish.Live(), n.consume.Live()
 	st.Publishing, st.Consuming = pub != nil, con != nil
 	switch {
@@ -87,10 +107,7 @@ func (n *Node) preparePublish(ctx context.Context, s *conn.Session) (drain func(
 	if err := n.restoreTopology(ctx, s); err != nil {
 		return nil, err
 	}
-	p := newPublisher(s, n.objects, &n.largest)
-	n.publisher.Store(p)
-	s.Spawn(func() { s.Guard(p.lanes.waited) })
-	return p.lanes.drain, nil
+	return n.sender.Begin(s), nil
 }
 
 func (n *Node) prepareConsume(ctx context.Context, s *conn.Session) (drain func(context.Context), err error) {
@@ -179,11 +196,7 @@ func (n *Node) remember(t queueing.Topology) {
 	if t.Policy == mesh.Ignore {
 		return // nobody knows whether its exchanges are there
 	}
-	if p := n.publisher.Load(); p != nil {
-		for _, x := range t.Exchanges {
-			p.exchanges.learn(x.Name)
-		}
-	}
+	n.sender.Learn(t.Exchanges)
 }
 
 // Inspect implements queueing.Driver by a passive declare.

@@ -23,17 +23,17 @@ const (
 
 // Watch implements queueing.Driver. Beside the dead-letter queue it binds a queue of this
 // connection's own, which is gone with it.
-func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
-	delays := conn.NewBackoff(&n.opts)
+func (r *receiver) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
+	delays := conn.NewBackoff(r.opts)
 	for {
-		s, err := n.consume.Wait(ctx)
+		s, err := r.link.Wait(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end was asked for
 		}
 		if err != nil {
 			return fault.NotSent(broker.Unavailable, watchOp(deadLetterQueue), err)
 		}
-		c, err := n.attachWatch(s, deadLetterQueue)
+		c, err := r.attachWatch(s, deadLetterQueue)
 		if err == nil {
 			delays.Reset()
 			ended := c.pump(ctx, func(batch []*queueing.Delivery) {
@@ -57,7 +57,7 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 
 func watchOp(queue string) string { return fmt.Sprintf("watch dead-letter queue %q", queue) }
 
-func (n *Node) attachWatch(s *conn.Session, deadLetterQueue string) (*inbound, error) {
+func (r *receiver) attachWatch(s *conn.Session, deadLetterQueue string) (*inbound, error) {
 	var own amqp.Queue
 	err := s.Throwaway(func(ch *amqp.Channel) (err error) {
 		args := amqp.Table{"x-queue-type": "classic", "x-max-length": int64(watchLength)}
@@ -69,7 +69,7 @@ func (n *Node) attachWatch(s *conn.Session, deadLetterQueue string) (*inbound, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := n.attach(s, queueing.ConsumeOptions{
+	c, err := r.attach(s, queueing.ConsumeOptions{
 		Queue: own.Name, Prefetch: watchPrefetch, Tag: "warren-watch", MaxBytes: watchBytes, Letters: true, Uncounted: true,
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package rabbit
+package send
 
 import (
 	"fmt"
@@ -37,8 +37,8 @@ func TestStrangeMessagesCloseNothing(t *testing.T) {
 	f := newFixture(t)
 	queue := f.queue("q")
 	f.mustPublish(toQueue(queue, "first"))
-	live := f.node.publish.Live()
-	lane := f.node.publisher.Load().lanes.list()[0]
+	live := f.link.Live()
+	lane := f.sender.live.Load().lanes.list()[0]
 	first := lane.current()
 	r := rand.New(rand.NewPCG(1, 2))
 	sent, refused := 0, 0
