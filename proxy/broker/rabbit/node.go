@@ -16,6 +16,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/receive"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/send"
 )
 
@@ -28,7 +29,7 @@ type Node struct {
 	consume *conn.Link
 
 	sender   *send.Sender
-	receiver *receiver
+	receiver *receive.Receiver
 
 	problem atomic.Pointer[string] // what of the topology could not be declared again
 }
@@ -42,7 +43,7 @@ func New(o Options) *Node {
 	n.publish = conn.NewLink("publish", &n.opts, n.preparePublish)
 	n.consume = conn.NewLink("consume", &n.opts, n.prepareConsume)
 	n.sender = send.New(n.publish, n.objects, &n.opts)
-	n.receiver = newReceiver(n.consume, n.objects, &n.opts)
+	n.receiver = receive.New(n.consume, n.objects, &n.opts)
 	return n
 }
 
@@ -78,7 +79,7 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 
 // State implements queueing.Driver.
 func (n *Node) State() broker.State {
-	st := broker.State{Address: n.opts.Address, Stale: n.receiver.settledTooLate(), Gone: n.objects.Gone()}
+	st := broker.State{Address: n.opts.Address, Stale: n.receiver.Stale(), Gone: n.objects.Gone()}
 	pub, con := n.publish.Live(), n.consume.Live()
 	st.Publishing, st.Consuming = pub != nil, con != nil
 	switch {

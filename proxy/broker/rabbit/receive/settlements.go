@@ -1,4 +1,4 @@
-package rabbit
+package receive
 
 // settlement is what the broker is to be told of one delivery.
 type settlement struct {

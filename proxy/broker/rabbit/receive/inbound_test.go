@@ -1,4 +1,4 @@
-package rabbit
+package receive
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	t.Parallel()
 	var counted atomic.Uint64
 	a := &fakeAcker{}
-	o := Options{}.WithDefaults()
+	o := conn.Options{}.WithDefaults()
 	s := &conn.Session{Options: &o}
 	c := newInbound(s, queueing.ConsumeOptions{Queue: "q"}, false, &counted)
 	c.channel = a

@@ -1,4 +1,4 @@
-package rabbit
+package receive
 
 import (
 	"context"
@@ -21,9 +21,9 @@ const (
 	watchLength   = 1000     // most notices that wait for a slow watcher; the oldest go first
 )
 
-// Watch implements queueing.Driver. Beside the dead-letter queue it binds a queue of this
+// Watch is that of queueing.Driver. Beside the dead-letter queue it binds a queue of this
 // connection's own, which is gone with it.
-func (r *receiver) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
+func (r *Receiver) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
 	delays := conn.NewBackoff(r.opts)
 	for {
 		s, err := r.link.Wait(ctx)
@@ -57,7 +57,7 @@ func (r *receiver) Watch(ctx context.Context, deadLetterQueue string, told func(
 
 func watchOp(queue string) string { return fmt.Sprintf("watch dead-letter queue %q", queue) }
 
-func (r *receiver) attachWatch(s *conn.Session, deadLetterQueue string) (*inbound, error) {
+func (r *Receiver) attachWatch(s *conn.Session, deadLetterQueue string) (*inbound, error) {
 	var own amqp.Queue
 	err := s.Throwaway(func(ch *amqp.Channel) (err error) {
 		args := amqp.Table{"x-queue-type": "classic", "x-max-length": int64(watchLength)}

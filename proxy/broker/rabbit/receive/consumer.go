@@ -1,4 +1,4 @@
-package rabbit
+package receive
 
 import (
 	"context"
@@ -21,8 +21,8 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
 )
 
-// receiver receives over a link, on whichever session is up. It is safe for concurrent use.
-type receiver struct {
+// Receiver receives over a link, on whichever session is up. It is safe for concurrent use.
+type Receiver struct {
 	// Set at construction.
 	link    *conn.Link
 	objects *layout.Objects
@@ -31,18 +31,18 @@ type receiver struct {
 	stale atomic.Uint64
 }
 
-// newReceiver returns one that consumes over link. Queues in o it declares again.
-func newReceiver(link *conn.Link, o *layout.Objects, opts *conn.Options) *receiver {
-	return &receiver{link: link, objects: o, opts: opts}
+// New returns one that consumes over link. Queues in o it declares again.
+func New(link *conn.Link, o *layout.Objects, opts *conn.Options) *Receiver {
+	return &Receiver{link: link, objects: o, opts: opts}
 }
 
-// settledTooLate is how many settlements came after their channel was gone.
-func (r *receiver) settledTooLate() uint64 { return r.stale.Load() }
+// Stale is how many settlements came after their channel was gone.
+func (r *Receiver) Stale() uint64 { return r.stale.Load() }
 
 // Consume implements queueing.Consumer. It calls sink in the caller's goroutine. A
 // queue that was declared under Manage and is deleted meanwhile is declared again;
 // another one ends Consume with NotFound.
-func (r *receiver) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
+func (r *Receiver) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
 	if err := checkConsume(opts); err != nil {
 		return func() {}, err
 	}
@@ -93,7 +93,7 @@ func checkConsume(o queueing.ConsumeOptions) error {
 
 // heal decides what to do about the end of a consumer, err. nil means that it can
 // be attached again.
-func (r *receiver) heal(ctx context.Context, s *conn.Session, queue string, err error) error {
+func (r *Receiver) heal(ctx context.Context, s *conn.Session, queue string, err error) error {
 	if s.Lost() {
 		return nil
 	}
@@ -115,7 +115,7 @@ func (r *receiver) heal(ctx context.Context, s *conn.Session, queue string, err 
 
 // redeclare declares the remembered topology. What cannot be healed by trying
 // again is an error.
-func (r *receiver) redeclare(ctx context.Context, s *conn.Session) error {
+func (r *Receiver) redeclare(ctx context.Context, s *conn.Session) error {
 	err := s.Do(ctx, func() error { return r.objects.Restore(s) })
 	switch broker.KindOf(err) {
 	case broker.Conflict, broker.Refused, broker.Invalid:
@@ -126,7 +126,7 @@ func (r *receiver) redeclare(ctx context.Context, s *conn.Session) error {
 }
 
 // attach opens a channel of its own for a consumer and starts it.
-func (r *receiver) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound, error) {
+func (r *Receiver) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound, error) {
 	c := newInbound(s, o, o.SingleActive || r.objects.SingleActive(o.Queue), &r.stale)
 	err := s.Call(func() error {
 		ch, hot, err := s.HotChannel(c, o.MaxBytes)
