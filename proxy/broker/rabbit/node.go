@@ -125,7 +125,7 @@ func (n *Node) prepareConsume(ctx context.Context, s *conn.Session) (drain func(
 // nobody: whoever publishes can declare the exchange again, but only those who
 // receive know what was bound to it. And a declaration is a use of a queue: a
 // classic one that nobody consumes lives on under a policy with expires that is longer than
-// TopologyCheck. A quorum queue does not (3.10.8, 4.3.6); see losses.
+// TopologyCheck. A quorum queue does not (3.10.8, 4.3.6); see layout.Objects.Gone.
 func (n *Node) keepTopology(s *conn.Session) {
 	tick := time.NewTicker(n.opts.TopologyCheck)
 	defer tick.Stop()
