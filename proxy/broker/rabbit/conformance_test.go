@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
 )
 
 // proxied is a node the suite can hurt.
@@ -52,7 +54,7 @@ func serverDelays(t *testing.T, u amqp.URI) bool {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	return delaysRetries(serverName(conn.Properties))
+	return layout.DelaysRetries(fmt.Sprintf("%v %v", conn.Properties["product"], conn.Properties["version"]))
 }
 
 // alone starts a RabbitMQ of its own, which comes back when it is killed.

@@ -158,7 +158,7 @@ func deleteTopology(t *testing.T, topology queueing.Topology) {
 	}
 	exchanges := slices.Clone(topology.Exchanges)
 	for _, p := range topology.Partitioners {
-		exchanges = append(exchanges, mesh.Exchange{Name: p.Name}, mesh.Exchange{Name: p.Name + unpartitioned})
+		exchanges = append(exchanges, mesh.Exchange{Name: p.Name}, mesh.Exchange{Name: p.Name + ".unpartitioned"})
 	}
 	for _, x := range exchanges {
 		if err := ch.ExchangeDelete(x.Name, false, false); err != nil {
@@ -275,5 +275,32 @@ func wantKind(t *testing.T, err error, kind broker.Kind, outcome broker.Outcome)
 	t.Helper()
 	if broker.KindOf(err) != kind || broker.OutcomeOf(err) != outcome {
 		t.Fatalf("error %v is %v, %v; want %v, %v", err, broker.KindOf(err), broker.OutcomeOf(err), kind, outcome)
+	}
+}
+
+// attributes flattens an event for comparison: "name=Kind:text".
+func attributes(e *event.Event) map[string]string {
+	m := map[string]string{"id": e.ID, "source": e.Source, "type": e.Type, "data": string(e.Data)}
+	for _, a := range e.Attrs {
+		m[a.Name] = a.Value.Kind().String() + ":" + a.Value.String()
+	}
+	return m
+}
+
+func wantAttributes(t *testing.T, d *queueing.Delivery, want map[string]string) {
+	t.Helper()
+	if d.Malformed != nil {
+		t.Fatalf("malformed: %v", d.Malformed)
+	}
+	got := attributes(d.Event)
+	for name, v := range want {
+		if got[name] != v {
+			t.Errorf("attribute %s is %q, want %q", name, got[name], v)
+		}
+	}
+	for name, v := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("unexpected attribute %s=%q", name, v)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -184,7 +185,7 @@ func TestConflictsOfARealBrokerNameBothSides(t *testing.T) {
 		},
 		"the same again": {ok, ""},
 	}
-	live := f.node.consume.live.Load()
+	live := f.node.consume.Live()
 	for name, tc := range tests {
 		tc.topology.Policy = mesh.Manage
 		err := f.node.EnsureTopology(f.context(), tc.topology)
@@ -198,7 +199,7 @@ func TestConflictsOfARealBrokerNameBothSides(t *testing.T) {
 			t.Errorf("%s: error %v, want a conflict that says %s", name, err, tc.want)
 		}
 	}
-	if f.node.consume.live.Load() != live {
+	if f.node.consume.Live() != live {
 		t.Error("a conflict cost the connection")
 	}
 }
@@ -364,28 +365,6 @@ func TestAnExchangeDeletedUnderLoadFailsNoPublishToAnother(t *testing.T) {
 	}
 }
 
-func TestAFullQueueNacksAsUnknownAndTheChannelIsReplaced(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, func(o *Options) { o.Channels = 1 })
-	full, free := f.name("full"), f.queue("free")
-	args := amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"}
-	if _, err := f.plain.QueueDeclare(full, true, false, false, false, args); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { deleteTopology(t, queueing.Topology{Queues: []queueing.Queue{{Name: full}}}) })
-	f.mustPublish(toQueue(full, "1"))
-	lane := f.node.publish.live.Load().pub.lanes.list()[0]
-	first := lane.current()
-	f.poll("a nack retires the channel", func() bool {
-		wantKind(t, f.publish(toQueue(full, "2")), broker.Nacked, broker.Unknown)
-		return first.isRetired()
-	})
-	f.mustPublish(toQueue(free, "3"))
-	if lane.current() == first {
-		t.Error("publishes go on through the channel that nacked")
-	}
-}
-
 func TestRealReturnsAndConfirmsArePaired(t *testing.T) {
 	t.Parallel()
 	const n = 6000
@@ -426,11 +405,11 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	queue := f.queue("q")
-	live := f.node.publish.live.Load()
+	live := f.node.publish.Live()
 	m := toQueue(queue, "big")
 	m.Event.Type = strings.Repeat("t", 255)
 	m.Event.Set("x", event.String(""))
-	p, err := encodeEvent(m, testOptions())
+	p, _, _, err := envelope.Encode(m, &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -443,7 +422,7 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	m.Event.Set("x", event.String("x"))
 	wantKind(t, f.publish(m), broker.Invalid, broker.NotSent)
 	f.mustPublish(toQueue(queue, "after"))
-	if f.node.publish.live.Load() != live {
+	if f.node.publish.Live() != live {
 		t.Error("a limit cost the connection")
 	}
 }
@@ -471,4 +450,20 @@ func TestStoppingWaitsForConfirms(t *testing.T) {
 	}
 	_, err := one.Publish(f.context(), n.Publish, *toQueue(queue, "late"))
 	wantKind(t, err, broker.Unavailable, broker.NotSent)
+}
+
+var someTime = time.Date(2026, 11, 23, 10, 20, 30, 123456789, time.FixedZone("", 3600))
+
+func orderPlaced() *event.Event {
+	e := &event.Event{ID: "order-1", Source: "/shop/checkout", Type: "com.shop.order.placed", Data: []byte(`{"n":1}`)}
+	e.Set("datacontenttype", event.String("application/json"))
+	e.Set("subject", event.String("orders/17"))
+	e.Set("time", event.Timestamp(someTime))
+	e.Set("dataschema", event.URI("https://shop.example/order.json"))
+	e.Set("correlationid", event.String("cart-9"))
+	e.Set("traceparent", event.String("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+	e.Set("vip", event.Boolean(true))
+	e.Set("items", event.Integer(3))
+	e.Set("seal", event.Binary([]byte{0, 1, 255}))
+	return e
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
 )
 
 // partitioned declares a topic exchange and a partitioner of n queues.
@@ -40,7 +41,7 @@ func TestPlainProducersChooseAPartitionByAnyInteger(t *testing.T) {
 	} {
 		m := toPlain(id)
 		if c.header != nil {
-			m.Headers = amqp.Table{partitionHeader: c.header}
+			m.Headers = amqp.Table{envelope.PartitionHeader: c.header}
 		}
 		if err := f.plain.PublishWithContext(f.context(), exchange, "any.key", true, false, m); err != nil {
 			t.Fatal(err)
@@ -103,20 +104,9 @@ func TestAPartitionerThatExistsOtherwiseIsAConflictThatSaysHow(t *testing.T) {
 	err := f.node.EnsureTopology(f.context(), queueing.Topology{
 		Policy: mesh.Manage, Partitioners: []queueing.Partitioner{{Name: name, Exchange: "amq.topic", Queues: []string{queue}}},
 	})
-	want := fmt.Sprintf("exchange %q exists with alternate-exchange none, wanted %s", name, name+unpartitioned)
+	want := fmt.Sprintf("exchange %q exists with alternate-exchange none, wanted %s", name, name+".unpartitioned")
 	if broker.KindOf(err) != broker.Conflict || !strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v, want %s", err, want)
-	}
-}
-
-func TestAPartitionersNameLeavesRoomForItsAlternateExchange(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("n", maxShort-len(unpartitioned))
-	if err := checkPartitioner(queueing.Partitioner{Name: long, Queues: []string{"q"}}); err != nil {
-		t.Errorf("the longest name: %v", err)
-	}
-	if err := checkPartitioner(queueing.Partitioner{Name: long + "n", Queues: []string{"q"}}); broker.KindOf(err) != broker.Invalid {
-		t.Errorf("one byte more: %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
 )
 
 // TestWhatAServerDoesToItsClients changes a broker of its own, one thing after the
@@ -131,7 +132,7 @@ func frozenServer(t *testing.T, u amqp.URI, m member) {
 	if err := in.next().Ack(); err != nil {
 		t.Fatal(err)
 	}
-	publishing, consuming := f.node.publish.live.Load(), f.node.consume.live.Load()
+	publishing, consuming := f.node.publish.Live(), f.node.consume.Live()
 	if err := m.Freeze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -146,9 +147,9 @@ func frozenServer(t *testing.T, u amqp.URI, m member) {
 		thaw()
 		t.Fatal(err)
 	}
-	for name, s := range map[string]*session{"publish": publishing, "consume": consuming} {
+	for name, s := range map[string]*conn.Session{"publish": publishing, "consume": consuming} {
 		select {
-		case <-s.done:
+		case <-s.Done():
 			t.Logf("the %s connection was found dead by %v", name, time.Since(frozen))
 		case <-time.After(patience):
 			t.Errorf("the %s connection to a frozen broker is taken for living", name)

@@ -30,6 +30,13 @@ const (
 // Persistent is the delivery mode of a message that outlives a restart.
 const Persistent = 2
 
+// MaxShort is the most bytes of a short string: names, keys, most properties.
+const MaxShort = 255
+
+// FrameSize is the size of frames that Warren proposes to a broker, RabbitMQ's default. The
+// properties of a message must fit in one.
+const FrameSize = 131072
+
 // Properties are the properties of a message. One is written if it has its flag, or is
 // not the zero value. Strings of more than MaxName bytes are written cut: leave them out.
 type Properties struct {
