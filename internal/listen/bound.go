@@ -65,7 +65,7 @@ func Bound(l net.Listener, b Bounds) net.Listener {
 		log:    pace.NewLog(b.Logger, boundLines, boundEvery),
 		resets: pace.NewBucket(allResetsPerSecond, allResetBurst),
 		closed: make(chan struct{}),
-		conns:  make(map[*conn]struct{}, b.Conns),
+		conns:  map[*conn]struct{}{},
 	}
 }
 

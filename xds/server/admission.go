@@ -29,7 +29,7 @@ type admission struct {
 type usage struct{ streams, names int }
 
 func newAdmission(limits Limits, logger *slog.Logger) *admission {
-	return &admission{limits: limits.withDefaults(), logger: logger, streams: map[*stream]struct{}{}, peers: map[string]*usage{}}
+	return &admission{limits: limits.WithDefaults(), logger: logger, streams: map[*stream]struct{}{}, peers: map[string]*usage{}}
 }
 
 // enter gives s a place, which leave gives back.

@@ -19,7 +19,8 @@ type Limits struct {
 	FirstRequest time.Duration
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with its zero fields set.
+func (l Limits) WithDefaults() Limits {
 	for _, d := range []struct {
 		field *int
 		value int

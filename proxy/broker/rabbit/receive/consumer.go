@@ -133,7 +133,7 @@ func (r *Receiver) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound,
 		if err != nil {
 			return fmt.Errorf("open channel: %w", err)
 		}
-		c.channel, c.epoch = hotSettler{ch, hot}, epochs.Add(1)
+		c.channel, c.acks, c.epoch = ch, hot, epochs.Add(1)
 		c.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
 		c.tag = consumerTag(o.Tag, c.epoch)
 		// Per consumer: RabbitMQ closes the connection for global QoS on quorum queues.

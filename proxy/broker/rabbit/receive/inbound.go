@@ -21,11 +21,15 @@ var epochs atomic.Uint64
 
 // consumerChannel is what an inbound needs of an amqp.Channel.
 type consumerChannel interface {
-	Ack(tag uint64, multiple bool) error
-	Nack(tag uint64, multiple, requeue bool) error
 	Cancel(consumer string, noWait bool) error
 	IsClosed() bool
 	Close() error
+}
+
+// acknowledger writes settlements; frame.Channel does, because the library flushes each.
+type acknowledger interface {
+	Ack(tag uint64, multiple bool) error
+	Nack(tag uint64, multiple, requeue bool) error
 }
 
 // inbound is one consumer channel. It implements queueing.Settler.
@@ -33,6 +37,7 @@ type inbound struct {
 	// Set by attach.
 	session    *conn.Session
 	channel    consumerChannel
+	acks       acknowledger
 	single     bool // the queue has one active consumer at a time
 	epoch      uint64
 	tag        string
@@ -71,23 +76,6 @@ func (c *inbound) Confirm(uint64, bool, bool) {}
 
 // GiveBack implements frame.Taker. Nothing is published here.
 func (c *inbound) GiveBack(frame.Returned) {}
-
-// hotSettler is a library's channel whose settlements are written as frames: the
-// library flushes each.
-type hotSettler struct {
-	*amqp.Channel
-	hot *frame.Channel
-}
-
-// Ack implements consumerChannel.
-func (s hotSettler) Ack(tag uint64, multiple bool) error {
-	return s.hot.Ack(tag, multiple)
-}
-
-// Nack implements consumerChannel.
-func (s hotSettler) Nack(tag uint64, multiple, requeue bool) error {
-	return s.hot.Nack(tag, multiple, requeue)
-}
 
 // Ack implements queueing.Settler.
 func (c *inbound) Ack(tag uint64) error { return c.settle(settlement{tag: tag}) }
@@ -153,7 +141,7 @@ func (c *inbound) sendAll(single []settlement, upTo uint64, n int) {
 			lost++
 		}
 	}
-	if n > 0 && c.channel.Ack(upTo, n > 1) != nil {
+	if n > 0 && c.acks.Ack(upTo, n > 1) != nil {
 		lost += uint64(n) //nolint:gosec // a count
 	}
 	c.stale.Add(lost)
@@ -161,9 +149,9 @@ func (c *inbound) sendAll(single []settlement, upTo uint64, n int) {
 
 func (c *inbound) sendOne(x settlement) error {
 	if x.refused {
-		return c.channel.Nack(x.tag, false, x.requeue)
+		return c.acks.Nack(x.tag, false, x.requeue)
 	}
-	return c.channel.Ack(x.tag, false)
+	return c.acks.Ack(x.tag, false)
 }
 
 // stop ends the flow. What was handed out can still be settled.

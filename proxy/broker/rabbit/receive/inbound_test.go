@@ -47,7 +47,7 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	o := conn.Options{}.WithDefaults()
 	s := &conn.Session{Options: &o}
 	c := newInbound(s, queueing.ConsumeOptions{Queue: "q"}, false, &counted)
-	c.channel = a
+	c.channel, c.acks = a, a
 	for tag := range uint64(6) {
 		c.track(1 + tag)
 	}
