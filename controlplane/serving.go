@@ -17,7 +17,6 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/internal/guard"
 	"github.com/warrenmesh/warren/internal/listen"
-	"github.com/warrenmesh/warren/internal/pace"
 )
 
 // listeners are the three ports of the control plane: xDS, mesh API and status.
@@ -31,7 +30,7 @@ func (l *listeners) open(ctx context.Context, o *Options) error {
 		address string
 		bounds  listen.Bounds
 	}{
-		{&l.xds, o.XDSListen, listen.Bounds{Name: "xds", Conns: o.xdsConnections(), Protocol: listen.HTTP2, Partial: o.newPartial()}},
+		{&l.xds, o.XDSListen, listen.Bounds{Name: "xds", Conns: o.xdsConnections(), Protocol: listen.HTTP2, Partial: listen.LoggedPartial(maxPartialBytes, o.Logger)}},
 		{&l.admin, o.AdminListen, listen.Bounds{Name: "admin", Conns: adminConnections, Protocol: listen.HTTP2}},
 		{&l.status, o.StatusListen, listen.Bounds{Name: "status", Conns: statusConnections, Protocol: listen.HTTP1}},
 	} {
@@ -59,20 +58,13 @@ func (o *Options) xdsConnections() int {
 	return streams + streams/10 + spareConnections
 }
 
-// newPartial bounds the requests that have come in part, of all xDS peers together.
-func (o *Options) newPartial() *listen.Partial {
-	log := pace.NewLog(o.Logger, 5, 10*time.Second)
-	return listen.NewPartial(maxPartialBytes, func(bytes int64) {
-		log.Warn("connection closed: too many bytes of unfinished requests", "bytes", bytes, "limit", maxPartialBytes)
-	})
-}
-
 const (
 	// spareConnections are those of the xDS port beyond its streams, manyConnections all of
 	// them where streams are not bounded.
 	spareConnections = 16
 	manyConnections  = 1 << 16
-	// maxPartialBytes is 16 of the largest requests.
+	// maxPartialBytes bounds requests that have come in part, of all xDS peers: 16 of the
+	// largest.
 	maxPartialBytes = 64 << 20
 	// statusConnections is for probes and scrapes, adminConnections for operators.
 	statusConnections = 64

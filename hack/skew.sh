@@ -18,6 +18,7 @@ shift
 old=$PWD/.run/skew/${commit:0:12}
 mkdir -p "$old"
 if ! [ -x "$old/controlplane" ]; then
+	rm -rf "$old/src" # of a run that was killed
 	git worktree add --force --detach "$old/src" "$commit" >/dev/null
 	trap 'git worktree remove --force "$old/src"' EXIT
 	echo "building the sidecar and the control plane of $commit"

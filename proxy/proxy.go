@@ -27,7 +27,6 @@ import (
 
 	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/internal/memory"
-	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/deliver"
@@ -214,7 +213,7 @@ func (p *Proxy) open(ctx context.Context) error {
 	if p.admin, err = p.openAdmin(ctx); err != nil {
 		return err
 	}
-	partial := p.newPartial()
+	partial := listen.LoggedPartial(p.opts.partialBytes(), p.opts.Logger) // one for all listeners
 	for _, address := range p.opts.Listen {
 		l, err := p.listen(ctx, address, listen.Bounds{
 			Name: "events", Conns: p.opts.connections(p.opts.MaxConnections), Protocol: listen.HTTP2, Partial: partial,
@@ -235,14 +234,6 @@ func (p *Proxy) listen(ctx context.Context, address string, b listen.Bounds) (ne
 	}
 	b.Logger = p.opts.Logger
 	return listen.Bound(l, b), nil
-}
-
-// newPartial is the bound of messages that have come in part, of all listeners.
-func (p *Proxy) newPartial() *listen.Partial {
-	log := pace.NewLog(p.opts.Logger, 5, 10*time.Second)
-	return listen.NewPartial(p.opts.partialBytes(), func(bytes int64) {
-		log.Warn("connection closed: too many bytes of unfinished messages", "bytes", bytes, "limit", p.opts.partialBytes())
-	})
 }
 
 func (p *Proxy) closeListeners() error {

@@ -2,8 +2,11 @@ package listen
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"sync"
 	"sync/atomic"
+
+	"github.com/warrenmesh/warren/internal/pace"
 )
 
 // Partial bounds the bytes of unfinished gRPC messages, over all connections of its
@@ -18,6 +21,14 @@ type Partial struct {
 
 	mu    sync.Mutex
 	conns map[*partials]struct{} // guarded by mu: those with some
+}
+
+// LoggedPartial allows most bytes, and logs when a connection was closed for it.
+func LoggedPartial(most int64, logger *slog.Logger) *Partial {
+	log := pace.NewLog(logger, boundLines, boundEvery)
+	return NewPartial(most, func(bytes int64) {
+		log.Warn("connection closed: too many bytes of unfinished messages", "bytes", bytes, "limit", most)
+	})
 }
 
 // NewPartial allows most bytes. onCut is called when a connection was closed for it;

@@ -23,24 +23,23 @@ type flight struct {
 	cancel   context.CancelFunc
 	transits []*transit
 	messages []*broker.Message
-	open     atomic.Int64 // events for which landed has not been called, and Publish
+	open     atomic.Int64 // calls of landed that are still to come
 
-	tell broker.Told // told; set once, for all the lives of a flight
+	tell broker.Told // the method told, bound once: binding it allocates
 
 	// the space for a flight of one
 	oneTransit [1]*transit
 	oneMessage [1]*broker.Message
 }
 
-// flights are those that have landed: a unary publish is a flight of one, and they are used
-// again.
+// flights are used again: every unary publish is one.
 var flights = sync.Pool{New: func() any {
 	f := new(flight)
 	f.tell = f.told
 	return f
 }}
 
-// leave gives the flight back.
+// leave gives the flight back to flights. Nobody may use it afterwards.
 func (f *flight) leave() {
 	f.cancel()
 	f.first, f.node, f.ctx, f.cancel, f.transits, f.messages = nil, nil, nil, nil, nil, nil
@@ -117,9 +116,9 @@ func (f *flight) told(from, to int, err error) {
 	}
 }
 
-// landed ends the flight once it has been called for every event and for Publish. The goroutine that
-// waits for an event calls it, because told runs in the driver's goroutine, which all
-// events of a connection share.
+// landed ends the flight once it has been called for Publish and for every event. The
+// goroutine that waits for an event calls it: told runs in the driver's goroutine, which
+// all events of a connection share.
 func (f *flight) landed() {
 	if f.open.Add(-1) == 0 {
 		f.leave()

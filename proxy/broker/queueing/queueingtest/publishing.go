@@ -85,7 +85,7 @@ var publishing = []behaviour{
 		r.wantKind(r.tryPublish(m), broker.TooLarge, broker.NotSent)
 		r.publish(toQueue(queue, "b"))
 	}},
-	{name: "an event may be changed once its receipt is done", run: func(r *rig) {
+	{name: "an event may be changed once its outcome is told", run: func(r *rig) {
 		queue := r.queue("q")
 		m := toQueue(queue, "a")
 		m.Event.Data = []byte("before")

@@ -115,6 +115,23 @@ func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *
 	})
 }
 
+// onStuckChannel is onChannel with a wire that takes the first publish only once hold is
+// closed, which test does.
+func onStuckChannel(t *testing.T, test func(*testing.T, *channel, *fakeWire)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
+		c := newChannel(w, 8, &conn.Alarm{})
+		go c.write()
+		go c.settle()
+		go c.refuseBlocked()
+		test(t, c, w)
+		w.close()
+		c.end(nil)
+		<-c.drained
+	})
+}
+
 func (c *channel) isEnded() bool {
 	select {
 	case <-c.ended:
@@ -334,12 +351,7 @@ func TestANackRetiresAChannelOfSomeAgeAtOnce(t *testing.T) {
 
 func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
-		c := newChannel(w, 8, &conn.Alarm{})
-		go c.write()
-		go c.settle()
-		go c.refuseBlocked()
+	onStuckChannel(t, func(t *testing.T, c *channel, w *fakeWire) {
 		stuck, behind := accept(t, c, newPending("x", "a")), accept(t, c, newPending("x", "b"))
 		waiting := make(chan error, 1)
 		go func() { waiting <- behind.wait() }()
@@ -355,9 +367,6 @@ func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 		if n := len(w.written); n != 1 {
 			t.Errorf("%d messages were written, want only the one the writer had", n)
 		}
-		w.close()
-		c.end(nil)
-		<-c.drained
 	})
 }
 
@@ -404,12 +413,7 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 
 func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
-		c := newChannel(w, 8, &conn.Alarm{})
-		go c.write()
-		go c.settle()
-		go c.refuseBlocked()
+	onStuckChannel(t, func(t *testing.T, c *channel, w *fakeWire) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		stuck, behind := newPublication(ctx), newPublication(ctx)
@@ -424,35 +428,25 @@ func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) 
 		}
 		w.at(0).settle(true) // a second outcome would block the settler
 		synctest.Wait()
-		w.close()
-		c.end(nil)
-		<-c.drained
 	})
 }
 
 func TestAPublishThatIsQueuedAsItsContextEndsHasAnOutcome(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
-		c := newChannel(w, 8, &conn.Alarm{})
-		go c.write()
-		go c.settle()
-		go c.refuseBlocked()
+	onStuckChannel(t, func(t *testing.T, c *channel, w *fakeWire) {
 		accept(t, c, newPending("x", "a")) // holds up the writer
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
 		late := newPublication(ctx)
 		cancel()
 		synctest.Wait() // the end of the context has passed it over
-		if ok, err := c.accept(ctx, late.pending); ok && err == nil {
-			wantKind(t, late.wait(), broker.WindowFull, broker.NotSent)
+		if ok, err := c.accept(ctx, late.pending); !ok || err != nil {
+			t.Fatalf("accept: %v, %v", ok, err)
 		}
+		wantKind(t, late.wait(), broker.WindowFull, broker.NotSent)
 		close(w.hold)
 		synctest.Wait()
 		w.at(0).settle(true)
-		w.close()
-		c.end(nil)
-		<-c.drained
 	})
 }
 
