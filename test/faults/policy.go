@@ -20,12 +20,16 @@ const (
 	// deletes queues without consumers, whatever they contain, unless they are classic
 	// and declared again in time. Sidecars declare them every 30 s.
 	consumed = `^(?!.*\.(dead|members|retry\..*)$).*`
+	// delays matches the delay queues. Their messages expire all the time.
+	delays = `.*\.retry\..*`
 )
 
 // setPolicy sets a policy on queues, as rabbitmqctl set_policy does, or changes it. One
 // with drop-head waits until the queues have moved what they gave up before: a quorum
 // queue dead-letters at most once under drop-head, and RabbitMQ deletes what waits when
-// it changes to that (measured on 3.10.8 and 4.3.6, see docs/retry-and-dead-letters.md).
+// it changes to that (measured on 3.10.8 and 4.3.6, see docs/retry-and-dead-letters.md). In
+// a delay queue in use something expires at any time: there drop-head is set before the
+// first event.
 func (w *World) setPolicy(name, pattern, definition string) {
 	w.Helper()
 	if strings.Contains(definition, "drop-head") && !w.within(drainPatience, func() bool { return w.heldBack() == 0 }) {

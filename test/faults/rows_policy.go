@@ -102,21 +102,27 @@ func policyDeliveryLimit(w *World) check.Expect {
 // policyTTLAndLength: events that a policy removes from a queue are in the dead-letter
 // queue. The policy with drop-head comes first, because RabbitMQ deletes what a queue has
 // given up and not moved yet when drop-head comes into force, see setPolicy: behind
-// services this slow, expired events are still being moved minutes later.
+// services this slow, expired events are still being moved minutes later. The delay queues
+// have such a policy before the first event.
 func policyTTLAndLength(w *World) check.Expect {
+	const onDelays = "rig-delays"
+	w.Cleanup(func() { w.clearPolicy(onDelays) })
 	var services tempo
 	w.start(setup{
 		declared: declared{classic: true, subscription: []string{"queue: {prefetch: 8}"}, retry: "attempts: 20, backoff: {baseInterval: 200ms, maxInterval: 200ms}"},
 		load: func(m *mix) {
+			w.setPolicy(onDelays, delays, `{"max-length":1,"overflow":"drop-head"}`)
 			m.rate, m.behave = 20, func(string, int) func(*load.Subscriber) {
 				return func(s *load.Subscriber) { services.behaveOrRetry(s, 100*time.Millisecond) }
 			}
 		},
 	})
+	delay := w.queueName(billing) + ".retry.200ms"
+	w.await("policy "+onDelays+" is in force on "+delay, w.slowly(bootTime/8), func() bool { return w.policyOf(delay) == onDelays })
 	const policy = "rig-take"
 	w.Cleanup(func() { w.clearPolicy(policy) })
 	for _, change := range [][]string{ // pattern, definition, and the changed definition
-		{workQueues, `{"max-length":20,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`},
+		{consumed, `{"max-length":20,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`},
 		{workQueues, `{"message-ttl":500}`, `{"message-ttl":200}`},
 		{consumed, `{"expires":1500}`, `{"expires":3000}`},
 	} {
@@ -134,7 +140,10 @@ func policyTTLAndLength(w *World) check.Expect {
 		if taken > 0 {
 			w.reported(w.billing, change[0])
 		}
-		d.heal(func() { w.clearPolicy(policy) })
+		d.heal(func() {
+			w.clearPolicy(policy)
+			w.clearPolicy(onDelays)
+		})
 		w.awaitOK(50)
 	}
 	services.hurry()

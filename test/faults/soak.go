@@ -63,12 +63,13 @@ func soak(w *World, d time.Duration) check.Expect {
 // soakPolicy is the name of the policies of a soak.
 const soakPolicy = "rig-soak"
 
-// policy is a fault of a soak: a policy is set, changed after a while, and cleared.
-func policy(name string, definitions ...string) drawn {
+// policy is a fault of a soak: a policy is set on queues, changed after a while, and
+// cleared.
+func policy(name, pattern string, definitions ...string) drawn {
 	return drawn{
 		schedule.Kind{Name: "policy " + name, Targets: len(definitions), Min: 2 * time.Second, Max: 6 * time.Second},
 		func(w *World, target int) string {
-			w.setPolicy(soakPolicy, workQueues, definitions[target])
+			w.setPolicy(soakPolicy, pattern, definitions[target])
 			return w.forced(soakPolicy, definitions[target])
 		},
 		func(w *World, _ int) { w.clearPolicy(soakPolicy) },
@@ -93,9 +94,9 @@ func (w *World) both(target int) *service { return []*service{w.checkout, w.bill
 
 var soakKinds = []drawn{
 	stray(),
-	policy("delivery-limit", `{"delivery-limit":3}`, `{"delivery-limit":1}`),
-	policy("message-ttl", `{"message-ttl":1000}`, `{"message-ttl":250}`),
-	policy("max-length", `{"max-length":50,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`),
+	policy("delivery-limit", workQueues, `{"delivery-limit":3}`, `{"delivery-limit":1}`),
+	policy("message-ttl", workQueues, `{"message-ttl":1000}`, `{"message-ttl":250}`),
+	policy("max-length", consumed, `{"max-length":50,"overflow":"drop-head"}`, `{"max-length":5,"overflow":"drop-head"}`),
 	{schedule.Kind{Name: "kill -9 of the broker", Min: time.Second, Max: 3 * time.Second},
 		func(w *World, _ int) string { return w.kill(w.Members[0]) },
 		func(w *World, _ int) { w.boot(w.Members[0]) }},
