@@ -75,16 +75,21 @@ func (w *World) unsettled() int64 {
 	return n
 }
 
+// ready is an Erlang expression of Q: how many messages are ready in the queue, 1 if
+// nobody answers. A quorum queue is asked itself: rabbit_amqqueue:stat waits for it for
+// 250 ms, and then says that it is empty.
+const ready = `case case amqqueue:get_type(Q) of
+rabbit_quorum_queue -> catch ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_stat/1, 10000);
+_ -> catch rabbit_amqqueue:stat(Q) end of {ok, {_, {N, _}}, _} -> N; {ok, N, _} when is_integer(N) -> N; _ -> 1 end`
+
 // waiting is how many messages are ready in queues other than dead-letter queues.
-func (w *World) waiting() int {
-	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 1 end`, "not ")
-}
+func (w *World) waiting() int { return w.count(ready, "not ") }
 
 // queues lists the queues with ready messages.
 func (w *World) queues() []string {
 	w.Helper()
 	list := w.call(`lists:flatten(lists:join(",", [binary_to_list(element(4, amqqueue:get_name(Q)))
-|| Q <- rabbit_amqqueue:list(<<"%s">>), case catch rabbit_amqqueue:stat(Q) of {ok, 0, _} -> false; _ -> true end])).`, w.vhost)
+|| Q <- rabbit_amqqueue:list(<<"%s">>), %s > 0])).`, w.vhost, ready)
 	return strings.FieldsFunc(strings.Trim(list, `"[]`), func(r rune) bool { return r == ',' })
 }
 
@@ -96,9 +101,7 @@ func (w *World) rest() int {
 }
 
 // letters is how many messages are ready in the dead-letter queues.
-func (w *World) letters() int {
-	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 0 end`, "")
-}
+func (w *World) letters() int { return w.count(ready, "") }
 
 // count sums an Erlang expression of Q over the queues that are, or are not,
 // dead-letter queues.
@@ -112,10 +115,11 @@ func (w *World) count(of, not string) int {
 }
 
 // heldBack is how many messages quorum queues have dropped and not yet moved to their
-// dead-letter queue. The queue's counts do not include them.
+// dead-letter queue, 1 for a queue that does not answer. The queue's counts do not
+// include them.
 func (w *World) heldBack() int {
-	return w.count(`case amqqueue:get_type(Q) of rabbit_quorum_queue -> case catch ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1) of
-{ok, {_, O}, _} -> maps:get(num_discarded, O, 0) + maps:get(num_discard_checked_out, O, 0); _ -> 0 end; _ -> 0 end`, "not ")
+	return w.count(`case amqqueue:get_type(Q) of rabbit_quorum_queue -> case catch ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1, 10000) of
+{ok, {_, O}, _} -> maps:get(num_discarded, O, 0) + maps:get(num_discard_checked_out, O, 0); _ -> 1 end; _ -> 0 end`, "not ")
 }
 
 // handOver is how long a quorum queue waits before it retries to move a message to its
