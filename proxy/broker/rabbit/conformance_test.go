@@ -15,7 +15,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/layout"
 )
 
 // proxied is a node the suite can hurt.

@@ -13,7 +13,7 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/conn"
 )
 
 // TestWhatAServerDoesToItsClients changes a broker of its own, one thing after the
