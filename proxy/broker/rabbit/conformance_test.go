@@ -13,8 +13,8 @@ import (
 
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/internal/queueingtest"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/layout"
 )
 

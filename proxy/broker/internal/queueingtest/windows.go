@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // maxWindow is where a window that never fills counts as unbounded.

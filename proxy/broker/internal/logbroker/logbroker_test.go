@@ -9,8 +9,8 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
-	"github.com/warrenmesh/warren/test/internal/logbroker"
+	"github.com/warrenmesh/warren/proxy/broker/internal/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/internal/logbroker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -2,8 +2,8 @@ package queueingtest
 
 import (
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // interruptions is what a lost connection does, and does not.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // batches are what many events in one call come to.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // inbox is a consumer under test: it passes on what its sink is given and settles
