@@ -138,6 +138,27 @@ var carrying = []behaviour{
 		}
 		r.wantSame(d.Event, m.Event)
 	}},
+	{name: "an event's priority is kept", needs: func(h *Harness) bool { return h.Caps.Priorities }, run: func(r *rig) {
+		queue := r.queue("q")
+		m := toQueue(queue, "a")
+		m.Priority = 7
+		r.publish(m)
+		if d := r.consume(queue, 1).next(); d.Priority != 7 {
+			r.Fatalf("priority is %d, want 7", d.Priority)
+		}
+	}},
+	{name: "an expired event is never delivered", needs: func(h *Harness) bool { return h.Caps.Expiration }, run: func(r *rig) {
+		queue := r.queue("q")
+		m := toQueue(queue, "short-lived")
+		m.TTL = time.Millisecond
+		r.publish(m)
+		m = toQueue(queue, "long-lived")
+		m.TTL = time.Hour
+		r.publish(m)
+		r.publish(toQueue(queue, "immortal"))
+		<-time.After(quiet) // a hundred lifetimes
+		r.wantIDs(r.consume(queue, 5).acked(2), []string{"long-lived", "immortal"})
+	}},
 }
 
 // carried sends e through a queue.

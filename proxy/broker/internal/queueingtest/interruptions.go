@@ -1,12 +1,21 @@
 package queueingtest
 
 import (
+	"time"
+
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
-// interruptions is what a lost connection does, and does not.
+// registered is how old a queue must be to survive its broker's sudden end. Ra, under
+// RabbitMQ's quorum queues, writes the name of a new queue to disk after 500 ms
+// without other new queues (names.dets, auto_save); a queue that is younger comes
+// back without a leader, whatever it confirmed (measured with 3.10.8).
+const registered = 3 * time.Second
+
+// interruptions is what a lost connection and the end of a broker do, and do not, and what
+// State says.
 var interruptions = []behaviour{
 	{name: "a consumer survives an interruption with a later epoch", needs: interrupt, run: func(r *rig) {
 		queue := r.queue("q")
@@ -73,7 +82,28 @@ var interruptions = []behaviour{
 		r.publishAgain(&queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("a"), Mandatory: true})
 		r.wantIDs(r.consume(queues[0], 1).acked(1), []string{"a"})
 	}},
+	{name: "state names the server and its version", run: func(r *rig) {
+		name := r.driver.State().Server
+		if v := version(&name); v == "unknown" || v == name {
+			r.Fatalf("server is %q, want a product and a version", name)
+		}
+	}},
+	{name: "confirmed persistent events survive the broker's sudden end", needs: durable, alone: true, run: func(r *rig) {
+		const n = 50
+		exchange, queues := r.exchange("x", "topic", "#")
+		<-time.After(registered)
+		var messages []*queueing.Message
+		for _, id := range ids(1, n) {
+			messages = append(messages, &queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent(id), Mandatory: true, Persistent: true})
+		}
+		r.publishAll(messages...)
+		r.restart()
+		r.publishAgain(&queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("after"), Mandatory: true, Persistent: true})
+		r.wantIDs(r.consume(queues[0], n).acked(n+1), append(ids(1, n), "after"))
+	}},
 }
+
+func durable(h *Harness) bool { return h.Caps.Durable && h.Alone != nil }
 
 // interrupt cuts the driver's connections.
 func (r *rig) interrupt() {
