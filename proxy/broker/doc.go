@@ -6,7 +6,7 @@
 // Watcher for what only some brokers can do) and the one classification of what can
 // go wrong (Error). Drivers live below it: queueing makes one of a broker with
 // exchanges and queues, of which rabbit speaks AMQP and membroker is in process. All
-// pass the conformance suite in brokertest.
+// pass the conformance suite in internal/brokertest.
 //
 // # Rules every driver keeps
 //

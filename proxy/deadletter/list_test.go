@@ -12,9 +12,9 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 

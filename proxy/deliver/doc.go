@@ -4,7 +4,8 @@
 //
 // A delivery is at its end only when its outcome is durable: the driver sees to that
 // (broker.Delivery.Settle). The rooms, from the broker to the service and back; this package
-// puts them together, and each knows only those below it:
+// puts them together, and each knows only those below it. Doors import session, push and
+// delivery; the others are folders of internal/:
 //
 //	session   push       a client's stream; calls to a service
 //	   └──┬────┘

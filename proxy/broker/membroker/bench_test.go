@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // BenchmarkPublishConsume takes one event through a topic exchange and one queue:

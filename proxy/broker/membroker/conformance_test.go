@@ -8,10 +8,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/internal/queueingtest"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/internal/brokertest"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )

@@ -5,7 +5,8 @@
 // subscriptions look there (Layout), and what a broker without retries of its own needs
 // done: a copy is confirmed before its original is acknowledged. A Node makes a
 // broker.Driver of a Driver; drivers live below: rabbit speaks AMQP, membroker is in
-// process. Both pass queueingtest, and their Nodes brokertest.
+// process. Both pass internal/queueingtest, and their Nodes internal/brokertest, of package
+// broker.
 //
 //	node := queueing.NewNode(rabbit.New(options))
 //	go node.Run(ctx)

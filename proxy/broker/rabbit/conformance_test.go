@@ -13,9 +13,9 @@ import (
 
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/mesh"
+	"github.com/warrenmesh/warren/proxy/broker/internal/queueingtest"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/layout"
 )
 
 // proxied is a node the suite can hurt.

@@ -12,7 +12,8 @@
 //
 // # Rooms
 //
-// Arrows point down: a room imports those below it, and nobody outside imports any.
+// They are folders of internal/, so nobody outside can import any. Arrows point down: a room
+// imports those below it.
 //
 //	send: publishes and confirms      receive: consumers and settlements
 //	                 layout: what is declared

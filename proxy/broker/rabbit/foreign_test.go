@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/frame"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/mapping"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/frame"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/mapping"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 )
 
 // sized is a value whose length is written before it.

@@ -15,10 +15,10 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
+	"github.com/warrenmesh/warren/proxy/broker/internal/queueingtest"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // patience bounds every wait of a test.

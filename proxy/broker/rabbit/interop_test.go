@@ -13,10 +13,10 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // get takes one message off a queue with the plain client.

@@ -13,11 +13,11 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/layout"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/receive"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/send"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/conn"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/layout"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/receive"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/send"
 )
 
 // Node is the driver for one RabbitMQ node. It implements queueing.Driver.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/fault"
+	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 func TestChangesOfStateAreTold(t *testing.T) {

@@ -1,6 +1,6 @@
 package rabbit
 
-import "github.com/warrenmesh/warren/proxy/broker/rabbit/conn"
+import "github.com/warrenmesh/warren/proxy/broker/rabbit/internal/conn"
 
-// Options configures a Node. Zero values mean the defaults.
+// Options configures a Node: see conn.Options for its fields. Zero values mean the defaults.
 type Options = conn.Options

@@ -11,7 +11,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
 )
 
 // partitioned declares a topic exchange and a partitioner of n queues.

@@ -7,9 +7,9 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/internal/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/internal/queueingtest"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/broker/queueing/queueingtest"
 )
 
 // testDriver is a node of the seam that the suite can hurt.

@@ -8,7 +8,7 @@ package delivery
 
 import (
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver/keys"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/keys"
 	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 

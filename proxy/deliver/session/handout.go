@@ -6,7 +6,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
-	"github.com/warrenmesh/warren/proxy/deliver/settler"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
 	"github.com/warrenmesh/warren/tracing"
 )
 

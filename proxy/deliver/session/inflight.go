@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
-	"github.com/warrenmesh/warren/proxy/deliver/settler"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
 )
 
 // handout is a delivery in the hands of the service.

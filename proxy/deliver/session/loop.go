@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
-	"github.com/warrenmesh/warren/proxy/deliver/intake"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/intake"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/snapshot"
 )

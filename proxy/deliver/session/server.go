@@ -16,8 +16,8 @@ import (
 	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver/intake"
-	"github.com/warrenmesh/warren/proxy/deliver/settler"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/intake"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/snapshot"
 )

@@ -3,7 +3,7 @@ package session
 import (
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/deliver/settler"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
