@@ -15,7 +15,7 @@ import (
 )
 
 var clockRows = []Scenario{
-	{Row: 27, Name: "clock-jumps", Fault: "the sidecars' wall clock jumps by +1 h, then to -1 h, then back", Nodes: 1, Patience: 15 * time.Minute, run: clockJumps},
+	{Row: 27, Name: "clock-jumps", Fault: "the sidecars' wall clock jumps by +1 h, then to -1 h, then back", Nodes: 1, Patience: 15 * time.Minute, Run: clockJumps},
 }
 
 // The test cannot change the machine's clock. It builds the sidecars with a package
@@ -91,7 +91,7 @@ func overlay(dir string) (path string, err error) {
 
 // clockJumps: timeouts use the monotonic clock. Nothing times out early or late.
 func clockJumps(w *World) check.Expect {
-	dir, err := filepath.Abs(w.dir)
+	dir, err := filepath.Abs(w.Dir)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -99,34 +99,34 @@ func clockJumps(w *World) check.Expect {
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.report("building sidecars whose clock can jump")
-	if w.programs, err = w.programs.OtherSidecar(w.Context(), "faults-clock", "-overlay="+flag); err != nil {
+	w.Report("building sidecars whose clock can jump")
+	if w.Programs, err = w.Programs.OtherSidecar(w.Context(), "faults-clock", "-overlay="+flag); err != nil {
 		w.Fatal(err)
 	}
-	w.start(setup{env: []string{clockVariable + "=20:3600,25:-3600,30:0"}})
+	w.Start(Setup{Env: []string{clockVariable + "=20:3600,25:-3600,30:0"}})
 	for _, offset := range []time.Duration{time.Hour, -time.Hour, 0} {
-		d := w.disturb(fmt.Sprintf("clock at %v", offset), func() string {
-			w.await("the clock jumps", time.Minute, func() bool { return w.clock(w.checkout) == offset && w.clock(w.billing) == offset })
-			return fmt.Sprintf("the sidecars say that it is %v", w.date(w.checkout).Format(time.DateTime))
+		d := w.Disturb(fmt.Sprintf("clock at %v", offset), func() string {
+			w.Await("the clock jumps", time.Minute, func() bool { return clock(w, w.Checkout) == offset && clock(w, w.Billing) == offset })
+			return fmt.Sprintf("the sidecars say that it is %v", date(w, w.Checkout).Format(time.DateTime))
 		})
-		d.heal(nil)
-		w.keep(time.Second)
+		d.Heal(nil)
+		w.Keep(time.Second)
 	}
-	w.awaitOK(200)
-	w.finish()
-	w.allOK("the jumps show")
-	return w.expect()
+	w.AwaitOK(200)
+	w.Finish()
+	w.AllOK("the jumps show")
+	return w.Expect()
 }
 
 // clock is the difference between a sidecar's clock and ours, rounded to a minute.
-func (w *World) clock(s *service) time.Duration {
-	return time.Until(w.date(s)).Round(time.Minute)
+func clock(w *World, s *Service) time.Duration {
+	return time.Until(date(w, s)).Round(time.Minute)
 }
 
 // date is the time of day that a sidecar sends with every HTTP answer.
-func (w *World) date(s *service) time.Time {
+func date(w *World, s *Service) time.Time {
 	w.Helper()
-	res, err := s.get(w.Context(), "/memory")
+	res, err := s.Get(w.Context(), "/memory")
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -3,43 +3,45 @@ package faults
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // The objects of a run. Every run has a namespace and a vhost of its own, so that an
 // earlier run leaves nothing in it.
 const (
-	topicName = "orders"
-	billing   = "billing" // the unordered subscription
-	ledger    = "ledger"  // the ordered one
-	inbox     = "inbox"   // a topic of its own, with one unordered subscription that has a classic queue
+	Orders  = "orders"
+	Billing = "billing" // the unordered subscription
+	Ledger  = "ledger"  // the ordered one
+	Inbox   = "inbox"   // a topic of its own, with one unordered subscription that has a classic queue
 
-	// A topic whose events live for briefLife. It has an unordered subscription with a
+	// A topic whose events live for BriefLife. It has an unordered subscription with a
 	// classic queue and an ordered one.
-	passingTopic = "passing"
-	fleeting     = "fleeting"
-	chain        = "chain"
+	Passing  = "passing"
+	fleeting = "fleeting"
+	chain    = "chain"
 )
 
-const partitions = 4
+// Partitions is the number of partitions of every topic with an ordered subscription.
+const Partitions = 4
 
-// declared holds the settings of the declared objects that a scenario may change.
-type declared struct {
+// Declared holds the settings of the declared objects that a scenario may change.
+type Declared struct {
 	nodes        []string // addresses
 	vhost        string
-	topology     string   // "" means Manage
-	topic        []string // further lines of the topic's spec
-	publish      string   // settings of the topic's publish
-	subscription []string // further lines of the spec of both subscriptions
-	retry        string   // in the spec of both subscriptions
-	brokerDelay  bool     // retries of the unordered subscription wait in its own queue, if the broker can do that
-	route        string   // a whole document
-	unordered    bool     // declare the unordered subscription only
-	classic      bool     // declare inbox, too
-	brief        bool     // declare the passing topic and its subscriptions, too
-	more         string   // further documents
+	Topology     string   // "" means Manage
+	Topic        []string // further lines of the topic's spec
+	Publish      string   // settings of the topic's publish
+	Subscription []string // further lines of the spec of both subscriptions
+	Retry        string   // in the spec of both subscriptions
+	BrokerDelay  bool     // retries of the unordered subscription wait in its own queue, if the broker can do that
+	Route        string   // a whole document
+	Unordered    bool     // declare the unordered subscription only
+	Classic      bool     // declare inbox, too
+	Brief        bool     // declare the passing topic and its subscriptions, too
+	More         string   // further documents
 }
 
-func (d declared) yaml(namespace string) string {
+func (d Declared) yaml(namespace string) string {
 	var b strings.Builder
 	var nodes []string
 	for _, n := range d.nodes {
@@ -55,49 +57,49 @@ func (d declared) yaml(namespace string) string {
 		b.WriteString("---\n")
 	}
 	broker := []string{fmt.Sprintf("vhost: %q", d.vhost), "nodes: [" + strings.Join(nodes, ", ") + "]", "credentials: {name: main}"}
-	if d.topology != "" {
-		broker = append(broker, "topology: "+d.topology)
+	if d.Topology != "" {
+		broker = append(broker, "topology: "+d.Topology)
 	}
 	object("EventBroker", "main", broker...)
-	topic := append([]string{"brokerRef: {name: main}", "exchange: {name: " + topicName + "}"}, d.topic...)
-	if d.publish != "" {
-		topic = append(topic, "publish: {"+d.publish+"}")
+	topic := append([]string{"brokerRef: {name: main}", "exchange: {name: " + Orders + "}"}, d.Topic...)
+	if d.Publish != "" {
+		topic = append(topic, "publish: {"+d.Publish+"}")
 	}
-	if !d.unordered {
-		topic = append(topic, fmt.Sprintf("partitions: {count: %d}", partitions))
+	if !d.Unordered {
+		topic = append(topic, fmt.Sprintf("partitions: {count: %d}", Partitions))
 	}
-	object("EventTopic", topicName, topic...)
-	if d.classic {
-		object("EventTopic", inbox, "brokerRef: {name: main}", "exchange: {name: "+inbox+"}")
+	object("EventTopic", Orders, topic...)
+	if d.Classic {
+		object("EventTopic", Inbox, "brokerRef: {name: main}", "exchange: {name: "+Inbox+"}")
 	}
-	if d.brief {
-		object("EventTopic", passingTopic, "brokerRef: {name: main}", "exchange: {name: "+passingTopic+"}", fmt.Sprintf("publish: {ttl: %v}", briefLife), fmt.Sprintf("partitions: {count: %d}", partitions))
+	if d.Brief {
+		object("EventTopic", Passing, "brokerRef: {name: main}", "exchange: {name: "+Passing+"}", fmt.Sprintf("publish: {ttl: %v}", BriefLife), fmt.Sprintf("partitions: {count: %d}", Partitions))
 	}
-	for _, s := range d.subscriptions() {
-		spec := append([]string{"topicRef: {name: " + topicOf(s) + "}", "selector: {matchLabels: {app: " + billing + "}}"}, d.subscription...)
+	for _, s := range d.Subscriptions() {
+		spec := append([]string{"topicRef: {name: " + TopicOf(s) + "}", "selector: {matchLabels: {app: " + Billing + "}}"}, d.Subscription...)
 		if retry := d.retryOf(s); retry != "" {
 			spec = append(spec, "retry: {"+retry+"}")
 		}
 		switch s {
-		case ledger, chain:
+		case Ledger, chain:
 			spec = append(spec, "ordering: PerKey")
-		case inbox, fleeting:
+		case Inbox, fleeting:
 			spec = classicQueue(spec)
 		}
 		object("EventSubscription", s, spec...)
 	}
-	b.WriteString(d.route + d.more)
+	b.WriteString(d.Route + d.More)
 	return b.String()
 }
 
 // retryOf is the retry policy of a subscription; "" means the default.
-func (d declared) retryOf(subscription string) string {
+func (d Declared) retryOf(subscription string) string {
 	var settings []string
-	if d.brokerDelay && subscription == billing {
+	if d.BrokerDelay && subscription == Billing {
 		settings = append(settings, "strategy: BrokerDelay")
 	}
-	if d.retry != "" {
-		settings = append(settings, d.retry)
+	if d.Retry != "" {
+		settings = append(settings, d.Retry)
 	}
 	return strings.Join(settings, ", ")
 }
@@ -113,29 +115,44 @@ func classicQueue(spec []string) []string {
 	return append(spec, "queue: {type: classic}")
 }
 
-// subscriptions lists the names of the declared subscriptions.
-func (d declared) subscriptions() []string {
-	out := []string{billing}
-	if !d.unordered {
-		out = append(out, ledger)
+// Subscriptions lists the names of the declared subscriptions.
+func (d Declared) Subscriptions() []string {
+	out := []string{Billing}
+	if !d.Unordered {
+		out = append(out, Ledger)
 	}
-	if d.classic {
-		out = append(out, inbox)
+	if d.Classic {
+		out = append(out, Inbox)
 	}
-	if d.brief {
+	if d.Brief {
 		out = append(out, fleeting, chain)
 	}
 	return out
 }
 
-// topicOf is the topic of a declared subscription.
-func topicOf(subscription string) string {
+// TopicOf is the topic of a declared subscription.
+func TopicOf(subscription string) string {
 	switch subscription {
-	case inbox:
-		return inbox
+	case Inbox:
+		return Inbox
 	case fleeting, chain:
-		return passingTopic
+		return Passing
 	default:
-		return topicName
+		return Orders
 	}
 }
+
+// delaysRetries reports whether the broker can delay a retry in its own queue. RabbitMQ
+// 4.3 and later can.
+func (w *World) delaysRetries() bool {
+	w.Helper()
+	const since = "4.3"
+	return ByVersion(strings.Trim(w.Call("rabbit_misc:version()."), `"`), since) <= 0
+}
+
+// QueueName is the name of a subscription's queue on the broker.
+func (w *World) QueueName(subscription string) string { return w.Namespace + "." + subscription }
+
+// BriefLife is the life of an event of the passing topic. It ends between the second
+// attempt and the third.
+const BriefLife = 600 * time.Millisecond

@@ -1,10 +1,12 @@
 package faults
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/test/faults/foreign"
 	"github.com/warrenmesh/warren/test/faults/history"
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
@@ -17,35 +19,35 @@ const (
 	// drainPatience bounds the wait for the drain. Events that are missing then are
 	// searched for in the queues, and are lost when they are not there.
 	drainPatience = 45 * time.Second
-	deadSuffix    = ".dead"
+	DeadSuffix    = ".dead"
 )
 
-// finish ends the load, waits until the queues are drained, takes the last samples of
+// Finish ends the load, waits until the queues are drained, takes the last samples of
 // the processes, and collects the messages left in the queues.
-func (w *World) finish() {
+func (w *World) Finish() {
 	w.Helper()
 	w.Load.StopPublishing()
-	w.drain()
+	w.Drain()
 	w.Recorder.Drained()
 	for range 4 {
-		w.keep(100 * time.Millisecond)
+		w.Keep(100 * time.Millisecond)
 		w.sampleOnce(w.Context())
 	}
 	w.Load.Stop()
 	w.collect()
 }
 
-// drain waits until no queue and no service holds an event, and nothing has been
+// Drain waits until no queue and no service holds an event, and nothing has been
 // delivered for a while. The while is longer than the delay of a retry, because no
 // count includes an event that waits in a sidecar.
-func (w *World) drain() {
+func (w *World) Drain() {
 	w.Helper()
 	still := quiet
-	if w.declared.retry != "" {
+	if w.Declared.Retry != "" {
 		still += 2 * retryWait
 	}
 	last, since := -1, time.Now()
-	done := w.within(drainPatience, func() bool {
+	done := w.Within(drainPatience, func() bool {
 		if n := w.Recorder.Delivered(); n != last || w.unsettled() > 0 {
 			last, since = n, time.Now()
 			return false
@@ -53,14 +55,14 @@ func (w *World) drain() {
 		if time.Since(since) < still {
 			return false
 		}
-		if w.waiting() > 0 {
+		if w.Waiting() > 0 {
 			since = time.Now() // not at every poll, because asking costs time
 			return false
 		}
 		return true
 	})
 	if !done {
-		w.Logf("not drained within %v: %d events wait, services hold %d", drainPatience, w.waiting(), w.unsettled())
+		w.Logf("not drained within %v: %d events wait, services hold %d", drainPatience, w.Waiting(), w.unsettled())
 	}
 }
 
@@ -69,22 +71,22 @@ func (w *World) unsettled() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var n int64
-	for _, s := range w.subscribers {
+	for _, s := range w.Subscribers {
 		n += s.Unsettled.Load()
 	}
 	return n
 }
 
-// waiting is how many messages are ready in queues other than dead-letter queues.
-func (w *World) waiting() int {
+// Waiting is how many messages are ready in queues other than dead-letter queues.
+func (w *World) Waiting() int {
 	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 1 end`, "not ")
 }
 
 // queues lists the queues with ready messages.
 func (w *World) queues() []string {
 	w.Helper()
-	list := w.call(`lists:flatten(lists:join(",", [binary_to_list(element(4, amqqueue:get_name(Q)))
-|| Q <- rabbit_amqqueue:list(<<"%s">>), case catch rabbit_amqqueue:stat(Q) of {ok, 0, _} -> false; _ -> true end])).`, w.vhost)
+	list := w.Call(`lists:flatten(lists:join(",", [binary_to_list(element(4, amqqueue:get_name(Q)))
+|| Q <- rabbit_amqqueue:list(<<"%s">>), case catch rabbit_amqqueue:stat(Q) of {ok, 0, _} -> false; _ -> true end])).`, w.VHost)
 	return strings.FieldsFunc(strings.Trim(list, `"[]`), func(r rune) bool { return r == ',' })
 }
 
@@ -95,8 +97,8 @@ func (w *World) rest() int {
 	return w.count(`case catch rabbit_amqqueue:info(Q, [messages]) of [{_, N}] when is_integer(N) -> N; _ -> 0 end`, "not ")
 }
 
-// letters is how many messages are ready in the dead-letter queues.
-func (w *World) letters() int {
+// DeadLetters is how many messages are ready in the dead-letter queues.
+func (w *World) DeadLetters() int {
 	return w.count(`case catch rabbit_amqqueue:stat(Q) of {ok, N, _} -> N; _ -> 0 end`, "")
 }
 
@@ -104,7 +106,7 @@ func (w *World) letters() int {
 // dead-letter queues.
 func (w *World) count(of, not string) int {
 	w.Helper()
-	n, err := strconv.Atoi(w.call(`lists:sum([%s || Q <- rabbit_amqqueue:list(<<"%s">>), %slists:suffix("%s", binary_to_list(element(4, amqqueue:get_name(Q))))]).`, of, w.vhost, not, deadSuffix))
+	n, err := strconv.Atoi(w.Call(`lists:sum([%s || Q <- rabbit_amqqueue:list(<<"%s">>), %slists:suffix("%s", binary_to_list(element(4, amqqueue:get_name(Q))))]).`, of, w.VHost, not, DeadSuffix))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -127,10 +129,10 @@ const handOver = 200 * time.Second
 // asynchronously.
 func (w *World) settleLetters() {
 	w.Helper()
-	last, since := w.letters(), time.Now()
-	w.within(drainPatience, func() bool {
-		w.keep(quiet / 2)
-		if n := w.letters(); n != last {
+	last, since := w.DeadLetters(), time.Now()
+	w.Within(drainPatience, func() bool {
+		w.Keep(quiet / 2)
+		if n := w.DeadLetters(); n != last {
 			last, since = n, time.Now()
 		}
 		return time.Since(since) >= 2*quiet
@@ -140,8 +142,8 @@ func (w *World) settleLetters() {
 		return
 	}
 	began := time.Now()
-	w.within(handOver, func() bool {
-		w.keep(quiet)
+	w.Within(handOver, func() bool {
+		w.Keep(quiet)
 		return w.heldBack() == 0
 	})
 	w.Logf("%d messages were held back by their queues, %d after %v", held, w.heldBack(), time.Since(began).Round(time.Second))
@@ -150,11 +152,11 @@ func (w *World) settleLetters() {
 // collect empties the queues into the history: leftovers and dead letters.
 func (w *World) collect() {
 	w.Helper()
-	if w.letters() > 0 || w.heldBack() > 0 {
+	if w.DeadLetters() > 0 || w.heldBack() > 0 {
 		w.settleLetters()
 	}
 	for _, name := range w.queues() {
-		messages, err := rawamqp.Take(w.Context(), w.url(), name, rawamqp.Remove)
+		messages, err := rawamqp.Take(w.Context(), w.URL(), name, rawamqp.Remove)
 		if err != nil {
 			w.Errorf("collect from queue %s: %v", name, err)
 		}
@@ -167,16 +169,16 @@ func (w *World) collect() {
 // found records a message of a queue. The scenario itself handles messages that are not
 // of the load.
 func (w *World) found(queue string, m *rawamqp.Got) {
-	if tagOf(m) != "" {
+	if TagOf(m) != "" {
 		return
 	}
 	value, _ := m.Header("ce-id")
-	for _, s := range w.declared.subscriptions() {
-		if !strings.HasPrefix(queue, w.namespace+"."+s) {
+	for _, s := range w.Declared.Subscriptions() {
+		if !strings.HasPrefix(queue, w.Namespace+"."+s) {
 			continue
 		}
-		full := w.namespace + "/" + s
-		if !strings.HasSuffix(queue, deadSuffix) {
+		full := w.Namespace + "/" + s
+		if !strings.HasSuffix(queue, DeadSuffix) {
 			w.Recorder.Left(history.Leftover{Subscription: full, ID: value.Text()})
 			continue
 		}
@@ -215,13 +217,8 @@ func deathsOf(m *rawamqp.Got) (deaths []rawamqp.Properties) {
 	return deaths
 }
 
-// url is the AMQP URL of the first running member, with the run's vhost.
-func (w *World) url() string {
-	for _, m := range w.Members {
-		if _, err := m.PID(); err == nil {
-			return strings.TrimSuffix(m.URL(), "/") + "/" + w.vhost
-		}
-	}
-	w.Fatal("no broker runs")
-	return ""
+// TagOf is the tag of a message of another program; "" for a message of the load.
+func TagOf(m *rawamqp.Got) string {
+	source, _ := m.Header("ce-source")
+	return cmp.Or(foreign.TagOf(m.AppID), foreign.TagOf(source.Text()))
 }

@@ -41,11 +41,11 @@ func TestUnderFaults(t *testing.T) {
 		})
 	}
 	t.Run("a run that nothing disturbs fails", func(t *testing.T) {
-		result := play(t, rig, Scenario{Name: "undisturbed", Nodes: 1, run: func(w *World) check.Expect {
-			w.start(setup{})
-			w.awaitOK(100)
-			w.finish()
-			return w.expect()
+		result := play(t, rig, Scenario{Name: "undisturbed", Nodes: 1, Run: func(w *World) check.Expect {
+			w.Start(Setup{})
+			w.AwaitOK(100)
+			w.Finish()
+			return w.Expect()
 		}})
 		if !result.Report.Broken(check.I0Proof) {
 			t.Errorf("it passed:\n%s", explain(result))
@@ -53,7 +53,7 @@ func TestUnderFaults(t *testing.T) {
 	})
 }
 
-func play(t *testing.T, rig *Rig, s Scenario) *Result {
+func play(t *testing.T, rig *Runner, s Scenario) *Result {
 	t.Helper()
 	began := time.Now()
 	result, err := rig.Run(t.Context(), s)
@@ -78,7 +78,7 @@ func TestEveryRowHasAScenarioOrAReason(t *testing.T) {
 			t.Errorf("row %d has two scenarios, %s and %s", s.Row, seen[s.Row], s.Name)
 		}
 		seen[s.Row] = s.Name
-		if s.Nodes != 1 && s.Nodes != 3 || s.Fault == "" || s.run == nil {
+		if s.Nodes != 1 && s.Nodes != 3 || s.Fault == "" || s.Run == nil {
 			t.Errorf("row %d is not complete: %+v", s.Row, s)
 		}
 	}
@@ -113,31 +113,6 @@ func TestRowsAreSelected(t *testing.T) {
 	}
 }
 
-func TestATrialEndsAtFatalAndCleansUpBackwards(t *testing.T) {
-	t.Parallel()
-	var order []string
-	tr := &trial{ctx: t.Context()}
-	failures := tr.run(func() {
-		tr.Cleanup(func() { order = append(order, "first") })
-		tr.Cleanup(func() {
-			tr.Cleanup(func() { order = append(order, "added") })
-			tr.Fatalf("in %s", "cleanup")
-		})
-		tr.Errorf("goes on")
-		tr.Fatal("ends")
-		order = append(order, "never")
-	})
-	if want := "added first"; strings.Join(order, " ") != want {
-		t.Errorf("order %v, want %s", order, want)
-	}
-	if want := "goes on|ends|in cleanup"; strings.Join(failures, "|") != want {
-		t.Errorf("failures %q, want %s", failures, want)
-	}
-	if got := (&trial{ctx: t.Context()}).run(func() { panic("broken") }); len(got) != 1 || !strings.Contains(got[0], "broken") {
-		t.Errorf("a panic is the failure %q", got)
-	}
-}
-
 func TestThePageTellsOfEveryResult(t *testing.T) {
 	t.Parallel()
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
@@ -159,13 +134,5 @@ func TestThePageTellsOfEveryResult(t *testing.T) {
 	}
 	if strings.Index(text, "**1 one**") > strings.Index(text, "**2 two**") {
 		t.Error("the rows are not in order")
-	}
-}
-
-func TestMemoryOfThisProcessIsMeasured(t *testing.T) {
-	t.Parallel()
-	rss, anon, err := memory(os.Getpid())
-	if err != nil || rss < 1<<20 || anon == 0 || anon > rss {
-		t.Errorf("rss %d, anonymous %d, %v", rss, anon, err)
 	}
 }

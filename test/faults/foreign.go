@@ -18,17 +18,17 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// strangers counts how often the services received each message of another program,
+// Strangers counts how often the services received each message of another program,
 // and decides the outcome.
-type strangers struct {
+type Strangers struct {
 	mu  sync.Mutex
 	got map[string]int // by subscription and tag
 	// outcome of a delivery; the zero value dead-letters it.
 	outcome load.Decision
 }
 
-// beside decides about deliveries of events made from messages of other programs.
-func (s *strangers) beside(d *eventsv1.Delivery) (load.Decision, bool) {
+// Beside decides about deliveries of events made from messages of other programs.
+func (s *Strangers) Beside(d *eventsv1.Delivery) (load.Decision, bool) {
 	tag := foreign.TagOf(d.GetEvent().GetSource())
 	if tag == "" {
 		return load.Decision{}, false
@@ -46,7 +46,7 @@ func (s *strangers) beside(d *eventsv1.Delivery) (load.Decision, bool) {
 }
 
 // most returns the message that was delivered most often, and how often.
-func (s *strangers) most() (tag string, times int) {
+func (s *Strangers) most() (tag string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for t, n := range s.got {
@@ -57,9 +57,9 @@ func (s *strangers) most() (tag string, times int) {
 	return tag, times
 }
 
-// send publishes messages to an exchange and returns those that RabbitMQ accepted.
+// Send publishes messages to an exchange and returns those that RabbitMQ accepted.
 // RabbitMQ refuses some of them and closes the sender's connection.
-func (w *World) send(address, exchange string, messages []foreign.Message) (taken []foreign.Message) {
+func Send(w *World, address, exchange string, messages []foreign.Message) (taken []foreign.Message) {
 	w.Helper()
 	var conn *rawamqp.Conn
 	defer func() {
@@ -94,10 +94,10 @@ func (w *World) send(address, exchange string, messages []foreign.Message) (take
 // mirrored sends messages to a plain queue as well, and returns them as RabbitMQ
 // delivers them from there. A change that RabbitMQ itself makes is then not counted as
 // a loss.
-func (w *World) mirrored(exchange string, send func() []foreign.Message) []foreign.Message {
+func mirrored(w *World, exchange string, send func() []foreign.Message) []foreign.Message {
 	w.Helper()
 	const mirror = "mirror"
-	ch := w.plainChannel()
+	ch := w.PlainChannel()
 	_, err := ch.QueueDeclare(mirror, true, false, false, false, amqp.Table{"x-queue-type": "classic"})
 	if err == nil {
 		err = ch.QueueBind(mirror, "foreign.#", exchange, false, nil)
@@ -106,7 +106,7 @@ func (w *World) mirrored(exchange string, send func() []foreign.Message) []forei
 		w.Fatal(err)
 	}
 	taken := send()
-	shown := w.read(mirror, rawamqp.Remove)
+	shown := read(w, mirror, rawamqp.Remove)
 	if _, err := ch.QueueDelete(mirror, false, false, false); err != nil {
 		w.Fatal(err)
 	}
@@ -124,44 +124,38 @@ func (w *World) mirrored(exchange string, send func() []foreign.Message) []forei
 
 // setAside waits until the dead-letter queue of a subscription has each of the
 // messages, and checks that it has each of them once and complete.
-func (w *World) setAside(subscription string, sent []foreign.Message) {
+func setAside(w *World, subscription string, sent []foreign.Message) {
 	w.Helper()
-	queue := w.queueName(subscription) + deadSuffix
+	queue := w.QueueName(subscription) + DeadSuffix
 	var have map[string][]rawamqp.Got
-	complete := w.within(w.slowly(15*time.Second), func() bool {
-		have = w.read(queue, rawamqp.Keep)
+	complete := w.Within(w.Slowly(15*time.Second), func() bool {
+		have = read(w, queue, rawamqp.Keep)
 		return len(have) >= len(sent)
 	})
 	if !complete {
 		w.Errorf("%s has %d of %d messages of other programs", queue, len(have), len(sent))
 	}
-	w.whole(queue, sent, have)
+	whole(w, queue, sent, have)
 }
 
 // read reads the messages of other programs in a queue, by their tags.
-func (w *World) read(queue string, taking rawamqp.Taking) map[string][]rawamqp.Got {
+func read(w *World, queue string, taking rawamqp.Taking) map[string][]rawamqp.Got {
 	w.Helper()
-	messages, err := rawamqp.Take(w.Context(), w.url(), queue, taking)
+	messages, err := rawamqp.Take(w.Context(), w.URL(), queue, taking)
 	if err != nil {
 		w.Fatal(err)
 	}
 	out := map[string][]rawamqp.Got{}
 	for _, m := range messages {
-		if tag := tagOf(&m); tag != "" {
+		if tag := TagOf(&m); tag != "" {
 			out[tag] = append(out[tag], m)
 		}
 	}
 	return out
 }
 
-// tagOf is the tag of a message of another program; "" for a message of the load.
-func tagOf(m *rawamqp.Got) string {
-	source, _ := m.Header("ce-source")
-	return cmp.Or(foreign.TagOf(m.AppID), foreign.TagOf(source.Text()))
-}
-
 // whole compares the messages of a queue with the sent ones.
-func (w *World) whole(queue string, sent []foreign.Message, have map[string][]rawamqp.Got) {
+func whole(w *World, queue string, sent []foreign.Message, have map[string][]rawamqp.Got) {
 	w.Helper()
 	const most = 12 // reported for each queue
 	wrong := 0
@@ -205,69 +199,30 @@ func lostOf(m *foreign.Message, got *rawamqp.Got) []string {
 }
 
 // addUser creates a user for the run's vhost. The password is the name.
-func (w *World) addUser(name string) {
+func addUser(w *World, name string) {
 	w.Helper()
-	w.call(`catch rabbit_auth_backend_internal:add_user(<<"%[1]s">>, <<"%[1]s">>, <<"rig">>),
-rabbit_auth_backend_internal:set_permissions(<<"%[1]s">>, <<"%[2]s">>, <<".*">>, <<".*">>, <<".*">>, <<"rig">>).`, name, w.vhost)
+	w.Call(`catch rabbit_auth_backend_internal:add_user(<<"%[1]s">>, <<"%[1]s">>, <<"rig">>),
+rabbit_auth_backend_internal:set_permissions(<<"%[1]s">>, <<"%[2]s">>, <<".*">>, <<".*">>, <<".*">>, <<"rig">>).`, name, w.VHost)
 }
 
 // urlOf is url for another user, whose password is its name.
-func (w *World) urlOf(user string) string {
-	_, host, _ := strings.Cut(w.url(), "@")
+func urlOf(w *World, user string) string {
+	_, host, _ := strings.Cut(w.URL(), "@")
 	return "amqp://" + user + ":" + user + "@" + host
-}
-
-// flowed checks that no subscription stopped for long between two times. longest is the
-// bound on an idle machine.
-func (w *World) flowed(from, until, longest time.Duration) {
-	w.Helper()
-	longest = time.Duration(float64(longest) * w.slow)
-	at := map[string][]time.Duration{}
-	for _, d := range w.Recorder.Run().Deliveries {
-		if d.At >= from && d.At <= until {
-			at[d.Subscription] = append(at[d.Subscription], d.At)
-		}
-	}
-	for _, s := range w.subscriptions() {
-		times := slices.Concat(at[s], []time.Duration{from, until})
-		slices.Sort(times)
-		var gap time.Duration
-		for i := 1; i < len(times); i++ {
-			gap = max(gap, times[i]-times[i-1])
-		}
-		w.Logf("%s: at most %v between two deliveries", s, gap.Round(time.Millisecond))
-		if gap > longest {
-			w.Errorf("%s stood still for %v", s, gap.Round(time.Millisecond))
-		}
-	}
-}
-
-// slowly lengthens a time for a busy machine. It lengthens less than the bounds are
-// lengthened, because it is a time to wait.
-func (w *World) slowly(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * min(w.slow, 4))
 }
 
 // some returns the messages to send: all, or with short the first n. The first n cover
 // every family.
-func (w *World) some(n int) []foreign.Message {
+func some(w *World, n int) []foreign.Message {
 	all := foreign.All()
-	if w.short {
+	if w.Short {
 		return all[:min(n, len(all))]
 	}
 	return all
 }
 
-// drained checks that no queue has a message that is redelivered endlessly.
-func (w *World) drained() {
-	w.Helper()
-	if !w.within(w.slowly(20*time.Second), func() bool { return w.rest() == 0 }) {
-		w.Errorf("%d messages are in queues that should be empty: they are redelivered in a loop", w.rest())
-	}
-}
-
-// kinds counts the messages of each family, for the proof.
-func kinds(messages []foreign.Message) string {
+// Kinds counts the messages of each family, for the proof.
+func Kinds(messages []foreign.Message) string {
 	count := map[string]int{}
 	var names []string
 	for _, m := range messages {

@@ -30,7 +30,7 @@ type Facts struct {
 }
 
 // Facts reads the versions from the cluster that ran last.
-func (r *Rig) Facts(ctx context.Context) Facts {
+func (r *Runner) Facts(ctx context.Context) Facts {
 	f := Facts{Date: time.Now().UTC().Format(time.DateOnly), Cores: runtime.NumCPU(), Go: strings.TrimPrefix(runtime.Version(), "go"), RabbitMQ: "unknown"}
 	if r.cluster != nil {
 		if version, err := r.cluster.Members[0].Call(ctx, "rabbit_misc:version()."); err == nil {
@@ -117,6 +117,6 @@ func (r *Result) tell(b *strings.Builder) {
 		fmt.Fprintf(b, "  - %s %s: %d\n", v.Invariant, v.What, v.Count)
 	}
 	for _, f := range r.Failures {
-		fmt.Fprintf(b, "  - %s\n", firstLine(f))
+		fmt.Fprintf(b, "  - %s\n", FirstLine(f))
 	}
 }

@@ -2,13 +2,11 @@ package faults
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
@@ -62,15 +60,15 @@ type Result struct {
 // Passed reports whether every invariant held and nothing else failed.
 func (r *Result) Passed() bool { return len(r.Failures) == 0 && r.Report.Passed() }
 
-// Rig runs scenarios, one at a time.
-type Rig struct {
+// Runner runs scenarios, one at a time.
+type Runner struct {
 	options  Options
 	programs product.Programs
 	cluster  *localbroker.Cluster // the running cluster; nil when there is none
 }
 
 // New builds the programs under test. It starts no broker.
-func New(ctx context.Context, o Options) (*Rig, error) {
+func New(ctx context.Context, o Options) (*Runner, error) {
 	if o.Scale == 0 {
 		o.Scale = 1
 	}
@@ -89,27 +87,24 @@ func New(ctx context.Context, o Options) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rig{options: o, programs: programs}, nil
+	return &Runner{options: o, programs: programs}, nil
 }
 
 // Close ends every process of the rig.
-func (r *Rig) Close() {
+func (r *Runner) Close() {
 	if r.cluster != nil {
 		r.cluster.Stop()
 		r.cluster = nil
 	}
 }
 
-// bootTime is long enough for a busy machine.
-const bootTime = 4 * time.Minute
-
 // need makes sure that a healthy cluster of n nodes is the only one that runs.
-func (r *Rig) need(ctx context.Context, n int) error {
+func (r *Runner) need(ctx context.Context, n int) error {
 	if r.cluster != nil && len(r.cluster.Members) == n && healthy(ctx, r.cluster) {
 		return nil
 	}
 	r.Close()
-	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), BootTimeout: bootTime, Want: r.options.Want, Report: r.options.Report}, n)
+	c, err := localbroker.StartCluster(ctx, localbroker.Options{Dir: filepath.Join(r.options.Dir, fmt.Sprintf("nodes%d", n)), BootTimeout: BootTime, Want: r.options.Want, Report: r.options.Report}, n)
 	if err != nil {
 		return err
 	}
@@ -132,41 +127,26 @@ func healthy(ctx context.Context, c *localbroker.Cluster) bool {
 
 // Run runs one scenario. The error is an error of the rig or of ctx; failures of the
 // scenario are in the result.
-func (r *Rig) Run(ctx context.Context, s Scenario) (*Result, error) {
+func (r *Runner) Run(ctx context.Context, s Scenario) (*Result, error) {
 	if err := r.need(ctx, s.Nodes); err != nil {
 		return nil, fmt.Errorf("get %d RabbitMQ nodes: %w", s.Nodes, err)
 	}
 	began := time.Now()
-	patience := s.Patience
-	if patience == 0 {
-		patience = 4 * time.Minute
-	}
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	t := &trial{ctx: limited, verbose: r.options.Verbose}
-	w := &World{
-		trial: t, report: r.options.Report, dir: r.options.Dir, Scenario: s, Members: r.cluster.Members, programs: r.programs, scale: r.options.Scale, seed: r.options.Seed, slow: r.options.Slow, short: r.options.Short, race: r.options.Race,
-		Recorder:  history.New(s.Name, r.options.Seed),
-		namespace: fmt.Sprintf("row%d-%s", s.Row, strings.ToLower(rand.Text()[:6])),
-	}
-	out := &Result{Scenario: s}
-	var expect check.Expect
-	out.Failures = t.run(func() { expect = s.run(w) })
-	out.Faults = w.proofs()
-	out.Took = time.Since(began)
+	played := s.Play(ctx, Place{
+		Dir: r.options.Dir, Programs: r.programs, Members: r.cluster.Members,
+		Scale: r.options.Scale, Slow: r.options.Slow, Short: r.options.Short, Race: r.options.Race, Seed: r.options.Seed,
+		Report: r.options.Report, Verbose: r.options.Verbose,
+	})
+	out := &Result{Scenario: s, Failures: played.Failures, Faults: played.Faults, Took: time.Since(began)}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	run := w.Recorder.Run()
-	if r.options.Race {
-		expect.Growth.Memory, expect.Growth.PeakMemory = 0, 0
-	}
-	out.Report = check.Check(run, patient(expect, r.options.Slow))
+	out.Report = check.Check(played.Run, played.Expect)
 	if !out.Passed() || r.options.Keep {
 		out.History = filepath.Join(r.options.Dir, s.Name+".jsonl")
-		out.Failures = append(out.Failures, save(run, out.History)...)
+		out.Failures = append(out.Failures, save(played.Run, out.History)...)
 		out.Log = filepath.Join(r.options.Dir, s.Name+".log")
-		if err := os.WriteFile(out.Log, t.log.Bytes(), 0o600); err != nil {
+		if err := os.WriteFile(out.Log, played.Log, 0o600); err != nil {
 			out.Failures = append(out.Failures, err.Error())
 		}
 	}

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"strings"
 	"syscall"
 	"time"
 
@@ -11,69 +10,47 @@ import (
 )
 
 var alarmRows = []Scenario{
-	{Row: 13, Name: "memory-alarm", Fault: "the broker's memory alarm for 3 s", Nodes: 1, Short: true, run: memoryAlarm},
-	{Row: 14, Name: "disk-alarm", Fault: "the broker's disk alarm for 3 s", Nodes: 1, Short: true, run: diskAlarm},
-	{Row: 15, Name: "alarm-blocked-writes", Fault: "a memory alarm while the sockets are full", Nodes: 1, run: alarmBlockedWrites},
+	{Row: 13, Name: "memory-alarm", Fault: "the broker's memory alarm for 3 s", Nodes: 1, Short: true, Run: memoryAlarm},
+	{Row: 14, Name: "disk-alarm", Fault: "the broker's disk alarm for 3 s", Nodes: 1, Short: true, Run: diskAlarm},
+	{Row: 15, Name: "alarm-blocked-writes", Fault: "a memory alarm while the sockets are full", Nodes: 1, Run: alarmBlockedWrites},
 }
 
-const (
-	memoryOn  = "vm_memory_monitor:set_vm_memory_high_watermark(0.000001)."
-	memoryOff = "vm_memory_monitor:set_vm_memory_high_watermark(0.4)."
-	diskOn    = "rabbit_disk_monitor:set_disk_free_limit(1000000000000000)."
-	diskOff   = "rabbit_disk_monitor:set_disk_free_limit(64000000)."
-)
-
-func memoryAlarm(w *World) check.Expect { return alarmed(w, memoryOn, memoryOff) }
-func diskAlarm(w *World) check.Expect   { return alarmed(w, diskOn, diskOff) }
+func memoryAlarm(w *World) check.Expect { return alarmed(w, MemoryAlarmOn, MemoryAlarmOff) }
+func diskAlarm(w *World) check.Expect   { return alarmed(w, DiskAlarmOn, DiskAlarmOff) }
 
 // alarmed: publishers get an error at once, and consumers continue.
 func alarmed(w *World, on, off string) check.Expect {
-	var services tempo
+	var services Tempo
 	// The consumers are slow, so that they still have work during the alarm.
-	w.start(setup{load: func(m *mix) {
-		m.behave = func(string, int) func(*load.Subscriber) {
+	w.Start(Setup{Load: func(m *Mix) {
+		m.Behave = func(string, int) func(*load.Subscriber) {
 			return func(s *load.Subscriber) {
 				s.Outstanding = 8
-				services.behave(s, 30*time.Millisecond)
+				services.Behave(s, 30*time.Millisecond)
 			}
 		}
 	}})
-	w.keep(time.Second)
-	d := w.disturb("alarm", func() string { return w.raise(on) })
-	w.Cleanup(func() { w.call("%s", off) })
+	w.Keep(time.Second)
+	d := w.Disturb("alarm", func() string { return w.RaiseAlarm(on) })
+	w.Cleanup(func() { w.Call("%s", off) })
 	raised := w.Recorder.Now()
-	w.keep(3 * time.Second)
+	w.Keep(3 * time.Second)
 	until := w.Recorder.Now()
-	d.heal(func() { w.call("%s", off) })
-	w.awaitOK(200)
-	services.hurry()
-	w.finish()
-	w.checkAlarm(raised, until)
-	return w.expect()
-}
-
-// raise raises an alarm. It returns the proof that the broker lists it.
-func (w *World) raise(on string) string {
-	w.Helper()
-	w.call("%s", on)
-	var alarms string
-	w.within(5*time.Second, func() bool {
-		alarms = w.call("rabbit_alarm:get_alarms().")
-		return alarms != "[]"
-	})
-	if alarms == "[]" {
-		return ""
-	}
-	return "alarm listed: " + strings.Fields(strings.ReplaceAll(alarms, ",", " "))[1]
+	d.Heal(func() { w.Call("%s", off) })
+	w.AwaitOK(200)
+	services.Hurry()
+	w.Finish()
+	checkAlarm(w, raised, until)
+	return w.Expect()
 }
 
 // checkAlarm: a call that begins while the sidecar knows of the alarm is answered at
 // once, and acks continue. The first moments are left out, because the broker reports
 // an alarm only when it is written to.
-func (w *World) checkAlarm(raised, until time.Duration) {
+func checkAlarm(w *World, raised, until time.Duration) {
 	w.Helper()
 	const settle, last = 300 * time.Millisecond, 100 * time.Millisecond
-	prompt := time.Duration(w.slow * float64(100*time.Millisecond))
+	prompt := time.Duration(w.Slow * float64(100*time.Millisecond))
 	var blocked, slow, acked int
 	run := w.Recorder.Run()
 	for _, p := range run.Publishes {
@@ -106,31 +83,31 @@ func (w *World) checkAlarm(raised, until time.Duration) {
 // alarmBlockedWrites: large events fill the sockets, because the broker stops reading.
 // No caller waits longer than its deadline.
 func alarmBlockedWrites(w *World) check.Expect {
-	w.start(setup{links: 1, load: func(m *mix) {
-		m.rate, m.size, m.deadline, m.streams = 20, 64<<10, 2*time.Second, 0
+	w.Start(Setup{Links: 1, Load: func(m *Mix) {
+		m.Rate, m.Size, m.Deadline, m.Streams = 20, 64<<10, 2*time.Second, 0
 	}})
 	link := w.Links[0]
-	d := w.disturb("alarm on a full socket", func() string {
+	d := w.Disturb("alarm on a full socket", func() string {
 		link.Bandwidth(50)
-		w.keep(time.Second)
-		return w.raise(memoryOn)
+		w.Keep(time.Second)
+		return w.RaiseAlarm(MemoryAlarmOn)
 	})
-	w.Cleanup(func() { w.call("%s", memoryOff) })
-	w.keep(4 * time.Second)
+	w.Cleanup(func() { w.Call("%s", MemoryAlarmOff) })
+	w.Keep(4 * time.Second)
 	began := time.Now()
-	w.checkout.Signal(syscall.SIGTERM)
-	w.checkout.AwaitExit(20 * time.Second)
+	w.Checkout.Signal(syscall.SIGTERM)
+	w.Checkout.AwaitExit(20 * time.Second)
 	if took := time.Since(began); took > 12*time.Second {
 		w.Errorf("the sidecar took %v to end on a full socket", took)
 	} else {
 		w.Logf("the sidecar ended %v after SIGTERM", took)
 	}
-	d.heal(func() {
+	d.Heal(func() {
 		link.Heal()
-		w.call("%s", memoryOff)
-		w.again(w.checkout)
+		w.Call("%s", MemoryAlarmOff)
+		w.Restart(w.Checkout)
 	})
-	w.awaitOK(50)
-	w.finish()
-	return w.expect()
+	w.AwaitOK(50)
+	w.Finish()
+	return w.Expect()
 }

@@ -21,12 +21,12 @@ var foreignRows = []Scenario{
 	{
 		Row: 40, Name: "foreign-header", Fault: "messages of others that no library reads, among the load, to quorum and classic queues, ordered and not",
 		Holds: "every message that RabbitMQ takes is one dead letter of each subscription, with every header, property and byte that was sent; no connection is closed; no subscription stands still for more than 3 s; warren deadletter list shows each, and a redrive to the topic gives the original back",
-		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: foreignHeader,
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: foreignHeader,
 	},
 	{
 		Row: 44, Name: "oversize-copy", Fault: "events and messages that are taken, and too large or too odd to be copied as they are",
 		Holds: "each is one dead letter of each subscription, whole, after its attempts at most; no connection is closed and nothing goes round",
-		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: oversizeCopy,
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: oversizeCopy,
 	},
 }
 
@@ -38,110 +38,110 @@ const quickRetries = "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 5
 // foreignHeader: each message affects only itself. It is set aside complete while its
 // neighbours are delivered, and a redrive puts back the original message.
 func foreignHeader(w *World) check.Expect {
-	var others strangers
-	w.start(setup{declared: declared{classic: true, retry: quickRetries}, load: func(m *mix) {
-		m.rate, m.beside = 40, others.beside
+	var others Strangers
+	w.Start(Setup{Declared: Declared{Classic: true, Retry: quickRetries}, Load: func(m *Mix) {
+		m.Rate, m.Beside = 40, others.Beside
 	}})
-	connections, from := w.connections(), w.Recorder.Now()
+	connections, from := w.Connections(), w.Recorder.Now()
 	var sent, posted []foreign.Message
-	d := w.disturb("messages of others", func() string {
-		all := w.some(60)
-		sent = w.mirrored(topicName, func() []foreign.Message { return w.send(w.url(), topicName, all) })
-		posted = w.mirrored(inbox, func() []foreign.Message { return w.send(w.url(), inbox, all) })
+	d := w.Disturb("messages of others", func() string {
+		all := some(w, 60)
+		sent = mirrored(w, Orders, func() []foreign.Message { return Send(w, w.URL(), Orders, all) })
+		posted = mirrored(w, Inbox, func() []foreign.Message { return Send(w, w.URL(), Inbox, all) })
 		if len(sent) < len(all)*8/10 || len(posted) < len(all)*8/10 {
 			return ""
 		}
-		return fmt.Sprintf("RabbitMQ took %d of %d twice: %s", len(sent), len(all), kinds(sent))
+		return fmt.Sprintf("RabbitMQ took %d of %d twice: %s", len(sent), len(all), Kinds(sent))
 	})
-	w.setAside(billing, sent)
-	w.setAside(ledger, sent)
-	w.setAside(inbox, posted)
-	w.keep(time.Second)
-	d.heal(nil)
-	w.flowed(from, w.Recorder.Now(), 3*time.Second)
-	w.sameConnections(connections)
-	w.awaitOK(100)
+	setAside(w, Billing, sent)
+	setAside(w, Ledger, sent)
+	setAside(w, Inbox, posted)
+	w.Keep(time.Second)
+	d.Heal(nil)
+	w.Flowed(from, w.Recorder.Now(), 3*time.Second)
+	w.SameConnections(connections)
+	w.AwaitOK(100)
 	w.Load.StopPublishing()
-	w.listed(billing, len(sent))
-	w.revived(sent)
-	w.finish()
-	w.drained()
+	listed(w, Billing, len(sent))
+	revived(w, sent)
+	w.Finish()
+	w.Drained()
 	if tag, n := others.most(); n > 2*copyAttempts*3 { // sent twice, to three subscriptions
 		w.Errorf("%s was delivered %d times", tag, n)
 	}
-	e := w.expect()
+	e := w.Expect()
 	e.Reasons = []string{} // no event of the load is a dead letter
 	return e
 }
 
 // listed checks that the command shows n dead letters, whatever they contain.
-func (w *World) listed(subscription string, n int) {
+func listed(w *World, subscription string, n int) {
 	w.Helper()
-	out, errs, code := w.Mesh.Warren(w.Context(), "deadletter", "list", subscription, "--admin", w.billing.Admin, "-o", "json")
+	out, errs, code := w.Mesh.Warren(w.Context(), "deadletter", "list", subscription, "--admin", w.Billing.Admin, "-o", "json")
 	if lines := strings.Count(out, "\n"); code != 0 || lines != n {
-		w.Errorf("warren deadletter list shows %d of %d dead letters, exit code %d: %s", lines, n, code, firstLine(errs))
+		w.Errorf("warren deadletter list shows %d of %d dead letters, exit code %d: %s", lines, n, code, FirstLine(errs))
 	}
 }
 
 // revived redrives the dead letters to the topic. It receives them in a queue without
 // another consumer and compares them with what was sent.
-func (w *World) revived(sent []foreign.Message) {
+func revived(w *World, sent []foreign.Message) {
 	w.Helper()
 	const witness = "witness"
-	ch := w.plainChannel()
+	ch := w.PlainChannel()
 	_, err := ch.QueueDeclare(witness, true, false, false, false, amqp.Table{"x-queue-type": "classic"})
 	if err == nil {
-		err = ch.QueueBind(witness, "#", topicName, false, nil)
+		err = ch.QueueBind(witness, "#", Orders, false, nil)
 	}
 	if err != nil {
 		w.Fatal(err)
 	}
-	_, errs, code := w.Mesh.Warren(w.Context(), "deadletter", "redrive", billing, "--admin", w.billing.Admin, "--to", "topic")
+	_, errs, code := w.Mesh.Warren(w.Context(), "deadletter", "redrive", Billing, "--admin", w.Billing.Admin, "--to", "topic")
 	if code != 0 {
-		w.Errorf("warren deadletter redrive ends with %d: %s", code, firstLine(errs))
+		w.Errorf("warren deadletter redrive ends with %d: %s", code, FirstLine(errs))
 	}
-	w.whole(witness, sent, w.read(witness, rawamqp.Remove))
+	whole(w, witness, sent, read(w, witness, rawamqp.Remove))
 	if _, err := ch.QueueDelete(witness, false, false, false); err != nil {
 		w.Fatal(err)
 	}
-	w.setAside(billing, sent) // they must be set aside again, complete
+	setAside(w, Billing, sent) // they must be set aside again, complete
 }
 
 // oversizeCopy: every event is acknowledged or dead-lettered within its attempts. None
 // is retried endlessly.
 func oversizeCopy(w *World) check.Expect {
-	others := strangers{outcome: load.Decision{Outcome: history.Retry, Reason: "try again"}}
-	w.start(setup{declared: declared{classic: true, retry: quickRetries}, load: func(m *mix) {
-		m.rate, m.beside = 40, others.beside
+	others := Strangers{outcome: load.Decision{Outcome: history.Retry, Reason: "try again"}}
+	w.Start(Setup{Declared: Declared{Classic: true, Retry: quickRetries}, Load: func(m *Mix) {
+		m.Rate, m.Beside = 40, others.Beside
 	}})
-	w.addUser(foreign.User)
-	connections, from := w.connections(), w.Recorder.Now()
+	addUser(w, foreign.User)
+	connections, from := w.Connections(), w.Recorder.Now()
 	var large, sent, posted []foreign.Message
-	d := w.disturb("what is too large as a copy", func() string {
-		large = w.publishLarge()
+	d := w.Disturb("what is too large as a copy", func() string {
+		large = publishLarge(w)
 		messages := foreign.Oversize()
-		sent = w.mirrored(topicName, func() []foreign.Message { return w.send(w.urlOf(foreign.User), topicName, messages) })
-		posted = w.mirrored(inbox, func() []foreign.Message { return w.send(w.urlOf(foreign.User), inbox, messages) })
+		sent = mirrored(w, Orders, func() []foreign.Message { return Send(w, urlOf(w, foreign.User), Orders, messages) })
+		posted = mirrored(w, Inbox, func() []foreign.Message { return Send(w, urlOf(w, foreign.User), Inbox, messages) })
 		if len(large) == 0 || len(sent) == 0 || len(posted) != len(sent) {
 			return ""
 		}
 		return fmt.Sprintf("%d events accepted with up to %d bytes of attributes; RabbitMQ took %d of %d messages twice: %s",
-			len(large), largest, len(sent), len(messages), kinds(sent))
+			len(large), largest, len(sent), len(messages), Kinds(sent))
 	})
-	w.setAside(billing, slices.Concat(sent, large))
-	w.setAside(ledger, slices.Concat(sent, large))
-	w.setAside(inbox, posted)
-	w.keep(time.Second)
-	d.heal(nil)
-	w.flowed(from, w.Recorder.Now(), 5*time.Second)
-	w.sameConnections(connections)
-	w.awaitOK(100)
-	w.finish()
-	w.drained()
+	setAside(w, Billing, slices.Concat(sent, large))
+	setAside(w, Ledger, slices.Concat(sent, large))
+	setAside(w, Inbox, posted)
+	w.Keep(time.Second)
+	d.Heal(nil)
+	w.Flowed(from, w.Recorder.Now(), 5*time.Second)
+	w.SameConnections(connections)
+	w.AwaitOK(100)
+	w.Finish()
+	w.Drained()
 	if tag, n := others.most(); n > 3*copyAttempts { // by three subscriptions
 		w.Errorf("%s was delivered %d times to three subscriptions, each %d times at most", tag, n, copyAttempts)
 	}
-	e := w.expect()
+	e := w.Expect()
 	e.Reasons = []string{}
 	e.Growth.Memory = 96 << 20 // bodies of 17 MiB passed
 	return e
@@ -157,7 +157,7 @@ const largest = 65_400
 // publishLarge publishes events with attributes of the largest accepted length, and of
 // one byte more or less. It returns the accepted ones. They count as messages of other
 // programs, because the load does not know them.
-func (w *World) publishLarge() (accepted []foreign.Message) {
+func publishLarge(w *World) (accepted []foreign.Message) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
@@ -165,9 +165,9 @@ func (w *World) publishLarge() (accepted []foreign.Message) {
 	for i, n := range sizes {
 		m := foreign.Message{Tag: foreign.Tag(900 + i), Kind: published, Name: fmt.Sprintf("an attribute of %d bytes", n)}
 		m.Headers = []rawamqp.Field{{Name: "ce-blob", Value: rawamqp.Text(strings.Repeat("a", n))}}
-		e := withAttribute(m.Tag, "blob", strings.Repeat("a", n))
+		e := EventWithAttribute(m.Tag, "blob", strings.Repeat("a", n))
 		e.Source = "/" + m.Tag
-		_, err := w.checkout.Publish(ctx, &eventsv1.PublishRequest{Topic: topicName, Event: e})
+		_, err := w.Checkout.Publish(ctx, &eventsv1.PublishRequest{Topic: Orders, Event: e})
 		switch answer := load.Classify(err); answer.Result {
 		case history.OK:
 			accepted = append(accepted, m)

@@ -17,14 +17,12 @@ var lifeRows = []Scenario{
 	{
 		Row: 43, Name: "expiry-in-retry", Fault: "events whose expirytime, or whose topic's ttl, passes while they are retried, ordered and not",
 		Holds: "each is a dead letter for the reason expired, is handed out three times at most and never later than 1 s after its end, and the next event of its key follows",
-		Nodes: 1, Short: true, Patience: 4 * time.Minute, run: expiryInRetry,
+		Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: expiryInRetry,
 	},
 }
 
 const (
-	briefType = "faults.brief" // type of the events that the services always ask to retry
-	// briefLife ends between the second attempt and the third.
-	briefLife     = 600 * time.Millisecond
+	briefType     = "faults.brief" // type of the events that the services always ask to retry
 	briefAttempts = 3
 )
 
@@ -47,10 +45,10 @@ func (l *lives) shorten(w *World, ttl bool) func(*eventsv1.CloudEvent) {
 			}
 		}
 		e.Type = briefType
-		l.ends[e.GetId()] = w.Recorder.Now() + briefLife
+		l.ends[e.GetId()] = w.Recorder.Now() + BriefLife
 		if !ttl {
 			e.Attributes["expirytime"] = &eventsv1.CloudEvent_CloudEventAttributeValue{
-				Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now().Add(briefLife))},
+				Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now().Add(BriefLife))},
 			}
 		}
 	}
@@ -60,11 +58,11 @@ func (l *lives) shorten(w *World, ttl bool) func(*eventsv1.CloudEvent) {
 // not delivered any more, and the next events of its key continue.
 func expiryInRetry(w *World) check.Expect {
 	l := lives{ends: map[string]time.Duration{}}
-	w.start(setup{
-		declared: declared{brief: true, retry: fmt.Sprintf("attempts: %d, backoff: {baseInterval: 400ms, maxInterval: 400ms}", briefAttempts)},
-		load: func(m *mix) {
-			m.rate = 20
-			m.behave = func(string, int) func(*load.Subscriber) {
+	w.Start(Setup{
+		Declared: Declared{Brief: true, Retry: fmt.Sprintf("attempts: %d, backoff: {baseInterval: 400ms, maxInterval: 400ms}", briefAttempts)},
+		Load: func(m *Mix) {
+			m.Rate = 20
+			m.Behave = func(string, int) func(*load.Subscriber) {
 				return func(s *load.Subscriber) {
 					s.Decide = func(d *eventsv1.Delivery) load.Decision {
 						if d.GetEvent().GetType() == briefType {
@@ -78,25 +76,25 @@ func expiryInRetry(w *World) check.Expect {
 	})
 	from := w.Recorder.Now()
 	var ended sync.WaitGroup
-	d := w.disturb("brief events", func() string {
-		for i, topic := range []string{topicName, topicName, passingTopic, passingTopic} {
-			p := w.publisher(standard(), fmt.Sprintf("brief%d", i), 1)
-			p.Topic, p.Change, p.Count, p.Rate = topic, l.shorten(w, topic == passingTopic), w.often(60, 24), 6
+	d := w.Disturb("brief events", func() string {
+		for i, topic := range []string{Orders, Orders, Passing, Passing} {
+			p := w.Publisher(Standard(), fmt.Sprintf("brief%d", i), 1)
+			p.Topic, p.Change, p.Count, p.Rate = topic, l.shorten(w, topic == Passing), w.Often(60, 24), 6
 			ended.Go(func() { p.Unary(w.Context(), nil) })
 		}
 		ended.Wait()
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return fmt.Sprintf("%d events live %v, less than their retries take", len(l.ends), briefLife)
+		return fmt.Sprintf("%d events live %v, less than their retries take", len(l.ends), BriefLife)
 	})
-	d.heal(nil)
-	w.keep(2 * time.Second)
-	w.flowed(from, w.Recorder.Now(), 5*time.Second)
-	w.awaitOK(100)
-	w.finish()
-	w.drained()
-	w.checkLives(&l)
-	e := w.expect()
+	d.Heal(nil)
+	w.Keep(2 * time.Second)
+	w.Flowed(from, w.Recorder.Now(), 5*time.Second)
+	w.AwaitOK(100)
+	w.Finish()
+	w.Drained()
+	checkLives(w, &l)
+	e := w.Expect()
 	// A neighbour may expire too, while it waits for its key's turn.
 	e.Reasons = []string{"expired"}
 	return e
@@ -104,7 +102,7 @@ func expiryInRetry(w *World) check.Expect {
 
 // checkLives checks that brief events were delivered only before they expired, and
 // became dead letters for that reason.
-func (w *World) checkLives(l *lives) {
+func checkLives(w *World, l *lives) {
 	w.Helper()
 	const late = time.Second
 	run := w.Recorder.Run()
@@ -112,7 +110,7 @@ func (w *World) checkLives(l *lives) {
 	for _, p := range run.Publishes {
 		if _, brief := l.ends[p.ID]; brief && p.Result == history.OK {
 			ok[p.ID] = p
-			l.ends[p.ID] = max(l.ends[p.ID], p.End+briefLife) // a topic's TTL begins in the queue
+			l.ends[p.ID] = max(l.ends[p.ID], p.End+BriefLife) // a topic's TTL begins in the queue
 		}
 	}
 	copies := map[string]int{}
@@ -121,7 +119,7 @@ func (w *World) checkLives(l *lives) {
 		if !brief {
 			continue
 		}
-		if d.At > end+w.slowly(late) {
+		if d.At > end+w.Slowly(late) {
 			w.Errorf("%s was delivered to %s %v after it expired", d.ID, d.Subscription, (d.At - end).Round(time.Millisecond))
 		}
 		if copies[d.Subscription+" "+d.ID]++; copies[d.Subscription+" "+d.ID] > briefAttempts || d.Attempt > briefAttempts {
@@ -134,11 +132,11 @@ func (w *World) checkLives(l *lives) {
 	}
 	kept := 0
 	for id, p := range ok {
-		for _, s := range w.declared.subscriptions() {
-			if topicOf(s) != p.Topic {
+		for _, s := range w.Declared.Subscriptions() {
+			if TopicOf(s) != p.Topic {
 				continue
 			}
-			if reason := dead[w.namespace+"/"+s+" "+id]; reason != "expired" {
+			if reason := dead[w.Namespace+"/"+s+" "+id]; reason != "expired" {
 				w.Errorf("%s of %s should be a dead letter because it expired; its reason is %q", id, s, reason)
 			} else {
 				kept++

@@ -29,8 +29,8 @@ type peer struct{ w *World }
 // hostilePeer: the peer gets an error that names the limit. Other sidecars still get
 // changes, and the control plane's memory is bounded.
 func hostilePeer(w *World) check.Expect {
-	w.start(setup{files: w.knobFile(), load: func(m *mix) { m.rate, m.streams, m.batches = 30, 0, 0 }})
-	k := w.newKnob()
+	w.Start(Setup{Files: knobFile(w), Load: func(m *Mix) { m.Rate, m.Streams, m.Batches = 30, 0, 0 }})
+	k := newKnob(w)
 	before := max(k.turn(), k.turn(), k.turn())
 	p := peer{w}
 	for _, attack := range []struct {
@@ -39,32 +39,32 @@ func hostilePeer(w *World) check.Expect {
 	}{
 		{"a million names", p.names}, {"another's id", p.impostor}, {"large labels", p.labels}, {"thousands of streams", p.streams},
 	} {
-		d := w.disturb(attack.name, func() string {
-			ctx, cancel := context.WithTimeout(w.Context(), w.slowly(30*time.Second))
+		d := w.Disturb(attack.name, func() string {
+			ctx, cancel := context.WithTimeout(w.Context(), w.Slowly(30*time.Second))
 			defer cancel()
 			var attacking sync.WaitGroup
 			var proof string
 			attacking.Go(func() { proof = attack.run(ctx) })
 			during := max(k.turn(), k.turn())
 			attacking.Wait()
-			if bound := time.Duration(w.slow * float64(max(2*before, time.Second))); during > bound {
+			if bound := time.Duration(w.Slow * float64(max(2*before, time.Second))); during > bound {
 				w.Errorf("%s: another sidecar's change took %v, %v before", attack.name, during, before)
 			}
 			return fmt.Sprintf("%s; a change took %d ms, %d ms before", proof, during.Milliseconds(), before.Milliseconds())
 		})
-		d.heal(nil)
-		w.awaitOK(20)
+		d.Heal(nil)
+		w.AwaitOK(20)
 	}
-	w.finish()
-	most := highWater(w.plane.PID())
+	w.Finish()
+	most := highWater(w.Plane.PID())
 	w.Logf("the control plane had at most %d MiB", most>>20)
-	if most > planeMemory && !w.race {
+	if most > planeMemory && !w.Race {
 		w.Errorf("the control plane had %d MiB, its pod may have %d MiB", most>>20, planeMemory>>20)
 	}
-	e := w.expect()
+	e := w.Expect()
 	e.Reasons = []string{}
 	e.Void = []string{knobTopic}
-	e.Refused = func(p *history.Publish) bool { return odd(p) && !strings.HasPrefix(p.ID, knobPrefix) }
+	e.Refused = func(p *history.Publish) bool { return Odd(p) && !strings.HasPrefix(p.ID, knobPrefix) }
 	return e
 }
 
@@ -78,7 +78,7 @@ func (p peer) dial() (discoveryv3.AggregatedDiscoveryServiceClient, func()) {
 }
 
 func (p peer) node(id string) xds.Node {
-	return xds.Node{ID: id, Namespace: p.w.namespace, Workload: "hostile", Labels: map[string]string{"app": "hostile"}, Version: "1"}
+	return xds.Node{ID: id, Namespace: p.w.Namespace, Workload: "hostile", Labels: map[string]string{"app": "hostile"}, Version: "1"}
 }
 
 // names subscribes to a million names on one stream, in requests of 20,000 names.
@@ -97,7 +97,7 @@ func (p peer) names(ctx context.Context) string {
 			req.Node = p.node("hostile.names~1").Proto()
 		}
 		for range each {
-			req.ResourceNamesSubscribe = append(req.ResourceNamesSubscribe, fmt.Sprintf("topic/%s/name-%d", p.w.namespace, asked))
+			req.ResourceNamesSubscribe = append(req.ResourceNamesSubscribe, fmt.Sprintf("topic/%s/name-%d", p.w.Namespace, asked))
 			asked++
 		}
 		err = stream.Send(req)
@@ -131,7 +131,7 @@ func (p peer) impostor(ctx context.Context) string {
 	stream, err := client.DeltaAggregatedResources(ctx)
 	if err == nil {
 		err = stream.Send(&discoveryv3.DeltaDiscoveryRequest{
-			Node: p.node(id).Proto(), TypeUrl: listenerType, ResourceNamesSubscribe: []string{"topic/" + p.w.namespace + "/" + topicName},
+			Node: p.node(id).Proto(), TypeUrl: listenerType, ResourceNamesSubscribe: []string{"topic/" + p.w.Namespace + "/" + Orders},
 		})
 	}
 	refusals := 0
@@ -149,7 +149,7 @@ func (p peer) impostor(ctx context.Context) string {
 	if strings.ContainsAny(out, "\x1b\r") || strings.Contains(out, "\nforged row") {
 		p.w.Errorf("warren status prints what the impostor said as it is: %q", out)
 	}
-	return fmt.Sprintf("a second stream of %s refused %d responses; warren status ends with %d %s", id, refusals, code, firstLine(errs))
+	return fmt.Sprintf("a second stream of %s refused %d responses; warren status ends with %d %s", id, refusals, code, FirstLine(errs))
 }
 
 // sidecar is the node id of a workload's sidecar, as the control plane reports it.
@@ -159,7 +159,7 @@ func (p peer) sidecar(workload string) string {
 		Sidecars []struct{ ID, Workload string }
 	}
 	if err := json.Unmarshal([]byte(out), &state); err != nil || code > 1 {
-		p.w.Errorf("warren status ends with %d: %v %s", code, err, firstLine(errs))
+		p.w.Errorf("warren status ends with %d: %v %s", code, err, FirstLine(errs))
 		return ""
 	}
 	for _, s := range state.Sidecars {
@@ -199,7 +199,7 @@ func (p peer) labels(ctx context.Context) string {
 func (p peer) streams(ctx context.Context) string {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	count := p.w.often(5000, 1600)
+	count := p.w.Often(5000, 1600)
 	conns := count / 80
 	var open sync.WaitGroup
 	var answered, refused atomic.Int64
@@ -223,7 +223,7 @@ func (p peer) streams(ctx context.Context) string {
 			})
 		}
 	}
-	p.w.within(10*time.Second, func() bool { return answered.Load()+refused.Load() >= int64(count) })
+	p.w.Within(10*time.Second, func() bool { return answered.Load()+refused.Load() >= int64(count) })
 	if refused.Load() == 0 {
 		p.w.Errorf("of %d streams of one peer none was refused with ResourceExhausted; %d were answered", count, answered.Load())
 	}

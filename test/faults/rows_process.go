@@ -13,31 +13,31 @@ import (
 )
 
 var processRows = []Scenario{
-	{Row: 28, Name: "sigterm", Fault: "SIGTERM of both sidecars, one after the other, under load", Nodes: 1, Short: true, Quick: true, run: sigterm},
-	{Row: 29, Name: "sidecars-killed", Fault: "kill -9 of a sidecar, the publishers' and the services' in turn", Nodes: 1, Short: true, Patience: 4 * time.Minute, run: sidecarsKilled},
-	{Row: 30, Name: "no-descriptors", Fault: "no file descriptor left, then every connection reset", Nodes: 1, Short: true, run: noDescriptors},
+	{Row: 28, Name: "sigterm", Fault: "SIGTERM of both sidecars, one after the other, under load", Nodes: 1, Short: true, Quick: true, Run: sigterm},
+	{Row: 29, Name: "sidecars-killed", Fault: "kill -9 of a sidecar, the publishers' and the services' in turn", Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: sidecarsKilled},
+	{Row: 30, Name: "no-descriptors", Fault: "no file descriptor left, then every connection reset", Nodes: 1, Short: true, Run: noDescriptors},
 }
 
 // sigterm: every accepted call gets an answer with its outcome.
 func sigterm(w *World) check.Expect {
-	w.start(setup{})
-	for _, s := range []*service{w.checkout, w.billing} {
-		d := w.disturb("SIGTERM of "+s.name, func() string {
+	w.Start(Setup{})
+	for _, s := range []*Service{w.Checkout, w.Billing} {
+		d := w.Disturb("SIGTERM of "+s.Name, func() string {
 			began := time.Now()
 			pid := s.PID()
 			s.Signal(syscall.SIGTERM)
 			if code := s.AwaitExit(time.Minute); code != 0 {
-				w.Errorf("%s exits with %d", s.name, code)
+				w.Errorf("%s exits with %d", s.Name, code)
 			}
-			if took := time.Since(began); took > time.Duration(w.slow*float64(10*time.Second)) {
-				w.Errorf("%s took %v to drain", s.name, took)
+			if took := time.Since(began); took > time.Duration(w.Slow*float64(10*time.Second)) {
+				w.Errorf("%s took %v to drain", s.Name, took)
 			}
 			return fmt.Sprintf("pid %d ended after %d ms", pid, time.Since(began).Milliseconds())
 		})
-		d.heal(func() { w.again(s); s.AwaitReady() })
-		w.awaitOK(300)
+		d.Heal(func() { w.Restart(s); s.AwaitReady() })
+		w.AwaitOK(300)
 	}
-	w.finish()
+	w.Finish()
 	for _, p := range w.Recorder.Run().Publishes {
 		// Events without an answer at the end of a stream were never accepted.
 		if p.Result == history.Unknown && p.Reason != "STREAM_ENDED" && p.Reason != "" {
@@ -45,32 +45,32 @@ func sigterm(w *World) check.Expect {
 			break
 		}
 	}
-	return w.expect()
+	return w.Expect()
 }
 
 // sidecarsKilled kills 100 times in the full set and less often in a short one.
 func sidecarsKilled(w *World) check.Expect {
-	w.start(setup{})
-	for i := range w.often(100, 12) {
-		s := []*service{w.checkout, w.billing}[i%2]
-		d := w.disturb(fmt.Sprintf("kill %d, of %s", i+1, s.name), func() string {
+	w.Start(Setup{})
+	for i := range w.Often(100, 12) {
+		s := []*Service{w.Checkout, w.Billing}[i%2]
+		d := w.Disturb(fmt.Sprintf("kill %d, of %s", i+1, s.Name), func() string {
 			pid := s.PID()
 			s.Kill()
 			return fmt.Sprintf("pid %d is gone", pid)
 		})
-		d.heal(func() { w.again(s); s.AwaitReady() })
-		w.awaitOK(20)
+		d.Heal(func() { w.Restart(s); s.AwaitReady() })
+		w.AwaitOK(20)
 	}
-	w.awaitOK(200)
-	w.finish()
-	return w.expect()
+	w.AwaitOK(200)
+	w.Finish()
+	return w.Expect()
 }
 
 // noDescriptors: a sidecar that cannot open anything reports that and keeps running.
 func noDescriptors(w *World) check.Expect {
-	w.start(setup{links: 1})
+	w.Start(Setup{Links: 1})
 	var limit unix.Rlimit
-	pid := w.checkout.PID()
+	pid := w.Checkout.PID()
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
 		w.Fatal(err)
 	}
@@ -81,31 +81,31 @@ func noDescriptors(w *World) check.Expect {
 		}
 	}
 	w.Cleanup(func() { closeAll() })
-	d := w.disturb("no descriptors", func() string {
+	d := w.Disturb("no descriptors", func() string {
 		few := unix.Rlimit{Cur: 1, Max: limit.Max} // open descriptors stay open
 		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 			w.Fatal(err)
 		}
 		dialer := net.Dialer{Timeout: time.Second}
 		for range 8 { // connections that the sidecar cannot accept
-			if c, err := dialer.DialContext(w.Context(), "tcp", w.checkout.TCP); err == nil {
+			if c, err := dialer.DialContext(w.Context(), "tcp", w.Checkout.TCP); err == nil {
 				idle = append(idle, c)
 			}
 		}
-		w.cut(w.Links[0])
+		w.Cut(w.Links[0])
 		return fmt.Sprintf("limit of process %d is %d, and its connections are reset", pid, few.Cur)
 	})
 	from := w.Recorder.Now()
-	w.keep(3 * time.Second)
+	w.Keep(3 * time.Second)
 	until := w.Recorder.Now()
-	d.heal(func() {
+	d.Heal(func() {
 		closeAll()
 		if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
 			w.Fatal(err)
 		}
 	})
-	w.awaitOK(200)
-	w.finish()
+	w.AwaitOK(200)
+	w.Finish()
 	var told int
 	for _, p := range w.Recorder.Run().Publishes {
 		if p.Start > from && p.End < until && p.Code == "Unavailable" && p.Reason != "" {
@@ -115,15 +115,7 @@ func noDescriptors(w *World) check.Expect {
 	if told == 0 {
 		w.Errorf("no publish was told UNAVAILABLE while nothing could be opened")
 	}
-	e := w.expect()
+	e := w.Expect()
 	e.MaxRecovery = 6 * time.Second // a backoff of 5 s may have begun
 	return e
-}
-
-// often is a number of repetitions: full, or short in a short set.
-func (w *World) often(full, short int) int {
-	if w.short {
-		return short
-	}
-	return full
 }

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,8 +19,6 @@ import (
 // the mesh, the sidecars, the load and the history. Its methods fail the trial.
 type World struct {
 	*trial
-	report   func(line string)
-	dir      string // the rig's directory
 	Scenario Scenario
 	Recorder *history.Recorder
 	Members  []*localbroker.Member
@@ -29,90 +26,96 @@ type World struct {
 	Mesh     *product.Mesh
 	Load     *load.Group
 
-	programs  product.Programs
-	namespace string
-	vhost     string
-	declared  declared
-	scale     float64 // of the load's rate
-	seed      uint64
-	slow      float64 // factor of the time bounds
-	short     bool
-	race      bool // the programs have the race detector: their memory is not judged
-	plane     *product.Process
-	planeAt   string // the control plane's address for sidecars; "" means its own
-	checkout  *service
-	billing   *service
+	// Settings of the place.
+	Report   func(line string)
+	Dir      string
+	Programs product.Programs
+	Seed     uint64
+	Slow     float64 // factor of the time bounds
+	Short    bool
+	Race     bool // the programs have the race detector: their memory is not judged
+
+	// Set by Start.
+	Namespace string
+	VHost     string
+	Declared  Declared
+	Plane     *product.Process
+	Checkout  *Service // the publishers' sidecar
+	Billing   *Service // the services' sidecar
+
+	scale   float64 // of the load's rate
+	planeAt string  // the control plane's address for sidecars; "" means its own
 
 	mu          sync.Mutex // guards the rest
 	faults      int        // injected
-	services    []*service
-	subscribers []*load.Subscriber
+	services    []*Service
+	Subscribers []*load.Subscriber
 }
 
-// setup describes how the world of a scenario begins.
-type setup struct {
-	declared
-	// links is the number of links that lead to every node, each a network path of its
+// Setup describes how the world of a scenario begins.
+type Setup struct {
+	Declared
+	// Links is the number of links that lead to every node, each a network path of its
 	// own. 0 means that the sidecars dial the nodes directly.
-	links int
-	// files are more files with declared objects, by name.
-	files map[string]string
-	// idle starts no load.
-	idle bool
-	// load changes the standard load.
-	load func(*mix)
-	// between starts a proxy between the sidecars and the control plane. It gets the
+	Links int
+	// Files are more files with declared objects, by name.
+	Files map[string]string
+	// Idle starts no load.
+	Idle bool
+	// Load changes the standard load.
+	Load func(*Mix)
+	// Between starts a proxy between the sidecars and the control plane. It gets the
 	// address of the control plane and returns the address of the proxy.
-	between func(plane string) string
-	// env is added to the sidecars' environment.
-	env []string
+	Between func(plane string) string
+	// Env is added to the sidecars' environment.
+	Env []string
 }
 
-// start builds the world: a vhost, the declared objects, control plane and sidecars,
+// Start builds the world: a vhost, the declared objects, control plane and sidecars,
 // subscribers, and the load. It returns when events flow.
-func (w *World) start(s setup) {
+func (w *World) Start(s Setup) {
 	w.Helper()
-	w.vhost = w.namespace
-	w.createVhost()
-	s.vhost = w.vhost
+	w.VHost = w.Namespace
+	w.CreateVHost()
+	s.vhost = w.VHost
 	for _, m := range w.Members {
-		if s.links == 0 {
+		if s.Links == 0 {
 			s.nodes = append(s.nodes, m.Address())
 		}
-		for range s.links {
+		for range s.Links {
 			s.nodes = append(s.nodes, w.link(m).Addr())
 		}
 	}
-	s.brokerDelay = s.brokerDelay && w.delaysRetries()
-	w.declared = s.declared
+	s.BrokerDelay = s.BrokerDelay && w.delaysRetries()
+	w.Declared = s.Declared
 	w.newMesh()
-	for name, text := range s.files {
+	for name, text := range s.Files {
 		w.Mesh.Write(name, text)
 	}
-	w.declare()
-	w.plane = w.Mesh.StartControlPlane()
-	if s.between != nil {
-		w.planeAt = s.between(w.Mesh.ControlPlane())
+	w.Declare()
+	w.Plane = w.Mesh.StartControlPlane()
+	if s.Between != nil {
+		w.planeAt = s.Between(w.Mesh.ControlPlane())
 	}
-	w.checkout = w.service("checkout", s.env...)
-	w.billing = w.service(billing, s.env...)
-	w.checkout.AwaitReady()
-	w.billing.AwaitReady()
+	w.Checkout = w.StartSidecar("checkout", s.Env...)
+	w.Billing = w.StartSidecar(Billing, s.Env...)
+	w.Checkout.AwaitReady()
+	w.Billing.AwaitReady()
 	w.Load = load.NewGroup(w.Context())
 	w.Cleanup(w.Load.Stop)
-	if s.idle {
+	if s.Idle {
 		w.startSampling()
 		return
 	}
-	m := standard()
-	if s.load != nil {
-		s.load(&m)
+	m := Standard()
+	if s.Load != nil {
+		s.Load(&m)
 	}
-	w.subscribe(m)
-	w.publish(m)
-	w.awaitOK(100)
+	w.Subscribe(m)
+	w.Publish(m)
+	w.AwaitOK(100)
 	w.startSampling() // now, under load, as after the fault
-	w.keep(8 * samplePeriod)
+	w.Keep(8 * samplePeriod)
 }
 
 // link adds a link in front of a member.
@@ -127,8 +130,8 @@ func (w *World) link(m *localbroker.Member) *toxic.Link {
 	return link
 }
 
-// busiest is the link with the most sent bytes.
-func (w *World) busiest() *toxic.Link {
+// Busiest is the link with the most sent bytes.
+func (w *World) Busiest() *toxic.Link {
 	return slices.MaxFunc(w.Links, func(a, b *toxic.Link) int {
 		x, _ := a.Passed()
 		y, _ := b.Passed()
@@ -137,34 +140,34 @@ func (w *World) busiest() *toxic.Link {
 }
 
 func (w *World) newMesh() {
-	broker, err := product.NewBroker(strings.TrimSuffix(w.Members[0].URL(), "/") + "/" + w.vhost)
+	broker, err := product.NewBroker(strings.TrimSuffix(w.Members[0].URL(), "/") + "/" + w.VHost)
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.Mesh = product.NewMesh(w.trial, w.programs, broker)
+	w.Mesh = product.NewMesh(w.trial, w.Programs, broker)
 }
 
-// declare writes the declared objects as they are now.
-func (w *World) declare() { w.Mesh.Write("faults.yaml", w.declared.yaml(w.namespace)) }
+// Declare writes the declared objects as they are now.
+func (w *World) Declare() { w.Mesh.Write("faults.yaml", w.Declared.yaml(w.Namespace)) }
 
-// subscriptions lists the full names of the declared subscriptions.
-func (w *World) subscriptions() []string {
+// Subscriptions lists the full names of the declared subscriptions.
+func (w *World) Subscriptions() []string {
 	var out []string
-	for _, s := range w.declared.subscriptions() {
-		out = append(out, w.namespace+"/"+s)
+	for _, s := range w.Declared.Subscriptions() {
+		out = append(out, w.Namespace+"/"+s)
 	}
 	return out
 }
 
-// awaitOK waits until n more events than now are confirmed.
-func (w *World) awaitOK(n int) {
+// AwaitOK waits until n more events than now are confirmed.
+func (w *World) AwaitOK(n int) {
 	w.Helper()
 	goal := w.Recorder.Confirmed() + n
-	w.await(fmt.Sprintf("%d events are confirmed", goal), time.Minute, func() bool { return w.Recorder.Confirmed() >= goal })
+	w.Await(fmt.Sprintf("%d events are confirmed", goal), time.Minute, func() bool { return w.Recorder.Confirmed() >= goal })
 }
 
-// keep waits while everything continues.
-func (w *World) keep(d time.Duration) {
+// Keep waits while everything continues.
+func (w *World) Keep(d time.Duration) {
 	w.Helper()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -175,16 +178,16 @@ func (w *World) keep(d time.Duration) {
 	}
 }
 
-// await polls until ok. It fails the trial when that takes longer than patience.
-func (w *World) await(what string, patience time.Duration, ok func() bool) {
+// Await polls until ok. It fails the trial when that takes longer than patience.
+func (w *World) Await(what string, patience time.Duration, ok func() bool) {
 	w.Helper()
-	if !w.within(patience, ok) {
+	if !w.Within(patience, ok) {
 		w.Fatalf("not within %v: %s", patience, what)
 	}
 }
 
-// within polls until ok, and reports whether it was in time.
-func (w *World) within(patience time.Duration, ok func() bool) bool {
+// Within polls until ok, and reports whether it was in time.
+func (w *World) Within(patience time.Duration, ok func() bool) bool {
 	w.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -202,40 +205,24 @@ func (w *World) within(patience time.Duration, ok func() bool) bool {
 	return true
 }
 
-// call evaluates Erlang on the first running member.
-func (w *World) call(format string, args ...any) string {
+// Cut resets every connection of a link.
+func (w *World) Cut(l *toxic.Link) {
 	w.Helper()
-	var reasons []string
-	for _, m := range w.Members {
-		ctx, cancel := context.WithTimeout(w.Context(), 20*time.Second)
-		value, err := m.Call(ctx, fmt.Sprintf(format, args...))
-		cancel()
-		if err == nil {
-			return value
-		}
-		reasons = append(reasons, err.Error())
-	}
-	w.Fatal(strings.Join(slices.Compact(reasons), "; "))
-	return ""
-}
-
-// createVhost creates the vhost and returns when it runs on every node. A node that was
-// booting while the vhost was created would never run it, and would refuse its clients.
-func (w *World) createVhost() {
-	w.Helper()
-	w.call(`rabbit_vhost:add(<<"%[1]s">>, <<"rig">>),
-rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"%[1]s">>, <<".*">>, <<".*">>, <<".*">>, <<"rig">>).`, w.vhost)
-	w.Cleanup(func() { w.deleteVhost(w.vhost) })
-	for _, m := range w.Members {
-		w.await("the vhost runs on "+m.Name(), time.Minute, func() bool {
-			alive, err := m.Call(w.Context(), fmt.Sprintf(`rabbit_vhost_sup_sup:is_vhost_alive(<<"%s">>).`, w.vhost))
-			return err == nil && alive == "true"
-		})
+	if err := l.Cut(); err != nil {
+		w.Fatal(err)
 	}
 }
 
-// deleteVhost deletes a vhost with its contents, if it exists.
-func (w *World) deleteVhost(name string) {
-	w.Helper()
-	w.call(`case rabbit_vhost:exists(<<"%[1]s">>) of true -> rabbit_vhost:delete(<<"%[1]s">>, <<"rig">>); false -> ok end.`, name)
+// Slowly lengthens a time for a busy machine. It lengthens less than the bounds are
+// lengthened, because it is a time to wait.
+func (w *World) Slowly(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * min(w.Slow, 4))
+}
+
+// Often is a number of repetitions: full, or short in a short set.
+func (w *World) Often(full, short int) int {
+	if w.Short {
+		return short
+	}
+	return full
 }
