@@ -11,6 +11,7 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults/check"
 	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -25,24 +26,24 @@ func TestUnderFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a RabbitMQ; not with -short")
 	}
-	rig, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.3, Slow: loose, Short: true, Race: true, Want: localbroker.WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }})
+	runner, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.3, Slow: loose, Short: true, Race: true, Want: localbroker.WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rig.Close()
+	defer runner.Close()
 	for _, s := range Scenarios() {
 		if !s.Quick {
 			continue
 		}
 		t.Run(s.Name, func(t *testing.T) {
-			if result := play(t, rig, s); !result.Passed() {
+			if result := play(t, runner, s); !result.Passed() {
 				t.Errorf("%s\n%s", explain(result), strings.Join(result.Failures, "\n"))
 			}
 		})
 	}
 	t.Run("a run that nothing disturbs fails", func(t *testing.T) {
-		result := play(t, rig, Scenario{Name: "undisturbed", Nodes: 1, Run: func(w *World) check.Expect {
-			w.Start(Setup{})
+		result := play(t, runner, rig.Scenario{Name: "undisturbed", Nodes: 1, Run: func(w *rig.World) check.Expect {
+			w.Start(rig.Setup{})
 			w.AwaitOK(100)
 			w.Finish()
 			return w.Expect()
@@ -53,10 +54,10 @@ func TestUnderFaults(t *testing.T) {
 	})
 }
 
-func play(t *testing.T, rig *Runner, s Scenario) *Result {
+func play(t *testing.T, runner *Runner, s rig.Scenario) *Result {
 	t.Helper()
 	began := time.Now()
-	result, err := rig.Run(t.Context(), s)
+	result, err := runner.Run(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,8 +119,8 @@ func TestThePageTellsOfEveryResult(t *testing.T) {
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := Page{
 		Results: []*Result{
-			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault", Holds: "more holds"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
-			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
+			{Scenario: rig.Scenario{Row: 2, Name: "two", Fault: "a fault", Holds: "more holds"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
+			{Scenario: rig.Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
 		},
 		Command: "make faults", Facts: Facts{Date: "2026-01-02", Cores: 2, Go: "1", RabbitMQ: "3"}, Took: 90 * time.Second,
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
 // Page is the result of a run for docs/faults.md. Each minor version of RabbitMQ has a
@@ -117,6 +118,6 @@ func (r *Result) tell(b *strings.Builder) {
 		fmt.Fprintf(b, "  - %s %s: %d\n", v.Invariant, v.What, v.Count)
 	}
 	for _, f := range r.Failures {
-		fmt.Fprintf(b, "  - %s\n", FirstLine(f))
+		fmt.Fprintf(b, "  - %s\n", rig.FirstLine(f))
 	}
 }

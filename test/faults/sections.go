@@ -3,6 +3,8 @@ package faults
 import (
 	"slices"
 	"strings"
+
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
 // sectionHead begins the section of one version of RabbitMQ on the page.
@@ -36,7 +38,7 @@ func joinSections(sections map[string]string) string {
 	for version := range sections {
 		versions = append(versions, version)
 	}
-	slices.SortFunc(versions, ByVersion)
+	slices.SortFunc(versions, rig.ByVersion)
 	var b strings.Builder
 	for _, version := range versions {
 		b.WriteString(sectionHead + version + "\n\n" + sections[version] + "\n")
