@@ -17,7 +17,7 @@ func declared(t *testing.T, broker string) string {
 		t.Fatal(err)
 	}
 	if broker != "" {
-		write(t, filepath.Join(dir, brokerFile), broker)
+		write(t, filepath.Join(dir, BrokerFile), broker)
 	}
 	return dir
 }
@@ -31,12 +31,12 @@ func write(t *testing.T, path, text string) {
 
 func TestTheShopsConfigurationIsValidOnEveryBroker(t *testing.T) {
 	t.Parallel()
-	found, err := setBroker(shopFile(t, "config", brokerFile), "127.0.0.1:24321", "a vhost")
+	found, err := SetBroker(shopFile(t, "config", BrokerFile), "127.0.0.1:24321", "a vhost")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, broker := range map[string]string{
-		"as it stands": "", "a broker that was found": found, "the broker in the process": shopFile(t, "memory", brokerFile),
+		"as it stands": "", "a broker that was found": found, "the broker in the process": shopFile(t, "memory", BrokerFile),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,19 +54,19 @@ func TestTheShopsConfigurationIsValidOnEveryBroker(t *testing.T) {
 func TestTheCanaryEditIsAcceptedAndTheBrokenOneIsNot(t *testing.T) {
 	t.Parallel()
 	dir := declared(t, "")
-	half, err := setWeights(shopFile(t, "config", routeFile), 50, 50)
+	half, err := SetWeights(shopFile(t, "config", RouteFile), 50, 50)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, routeFile), half)
+	write(t, filepath.Join(dir, RouteFile), half)
 	if _, problems := controlplane.Check(dir); len(problems) > 0 {
 		t.Errorf("the canary edit has problems: %v", problems)
 	}
-	broken, line, err := misspell(half)
+	broken, line, err := Misspell(half)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, routeFile), broken)
+	write(t, filepath.Join(dir, RouteFile), broken)
 	_, problems := controlplane.Check(dir)
 	if len(problems) != 1 || problems[0].Line != line || problems[0].Field != "spec.rules[0].backendRefs[1].name" {
 		t.Errorf("problems are %v, want one on line %d", problems, line)

@@ -34,7 +34,7 @@ type options struct {
 type demo struct {
 	// Set at construction.
 	options options
-	files   layout
+	files   Files
 	screen  *screen
 	runID   string
 	// Programs in layers, in the order in which they stop.
@@ -42,11 +42,11 @@ type demo struct {
 
 	// Set by the steps, in the order of run.
 	shipping  bool
-	services  []service
+	services  []Service
 	broker    *localbroker.Broker // nil for the in-process broker
 	traces    traces
 	addresses meshAddresses
-	watch     *watch
+	watch     *Watch
 	books     account.Books // at the last poll
 	meshConn  *grpc.ClientConn
 	mesh      adminv1.MeshServiceClient
@@ -54,7 +54,7 @@ type demo struct {
 	inForce   time.Time // when all sidecars had acknowledged it
 }
 
-func newDemo(o options, files layout, screen *screen) *demo {
+func newDemo(o options, files Files, screen *screen) *demo {
 	return &demo{
 		options: o, files: files, screen: screen,
 		runID: "run" + time.Now().UTC().Format("0102150405"),
@@ -65,7 +65,7 @@ func newDemo(o options, files layout, screen *screen) *demo {
 // run plays the demo and stops everything it started, in every case. The last line it
 // prints is the summary of the books.
 func (d *demo) run(ctx context.Context) error {
-	unlock, err := d.files.lock()
+	unlock, err := d.files.Lock()
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func cause(ctx context.Context, err error) error {
 // prepare gets everything that must exist before the first program starts: a broker,
 // binaries, Node's libraries, the configuration.
 func (d *demo) prepare(ctx context.Context) error {
-	if err := d.files.clean(); err != nil {
+	if err := d.files.Clean(); err != nil {
 		return err
 	}
 	var none bool
@@ -127,9 +127,9 @@ func (d *demo) prepare(ctx context.Context) error {
 	if !d.shipping {
 		d.screen.say("shipping: left out: %s", leftOut)
 	}
-	d.services = shopServices(d.shipping)
-	d.watch = newWatch(d.files, d.services)
-	return errors.Join(d.files.copyConfig(), d.declareBroker())
+	d.services = Services(d.shipping)
+	d.watch = NewWatch(d.files, d.services)
+	return errors.Join(d.files.CopyConfig(), d.declareBroker())
 }
 
 // start starts the mesh and the services that receive.
@@ -152,7 +152,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 		return err
 	}
 	for _, s := range d.services[1:] { // checkout starts when all others are ready
-		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.name].events)); err != nil {
+		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.Name].events)); err != nil {
 			return err
 		}
 	}
@@ -208,10 +208,10 @@ func (d *demo) kill() {
 	}
 }
 
-func names(services []service) []string {
+func names(services []Service) []string {
 	var out []string
 	for _, s := range services {
-		out = append(out, s.name)
+		out = append(out, s.Name)
 	}
 	return out
 }

@@ -9,16 +9,16 @@ import (
 
 // Files of the shop's configuration that the demo edits.
 const (
-	brokerFile = "broker.yaml"
-	routeFile  = "orders-canary.yaml"
-	pushFile   = "subscriptions.yaml"
+	BrokerFile = "broker.yaml"
+	RouteFile  = "orders-canary.yaml"
+	PushFile   = "subscriptions.yaml"
 )
 
-// misspelled is the name of the canary's topic in the broken edit.
-const misspelled = "orders-nxet"
+// Misspelled is the name of the canary's topic in the broken edit.
+const Misspelled = "orders-nxet"
 
-// setBroker returns the broker's file with the address and vhost that were found.
-func setBroker(text, address, vhost string) (string, error) {
+// SetBroker returns the broker's file with the address and vhost that were found.
+func SetBroker(text, address, vhost string) (string, error) {
 	text, err := substitute(text, `(address: ")[^"]+"`, "${1}"+address+`"`)
 	if err != nil {
 		return "", err
@@ -26,14 +26,14 @@ func setBroker(text, address, vhost string) (string, error) {
 	return substitute(text, `(?m)^(  vhost: ).*$`, "${1}"+strings.ReplaceAll(strconv.Quote(vhost), "$", "$$"))
 }
 
-// setPushPort returns the subscriptions' file with another port for both of
+// SetPushPort returns the subscriptions' file with another port for both of
 // billing's.
-func setPushPort(text, port string) (string, error) {
+func SetPushPort(text, port string) (string, error) {
 	return substituteAll(text, `(push: \{port: )\d+`, "${1}"+port, 2)
 }
 
-// setWeights returns the route's file with other weights.
-func setWeights(text string, stable, canary int) (string, error) {
+// SetWeights returns the route's file with other weights.
+func SetWeights(text string, stable, canary int) (string, error) {
 	text, err := substitute(text, `(name: orders, weight: )\d+`, fmt.Sprintf("${1}%d", stable))
 	if err != nil {
 		return "", err
@@ -41,14 +41,14 @@ func setWeights(text string, stable, canary int) (string, error) {
 	return substitute(text, `(name: orders-next, weight: )\d+`, fmt.Sprintf("${1}%d", canary))
 }
 
-// misspell returns the route's file with a topic that does not exist, and the number of
+// Misspell returns the route's file with a topic that does not exist, and the number of
 // the edited line, from 1.
-func misspell(text string) (broken string, line int, err error) {
-	broken, err = substitute(text, `(name: )orders-next(, weight)`, "${1}"+misspelled+"${2}")
+func Misspell(text string) (broken string, line int, err error) {
+	broken, err = substitute(text, `(name: )orders-next(, weight)`, "${1}"+Misspelled+"${2}")
 	if err != nil {
 		return "", 0, err
 	}
-	before, _, _ := strings.Cut(broken, misspelled)
+	before, _, _ := strings.Cut(broken, Misspelled)
 	return broken, strings.Count(before, "\n") + 1, nil
 }
 

@@ -10,15 +10,16 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// layout knows the paths of the demo.
-type layout struct {
-	root string // of the repository
-	run  string // for everything the demo makes: binaries, logs, journals, state
-	bins string // for the binaries, when they are not below run
+// Files knows the paths of the demo. Its zero value is not usable: Root and Run must be
+// set.
+type Files struct {
+	Root string // of the repository
+	Run  string // for everything the demo makes: binaries, logs, journals, state
+	Bins string // for the binaries, when they are not below run
 }
 
-// findRoot walks up from the working directory to this repository's go.mod.
-func findRoot() (string, error) {
+// FindRoot walks up from the working directory to this repository's go.mod.
+func FindRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -35,44 +36,56 @@ func findRoot() (string, error) {
 	}
 }
 
-func (l layout) bin(name string) string {
-	if l.bins != "" {
-		return filepath.Join(l.bins, name)
+// Bin is the path of a built program; "" gives their directory.
+func (l Files) Bin(name string) string {
+	if l.Bins != "" {
+		return filepath.Join(l.Bins, name)
 	}
-	return filepath.Join(l.run, "bin", name)
+	return filepath.Join(l.Run, "bin", name)
 }
 
-func (l layout) demo(elements ...string) string {
-	return filepath.Join(append([]string{l.run, "demo"}, elements...)...)
+// Demo is a path below the directory that each demo makes anew.
+func (l Files) Demo(elements ...string) string {
+	return filepath.Join(append([]string{l.Run, "demo"}, elements...)...)
 }
 
-func (l layout) shop(elements ...string) string {
-	return filepath.Join(append([]string{l.root, "examples", "shop"}, elements...)...)
+// Source is a path below the sources of the shop.
+func (l Files) Source(elements ...string) string {
+	return filepath.Join(append([]string{l.Root, "examples", "shop"}, elements...)...)
 }
 
-func (l layout) config(elements ...string) string {
-	return l.demo(append([]string{"config"}, elements...)...)
+// Config is a path below the configuration that the demo edits.
+func (l Files) Config(elements ...string) string {
+	return l.Demo(append([]string{"config"}, elements...)...)
 }
 
-func (l layout) log(name string) string     { return l.demo("logs", name+".log") }
-func (l layout) journal(name string) string { return l.demo("journals", name+".ndjson") }
-func (l layout) open() string               { return l.demo("open") }
-func (l layout) route() string              { return l.config(routeFile) }
+// Log is the file with the output of a program.
+func (l Files) Log(name string) string { return l.Demo("logs", name+".log") }
 
-// rel shortens a path below the repository for output.
-func (l layout) rel(path string) string {
-	if short, err := filepath.Rel(l.root, path); err == nil && filepath.IsLocal(short) {
+// Journal is the file in which a service writes what it published and received.
+func (l Files) Journal(name string) string { return l.Demo("journals", name+".ndjson") }
+
+// OpenMark is the file that keeps the shop open: checkout places orders until it is
+// removed.
+func (l Files) OpenMark() string { return l.Demo("open") }
+
+// Route is the file with the canary's route.
+func (l Files) Route() string { return l.Config(RouteFile) }
+
+// Rel shortens a path below the repository for output.
+func (l Files) Rel(path string) string {
+	if short, err := filepath.Rel(l.Root, path); err == nil && filepath.IsLocal(short) {
 		return short
 	}
 	return path
 }
 
-// clean removes the files of an earlier demo and makes the directories.
-func (l layout) clean() error {
-	if err := os.RemoveAll(l.demo()); err != nil {
+// Clean removes the files of an earlier demo and makes the directories.
+func (l Files) Clean() error {
+	if err := os.RemoveAll(l.Demo()); err != nil {
 		return fmt.Errorf("remove what the last demo left: %w", err)
 	}
-	for _, dir := range []string{l.bin(""), l.demo("logs"), l.demo("journals"), l.demo("state"), l.config()} {
+	for _, dir := range []string{l.Bin(""), l.Demo("logs"), l.Demo("journals"), l.Demo("state"), l.Config()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // logs and journals, for everybody to read
 			return err
 		}
@@ -80,13 +93,13 @@ func (l layout) clean() error {
 	return nil
 }
 
-// lock prevents a second demo in the same checkout. The lock ends with the process in
+// Lock prevents a second demo in the same checkout. The lock ends with the process in
 // every case.
-func (l layout) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(l.run, 0o755); err != nil { //nolint:gosec // as above
+func (l Files) Lock() (unlock func(), err error) {
+	if err := os.MkdirAll(l.Run, 0o755); err != nil { //nolint:gosec // as above
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(l.run, "demo.lock"))
+	lock := flock.New(filepath.Join(l.Run, "demo.lock"))
 	switch mine, err := lock.TryLock(); {
 	case err != nil:
 		return nil, fmt.Errorf("keep a second demo out: %w", err)
@@ -96,20 +109,20 @@ func (l layout) lock() (unlock func(), err error) {
 	return func() { _ = lock.Unlock() }, nil
 }
 
-// lockBins waits until no other process builds into the directory of the binaries. The
+// LockBins waits until no other process builds into the directory of the binaries. The
 // tests of this repository share it.
-func (l layout) lockBins() (unlock func(), err error) {
-	lock := flock.New(filepath.Clean(l.bin("")) + ".lock")
+func (l Files) LockBins() (unlock func(), err error) {
+	lock := flock.New(filepath.Clean(l.Bin("")) + ".lock")
 	if err := lock.Lock(); err != nil {
 		return nil, fmt.Errorf("wait for other builds: %w", err)
 	}
 	return func() { _ = lock.Unlock() }, nil
 }
 
-// copyConfig copies the declared objects of the shop to where the demo edits
+// CopyConfig copies the declared objects of the shop to where the demo edits
 // them.
-func (l layout) copyConfig() error {
-	entries, err := os.ReadDir(l.shop("config"))
+func (l Files) CopyConfig() error {
+	entries, err := os.ReadDir(l.Source("config"))
 	if err != nil {
 		return err
 	}
@@ -117,20 +130,20 @@ func (l layout) copyConfig() error {
 		if filepath.Ext(e.Name()) != ".yaml" {
 			continue
 		}
-		content, err := os.ReadFile(l.shop("config", e.Name()))
+		content, err := os.ReadFile(l.Source("config", e.Name()))
 		if err != nil {
 			return err
 		}
-		if err := replaceFile(l.config(e.Name()), content); err != nil {
+		if err := ReplaceFile(l.Config(e.Name()), content); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeCredentials writes the files with the credentials of a sidecar.
-func (l layout) writeCredentials(username, password string) error {
-	dir := l.demo("credentials", "main")
+// WriteCredentials writes the files with the credentials of a sidecar.
+func (l Files) WriteCredentials(username, password string) error {
+	dir := l.Demo("credentials", "main")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -140,9 +153,9 @@ func (l layout) writeCredentials(username, password string) error {
 	)
 }
 
-// replaceFile writes a file as editors do: it renames a new file over the old one, so
+// ReplaceFile writes a file as editors do: it renames a new file over the old one, so
 // that no reader sees half of it.
-func replaceFile(path string, content []byte) error {
+func ReplaceFile(path string, content []byte) error {
 	beside := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	if err := os.WriteFile(beside, content, 0o644); err != nil { //nolint:gosec // configuration, no secrets
 		return err

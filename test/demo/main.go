@@ -39,13 +39,13 @@ func run() int {
 	flag.Parse()
 	o.keep = os.Getenv("KEEP") == "1"
 
-	root, err := findRoot()
+	root, err := FindRoot()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 2
 	}
-	files := layout{root: root, run: filepath.Join(root, ".run")}
-	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Want: localbroker.WantFrom(os.Getenv), Dir: filepath.Join(files.run, "rabbitmq")}
+	files := Files{Root: root, Run: filepath.Join(root, ".run")}
+	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Want: localbroker.WantFrom(os.Getenv), Dir: filepath.Join(files.Run, "rabbitmq")}
 	d := newDemo(o, files, newScreen(os.Stdout))
 	ctx, stop := interruptible(d.kill)
 	defer stop()

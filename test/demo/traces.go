@@ -70,7 +70,7 @@ func (t *traces) fetch(ctx context.Context, id string) (spans.Trace, error) {
 // showTrace prints one order's whole trace, from checkout through all sidecars and
 // services to the invoice's arrival.
 func (d *demo) showTrace(ctx context.Context) error {
-	trace, err := d.wholeTrace(ctx, traceCandidates(d.watch.records["checkout"], d.inForce))
+	trace, err := d.wholeTrace(ctx, traceCandidates(d.watch.Records["checkout"], d.inForce))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +13,74 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/internal/process"
 )
+
+// findBroker takes the first broker it finds, or starts one. none is true when only the
+// in-process broker is left.
+func (d *demo) findBroker(ctx context.Context) (none bool, err error) {
+	if d.options.embedded {
+		return true, nil
+	}
+	search := d.options.broker
+	search.Report = func(line string) { d.screen.say("%s", line) }
+	broker, err := localbroker.Start(ctx, search)
+	if errors.Is(err, localbroker.ErrNone) {
+		d.screen.say("broker: none: %v", err)
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	d.broker = broker
+	return false, nil
+}
+
+// declareBroker writes the broker that was found, or the in-process broker, into the
+// configuration.
+func (d *demo) declareBroker() error {
+	if d.broker == nil {
+		memory, err := os.ReadFile(d.files.Source("memory", BrokerFile))
+		if err != nil {
+			return err
+		}
+		return ReplaceFile(d.files.Config(BrokerFile), memory)
+	}
+	found, err := ParseAMQP(d.broker.URL)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(d.files.Source("config", BrokerFile))
+	if err != nil {
+		return err
+	}
+	declared, err := SetBroker(string(text), found.Address, found.VHost)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		ReplaceFile(d.files.Config(BrokerFile), []byte(declared)),
+		d.files.WriteCredentials(found.Username, found.Password),
+	)
+}
+
+// declarePush writes the port that billing listens on into the configuration.
+func (d *demo) declarePush() error {
+	_, port, err := net.SplitHostPort(d.addresses.push)
+	if err != nil {
+		return fmt.Errorf("read billing's address: %w", err)
+	}
+	text, err := os.ReadFile(d.files.Config(PushFile))
+	if err != nil {
+		return err
+	}
+	declared, err := SetPushPort(string(text), port)
+	if err != nil {
+		return err
+	}
+	return ReplaceFile(d.files.Config(PushFile), []byte(declared))
+}
 
 // oldestNode is the oldest major version of Node that runs shipping.
 const oldestNode = 18
@@ -22,15 +90,15 @@ const patience = 5 * time.Second
 
 // build compiles all programs. Go's cache makes it quick when nothing has changed.
 func (d *demo) build(ctx context.Context) error {
-	args := append([]string{"build", "-o", d.files.bin("") + "/", "-ldflags=-s -w"}, d.options.flags...)
+	args := append([]string{"build", "-o", d.files.Bin("") + "/", "-ldflags=-s -w"}, d.options.flags...)
 	return d.patiently("build: compiling", func() error {
-		unlock, err := d.files.lockBins()
+		unlock, err := d.files.LockBins()
 		if err != nil {
 			return err
 		}
 		defer unlock()
 		return d.tools.Run(ctx, process.Spec{
-			Name: "go build", Path: "go", Dir: d.files.root, Log: d.files.log("build"),
+			Name: "go build", Path: "go", Dir: d.files.Root, Log: d.files.Log("build"),
 			Args: append(args, "./cmd/sidecar", "./cmd/controlplane", "./cmd/warren",
 				"./examples/shop/checkout", "./examples/shop/billing", "./examples/shop/audit"),
 		})
@@ -77,14 +145,14 @@ func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 	}
 	err = d.patiently("shipping: npm fetches its two libraries", func() error {
 		return d.tools.Run(ctx, process.Spec{
-			Name: "npm ci", Path: "npm", Dir: d.files.shop("shipping"), Log: d.files.log("npm"),
+			Name: "npm ci", Path: "npm", Dir: d.files.Source("shipping"), Log: d.files.Log("npm"),
 			Args: []string{"ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"},
 		})
 	})
 	var failure *process.Failure
 	switch {
 	case errors.As(err, &failure):
-		return "npm ci did not work, see " + d.files.rel(failure.Log)
+		return "npm ci did not work, see " + d.files.Rel(failure.Log)
 	case err != nil:
 		return "npm does not run: " + err.Error()
 	}
@@ -93,10 +161,10 @@ func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 
 // modulesCurrent reports whether npm installed the versions of the lock file.
 func (d *demo) modulesCurrent() bool {
-	lock, err := os.Stat(d.files.shop("shipping", "package-lock.json"))
+	lock, err := os.Stat(d.files.Source("shipping", "package-lock.json"))
 	if err != nil {
 		return false
 	}
-	installed, err := os.Stat(filepath.Join(d.files.shop("shipping", "node_modules"), ".package-lock.json"))
+	installed, err := os.Stat(filepath.Join(d.files.Source("shipping", "node_modules"), ".package-lock.json"))
 	return err == nil && !installed.ModTime().Before(lock.ModTime())
 }
