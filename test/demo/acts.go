@@ -9,6 +9,7 @@ import (
 	"time"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // Topics of the canary, as the sidecar names them.
@@ -20,7 +21,7 @@ const (
 // drive starts checkout and plays the acts while orders are placed. The shop stays open
 // until the last act has ended and all orders are placed.
 func (d *demo) drive(ctx context.Context) error {
-	if err := ReplaceFile(d.files.OpenMark(), nil); err != nil {
+	if err := shop.ReplaceFile(d.files.OpenMark(), nil); err != nil {
 		return err
 	}
 	if _, err := d.apps.Start(d.spec(d.services[0], d.addresses.sidecars["checkout"].events)); err != nil {
@@ -49,7 +50,7 @@ func (d *demo) editCanary(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	half, err := SetWeights(string(text), 50, 50)
+	half, err := shop.SetWeights(string(text), 50, 50)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (d *demo) editCanary(ctx context.Context) error {
 		return err
 	}
 	d.edited = time.Now()
-	if err := ReplaceFile(d.files.Route(), []byte(half)); err != nil {
+	if err := shop.ReplaceFile(d.files.Route(), []byte(half)); err != nil {
 		return err
 	}
 	err = d.await(ctx, "the edited route on every sidecar", func() (bool, error) {
@@ -98,7 +99,7 @@ func (d *demo) editBroken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	broken, line, err := Misspell(string(good))
+	broken, line, err := shop.Misspell(string(good))
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (d *demo) editBroken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ReplaceFile(d.files.Route(), []byte(broken)); err != nil {
+	if err := shop.ReplaceFile(d.files.Route(), []byte(broken)); err != nil {
 		return err
 	}
 	var refused *adminv1.GetStatusResponse
@@ -117,7 +118,7 @@ func (d *demo) editBroken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.screen.say("\nedit 2: %s, line %d: backend %q, which is no topic; refused:", d.files.Rel(d.files.Route()), line, Misspelled)
+	d.screen.say("\nedit 2: %s, line %d: backend %q, which is no topic; refused:", d.files.Rel(d.files.Route()), line, shop.Misspelled)
 	for _, p := range refused.GetProblems() {
 		d.screen.say("  %s:%d: %s: %s", p.GetFile(), p.GetLine(), p.GetField(), p.GetMessage())
 	}
@@ -140,15 +141,15 @@ func checkRefusal(status *adminv1.GetStatusResponse, version string, line int) e
 		return fmt.Errorf("the broken edit changed the configuration in force from %q to %q", version, status.GetVersion())
 	}
 	for _, p := range status.GetProblems() {
-		if strings.HasSuffix(p.GetFile(), RouteFile) && int(p.GetLine()) == line && p.GetField() != "" {
+		if strings.HasSuffix(p.GetFile(), shop.RouteFile) && int(p.GetLine()) == line && p.GetField() != "" {
 			return nil
 		}
 	}
-	return fmt.Errorf("the broken edit was refused without naming %s, line %d and the field", RouteFile, line)
+	return fmt.Errorf("the broken edit was refused without naming %s, line %d and the field", shop.RouteFile, line)
 }
 
 func (d *demo) restore(ctx context.Context, good []byte) error {
-	if err := ReplaceFile(d.files.Route(), good); err != nil {
+	if err := shop.ReplaceFile(d.files.Route(), good); err != nil {
 		return err
 	}
 	err := d.await(ctx, "the restored file to be accepted", func() (bool, error) {
@@ -163,15 +164,15 @@ func (d *demo) restore(ctx context.Context, good []byte) error {
 
 // showSplit prints where orders went before and after the edit.
 func (d *demo) showSplit() {
-	s := SplitAt(d.watch.Records["checkout"], d.edited, d.inForce)
+	s := shop.SplitAt(d.watch.Records["checkout"], d.edited, d.inForce)
 	d.screen.say("  %-24s %12s %18s", "orders confirmed", stableTopic, canaryTopic)
 	d.screen.say("  %-24s %12d %18d", "before the edit", s.Before[stableTopic], s.Before[canaryTopic])
-	d.screen.say("  %-24s %12d %18d   (%.0f %%)", "since it is in force", s.After[stableTopic], s.After[canaryTopic], 100*Share(s.After, canaryTopic))
+	d.screen.say("  %-24s %12d %18d   (%.0f %%)", "since it is in force", s.After[stableTopic], s.After[canaryTopic], 100*shop.Share(s.After, canaryTopic))
 }
 
 // checkSplit returns an error when the canary got an order before the edit, or when its
 // share afterwards cannot be explained by chance.
-func checkSplit(s Split) error {
+func checkSplit(s shop.Split) error {
 	if n := s.Before[canaryTopic]; n > 0 {
 		return fmt.Errorf("%d orders went to %s while its weight was 0", n, canaryTopic)
 	}
@@ -182,7 +183,7 @@ func checkSplit(s Split) error {
 	// Five standard deviations of a fair coin, and the orders in flight during the
 	// change.
 	allowed := 2.5/math.Sqrt(float64(n)) + 0.05
-	if got := Share(s.After, canaryTopic); math.Abs(got-0.5) > allowed {
+	if got := shop.Share(s.After, canaryTopic); math.Abs(got-0.5) > allowed {
 		return fmt.Errorf("%.0f %% of %d orders went to %s after the edit, want 50 %%", 100*got, n, canaryTopic)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/internal/process"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // stopGrace bounds how long each layer of programs may take to end.
@@ -34,7 +35,7 @@ type options struct {
 type demo struct {
 	// Set at construction.
 	options options
-	files   Files
+	files   shop.Files
 	screen  *screen
 	runID   string
 	// Programs in layers, in the order in which they stop.
@@ -42,11 +43,11 @@ type demo struct {
 
 	// Set by the steps, in the order of run.
 	shipping  bool
-	services  []Service
+	services  []shop.Service
 	broker    *localbroker.Broker // nil for the in-process broker
 	traces    traces
 	addresses meshAddresses
-	watch     *Watch
+	watch     *shop.Watch
 	books     account.Books // at the last poll
 	meshConn  *grpc.ClientConn
 	mesh      adminv1.MeshServiceClient
@@ -54,7 +55,7 @@ type demo struct {
 	inForce   time.Time // when all sidecars had acknowledged it
 }
 
-func newDemo(o options, files Files, screen *screen) *demo {
+func newDemo(o options, files shop.Files, screen *screen) *demo {
 	return &demo{
 		options: o, files: files, screen: screen,
 		runID: "run" + time.Now().UTC().Format("0102150405"),
@@ -127,8 +128,8 @@ func (d *demo) prepare(ctx context.Context) error {
 	if !d.shipping {
 		d.screen.say("shipping: left out: %s", leftOut)
 	}
-	d.services = Services(d.shipping)
-	d.watch = NewWatch(d.files, d.services)
+	d.services = shop.Services(d.shipping)
+	d.watch = shop.NewWatch(d.files, d.services)
 	return errors.Join(d.files.CopyConfig(), d.declareBroker())
 }
 
@@ -208,7 +209,7 @@ func (d *demo) kill() {
 	}
 }
 
-func names(services []Service) []string {
+func names(services []shop.Service) []string {
 	var out []string
 	for _, s := range services {
 		out = append(out, s.Name)

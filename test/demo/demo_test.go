@@ -11,6 +11,7 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/examples/shop/journal"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +41,7 @@ func TestASplitThatChanceDoesNotExplainIsAnError(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			err := checkSplit(Split{
+			err := checkSplit(shop.Split{
 				Before: map[string]int{stableTopic: 100, canaryTopic: tc.before},
 				After:  map[string]int{stableTopic: tc.stable, canaryTopic: tc.canary},
 			})
@@ -53,7 +54,7 @@ func TestASplitThatChanceDoesNotExplainIsAnError(t *testing.T) {
 
 func TestARefusalMustNameFileLineAndFieldAndKeepTheOldConfiguration(t *testing.T) {
 	t.Parallel()
-	good := &adminv1.Problem{File: RouteFile, Line: 15, Field: "spec.rules[0].backendRefs[1].name"}
+	good := &adminv1.Problem{File: shop.RouteFile, Line: 15, Field: "spec.rules[0].backendRefs[1].name"}
 	for _, tc := range []struct {
 		name    string
 		version string
@@ -62,9 +63,9 @@ func TestARefusalMustNameFileLineAndFieldAndKeepTheOldConfiguration(t *testing.T
 	}{
 		{"as it should be", "v1", good, true},
 		{"the configuration changed", "v2", good, false},
-		{"another line", "v1", &adminv1.Problem{File: RouteFile, Line: 3, Field: "spec"}, false},
+		{"another line", "v1", &adminv1.Problem{File: shop.RouteFile, Line: 3, Field: "spec"}, false},
 		{"another file", "v1", &adminv1.Problem{File: "topics.yaml", Line: 15, Field: "spec"}, false},
-		{"no field", "v1", &adminv1.Problem{File: RouteFile, Line: 15}, false},
+		{"no field", "v1", &adminv1.Problem{File: shop.RouteFile, Line: 15}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

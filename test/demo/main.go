@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // errInterrupted ends a run on the first Ctrl-C.
@@ -39,12 +40,12 @@ func run() int {
 	flag.Parse()
 	o.keep = os.Getenv("KEEP") == "1"
 
-	root, err := FindRoot()
+	root, err := shop.FindRoot()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 2
 	}
-	files := Files{Root: root, Run: filepath.Join(root, ".run")}
+	files := shop.Files{Root: root, Run: filepath.Join(root, ".run")}
 	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Want: localbroker.WantFrom(os.Getenv), Dir: filepath.Join(files.Run, "rabbitmq")}
 	d := newDemo(o, files, newScreen(os.Stdout))
 	ctx, stop := interruptible(d.kill)

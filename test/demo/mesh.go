@@ -15,6 +15,7 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/internal/process"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // startTimeout bounds how long one program may take to become ready.
@@ -32,7 +33,7 @@ type meshAddresses struct {
 }
 
 // pickAddresses finds a free port for each.
-func pickAddresses(ctx context.Context, services []Service) (meshAddresses, error) {
+func pickAddresses(ctx context.Context, services []shop.Service) (meshAddresses, error) {
 	ports, err := process.FreePorts(ctx, 4+3*len(services))
 	if err != nil {
 		return meshAddresses{}, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/internal/process"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // findBroker takes the first broker it finds, or starts one. none is true when only the
@@ -41,26 +42,26 @@ func (d *demo) findBroker(ctx context.Context) (none bool, err error) {
 // configuration.
 func (d *demo) declareBroker() error {
 	if d.broker == nil {
-		memory, err := os.ReadFile(d.files.Source("memory", BrokerFile))
+		memory, err := os.ReadFile(d.files.Source("memory", shop.BrokerFile))
 		if err != nil {
 			return err
 		}
-		return ReplaceFile(d.files.Config(BrokerFile), memory)
+		return shop.ReplaceFile(d.files.Config(shop.BrokerFile), memory)
 	}
-	found, err := ParseAMQP(d.broker.URL)
+	found, err := shop.ParseAMQP(d.broker.URL)
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(d.files.Source("config", BrokerFile))
+	text, err := os.ReadFile(d.files.Source("config", shop.BrokerFile))
 	if err != nil {
 		return err
 	}
-	declared, err := SetBroker(string(text), found.Address, found.VHost)
+	declared, err := shop.SetBroker(string(text), found.Address, found.VHost)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
-		ReplaceFile(d.files.Config(BrokerFile), []byte(declared)),
+		shop.ReplaceFile(d.files.Config(shop.BrokerFile), []byte(declared)),
 		d.files.WriteCredentials(found.Username, found.Password),
 	)
 }
@@ -71,15 +72,15 @@ func (d *demo) declarePush() error {
 	if err != nil {
 		return fmt.Errorf("read billing's address: %w", err)
 	}
-	text, err := os.ReadFile(d.files.Config(PushFile))
+	text, err := os.ReadFile(d.files.Config(shop.PushFile))
 	if err != nil {
 		return err
 	}
-	declared, err := SetPushPort(string(text), port)
+	declared, err := shop.SetPushPort(string(text), port)
 	if err != nil {
 		return err
 	}
-	return ReplaceFile(d.files.Config(PushFile), []byte(declared))
+	return shop.ReplaceFile(d.files.Config(shop.PushFile), []byte(declared))
 }
 
 // oldestNode is the oldest major version of Node that runs shipping.

@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/warrenmesh/warren/internal/process"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // spec says how to run a service beside the sidecar at an address. Checkout needs more
 // flags and ends when it has placed its orders.
-func (d *demo) spec(s Service, sidecar string) process.Spec {
+func (d *demo) spec(s shop.Service, sidecar string) process.Spec {
 	spec := process.Spec{
 		Name: s.Name,
 		Path: d.files.Bin(s.Name),
@@ -34,7 +35,7 @@ func (d *demo) spec(s Service, sidecar string) process.Spec {
 }
 
 // sidecarSpec says how to run the sidecar beside a service.
-func (d *demo) sidecarSpec(s Service, at sidecarAddresses, controlPlane string) process.Spec {
+func (d *demo) sidecarSpec(s shop.Service, at sidecarAddresses, controlPlane string) process.Spec {
 	return process.Spec{
 		Name: s.Name + "-sidecar",
 		Path: d.files.Bin("sidecar"),

@@ -13,6 +13,7 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/examples/shop/journal"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // settle compares the journals as of the last poll.
@@ -43,7 +44,7 @@ func (d *demo) report(ctx context.Context) error {
 	if !d.inForce.IsZero() {
 		d.screen.say("\nthe canary's split, whole run:")
 		d.showSplit()
-		split = checkSplit(SplitAt(d.watch.Records["checkout"], d.edited, d.inForce))
+		split = checkSplit(shop.SplitAt(d.watch.Records["checkout"], d.edited, d.inForce))
 	}
 	table := d.showTable(d.books)
 	d.screen.say("\none order, every hop:")

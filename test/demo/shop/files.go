@@ -1,4 +1,8 @@
-package main
+// Package shop is what the demo knows of the shop that it runs: the paths of its files,
+// the edits of its configuration, its services and the journals that they write.
+//
+// It starts nothing and imports no other package of the workshop.
+package shop
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package main
+package shop
 
 // Service is one of the shop's programs.
 type Service struct {

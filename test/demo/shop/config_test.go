@@ -1,4 +1,4 @@
-package main
+package shop
 
 import (
 	"os"
@@ -13,7 +13,7 @@ import (
 func declared(t *testing.T, broker string) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("../../examples/shop/config")); err != nil {
+	if err := os.CopyFS(dir, os.DirFS("../../../examples/shop/config")); err != nil {
 		t.Fatal(err)
 	}
 	if broker != "" {

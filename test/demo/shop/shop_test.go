@@ -1,17 +1,34 @@
-package main
+package shop
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	stableTopic = "shop/orders"
+	canaryTopic = "shop/orders-next"
+)
+
+// at is a moment, counted in seconds.
+func at(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
+
+func confirmed(second int, topic string) journal.Record {
+	return journal.Record{Time: at(second), What: journal.Confirmed, Topic: topic}
+}
+
 func shopFile(t *testing.T, elements ...string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "examples", "shop"}, elements...)...))
+	content, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "..", "examples", "shop"}, elements...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
