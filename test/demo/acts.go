@@ -27,7 +27,7 @@ func (d *demo) drive(ctx context.Context) error {
 	if _, err := d.apps.Start(d.spec(d.services[0], d.addresses.sidecars["checkout"].events)); err != nil {
 		return err
 	}
-	d.screen.say("checkout: places at least %d orders, %v a second, through one publish stream", d.options.orders, d.options.rate)
+	d.screen.say("checkout: it places at least %d orders, %v a second, through one publish stream", d.options.orders, d.options.rate)
 	third := d.options.orders / 3
 	if err := d.await(ctx, "the first third of the orders", func() (bool, error) { return d.watch.Confirmed() >= third, nil }); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (d *demo) editCanary(ctx context.Context) error {
 		return err
 	}
 	d.inForce = time.Now()
-	d.screen.say("\nedit 1: %s: canary 0 %% → 50 %%; acknowledged by the sidecars %d ms after the file was renamed",
+	d.screen.say("\nedit 1: %s: canary 0 %% → 50 %%; every sidecar acknowledged it %d ms after the file was renamed",
 		d.files.Rel(d.files.Route()), d.inForce.Sub(d.edited).Milliseconds())
 	enough := max(d.options.orders/6, 1)
 	return d.await(ctx, "orders after the edit", func() (bool, error) { return d.watch.ConfirmedSince(d.inForce) >= enough, nil })
@@ -111,14 +111,14 @@ func (d *demo) editBroken(ctx context.Context) error {
 		return err
 	}
 	var refused *adminv1.GetStatusResponse
-	err = d.await(ctx, "the broken edit to be refused", func() (bool, error) {
+	err = d.await(ctx, "the control plane to reject the broken edit", func() (bool, error) {
 		refused, err = d.meshStatus(ctx)
 		return len(refused.GetProblems()) > 0, err
 	})
 	if err != nil {
 		return err
 	}
-	d.screen.say("\nedit 2: %s, line %d: backend %q, which is no topic; refused:", d.files.Rel(d.files.Route()), line, shop.Misspelled)
+	d.screen.say("\nedit 2: %s, line %d: backend %q is not a topic. The control plane rejects the file:", d.files.Rel(d.files.Route()), line, shop.Misspelled)
 	for _, p := range refused.GetProblems() {
 		d.screen.say("  %s:%d: %s: %s", p.GetFile(), p.GetLine(), p.GetField(), p.GetMessage())
 	}
@@ -127,37 +127,37 @@ func (d *demo) editBroken(ctx context.Context) error {
 	}
 	since := time.Now()
 	few := max(d.options.orders/20, 1)
-	err = d.await(ctx, "orders while the broken file stands", func() (bool, error) { return d.watch.ConfirmedSince(since) >= few, nil })
+	err = d.await(ctx, "orders while the file is broken", func() (bool, error) { return d.watch.ConfirmedSince(since) >= few, nil })
 	if err != nil {
 		return err
 	}
-	d.screen.say("  the configuration before it stays in force: %d more orders confirmed meanwhile", d.watch.ConfirmedSince(since))
+	d.screen.say("  the previous configuration stays active: %d more orders were confirmed meanwhile", d.watch.ConfirmedSince(since))
 	return d.restore(ctx, good)
 }
 
 // checkRefusal returns an error when a broken edit was not refused as it should be.
 func checkRefusal(status *adminv1.GetStatusResponse, version string, line int) error {
 	if status.GetVersion() != version {
-		return fmt.Errorf("the broken edit changed the configuration in force from %q to %q", version, status.GetVersion())
+		return fmt.Errorf("the broken edit changed the active configuration from %q to %q", version, status.GetVersion())
 	}
 	for _, p := range status.GetProblems() {
 		if strings.HasSuffix(p.GetFile(), shop.RouteFile) && int(p.GetLine()) == line && p.GetField() != "" {
 			return nil
 		}
 	}
-	return fmt.Errorf("the broken edit was refused without naming %s, line %d and the field", shop.RouteFile, line)
+	return fmt.Errorf("the control plane rejected the broken edit without naming %s, line %d and the field", shop.RouteFile, line)
 }
 
 func (d *demo) restore(ctx context.Context, good []byte) error {
 	if err := shop.ReplaceFile(d.files.Route(), good); err != nil {
 		return err
 	}
-	err := d.await(ctx, "the restored file to be accepted", func() (bool, error) {
+	err := d.await(ctx, "the control plane to accept the restored file", func() (bool, error) {
 		status, err := d.meshStatus(ctx)
 		return err == nil && len(status.GetProblems()) == 0, err
 	})
 	if err == nil {
-		d.screen.say("  put right again: accepted")
+		d.screen.say("  the demo restores the file, and the control plane accepts it")
 	}
 	return err
 }
@@ -167,7 +167,7 @@ func (d *demo) showSplit() {
 	s := shop.SplitAt(d.watch.Records["checkout"], d.edited, d.inForce)
 	d.screen.say("  %-24s %12s %18s", "orders confirmed", stableTopic, canaryTopic)
 	d.screen.say("  %-24s %12d %18d", "before the edit", s.Before[stableTopic], s.Before[canaryTopic])
-	d.screen.say("  %-24s %12d %18d   (%.0f %%)", "since it is in force", s.After[stableTopic], s.After[canaryTopic], 100*shop.Share(s.After, canaryTopic))
+	d.screen.say("  %-24s %12d %18d   (%.0f %%)", "since it is active", s.After[stableTopic], s.After[canaryTopic], 100*shop.Share(s.After, canaryTopic))
 }
 
 // checkSplit returns an error when the canary got an order before the edit, or when its
@@ -178,7 +178,7 @@ func checkSplit(s shop.Split) error {
 	}
 	n := s.After[stableTopic] + s.After[canaryTopic]
 	if n == 0 {
-		return fmt.Errorf("no order was confirmed after the edit was in force")
+		return fmt.Errorf("no order was confirmed after the edit was active")
 	}
 	// Five standard deviations of a fair coin, and the orders in flight during the
 	// change.

@@ -36,7 +36,7 @@ func (d *demo) await(ctx context.Context, what string, done func() (bool, error)
 			return nil
 		}
 		if time.Since(moved) > d.options.stall {
-			return errors.Join(fmt.Errorf("wait for %s: nothing moved for %v; see the logs in %s", what, d.options.stall, d.files.Rel(d.files.Demo("logs"))), err)
+			return errors.Join(fmt.Errorf("wait for %s: no journal has grown for %v; see the logs in %s", what, d.options.stall, d.files.Rel(d.files.Demo("logs"))), err)
 		}
 		select {
 		case <-tick.C:

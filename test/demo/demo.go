@@ -122,11 +122,11 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	if none {
-		d.screen.say("broker: the one inside `warren dev`: NOTHING IS DURABLE, what is in flight is gone when the process ends")
+		d.screen.say("broker: `warren dev` brings its own. NOTHING IS DURABLE: events in flight are lost when the process ends")
 	}
 	d.shipping = leftOut == ""
 	if !d.shipping {
-		d.screen.say("shipping: left out: %s", leftOut)
+		d.screen.say("shipping: the demo leaves this service out: %s", leftOut)
 	}
 	d.services = shop.Services(d.shipping)
 	d.watch = shop.NewWatch(d.files, d.services)
@@ -157,9 +157,9 @@ func (d *demo) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	err = d.await(ctx, "every service to have its subscriptions open", func() (bool, error) { return d.allSubscribed(), nil })
+	err = d.await(ctx, "every service to open its subscriptions", func() (bool, error) { return d.allSubscribed(), nil })
 	if err == nil {
-		d.screen.say("services: %s receive; billing by push, the others by their own streams", strings.Join(names(d.services[1:]), ", "))
+		d.screen.say("services: %s receive events; the sidecar pushes them to billing, and the others open streams", strings.Join(names(d.services[1:]), ", "))
 	}
 	return err
 }

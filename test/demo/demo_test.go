@@ -24,7 +24,7 @@ func confirmed(second int, topic string) journal.Record {
 	return journal.Record{Time: at(second), What: journal.Confirmed, Topic: topic, Attempt: 1, Trace: topic}
 }
 
-func TestASplitThatChanceDoesNotExplainIsAnError(t *testing.T) {
+func TestASplitThatChanceCannotExplainIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name                   string
@@ -77,7 +77,7 @@ func TestARefusalMustNameFileLineAndFieldAndKeepTheOldConfiguration(t *testing.T
 	}
 }
 
-func TestProgrammedMeansThatNobodyIsPending(t *testing.T) {
+func TestProgrammedMeansThatNoSidecarIsPending(t *testing.T) {
 	t.Parallel()
 	object := func(status string, pending uint32) *adminv1.GetStatusResponse {
 		return &adminv1.GetStatusResponse{Objects: []*adminv1.Object{
@@ -101,7 +101,7 @@ func TestProgrammedMeansThatNobodyIsPending(t *testing.T) {
 	}
 }
 
-func TestInSyncMeansThatEverySidecarIsThereAndSynced(t *testing.T) {
+func TestInSyncMeansThatEverySidecarIsConnectedAndSynced(t *testing.T) {
 	t.Parallel()
 	mesh := func(states ...string) *adminv1.GetStatusResponse {
 		status := &adminv1.GetStatusResponse{}
@@ -118,7 +118,7 @@ func TestInSyncMeansThatEverySidecarIsThereAndSynced(t *testing.T) {
 	}
 }
 
-func TestTraceCandidatesBeginWithOrdersOfOneCall(t *testing.T) {
+func TestTraceCandidatesBeginWithOrdersThatNeededOneCall(t *testing.T) {
 	t.Parallel()
 	repeated := confirmed(11, "second")
 	repeated.Attempt = 2
@@ -145,7 +145,7 @@ func TestTheTableShowsEveryServiceAndLeftovers(t *testing.T) {
 	}
 }
 
-func TestProgressFitsALine(t *testing.T) {
+func TestProgressIsOneLine(t *testing.T) {
 	t.Parallel()
 	line := progress(account.Books{Rows: []account.Row{
 		{Service: "checkout", Published: 4000, Confirmed: 3999}, {Service: "billing", Received: 4000},

@@ -33,7 +33,7 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	var o options
-	flag.IntVar(&o.orders, "orders", 4000, "orders to place; more, while what the demo shows takes longer")
+	flag.IntVar(&o.orders, "orders", 4000, "orders to place; checkout places more while the steps of the demo take longer")
 	flag.Float64Var(&o.rate, "rate", 400, "orders per second; 0 means as fast as they are confirmed")
 	flag.BoolVar(&o.embedded, "embedded", false, "use the in-process broker, without looking for another")
 	flag.DurationVar(&o.stall, "stall", 90*time.Second, "give up after so long without any progress")

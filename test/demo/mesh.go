@@ -65,7 +65,7 @@ func (d *demo) startMesh(ctx context.Context) error {
 	if err := waitReady(ctx, control, d.addresses.status); err != nil {
 		return err
 	}
-	d.screen.say("control plane: up on %s, watching %s", d.addresses.xds, d.files.Rel(d.files.Config()))
+	d.screen.say("control plane: it listens on %s and watches %s", d.addresses.xds, d.files.Rel(d.files.Config()))
 	var starting errgroup.Group
 	for _, s := range d.services {
 		at := d.addresses.sidecars[s.Name]
@@ -78,7 +78,7 @@ func (d *demo) startMesh(ctx context.Context) error {
 	if err := starting.Wait(); err != nil {
 		return err
 	}
-	d.screen.say("sidecars: %d up, each connected to the control plane and to the broker", len(d.services))
+	d.screen.say("sidecars: %d run, each connected to the control plane and to the broker", len(d.services))
 	return nil
 }
 
@@ -167,7 +167,7 @@ func (d *demo) startEmbedded(ctx context.Context) error {
 	if err := waitReady(ctx, dev, d.addresses.status); err != nil {
 		return err
 	}
-	d.screen.say("warren dev: control plane, %d sidecars and the broker up in one process, watching %s",
+	d.screen.say("warren dev: one process runs the control plane, %d sidecars and the broker, and watches %s",
 		len(d.services), d.files.Rel(d.files.Config()))
 	return nil
 }

@@ -130,16 +130,16 @@ func (d *demo) patiently(what string, do func() error) error {
 func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return "there is no Node here"
+		return "Node is not installed"
 	}
 	out, err := exec.CommandContext(ctx, node, "--version").Output() //nolint:gosec // the node of PATH
 	if err != nil {
-		return "node --version does not run"
+		return "`node --version` failed"
 	}
 	version := strings.TrimSpace(string(out))
 	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	if n, err := strconv.Atoi(major); err != nil || n < oldestNode {
-		return "Node " + version + " is too old"
+		return "Node " + version + " is older than " + strconv.Itoa(oldestNode)
 	}
 	if d.modulesCurrent() {
 		return ""
@@ -153,9 +153,9 @@ func (d *demo) prepareNode(ctx context.Context) (leftOut string) {
 	var failure *process.Failure
 	switch {
 	case errors.As(err, &failure):
-		return "npm ci did not work, see " + d.files.Rel(failure.Log)
+		return "`npm ci` failed, see " + d.files.Rel(failure.Log)
 	case err != nil:
-		return "npm does not run: " + err.Error()
+		return "npm cannot be started: " + err.Error()
 	}
 	return ""
 }

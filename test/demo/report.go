@@ -42,7 +42,7 @@ func (d *demo) report(ctx context.Context) error {
 	d.screen.settle(progress(d.books, d.options.orders))
 	var split error
 	if !d.inForce.IsZero() {
-		d.screen.say("\nthe canary's split, whole run:")
+		d.screen.say("\nwhere the orders of the whole run went:")
 		d.showSplit()
 		split = checkSplit(shop.SplitAt(d.watch.Records["checkout"], d.edited, d.inForce))
 	}
@@ -148,7 +148,7 @@ func (d *demo) showNext() {
 	rel := func(path string) string { return d.files.Rel(path) }
 	checkout, audit := d.addresses.sidecars["checkout"], d.addresses.sidecars["audit"]
 	warren := rel(d.files.Bin("warren"))
-	d.screen.say("\nKEEP=1: everything stays up until Ctrl-C. From %s, try:", d.files.Root)
+	d.screen.say("\nKEEP=1: everything runs until Ctrl-C. Commands to try from %s:", d.files.Root)
 	for _, line := range []string{
 		fmt.Sprintf("%s status --control-plane %s", warren, d.addresses.admin),
 		fmt.Sprintf(`%s publish orders --sidecar %s --type com.shop.order.placed --source /me --data '{"cents":100}'`, warren, checkout.events),

@@ -114,7 +114,7 @@ func TestRowsAreSelected(t *testing.T) {
 	}
 }
 
-func TestThePageTellsOfEveryResult(t *testing.T) {
+func TestThePageShowsEveryResult(t *testing.T) {
 	t.Parallel()
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := Page{

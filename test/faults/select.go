@@ -66,5 +66,5 @@ func Scenarios() []rig.Scenario {
 
 // Missing lists the rows without a scenario, with the reasons.
 var Missing = map[int]string{
-	31: "certificates are not configured by hand yet: the sidecar's TLS comes with the issue on security",
+	31: "certificates cannot be configured by hand yet; TLS of the sidecar comes with the issue on security",
 }

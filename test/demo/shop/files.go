@@ -34,7 +34,7 @@ func FindRoot() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("not inside a checkout of warren: no examples/shop/config here or above")
+			return "", errors.New("this is no checkout of Warren: there is no examples/shop/config in this directory or above it")
 		}
 		dir = parent
 	}
@@ -87,7 +87,7 @@ func (l Files) Rel(path string) string {
 // Clean removes the files of an earlier demo and makes the directories.
 func (l Files) Clean() error {
 	if err := os.RemoveAll(l.Demo()); err != nil {
-		return fmt.Errorf("remove what the last demo left: %w", err)
+		return fmt.Errorf("remove the files of the last demo: %w", err)
 	}
 	for _, dir := range []string{l.Bin(""), l.Demo("logs"), l.Demo("journals"), l.Demo("state"), l.Config()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // logs and journals, for everybody to read
@@ -106,7 +106,7 @@ func (l Files) Lock() (unlock func(), err error) {
 	lock := flock.New(filepath.Join(l.Run, "demo.lock"))
 	switch mine, err := lock.TryLock(); {
 	case err != nil:
-		return nil, fmt.Errorf("keep a second demo out: %w", err)
+		return nil, fmt.Errorf("lock out a second demo: %w", err)
 	case !mine:
 		return nil, errors.New("another demo runs in this checkout; stop it first")
 	}

@@ -76,7 +76,7 @@ func TestTheCanaryEditChangesTheTwoWeightsAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheBrokenEditKnowsItsLine(t *testing.T) {
+func TestMisspellReturnsTheEditedLine(t *testing.T) {
 	t.Parallel()
 	broken, line, err := Misspell(shopFile(t, "config", RouteFile))
 	if err != nil {
@@ -87,7 +87,7 @@ func TestTheBrokenEditKnowsItsLine(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNotTheShopsIsNotEdited(t *testing.T) {
+func TestFilesOfOthersAreNotEdited(t *testing.T) {
 	t.Parallel()
 	if _, err := SetWeights("weight: 1", 50, 50); err == nil {
 		t.Error("setWeights edited something else")
@@ -103,7 +103,7 @@ func TestAFileThatIsNotTheShopsIsNotEdited(t *testing.T) {
 	}
 }
 
-func TestAnAMQPURLIsTakenApart(t *testing.T) {
+func TestParseAMQPReadsEveryPartOfAURL(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]AMQPAddress{
 		"amqp://127.0.0.1":                     {"127.0.0.1:5672", "/", "guest", "guest"},
@@ -122,7 +122,7 @@ func TestAnAMQPURLIsTakenApart(t *testing.T) {
 	}
 }
 
-func TestTheSplitLeavesOutWhatWasOnItsWay(t *testing.T) {
+func TestTheSplitLeavesOutOrdersDuringTheEdit(t *testing.T) {
 	t.Parallel()
 	s := SplitAt([]journal.Record{
 		confirmed(1, stableTopic), confirmed(2, stableTopic),
@@ -141,7 +141,7 @@ func TestTheSplitLeavesOutWhatWasOnItsWay(t *testing.T) {
 	}
 }
 
-func TestAFileIsReplacedByRenaming(t *testing.T) {
+func TestReplaceFileLeavesNoOtherFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.yaml")

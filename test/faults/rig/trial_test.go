@@ -10,7 +10,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestATrialEndsAtFatalAndCleansUpBackwards(t *testing.T) {
+func TestATrialEndsAtFatalAndRunsItsCleanupsInReverse(t *testing.T) {
 	t.Parallel()
 	var order []string
 	tr := &trial{ctx: t.Context()}

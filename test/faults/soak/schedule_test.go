@@ -19,7 +19,7 @@ var kinds = []soak.Kind{
 	{Name: "alarm", Min: time.Second, Max: 5 * time.Second},
 }
 
-func TestASeedGivesTheScheduleItAlwaysGave(t *testing.T) {
+func TestASeedAlwaysGivesTheSameSchedule(t *testing.T) {
 	t.Parallel()
 	const golden = "testdata/seed-7.txt"
 	var got strings.Builder

@@ -23,7 +23,7 @@ import (
 // Scenario returns a scenario that injects random faults for d. The runner's seed
 // determines the schedule: the same seed repeats it.
 func Scenario(d time.Duration) rig.Scenario {
-	return rig.Scenario{Name: "soak", Fault: "random faults", Nodes: 1, Patience: d + 10*time.Minute, Run: func(w *rig.World) check.Expect { return soak(w, d) }}
+	return rig.Scenario{Name: "soak", Fault: "The rig injects random faults", Nodes: 1, Patience: d + 10*time.Minute, Run: func(w *rig.World) check.Expect { return soak(w, d) }}
 }
 
 func soak(w *rig.World, d time.Duration) check.Expect {

@@ -11,9 +11,9 @@ import (
 )
 
 var alarmRows = []rig.Scenario{
-	{Row: 13, Name: "memory-alarm", Fault: "the broker's memory alarm for 3 s", Nodes: 1, Short: true, Run: memoryAlarm},
-	{Row: 14, Name: "disk-alarm", Fault: "the broker's disk alarm for 3 s", Nodes: 1, Short: true, Run: diskAlarm},
-	{Row: 15, Name: "alarm-blocked-writes", Fault: "a memory alarm while the sockets are full", Nodes: 1, Run: alarmBlockedWrites},
+	{Row: 13, Name: "memory-alarm", Fault: "The broker raises its memory alarm for 3 s", Nodes: 1, Short: true, Run: memoryAlarm},
+	{Row: 14, Name: "disk-alarm", Fault: "The broker raises its disk alarm for 3 s", Nodes: 1, Short: true, Run: diskAlarm},
+	{Row: 15, Name: "alarm-blocked-writes", Fault: "The broker raises a memory alarm while the sockets are full", Nodes: 1, Run: alarmBlockedWrites},
 }
 
 func memoryAlarm(w *rig.World) check.Expect { return alarmed(w, rig.MemoryAlarmOn, rig.MemoryAlarmOff) }

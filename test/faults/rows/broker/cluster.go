@@ -13,12 +13,12 @@ import (
 )
 
 var clusterRows = []rig.Scenario{
-	{Row: 3, Name: "leader-killed", Fault: "kill -9 of the node that leads the queues, channels warm", Nodes: 3, Short: true, Run: leaderKilled},
-	{Row: 4, Name: "leader-killed-cold", Fault: "the same, the first publishes fall into the failover", Nodes: 3, Run: leaderKilledCold},
-	{Row: 5, Name: "follower-killed", Fault: "kill -9 of a node that leads no queue", Nodes: 3, Run: followerKilled},
-	{Row: 6, Name: "majority-killed", Fault: "kill -9 of two nodes of three for 10 s", Nodes: 3, Run: majorityKilled},
-	{Row: 7, Name: "all-killed", Fault: "kill -9 of all three nodes", Nodes: 3, Run: allKilled},
-	{Row: 8, Name: "leader-frozen", Fault: "SIGSTOP of the node that leads the queues for 20 s", Nodes: 3, Short: true, Run: leaderFrozen},
+	{Row: 3, Name: "leader-killed", Fault: "The rig kills the node that leads the queues with kill -9, while events flow", Nodes: 3, Short: true, Run: leaderKilled},
+	{Row: 4, Name: "leader-killed-cold", Fault: "The rig kills the node that leads the queues with kill -9, and the first events are published during the failover", Nodes: 3, Run: leaderKilledCold},
+	{Row: 5, Name: "follower-killed", Fault: "The rig kills a node that leads no queue with kill -9", Nodes: 3, Run: followerKilled},
+	{Row: 6, Name: "majority-killed", Fault: "The rig kills two nodes of three with kill -9 and starts them again after 10 s", Nodes: 3, Run: majorityKilled},
+	{Row: 7, Name: "all-killed", Fault: "The rig kills all three nodes with kill -9 and starts them again", Nodes: 3, Run: allKilled},
+	{Row: 8, Name: "leader-frozen", Fault: "The rig freezes the node that leads the queues with SIGSTOP for 20 s", Nodes: 3, Short: true, Run: leaderFrozen},
 }
 
 // leaderKilled: no caller notices. Nothing waits in delay queues meanwhile: after a

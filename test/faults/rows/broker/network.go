@@ -11,10 +11,10 @@ import (
 )
 
 var networkRows = []rig.Scenario{
-	{Row: 9, Name: "slow-network", Fault: "latency of 500 ms ± 100 ms each way", Nodes: 1, Short: true, Run: slowNetwork},
-	{Row: 10, Name: "resets", Fault: "every connection reset, four times, 1 to 2 s apart", Nodes: 1, Short: true, Run: resets},
-	{Row: 11, Name: "half-open", Fault: "one of two paths to the broker swallows everything and closes nothing", Nodes: 1, Short: true, Run: halfOpen},
-	{Row: 12, Name: "slices", Fault: "1-byte slices at 10 KB/s, then a cut within a frame", Nodes: 1, Short: true, Run: slicedNetwork},
+	{Row: 9, Name: "slow-network", Fault: "The network delays everything by 500 ms ± 100 ms in each direction", Nodes: 1, Short: true, Run: slowNetwork},
+	{Row: 10, Name: "resets", Fault: "The network resets every connection, four times, 1 to 2 s apart", Nodes: 1, Short: true, Run: resets},
+	{Row: 11, Name: "half-open", Fault: "One of two network paths to the broker swallows everything and closes nothing", Nodes: 1, Short: true, Run: halfOpen},
+	{Row: 12, Name: "slices", Fault: "The network passes 1-byte slices at 10 KB/s, then cuts a connection within a frame", Nodes: 1, Short: true, Run: slicedNetwork},
 }
 
 func slowNetwork(w *rig.World) check.Expect {

@@ -8,8 +8,8 @@ import (
 )
 
 var brokerRows = []rig.Scenario{
-	{Row: 1, Name: "broker-killed", Fault: "kill -9 of the broker, and its restart", Nodes: 1, Short: true, Quick: true, Run: brokerKilled},
-	{Row: 2, Name: "broker-app-stopped", Fault: "stop_app, then start_app", Nodes: 1, Short: true, Run: brokerAppStopped},
+	{Row: 1, Name: "broker-killed", Fault: "The rig kills the broker with kill -9 and starts it again", Nodes: 1, Short: true, Quick: true, Run: brokerKilled},
+	{Row: 2, Name: "broker-app-stopped", Fault: "The rig stops RabbitMQ inside its node with stop_app and starts it with start_app", Nodes: 1, Short: true, Run: brokerAppStopped},
 }
 
 // brokerKilled: everything durable survives, and service resumes when the port opens.

@@ -16,13 +16,13 @@ import (
 
 var policyRows = []rig.Scenario{
 	{
-		Row: 41, Name: "policy-delivery-limit", Fault: "policies with delivery-limit 3, while the streams of services end five times before they settle an event",
-		Holds: "every event is acknowledged, or in the dead-letter queue for the reason delivery-limit; the sidecar reports what was taken",
+		Row: 41, Name: "policy-delivery-limit", Fault: "Policies set delivery-limit 3, while the streams of services end five times before they settle an event",
+		Holds: "every event is acknowledged, or is a dead letter with the reason delivery-limit; the sidecar reports what the policy removed",
 		Nodes: 1, Short: true, Patience: 7 * time.Minute, Run: policyDeliveryLimit,
 	},
 	{
-		Row: 42, Name: "policy-ttl-and-length", Fault: "policies with message-ttl, max-length with drop-head, and expires, set, changed and cleared under more load than the services can do",
-		Holds: "every event is acknowledged, or in the dead-letter queue for the reason expired or max-length; the sidecar reports what was taken",
+		Row: 42, Name: "policy-ttl-and-length", Fault: "Policies with message-ttl, with max-length and drop-head, and with expires are set, changed and cleared under more load than the services can handle",
+		Holds: "every event is acknowledged, or is a dead letter with the reason expired or max-length; the sidecar reports what the policies removed",
 		Nodes: 1, Short: true, Patience: 7 * time.Minute, Run: policyTTLAndLength,
 	},
 }

@@ -13,11 +13,11 @@ import (
 )
 
 var topologyRows = []rig.Scenario{
-	{Row: 32, Name: "wrong-credentials", Fault: "a wrong password, when the connections are reset; then the right one", Nodes: 1, Run: wrongCredentials},
-	{Row: 33, Name: "vhost-deleted", Fault: "the vhost is deleted, and made again", Nodes: 1, Run: vhostDeleted},
-	{Row: 34, Name: "queue-deleted", Fault: "the queue is deleted under its consumer", Nodes: 1, Short: true, Run: queueDeleted},
-	{Row: 35, Name: "other-type", Fault: "the exchange of another topic is there, with another type", Nodes: 1, Short: true, Run: otherType},
-	{Row: 39, Name: "exchange-deleted", Fault: "the exchange is deleted, with every binding (beyond the matrix)", Nodes: 1, Run: exchangeDeleted},
+	{Row: 32, Name: "wrong-credentials", Fault: "The sidecars get a wrong password and the network resets their connections; later they get the right password", Nodes: 1, Run: wrongCredentials},
+	{Row: 33, Name: "vhost-deleted", Fault: "The rig deletes the vhost and creates it again", Nodes: 1, Run: vhostDeleted},
+	{Row: 34, Name: "queue-deleted", Fault: "The rig deletes the queue under its consumer", Nodes: 1, Short: true, Run: queueDeleted},
+	{Row: 35, Name: "other-type", Fault: "The exchange of another topic already exists with another type", Nodes: 1, Short: true, Run: otherType},
+	{Row: 39, Name: "exchange-deleted", Fault: "The rig deletes the exchange with all its bindings (beyond the matrix)", Nodes: 1, Run: exchangeDeleted},
 }
 
 // wrongCredentials: a refused sidecar waits before it tries again, and no log contains

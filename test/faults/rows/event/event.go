@@ -16,12 +16,12 @@ import (
 )
 
 var eventRows = []rig.Scenario{
-	{Row: 24, Name: "too-large", Fault: "events of 64 MiB, and of one byte too many", Nodes: 1, Short: true, Run: tooLarge},
-	{Row: 25, Name: "invalid-events", Fault: "events without id, with control characters, reserved names, 200 KB of attributes", Nodes: 1, Short: true, Run: invalidEvents},
-	{Row: 26, Name: "deadline-in-confirm", Fault: "deadlines shorter than the way to the broker and back", Nodes: 1, Short: true, Run: deadlineInConfirm},
-	{Row: 36, Name: "unroutable", Fault: "events for a topic that no queue listens to", Nodes: 1, Short: true, Run: unroutable},
-	{Row: 37, Name: "one-queue-full", Fault: "a further queue of the topic that is full and rejects", Nodes: 1, Short: true, Run: oneQueueFull},
-	{Row: 38, Name: "stale-acks", Fault: "the connection is cut while services hold deliveries, which they acknowledge afterwards", Nodes: 1, Short: true, Quick: true, Run: staleAcks},
+	{Row: 24, Name: "too-large", Fault: "A publisher sends events of 64 MiB, and of one byte too many", Nodes: 1, Short: true, Run: tooLarge},
+	{Row: 25, Name: "invalid-events", Fault: "A publisher sends events without a source, with control characters, with reserved names, and with 200 KB of attributes", Nodes: 1, Short: true, Run: invalidEvents},
+	{Row: 26, Name: "deadline-in-confirm", Fault: "Publishers set deadlines that are shorter than the way to the broker and back", Nodes: 1, Short: true, Run: deadlineInConfirm},
+	{Row: 36, Name: "unroutable", Fault: "A publisher sends events to a topic that no queue is bound to", Nodes: 1, Short: true, Run: unroutable},
+	{Row: 37, Name: "one-queue-full", Fault: "Another queue of the topic is full and rejects events", Nodes: 1, Short: true, Run: oneQueueFull},
+	{Row: 38, Name: "stale-acks", Fault: "The network cuts the connection while services hold deliveries, which they acknowledge afterwards", Nodes: 1, Short: true, Quick: true, Run: staleAcks},
 }
 
 // refused publishes an event that must be refused with a reason.

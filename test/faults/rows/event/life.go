@@ -16,8 +16,8 @@ import (
 
 var lifeRows = []rig.Scenario{
 	{
-		Row: 43, Name: "expiry-in-retry", Fault: "events whose expirytime, or whose topic's ttl, passes while they are retried, ordered and not",
-		Holds: "each is a dead letter for the reason expired, is handed out three times at most and never later than 1 s after its end, and the next event of its key follows",
+		Row: 43, Name: "expiry-in-retry", Fault: "Events expire by their expirytime or by their topic's ttl while they are retried, ordered and unordered",
+		Holds: "each event is a dead letter with the reason expired; services receive it three times at most and never later than 1 s after it expired; the next event of its key follows",
 		Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: expiryInRetry,
 	},
 }

@@ -14,10 +14,10 @@ import (
 )
 
 var serviceRows = []rig.Scenario{
-	{Row: 20, Name: "slow-consumer", Fault: "services that take 50 ms an event, under more than they can do", Nodes: 1, Short: true, Run: slowConsumer},
-	{Row: 21, Name: "silent-service", Fault: "a service that never settles what it gets first", Nodes: 1, Short: true, Run: silentService},
-	{Row: 22, Name: "crash-loop", Fault: "a service that crashes at some events, each time it gets them", Nodes: 1, Short: true, Run: crashLoop},
-	{Row: 23, Name: "poison", Fault: "events that a service never can handle", Nodes: 1, Short: true, Quick: true, Run: poison},
+	{Row: 20, Name: "slow-consumer", Fault: "Services take 50 ms for each event, and more events arrive than they can handle", Nodes: 1, Short: true, Run: slowConsumer},
+	{Row: 21, Name: "silent-service", Fault: "Services do not settle the first delivery of some events", Nodes: 1, Short: true, Run: silentService},
+	{Row: 22, Name: "crash-loop", Fault: "A service crashes each time it receives certain events", Nodes: 1, Short: true, Run: crashLoop},
+	{Row: 23, Name: "poison", Fault: "Services can never handle certain events", Nodes: 1, Short: true, Quick: true, Run: poison},
 }
 
 // slowConsumer: the sidecar holds no more than its prefetch, and the rest stays in the

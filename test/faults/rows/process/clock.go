@@ -16,7 +16,7 @@ import (
 )
 
 var clockRows = []rig.Scenario{
-	{Row: 27, Name: "clock-jumps", Fault: "the sidecars' wall clock jumps by +1 h, then to -1 h, then back", Nodes: 1, Patience: 15 * time.Minute, Run: clockJumps},
+	{Row: 27, Name: "clock-jumps", Fault: "The wall clock of the sidecars jumps by +1 h, then to -1 h, then back", Nodes: 1, Patience: 15 * time.Minute, Run: clockJumps},
 }
 
 // The test cannot change the machine's clock. It builds the sidecars with a package

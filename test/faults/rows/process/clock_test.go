@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestTheMovedClockJumpsAndWaitsAsEver(t *testing.T) {
+func TestOnlyTheWallClockOfTheChangedProgramJumps(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("builds a program with another package time; not with -short")

@@ -15,10 +15,10 @@ import (
 )
 
 var planeRows = []rig.Scenario{
-	{Row: 16, Name: "no-control-plane-at-start", Fault: "the control plane is down when a sidecar starts, with and without a last good configuration", Nodes: 1, Short: true, Run: noPlaneAtStart},
-	{Row: 17, Name: "control-plane-killed", Fault: "kill -9 of the control plane for 3 s", Nodes: 1, Short: true, Run: planeKilled},
-	{Row: 18, Name: "malformed-resource", Fault: "a response of the control plane is spoilt on its way", Nodes: 1, Short: true, Run: malformedResource},
-	{Row: 19, Name: "config-storm", Fault: "1,000 configuration changes a second among 10,000 rules", Nodes: 1, Run: configStorm},
+	{Row: 16, Name: "no-control-plane-at-start", Fault: "A sidecar starts while the control plane is down, with and without a last good configuration", Nodes: 1, Short: true, Run: noPlaneAtStart},
+	{Row: 17, Name: "control-plane-killed", Fault: "The rig kills the control plane with kill -9 and starts it again after 3 s", Nodes: 1, Short: true, Run: planeKilled},
+	{Row: 18, Name: "malformed-resource", Fault: "The rig corrupts a response of the control plane on its way to a sidecar", Nodes: 1, Short: true, Run: malformedResource},
+	{Row: 19, Name: "config-storm", Fault: "The configuration changes 1,000 times a second among 10,000 rules", Nodes: 1, Run: configStorm},
 }
 
 // noPlaneAtStart: a sidecar with a last good configuration starts normally. A sidecar

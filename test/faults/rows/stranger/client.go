@@ -18,13 +18,13 @@ import (
 
 var hostileRows = []rig.Scenario{
 	{
-		Row: 45, Name: "hostile-client", Fault: "a local client with long names, unread streams, compressed calls, resets, idle connections, unknown topics, silent streams",
-		Holds: "the sidecar stays below the 128 MiB of its pod, the p99 of another caller below 300 ms, silent streams are ended, and a change of the configuration still arrives after the control plane was started anew",
+		Row: 45, Name: "hostile-client", Fault: "A local client attacks its sidecar with long names, unread streams, compressed calls, resets, idle connections, unknown topics and silent streams",
+		Holds: "the sidecar stays below the 128 MiB of its pod; the p99 of another caller stays below 300 ms; the sidecar ends silent streams; a configuration change still arrives after the control plane was restarted",
 		Nodes: 1, Short: true, Patience: 6 * time.Minute, Run: hostileClient,
 	},
 	{
-		Row: 46, Name: "hostile-peer", Fault: "an xDS peer with a million names, another's id, labels of 3 MB, thousands of streams",
-		Holds: "it is ended with RESOURCE_EXHAUSTED, another sidecar's change takes twice as long as before at most, and the control plane stays below the 256 MiB of its pod",
+		Row: 46, Name: "hostile-peer", Fault: "An xDS peer asks for a million names, uses another's id, sends labels of 3 MB and opens thousands of streams",
+		Holds: "the control plane ends its streams with RESOURCE_EXHAUSTED; a change of another sidecar takes at most twice as long as before; the control plane stays below the 256 MiB of its pod",
 		Nodes: 1, Short: true, Patience: 6 * time.Minute, Run: hostilePeer,
 	},
 }

@@ -20,13 +20,13 @@ import (
 
 var foreignRows = []rig.Scenario{
 	{
-		Row: 40, Name: "foreign-header", Fault: "messages of others that no library reads, among the load, to quorum and classic queues, ordered and not",
-		Holds: "every message that RabbitMQ takes is one dead letter of each subscription, with every header, property and byte that was sent; no connection is closed; no subscription stands still for more than 3 s; warren deadletter list shows each, and a redrive to the topic gives the original back",
+		Row: 40, Name: "foreign-header", Fault: "Other programs send messages that no library can read, among the load, to quorum and classic queues, ordered and unordered",
+		Holds: "every message that RabbitMQ accepts is one dead letter of each subscription, with every header, property and byte that was sent; no connection is closed; no subscription stops for more than 3 s; warren deadletter list shows each message, and a redrive to the topic restores the original",
 		Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: foreignHeader,
 	},
 	{
-		Row: 44, Name: "oversize-copy", Fault: "events and messages that are taken, and too large or too odd to be copied as they are",
-		Holds: "each is one dead letter of each subscription, whole, after its attempts at most; no connection is closed and nothing goes round",
+		Row: 44, Name: "oversize-copy", Fault: "RabbitMQ accepts events and messages that are too large or too odd to be copied unchanged",
+		Holds: "each is one dead letter of each subscription, complete, after its attempts at most; no connection is closed, and no message is redelivered in a loop",
 		Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: oversizeCopy,
 	},
 }
