@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/internal/process"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // stopGrace bounds how long each layer of programs may take to end.
@@ -34,7 +35,7 @@ type options struct {
 type demo struct {
 	// Set at construction.
 	options options
-	files   layout
+	files   shop.Files
 	screen  *screen
 	runID   string
 	// Programs in layers, in the order in which they stop.
@@ -42,11 +43,11 @@ type demo struct {
 
 	// Set by the steps, in the order of run.
 	shipping  bool
-	services  []service
+	services  []shop.Service
 	broker    *localbroker.Broker // nil for the in-process broker
 	traces    traces
 	addresses meshAddresses
-	watch     *watch
+	watch     *shop.Watch
 	books     account.Books // at the last poll
 	meshConn  *grpc.ClientConn
 	mesh      adminv1.MeshServiceClient
@@ -54,7 +55,7 @@ type demo struct {
 	inForce   time.Time // when all sidecars had acknowledged it
 }
 
-func newDemo(o options, files layout, screen *screen) *demo {
+func newDemo(o options, files shop.Files, screen *screen) *demo {
 	return &demo{
 		options: o, files: files, screen: screen,
 		runID: "run" + time.Now().UTC().Format("0102150405"),
@@ -65,7 +66,7 @@ func newDemo(o options, files layout, screen *screen) *demo {
 // run plays the demo and stops everything it started, in every case. The last line it
 // prints is the summary of the books.
 func (d *demo) run(ctx context.Context) error {
-	unlock, err := d.files.lock()
+	unlock, err := d.files.Lock()
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func cause(ctx context.Context, err error) error {
 // prepare gets everything that must exist before the first program starts: a broker,
 // binaries, Node's libraries, the configuration.
 func (d *demo) prepare(ctx context.Context) error {
-	if err := d.files.clean(); err != nil {
+	if err := d.files.Clean(); err != nil {
 		return err
 	}
 	var none bool
@@ -121,15 +122,15 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	if none {
-		d.screen.say("broker: the one inside `warren dev`: NOTHING IS DURABLE, what is in flight is gone when the process ends")
+		d.screen.say("broker: `warren dev` brings its own. NOTHING IS DURABLE: events in flight are lost when the process ends")
 	}
 	d.shipping = leftOut == ""
 	if !d.shipping {
-		d.screen.say("shipping: left out: %s", leftOut)
+		d.screen.say("shipping: the demo leaves this service out: %s", leftOut)
 	}
-	d.services = shopServices(d.shipping)
-	d.watch = newWatch(d.files, d.services)
-	return errors.Join(d.files.copyConfig(), d.declareBroker())
+	d.services = shop.Services(d.shipping)
+	d.watch = shop.NewWatch(d.files, d.services)
+	return errors.Join(d.files.CopyConfig(), d.declareBroker())
 }
 
 // start starts the mesh and the services that receive.
@@ -152,13 +153,13 @@ func (d *demo) start(ctx context.Context) (err error) {
 		return err
 	}
 	for _, s := range d.services[1:] { // checkout starts when all others are ready
-		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.name].events)); err != nil {
+		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.Name].events)); err != nil {
 			return err
 		}
 	}
-	err = d.await(ctx, "every service to have its subscriptions open", func() (bool, error) { return d.allSubscribed(), nil })
+	err = d.await(ctx, "every service to open its subscriptions", func() (bool, error) { return d.allSubscribed(), nil })
 	if err == nil {
-		d.screen.say("services: %s receive; billing by push, the others by their own streams", strings.Join(names(d.services[1:]), ", "))
+		d.screen.say("services: %s receive events; the sidecar pushes them to billing, and the others open streams", strings.Join(names(d.services[1:]), ", "))
 	}
 	return err
 }
@@ -208,10 +209,10 @@ func (d *demo) kill() {
 	}
 }
 
-func names(services []service) []string {
+func names(services []shop.Service) []string {
 	var out []string
 	for _, s := range services {
-		out = append(out, s.name)
+		out = append(out, s.Name)
 	}
 	return out
 }

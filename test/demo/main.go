@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // errInterrupted ends a run on the first Ctrl-C.
@@ -32,20 +33,20 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	var o options
-	flag.IntVar(&o.orders, "orders", 4000, "orders to place; more, while what the demo shows takes longer")
+	flag.IntVar(&o.orders, "orders", 4000, "orders to place; checkout places more while the steps of the demo take longer")
 	flag.Float64Var(&o.rate, "rate", 400, "orders per second; 0 means as fast as they are confirmed")
 	flag.BoolVar(&o.embedded, "embedded", false, "use the in-process broker, without looking for another")
 	flag.DurationVar(&o.stall, "stall", 90*time.Second, "give up after so long without any progress")
 	flag.Parse()
 	o.keep = os.Getenv("KEEP") == "1"
 
-	root, err := findRoot()
+	root, err := shop.FindRoot()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 2
 	}
-	files := layout{root: root, run: filepath.Join(root, ".run")}
-	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Want: localbroker.WantFrom(os.Getenv), Dir: filepath.Join(files.run, "rabbitmq")}
+	files := shop.Files{Root: root, Run: filepath.Join(root, ".run")}
+	o.broker = localbroker.Options{URL: os.Getenv("AMQP_URL"), Want: localbroker.WantFrom(os.Getenv), Dir: filepath.Join(files.Run, "rabbitmq")}
 	d := newDemo(o, files, newScreen(os.Stdout))
 	ctx, stop := interruptible(d.kill)
 	defer stop()

@@ -13,22 +13,23 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/examples/shop/journal"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // settle compares the journals as of the last poll.
 func (d *demo) settle() account.Books {
-	return account.Settle(account.Shop(d.shipping), d.runID+"-", d.watch.records)
+	return account.Settle(account.Shop(d.shipping), d.runID+"-", d.watch.Records)
 }
 
 // finalBooks reads all journals again, from the beginning.
 func (d *demo) finalBooks() (account.Books, error) {
 	journals := make(map[string][]journal.Record)
 	for _, s := range d.services {
-		records, err := journal.Read(d.files.journal(s.name))
+		records, err := journal.Read(d.files.Journal(s.Name))
 		if err != nil {
 			return account.Books{}, err
 		}
-		journals[s.name] = records
+		journals[s.Name] = records
 	}
 	return account.Settle(account.Shop(d.shipping), d.runID+"-", journals), nil
 }
@@ -41,9 +42,9 @@ func (d *demo) report(ctx context.Context) error {
 	d.screen.settle(progress(d.books, d.options.orders))
 	var split error
 	if !d.inForce.IsZero() {
-		d.screen.say("\nthe canary's split, whole run:")
+		d.screen.say("\nwhere the orders of the whole run went:")
 		d.showSplit()
-		split = checkSplit(splitAt(d.watch.records["checkout"], d.edited, d.inForce))
+		split = checkSplit(shop.SplitAt(d.watch.Records["checkout"], d.edited, d.inForce))
 	}
 	table := d.showTable(d.books)
 	d.screen.say("\none order, every hop:")
@@ -104,7 +105,7 @@ func writeTable(w io.Writer, books account.Books) error {
 // showTable prints the table and the faults of the books.
 func (d *demo) showTable(books account.Books) error {
 	d.screen.say("\nper service, from the journals in %s (received: distinct events; repeated: published by more than one call, same id)",
-		d.files.rel(d.files.demo("journals")))
+		d.files.Rel(d.files.Demo("journals")))
 	return d.screen.write(func(w io.Writer) error { return writeTable(w, books) })
 }
 
@@ -118,7 +119,7 @@ func (d *demo) showStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, d.files.bin("warren"), "status", "--control-plane", d.addresses.admin) //nolint:gosec // built by the demo
+	cmd := exec.CommandContext(ctx, d.files.Bin("warren"), "status", "--control-plane", d.addresses.admin) //nolint:gosec // built by the demo
 	cmd.Env = d.environment("warren")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -144,18 +145,18 @@ func inSync(status *adminv1.GetStatusResponse, sidecars int) bool {
 
 // showNext prints commands to try while everything is running.
 func (d *demo) showNext() {
-	rel := func(path string) string { return d.files.rel(path) }
+	rel := func(path string) string { return d.files.Rel(path) }
 	checkout, audit := d.addresses.sidecars["checkout"], d.addresses.sidecars["audit"]
-	warren := rel(d.files.bin("warren"))
-	d.screen.say("\nKEEP=1: everything stays up until Ctrl-C. From %s, try:", d.files.root)
+	warren := rel(d.files.Bin("warren"))
+	d.screen.say("\nKEEP=1: everything runs until Ctrl-C. Commands to try from %s:", d.files.Root)
 	for _, line := range []string{
 		fmt.Sprintf("%s status --control-plane %s", warren, d.addresses.admin),
 		fmt.Sprintf(`%s publish orders --sidecar %s --type com.shop.order.placed --source /me --data '{"cents":100}'`, warren, checkout.events),
 		fmt.Sprintf("%s subscribe audit-invoices --sidecar %s   # shares them with the audit service", warren, audit.events),
 		fmt.Sprintf("grpcurl -plaintext %s list", checkout.events),
 		fmt.Sprintf(`grpcurl -plaintext -d '{"topic":"orders","event":{"id":"mine-1","source":"/me","spec_version":"1.0","type":"com.shop.order.placed","binary_data":"e30="}}' %s warren.events.v1.EventService/Publish`, checkout.events),
-		fmt.Sprintf("tail -f %s", rel(d.files.journal("audit"))),
-		fmt.Sprintf("edit %s and watch the sidecars follow", rel(d.files.route())),
+		fmt.Sprintf("tail -f %s", rel(d.files.Journal("audit"))),
+		fmt.Sprintf("edit %s and watch the sidecars follow", rel(d.files.Route())),
 	} {
 		d.screen.say("  %s", line)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // closedPort is a loopback address on which nothing listens.
@@ -38,7 +39,7 @@ func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 		t.Skip("builds and runs all programs; part of make test")
 	}
 	t.Parallel()
-	root, err := findRoot()
+	root, err := shop.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +51,12 @@ func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 			Address: closedPort(t), Dir: t.TempDir(),
 			Skip: []localbroker.Step{localbroker.Installed, localbroker.Install, localbroker.Container},
 		},
-	}, layout{root: root, run: t.TempDir(), bins: filepath.Join(root, ".run", "test")}, &screen{out: &out})
+	}, shop.Files{Root: root, Run: t.TempDir(), Bins: filepath.Join(root, ".run", "test")}, &screen{out: &out})
 	err = d.run(t.Context())
 	t.Logf("the demo printed:\n%s", &out)
 	if err != nil {
 		for _, p := range []string{"warren-dev", "checkout", "billing", "audit", "shipping"} {
-			if text, err := os.ReadFile(d.files.log(p)); err == nil {
+			if text, err := os.ReadFile(d.files.Log(p)); err == nil {
 				t.Logf("%s:\n%s", p, text)
 			}
 		}

@@ -31,7 +31,7 @@ func (d *demo) startTraces(ctx context.Context) error {
 	jaeger := &spans.Jaeger{URL: jaegerURL}
 	if answers(ctx, jaegerOTLP) && jaeger.Answers(ctx) {
 		d.traces = traces{otlp: jaegerOTLP, jaeger: jaeger}
-		d.screen.say("traces: to the Jaeger on %s, %s", jaegerOTLP, jaegerURL)
+		d.screen.say("traces: every program sends them to the Jaeger on %s; its page is %s", jaegerOTLP, jaegerURL)
 		return nil
 	}
 	collector := spans.NewCollector(0)
@@ -40,7 +40,7 @@ func (d *demo) startTraces(ctx context.Context) error {
 		return err
 	}
 	d.traces = traces{otlp: address, collector: collector}
-	d.screen.say("traces: no Jaeger on %s; the demo collects them itself (`make jaeger` gets one)", jaegerOTLP)
+	d.screen.say("traces: there is no Jaeger on %s, so the demo collects them itself (`make jaeger` gets one)", jaegerOTLP)
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (t *traces) fetch(ctx context.Context, id string) (spans.Trace, error) {
 // showTrace prints one order's whole trace, from checkout through all sidecars and
 // services to the invoice's arrival.
 func (d *demo) showTrace(ctx context.Context) error {
-	trace, err := d.wholeTrace(ctx, traceCandidates(d.watch.records["checkout"], d.inForce))
+	trace, err := d.wholeTrace(ctx, traceCandidates(d.watch.Records["checkout"], d.inForce))
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (d *demo) wholeTrace(ctx context.Context, candidates []string) (spans.Trace
 				return nil, errors.New("no trace of an order arrived")
 			}
 			_ = d.screen.write(best.Write)
-			return nil, errors.New("no trace has the spans of every service under one root; the trace with the most is above")
+			return nil, errors.New("no trace has the spans of every service under one root; the trace with the most spans is above")
 		}
 	}
 }

@@ -16,31 +16,33 @@
 //	                                              ▼
 //	                                check: I1 to I8, in one pass
 //
-// A Scenario is one row of the matrix. Its function builds a World, injects a fault,
-// heals it, and finishes: the load ends, the queues are drained, and the messages left
-// in them are collected. Every fault comes with a proof that it took effect and with
-// the number of calls and deliveries in flight at that moment. A run without them
+// A rig.Scenario is one row of the matrix. Its function starts the rig.World, injects a
+// fault, heals it, and finishes: the load ends, the queues are drained, and the messages
+// left in them are collected. Every fault comes with a proof that it took effect and
+// with the number of calls and deliveries in flight at that moment. A run without them
 // fails, even if nothing else went wrong. A scenario may check more than the
 // invariants; it fails its trial, as a test does.
 //
-// Scenarios run one at a time. They share only the nodes, which are started once: each
-// scenario has a vhost, a namespace and processes of its own.
+// This package runs scenarios one at a time and writes the page about them. They share
+// only the nodes, which are started once: each scenario has a vhost, a namespace and
+// processes of its own.
 //
-//	rig, err := faults.New(ctx, faults.Options{Dir: ".run/faults"})
-//	defer rig.Close()
+//	runner, err := faults.New(ctx, faults.Options{Dir: ".run/faults"})
+//	defer runner.Close()
 //	for _, s := range faults.Scenarios() {
-//		result, err := rig.Run(ctx, s)
+//		result, err := runner.Run(ctx, s)
 //		...
 //	}
 //
-// Packages:
+// Packages, each of which imports only packages below it:
 //
-//   - load: publishers and services
-//   - hostile: a client that attacks
-//   - toxic: the network to the broker
-//   - middle: the connection to the control plane
-//   - history: the records
-//   - check: the judgement
-//   - schedule: the schedule of a soak
 //   - cmd/faults: the program
+//   - faults: the Runner, the list of the rows and the page
+//   - soak: random faults from a seed
+//   - rows/broker, rows/process, rows/event, rows/stranger: the rows, by what is at fault
+//   - rig: the world of a scenario
+//   - load, toxic, middle, foreign, hostile: publishers and services, the network to the
+//     broker, the connection to the control plane, messages of other programs, attacks
+//   - check: the judgement
+//   - history: the records
 package faults

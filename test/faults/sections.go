@@ -1,10 +1,10 @@
 package faults
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
 // sectionHead begins the section of one version of RabbitMQ on the page.
@@ -32,26 +32,13 @@ func minorOf(version string) string {
 	return strings.Join(numbers[:min(2, len(numbers))], ".")
 }
 
-// byVersion sorts versions, the newest first.
-func byVersion(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(x), len(y)) {
-		m, _ := strconv.Atoi(x[i]) // a part that is no number sorts last
-		n, _ := strconv.Atoi(y[i])
-		if m != n {
-			return cmp.Compare(n, m)
-		}
-	}
-	return cmp.Compare(len(y), len(x))
-}
-
 // joinSections writes sections in order.
 func joinSections(sections map[string]string) string {
 	versions := make([]string, 0, len(sections))
 	for version := range sections {
 		versions = append(versions, version)
 	}
-	slices.SortFunc(versions, byVersion)
+	slices.SortFunc(versions, rig.ByVersion)
 	var b strings.Builder
 	for _, version := range versions {
 		b.WriteString(sectionHead + version + "\n\n" + sections[version] + "\n")

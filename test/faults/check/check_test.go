@@ -10,7 +10,7 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-func TestAHistoryWithOneWrongIsFound(t *testing.T) {
+func TestCheckFindsTheOneViolationInAHistory(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		spoil   func(*history.Run)
@@ -79,7 +79,7 @@ func TestAHistoryWithOneWrongIsFound(t *testing.T) {
 	}
 }
 
-func TestWhatMayHappenPasses(t *testing.T) {
+func TestAllowedHistoriesPass(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*history.Run){
 		"nothing":                             func(*history.Run) {},

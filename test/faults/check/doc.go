@@ -6,6 +6,11 @@
 // record, with constant work for each record; it sorts the deliveries by time first.
 // One Run must not be checked concurrently; a Report is plain data.
 //
+// It imports history only. check.go runs the judgement: the answers (answers.go), whether
+// the run was a test (proof.go), the events of each subscription (events.go,
+// subscription.go), recovery (recovery.go) and growth (growth.go). expect.go says what a
+// scenario demands, report.go what was found and how it is printed.
+//
 //	report := check.Check(rec.Run(), check.Expect{
 //		Subscriptions: []check.Subscription{{Name: "shop/billing", Ordered: true}},
 //		MaxRecovery:   time.Second,

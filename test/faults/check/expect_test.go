@@ -18,7 +18,7 @@ func lose(r *history.Run) {
 	forget(r, audit, "b5")
 }
 
-func TestWhatAScenarioExpectsDecides(t *testing.T) {
+func TestTheExpectationOfAScenarioDecides(t *testing.T) {
 	t.Parallel()
 	both := func(e *check.Expect, f func(*check.Subscription)) {
 		for i := range e.Subscriptions {
@@ -129,7 +129,7 @@ func TestWhatAScenarioExpectsDecides(t *testing.T) {
 	}
 }
 
-func TestOnlyTheFirstFewViolationsOfAKindAreTold(t *testing.T) {
+func TestOnlyTheFirstFewViolationsOfAKindAreExplained(t *testing.T) {
 	t.Parallel()
 	run, want := made(), demands()
 	for _, id := range []string{"a5", "a6", "a7", "a8"} {

@@ -134,7 +134,7 @@ func lenient() check.Expect {
 	return e
 }
 
-func TestRandomHistoriesThatAreTruePass(t *testing.T) {
+func TestCorrectRandomHistoriesPass(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
 		if report := check.Check(random(seed, 8), lenient()); !report.Passed() {
@@ -145,7 +145,7 @@ func TestRandomHistoriesThatAreTruePass(t *testing.T) {
 	}
 }
 
-func TestOneWrongInARandomHistoryIsFound(t *testing.T) {
+func TestCheckFindsTheOneViolationInARandomHistory(t *testing.T) {
 	t.Parallel()
 	for name, m := range mutations {
 		for seed := range uint64(10) {

@@ -24,6 +24,8 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults"
 	"github.com/warrenmesh/warren/test/faults/hostile"
+	"github.com/warrenmesh/warren/test/faults/rig"
+	"github.com/warrenmesh/warren/test/faults/soak"
 )
 
 type flags struct {
@@ -108,9 +110,9 @@ func run(f flags) int {
 }
 
 // choose returns the scenarios that the flags select.
-func choose(f flags) ([]faults.Scenario, error) {
+func choose(f flags) ([]rig.Scenario, error) {
 	if f.soak > 0 {
-		return []faults.Scenario{faults.Soak(f.soak)}, nil
+		return []rig.Scenario{soak.Scenario(f.soak)}, nil
 	}
 	return faults.Select(f.rows, f.short)
 }

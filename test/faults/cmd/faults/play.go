@@ -12,23 +12,24 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults"
 	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
 // errBroken means that a scenario failed. The failure was printed already.
 var errBroken = errors.New("an invariant was broken")
 
 // play runs the scenarios one after the other, prints each result, and writes the page.
-func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Scenario) error {
+func play(ctx context.Context, f flags, o faults.Options, scenarios []rig.Scenario) error {
 	say(os.Stdout, fmt.Sprintf("%d scenarios, seed %d", len(scenarios), o.Seed))
-	rig, err := faults.New(ctx, o)
+	runner, err := faults.New(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer rig.Close()
+	defer runner.Close()
 	began := time.Now()
 	var results []*faults.Result
 	for i, s := range scenarios {
-		result, err := rig.Run(ctx, s)
+		result, err := runner.Run(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -40,7 +41,7 @@ func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Sce
 	}
 	table(results, time.Since(began))
 	if f.report != "" {
-		page := faults.Page{Results: results, Command: command(f, o.Want), Facts: rig.Facts(ctx), Took: time.Since(began)}
+		page := faults.Page{Results: results, Command: command(f, o.Want), Facts: runner.Facts(ctx), Took: time.Since(began)}
 		if err := write(f.report, &page); err != nil {
 			return err
 		}
