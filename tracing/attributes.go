@@ -5,13 +5,9 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
-
-// ScopeName is the instrumentation scope of Warren's own spans.
-const ScopeName = "github.com/warrenmesh/warren"
-
-// schemaURL is the version of the conventions the keys below are taken from.
-const schemaURL = semconv.SchemaURL
 
 // Keys of the messaging conventions that metrics have, too; their meaning is fixed
 // in https://opentelemetry.io/docs/specs/semconv/messaging/rabbitmq/.
@@ -21,7 +17,6 @@ const (
 	KeyOperationType       = semconv.MessagingOperationTypeKey
 	KeyDestinationTemplate = semconv.MessagingDestinationTemplateKey
 	KeySubscription        = semconv.MessagingDestinationSubscriptionNameKey
-	KeyErrorType           = semconv.ErrorTypeKey
 )
 
 // Keys of spans alone.
@@ -55,7 +50,6 @@ const keyPeerService = attribute.Key("peer.service")
 
 // Keys of our own.
 const (
-	keyComponent   = attribute.Key("warren.component")
 	keyAttempt     = attribute.Key("warren.attempt")
 	keyRedelivered = attribute.Key("warren.redelivered")
 	keyOutcome     = attribute.Key("warren.outcome")
@@ -67,8 +61,8 @@ const (
 // buildAttributes has the names Prometheus's own *_build_info metrics use.
 func buildAttributes(opts Options) []attribute.KeyValue {
 	attrs := []attribute.KeyValue{keyVersion.String(opts.Version), keyGoVersion.String(runtime.Version())}
-	attrs = appendString(attrs, keyRevision, opts.Commit)
-	return appendString(attrs, keyComponent, opts.Component)
+	attrs = conventions.AppendString(attrs, keyRevision, opts.Commit)
+	return conventions.AppendString(attrs, conventions.KeyComponent, opts.Component)
 }
 
 // linkIsParent marks the link that is the parent too.

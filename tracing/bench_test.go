@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Budget: an event that brings no trace context costs a sidecar without exporter
@@ -16,7 +17,7 @@ func TestDisabledTracingAllocatesNothing(t *testing.T) {
 	// No t.Parallel: AllocsPerRun counts what all goroutines allocate.
 	m := tracing.Disabled().Messaging()
 	o, d := order(), delivery()
-	d.Hop = tracing.Hop{}
+	d.Hop = tracecontext.Hop{}
 	if got := testing.AllocsPerRun(100, func() { oneEvent(context.Background(), m, o, d) }); got != 0 {
 		t.Errorf("%v allocations for an event, want none", got)
 	}
@@ -33,7 +34,7 @@ func BenchmarkEvent(b *testing.B) {
 	}
 	recording := tracing.New(sdktrace.NewTracerProvider(), tracing.Options{Component: "sidecar"})
 	plain := delivery()
-	plain.Hop = tracing.Hop{}
+	plain.Hop = tracecontext.Hop{}
 	for _, bc := range []struct {
 		name     string
 		provider *tracing.Provider
@@ -60,7 +61,7 @@ func oneEvent(ctx context.Context, m *tracing.Messaging, o tracing.Publish, d tr
 	span.SetServerAddress("127.0.0.1:5672")
 	span.End(nil)
 	processing, process := m.StartProcess(ctx, d)
-	_ = tracing.Inject(processing)
+	_ = tracecontext.Inject(processing)
 	_, settle := m.StartSettle(processing, tracing.Ack, d)
 	settle.End(nil)
 	process.SetOutcome("ack")

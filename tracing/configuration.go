@@ -6,6 +6,9 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Names of the spans of one change of configuration.
@@ -17,14 +20,10 @@ const (
 	SpanApply   = "apply configuration"
 )
 
-// Keys of configuration spans. The version is, on the control plane's spans, the
-// one "warren status" shows; on a sidecar's and on publish spans it is the
-// sidecar's own, which "warren config dump" shows: a sidecar has only the part of
-// the configuration that concerns it.
+// Keys of configuration spans. A sidecar's configuration is made of the resources it
+// has, the control plane's of all there are: they are two hashes. keyMeshVersion is the
+// one "warren status" shows.
 const (
-	// A sidecar's configuration is made of the resources it has, the control plane's of all
-	// there are: they are two hashes.
-	keyConfigVersion = attribute.Key("warren.config.version")
 	keyMeshVersion   = attribute.Key("warren.mesh.version")
 	keyObjects       = attribute.Key("warren.config.objects")
 	keySidecar       = attribute.Key("warren.sidecar")
@@ -74,7 +73,7 @@ func (c *Configuration) StartChange(ctx context.Context, change Change) (context
 	if change.Read.IsZero() {
 		change.Read = change.Began
 	}
-	ctx, span := c.start(withSpanContext(ctx, trace.SpanContext{}), SpanChange, trace.SpanKindInternal, change.Began, keyObjects.Int(change.Objects))
+	ctx, span := c.start(tracecontext.WithParent(ctx, trace.SpanContext{}), SpanChange, trace.SpanKindInternal, change.Began, keyObjects.Int(change.Objects))
 	_, read := c.start(ctx, SpanRead, trace.SpanKindInternal, change.Began)
 	if read.span != nil {
 		read.span.End(trace.WithTimestamp(change.Read))
@@ -99,12 +98,12 @@ type Push struct {
 
 // StartPush begins the span of a response that a change made due, from its sending
 // to the sidecar's answer. The caller ends it, with the refusal as error.
-func (c *Configuration) StartPush(change Hop, p Push) Span {
+func (c *Configuration) StartPush(change tracecontext.Hop, p Push) Span {
 	if c == nil || !c.enabled {
 		return Span{}
 	}
 	names := p.Resources[:min(len(p.Resources), maxResourceNames)]
-	_, span := c.start(change.into(context.Background()), SpanPush, trace.SpanKindClient, time.Time{},
+	_, span := c.start(change.Into(context.Background()), SpanPush, trace.SpanKindClient, time.Time{},
 		keyMeshVersion.String(p.Version), keySidecar.String(p.Sidecar), keyWorkload.String(p.Workload),
 		keyResourceType.String(p.Type), keyResourceCount.Int(len(p.Resources)), keyResources.StringSlice(names))
 	return span
@@ -112,11 +111,11 @@ func (c *Configuration) StartPush(change Hop, p Push) Span {
 
 // StartApply begins the span of a sidecar's taking over a configuration that came
 // with push's context. Without one there is no span. The caller ends it.
-func (c *Configuration) StartApply(push Hop, version string) Span {
+func (c *Configuration) StartApply(push tracecontext.Hop, version string) Span {
 	if c == nil || !c.enabled || push.Parent == "" {
 		return Span{}
 	}
-	_, span := c.start(push.into(context.Background()), SpanApply, trace.SpanKindServer, time.Time{}, keyConfigVersion.String(version))
+	_, span := c.start(push.Into(context.Background()), SpanApply, trace.SpanKindServer, time.Time{}, conventions.KeyConfigVersion.String(version))
 	return span
 }
 
@@ -135,12 +134,12 @@ func (c *Configuration) start(
 		return ctx, Span{}
 	}
 	if c.component != "" {
-		kvs = append(kvs, keyComponent.String(c.component))
+		kvs = append(kvs, conventions.KeyComponent.String(c.component))
 	}
 	opts := []trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(kvs...)}
 	if !begin.IsZero() {
 		opts = append(opts, trace.WithTimestamp(begin))
 	}
 	ctx, span := c.tracer.Start(ctx, name, opts...)
-	return ctx, Span{span: span, hop: hopOf(ctx)}
+	return ctx, Span{span: span, hop: tracecontext.Of(ctx)}
 }

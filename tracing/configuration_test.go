@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
 
@@ -71,9 +72,9 @@ func TestAPushListsSomeNamesAndCountsAll(t *testing.T) {
 func TestAnApplicationWithoutAChangeIsNoSpan(t *testing.T) {
 	t.Parallel()
 	provider, spans := tracingtest.New(t, tracing.Options{})
-	provider.Configuration().StartApply(tracing.Hop{}, "v1").End(nil)
+	provider.Configuration().StartApply(tracecontext.Hop{}, "v1").End(nil)
 	var none *tracing.Configuration
-	none.StartApply(tracing.Hop{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "v1").End(nil)
+	none.StartApply(tracecontext.Hop{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "v1").End(nil)
 	_, span := none.StartChange(t.Context(), tracing.Change{})
 	span.SetMeshVersion("v1")
 	none.StartPush(span.Hop(), tracing.Push{}).End(nil)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 func ExampleMessaging_StartProcess() {
@@ -18,9 +19,9 @@ func ExampleMessaging_StartProcess() {
 	}
 	ctx, span := p.Messaging().StartProcess(context.Background(), tracing.Process{
 		System: tracing.SystemRabbitMQ, Topic: "shop/orders", EventID: "17",
-		Hop: tracing.Hop{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+		Hop: tracecontext.Hop{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 	})
 	defer span.End(nil)
-	fmt.Println(p.Enabled(), tracing.Inject(ctx))
+	fmt.Println(p.Enabled(), tracecontext.Inject(ctx))
 	// Output: false map[traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01]
 }

@@ -7,6 +7,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // Values of messaging.operation.name and .type.
@@ -62,8 +64,8 @@ func (m *Messaging) attributes(a about) []attribute.KeyValue {
 		KeyOperationName.String(a.operation),
 		KeyOperationType.String(a.kind),
 		keyDestinationName.String(a.destination))
-	kvs = appendString(kvs, KeyDestinationTemplate, a.topic)
-	kvs = appendString(kvs, keyComponent, m.component)
+	kvs = conventions.AppendString(kvs, KeyDestinationTemplate, a.topic)
+	kvs = conventions.AppendString(kvs, conventions.KeyComponent, m.component)
 	return appendAddress(kvs, keyServerAddress, keyServerPort, a.server)
 }
 
@@ -114,13 +116,6 @@ func consumeDestination(exchange, key, queue string) string {
 		name += part
 	}
 	return name
-}
-
-func appendString(kvs []attribute.KeyValue, key attribute.Key, value string) []attribute.KeyValue {
-	if value == "" {
-		return kvs
-	}
-	return append(kvs, key.String(value))
 }
 
 // appendAddress appends host and port of hostport; what has no port is all host.

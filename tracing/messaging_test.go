@@ -17,6 +17,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
 
@@ -40,14 +41,14 @@ func order() tracing.Publish {
 func delivery() tracing.Process {
 	return tracing.Process{
 		System: tracing.SystemRabbitMQ, Exchange: "orders", RoutingKey: "com.shop.order.placed", Queue: "shop.billing",
-		Topic: "shop/orders", Subscription: "shop/billing", Hop: tracing.Hop{Parent: hop, State: "a=b", Baggage: "k=v"},
+		Topic: "shop/orders", Subscription: "shop/billing", Hop: tracecontext.Hop{Parent: hop, State: "a=b", Baggage: "k=v"},
 		EventID: "17", EventSource: "/checkout", EventType: "com.shop.order.placed", EventSubject: "order-17",
 		DeliveryTag: 3, Attempt: 2, Redelivered: true, BodySize: 42, ServerAddress: "rabbit-0:5672",
 	}
 }
 
 func remote(traceparent string) trace.SpanContext {
-	ctx := tracing.Extract(context.Background(), map[string]string{"traceparent": traceparent})
+	ctx := tracecontext.Extract(context.Background(), map[string]string{"traceparent": traceparent})
 	return trace.SpanContextFromContext(ctx)
 }
 
@@ -107,7 +108,7 @@ func TestPublishSpan(t *testing.T) {
 		ctx, _ := p.Tracer().Start(context.Background(), "stream")
 		o := order()
 		o.EventTraceParent = creation
-		_, span := p.Messaging().StartPublish(tracing.Extract(ctx, nil), o)
+		_, span := p.Messaging().StartPublish(tracecontext.Extract(ctx, nil), o)
 		span.End(nil)
 
 		got := recorder.Only("publish shop/orders")
@@ -120,7 +121,7 @@ func TestPublishSpan(t *testing.T) {
 		t.Parallel()
 		p, recorder := tracingtest.New(t, tracing.Options{})
 		ctx, _ := p.Tracer().Start(context.Background(), "stream")
-		_, span := p.Messaging().StartPublish(tracing.Extract(ctx, map[string]string{"traceparent": "junk"}), order())
+		_, span := p.Messaging().StartPublish(tracecontext.Extract(ctx, map[string]string{"traceparent": "junk"}), order())
 		span.End(nil)
 		if got := recorder.Only("publish shop/orders"); got.Parent.IsValid() || got.Kind != trace.SpanKindProducer {
 			t.Errorf("span = %v below %v, want a producer at the root", got.Kind, got.Parent)
@@ -263,7 +264,7 @@ func TestProcessSpan(t *testing.T) {
 		p, recorder := tracingtest.New(t, tracing.Options{})
 		stream, _ := p.Tracer().Start(context.Background(), "stream")
 		d := delivery()
-		d.Hop = tracing.Hop{}
+		d.Hop = tracecontext.Hop{}
 		_, span := p.Messaging().StartProcess(stream, d)
 		span.End(nil)
 		if got := recorder.Only("process shop/orders"); got.Parent.IsValid() || len(got.Links) != 0 {
@@ -352,10 +353,10 @@ func TestDisabledPassesContextOn(t *testing.T) {
 
 	t.Run("from the call into the message", func(t *testing.T) {
 		t.Parallel()
-		ctx := tracing.Extract(context.Background(), map[string]string{"traceparent": hop, "tracestate": "a=b", "baggage": "k=v"})
+		ctx := tracecontext.Extract(context.Background(), map[string]string{"traceparent": hop, "tracestate": "a=b", "baggage": "k=v"})
 		_, span := m.StartPublish(ctx, order())
 		defer span.End(nil)
-		if want := (tracing.Hop{Parent: hop, State: "a=b", Baggage: "k=v"}); span.Hop() != want {
+		if want := (tracecontext.Hop{Parent: hop, State: "a=b", Baggage: "k=v"}); span.Hop() != want {
 			t.Errorf("hop = %+v, want %+v", span.Hop(), want)
 		}
 	})
@@ -365,7 +366,7 @@ func TestDisabledPassesContextOn(t *testing.T) {
 		ctx, span := m.StartProcess(context.Background(), delivery())
 		defer span.End(nil)
 		want := map[string]string{"traceparent": hop, "tracestate": "a=b", "baggage": "k=v"}
-		if got := tracing.Inject(ctx); !maps.Equal(got, want) {
+		if got := tracecontext.Inject(ctx); !maps.Equal(got, want) {
 			t.Errorf("entry = %v, want %v", got, want)
 		}
 	})
@@ -377,18 +378,39 @@ func TestDisabledPassesContextOn(t *testing.T) {
 		span.SetServerAddress("a:1")
 		span.SetOutcome("ack")
 		span.End(errors.New("x"))
-		if span.Hop() != (tracing.Hop{}) || span.Recording() || tracing.Inject(context.Background()) != nil {
+		if span.Hop() != (tracecontext.Hop{}) || span.Recording() || tracecontext.Inject(context.Background()) != nil {
 			t.Errorf("hop = %+v, want none", span.Hop())
 		}
 	})
 }
 
-func TestHopConvertsToTheBrokersTraceContext(t *testing.T) {
-	t.Parallel()
-	h := tracing.Hop{Parent: "p", State: "s", Baggage: "b"}
-	if got := tracing.Hop(broker.TraceContext(h)); got != h {
-		t.Errorf("hop = %+v, want %+v", got, h)
-	}
+func FuzzGarbageInHeadersNeverBreaksAnEvent(f *testing.F) {
+	f.Add(hop, "a=b", "k=v", creation)
+	f.Add("", "", "", "")
+	f.Add("00-\xff\x00-b7ad6b7169203331-01", "\x00=,,,", ";;=\xff", "ff-"+creation[3:])
+	f.Add(hop+"-extra", "a=b,a=b", "k=%zz", hop[:54])
+	f.Fuzz(func(t *testing.T, parent, state, baggage, own string) {
+		p, recorder := tracingtest.New(t, tracing.Options{})
+		d := delivery()
+		d.Hop = tracecontext.Hop{Parent: parent, State: state, Baggage: baggage}
+		d.EventTraceParent, d.EventTraceState = own, state
+		ctx, span := p.Messaging().StartProcess(context.Background(), d)
+		span.End(nil)
+		got := recorder.Only("process shop/orders")
+		valid := remote(parent).IsValid() || remote(own).IsValid()
+		if got.Parent.IsValid() != valid {
+			t.Errorf("parent %v of hop %q and event %q", got.Parent, parent, own)
+		}
+		// What goes on is always readable, whatever came in.
+		entry := tracecontext.Inject(ctx)
+		if next := remote(entry["traceparent"]); next.SpanID() != got.Context.SpanID() {
+			t.Errorf("entry = %v, want the process span %v", entry, got.Context)
+		}
+		disabled, _ := tracing.Disabled().Messaging().StartProcess(context.Background(), d)
+		if trace.SpanContextFromContext(disabled).IsValid() != valid {
+			t.Errorf("disabled tracing passed on %v of hop %q and event %q", trace.SpanContextFromContext(disabled), parent, own)
+		}
+	})
 }
 
 func wantAttrs(t *testing.T, got, want map[string]any) {
@@ -425,7 +447,7 @@ func wantLinks(t *testing.T, span tracingtest.Span, traceparents ...string) {
 	}
 }
 
-func wantHop(t *testing.T, h tracing.Hop, own trace.SpanContext) {
+func wantHop(t *testing.T, h tracecontext.Hop, own trace.SpanContext) {
 	t.Helper()
 	if got := remote(h.Parent); got.SpanID() != own.SpanID() || got.TraceID() != own.TraceID() || !got.IsSampled() {
 		t.Errorf("hop = %q, want the span's own context %v", h.Parent, own)

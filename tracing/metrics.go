@@ -15,6 +15,8 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // maxSeries bounds the attribute sets of one instrument; further ones are summed up in
@@ -135,7 +137,7 @@ func (m measuring) start(ctx context.Context, res *resource.Resource, opts Optio
 // componentOf adds warren.component to the resource: spans bear it themselves, but
 // of metrics only target_info can tell a sidecar's from its service's own.
 func componentOf(res *resource.Resource, opts Options) *resource.Resource {
-	attrs := appendString(res.Attributes(), keyComponent, opts.Component)
+	attrs := conventions.AppendString(res.Attributes(), conventions.KeyComponent, opts.Component)
 	return resource.NewWithAttributes(res.SchemaURL(), attrs...)
 }
 
@@ -146,7 +148,7 @@ func measureProcess(mp metric.MeterProvider, opts Options) error {
 		return fmt.Errorf("measure the Go runtime: %w", err)
 	}
 	build := metric.WithAttributes(buildAttributes(opts)...)
-	_, err := mp.Meter(ScopeName).Int64ObservableGauge("warren.build.info",
+	_, err := mp.Meter(conventions.ScopeName).Int64ObservableGauge("warren.build.info",
 		metric.WithDescription("Always 1; its attributes say which build this is."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(1, build)

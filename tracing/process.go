@@ -5,6 +5,9 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Process describes one delivery. Empty fields are left out.
@@ -16,7 +19,7 @@ type Process struct {
 	Topic        string // logical name, of low cardinality; in the span's name
 	Subscription string // "namespace/name"
 
-	Hop Hop // what the message's headers bear
+	Hop tracecontext.Hop // what the message's headers bear
 
 	EventID      string
 	EventSource  string
@@ -41,18 +44,18 @@ type Process struct {
 // carries the hop's baggage. Garbage in any of these counts as absent. The caller
 // ends the span.
 func (m *Messaging) StartProcess(ctx context.Context, p Process) (context.Context, Span) {
-	hop := p.Hop.spanContext()
+	hop := p.Hop.SpanContext()
 	created := hop
-	if own := (Hop{Parent: p.EventTraceParent, State: p.EventTraceState}).spanContext(); own.IsValid() {
+	if own := (tracecontext.Hop{Parent: p.EventTraceParent, State: p.EventTraceState}).SpanContext(); own.IsValid() {
 		created = own
 	}
-	ctx = Hop{Baggage: p.Hop.Baggage}.into(ctx)
+	ctx = tracecontext.Hop{Baggage: p.Hop.Baggage}.Into(ctx)
 	if !m.enabled {
-		return withSpanContext(ctx, created), Span{}
+		return tracecontext.WithParent(ctx, created), Span{}
 	}
 	asParent := m.relation == Parent
 	if asParent {
-		ctx = withSpanContext(ctx, created)
+		ctx = tracecontext.WithParent(ctx, created)
 	}
 	ctx, span := m.start(ctx, trace.SpanKindConsumer, p.about(OpProcess, TypeProcess), creationLinks(created, hop, asParent))
 	if span.IsRecording() {
@@ -103,8 +106,8 @@ func (p *Process) about(operation, kind string) about {
 func (p *Process) attributes() []attribute.KeyValue {
 	const room = 16
 	kvs := make([]attribute.KeyValue, 0, room)
-	kvs = appendString(kvs, KeySubscription, p.Subscription)
-	kvs = appendString(kvs, keyRoutingKey, p.RoutingKey)
+	kvs = conventions.AppendString(kvs, KeySubscription, p.Subscription)
+	kvs = conventions.AppendString(kvs, keyRoutingKey, p.RoutingKey)
 	kvs = append(kvs, keyBodySize.Int(p.BodySize))
 	kvs = p.appendDelivery(kvs)
 	return appendEvent(kvs, p.EventID, p.EventSource, p.EventType, p.EventSubject)
@@ -114,8 +117,8 @@ func (p *Process) attributes() []attribute.KeyValue {
 func (p *Process) settleAttributes() []attribute.KeyValue {
 	const room = 10
 	kvs := make([]attribute.KeyValue, 0, room)
-	kvs = appendString(kvs, KeySubscription, p.Subscription)
-	kvs = appendString(kvs, keyMessageID, p.EventID)
+	kvs = conventions.AppendString(kvs, KeySubscription, p.Subscription)
+	kvs = conventions.AppendString(kvs, keyMessageID, p.EventID)
 	kvs = appendNode(kvs, p.ServerAddress)
 	kvs = appendPeer(kvs, p.System)
 	return p.appendDelivery(kvs)

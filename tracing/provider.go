@@ -10,6 +10,9 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // shutdownTimeout bounds the last flush, so that a dead collector cannot hold up
@@ -31,19 +34,19 @@ type Provider struct {
 // Disabled returns a Provider that records and measures nothing and passes incoming
 // trace context on, over gRPC and AMQP.
 func Disabled() *Provider {
-	return newProvider(noop.NewTracerProvider(), w3c, false, Options{})
+	return newProvider(noop.NewTracerProvider(), tracecontext.W3C(), false, Options{})
 }
 
 // New returns a Provider over a tracer provider made elsewhere, propagating W3C
 // trace context and baggage. Shutdown does not end tp.
 func New(tp trace.TracerProvider, opts Options) *Provider {
-	return newProvider(tp, w3c, true, opts)
+	return newProvider(tp, tracecontext.W3C(), true, opts)
 }
 
 func newProvider(
 	tp trace.TracerProvider, prop propagation.TextMapPropagator, enabled bool, opts Options,
 ) *Provider {
-	tracer := tp.Tracer(ScopeName, trace.WithInstrumentationVersion(opts.Version), trace.WithSchemaURL(schemaURL))
+	tracer := tp.Tracer(conventions.ScopeName, trace.WithInstrumentationVersion(opts.Version), trace.WithSchemaURL(conventions.SchemaURL))
 	return &Provider{
 		tracers:    tp,
 		propagator: prop,

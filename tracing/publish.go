@@ -5,6 +5,9 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Publish describes one event on its way to an exchange. Empty fields are left out.
@@ -34,16 +37,16 @@ type Publish struct {
 // CLIENT linked to that, and, when ctx has no span, its child. The caller ends it.
 func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Context, Span) {
 	if !m.enabled {
-		return ctx, Span{hop: hopOf(ctx)}
+		return ctx, Span{hop: tracecontext.Of(ctx)}
 	}
 	kind := trace.SpanKindProducer
 	var links []trace.Link
-	created := Hop{Parent: p.EventTraceParent, State: p.EventTraceState}.spanContext()
+	created := tracecontext.Hop{Parent: p.EventTraceParent, State: p.EventTraceState}.SpanContext()
 	if created.IsValid() {
 		kind = trace.SpanKindClient
 		asParent := !trace.SpanContextFromContext(ctx).IsValid()
 		if asParent {
-			ctx = withSpanContext(ctx, created)
+			ctx = tracecontext.WithParent(ctx, created)
 		}
 		links = creationLinks(created, trace.SpanContext{}, asParent)
 	}
@@ -54,15 +57,15 @@ func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Contex
 	if span.IsRecording() {
 		span.SetAttributes(p.attributes()...)
 	}
-	return ctx, Span{span: span, hop: hopOf(ctx)}
+	return ctx, Span{span: span, hop: tracecontext.Of(ctx)}
 }
 
 // attributes are those no sampler needs.
 func (p *Publish) attributes() []attribute.KeyValue {
 	const room = 15
 	kvs := make([]attribute.KeyValue, 0, room)
-	kvs = appendString(kvs, keyRoutingKey, p.RoutingKey)
-	kvs = appendString(kvs, keyConfigVersion, p.ConfigVersion)
+	kvs = conventions.AppendString(kvs, keyRoutingKey, p.RoutingKey)
+	kvs = conventions.AppendString(kvs, conventions.KeyConfigVersion, p.ConfigVersion)
 	kvs = append(kvs, keyBodySize.Int(p.BodySize))
 	kvs = appendNode(kvs, p.ServerAddress)
 	kvs = appendPeer(kvs, p.System)
@@ -76,7 +79,7 @@ func appendEvent(kvs []attribute.KeyValue, id, source, typ, subject string) []at
 		return kvs
 	}
 	kvs = append(kvs, keyMessageID.String(id), keyEventID.String(id), keySpecVersion.String("1.0"))
-	kvs = appendString(kvs, keyEventSource, source)
-	kvs = appendString(kvs, keyEventType, typ)
-	return appendString(kvs, keyEventSubject, subject)
+	kvs = conventions.AppendString(kvs, keyEventSource, source)
+	kvs = conventions.AppendString(kvs, keyEventType, typ)
+	return conventions.AppendString(kvs, keyEventSubject, subject)
 }

@@ -13,6 +13,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Setup reads the OTEL_* variables and returns the telemetry they ask for. Without
@@ -64,7 +67,7 @@ func Setup(ctx context.Context, opts Options) (*Provider, error) {
 func (e *environment) propagator() propagation.TextMapPropagator {
 	names := e.list("OTEL_PROPAGATORS")
 	if len(names) == 0 {
-		return w3c
+		return tracecontext.W3C()
 	}
 	var parts []propagation.TextMapPropagator
 	for _, name := range names {
@@ -89,15 +92,15 @@ func (e *environment) propagator() propagation.TextMapPropagator {
 // resource describes the process. OTEL_SERVICE_NAME beats
 // OTEL_RESOURCE_ATTRIBUTES, which beats opts.
 func (e *environment) resource(opts Options) *resource.Resource {
-	attrs := appendString(nil, keyServiceName, opts.ServiceName)
-	attrs = appendString(attrs, keyServiceNamespace, opts.Namespace)
-	attrs = appendString(attrs, keyServiceInstanceID, opts.InstanceID)
+	attrs := conventions.AppendString(nil, keyServiceName, opts.ServiceName)
+	attrs = conventions.AppendString(attrs, keyServiceNamespace, opts.Namespace)
+	attrs = conventions.AppendString(attrs, keyServiceInstanceID, opts.InstanceID)
 	for _, p := range e.pairs("OTEL_RESOURCE_ATTRIBUTES") {
 		attrs = append(attrs, attribute.String(p.key, p.value))
 	}
 	name, _ := e.first("OTEL_SERVICE_NAME")
-	attrs = appendString(attrs, keyServiceName, name)
+	attrs = conventions.AppendString(attrs, keyServiceName, name)
 	attrs = append(attrs,
 		semconv.TelemetrySDKName("opentelemetry"), semconv.TelemetrySDKLanguageGo, semconv.TelemetrySDKVersion(sdk.Version()))
-	return resource.NewWithAttributes(schemaURL, attrs...) // of equal keys the last one counts
+	return resource.NewWithAttributes(conventions.SchemaURL, attrs...) // of equal keys the last one counts
 }

@@ -1,43 +1,24 @@
 package tracing
 
 import (
-	"context"
-	"errors"
-	"strings"
-
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	grpccodes "google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-)
 
-// maxDescription bounds a span's status text in bytes.
-const maxDescription = 256
-
-// Values of error.type that no error of ours names itself. The others are the
-// broker's: no-route, nack, confirm-timeout, connection-lost, unavailable, blocked,
-// window-full, not-found, access-refused, precondition-failed, content-too-large,
-// invalid.
-const (
-	errorTimeout = "timeout"
-	// ErrorHandler is an event the service did not take.
-	ErrorHandler = "handler-error"
-	// ErrorOther is everything that has no name.
-	ErrorOther = "_OTHER"
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Span is one stage of an event's way. It is a small value to pass on by copy; the
 // zero value records nothing.
 type Span struct {
 	span       trace.Span // nil when nothing is recorded
-	hop        Hop
+	hop        tracecontext.Hop
 	processing bool
 }
 
 // Hop is what the message's headers must bear. Only spans of StartPublish have
 // one; without an exporter it is the context that came in.
-func (s Span) Hop() Hop { return s.hop }
+func (s Span) Hop() tracecontext.Hop { return s.hop }
 
 // Recording reports whether what is said to the span is kept.
 func (s Span) Recording() bool { return s.span != nil && s.span.IsRecording() }
@@ -50,7 +31,7 @@ func (s Span) Attempt(n int, err error) {
 	}
 	kvs := []attribute.KeyValue{keyAttempt.Int(n)}
 	if err != nil {
-		kvs = append(kvs, KeyErrorType.String(s.errorType(err)))
+		kvs = append(kvs, conventions.KeyErrorType.String(conventions.ErrorType(err, s.otherwise())))
 	}
 	s.span.AddEvent(eventAttempt, trace.WithAttributes(kvs...))
 }
@@ -83,41 +64,13 @@ func (s Span) End(err error) {
 	if s.span == nil {
 		return
 	}
-	if err != nil && s.span.IsRecording() {
-		s.span.SetAttributes(KeyErrorType.String(s.errorType(err)))
-		s.span.SetStatus(codes.Error, describe(err))
-	}
-	s.span.End()
+	conventions.End(s.span, err, s.otherwise())
 }
 
-func (s Span) errorType(err error) string {
+// otherwise is error.type of what has no name.
+func (s Span) otherwise() string {
 	if s.processing {
-		return ErrorType(err, ErrorHandler)
+		return conventions.ErrorHandler
 	}
-	return ErrorType(err, ErrorOther)
-}
-
-// ErrorType returns the value of error.type for err, of low cardinality: what the
-// first ErrorType() string in its chain says, "timeout" for a deadline, else
-// otherwise.
-func ErrorType(err error, otherwise string) string {
-	var typed interface{ ErrorType() string }
-	switch {
-	case errors.As(err, &typed):
-		return typed.ErrorType()
-	case errors.Is(err, context.DeadlineExceeded), status.Code(err) == grpccodes.DeadlineExceeded:
-		return errorTimeout
-	default:
-		return otherwise
-	}
-}
-
-// describe cuts err's text to what a span may hold, in valid UTF-8: exporters
-// refuse a whole batch for one bad string.
-func describe(err error) string {
-	text := err.Error()
-	if len(text) > maxDescription {
-		text = text[:maxDescription]
-	}
-	return strings.ToValidUTF8(text, "")
+	return conventions.ErrorOther
 }

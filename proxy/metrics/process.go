@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // subscriptionKey includes topic and broker, so that counts from before a change of
@@ -135,7 +136,7 @@ func (p Processing) End(ctx context.Context, err error) {
 		return
 	}
 	p.subscription.outstanding.Add(-1)
-	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, tracing.ErrorHandler).record...)
+	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, conventions.ErrorHandler).record...)
 }
 
 // Settle measures a settlement that began at the given time and is done.
@@ -144,7 +145,7 @@ func (e *Events) Settle(ctx context.Context, op tracing.SettleOp, d Delivery, be
 		return
 	}
 	if set, ok := e.subscription(d).from(d.Address).settling[op]; ok {
-		e.operation.Record(ctx, seconds(begun), set.of(err, tracing.ErrorOther).record...)
+		e.operation.Record(ctx, seconds(begun), set.of(err, conventions.ErrorOther).record...)
 	}
 }
 

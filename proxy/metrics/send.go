@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // topicKey includes the broker, so that counts from before a change of it stay
@@ -112,14 +113,14 @@ func (s *Sending) Settled(err error) {
 	}
 	s.topic.unconfirmed.Add(-1)
 	if err == nil || broker.OutcomeOf(err) != broker.NotSent {
-		s.to.sent.of(err, tracing.ErrorOther).n.Add(1)
+		s.to.sent.of(err, conventions.ErrorOther).n.Add(1)
 	}
 }
 
 // Retry counts a further try, made because of err.
 func (s *Sending) Retry(err error) {
 	if s.topic != nil {
-		s.topic.retries.of(err, tracing.ErrorOther).n.Add(1)
+		s.topic.retries.of(err, conventions.ErrorOther).n.Add(1)
 	}
 }
 
@@ -137,5 +138,5 @@ func (s *Sending) End(ctx context.Context, err error) {
 		return
 	}
 	s.topic.inFlight.Add(-1)
-	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, tracing.ErrorOther).record...)
+	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, conventions.ErrorOther).record...)
 }

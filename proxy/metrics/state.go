@@ -11,6 +11,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // State is the condition of a sidecar at one moment.
@@ -70,7 +71,7 @@ const (
 
 // Watch calls read at each scrape, until stop is called. read must not block.
 func Watch(provider metric.MeterProvider, read func() State) (stop func() error, err error) {
-	b := builder{meter: provider.Meter(tracing.ScopeName)}
+	b := builder{meter: provider.Meter(conventions.ScopeName)}
 	i := stateInstruments{
 		ready:       b.gauge("warren.ready", "", "1 while the sidecar is ready, else 0."),
 		connections: b.level("warren.broker.connections", "{connection}", "Connections to broker nodes, by role and state."),

@@ -7,6 +7,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -33,7 +34,7 @@ func refusal(req *discoveryv3.DeltaDiscoveryRequest) error {
 // startPush begins the span of a response and puts its context into the resources.
 // They are shared between responses, so it is copies that carry it. mu is held.
 func (s *stream) startPush(resp *discoveryv3.DeltaDiscoveryResponse, cause change) tracing.Span {
-	if cause.cause == (tracing.Hop{}) {
+	if cause.cause == (tracecontext.Hop{}) {
 		return tracing.Span{}
 	}
 	names := make([]string, 0, len(resp.GetResources())+len(resp.GetRemovedResources()))

@@ -7,6 +7,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/server"
@@ -29,7 +30,7 @@ func watched(t *testing.T, now func() time.Time) (*server.Server, *client, *trac
 }
 
 // hop is the context of a change.
-func hop(t *testing.T, c *tracing.Configuration) tracing.Hop {
+func hop(t *testing.T, c *tracing.Configuration) tracecontext.Hop {
 	t.Helper()
 	_, span := c.StartChange(t.Context(), tracing.Change{})
 	defer span.End(nil)

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -72,7 +73,7 @@ type View struct {
 	Scoped []Scoped
 	// Cause is the trace context of the change that made the view; zero means that
 	// its pushes belong to no trace. Version names the view in their spans.
-	Cause   tracing.Hop
+	Cause   tracecontext.Hop
 	Version string
 }
 

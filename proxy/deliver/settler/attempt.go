@@ -9,6 +9,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Attempt is a delivery in the hands of the service.
@@ -85,7 +86,7 @@ func (st *Settler) process(d *delivery.Delivery) tracing.Process {
 		Queue:            d.Part,
 		Topic:            sub.Topic.Name,
 		Subscription:     sub.FullName,
-		Hop:              tracing.Hop(d.Trace),
+		Hop:              tracecontext.Hop(d.Trace),
 		EventID:          e.ID,
 		EventSource:      e.Source,
 		EventType:        e.Type,

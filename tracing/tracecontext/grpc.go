@@ -1,4 +1,4 @@
-package tracing
+package tracecontext
 
 import (
 	"context"
@@ -7,6 +7,18 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 )
+
+// ServerHandler takes the caller's trace context over, and records and measures
+// nothing. A call without one is left as it is.
+func ServerHandler(propagator propagation.TextMapPropagator) stats.Handler {
+	return extractHandler{propagator: propagator}
+}
+
+// ClientHandler passes the trace context of a call's ctx on, and records and measures
+// nothing.
+func ClientHandler(propagator propagation.TextMapPropagator) stats.Handler {
+	return injectHandler{propagator: propagator}
+}
 
 // extractHandler takes the caller's trace context over without recording.
 type extractHandler struct {

@@ -1,4 +1,4 @@
-package tracing
+package tracecontext
 
 import (
 	"context"
@@ -32,13 +32,13 @@ type Hop struct {
 // own. Without a valid traceparent the result has no span at all: a stream's span
 // lives for hours and must never become a parent. An invalid value counts as absent.
 func Extract(ctx context.Context, entry map[string]string) context.Context {
-	return hopOfEntry(entry).into(ctx)
+	return hopOfEntry(entry).Into(ctx)
 }
 
 // Inject returns the trace context of an entry of a stream, with ctx's span as the
 // parent. It is nil when ctx has none.
 func Inject(ctx context.Context) map[string]string {
-	h := hopOf(ctx)
+	h := Of(ctx)
 	if h == (Hop{}) {
 		return nil
 	}
@@ -55,8 +55,8 @@ func hopOfEntry(entry map[string]string) Hop {
 	return Hop{Parent: entry[HeaderParent], State: entry[HeaderState], Baggage: entry[HeaderBaggage]}
 }
 
-// hopOf returns the trace context and baggage of ctx.
-func hopOf(ctx context.Context) Hop {
+// Of returns the trace context and baggage of ctx, the zero Hop when it has neither.
+func Of(ctx context.Context) Hop {
 	hasBaggage := baggage.FromContext(ctx).Len() > 0
 	if !hasBaggage && !trace.SpanContextFromContext(ctx).IsValid() {
 		return Hop{}
@@ -66,9 +66,10 @@ func hopOf(ctx context.Context) Hop {
 	return Hop(carrier)
 }
 
-// into replaces ctx's trace context and baggage by those of h.
-func (h Hop) into(ctx context.Context) context.Context {
-	ctx = withSpanContext(ctx, h.spanContext())
+// Into replaces ctx's trace context and baggage by those of h. What is invalid in h
+// counts as absent.
+func (h Hop) Into(ctx context.Context) context.Context {
+	ctx = WithParent(ctx, h.SpanContext())
 	if h.Baggage == "" && baggage.FromContext(ctx).Len() == 0 {
 		return ctx
 	}
@@ -76,9 +77,9 @@ func (h Hop) into(ctx context.Context) context.Context {
 	return baggage.ContextWithBaggage(ctx, b)
 }
 
-// spanContext returns the remote span context of h, the zero value when it has
+// SpanContext returns the remote span context of h, the zero value when it has
 // none or it breaks the W3C grammar.
-func (h Hop) spanContext() trace.SpanContext {
+func (h Hop) SpanContext() trace.SpanContext {
 	if h.Parent == "" {
 		return trace.SpanContext{}
 	}
@@ -87,8 +88,12 @@ func (h Hop) spanContext() trace.SpanContext {
 	return trace.SpanContextFromContext(ctx)
 }
 
-// withSpanContext makes sc the only parent in ctx; the zero value removes any.
-func withSpanContext(ctx context.Context, sc trace.SpanContext) context.Context {
+// W3C returns the propagation of the Header names, over whatever carries them. It is
+// the one in use unless OTEL_PROPAGATORS says otherwise.
+func W3C() propagation.TextMapPropagator { return w3c }
+
+// WithParent makes sc the only parent in ctx; the zero value removes any.
+func WithParent(ctx context.Context, sc trace.SpanContext) context.Context {
 	if !sc.IsValid() && !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
 	}

@@ -1,4 +1,4 @@
-package tracing_test
+package tracecontext_test
 
 import (
 	"bytes"
@@ -8,13 +8,13 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 func TestLogHandlerAddsTraceIDs(t *testing.T) {
 	t.Parallel()
 	ids := map[string]any{"trace_id": hop[3:35], "span_id": hop[36:52]}
-	traced := tracing.Extract(context.Background(), map[string]string{"traceparent": hop})
+	traced := tracecontext.Extract(context.Background(), map[string]string{"traceparent": hop})
 	for name, tc := range map[string]struct {
 		ctx  context.Context
 		with func(*slog.Logger) *slog.Logger
@@ -34,7 +34,7 @@ func TestLogHandlerAddsTraceIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			log := slog.New(tracing.LogHandler(slog.NewJSONHandler(&out, nil)))
+			log := slog.New(tracecontext.LogHandler(slog.NewJSONHandler(&out, nil)))
 			tc.with(log).InfoContext(tc.ctx, "hello", "k", "v")
 			var got map[string]any
 			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
