@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -144,7 +146,7 @@ func componentOf(res *resource.Resource, opts Options) *resource.Resource {
 // measureProcess adds what is known without anybody's help: which build this is,
 // and how the Go runtime does.
 func measureProcess(mp metric.MeterProvider, opts Options) error {
-	if err := runtime.Start(runtime.WithMeterProvider(mp)); err != nil {
+	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(mp)); err != nil {
 		return fmt.Errorf("measure the Go runtime: %w", err)
 	}
 	build := metric.WithAttributes(buildAttributes(opts)...)
@@ -158,4 +160,18 @@ func measureProcess(mp metric.MeterProvider, opts Options) error {
 		return fmt.Errorf("measure the build: %w", err)
 	}
 	return nil
+}
+
+// Keys of warren.build.info.
+const (
+	keyVersion   = attribute.Key("version")
+	keyRevision  = attribute.Key("revision")
+	keyGoVersion = attribute.Key("goversion")
+)
+
+// buildAttributes has the names Prometheus's own *_build_info metrics use.
+func buildAttributes(opts Options) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{keyVersion.String(opts.Version), keyGoVersion.String(runtime.Version())}
+	attrs = conventions.AppendString(attrs, keyRevision, opts.Commit)
+	return conventions.AppendString(attrs, conventions.KeyComponent, opts.Component)
 }

@@ -92,14 +92,14 @@ func (e *environment) propagator() propagation.TextMapPropagator {
 // resource describes the process. OTEL_SERVICE_NAME beats
 // OTEL_RESOURCE_ATTRIBUTES, which beats opts.
 func (e *environment) resource(opts Options) *resource.Resource {
-	attrs := conventions.AppendString(nil, keyServiceName, opts.ServiceName)
-	attrs = conventions.AppendString(attrs, keyServiceNamespace, opts.Namespace)
-	attrs = conventions.AppendString(attrs, keyServiceInstanceID, opts.InstanceID)
+	attrs := conventions.AppendString(nil, semconv.ServiceNameKey, opts.ServiceName)
+	attrs = conventions.AppendString(attrs, semconv.ServiceNamespaceKey, opts.Namespace)
+	attrs = conventions.AppendString(attrs, semconv.ServiceInstanceIDKey, opts.InstanceID)
 	for _, p := range e.pairs("OTEL_RESOURCE_ATTRIBUTES") {
 		attrs = append(attrs, attribute.String(p.key, p.value))
 	}
 	name, _ := e.first("OTEL_SERVICE_NAME")
-	attrs = conventions.AppendString(attrs, keyServiceName, name)
+	attrs = conventions.AppendString(attrs, semconv.ServiceNameKey, name)
 	attrs = append(attrs,
 		semconv.TelemetrySDKName("opentelemetry"), semconv.TelemetrySDKLanguageGo, semconv.TelemetrySDKVersion(sdk.Version()))
 	return resource.NewWithAttributes(conventions.SchemaURL, attrs...) // of equal keys the last one counts

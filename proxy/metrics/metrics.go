@@ -16,7 +16,7 @@
 // the event they measure. A nil *Events measures nothing.
 //
 //	events, err := metrics.New(meterProvider)
-//	sending := events.Send(topic, tracing.SystemRabbitMQ)
+//	sending := events.Send(topic, messaging.SystemRabbitMQ)
 //	sending.To(driver.State().Address)
 //	sending.Written()
 //	sending.Settled(err)

@@ -11,8 +11,8 @@ import (
 	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // topicKey includes the broker, so that counts from before a change of it stay
@@ -42,7 +42,7 @@ type destination struct {
 }
 
 func newTopic(k topicKey) *topic {
-	own := []attribute.KeyValue{tracing.KeySystem.String(k.system), tracing.KeyDestinationTemplate.String(k.name.String())}
+	own := []attribute.KeyValue{messaging.KeySystem.String(k.system), messaging.KeyDestinationTemplate.String(k.name.String())}
 	return &topic{
 		key: k, own: metric.WithAttributeSet(attribute.NewSet(concat(own)...)),
 		none: newDestination(k, ""), retries: newOutcomes(own),
@@ -50,14 +50,14 @@ func newTopic(k topicKey) *topic {
 }
 
 func newDestination(k topicKey, address string) *destination {
-	attrs := tracing.AppendServer([]attribute.KeyValue{
-		tracing.KeySystem.String(k.system),
-		tracing.KeyOperationName.String(tracing.OpPublish),
-		tracing.KeyDestinationTemplate.String(k.name.String()),
+	attrs := messaging.AppendServer([]attribute.KeyValue{
+		messaging.KeySystem.String(k.system),
+		messaging.KeyOperationName.String(messaging.OpPublish),
+		messaging.KeyDestinationTemplate.String(k.name.String()),
 	}, address)
 	return &destination{
 		sent:      newOutcomes(attrs),
-		operation: newOutcomes(concat(attrs, tracing.KeyOperationType.String(tracing.TypeSend))),
+		operation: newOutcomes(concat(attrs, messaging.KeyOperationType.String(messaging.TypeSend))),
 	}
 }
 

@@ -1,4 +1,4 @@
-package tracing
+package messaging
 
 import (
 	"context"
@@ -35,8 +35,8 @@ type Publish struct {
 // confirm, all retries included. It is a PRODUCER, because its own context
 // travels in the message. When the event bears a valid creation context it is a
 // CLIENT linked to that, and, when ctx has no span, its child. The caller ends it.
-func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Context, Span) {
-	if !m.enabled {
+func (t *Tracer) StartPublish(ctx context.Context, p Publish) (context.Context, Span) {
+	if !t.Enabled() {
 		return ctx, Span{hop: tracecontext.Of(ctx)}
 	}
 	kind := trace.SpanKindProducer
@@ -50,7 +50,7 @@ func (m *Messaging) StartPublish(ctx context.Context, p Publish) (context.Contex
 		}
 		links = creationLinks(created, trace.SpanContext{}, asParent)
 	}
-	ctx, span := m.start(ctx, kind, about{
+	ctx, span := t.start(ctx, kind, about{
 		system: p.System, operation: OpPublish, kind: TypeSend,
 		destination: sendDestination(p.Exchange, p.RoutingKey), topic: p.Topic, server: p.ServerAddress,
 	}, links)

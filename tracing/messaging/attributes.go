@@ -1,12 +1,8 @@
-package tracing
+package messaging
 
 import (
-	"runtime"
-
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-
-	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // Keys of the messaging conventions that metrics have, too; their meaning is fixed
@@ -38,10 +34,7 @@ const (
 	keyPeerAddress   = semconv.NetworkPeerAddressKey
 	keyPeerPort      = semconv.NetworkPeerPortKey
 
-	keyServiceName       = semconv.ServiceNameKey
-	keyServiceNamespace  = semconv.ServiceNamespaceKey
-	keyServiceInstanceID = semconv.ServiceInstanceIDKey
-	keyServicePeerName   = semconv.ServicePeerNameKey
+	keyServicePeerName = semconv.ServicePeerNameKey
 )
 
 // keyPeerService is the deprecated spelling of service.peer.name, which Jaeger's
@@ -53,17 +46,7 @@ const (
 	keyAttempt     = attribute.Key("warren.attempt")
 	keyRedelivered = attribute.Key("warren.redelivered")
 	keyOutcome     = attribute.Key("warren.outcome")
-	keyVersion     = attribute.Key("version")
-	keyRevision    = attribute.Key("revision")
-	keyGoVersion   = attribute.Key("goversion")
 )
-
-// buildAttributes has the names Prometheus's own *_build_info metrics use.
-func buildAttributes(opts Options) []attribute.KeyValue {
-	attrs := []attribute.KeyValue{keyVersion.String(opts.Version), keyGoVersion.String(runtime.Version())}
-	attrs = conventions.AppendString(attrs, keyRevision, opts.Commit)
-	return conventions.AppendString(attrs, conventions.KeyComponent, opts.Component)
-}
 
 // linkIsParent marks the link that is the parent too.
 var linkIsParent = semconv.OpenTracingRefTypeChildOf

@@ -1,4 +1,4 @@
-package tracing
+package messaging
 
 import (
 	"context"
@@ -37,18 +37,50 @@ const (
 	SystemMemory   = "warren.memory"
 )
 
-// Messaging starts the spans of events. Its methods are safe for concurrent use
-// and cost next to nothing when nothing is recorded.
-type Messaging struct {
-	tracer    trace.Tracer
-	enabled   bool
+// ConsumerParent says how a process span relates to the event's producer.
+type ConsumerParent int
+
+// The relations.
+const (
+	Parent ConsumerParent = iota // child of the producer's span, and linked to it
+	Link                         // root of a new trace, linked to the producer's span
+)
+
+// String returns the spelling used in configuration.
+func (c ConsumerParent) String() string {
+	if c == Link {
+		return "link"
+	}
+	return "parent"
+}
+
+// Options says who starts spans.
+type Options struct {
+	// Tracer makes the spans. nil records nothing.
+	Tracer trace.Tracer
+	// Component is warren.component on every span; "" leaves it out.
+	Component string
+	// ConsumerParent relates process spans to producers. The zero value is Parent.
+	ConsumerParent ConsumerParent
+}
+
+// Tracer starts the spans of events. Its methods are safe for concurrent use and cost
+// next to nothing when nothing is recorded. The zero value records nothing and still
+// passes trace context on.
+type Tracer struct {
+	tracer    trace.Tracer // nil when nothing is recorded
 	component string
 	relation  ConsumerParent
 }
 
+// New returns a Tracer.
+func New(opts Options) *Tracer {
+	return &Tracer{tracer: opts.Tracer, component: opts.Component, relation: opts.ConsumerParent}
+}
+
 // Enabled reports whether spans are recorded at all. If not, a caller may skip what is
 // expensive to find out.
-func (m *Messaging) Enabled() bool { return m.enabled }
+func (t *Tracer) Enabled() bool { return t.tracer != nil }
 
 // about is what a sampler may look at, set when a span starts.
 type about struct {
@@ -56,7 +88,7 @@ type about struct {
 }
 
 // attributes are the sampling-relevant ones, in a slice of their own.
-func (m *Messaging) attributes(a about) []attribute.KeyValue {
+func (t *Tracer) attributes(a about) []attribute.KeyValue {
 	const room = 8
 	kvs := make([]attribute.KeyValue, 0, room)
 	kvs = append(kvs,
@@ -65,17 +97,17 @@ func (m *Messaging) attributes(a about) []attribute.KeyValue {
 		KeyOperationType.String(a.kind),
 		keyDestinationName.String(a.destination))
 	kvs = conventions.AppendString(kvs, KeyDestinationTemplate, a.topic)
-	kvs = conventions.AppendString(kvs, conventions.KeyComponent, m.component)
+	kvs = conventions.AppendString(kvs, conventions.KeyComponent, t.component)
 	return appendAddress(kvs, keyServerAddress, keyServerPort, a.server)
 }
 
 // start begins a span; ctx's span is its parent.
-func (m *Messaging) start(
+func (t *Tracer) start(
 	ctx context.Context, kind trace.SpanKind, a about, links []trace.Link,
 ) (context.Context, trace.Span) {
-	return m.tracer.Start(ctx, spanName(a.operation, a.topic),
+	return t.tracer.Start(ctx, spanName(a.operation, a.topic),
 		trace.WithSpanKind(kind),
-		trace.WithAttributes(m.attributes(a)...),
+		trace.WithAttributes(t.attributes(a)...),
 		trace.WithLinks(links...))
 }
 

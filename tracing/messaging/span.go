@@ -1,4 +1,4 @@
-package tracing
+package messaging
 
 import (
 	"go.opentelemetry.io/otel/attribute"

@@ -1,4 +1,4 @@
-package tracing_test
+package messaging_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
@@ -39,7 +40,7 @@ func BenchmarkEvent(b *testing.B) {
 		name     string
 		provider *tracing.Provider
 		ctx      context.Context
-		delivery tracing.Process
+		delivery messaging.Process
 	}{
 		{"disabled", tracing.Disabled(), context.Background(), plain},
 		{"disabled with context", tracing.Disabled(), baggage.ContextWithBaggage(context.Background(), bag), delivery()},
@@ -55,14 +56,14 @@ func BenchmarkEvent(b *testing.B) {
 }
 
 // oneEvent is what a sidecar does for an event: publish, process, settle.
-func oneEvent(ctx context.Context, m *tracing.Messaging, o tracing.Publish, d tracing.Process) {
+func oneEvent(ctx context.Context, m *messaging.Tracer, o messaging.Publish, d messaging.Process) {
 	_, span := m.StartPublish(ctx, o)
 	_ = span.Hop()
 	span.SetServerAddress("127.0.0.1:5672")
 	span.End(nil)
 	processing, process := m.StartProcess(ctx, d)
 	_ = tracecontext.Inject(processing)
-	_, settle := m.StartSettle(processing, tracing.Ack, d)
+	_, settle := m.StartSettle(processing, messaging.Ack, d)
 	settle.End(nil)
 	process.SetOutcome("ack")
 	process.End(nil)

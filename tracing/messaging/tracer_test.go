@@ -1,4 +1,4 @@
-package tracing_test
+package messaging_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
@@ -29,18 +30,18 @@ const (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // order is a publish with every field set but the creation context.
-func order() tracing.Publish {
-	return tracing.Publish{
-		System: tracing.SystemRabbitMQ, Exchange: "orders", RoutingKey: "com.shop.order.placed", Topic: "shop/orders",
+func order() messaging.Publish {
+	return messaging.Publish{
+		System: messaging.SystemRabbitMQ, Exchange: "orders", RoutingKey: "com.shop.order.placed", Topic: "shop/orders",
 		EventID: "17", EventSource: "/checkout", EventType: "com.shop.order.placed", EventSubject: "order-17",
 		BodySize: 42, ServerAddress: "127.0.0.1:5672",
 	}
 }
 
 // delivery is what billing gets of order.
-func delivery() tracing.Process {
-	return tracing.Process{
-		System: tracing.SystemRabbitMQ, Exchange: "orders", RoutingKey: "com.shop.order.placed", Queue: "shop.billing",
+func delivery() messaging.Process {
+	return messaging.Process{
+		System: messaging.SystemRabbitMQ, Exchange: "orders", RoutingKey: "com.shop.order.placed", Queue: "shop.billing",
 		Topic: "shop/orders", Subscription: "shop/billing", Hop: tracecontext.Hop{Parent: hop, State: "a=b", Baggage: "k=v"},
 		EventID: "17", EventSource: "/checkout", EventType: "com.shop.order.placed", EventSubject: "order-17",
 		DeliveryTag: 3, Attempt: 2, Redelivered: true, BodySize: 42, ServerAddress: "rabbit-0:5672",
@@ -165,8 +166,8 @@ func TestPublishSpan(t *testing.T) {
 	t.Run("to the embedded broker has no peer", func(t *testing.T) {
 		t.Parallel()
 		p, recorder := tracingtest.New(t, tracing.Options{})
-		_, span := p.Messaging().StartPublish(context.Background(), tracing.Publish{
-			System: tracing.SystemMemory, Exchange: "orders", Topic: "shop/orders",
+		_, span := p.Messaging().StartPublish(context.Background(), messaging.Publish{
+			System: messaging.SystemMemory, Exchange: "orders", Topic: "shop/orders",
 		})
 		span.End(nil)
 		wantAttrs(t, recorder.Only("publish shop/orders").Attrs, map[string]any{
@@ -249,7 +250,7 @@ func TestProcessSpan(t *testing.T) {
 
 	t.Run("with link-only relation starts a trace of its own", func(t *testing.T) {
 		t.Parallel()
-		p, recorder := tracingtest.New(t, tracing.Options{ConsumerParent: tracing.Link})
+		p, recorder := tracingtest.New(t, tracing.Options{ConsumerParent: messaging.Link})
 		_, span := p.Messaging().StartProcess(context.Background(), delivery())
 		span.End(nil)
 		got := recorder.Only("process shop/orders")
@@ -279,7 +280,7 @@ func TestSettleSpanIsClientBelowProcess(t *testing.T) {
 	d := delivery()
 	d.RoutingKey, d.Exchange, d.ServerAddress = d.Queue, "", "127.0.0.1:5672"
 	ctx, process := p.Messaging().StartProcess(context.Background(), d)
-	_, settle := p.Messaging().StartSettle(ctx, tracing.Ack, d)
+	_, settle := p.Messaging().StartSettle(ctx, messaging.Ack, d)
 	settle.End(broker.ErrStale)
 	process.End(nil)
 
@@ -340,7 +341,7 @@ func TestErrorTypeOfSpans(t *testing.T) {
 func TestSpanNameLeavesOutWhatHasNoTopic(t *testing.T) {
 	t.Parallel()
 	p, recorder := tracingtest.New(t, tracing.Options{})
-	_, span := p.Messaging().StartPublish(context.Background(), tracing.Publish{System: tracing.SystemRabbitMQ})
+	_, span := p.Messaging().StartPublish(context.Background(), messaging.Publish{System: messaging.SystemRabbitMQ})
 	span.End(nil)
 	if got := recorder.Only("publish").Attrs["messaging.destination.name"]; got != "amq.default" {
 		t.Errorf("destination = %v, want amq.default", got)

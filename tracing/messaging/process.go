@@ -1,4 +1,4 @@
-package tracing
+package messaging
 
 import (
 	"context"
@@ -43,21 +43,21 @@ type Process struct {
 // span, if any, is of the stream and never the parent. The returned context
 // carries the hop's baggage. Garbage in any of these counts as absent. The caller
 // ends the span.
-func (m *Messaging) StartProcess(ctx context.Context, p Process) (context.Context, Span) {
+func (t *Tracer) StartProcess(ctx context.Context, p Process) (context.Context, Span) {
 	hop := p.Hop.SpanContext()
 	created := hop
 	if own := (tracecontext.Hop{Parent: p.EventTraceParent, State: p.EventTraceState}).SpanContext(); own.IsValid() {
 		created = own
 	}
 	ctx = tracecontext.Hop{Baggage: p.Hop.Baggage}.Into(ctx)
-	if !m.enabled {
+	if !t.Enabled() {
 		return tracecontext.WithParent(ctx, created), Span{}
 	}
-	asParent := m.relation == Parent
+	asParent := t.relation == Parent
 	if asParent {
 		ctx = tracecontext.WithParent(ctx, created)
 	}
-	ctx, span := m.start(ctx, trace.SpanKindConsumer, p.about(OpProcess, TypeProcess), creationLinks(created, hop, asParent))
+	ctx, span := t.start(ctx, trace.SpanKindConsumer, p.about(OpProcess, TypeProcess), creationLinks(created, hop, asParent))
 	if span.IsRecording() {
 		span.SetAttributes(p.attributes()...)
 	}
@@ -66,11 +66,11 @@ func (m *Messaging) StartProcess(ctx context.Context, p Process) (context.Contex
 
 // StartSettle begins the CLIENT span of settling the delivery of p; ctx is the one
 // StartProcess returned. The caller ends it.
-func (m *Messaging) StartSettle(ctx context.Context, op SettleOp, p Process) (context.Context, Span) {
-	if !m.enabled {
+func (t *Tracer) StartSettle(ctx context.Context, op SettleOp, p Process) (context.Context, Span) {
+	if !t.Enabled() {
 		return ctx, Span{}
 	}
-	ctx, span := m.start(ctx, trace.SpanKindClient, p.about(string(op), TypeSettle), nil)
+	ctx, span := t.start(ctx, trace.SpanKindClient, p.about(string(op), TypeSettle), nil)
 	if span.IsRecording() {
 		span.SetAttributes(p.settleAttributes()...)
 	}

@@ -1,4 +1,4 @@
-package tracing
+package configuration
 
 import (
 	"context"
@@ -36,7 +36,7 @@ const (
 // maxResourceNames bounds the names a push span lists; the count is always whole.
 const maxResourceNames = 16
 
-// Configuration starts the spans of a change of configuration, on its way from a
+// Tracer starts the spans of a change of configuration, on its way from a
 // file to the sidecars that run on it:
 //
 //	change configuration         control plane, from the reading to the hand-over
@@ -45,16 +45,16 @@ const maxResourceNames = 16
 //	└─ push configuration        one for each sidecar's answer, from the send to it
 //	   └─ apply configuration    sidecar
 //
-// A nil *Configuration records nothing. It is safe for concurrent use.
-type Configuration struct {
-	tracer    trace.Tracer
-	enabled   bool
+// A nil *Tracer and the zero value record nothing. It is safe for concurrent use.
+type Tracer struct {
+	tracer    trace.Tracer // nil when nothing is recorded
 	component string
 }
 
-// Configuration starts the spans of changes of configuration.
-func (p *Provider) Configuration() *Configuration {
-	return &Configuration{tracer: p.messaging.tracer, enabled: p.enabled, component: p.component}
+// New returns a Tracer whose spans tracer makes; nil records nothing. component is
+// warren.component on every span; "" leaves it out.
+func New(tracer trace.Tracer, component string) *Tracer {
+	return &Tracer{tracer: tracer, component: component}
 }
 
 // Change describes a set of declared objects that was read.
@@ -66,15 +66,15 @@ type Change struct {
 
 // StartChange begins the span of a change, and records its reading as a span
 // below it. It is the root of a trace: nobody calls a change. The caller ends it.
-func (c *Configuration) StartChange(ctx context.Context, change Change) (context.Context, Span) {
+func (t *Tracer) StartChange(ctx context.Context, change Change) (context.Context, Span) {
 	if change.Began.IsZero() {
 		change.Began = time.Now()
 	}
 	if change.Read.IsZero() {
 		change.Read = change.Began
 	}
-	ctx, span := c.start(tracecontext.WithParent(ctx, trace.SpanContext{}), SpanChange, trace.SpanKindInternal, change.Began, keyObjects.Int(change.Objects))
-	_, read := c.start(ctx, SpanRead, trace.SpanKindInternal, change.Began)
+	ctx, span := t.start(tracecontext.WithParent(ctx, trace.SpanContext{}), SpanChange, trace.SpanKindInternal, change.Began, keyObjects.Int(change.Objects))
+	_, read := t.start(ctx, SpanRead, trace.SpanKindInternal, change.Began)
 	if read.span != nil {
 		read.span.End(trace.WithTimestamp(change.Read))
 	}
@@ -83,8 +83,8 @@ func (c *Configuration) StartChange(ctx context.Context, change Change) (context
 
 // StartResolve begins the span of turning objects into resources; ctx is the
 // change's. The caller ends it.
-func (c *Configuration) StartResolve(ctx context.Context) (context.Context, Span) {
-	return c.start(ctx, SpanResolve, trace.SpanKindInternal, time.Time{})
+func (t *Tracer) StartResolve(ctx context.Context) (context.Context, Span) {
+	return t.start(ctx, SpanResolve, trace.SpanKindInternal, time.Time{})
 }
 
 // Push describes one response to one sidecar.
@@ -98,12 +98,12 @@ type Push struct {
 
 // StartPush begins the span of a response that a change made due, from its sending
 // to the sidecar's answer. The caller ends it, with the refusal as error.
-func (c *Configuration) StartPush(change tracecontext.Hop, p Push) Span {
-	if c == nil || !c.enabled {
+func (t *Tracer) StartPush(change tracecontext.Hop, p Push) Span {
+	if !t.enabled() {
 		return Span{}
 	}
 	names := p.Resources[:min(len(p.Resources), maxResourceNames)]
-	_, span := c.start(change.Into(context.Background()), SpanPush, trace.SpanKindClient, time.Time{},
+	_, span := t.start(change.Into(context.Background()), SpanPush, trace.SpanKindClient, time.Time{},
 		keyMeshVersion.String(p.Version), keySidecar.String(p.Sidecar), keyWorkload.String(p.Workload),
 		keyResourceType.String(p.Type), keyResourceCount.Int(len(p.Resources)), keyResources.StringSlice(names))
 	return span
@@ -111,35 +111,31 @@ func (c *Configuration) StartPush(change tracecontext.Hop, p Push) Span {
 
 // StartApply begins the span of a sidecar's taking over a configuration that came
 // with push's context. Without one there is no span. The caller ends it.
-func (c *Configuration) StartApply(push tracecontext.Hop, version string) Span {
-	if c == nil || !c.enabled || push.Parent == "" {
+func (t *Tracer) StartApply(push tracecontext.Hop, version string) Span {
+	if !t.enabled() || push.Parent == "" {
 		return Span{}
 	}
-	_, span := c.start(push.Into(context.Background()), SpanApply, trace.SpanKindServer, time.Time{}, conventions.KeyConfigVersion.String(version))
+	_, span := t.start(push.Into(context.Background()), SpanApply, trace.SpanKindServer, time.Time{}, conventions.KeyConfigVersion.String(version))
 	return span
 }
 
-// SetMeshVersion records which version a change became.
-func (s Span) SetMeshVersion(version string) {
-	if s.Recording() {
-		s.span.SetAttributes(keyMeshVersion.String(version))
-	}
-}
+// enabled reports whether spans are recorded at all.
+func (t *Tracer) enabled() bool { return t != nil && t.tracer != nil }
 
 // start begins a span below ctx's; a zero begin means now.
-func (c *Configuration) start(
+func (t *Tracer) start(
 	ctx context.Context, name string, kind trace.SpanKind, begin time.Time, kvs ...attribute.KeyValue,
 ) (context.Context, Span) {
-	if c == nil || !c.enabled {
+	if !t.enabled() {
 		return ctx, Span{}
 	}
-	if c.component != "" {
-		kvs = append(kvs, conventions.KeyComponent.String(c.component))
+	if t.component != "" {
+		kvs = append(kvs, conventions.KeyComponent.String(t.component))
 	}
 	opts := []trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(kvs...)}
 	if !begin.IsZero() {
 		opts = append(opts, trace.WithTimestamp(begin))
 	}
-	ctx, span := c.tracer.Start(ctx, name, opts...)
+	ctx, span := t.tracer.Start(ctx, name, opts...)
 	return ctx, Span{span: span, hop: tracecontext.Of(ctx)}
 }
