@@ -2,6 +2,8 @@ package tracing
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -9,40 +11,50 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-func (t otlpTarget) metricExporter(ctx context.Context) (sdkmetric.Exporter, error) {
-	if t.protocol == protocolGRPC {
-		return otlpmetricgrpc.New(ctx, t.metricGRPCOptions()...)
+// Push returns the reader that pushes metrics by OTLP. Failures of pushes go to log.
+func Push(ctx context.Context, metrics Metrics, log *slog.Logger) (sdkmetric.Reader, error) {
+	exporter, err := metricExporter(ctx, metrics.Target)
+	if err != nil {
+		return nil, fmt.Errorf("set up exporter %q of metrics: %w", OTLP, err)
 	}
-	return otlpmetrichttp.New(ctx, t.metricHTTPOptions()...)
+	reporter := &metricReporter{Exporter: exporter, log: log, kind: OTLP}
+	return sdkmetric.NewPeriodicReader(reporter, sdkmetric.WithInterval(metrics.Interval), sdkmetric.WithTimeout(metrics.Timeout)), nil
 }
 
-func (t otlpTarget) metricGRPCOptions() []otlpmetricgrpc.Option {
-	opts := []otlpmetricgrpc.Option{
-		otlpmetricgrpc.WithEndpoint(t.host),
-		otlpmetricgrpc.WithHeaders(t.headers),
-		otlpmetricgrpc.WithTimeout(t.timeout),
+func metricExporter(ctx context.Context, t Target) (sdkmetric.Exporter, error) {
+	if t.Protocol == GRPC {
+		return otlpmetricgrpc.New(ctx, metricGRPCOptions(t)...)
 	}
-	if t.gzip {
+	return otlpmetrichttp.New(ctx, metricHTTPOptions(t)...)
+}
+
+func metricGRPCOptions(t Target) []otlpmetricgrpc.Option {
+	opts := []otlpmetricgrpc.Option{
+		otlpmetricgrpc.WithEndpoint(t.Host),
+		otlpmetricgrpc.WithHeaders(t.Headers),
+		otlpmetricgrpc.WithTimeout(t.Timeout),
+	}
+	if t.Gzip {
 		opts = append(opts, otlpmetricgrpc.WithCompressor("gzip"))
 	}
-	if t.plain {
+	if t.Plain {
 		return append(opts, otlpmetricgrpc.WithInsecure())
 	}
-	return append(opts, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(t.tls)))
+	return append(opts, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(t.TLS)))
 }
 
-func (t otlpTarget) metricHTTPOptions() []otlpmetrichttp.Option {
+func metricHTTPOptions(t Target) []otlpmetrichttp.Option {
 	opts := []otlpmetrichttp.Option{
-		otlpmetrichttp.WithEndpoint(t.host),
-		otlpmetrichttp.WithURLPath(t.path),
-		otlpmetrichttp.WithHeaders(t.headers),
-		otlpmetrichttp.WithTimeout(t.timeout),
+		otlpmetrichttp.WithEndpoint(t.Host),
+		otlpmetrichttp.WithURLPath(t.Path),
+		otlpmetrichttp.WithHeaders(t.Headers),
+		otlpmetrichttp.WithTimeout(t.Timeout),
 	}
-	if t.gzip {
+	if t.Gzip {
 		opts = append(opts, otlpmetrichttp.WithCompression(otlpmetrichttp.GzipCompression))
 	}
-	if t.plain {
+	if t.Plain {
 		return append(opts, otlpmetrichttp.WithInsecure())
 	}
-	return append(opts, otlpmetrichttp.WithTLSClientConfig(t.tls))
+	return append(opts, otlpmetrichttp.WithTLSClientConfig(t.TLS))
 }

@@ -16,9 +16,10 @@ import (
 // scrape holds all series in memory. One too many is answered 503.
 const maxScrapes = 3
 
-// newScrape returns the reader that a scrape collects from, and the scrape. The
-// registry is its own: nothing other libraries register gets in.
-func newScrape(opts Options) (sdkmetric.Reader, http.Handler, error) {
+// Scrape returns the reader that a scrape by Prometheus collects from, and the scrape.
+// What is missing from a scrape goes to log. The registry is its own: nothing other
+// libraries register gets in.
+func Scrape(log *slog.Logger) (sdkmetric.Reader, http.Handler, error) {
 	registry := prometheus.NewRegistry()
 	reader, err := otelprom.New(
 		otelprom.WithRegisterer(registry),
@@ -34,7 +35,7 @@ func newScrape(opts Options) (sdkmetric.Reader, http.Handler, error) {
 		EnableOpenMetrics:   true, // exemplars exist in no other format
 		DisableCompression:  true, // a compressor takes a megabyte to save some kilobytes
 		ErrorHandling:       promhttp.ContinueOnError,
-		ErrorLog:            scrapeLog{opts.Logger},
+		ErrorLog:            scrapeLog{log},
 		MaxRequestsInFlight: maxScrapes,
 	}), nil
 }
