@@ -11,11 +11,13 @@
 //	configuration  spans of a change of configuration
 //	tracecontext   the trace context in headers, entries of streams, calls and logs
 //	conventions    scope, keys and error types that spans and metrics share
+//	internal/environment  what the OTEL_* variables say
+//	internal/export       how spans and metrics leave the process
 //	tracingtest    spans in memory, for tests
 //
 // Arrows point down: tracing imports all of them but tracingtest; messaging and
-// configuration import tracecontext and conventions, which import nothing of Warren.
-// No part imports any other package of Warren.
+// configuration import tracecontext and conventions, which import nothing of Warren's;
+// export imports environment. No part imports any other package of Warren.
 //
 // Spans have the service.name of the service beside the sidecar and the attribute
 // warren.component, so that a dependency graph shows service to service.

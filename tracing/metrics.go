@@ -16,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 
 	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/internal/environment"
+	"github.com/warrenmesh/warren/tracing/internal/export"
 )
 
 // maxSeries bounds the attribute sets of one instrument; further ones are summed up in
@@ -52,17 +54,17 @@ func (p *Provider) MetricsHandler() http.Handler {
 func (p *Provider) measures() bool { return p.meters.provider != nil }
 
 // measure builds the instruments' way out and begins to measure the Go runtime.
-func measure(ctx context.Context, m Metrics, res *resource.Resource, opts Options) (meters, error) {
+func measure(ctx context.Context, m environment.Metrics, res *resource.Resource, opts Options) (meters, error) {
 	if m.Off {
 		return meters{}, nil
 	}
-	scraped, handler, err := Scrape(opts.Logger)
+	scraped, handler, err := export.Scrape(opts.Logger)
 	if err != nil {
 		return meters{}, err
 	}
 	readers := []sdkmetric.Option{sdkmetric.WithReader(scraped)}
 	if m.Push {
-		pushed, err := Push(ctx, m, opts.Logger)
+		pushed, err := export.Push(ctx, m, opts.Logger)
 		if err != nil {
 			return meters{}, err
 		}

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/internal/environment"
+	"github.com/warrenmesh/warren/tracing/internal/export"
 )
 
 // Setup reads the OTEL_* variables and returns the telemetry they ask for. Without
@@ -25,14 +27,14 @@ import (
 // and an endpoint on port 4317 without a protocol is spoken to by gRPC.
 func Setup(ctx context.Context, opts Options) (*Provider, error) {
 	opts = opts.withDefaults()
-	env := &Reader{get: opts.Getenv}
+	env := environment.New(opts.Getenv)
 	disabled := env.Disabled()
 	prop := env.Propagator()
 	var (
-		traces  Traces
+		traces  environment.Traces
 		res     *resource.Resource
 		sampler sdktrace.Sampler
-		metrics = Metrics{Off: true}
+		metrics = environment.Metrics{Off: true}
 	)
 	if !disabled {
 		traces, res, sampler, metrics = env.Traces(), env.Resource(service(opts)...), env.Sampler(opts.Logger), env.Metrics()
@@ -52,7 +54,7 @@ func Setup(ctx context.Context, opts Options) (*Provider, error) {
 	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sampler))
 	p := newProvider(tp, prop, true, opts)
 	p.meters, p.shutdown = meters, tp.Shutdown
-	if err := Spans(ctx, traces, tp, opts.Logger, opts.Stdout); err != nil {
+	if err := export.Spans(ctx, traces, tp, opts.Logger, opts.Stdout); err != nil {
 		return nil, errors.Join(err, p.Shutdown(ctx))
 	}
 	return p, nil

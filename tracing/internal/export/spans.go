@@ -1,4 +1,4 @@
-package tracing
+package export
 
 import (
 	"context"
@@ -11,13 +11,15 @@ import (
 	"go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/warrenmesh/warren/tracing/internal/environment"
 )
 
 // Spans builds the exporters of traces and hands tp's spans to them in batches. Failures
 // of exporters go to log; the console exporter writes to stdout. When Spans fails the
 // caller shuts tp down, and with it what was attached before.
 func Spans(
-	ctx context.Context, traces Traces, tp *sdktrace.TracerProvider, log *slog.Logger, stdout io.Writer,
+	ctx context.Context, traces environment.Traces, tp *sdktrace.TracerProvider, log *slog.Logger, stdout io.Writer,
 ) error {
 	for _, kind := range traces.Kinds {
 		exporter, err := spanExporter(ctx, kind, traces.Target, stdout)
@@ -30,17 +32,17 @@ func Spans(
 	return nil
 }
 
-func spanExporter(ctx context.Context, kind string, t Target, stdout io.Writer) (sdktrace.SpanExporter, error) {
+func spanExporter(ctx context.Context, kind string, t environment.Target, stdout io.Writer) (sdktrace.SpanExporter, error) {
 	switch {
-	case kind == Console:
+	case kind == environment.Console:
 		return stdouttrace.New(stdouttrace.WithWriter(stdout))
-	case t.Protocol == GRPC:
+	case t.Protocol == environment.GRPC:
 		return otlptracegrpc.New(ctx, grpcOptions(t)...)
 	}
 	return otlptracehttp.New(ctx, httpOptions(t)...)
 }
 
-func grpcOptions(t Target) []otlptracegrpc.Option {
+func grpcOptions(t environment.Target) []otlptracegrpc.Option {
 	opts := []otlptracegrpc.Option{
 		otlptracegrpc.WithEndpoint(t.Host),
 		otlptracegrpc.WithHeaders(t.Headers),
@@ -55,7 +57,7 @@ func grpcOptions(t Target) []otlptracegrpc.Option {
 	return append(opts, otlptracegrpc.WithTLSCredentials(credentials.NewTLS(t.TLS)))
 }
 
-func httpOptions(t Target) []otlptracehttp.Option {
+func httpOptions(t environment.Target) []otlptracehttp.Option {
 	opts := []otlptracehttp.Option{
 		otlptracehttp.WithEndpoint(t.Host),
 		otlptracehttp.WithURLPath(t.Path),

@@ -1,4 +1,4 @@
-package tracing
+package environment
 
 import (
 	"errors"
@@ -16,6 +16,10 @@ type Reader struct {
 	get  func(string) string
 	errs []error
 }
+
+// New returns a Reader of the variables that get returns; "" is a variable that is not
+// set.
+func New(get func(string) string) *Reader { return &Reader{get: get} }
 
 // Err returns the errors of all that was read, joined; nil when there is none.
 func (r *Reader) Err() error { return errors.Join(r.errs...) }

@@ -1,4 +1,4 @@
-package tracing
+package environment
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package tracing
+package environment
 
 import (
 	"go.opentelemetry.io/otel/attribute"

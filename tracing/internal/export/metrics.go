@@ -1,4 +1,4 @@
-package tracing
+package export
 
 import (
 	"context"
@@ -9,26 +9,28 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/warrenmesh/warren/tracing/internal/environment"
 )
 
 // Push returns the reader that pushes metrics by OTLP. Failures of pushes go to log.
-func Push(ctx context.Context, metrics Metrics, log *slog.Logger) (sdkmetric.Reader, error) {
+func Push(ctx context.Context, metrics environment.Metrics, log *slog.Logger) (sdkmetric.Reader, error) {
 	exporter, err := metricExporter(ctx, metrics.Target)
 	if err != nil {
-		return nil, fmt.Errorf("set up exporter %q of metrics: %w", OTLP, err)
+		return nil, fmt.Errorf("set up exporter %q of metrics: %w", environment.OTLP, err)
 	}
-	reporter := &metricReporter{Exporter: exporter, log: log, kind: OTLP}
+	reporter := &metricReporter{Exporter: exporter, log: log, kind: environment.OTLP}
 	return sdkmetric.NewPeriodicReader(reporter, sdkmetric.WithInterval(metrics.Interval), sdkmetric.WithTimeout(metrics.Timeout)), nil
 }
 
-func metricExporter(ctx context.Context, t Target) (sdkmetric.Exporter, error) {
-	if t.Protocol == GRPC {
+func metricExporter(ctx context.Context, t environment.Target) (sdkmetric.Exporter, error) {
+	if t.Protocol == environment.GRPC {
 		return otlpmetricgrpc.New(ctx, metricGRPCOptions(t)...)
 	}
 	return otlpmetrichttp.New(ctx, metricHTTPOptions(t)...)
 }
 
-func metricGRPCOptions(t Target) []otlpmetricgrpc.Option {
+func metricGRPCOptions(t environment.Target) []otlpmetricgrpc.Option {
 	opts := []otlpmetricgrpc.Option{
 		otlpmetricgrpc.WithEndpoint(t.Host),
 		otlpmetricgrpc.WithHeaders(t.Headers),
@@ -43,7 +45,7 @@ func metricGRPCOptions(t Target) []otlpmetricgrpc.Option {
 	return append(opts, otlpmetricgrpc.WithTLSCredentials(credentials.NewTLS(t.TLS)))
 }
 
-func metricHTTPOptions(t Target) []otlpmetrichttp.Option {
+func metricHTTPOptions(t environment.Target) []otlpmetrichttp.Option {
 	opts := []otlpmetrichttp.Option{
 		otlpmetrichttp.WithEndpoint(t.Host),
 		otlpmetrichttp.WithURLPath(t.Path),
