@@ -17,7 +17,7 @@ import (
 	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/controlplane/status"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/xds/server"
 )
 
@@ -32,7 +32,7 @@ const (
 type ControlPlane struct {
 	// set at construction
 	opts        Options
-	spans       *tracing.Configuration
+	spans       *configuration.Tracer
 	commitments *declare.Commitments
 	state       *status.State
 	outbox      *status.Outbox
@@ -146,7 +146,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 // apply takes a set from the source. It is called on the source's goroutine.
 func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.Verdict {
 	defer c.observe()
-	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
+	ctx, span := c.spans.StartChange(context.Background(), configuration.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
 	broken := c.commitments.Violations(set)
 	compiled, problems := compile(set, append(problems, broken.Problems...))

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/warrenmesh/warren/controlplane/status"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // reloads counts sets that were read.
@@ -38,7 +38,7 @@ type instruments struct {
 
 // measure shows the state at each scrape, until stop is called.
 func (c *ControlPlane) measure() (stop func() error, err error) {
-	m := maker{meter: c.opts.Tracing.MeterProvider().Meter(tracing.ScopeName)}
+	m := maker{meter: c.opts.Tracing.MeterProvider().Meter(conventions.ScopeName)}
 	i := &instruments{
 		ready:      m.gauge("warren.controlplane.ready", "", "1 while a good set is in force, else 0."),
 		configAge:  m.gauge("warren.controlplane.config.age", "s", "Time since the configuration in force came into force."),

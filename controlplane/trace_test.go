@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
 
@@ -17,7 +18,7 @@ func TestEverySetThatIsReadIsATrace(t *testing.T) {
 	edit(t, dir, map[string]string{"routes.yaml": routeYAML(0, 0)})
 	changes := func() (out []tracingtest.Span) {
 		for _, s := range spans.Spans() {
-			if s.Name == tracing.SpanChange {
+			if s.Name == configuration.SpanChange {
 				out = append(out, s)
 			}
 		}

@@ -10,6 +10,9 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // untraced are prefixes of gRPC methods that get neither span nor measurement: probes,
@@ -29,7 +32,7 @@ var untraced = [...]string{
 // the caller's context.
 func (p *Provider) ServerHandler() stats.Handler {
 	if !p.enabled && !p.measures() {
-		return extractHandler{propagator: p.propagator}
+		return tracecontext.ServerHandler(p.propagator)
 	}
 	return otelgrpc.NewServerHandler(append(p.handlerOptions(), otelgrpc.WithPublicEndpointFn(fromElsewhere))...)
 }
@@ -38,7 +41,7 @@ func (p *Provider) ServerHandler() stats.Handler {
 // trace context on. With neither traces nor metrics it only does the latter.
 func (p *Provider) ClientHandler() stats.Handler {
 	if !p.enabled && !p.measures() {
-		return injectHandler{propagator: p.propagator}
+		return tracecontext.ClientHandler(p.propagator)
 	}
 	return otelgrpc.NewClientHandler(p.handlerOptions()...)
 }
@@ -51,7 +54,7 @@ func (p *Provider) handlerOptions() []otelgrpc.Option {
 		otelgrpc.WithFilter(traced),
 	}
 	if p.component != "" {
-		opts = append(opts, otelgrpc.WithSpanAttributes(keyComponent.String(p.component)))
+		opts = append(opts, otelgrpc.WithSpanAttributes(conventions.KeyComponent.String(p.component)))
 	}
 	return opts
 }

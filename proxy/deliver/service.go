@@ -14,7 +14,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver/session"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // Options configure a Service.
@@ -27,7 +27,7 @@ type Options struct {
 	Subscriptions session.Subscriptions
 	Brokers       intake.Brokers
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
-	Tracing *tracing.Messaging
+	Tracing *messaging.Tracer
 	// Metrics measures deliveries; nil measures nothing.
 	Metrics *metrics.Events
 	// Tap shows deliveries to operators; nil shows none.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 func ExampleEvents_Send() {
@@ -16,7 +16,7 @@ func ExampleEvents_Send() {
 	if err != nil {
 		panic(err)
 	}
-	sending := events.Send(mesh.Name{Namespace: "shop", Name: "orders"}, tracing.SystemRabbitMQ)
+	sending := events.Send(mesh.Name{Namespace: "shop", Name: "orders"}, messaging.SystemRabbitMQ)
 	sending.To("127.0.0.1:5672")
 	sending.Written()
 	sending.Settled(nil) // confirmed

@@ -16,7 +16,7 @@
 // the event they measure. A nil *Events measures nothing.
 //
 //	events, err := metrics.New(meterProvider)
-//	sending := events.Send(topic, tracing.SystemRabbitMQ)
+//	sending := events.Send(topic, messaging.SystemRabbitMQ)
 //	sending.To(driver.State().Address)
 //	sending.Written()
 //	sending.Settled(err)
@@ -32,7 +32,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/warrenmesh/warren/internal/grow"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // Buckets returns the bounds of every duration, in seconds. They are those of the
@@ -60,7 +60,7 @@ type Events struct {
 // New makes the instruments. It returns nil, which measures nothing, when the
 // provider measures nothing.
 func New(provider metric.MeterProvider) (*Events, error) {
-	b := builder{meter: provider.Meter(tracing.ScopeName)}
+	b := builder{meter: provider.Meter(conventions.ScopeName)}
 	e := &Events{
 		operation:  b.seconds("messaging.client.operation.duration", "Duration of a publish, confirm and retries included, or of a settlement."),
 		processing: b.seconds("messaging.process.duration", "Time from handing an event to the service to its outcome."),

@@ -11,7 +11,8 @@ import (
 	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // subscriptionKey includes topic and broker, so that counts from before a change of
@@ -38,7 +39,7 @@ type subscription struct {
 type source struct {
 	consumed   *series
 	processing *outcomes
-	settling   map[tracing.SettleOp]*outcomes
+	settling   map[messaging.SettleOp]*outcomes
 }
 
 // Values of warren.redelivery.cause, by their place in subscription.redelivered.
@@ -49,9 +50,9 @@ const (
 
 func newSubscription(k subscriptionKey) *subscription {
 	attrs := []attribute.KeyValue{
-		tracing.KeySystem.String(k.system),
-		tracing.KeySubscription.String(k.name.String()),
-		tracing.KeyDestinationTemplate.String(k.topic.String()),
+		messaging.KeySystem.String(k.system),
+		messaging.KeySubscription.String(k.name.String()),
+		messaging.KeyDestinationTemplate.String(k.topic.String()),
 	}
 	s := &subscription{
 		attrs: attrs, own: metric.WithAttributeSet(attribute.NewSet(concat(attrs)...)),
@@ -72,11 +73,11 @@ func (s *subscription) from(address string) *source {
 	if src, ok := s.nodes.Get(address); ok {
 		return src
 	}
-	attrs := tracing.AppendServer(concat(s.attrs), address)
-	process := concat(attrs, tracing.KeyOperationName.String(tracing.OpProcess))
-	src := &source{consumed: newSeries(process), processing: newOutcomes(process), settling: map[tracing.SettleOp]*outcomes{}}
-	for _, op := range []tracing.SettleOp{tracing.Ack, tracing.Nack, tracing.Reject} {
-		src.settling[op] = newOutcomes(concat(attrs, tracing.KeyOperationName.String(string(op)), tracing.KeyOperationType.String(tracing.TypeSettle)))
+	attrs := messaging.AppendServer(concat(s.attrs), address)
+	process := concat(attrs, messaging.KeyOperationName.String(messaging.OpProcess))
+	src := &source{consumed: newSeries(process), processing: newOutcomes(process), settling: map[messaging.SettleOp]*outcomes{}}
+	for _, op := range []messaging.SettleOp{messaging.Ack, messaging.Nack, messaging.Reject} {
+		src.settling[op] = newOutcomes(concat(attrs, messaging.KeyOperationName.String(string(op)), messaging.KeyOperationType.String(messaging.TypeSettle)))
 	}
 	return s.nodes.Add(address, func() *source { return src })
 }
@@ -135,16 +136,16 @@ func (p Processing) End(ctx context.Context, err error) {
 		return
 	}
 	p.subscription.outstanding.Add(-1)
-	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, tracing.ErrorHandler).record...)
+	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, conventions.ErrorHandler).record...)
 }
 
 // Settle measures a settlement that began at the given time and is done.
-func (e *Events) Settle(ctx context.Context, op tracing.SettleOp, d Delivery, begun time.Time, err error) {
+func (e *Events) Settle(ctx context.Context, op messaging.SettleOp, d Delivery, begun time.Time, err error) {
 	if e == nil {
 		return
 	}
 	if set, ok := e.subscription(d).from(d.Address).settling[op]; ok {
-		e.operation.Record(ctx, seconds(begun), set.of(err, tracing.ErrorOther).record...)
+		e.operation.Record(ctx, seconds(begun), set.of(err, conventions.ErrorOther).record...)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // topicKey includes the broker, so that counts from before a change of it stay
@@ -41,7 +42,7 @@ type destination struct {
 }
 
 func newTopic(k topicKey) *topic {
-	own := []attribute.KeyValue{tracing.KeySystem.String(k.system), tracing.KeyDestinationTemplate.String(k.name.String())}
+	own := []attribute.KeyValue{messaging.KeySystem.String(k.system), messaging.KeyDestinationTemplate.String(k.name.String())}
 	return &topic{
 		key: k, own: metric.WithAttributeSet(attribute.NewSet(concat(own)...)),
 		none: newDestination(k, ""), retries: newOutcomes(own),
@@ -49,14 +50,14 @@ func newTopic(k topicKey) *topic {
 }
 
 func newDestination(k topicKey, address string) *destination {
-	attrs := tracing.AppendServer([]attribute.KeyValue{
-		tracing.KeySystem.String(k.system),
-		tracing.KeyOperationName.String(tracing.OpPublish),
-		tracing.KeyDestinationTemplate.String(k.name.String()),
+	attrs := messaging.AppendServer([]attribute.KeyValue{
+		messaging.KeySystem.String(k.system),
+		messaging.KeyOperationName.String(messaging.OpPublish),
+		messaging.KeyDestinationTemplate.String(k.name.String()),
 	}, address)
 	return &destination{
 		sent:      newOutcomes(attrs),
-		operation: newOutcomes(concat(attrs, tracing.KeyOperationType.String(tracing.TypeSend))),
+		operation: newOutcomes(concat(attrs, messaging.KeyOperationType.String(messaging.TypeSend))),
 	}
 }
 
@@ -112,14 +113,14 @@ func (s *Sending) Settled(err error) {
 	}
 	s.topic.unconfirmed.Add(-1)
 	if err == nil || broker.OutcomeOf(err) != broker.NotSent {
-		s.to.sent.of(err, tracing.ErrorOther).n.Add(1)
+		s.to.sent.of(err, conventions.ErrorOther).n.Add(1)
 	}
 }
 
 // Retry counts a further try, made because of err.
 func (s *Sending) Retry(err error) {
 	if s.topic != nil {
-		s.topic.retries.of(err, tracing.ErrorOther).n.Add(1)
+		s.topic.retries.of(err, conventions.ErrorOther).n.Add(1)
 	}
 }
 
@@ -137,5 +138,5 @@ func (s *Sending) End(ctx context.Context, err error) {
 		return
 	}
 	s.topic.inFlight.Add(-1)
-	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, tracing.ErrorOther).record...)
+	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, conventions.ErrorOther).record...)
 }

@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/warrenmesh/warren/internal/grow"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // series is one attribute set of one instrument. A counter is an atomic integer that a
@@ -43,7 +43,7 @@ func newOutcomes(attrs []attribute.KeyValue) *outcomes { return &outcomes{attrs:
 func (o *outcomes) of(err error, otherwise string) *series {
 	errorType := ""
 	if err != nil {
-		errorType = tracing.ErrorType(err, otherwise)
+		errorType = conventions.ErrorType(err, otherwise)
 	}
 	if s, ok := o.byType.Get(errorType); ok {
 		return s
@@ -51,7 +51,7 @@ func (o *outcomes) of(err error, otherwise string) *series {
 	if errorType == "" {
 		return o.byType.Add("", func() *series { return newSeries(o.attrs) })
 	}
-	return o.byType.Add(errorType, func() *series { return newSeries(o.attrs, tracing.KeyErrorType.String(errorType)) })
+	return o.byType.Add(errorType, func() *series { return newSeries(o.attrs, conventions.KeyErrorType.String(errorType)) })
 }
 
 func (o *outcomes) observe(to metric.Observer, c metric.Int64Observable) {

@@ -13,7 +13,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/retry"
 	"github.com/warrenmesh/warren/proxy/route"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // transit is one event on its way to its confirm. depart makes its first try, or has it
@@ -29,7 +29,7 @@ type transit struct {
 	rule     *route.Rule
 	backend  *route.Backend
 	message  *broker.Message
-	span     tracing.Span
+	span     messaging.Span
 	sending  metrics.Sending
 	asked    string    // the topic as the caller wrote it
 	began    time.Time // zero unless a tap was open
@@ -257,9 +257,9 @@ func (t *transit) sleep(d time.Duration) bool {
 	}
 }
 
-func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend, m *broker.Message) (context.Context, tracing.Span) {
+func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend, m *broker.Message) (context.Context, messaging.Span) {
 	e := m.Event
-	return s.opts.Tracing.StartPublish(ctx, tracing.Publish{
+	return s.opts.Tracing.StartPublish(ctx, messaging.Publish{
 		System:           b.System,
 		Exchange:         m.To.Exchange.Name,
 		RoutingKey:       m.Key,

@@ -26,7 +26,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // Topics finds topics in the configuration in force.
@@ -57,7 +57,7 @@ type Options struct {
 	// Tap shows publishes to operators; nil shows none.
 	Tap *tap.Bus
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
-	Tracing *tracing.Messaging
+	Tracing *messaging.Tracer
 	// Metrics measures publishes; nil measures nothing.
 	Metrics *metrics.Events
 	// InFlight bounds the events that are between acceptance and answer; nil means

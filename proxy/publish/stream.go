@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/refusal"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 const (
@@ -229,7 +229,7 @@ func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *
 	if e.Topic != "" {
 		topic = e.Topic
 	}
-	ctx = tracing.Extract(ctx, e.Trace)
+	ctx = tracecontext.Extract(ctx, e.Trace)
 	admit := func(ctx context.Context, deadline time.Time, bytes int64) error {
 		return st.service.hold(ctx, deadline, bytes, together)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/retry"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -100,9 +100,9 @@ type Backend struct {
 // System returns the messaging.system of telemetry for the broker called name.
 func System(cfg *mesh.Config, name mesh.Name) string {
 	if b, ok := cfg.Brokers[name]; ok && b.Type == mesh.Memory {
-		return tracing.SystemMemory
+		return messaging.SystemMemory
 	}
-	return tracing.SystemRabbitMQ
+	return messaging.SystemRabbitMQ
 }
 
 // RoutingKey expands the destination's template for e; a missing attribute

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -59,7 +60,9 @@ func (p *traced) add(workload string) {
 }
 
 // changes returns the root spans that have ended.
-func (p *traced) changes() []tracingtest.Span { return named(p.planeSpans.Spans(), tracing.SpanChange) }
+func (p *traced) changes() []tracingtest.Span {
+	return named(p.planeSpans.Spans(), configuration.SpanChange)
+}
 
 func named(spans []tracingtest.Span, name string) []tracingtest.Span {
 	return slices.DeleteFunc(spans, func(s tracingtest.Span) bool { return s.Name != name })
@@ -84,7 +87,7 @@ func (p *traced) answers(before int, workloads ...string) (tracingtest.Span, map
 			return fmt.Errorf("%d changes", len(all))
 		}
 		change, pushes = all[len(all)-1], map[string][]tracingtest.Span{}
-		for _, s := range named(below(p.planeSpans.Spans(), change), tracing.SpanPush) {
+		for _, s := range named(below(p.planeSpans.Spans(), change), configuration.SpanPush) {
 			workload, _ := s.Attrs["warren.workload"].(string)
 			pushes[workload] = append(pushes[workload], s)
 		}
@@ -109,7 +112,7 @@ func TestConfigChangeAsATraceFromTheFileToEveryAnswer(t *testing.T) {
 	if version := p.status().GetVersion(); change.Attrs["warren.mesh.version"] != version {
 		t.Errorf("the root has version %v, in force is %s", change.Attrs["warren.mesh.version"], version)
 	}
-	for _, name := range []string{tracing.SpanRead, tracing.SpanResolve} {
+	for _, name := range []string{configuration.SpanRead, configuration.SpanResolve} {
 		if got := named(below(p.planeSpans.Spans(), change), name); len(got) != 1 || got[0].Failed {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -123,7 +126,7 @@ func TestConfigChangeAsATraceFromTheFileToEveryAnswer(t *testing.T) {
 		if push.Failed || push.Attrs["warren.sidecar"] != workload+"~traced" || push.Attrs["warren.resource.type"] != "RouteConfiguration" {
 			t.Errorf("the answer of %s: %+v", workload, push)
 		}
-		applied := named(below(p.spans[workload].Spans(), push), tracing.SpanApply)
+		applied := named(below(p.spans[workload].Spans(), push), configuration.SpanApply)
 		if len(applied) != 1 || applied[0].Attrs["warren.component"] != "sidecar" {
 			t.Fatalf("what %s applied below its push: %+v", workload, applied)
 		}
@@ -171,13 +174,13 @@ func TestConfigChangeAsATraceHoldsWhatFollowsFromIt(t *testing.T) {
 	// broker when it has the subscription, and applies both together.
 	p.write("late.yaml", lateYAML)
 	eventually(t, "the sidecar applied the subscription", func() error {
-		if n := len(named(p.spans["billing"].Spans(), tracing.SpanApply)); n != 1 {
+		if n := len(named(p.spans["billing"].Spans(), configuration.SpanApply)); n != 1 {
 			return fmt.Errorf("%d applications", n)
 		}
 		return nil
 	})
 	change, pushes := p.answers(before, "shop/billing")
-	applied := p.spans["billing"].Only(tracing.SpanApply)
+	applied := p.spans["billing"].Only(configuration.SpanApply)
 	if applied.Context.TraceID() != change.Context.TraceID() {
 		t.Error("the application is in another trace")
 	}
@@ -215,10 +218,10 @@ func TestConfigChangeAsATraceEndsWithTheChange(t *testing.T) {
 	// A sidecar that starts later receives the same resources, but not because of a
 	// change.
 	p.add("checkout")
-	if got := named(p.planeSpans.Spans(), tracing.SpanPush); len(got) > 0 {
+	if got := named(p.planeSpans.Spans(), configuration.SpanPush); len(got) > 0 {
 		t.Errorf("pushes that no change made due are traced: %+v", got)
 	}
-	if got := named(p.spans["checkout"].Spans(), tracing.SpanApply); len(got) > 0 {
+	if got := named(p.spans["checkout"].Spans(), configuration.SpanApply); len(got) > 0 {
 		t.Errorf("the start of a sidecar is traced as a change: %+v", got)
 	}
 }

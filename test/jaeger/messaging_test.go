@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // TestSpansOfTwoSidecarsMakeOneTrace exports the spans that the sidecars of two
@@ -20,17 +21,17 @@ func TestSpansOfTwoSidecarsMakeOneTrace(t *testing.T) {
 	checkout, billing := provider(t, jaeger, "checkout"), provider(t, jaeger, "billing")
 
 	ctx, placing := checkout.Tracer().Start(t.Context(), "place order")
-	_, publish := checkout.Messaging().StartPublish(ctx, tracing.Publish{
-		System: tracing.SystemRabbitMQ, Exchange: "orders", Topic: "shop/orders", EventID: "17", EventSource: "/checkout",
+	_, publish := checkout.Messaging().StartPublish(ctx, messaging.Publish{
+		System: messaging.SystemRabbitMQ, Exchange: "orders", Topic: "shop/orders", EventID: "17", EventSource: "/checkout",
 	})
 	publish.End(nil)
 	placing.End()
-	process := tracing.Process{
-		System: tracing.SystemRabbitMQ, Exchange: "orders", Queue: "shop.billing", Topic: "shop/orders",
+	process := messaging.Process{
+		System: messaging.SystemRabbitMQ, Exchange: "orders", Queue: "shop.billing", Topic: "shop/orders",
 		EventID: "17", EventSource: "/checkout", DeliveryTag: 1, Attempt: 1, Hop: publish.Hop(),
 	}
 	ctx, processing := billing.Messaging().StartProcess(t.Context(), process)
-	_, settle := billing.Messaging().StartSettle(ctx, tracing.Ack, process)
+	_, settle := billing.Messaging().StartSettle(ctx, messaging.Ack, process)
 	settle.End(nil)
 	processing.End(nil)
 	for _, p := range []*tracing.Provider{checkout, billing} {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/pace"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/wire"
 )
@@ -62,7 +62,7 @@ type Client struct {
 	missing *pace.Log
 
 	// cause is the push that makes the next Apply necessary; Run only.
-	cause   tracing.Hop
+	cause   tracecontext.Hop
 	told    string // the failure to connect that was logged last; Run only
 	heard   bool   // that the control plane answers was logged since; Run only
 	applies int    // calls of Apply, or resources that came or went; Run only
@@ -196,7 +196,7 @@ func (c *Client) step() (needs, []refused) {
 	}
 	due = due || first
 	if due || settled { // else it waits for what a new resource names
-		c.cause = tracing.Hop{}
+		c.cause = tracecontext.Hop{}
 	}
 	if !fromDisk && (due || unsaved) {
 		c.save()

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -42,7 +42,7 @@ type Options struct {
 	// Apply. nil means that nobody needs to know.
 	OnStatus func()
 	// Tracing gets a span for each Apply that a traced push made due; nil makes none.
-	Tracing *tracing.Configuration
+	Tracing *configuration.Tracer
 	// Logger takes what happens to the connection and to resources. Required.
 	Logger *slog.Logger
 	// NewTopics is how many names that turn out not to exist may be asked for at once;

@@ -7,7 +7,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/wire"
 )
@@ -27,7 +27,7 @@ func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.
 		if err := c.takeResource(typeURL, r); err != nil {
 			bad = append(bad, wire.Rejection{Resource: resourceName(r), Error: err.Error()})
 		} else if parent, state := xds.ParseTraceMetadata(r.GetMetadata()); parent != "" {
-			c.cause = tracing.Hop{Parent: parent, State: state}
+			c.cause = tracecontext.Hop{Parent: parent, State: state}
 		}
 	}
 	for _, name := range response.GetRemovedResources() {

@@ -6,7 +6,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -19,7 +19,7 @@ type response struct {
 	nonce    string
 	typeURL  string
 	versions map[string]string
-	span     tracing.Span // until the answer
+	span     configuration.Span // until the answer
 }
 
 // responded notes a response that is about to be sent. One that a change made
@@ -37,7 +37,7 @@ func (s *stream) responded(resp *discoveryv3.DeltaDiscoveryResponse) {
 }
 
 // record notes what a response carries, before it is sent. mu is held.
-func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span tracing.Span) {
+func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span configuration.Span) {
 	now, sub := s.server.now(), s.subs[resp.GetTypeUrl()]
 	versions := make(map[string]string, len(resp.GetResources()))
 	for _, r := range resp.GetResources() {

@@ -5,7 +5,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // traceWindow is how long after a change its pushes belong to the change's trace.
@@ -16,13 +16,13 @@ const traceWindow = time.Minute
 type change struct {
 	held   held // absent when it was removed
 	at     time.Time
-	cause  tracing.Hop
+	cause  tracecontext.Hop
 	config string // version of the configuration that the change made
 }
 
 // changesSince tells what v has other than old, and keeps what old told of recent
 // changes that still stand. The first view is no change.
-func (v *view) changesSince(old *view, cause tracing.Hop, config string, now time.Time) {
+func (v *view) changesSince(old *view, cause tracecontext.Hop, config string, now time.Time) {
 	v.changes = map[key]change{}
 	if old == nil {
 		return
@@ -32,7 +32,7 @@ func (v *view) changesSince(old *view, cause tracing.Hop, config string, now tim
 			v.changes[k] = c
 		}
 	}
-	if cause == (tracing.Hop{}) {
+	if cause == (tracecontext.Hop{}) {
 		return
 	}
 	for k, version := range v.versions {

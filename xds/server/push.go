@@ -6,7 +6,8 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -32,16 +33,16 @@ func refusal(req *discoveryv3.DeltaDiscoveryRequest) error {
 
 // startPush begins the span of a response and puts its context into the resources.
 // They are shared between responses, so it is copies that carry it. mu is held.
-func (s *stream) startPush(resp *discoveryv3.DeltaDiscoveryResponse, cause change) tracing.Span {
-	if cause.cause == (tracing.Hop{}) {
-		return tracing.Span{}
+func (s *stream) startPush(resp *discoveryv3.DeltaDiscoveryResponse, cause change) configuration.Span {
+	if cause.cause == (tracecontext.Hop{}) {
+		return configuration.Span{}
 	}
 	names := make([]string, 0, len(resp.GetResources())+len(resp.GetRemovedResources()))
 	for _, r := range resp.GetResources() {
 		names = append(names, r.GetName())
 	}
 	typeURL := resp.GetTypeUrl()
-	span := s.server.tracing.StartPush(cause.cause, tracing.Push{
+	span := s.server.tracing.StartPush(cause.cause, configuration.Push{
 		Version: cause.config, Sidecar: s.node.ID, Workload: s.node.Namespace + "/" + s.node.Workload,
 		Type: typeURL[strings.LastIndexByte(typeURL, '.')+1:], Resources: append(names, resp.GetRemovedResources()...),
 	})

@@ -9,7 +9,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -23,7 +24,7 @@ type Options struct {
 	Limits Limits
 	// Tracing gets a span for each answer of a sidecar to a change, from the send to
 	// the answer; nil makes none.
-	Tracing *tracing.Configuration
+	Tracing *configuration.Tracer
 }
 
 // Server serves delta ADS. Make it with New.
@@ -31,7 +32,7 @@ type Server struct {
 	// Set at construction.
 	logger  *slog.Logger
 	now     func() time.Time
-	tracing *tracing.Configuration
+	tracing *configuration.Tracer
 	ctx     context.Context //nolint:containedctx // the life of all streams, ended by Close
 	stop    context.CancelFunc
 
@@ -72,7 +73,7 @@ type View struct {
 	Scoped []Scoped
 	// Cause is the trace context of the change that made the view; zero means that
 	// its pushes belong to no trace. Version names the view in their spans.
-	Cause   tracing.Hop
+	Cause   tracecontext.Hop
 	Version string
 }
 

@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Exit codes.
@@ -99,5 +99,5 @@ func NewLogger(w io.Writer, format, level, component, version string) (*slog.Log
 	default:
 		return nil, nil, &UsageError{fmt.Errorf("log-format %q: want json or text", format)}
 	}
-	return slog.New(tracing.LogHandler(h)).With("component", component, "version", version), lv, nil
+	return slog.New(tracecontext.LogHandler(h)).With("component", component, "version", version), lv, nil
 }

@@ -12,7 +12,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/examples/shop/journal"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -71,7 +71,7 @@ func TestAnEventThatCannotBeWrittenDownComesAgain(t *testing.T) {
 func TestTheHandlersSpanIsAChildOfTheDelivery(t *testing.T) {
 	t.Parallel()
 	a, _, ended := newAudit(t)
-	if err := a.handle("audit")(tracing.Extract(t.Context(), delivery.GetTraceContext()), delivery); err != nil {
+	if err := a.handle("audit")(tracecontext.Extract(t.Context(), delivery.GetTraceContext()), delivery); err != nil {
 		t.Fatal(err)
 	}
 	spans := ended.Ended()

@@ -7,7 +7,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // offer waits until d may be handed out. It is called for one delivery after the
@@ -93,7 +93,7 @@ func (ss *session) handOut(d *delivery.Delivery) {
 	h.deadline = settler.Deadline(h.At, arrived, ss.ackDeadline(d.Subscription))
 	ss.held.add(h)
 	ss.credit--
-	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracing.Inject(h.Context())
+	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracecontext.Inject(h.Context())
 	ss.say(Response{Deliveries: []delivery.Handed{handed}})
 }
 

@@ -8,7 +8,8 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Attempt is a delivery in the hands of the service.
@@ -17,8 +18,8 @@ type Attempt struct {
 	At time.Time // when it was handed out
 
 	ctx        context.Context //nolint:containedctx // of the span, which outlives the call that begins it
-	span       tracing.Span
-	process    tracing.Process
+	span       messaging.Span
+	process    messaging.Process
 	processing metrics.Processing
 }
 
@@ -53,8 +54,8 @@ func (st *Settler) Ack(a *Attempt) error {
 	d := a.Delivery
 	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
 	st.Remember(d)
-	_, span := st.shared.Tracing.StartSettle(a.ctx, tracing.Ack, a.process)
-	err := st.tell(a.ctx, tracing.Ack, d, d.Ack)
+	_, span := st.shared.Tracing.StartSettle(a.ctx, messaging.Ack, a.process)
+	err := st.tell(a.ctx, messaging.Ack, d, d.Ack)
 	span.End(err)
 	st.pass(d, err)
 	if err == nil {
@@ -76,16 +77,16 @@ func (st *Settler) Conclude(a *Attempt, o Outcome) error {
 }
 
 // process describes d to tracing.
-func (st *Settler) process(d *delivery.Delivery) tracing.Process {
+func (st *Settler) process(d *delivery.Delivery) messaging.Process {
 	sub, e := d.Subscription, d.Event
-	return tracing.Process{
+	return messaging.Process{
 		System:           sub.System,
 		Exchange:         d.Origin.Name,
 		RoutingKey:       d.Origin.Key,
 		Queue:            d.Part,
 		Topic:            sub.Topic.Name,
 		Subscription:     sub.FullName,
-		Hop:              tracing.Hop(d.Trace),
+		Hop:              tracecontext.Hop(d.Trace),
 		EventID:          e.ID,
 		EventSource:      e.Source,
 		EventType:        e.Type,

@@ -8,7 +8,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // carry has the broker do with d what s says. An error other than broker.ErrStale says
@@ -22,7 +22,7 @@ func (st *Settler) carry(d *delivery.Delivery, s broker.Settlement) error {
 	}
 	st.troubled.Store(false)
 	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
-	st.told(st.life, tracing.Ack, d, begun, err)
+	st.told(st.life, messaging.Ack, d, begun, err)
 	return err
 }
 
@@ -36,7 +36,7 @@ func (st *Settler) refused(d *delivery.Delivery, err error) error {
 	} else {
 		st.shared.Ledger.Attempts.Unsettled(st.id, d.Delivery)
 	}
-	_ = st.tell(st.life, tracing.Reject, d, d.Return) // stale: its epoch is over, and it is back already
+	_ = st.tell(st.life, messaging.Reject, d, d.Return) // stale: its epoch is over, and it is back already
 	return err
 }
 
@@ -83,7 +83,7 @@ func (st *Settler) repeat(d *delivery.Delivery, o Outcome) (effect string, err e
 	}}
 	if d.Subscription.Strategy == mesh.BrokerDelay {
 		st.shared.Ledger.Attempts.Failed(st.id, d.Delivery, time.Now())
-		return effectRetry, st.tell(st.life, tracing.Nack, d, func() error { return d.Settle(st.life, how) })
+		return effectRetry, st.tell(st.life, messaging.Nack, d, func() error { return d.Settle(st.life, how) })
 	}
 	err = st.carry(d, how)
 	if broker.Never(err) {
@@ -136,5 +136,5 @@ func (st *Settler) rest(delay time.Duration) bool {
 
 func (st *Settler) ack(d *delivery.Delivery) {
 	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
-	st.pass(d, st.tell(st.life, tracing.Ack, d, d.Ack)) // stale: counted, and delivered again
+	st.pass(d, st.tell(st.life, messaging.Ack, d, d.Ack)) // stale: counted, and delivered again
 }

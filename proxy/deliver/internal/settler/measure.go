@@ -6,11 +6,11 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // tell settles d with the broker, and counts it when that came too late.
-func (st *Settler) tell(ctx context.Context, op tracing.SettleOp, d *delivery.Delivery, settle func() error) error {
+func (st *Settler) tell(ctx context.Context, op messaging.SettleOp, d *delivery.Delivery, settle func() error) error {
 	begun := time.Now()
 	err := settle()
 	st.told(ctx, op, d, begun, err)
@@ -18,7 +18,7 @@ func (st *Settler) tell(ctx context.Context, op tracing.SettleOp, d *delivery.De
 }
 
 // told measures a settlement that began at begun; its error means that it came too late.
-func (st *Settler) told(ctx context.Context, op tracing.SettleOp, d *delivery.Delivery, begun time.Time, err error) {
+func (st *Settler) told(ctx context.Context, op messaging.SettleOp, d *delivery.Delivery, begun time.Time, err error) {
 	st.shared.Metrics.Settle(ctx, op, st.measured(d), begun, err)
 	if err != nil {
 		st.shared.stale.Add(1)

@@ -9,14 +9,14 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver/internal/ledger"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // Shared is what the settlers of a sidecar have in common. Its fields are set before the
 // first one is built.
 type Shared struct {
 	// Tracing is required.
-	Tracing *tracing.Messaging
+	Tracing *messaging.Tracer
 	// Metrics measures deliveries; nil measures nothing.
 	Metrics *metrics.Events
 	// Tap shows deliveries to operators; nil shows none.
