@@ -20,18 +20,6 @@ const (
 	percentEncodedLen = len("%20")
 )
 
-func checkAttribute(s string) error {
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return fmt.Errorf("attribute %q: want a-z and 0-9 only", s)
-		}
-	}
-	if s == "" || s == "data" {
-		return fmt.Errorf("attribute %q: want the name of a CloudEvents attribute", s)
-	}
-	return nil
-}
-
 func toHeader(attribute, value string) (name, headerValue string) {
 	if attribute == contentTypeAttr {
 		return contentType, value

@@ -2,36 +2,13 @@ package wire
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
 	"github.com/warrenmesh/warren/mesh"
 )
 
-const (
-	maxPriority  = 9
-	maxShortStr  = 255 // bytes in an AMQP 0-9-1 shortstr, such as a name
-	reservedAMQP = "amq."
-)
-
-// exchangeTypes are the types AMQP 0-9-1 defines.
-var exchangeTypes = []string{"topic", "direct", "fanout", "headers"}
-
-func encodeExchange(e mesh.Exchange) *xdsv1.Exchange {
-	return &xdsv1.Exchange{Name: e.Name, Type: e.Type}
-}
-
-func decodeExchange(p path, e *xdsv1.Exchange) (mesh.Exchange, error) {
-	if err := checkAMQPName(p.field("name"), e.GetName()); err != nil {
-		return mesh.Exchange{}, err
-	}
-	if err := checkOneOf(p.field("type"), e.GetType(), exchangeTypes); err != nil {
-		return mesh.Exchange{}, err
-	}
-	return mesh.Exchange{Name: e.GetName(), Type: e.GetType()}, nil
-}
+const maxPriority = 9
 
 // decodeDestination decodes all of a destination but its broker.
 func decodeDestination(p path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
@@ -87,25 +64,6 @@ func checkTemplate(t mesh.Template) error {
 	}
 	if fixed > mesh.MaxRoutingKey {
 		return fmt.Errorf("template: its literal text has %d bytes, a routing key at most %d", fixed, mesh.MaxRoutingKey)
-	}
-	return nil
-}
-
-func checkAMQPName(p path, name string) error {
-	switch {
-	case name == "":
-		return p.errorf("is required")
-	case len(name) > maxShortStr:
-		return p.errorf("has %d bytes, want at most %d", len(name), maxShortStr)
-	case strings.HasPrefix(name, reservedAMQP):
-		return p.errorf("%q: names that begin with %q are the broker's", name, reservedAMQP)
-	}
-	return nil
-}
-
-func checkOneOf(p path, s string, allowed []string) error {
-	if !slices.Contains(allowed, s) {
-		return p.errorf("%q: want one of %s", s, strings.Join(allowed, ", "))
 	}
 	return nil
 }

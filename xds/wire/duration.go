@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/warrenmesh/warren/mesh"
 )
 
 // optionalDuration encodes 0 as unset.
@@ -36,4 +38,17 @@ func decodeDuration(p path, d *durationpb.Duration, least time.Duration) (time.D
 		return 0, p.errorf("is too long")
 	}
 	return v, nil
+}
+
+// decodeIntervals decodes an exponential backoff. Envoy counts it in milliseconds.
+func decodeIntervals(p path, base, longest *durationpb.Duration) (mesh.Backoff, error) {
+	var out mesh.Backoff
+	var err error
+	if out.Base, err = decodeDuration(p.field("base_interval"), base, time.Millisecond); err != nil {
+		return out, err
+	}
+	if out.Max, err = decodeDuration(p.field("max_interval"), longest, out.Base); err != nil {
+		return out, err
+	}
+	return out, nil
 }

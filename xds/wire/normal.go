@@ -32,36 +32,6 @@ func normalFilter(f mesh.Filter) mesh.Filter {
 	return f
 }
 
-// normalRetry drops fields that have no effect when there is one attempt.
-func normalRetry(r mesh.Retry) mesh.Retry {
-	if r.Attempts <= 1 {
-		r.On, r.Backoff = nil, mesh.Backoff{}
-	}
-	return r
-}
-
-// reachable returns the rules up to the first that matches everything.
-func reachable(rules []mesh.Rule) []mesh.Rule {
-	for i := range rules {
-		if len(rules[i].Filters) == 0 {
-			return rules[:i+1]
-		}
-	}
-	return rules
-}
-
-// normalTopic is t as a sidecar gets it.
-func normalTopic(t *mesh.Topic) *mesh.Topic {
-	out := &mesh.Topic{Name: t.Name}
-	for _, r := range t.Rules {
-		r.Filters = normalFilters(r.Filters)
-		r.Retry = normalRetry(r.Retry)
-		out.Rules = append(out.Rules, r)
-	}
-	out.Rules = reachable(out.Rules)
-	return out
-}
-
 func isComparison(f mesh.Filter) bool {
 	return f.Op == mesh.Exact || f.Op == mesh.Prefix || f.Op == mesh.Suffix
 }

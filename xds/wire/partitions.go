@@ -6,32 +6,8 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
 	"github.com/warrenmesh/warren/mesh"
 )
-
-const maxPartitions = 1024
-
-// encodePartitions encodes none as unset.
-func encodePartitions(s mesh.Partitions) *xdsv1.Partitions {
-	if s == (mesh.Partitions{}) {
-		return nil
-	}
-	return &xdsv1.Partitions{Count: s.Count, Key: s.Key}
-}
-
-func decodePartitions(p path, m *xdsv1.Partitions) (mesh.Partitions, error) {
-	if m == nil {
-		return mesh.Partitions{}, nil
-	}
-	if n := m.GetCount(); n == 0 || n > maxPartitions {
-		return mesh.Partitions{}, p.field("count").errorf("is %d, want 1 to %d", n, maxPartitions)
-	}
-	if err := checkAttribute(m.GetKey()); err != nil {
-		return mesh.Partitions{}, p.field("key").errorf("%w", err)
-	}
-	return mesh.Partitions{Count: m.GetCount(), Key: m.GetKey()}, nil
-}
 
 // keyHeader returns the header of the attribute by which a rule chooses a backend,
 // so that events of one key stay together: the key of the first backend that has

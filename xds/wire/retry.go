@@ -113,16 +113,3 @@ func decodeBackOff(p path, b *routev3.RetryPolicy_RetryBackOff) (mesh.Backoff, e
 	}
 	return decodeIntervals(p, b.GetBaseInterval(), longest)
 }
-
-// decodeIntervals decodes an exponential backoff. Envoy counts it in milliseconds.
-func decodeIntervals(p path, base, longest *durationpb.Duration) (mesh.Backoff, error) {
-	var out mesh.Backoff
-	var err error
-	if out.Base, err = decodeDuration(p.field("base_interval"), base, time.Millisecond); err != nil {
-		return out, err
-	}
-	if out.Max, err = decodeDuration(p.field("max_interval"), longest, out.Base); err != nil {
-		return out, err
-	}
-	return out, nil
-}

@@ -21,9 +21,7 @@ const maxPort = math.MaxUint16
 
 var queueTypes = []string{"quorum", "classic"}
 
-// EncodeSubscription returns the Listener of a subscription.
-func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
-	name := xds.SubscriptionResource(s.Name)
+func subscriptionListenerOf(name string, s *mesh.Subscription) (*listenerv3.Listener, error) {
 	api, err := toAny(&xdsv1.SubscriptionListener{
 		Topic:    s.Topic.String(),
 		Cluster:  xds.BrokerResource(s.Broker),
@@ -52,15 +50,11 @@ func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := newResource(name, &listenerv3.Listener{
+	return &listenerv3.Listener{
 		Name:             name,
 		TrafficDirection: corev3.TrafficDirection_INBOUND,
 		ApiListener:      &listenerv3.ApiListener{ApiListener: api},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return []Resource{r}, nil
+	}, nil
 }
 
 func decodeSubscription(l *listenerv3.Listener) (*Subscription, error) {

@@ -1,42 +1,15 @@
 package wire
 
 import (
-	"fmt"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
-	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 )
 
 const routerFilter = "envoy.filters.http.router"
-
-// EncodeTopic returns the Listener and the RouteConfiguration of a topic. Rules
-// after the first that matches everything are left out: they are never reached.
-func EncodeTopic(t *mesh.Topic) ([]Resource, error) {
-	t = normalTopic(t)
-	name := xds.TopicResource(t.Name)
-	listener, err := topicListener(name)
-	if err != nil {
-		return nil, err
-	}
-	l, err := newResource(name, listener)
-	if err != nil {
-		return nil, err
-	}
-	routes, err := routeConfiguration(name, t.Rules)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", name, err)
-	}
-	r, err := newResource(name, routes)
-	if err != nil {
-		return nil, err
-	}
-	return []Resource{l, r}, nil
-}
 
 func topicListener(name string) (*listenerv3.Listener, error) {
 	router, err := toAny(&routerv3.Router{})
@@ -58,23 +31,6 @@ func topicListener(name string) (*listenerv3.Listener, error) {
 		return nil, err
 	}
 	return &listenerv3.Listener{Name: name, ApiListener: &listenerv3.ApiListener{ApiListener: api}}, nil
-}
-
-func adsSource() *corev3.ConfigSource {
-	return &corev3.ConfigSource{
-		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
-		ResourceApiVersion:    corev3.ApiVersion_V3,
-	}
-}
-
-func checkADS(p path, s *corev3.ConfigSource) error {
-	if s.GetAds() == nil {
-		return p.errorf("want ads")
-	}
-	if v := s.GetResourceApiVersion(); v != corev3.ApiVersion_V3 && v != corev3.ApiVersion_AUTO {
-		return p.field("resource_api_version").errorf("%v is not supported, want V3", v)
-	}
-	return nil
 }
 
 func decodeTopicListener(l *listenerv3.Listener) (*TopicListener, error) {
