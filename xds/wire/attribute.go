@@ -20,6 +20,12 @@ const (
 	percentEncodedLen = len("%20")
 )
 
+// Header returns the name of the header that carries an attribute.
+func Header(attribute string) string {
+	name, _ := toHeader(attribute, "")
+	return name
+}
+
 func toHeader(attribute, value string) (name, headerValue string) {
 	if attribute == contentTypeAttr {
 		return contentType, value

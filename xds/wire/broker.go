@@ -18,7 +18,7 @@ func encodeCluster(name string, b *mesh.Broker) (*clusterv3.Cluster, error) {
 		Name:                 name,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		EdsClusterConfig: &clusterv3.Cluster_EdsClusterConfig{
-			EdsConfig:   adsSource(),
+			EdsConfig:   EncodeADS(),
 			ServiceName: name,
 		},
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{xds.ProtocolOptionsKey: options},
@@ -28,24 +28,24 @@ func encodeCluster(name string, b *mesh.Broker) (*clusterv3.Cluster, error) {
 func decodeCluster(c *clusterv3.Cluster) (*Cluster, error) {
 	name, err := xds.ParseBrokerResource(c.GetName())
 	if err != nil {
-		return nil, path("name").errorf("%w", err)
+		return nil, Path("name").Errorf("%w", err)
 	}
 	if c.GetType() != clusterv3.Cluster_EDS {
-		return nil, path("type").errorf("%v is not supported, want EDS", c.GetType())
+		return nil, Path("type").Errorf("%v is not supported, want EDS", c.GetType())
 	}
-	eds := path("eds_cluster_config")
-	if err := checkADS(eds.field("eds_config"), c.GetEdsClusterConfig().GetEdsConfig()); err != nil {
+	eds := Path("eds_cluster_config")
+	if err := CheckADS(eds.Field("eds_config"), c.GetEdsClusterConfig().GetEdsConfig()); err != nil {
 		return nil, err
 	}
-	at := path("typed_extension_protocol_options")
+	at := Path("typed_extension_protocol_options")
 	for key := range c.GetTypedExtensionProtocolOptions() {
 		if key != xds.ProtocolOptionsKey {
-			return nil, at.key(key).errorf("not supported, want only %q", xds.ProtocolOptionsKey)
+			return nil, at.Key(key).Errorf("not supported, want only %q", xds.ProtocolOptionsKey)
 		}
 	}
-	at = at.key(xds.ProtocolOptionsKey)
+	at = at.Key(xds.ProtocolOptionsKey)
 	var options xdsv1.AmqpProtocolOptions
-	if err := unpack(at, c.GetTypedExtensionProtocolOptions()[xds.ProtocolOptionsKey], &options); err != nil {
+	if err := Unpack(at, c.GetTypedExtensionProtocolOptions()[xds.ProtocolOptionsKey], &options); err != nil {
 		return nil, err
 	}
 	b, err := decodeOptions(at, &options)

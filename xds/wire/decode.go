@@ -16,7 +16,7 @@ func Decode(typeURL string, body *anypb.Any) (Decoded, error) {
 	switch typeURL {
 	case xds.TypeListener:
 		var m listenerv3.Listener
-		if err := unpack("", body, &m); err != nil {
+		if err := Unpack("", body, &m); err != nil {
 			return nil, err
 		}
 		return decodeListener(&m)
@@ -29,23 +29,23 @@ func Decode(typeURL string, body *anypb.Any) (Decoded, error) {
 		return noNil(decodeRoutes(&m, actions))
 	case xds.TypeCluster:
 		var m clusterv3.Cluster
-		if err := unpack("", body, &m); err != nil {
+		if err := Unpack("", body, &m); err != nil {
 			return nil, err
 		}
 		return noNil(decodeCluster(&m))
 	case xds.TypeEndpoint:
 		var m endpointv3.ClusterLoadAssignment
-		if err := unpack("", body, &m); err != nil {
+		if err := Unpack("", body, &m); err != nil {
 			return nil, err
 		}
 		return noNil(decodeEndpoints(&m))
 	default:
-		return nil, path("").errorf("resource type %q is not supported", typeURL)
+		return nil, Path("").Errorf("resource type %q is not supported", typeURL)
 	}
 }
 
 func decodeListener(l *listenerv3.Listener) (Decoded, error) {
-	if holds(l.GetApiListener().GetApiListener()) == subscriptionListener {
+	if Holds(l.GetApiListener().GetApiListener()) == subscriptionListener {
 		return noNil(decodeSubscription(l))
 	}
 	return noNil(decodeTopicListener(l))

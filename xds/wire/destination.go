@@ -11,7 +11,7 @@ import (
 const maxPriority = 9
 
 // decodeDestination decodes all of a destination but its broker.
-func decodeDestination(p path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
+func decodeDestination(p Path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
 	d := mesh.Destination{
 		RoutingKey:    mesh.Template(r.GetRoutingKey()),
 		Mandatory:     r.GetMandatory(),
@@ -22,33 +22,33 @@ func decodeDestination(p path, r *xdsv1.AmqpRoute) (mesh.Destination, error) {
 	}
 	var err error
 	if d.Topic, err = mesh.ParseName(r.GetTopic(), ""); err != nil {
-		return d, p.field("topic").errorf("%w", err)
+		return d, p.Field("topic").Errorf("%w", err)
 	}
-	if d.Exchange, err = decodeExchange(p.field("exchange"), r.GetExchange()); err != nil {
+	if d.Exchange, err = DecodeExchange(p.Field("exchange"), r.GetExchange()); err != nil {
 		return d, err
 	}
 	if err := checkTemplate(d.RoutingKey); err != nil {
-		return d, p.field("routing_key").errorf("%w", err)
+		return d, p.Field("routing_key").Errorf("%w", err)
 	}
-	if d.ConfirmTimeout, err = decodeDuration(p.field("confirm_timeout"), r.GetConfirmTimeout(), 1); err != nil {
+	if d.ConfirmTimeout, err = DecodeDuration(p.Field("confirm_timeout"), r.GetConfirmTimeout(), 1); err != nil {
 		return d, err
 	}
 	// The broker counts the expiration in milliseconds.
-	if d.TTL, err = decodeOptional(p.field("ttl"), r.GetTtl(), time.Millisecond); err != nil {
+	if d.TTL, err = DecodeOptional(p.Field("ttl"), r.GetTtl(), time.Millisecond); err != nil {
 		return d, err
 	}
 	if r.GetPriority() > maxPriority {
-		return d, p.field("priority").errorf("%d is more than %d", r.GetPriority(), maxPriority)
+		return d, p.Field("priority").Errorf("%d is more than %d", r.GetPriority(), maxPriority)
 	}
 	if d.MaxEventBytes == 0 {
-		return d, p.field("max_event_bytes").errorf("is required")
+		return d, p.Field("max_event_bytes").Errorf("is required")
 	}
 	for i, entry := range r.GetHeaders() {
 		if err := mesh.CheckHeader(entry); err != nil {
-			return d, p.field("headers").index(i).errorf("%w", err)
+			return d, p.Field("headers").Index(i).Errorf("%w", err)
 		}
 	}
-	d.Partitions, err = decodePartitions(p.field("partitions"), r.GetPartitions())
+	d.Partitions, err = DecodePartitions(p.Field("partitions"), r.GetPartitions())
 	return d, err
 }
 

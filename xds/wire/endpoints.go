@@ -67,10 +67,10 @@ func encodeEndpoint(address string) (*endpointv3.LbEndpoint, error) {
 func decodeEndpoints(a *endpointv3.ClusterLoadAssignment) (*Endpoints, error) {
 	name, err := xds.ParseBrokerResource(a.GetClusterName())
 	if err != nil {
-		return nil, path("cluster_name").errorf("%w", err)
+		return nil, Path("cluster_name").Errorf("%w", err)
 	}
 	out := &Endpoints{Name: name}
-	at := path("endpoints")
+	at := Path("endpoints")
 	seen := map[string]bool{}
 	type locality struct {
 		zone     string
@@ -80,10 +80,10 @@ func decodeEndpoints(a *endpointv3.ClusterLoadAssignment) (*Endpoints, error) {
 	for i, l := range a.GetEndpoints() {
 		key := locality{l.GetLocality().GetZone(), l.GetPriority()}
 		if localities[key] {
-			return nil, at.index(i).field("locality").errorf("zone %q is there twice at priority %d", key.zone, key.priority)
+			return nil, at.Index(i).Field("locality").Errorf("zone %q is there twice at priority %d", key.zone, key.priority)
 		}
 		localities[key] = true
-		nodes, err := decodeLocality(at.index(i), l, seen)
+		nodes, err := decodeLocality(at.Index(i), l, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -93,23 +93,23 @@ func decodeEndpoints(a *endpointv3.ClusterLoadAssignment) (*Endpoints, error) {
 	return out, checkPriorities(at, out.Nodes)
 }
 
-func decodeLocality(p path, l *endpointv3.LocalityLbEndpoints, seen map[string]bool) ([]mesh.Node, error) {
+func decodeLocality(p Path, l *endpointv3.LocalityLbEndpoints, seen map[string]bool) ([]mesh.Node, error) {
 	if l.GetLocality() == nil {
-		return nil, p.field("locality").errorf("is required")
+		return nil, p.Field("locality").Errorf("is required")
 	}
 	if w := l.GetLoadBalancingWeight().GetValue(); int(w) != len(l.GetLbEndpoints()) || w == 0 {
-		return nil, p.field("load_balancing_weight").errorf("%d is not supported, want the number of endpoints, %d, and one at least", w, len(l.GetLbEndpoints()))
+		return nil, p.Field("load_balancing_weight").Errorf("%d is not supported, want the number of endpoints, %d, and one at least", w, len(l.GetLbEndpoints()))
 	}
 	var out []mesh.Node
 	for i, e := range l.GetLbEndpoints() {
-		at := p.field("lb_endpoints").index(i).field("endpoint").field("address").field("socket_address")
+		at := p.Field("lb_endpoints").Index(i).Field("endpoint").Field("address").Field("socket_address")
 		socket := e.GetEndpoint().GetAddress().GetSocketAddress()
 		if socket.GetAddress() == "" || socket.GetPortValue() == 0 || socket.GetPortValue() > 65535 {
-			return nil, at.errorf("want an address and a port_value of 1 to 65535")
+			return nil, at.Errorf("want an address and a port_value of 1 to 65535")
 		}
 		address := net.JoinHostPort(socket.GetAddress(), strconv.FormatUint(uint64(socket.GetPortValue()), 10))
 		if seen[address] {
-			return nil, at.errorf("%s is there twice", address)
+			return nil, at.Errorf("%s is there twice", address)
 		}
 		seen[address] = true
 		out = append(out, mesh.Node{Address: address, Zone: l.GetLocality().GetZone(), Priority: l.GetPriority()})
@@ -119,11 +119,11 @@ func decodeLocality(p path, l *endpointv3.LocalityLbEndpoints, seen map[string]b
 
 // checkPriorities refuses gaps in the priorities of sorted nodes, as gRPC's own
 // clients do.
-func checkPriorities(p path, nodes []mesh.Node) error {
+func checkPriorities(p Path, nodes []mesh.Node) error {
 	next := uint32(0)
 	for _, n := range nodes {
 		if n.Priority > next {
-			return p.errorf("priority %d is missing", next)
+			return p.Errorf("priority %d is missing", next)
 		}
 		next = n.Priority + 1
 	}

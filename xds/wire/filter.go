@@ -5,7 +5,9 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 )
 
-func encodeFilters(filters []mesh.Filter) []*xdsv1.Filter {
+// EncodeList encodes filters in the form that Warren's own messages carry. What is no
+// filter becomes an empty message, which DecodeList refuses.
+func EncodeList(filters []mesh.Filter) []*xdsv1.Filter {
 	var out []*xdsv1.Filter
 	for _, f := range filters {
 		out = append(out, encodeFilter(f))
@@ -16,7 +18,7 @@ func encodeFilters(filters []mesh.Filter) []*xdsv1.Filter {
 // encodeFilter leaves a filter that is none empty, which decoding refuses.
 func encodeFilter(f mesh.Filter) *xdsv1.Filter {
 	match := &xdsv1.AttributeMatch{Attribute: f.Attr, Value: f.Value}
-	list := &xdsv1.FilterList{Filters: encodeFilters(f.Sub)}
+	list := &xdsv1.FilterList{Filters: EncodeList(f.Sub)}
 	out := &xdsv1.Filter{}
 	switch f.Op {
 	case mesh.Exact:
@@ -37,10 +39,16 @@ func encodeFilter(f mesh.Filter) *xdsv1.Filter {
 	return out
 }
 
-func decodeFilters(p path, filters []*xdsv1.Filter, depth int) ([]mesh.Filter, error) {
+// DecodeList is the inverse of EncodeList. Filters nested deeper than 32 are an error, so
+// that what walks them may recurse.
+func DecodeList(p Path, filters []*xdsv1.Filter) ([]mesh.Filter, error) {
+	return decodeFilters(p, filters, maxDepth)
+}
+
+func decodeFilters(p Path, filters []*xdsv1.Filter, depth int) ([]mesh.Filter, error) {
 	var out []mesh.Filter
 	for i, m := range filters {
-		f, err := decodeFilter(p.index(i), m, depth)
+		f, err := decodeFilter(p.Index(i), m, depth)
 		if err != nil {
 			return nil, err
 		}
@@ -49,43 +57,43 @@ func decodeFilters(p path, filters []*xdsv1.Filter, depth int) ([]mesh.Filter, e
 	return out, nil
 }
 
-func decodeFilter(p path, m *xdsv1.Filter, depth int) (mesh.Filter, error) {
+func decodeFilter(p Path, m *xdsv1.Filter, depth int) (mesh.Filter, error) {
 	if depth == 0 {
-		return mesh.Filter{}, p.errorf("nested deeper than %d", maxDepth)
+		return mesh.Filter{}, p.Errorf("nested deeper than %d", maxDepth)
 	}
 	switch f := m.GetFilter().(type) {
 	case *xdsv1.Filter_Exact:
-		return decodeAttribute(p.field("exact"), mesh.Exact, f.Exact)
+		return decodeAttribute(p.Field("exact"), mesh.Exact, f.Exact)
 	case *xdsv1.Filter_Prefix:
-		return decodeAttribute(p.field("prefix"), mesh.Prefix, f.Prefix)
+		return decodeAttribute(p.Field("prefix"), mesh.Prefix, f.Prefix)
 	case *xdsv1.Filter_Suffix:
-		return decodeAttribute(p.field("suffix"), mesh.Suffix, f.Suffix)
+		return decodeAttribute(p.Field("suffix"), mesh.Suffix, f.Suffix)
 	case *xdsv1.Filter_All:
-		return decodeList(p.field("all"), mesh.All, f.All, depth)
+		return decodeList(p.Field("all"), mesh.All, f.All, depth)
 	case *xdsv1.Filter_Any:
-		return decodeList(p.field("any"), mesh.Any, f.Any, depth)
+		return decodeList(p.Field("any"), mesh.Any, f.Any, depth)
 	case *xdsv1.Filter_Not:
-		sub, err := decodeFilter(p.field("not"), f.Not, depth-1)
+		sub, err := decodeFilter(p.Field("not"), f.Not, depth-1)
 		return mesh.Filter{Op: mesh.Not, Sub: []mesh.Filter{sub}}, err
 	default:
-		return mesh.Filter{}, p.errorf("want one of exact, prefix, suffix, all, any, not")
+		return mesh.Filter{}, p.Errorf("want one of exact, prefix, suffix, all, any, not")
 	}
 }
 
-func decodeList(p path, op mesh.FilterOp, l *xdsv1.FilterList, depth int) (mesh.Filter, error) {
+func decodeList(p Path, op mesh.FilterOp, l *xdsv1.FilterList, depth int) (mesh.Filter, error) {
 	if len(l.GetFilters()) == 0 {
-		return mesh.Filter{}, p.errorf("want at least one filter")
+		return mesh.Filter{}, p.Errorf("want at least one filter")
 	}
-	sub, err := decodeFilters(p.field("filters"), l.GetFilters(), depth-1)
+	sub, err := decodeFilters(p.Field("filters"), l.GetFilters(), depth-1)
 	return mesh.Filter{Op: op, Sub: sub}, err
 }
 
-func decodeAttribute(p path, op mesh.FilterOp, m *xdsv1.AttributeMatch) (mesh.Filter, error) {
-	if err := checkAttribute(m.GetAttribute()); err != nil {
-		return mesh.Filter{}, p.field("attribute").errorf("%w", err)
+func decodeAttribute(p Path, op mesh.FilterOp, m *xdsv1.AttributeMatch) (mesh.Filter, error) {
+	if err := CheckAttribute(m.GetAttribute()); err != nil {
+		return mesh.Filter{}, p.Field("attribute").Errorf("%w", err)
 	}
 	if m.GetValue() == "" {
-		return mesh.Filter{}, p.field("value").errorf("is required")
+		return mesh.Filter{}, p.Field("value").Errorf("is required")
 	}
 	return mesh.Filter{Op: op, Attr: m.GetAttribute(), Value: m.GetValue()}, nil
 }

@@ -4,7 +4,9 @@ import (
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // grammar says which fields of a message are supported, by number. It checks a
@@ -50,6 +52,12 @@ func newGrammar(d protoreflect.MessageDescriptor) *grammar {
 		g.fields[fd.Number()] = f
 	}
 	return g
+}
+
+// Sound reports whether body holds a message of m's type in which every field is
+// supported. False says nothing: Unpack looks closer.
+func Sound(body *anypb.Any, m proto.Message) bool {
+	return body.MessageName() == proto.MessageName(m) && grammarOf(m.ProtoReflect().Descriptor()).sound(body.GetValue())
 }
 
 // sound tells whether everything in a message is supported. False means that honest

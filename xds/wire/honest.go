@@ -11,27 +11,27 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// unpack reads the message in a into m and refuses whatever is set in it and not
+// Unpack reads the message in a into m and refuses whatever is set in it and not
 // supported. A TypedStruct of m's type stands for m.
-func unpack(p path, a *anypb.Any, m proto.Message) error {
+func Unpack(p Path, a *anypb.Any, m proto.Message) error {
 	if a == nil {
-		return p.errorf("is required")
+		return p.Errorf("is required")
 	}
 	want := proto.MessageName(m)
 	switch a.MessageName() {
 	case want:
 		if err := proto.Unmarshal(a.GetValue(), m); err != nil {
-			return p.errorf("unmarshal %s: %w", want, err)
+			return p.Errorf("unmarshal %s: %w", want, err)
 		}
 		if grammarOf(m.ProtoReflect().Descriptor()).sound(a.GetValue()) {
 			return nil
 		}
 	case typedStruct:
 		if err := unpackStruct(a, m); err != nil {
-			return p.errorf("%w", err)
+			return p.Errorf("%w", err)
 		}
 	default:
-		return p.errorf("type %q is not supported, want %s", a.GetTypeUrl(), want)
+		return p.Errorf("type %q is not supported, want %s", a.GetTypeUrl(), want)
 	}
 	return honest(p, m.ProtoReflect())
 }
@@ -57,8 +57,8 @@ func unpackStruct(a *anypb.Any, m proto.Message) error {
 	return nil
 }
 
-// holds returns the name of the message in a, seen through a TypedStruct.
-func holds(a *anypb.Any) protoreflect.FullName {
+// Holds returns the name of the message in a, seen through a TypedStruct.
+func Holds(a *anypb.Any) protoreflect.FullName {
 	if a.MessageName() != typedStruct {
 		return a.MessageName()
 	}
@@ -76,16 +76,16 @@ func walked(fd protoreflect.FieldDescriptor) bool {
 }
 
 // honest walks what is set in m. It stops at an Any: the decoder unpacks that.
-func honest(p path, m protoreflect.Message) error {
+func honest(p Path, m protoreflect.Message) error {
 	if unknown := m.GetUnknown(); len(unknown) > 0 {
 		number, _, _ := protowire.ConsumeTag(unknown)
-		return p.errorf("%s has no field number %d here: not supported", m.Descriptor().FullName(), number)
+		return p.Errorf("%s has no field number %d here: not supported", m.Descriptor().FullName(), number)
 	}
 	var err error
 	m.Range(func(fd protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		at := p.field(string(fd.Name()))
+		at := p.Field(string(fd.Name()))
 		if !isSupported(fd) {
-			err = at.errorf("not supported")
+			err = at.Errorf("not supported")
 			return false
 		}
 		err = honestValue(at, fd, v)
@@ -94,13 +94,13 @@ func honest(p path, m protoreflect.Message) error {
 	return err
 }
 
-func honestValue(p path, fd protoreflect.FieldDescriptor, v protoreflect.Value) error {
+func honestValue(p Path, fd protoreflect.FieldDescriptor, v protoreflect.Value) error {
 	switch {
 	case !walked(fd):
 		return nil
 	case fd.IsList():
 		for i := range v.List().Len() {
-			if err := honest(p.index(i), v.List().Get(i).Message()); err != nil {
+			if err := honest(p.Index(i), v.List().Get(i).Message()); err != nil {
 				return err
 			}
 		}

@@ -7,10 +7,10 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 )
 
-// headerMatcher says one comparison, or the negation of one. Not of a missing
-// attribute is true in CloudEvents: with treat_missing_header_as_empty it is in
-// Envoy too, for a compared value is never empty.
-func headerMatcher(f mesh.Filter) *routev3.HeaderMatcher {
+// EncodeHeader encodes one comparison, or the negation of one: IsHeader must be true of
+// it. Not of a missing attribute is true in CloudEvents: with
+// treat_missing_header_as_empty it is in Envoy too, for a compared value is never empty.
+func EncodeHeader(f mesh.Filter) *routev3.HeaderMatcher {
 	inverted := f.Op == mesh.Not
 	if inverted {
 		f = f.Sub[0]
@@ -33,10 +33,11 @@ func headerMatcher(f mesh.Filter) *routev3.HeaderMatcher {
 	}
 }
 
-func decodeHeaders(p path, headers []*routev3.HeaderMatcher) ([]mesh.Filter, error) {
+// DecodeHeaders is the inverse of EncodeHeader, for all header matchers of a route.
+func DecodeHeaders(p Path, headers []*routev3.HeaderMatcher) ([]mesh.Filter, error) {
 	var out []mesh.Filter
 	for i, h := range headers {
-		f, err := decodeHeader(p.index(i), h)
+		f, err := decodeHeader(p.Index(i), h)
 		if err != nil {
 			return nil, err
 		}
@@ -45,16 +46,16 @@ func decodeHeaders(p path, headers []*routev3.HeaderMatcher) ([]mesh.Filter, err
 	return out, nil
 }
 
-func decodeHeader(p path, h *routev3.HeaderMatcher) (mesh.Filter, error) {
+func decodeHeader(p Path, h *routev3.HeaderMatcher) (mesh.Filter, error) {
 	if h.GetStringMatch() == nil {
-		return mesh.Filter{}, p.field("string_match").errorf("is required")
+		return mesh.Filter{}, p.Field("string_match").Errorf("is required")
 	}
 	f, err := comparison(p, h.GetName(), h.GetStringMatch())
 	if err != nil || !h.GetInvertMatch() {
 		return f, err
 	}
 	if !h.GetTreatMissingHeaderAsEmpty() {
-		return mesh.Filter{}, p.field("treat_missing_header_as_empty").errorf("is required with invert_match")
+		return mesh.Filter{}, p.Field("treat_missing_header_as_empty").Errorf("is required with invert_match")
 	}
 	return mesh.Filter{Op: mesh.Not, Sub: []mesh.Filter{f}}, nil
 }
@@ -68,7 +69,7 @@ type stringMatcher interface {
 
 // comparison decodes a match of one header. One of the three patterns at most is
 // set, and none may be empty.
-func comparison(p path, header string, m stringMatcher) (mesh.Filter, error) {
+func comparison(p Path, header string, m stringMatcher) (mesh.Filter, error) {
 	op, pattern := mesh.Exact, m.GetExact()
 	if s := m.GetPrefix(); s != "" {
 		op, pattern = mesh.Prefix, s
@@ -76,14 +77,14 @@ func comparison(p path, header string, m stringMatcher) (mesh.Filter, error) {
 		op, pattern = mesh.Suffix, s
 	}
 	if pattern == "" {
-		return mesh.Filter{}, p.errorf("want a non-empty exact, prefix or suffix")
+		return mesh.Filter{}, p.Errorf("want a non-empty exact, prefix or suffix")
 	}
 	attribute, value, err := fromHeader(header, pattern)
 	if err != nil {
-		return mesh.Filter{}, p.errorf("%w", err)
+		return mesh.Filter{}, p.Errorf("%w", err)
 	}
-	if err := checkAttribute(attribute); err != nil {
-		return mesh.Filter{}, p.errorf("%w", err)
+	if err := CheckAttribute(attribute); err != nil {
+		return mesh.Filter{}, p.Errorf("%w", err)
 	}
 	return mesh.Filter{Op: op, Attr: attribute, Value: value}, nil
 }

@@ -20,8 +20,8 @@ const maxDepth = 32
 
 const headerInput = "request-headers"
 
-// conjunction encodes normal filters, of which there is at least one.
-func conjunction(filters []mesh.Filter) (*predicate, error) {
+// EncodeTree encodes normal filters, of which there is at least one.
+func EncodeTree(filters []mesh.Filter) (*predicate, error) {
 	if len(filters) == 1 {
 		return encodePredicate(filters[0])
 	}
@@ -67,7 +67,7 @@ func encodePredicate(f mesh.Filter) (*predicate, error) {
 
 func singlePredicate(f mesh.Filter) (*predicate, error) {
 	name, value := toHeader(f.Attr, f.Value)
-	input, err := toAny(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: name})
+	input, err := Pack(&matcherv3.HttpRequestHeaderMatchInput{HeaderName: name})
 	if err != nil {
 		return nil, err
 	}
@@ -88,43 +88,43 @@ func singlePredicate(f mesh.Filter) (*predicate, error) {
 	}}, nil
 }
 
-// decodeConjunction is the inverse of conjunction.
-func decodeConjunction(p path, m *predicate) ([]mesh.Filter, error) {
+// DecodeTree is the inverse of EncodeTree.
+func DecodeTree(p Path, m *predicate) ([]mesh.Filter, error) {
 	f, err := decodePredicate(p, m, maxDepth)
 	if err != nil {
 		return nil, err
 	}
-	return normalFilters([]mesh.Filter{f}), nil
+	return Normal([]mesh.Filter{f}), nil
 }
 
-func decodePredicate(p path, m *predicate, depth int) (mesh.Filter, error) {
+func decodePredicate(p Path, m *predicate, depth int) (mesh.Filter, error) {
 	if depth == 0 {
-		return mesh.Filter{}, p.errorf("nested deeper than %d", maxDepth)
+		return mesh.Filter{}, p.Errorf("nested deeper than %d", maxDepth)
 	}
 	switch t := m.GetMatchType().(type) {
 	case *xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate_:
-		return decodeSingle(p.field("single_predicate"), t.SinglePredicate)
+		return decodeSingle(p.Field("single_predicate"), t.SinglePredicate)
 	case *xdsmatcherv3.Matcher_MatcherList_Predicate_AndMatcher:
-		sub, err := decodePredicates(p.field("and_matcher"), t.AndMatcher, depth)
+		sub, err := decodePredicates(p.Field("and_matcher"), t.AndMatcher, depth)
 		return mesh.Filter{Op: mesh.All, Sub: sub}, err
 	case *xdsmatcherv3.Matcher_MatcherList_Predicate_OrMatcher:
-		sub, err := decodePredicates(p.field("or_matcher"), t.OrMatcher, depth)
+		sub, err := decodePredicates(p.Field("or_matcher"), t.OrMatcher, depth)
 		return mesh.Filter{Op: mesh.Any, Sub: sub}, err
 	case *xdsmatcherv3.Matcher_MatcherList_Predicate_NotMatcher:
-		sub, err := decodePredicate(p.field("not_matcher"), t.NotMatcher, depth-1)
+		sub, err := decodePredicate(p.Field("not_matcher"), t.NotMatcher, depth-1)
 		return mesh.Filter{Op: mesh.Not, Sub: []mesh.Filter{sub}}, err
 	default:
-		return mesh.Filter{}, p.errorf("want a single_predicate, and_matcher, or_matcher or not_matcher")
+		return mesh.Filter{}, p.Errorf("want a single_predicate, and_matcher, or_matcher or not_matcher")
 	}
 }
 
-func decodePredicates(p path, list *predicateList, depth int) ([]mesh.Filter, error) {
+func decodePredicates(p Path, list *predicateList, depth int) ([]mesh.Filter, error) {
 	if len(list.GetPredicate()) < 2 {
-		return nil, p.field("predicate").errorf("want at least 2")
+		return nil, p.Field("predicate").Errorf("want at least 2")
 	}
 	var out []mesh.Filter
 	for i, m := range list.GetPredicate() {
-		f, err := decodePredicate(p.field("predicate").index(i), m, depth-1)
+		f, err := decodePredicate(p.Field("predicate").Index(i), m, depth-1)
 		if err != nil {
 			return nil, err
 		}
@@ -133,13 +133,13 @@ func decodePredicates(p path, list *predicateList, depth int) ([]mesh.Filter, er
 	return out, nil
 }
 
-func decodeSingle(p path, m *xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate) (mesh.Filter, error) {
+func decodeSingle(p Path, m *xdsmatcherv3.Matcher_MatcherList_Predicate_SinglePredicate) (mesh.Filter, error) {
 	var input matcherv3.HttpRequestHeaderMatchInput
-	if err := unpack(p.field("input").field("typed_config"), m.GetInput().GetTypedConfig(), &input); err != nil {
+	if err := Unpack(p.Field("input").Field("typed_config"), m.GetInput().GetTypedConfig(), &input); err != nil {
 		return mesh.Filter{}, err
 	}
 	if m.GetValueMatch() == nil {
-		return mesh.Filter{}, p.field("value_match").errorf("is required")
+		return mesh.Filter{}, p.Field("value_match").Errorf("is required")
 	}
 	return comparison(p, input.GetHeaderName(), m.GetValueMatch())
 }

@@ -2,14 +2,14 @@ package wire
 
 import "github.com/warrenmesh/warren/mesh"
 
-// normalFilters rewrites a topic rule's filters into the form that Envoy's
+// Normal rewrites a topic rule's filters into the form that Envoy's
 // matchers can carry, which matches the same events: an All at the top is part of
 // the list, and a list of one is its only element.
-func normalFilters(filters []mesh.Filter) []mesh.Filter {
+func Normal(filters []mesh.Filter) []mesh.Filter {
 	var out []mesh.Filter
 	for _, f := range filters {
 		if f = normalFilter(f); f.Op == mesh.All && len(f.Sub) > 0 {
-			out = append(out, normalFilters(f.Sub)...)
+			out = append(out, Normal(f.Sub)...)
 		} else {
 			out = append(out, f)
 		}
@@ -36,7 +36,7 @@ func isComparison(f mesh.Filter) bool {
 	return f.Op == mesh.Exact || f.Op == mesh.Prefix || f.Op == mesh.Suffix
 }
 
-// isHeader reports whether one header matcher can say f.
-func isHeader(f mesh.Filter) bool {
+// IsHeader reports whether one header matcher can say f.
+func IsHeader(f mesh.Filter) bool {
 	return isComparison(f) || f.Op == mesh.Not && len(f.Sub) == 1 && isComparison(f.Sub[0])
 }

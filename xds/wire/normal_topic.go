@@ -24,7 +24,7 @@ func reachable(rules []mesh.Rule) []mesh.Rule {
 func normalTopic(t *mesh.Topic) *mesh.Topic {
 	out := &mesh.Topic{Name: t.Name}
 	for _, r := range t.Rules {
-		r.Filters = normalFilters(r.Filters)
+		r.Filters = Normal(r.Filters)
 		r.Retry = normalRetry(r.Retry)
 		out.Rules = append(out.Rules, r)
 	}

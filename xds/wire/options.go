@@ -27,7 +27,7 @@ var topologyPolicies = map[mesh.TopologyPolicy]xdsv1.TopologyPolicy{
 const maxHeartbeat = math.MaxUint16 * time.Second
 
 func encodeOptions(b *mesh.Broker) (*anypb.Any, error) {
-	return toAny(&xdsv1.AmqpProtocolOptions{
+	return Pack(&xdsv1.AmqpProtocolOptions{
 		Type:        brokerTypes[b.Type],
 		Vhost:       b.VHost,
 		Credentials: b.Credentials,
@@ -37,29 +37,29 @@ func encodeOptions(b *mesh.Broker) (*anypb.Any, error) {
 }
 
 // decodeOptions decodes all of a broker but its name and nodes.
-func decodeOptions(p path, o *xdsv1.AmqpProtocolOptions) (mesh.Broker, error) {
+func decodeOptions(p Path, o *xdsv1.AmqpProtocolOptions) (mesh.Broker, error) {
 	b := mesh.Broker{VHost: o.GetVhost(), Credentials: o.GetCredentials()}
 	var ok bool
 	if b.Type, ok = keyOf(brokerTypes, o.GetType()); !ok {
-		return b, p.field("type").errorf("%v is not supported", o.GetType())
+		return b, p.Field("type").Errorf("%v is not supported", o.GetType())
 	}
 	if b.Topology, ok = keyOf(topologyPolicies, o.GetTopology()); !ok {
-		return b, p.field("topology").errorf("%v is not supported", o.GetTopology())
+		return b, p.Field("topology").Errorf("%v is not supported", o.GetTopology())
 	}
 	switch {
 	case b.VHost == "" && b.Type == mesh.RabbitMQ:
-		return b, p.field("vhost").errorf("is required")
-	case len(b.VHost) > maxShortStr:
-		return b, p.field("vhost").errorf("has %d bytes, want at most %d", len(b.VHost), maxShortStr)
+		return b, p.Field("vhost").Errorf("is required")
+	case len(b.VHost) > MaxShortStr:
+		return b, p.Field("vhost").Errorf("has %d bytes, want at most %d", len(b.VHost), MaxShortStr)
 	case !isFileName(b.Credentials) && b.Credentials != "":
-		return b, p.field("credentials").errorf("%q is not the name of a directory", b.Credentials)
+		return b, p.Field("credentials").Errorf("%q is not the name of a directory", b.Credentials)
 	}
 	var err error
-	if b.Heartbeat, err = decodeDuration(p.field("heartbeat"), o.GetHeartbeat(), 0); err != nil {
+	if b.Heartbeat, err = DecodeDuration(p.Field("heartbeat"), o.GetHeartbeat(), 0); err != nil {
 		return b, err
 	}
 	if h := b.Heartbeat; h != 0 && (h < time.Second || h > maxHeartbeat) {
-		return b, p.field("heartbeat").errorf("%v: want 0 (none) or 1s to %v", h, maxHeartbeat)
+		return b, p.Field("heartbeat").Errorf("%v: want 0 (none) or 1s to %v", h, maxHeartbeat)
 	}
 	return b, nil
 }

@@ -16,16 +16,16 @@ func encodeOrder(o mesh.Ordering) xdsv1.Ordering { return xdsv1.Ordering(o) }
 func encodeKeyPolicy(k mesh.KeyPolicy) xdsv1.KeyPolicy { return xdsv1.KeyPolicy(k) }
 
 // decodeOrdering decodes the fields that keep the order of keys.
-func decodeOrdering(p path, m *xdsv1.SubscriptionListener, s *mesh.Subscription) (err error) {
-	if s.Partitions, err = decodePartitions(p.field("partitions"), m.GetPartitions()); err != nil {
+func decodeOrdering(p Path, m *xdsv1.SubscriptionListener, s *mesh.Subscription) (err error) {
+	if s.Partitions, err = DecodePartitions(p.Field("partitions"), m.GetPartitions()); err != nil {
 		return err
 	}
-	if s.MaxElapsed, err = decodeOptional(maxElapsed(p), m.GetRedelivery().GetMaxElapsed(), time.Second); err != nil {
+	if s.MaxElapsed, err = DecodeOptional(maxElapsed(p), m.GetRedelivery().GetMaxElapsed(), time.Second); err != nil {
 		return err
 	}
 	s.Ordering, s.KeyPolicy = mesh.Ordering(m.GetOrdering()), mesh.KeyPolicy(m.GetKeyPolicy())
 	if s.KeyPolicy != mesh.Continue && s.KeyPolicy != mesh.Hold {
-		return p.field("key_policy").errorf("%v is not supported", m.GetKeyPolicy())
+		return p.Field("key_policy").Errorf("%v is not supported", m.GetKeyPolicy())
 	}
 	switch s.Ordering {
 	case mesh.PerKey:
@@ -33,35 +33,35 @@ func decodeOrdering(p path, m *xdsv1.SubscriptionListener, s *mesh.Subscription)
 	case mesh.Unordered:
 		return checkUnordered(p, s)
 	default:
-		return p.field("ordering").errorf("%v is not supported", m.GetOrdering())
+		return p.Field("ordering").Errorf("%v is not supported", m.GetOrdering())
 	}
 }
 
-func maxElapsed(p path) path { return p.field("redelivery").field("max_elapsed") }
+func maxElapsed(p Path) Path { return p.Field("redelivery").Field("max_elapsed") }
 
-func checkPerKey(p path, s *mesh.Subscription) error {
+func checkPerKey(p Path, s *mesh.Subscription) error {
 	if s.Partitions.Count == 0 {
-		return p.field("partitions").errorf("is required: ordering is by key")
+		return p.Field("partitions").Errorf("is required: ordering is by key")
 	}
 	if s.MaxElapsed == 0 {
-		return maxElapsed(p).errorf("is required: ordering is by key")
+		return maxElapsed(p).Errorf("is required: ordering is by key")
 	}
 	if n := len(s.Queue.Name); n > mesh.MaxPartitionedQueue {
-		return p.field("queue").field("name").errorf("has %d bytes, want at most %d with partitions", n, mesh.MaxPartitionedQueue)
+		return p.Field("queue").Field("name").Errorf("has %d bytes, want at most %d with partitions", n, mesh.MaxPartitionedQueue)
 	}
 	return nil
 }
 
 // checkUnordered refuses fields that would have no effect.
-func checkUnordered(p path, s *mesh.Subscription) error {
+func checkUnordered(p Path, s *mesh.Subscription) error {
 	const useless = "not supported without order"
 	switch {
 	case s.Partitions.Count > 0:
-		return p.field("partitions").errorf(useless)
+		return p.Field("partitions").Errorf(useless)
 	case s.MaxElapsed > 0:
-		return maxElapsed(p).errorf(useless)
+		return maxElapsed(p).Errorf(useless)
 	case s.KeyPolicy != mesh.Continue:
-		return p.field("key_policy").errorf(useless)
+		return p.Field("key_policy").Errorf(useless)
 	}
 	return nil
 }
@@ -73,16 +73,16 @@ func encodeDedupe(d mesh.Dedupe) *xdsv1.Dedupe {
 	return &xdsv1.Dedupe{Window: durationpb.New(d.Window), MaxEntries: d.MaxEntries}
 }
 
-func decodeDedupe(p path, m *xdsv1.Dedupe) (mesh.Dedupe, error) {
+func decodeDedupe(p Path, m *xdsv1.Dedupe) (mesh.Dedupe, error) {
 	if m == nil {
 		return mesh.Dedupe{}, nil
 	}
-	window, err := decodeDuration(p.field("window"), m.GetWindow(), 1)
+	window, err := DecodeDuration(p.Field("window"), m.GetWindow(), 1)
 	if err != nil {
 		return mesh.Dedupe{}, err
 	}
 	if m.GetMaxEntries() == 0 {
-		return mesh.Dedupe{}, p.field("max_entries").errorf("is 0, want at least 1")
+		return mesh.Dedupe{}, p.Field("max_entries").Errorf("is 0, want at least 1")
 	}
 	return mesh.Dedupe{Window: window, MaxEntries: m.GetMaxEntries()}, nil
 }

@@ -7,8 +7,8 @@ import (
 
 const typePrefix = "type.googleapis.com/"
 
-// toAny marshals deterministically, so that content versions are stable.
-func toAny(m proto.Message) (*anypb.Any, error) {
+// Pack marshals m deterministically, so that content versions are stable.
+func Pack(m proto.Message) (*anypb.Any, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
 		return nil, err

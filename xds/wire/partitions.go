@@ -16,8 +16,7 @@ import (
 func keyHeader(backends []mesh.Backend) string {
 	for i := range backends {
 		if s := backends[i].Destination.Partitions; s.Count > 0 {
-			header, _ := toHeader(s.Key, "")
-			return header
+			return Header(s.Key)
 		}
 	}
 	return ""
@@ -36,8 +35,8 @@ func encodeHash(action *routev3.RouteAction, header string) {
 
 // checkHash demands that a route hashes by the header that its backends make it
 // hash by, and only then: an event is hashed by nothing else.
-func checkHash(p path, action *routev3.RouteAction, header string) error {
-	want, at := []string{}, p.field("hash_policy")
+func checkHash(p Path, action *routev3.RouteAction, header string) error {
+	want, at := []string{}, p.Field("hash_policy")
 	if header != "" {
 		want = append(want, header)
 	}
@@ -46,10 +45,10 @@ func checkHash(p path, action *routev3.RouteAction, header string) error {
 		got = append(got, h.GetHeader().GetHeaderName())
 	}
 	if !slices.Equal(got, want) {
-		return at.errorf("is by headers %q, want %q: the key of the first backend with partitions", got, want)
+		return at.Errorf("is by headers %q, want %q: the key of the first backend with partitions", got, want)
 	}
 	if use := action.GetWeightedClusters().GetUseHashPolicy().GetValue(); use != (header != "") {
-		return p.field("weighted_clusters").field("use_hash_policy").errorf("is %t, want %t: backends with partitions are chosen by key, others at random", use, !use)
+		return p.Field("weighted_clusters").Field("use_hash_policy").Errorf("is %t, want %t: backends with partitions are chosen by key, others at random", use, !use)
 	}
 	return nil
 }

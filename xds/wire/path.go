@@ -5,22 +5,27 @@ import (
 	"strconv"
 )
 
-// path is where in a resource something is wrong, in protobuf field names. An Any
+// Path is where in a resource something is wrong, in protobuf field names. An Any
 // is transparent: the fields of what it holds follow directly.
-type path string
+type Path string
 
-func (p path) field(name string) path {
+// Field is the path of a field of the message at p.
+func (p Path) Field(name string) Path {
 	if p == "" {
-		return path(name)
+		return Path(name)
 	}
-	return p + "." + path(name)
+	return p + "." + Path(name)
 }
 
-func (p path) index(i int) path { return p + path("["+strconv.Itoa(i)+"]") }
+// Index is the path of an element of the list at p.
+func (p Path) Index(i int) Path { return p + Path("["+strconv.Itoa(i)+"]") }
 
-func (p path) key(k string) path { return p + path("["+strconv.Quote(k)+"]") }
+// Key is the path of a value of the map at p.
+func (p Path) Key(k string) Path { return p + Path("["+strconv.Quote(k)+"]") }
 
-func (p path) errorf(format string, args ...any) error {
+// Errorf is fmt.Errorf with the path before it; of the path "", the whole resource, it is
+// fmt.Errorf.
+func (p Path) Errorf(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	if p == "" {
 		return err

@@ -65,10 +65,10 @@ const (
 	routeRoute  protowire.Number = 2 // Route.route
 )
 
-// unpackRoutes is unpack for a route configuration, but leaves the actions of plain
+// unpackRoutes is Unpack for a route configuration, but leaves the actions of plain
 // routes as they came: one for each route, or none at all.
 func unpackRoutes(body *anypb.Any, c *routev3.RouteConfiguration) (actions [][]byte, err error) {
-	if body.MessageName() == proto.MessageName(c) && grammarOf(c.ProtoReflect().Descriptor()).sound(body.GetValue()) {
+	if Sound(body, c) {
 		hosts := 0
 		rest, err := rewrite(body.GetValue(), configHosts, func(host []byte) ([]byte, error) {
 			hosts++
@@ -83,20 +83,20 @@ func unpackRoutes(body *anypb.Any, c *routev3.RouteConfiguration) (actions [][]b
 		}
 		proto.Reset(c)
 	}
-	return nil, unpack("", body, c)
+	return nil, Unpack("", body, c)
 }
 
-// unpackRoute is unpack for a route, but leaves its action as it came, nil when that
+// unpackRoute is Unpack for a route, but leaves its action as it came, nil when that
 // cannot be.
-func unpackRoute(p path, body *anypb.Any, r *routev3.Route) (action []byte, err error) {
-	if body.MessageName() == proto.MessageName(r) && grammarOf(r.ProtoReflect().Descriptor()).sound(body.GetValue()) {
+func unpackRoute(p Path, body *anypb.Any, r *routev3.Route) (action []byte, err error) {
+	if Sound(body, r) {
 		rest, action, err := splitRoute(body.GetValue())
 		if err == nil && proto.Unmarshal(rest, r) == nil {
 			return action, nil
 		}
 		proto.Reset(r)
 	}
-	return nil, unpack(p, body, r)
+	return nil, Unpack(p, body, r)
 }
 
 var errNotPlain = errors.New("not the plain form")
@@ -114,30 +114,30 @@ func splitRoute(route []byte) (rest, action []byte, err error) {
 	return rest, action, err
 }
 
-// rewrite returns message with each value of one length-delimited field replaced,
+// rewrite returns a message with each value of one length-delimited field replaced,
 // left out where by returns nil. It must be sound.
-func rewrite(message []byte, field protowire.Number, by func([]byte) ([]byte, error)) ([]byte, error) {
-	out := make([]byte, 0, len(message))
-	for len(message) > 0 {
-		number, _, n := protowire.ConsumeField(message)
+func rewrite(body []byte, wanted protowire.Number, by func([]byte) ([]byte, error)) ([]byte, error) {
+	out := make([]byte, 0, len(body))
+	for len(body) > 0 {
+		number, _, n := protowire.ConsumeField(body)
 		if n < 0 {
 			return nil, protowire.ParseError(n)
 		}
-		if number != field {
-			out = append(out, message[:n]...)
+		if number != wanted {
+			out = append(out, body[:n]...)
 		} else {
-			_, _, tag := protowire.ConsumeTag(message)
-			value, _ := protowire.ConsumeBytes(message[tag:])
+			_, _, tag := protowire.ConsumeTag(body)
+			value, _ := protowire.ConsumeBytes(body[tag:])
 			value, err := by(value)
 			if err != nil {
 				return nil, err
 			}
 			if value != nil {
-				out = protowire.AppendTag(out, field, protowire.BytesType)
+				out = protowire.AppendTag(out, wanted, protowire.BytesType)
 				out = protowire.AppendBytes(out, value)
 			}
 		}
-		message = message[n:]
+		body = body[n:]
 	}
 	return out, nil
 }

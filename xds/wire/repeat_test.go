@@ -42,7 +42,7 @@ func TestRulesThatDoTheSameShareIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, err := toAny(c)
+		body, err := Pack(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func FuzzRoutes(f *testing.F) {
 		body := &anypb.Any{TypeUrl: xds.TypeRoute, Value: value}
 		var c routev3.RouteConfiguration
 		var want *Routes
-		wantErr := unpack("", body, &c)
+		wantErr := Unpack("", body, &c)
 		if wantErr == nil {
 			want, wantErr = decodeRoutes(&c, nil)
 		}

@@ -19,7 +19,7 @@ type Resource struct {
 
 // newResource marshals m and proves that a sidecar would accept it.
 func newResource(name string, m proto.Message) (Resource, error) {
-	body, err := toAny(m)
+	body, err := Pack(m)
 	if err != nil {
 		return Resource{}, fmt.Errorf("encode %s: %w", name, err)
 	}

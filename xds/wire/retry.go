@@ -29,9 +29,9 @@ func encodeRetry(r mesh.Retry) (*routev3.RetryPolicy, error) {
 		return nil, nil
 	}
 	if r.Attempts == 0 {
-		return nil, path("retry").errorf("attempts is 0, want at least 1")
+		return nil, Path("retry").Errorf("attempts is 0, want at least 1")
 	}
-	previous, err := toAny(&previoushostsv3.PreviousHostsPredicate{})
+	previous, err := Pack(&previoushostsv3.PreviousHostsPredicate{})
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func encodeRetry(r mesh.Retry) (*routev3.RetryPolicy, error) {
 	p := &routev3.RetryPolicy{
 		RetryOn:       strings.Join(on, ","),
 		NumRetries:    wrapperspb.UInt32(r.Attempts - 1),
-		PerTryTimeout: optionalDuration(r.PerTryTimeout),
+		PerTryTimeout: OptionalDuration(r.PerTryTimeout),
 		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
 			Name:       previousHosts,
 			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: previous},
@@ -57,37 +57,37 @@ func encodeRetry(r mesh.Retry) (*routev3.RetryPolicy, error) {
 	return p, nil
 }
 
-func decodeRetry(p path, r *routev3.RetryPolicy) (mesh.Retry, error) {
+func decodeRetry(p Path, r *routev3.RetryPolicy) (mesh.Retry, error) {
 	if r == nil {
 		return mesh.Retry{Attempts: 1}, nil
 	}
 	out := mesh.Retry{Attempts: defaultRetries + 1}
 	if n := r.GetNumRetries(); n != nil {
 		if n.GetValue() == math.MaxUint32 {
-			return out, p.field("num_retries").errorf("is too large")
+			return out, p.Field("num_retries").Errorf("is too large")
 		}
 		out.Attempts = n.GetValue() + 1
 	}
 	var err error
-	if out.On, err = decodeRetryOn(p.field("retry_on"), r.GetRetryOn()); err != nil {
+	if out.On, err = decodeRetryOn(p.Field("retry_on"), r.GetRetryOn()); err != nil {
 		return out, err
 	}
-	if out.PerTryTimeout, err = decodeOptional(p.field("per_try_timeout"), r.GetPerTryTimeout(), 1); err != nil {
+	if out.PerTryTimeout, err = DecodeOptional(p.Field("per_try_timeout"), r.GetPerTryTimeout(), 1); err != nil {
 		return out, err
 	}
-	if out.Backoff, err = decodeBackOff(p.field("retry_back_off"), r.GetRetryBackOff()); err != nil {
+	if out.Backoff, err = decodeBackOff(p.Field("retry_back_off"), r.GetRetryBackOff()); err != nil {
 		return out, err
 	}
 	for i, h := range r.GetRetryHostPredicate() {
-		at := p.field("retry_host_predicate").index(i).field("typed_config")
-		if err := unpack(at, h.GetTypedConfig(), &previoushostsv3.PreviousHostsPredicate{}); err != nil {
+		at := p.Field("retry_host_predicate").Index(i).Field("typed_config")
+		if err := Unpack(at, h.GetTypedConfig(), &previoushostsv3.PreviousHostsPredicate{}); err != nil {
 			return out, err
 		}
 	}
 	return normalRetry(out), nil
 }
 
-func decodeRetryOn(p path, s string) ([]mesh.RetryOn, error) {
+func decodeRetryOn(p Path, s string) ([]mesh.RetryOn, error) {
 	if s == "" {
 		return nil, nil
 	}
@@ -95,14 +95,14 @@ func decodeRetryOn(p path, s string) ([]mesh.RetryOn, error) {
 	for word := range strings.SplitSeq(s, ",") {
 		on, err := mesh.ParseRetryOn(strings.TrimSpace(word))
 		if err != nil {
-			return nil, p.errorf("%w", err)
+			return nil, p.Errorf("%w", err)
 		}
 		out = append(out, on)
 	}
 	return out, nil
 }
 
-func decodeBackOff(p path, b *routev3.RetryPolicy_RetryBackOff) (mesh.Backoff, error) {
+func decodeBackOff(p Path, b *routev3.RetryPolicy_RetryBackOff) (mesh.Backoff, error) {
 	if b == nil {
 		return mesh.Backoff{Base: defaultBaseInterval, Max: defaultMaxFactor * defaultBaseInterval}, nil
 	}
@@ -111,5 +111,5 @@ func decodeBackOff(p path, b *routev3.RetryPolicy_RetryBackOff) (mesh.Backoff, e
 		base := b.GetBaseInterval().AsDuration()
 		longest = durationpb.New(min(base, math.MaxInt64/defaultMaxFactor) * defaultMaxFactor)
 	}
-	return decodeIntervals(p, b.GetBaseInterval(), longest)
+	return DecodeIntervals(p, b.GetBaseInterval(), longest)
 }

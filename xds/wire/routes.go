@@ -31,7 +31,7 @@ func routeConfiguration(name string, rules []mesh.Rule) (*routev3.RouteConfigura
 }
 
 func needsTree(r mesh.Rule) bool {
-	return slices.ContainsFunc(r.Filters, func(f mesh.Filter) bool { return !isHeader(f) })
+	return slices.ContainsFunc(r.Filters, func(f mesh.Filter) bool { return !IsHeader(f) })
 }
 
 func plainRoutes(rules []mesh.Rule) ([]*routev3.Route, error) {
@@ -43,7 +43,7 @@ func plainRoutes(rules []mesh.Rule) ([]*routev3.Route, error) {
 			return nil, err
 		}
 		for _, f := range rules[i].Filters {
-			r.Match.Headers = append(r.Match.Headers, headerMatcher(f))
+			r.Match.Headers = append(r.Match.Headers, EncodeHeader(f))
 		}
 		out = append(out, r)
 	}
@@ -63,7 +63,7 @@ func matcherTree(rules []mesh.Rule) (*xdsmatcherv3.Matcher, error) {
 			tree.OnNoMatch = action
 			break
 		}
-		p, err := conjunction(rules[i].Filters)
+		p, err := EncodeTree(rules[i].Filters)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (e *ruleEncoder) action(r *mesh.Rule) (*xdsmatcherv3.Matcher_OnMatch, error
 	if err != nil {
 		return nil, err
 	}
-	body, err := toAny(route)
+	body, err := Pack(route)
 	if err != nil {
 		return nil, err
 	}
@@ -91,15 +91,15 @@ func (e *ruleEncoder) action(r *mesh.Rule) (*xdsmatcherv3.Matcher_OnMatch, error
 func decodeRoutes(c *routev3.RouteConfiguration, actions [][]byte) (*Routes, error) {
 	name, err := xds.ParseTopicResource(c.GetName())
 	if err != nil {
-		return nil, path("name").errorf("%w", err)
+		return nil, Path("name").Errorf("%w", err)
 	}
-	hosts := path("virtual_hosts")
+	hosts := Path("virtual_hosts")
 	if len(c.GetVirtualHosts()) != 1 {
-		return nil, hosts.errorf("want exactly 1, have %d", len(c.GetVirtualHosts()))
+		return nil, hosts.Errorf("want exactly 1, have %d", len(c.GetVirtualHosts()))
 	}
-	host, at := c.GetVirtualHosts()[0], hosts.index(0)
+	host, at := c.GetVirtualHosts()[0], hosts.Index(0)
 	if !slices.Equal(host.GetDomains(), []string{"*"}) {
-		return nil, at.field("domains").errorf("want \"*\" alone")
+		return nil, at.Field("domains").Errorf("want \"*\" alone")
 	}
 	rules, err := decodeHost(at, host, actions)
 	if err != nil {
@@ -108,21 +108,21 @@ func decodeRoutes(c *routev3.RouteConfiguration, actions [][]byte) (*Routes, err
 	return &Routes{Name: name, Rules: rules}, nil
 }
 
-func decodeHost(p path, h *routev3.VirtualHost, actions [][]byte) ([]mesh.Rule, error) {
+func decodeHost(p Path, h *routev3.VirtualHost, actions [][]byte) ([]mesh.Rule, error) {
 	if h.GetMatcher() == nil {
-		return decodePlain(p.field("routes"), h.GetRoutes(), actions)
+		return decodePlain(p.Field("routes"), h.GetRoutes(), actions)
 	}
 	if len(h.GetRoutes()) > 0 {
-		return nil, p.field("routes").errorf("not supported beside a matcher")
+		return nil, p.Field("routes").Errorf("not supported beside a matcher")
 	}
-	return decodeTree(p.field("matcher"), h.GetMatcher())
+	return decodeTree(p.Field("matcher"), h.GetMatcher())
 }
 
-func decodePlain(p path, routes []*routev3.Route, actions [][]byte) ([]mesh.Rule, error) {
+func decodePlain(p Path, routes []*routev3.Route, actions [][]byte) ([]mesh.Rule, error) {
 	var out []mesh.Rule
 	d := newRuleDecoder()
 	for i, r := range routes {
-		at := p.index(i)
+		at := p.Index(i)
 		var action []byte
 		if len(actions) > 0 {
 			action = actions[i]
@@ -131,48 +131,48 @@ func decodePlain(p path, routes []*routev3.Route, actions [][]byte) ([]mesh.Rule
 		if err != nil {
 			return nil, err
 		}
-		if rule.Filters, err = decodeHeaders(at.field("match").field("headers"), r.GetMatch().GetHeaders()); err != nil {
+		if rule.Filters, err = DecodeHeaders(at.Field("match").Field("headers"), r.GetMatch().GetHeaders()); err != nil {
 			return nil, err
 		}
 		out = append(out, rule)
 	}
 	if len(out) == 0 || len(out[len(out)-1].Filters) > 0 {
-		return nil, p.errorf("the last one must match every event")
+		return nil, p.Errorf("the last one must match every event")
 	}
 	return out, nil
 }
 
-func decodeTree(p path, m *xdsmatcherv3.Matcher) ([]mesh.Rule, error) {
+func decodeTree(p Path, m *xdsmatcherv3.Matcher) ([]mesh.Rule, error) {
 	var out []mesh.Rule
 	d := newRuleDecoder()
-	list := p.field("matcher_list").field("matchers")
+	list := p.Field("matcher_list").Field("matchers")
 	for i, f := range m.GetMatcherList().GetMatchers() {
-		at := list.index(i)
-		rule, err := d.action(at.field("on_match"), f.GetOnMatch())
+		at := list.Index(i)
+		rule, err := d.action(at.Field("on_match"), f.GetOnMatch())
 		if err != nil {
 			return nil, err
 		}
-		if rule.Filters, err = decodeConjunction(at.field("predicate"), f.GetPredicate()); err != nil {
+		if rule.Filters, err = DecodeTree(at.Field("predicate"), f.GetPredicate()); err != nil {
 			return nil, err
 		}
 		out = append(out, rule)
 	}
-	last, err := d.action(p.field("on_no_match"), m.GetOnNoMatch())
+	last, err := d.action(p.Field("on_no_match"), m.GetOnNoMatch())
 	if err != nil {
 		return nil, err
 	}
 	return append(out, last), nil
 }
 
-func (d *ruleDecoder) action(p path, m *xdsmatcherv3.Matcher_OnMatch) (mesh.Rule, error) {
-	at := p.field("action").field("typed_config")
+func (d *ruleDecoder) action(p Path, m *xdsmatcherv3.Matcher_OnMatch) (mesh.Rule, error) {
+	at := p.Field("action").Field("typed_config")
 	var route routev3.Route
 	raw, err := unpackRoute(at, m.GetAction().GetTypedConfig(), &route)
 	if err != nil {
 		return mesh.Rule{}, err
 	}
 	if len(route.GetMatch().GetHeaders()) > 0 {
-		return mesh.Rule{}, at.field("match").field("headers").errorf("not supported inside a matcher")
+		return mesh.Rule{}, at.Field("match").Field("headers").Errorf("not supported inside a matcher")
 	}
 	return d.rule(at, &route, raw)
 }

@@ -45,22 +45,22 @@ func encodeBackend(b *mesh.Backend) (*routev3.WeightedCluster_ClusterWeight, err
 	d := &b.Destination
 	route := &xdsv1.AmqpRoute{
 		Topic:          d.Topic.String(),
-		Exchange:       encodeExchange(d.Exchange),
+		Exchange:       EncodeExchange(d.Exchange),
 		RoutingKey:     string(d.RoutingKey),
 		Mandatory:      d.Mandatory,
 		Persistent:     d.Persistent,
 		ConfirmTimeout: durationpb.New(d.ConfirmTimeout),
-		Ttl:            optionalDuration(d.TTL),
+		Ttl:            OptionalDuration(d.TTL),
 		Priority:       uint32(d.Priority),
 		MaxEventBytes:  d.MaxEventBytes,
-		Partitions:     encodePartitions(d.Partitions),
+		Partitions:     EncodePartitions(d.Partitions),
 		Headers:        d.Headers.Entries(),
 	}
-	inner, err := toAny(route)
+	inner, err := Pack(route)
 	if err != nil {
 		return nil, err
 	}
-	config, err := toAny(&routev3.FilterConfig{Config: inner, IsOptional: true})
+	config, err := Pack(&routev3.FilterConfig{Config: inner, IsOptional: true})
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +72,10 @@ func encodeBackend(b *mesh.Backend) (*routev3.WeightedCluster_ClusterWeight, err
 }
 
 // rule is the inverse of the encoder's. The action is in r or, as it came, in raw.
-func (d *ruleDecoder) rule(p path, r *routev3.Route, raw []byte) (mesh.Rule, error) {
+func (d *ruleDecoder) rule(p Path, r *routev3.Route, raw []byte) (mesh.Rule, error) {
 	m, ok := r.GetMatch().GetPathSpecifier().(*routev3.RouteMatch_Prefix)
 	if !ok || m.Prefix != "" && m.Prefix != "/" {
-		return mesh.Rule{}, p.field("match").field("prefix").errorf("want \"\": events have no path")
+		return mesh.Rule{}, p.Field("match").Field("prefix").Errorf("want \"\": events have no path")
 	}
 	if raw != nil {
 		if rule, ok := d.actions[string(raw)]; ok {
@@ -84,10 +84,10 @@ func (d *ruleDecoder) rule(p path, r *routev3.Route, raw []byte) (mesh.Rule, err
 		}
 		r.Action = &routev3.Route_Route{Route: &routev3.RouteAction{}}
 		if err := proto.Unmarshal(raw, r.GetRoute()); err != nil {
-			return mesh.Rule{}, p.field("route").errorf("unmarshal: %w", err)
+			return mesh.Rule{}, p.Field("route").Errorf("unmarshal: %w", err)
 		}
 	}
-	rule, err := decodeAction(p.field("route"), r.GetRoute())
+	rule, err := decodeAction(p.Field("route"), r.GetRoute())
 	if err != nil {
 		return mesh.Rule{}, err
 	}
@@ -99,32 +99,32 @@ func (d *ruleDecoder) rule(p path, r *routev3.Route, raw []byte) (mesh.Rule, err
 }
 
 // decodeAction decodes the action of a rule.
-func decodeAction(at path, action *routev3.RouteAction) (mesh.Rule, error) {
+func decodeAction(at Path, action *routev3.RouteAction) (mesh.Rule, error) {
 	if action == nil {
-		return mesh.Rule{}, at.errorf("is required")
+		return mesh.Rule{}, at.Errorf("is required")
 	}
 	var rule mesh.Rule
 	var err error
-	if rule.Backends, err = decodeBackends(at.field("weighted_clusters").field("clusters"), action.GetWeightedClusters()); err != nil {
+	if rule.Backends, err = decodeBackends(at.Field("weighted_clusters").Field("clusters"), action.GetWeightedClusters()); err != nil {
 		return mesh.Rule{}, err
 	}
 	if action.GetTimeout() == nil {
-		return mesh.Rule{}, at.field("timeout").errorf("is required: 0s means no limit but the caller's")
+		return mesh.Rule{}, at.Field("timeout").Errorf("is required: 0s means no limit but the caller's")
 	}
-	if rule.Timeout, err = decodeDuration(at.field("timeout"), action.GetTimeout(), 0); err != nil {
+	if rule.Timeout, err = DecodeDuration(at.Field("timeout"), action.GetTimeout(), 0); err != nil {
 		return mesh.Rule{}, err
 	}
-	if rule.Retry, err = decodeRetry(at.field("retry_policy"), action.GetRetryPolicy()); err != nil {
+	if rule.Retry, err = decodeRetry(at.Field("retry_policy"), action.GetRetryPolicy()); err != nil {
 		return mesh.Rule{}, err
 	}
 	return rule, checkHash(at, action, keyHeader(rule.Backends))
 }
 
-func decodeBackends(p path, w *routev3.WeightedCluster) ([]mesh.Backend, error) {
+func decodeBackends(p Path, w *routev3.WeightedCluster) ([]mesh.Backend, error) {
 	var out []mesh.Backend
 	var sum uint64
 	for i, c := range w.GetClusters() {
-		b, err := decodeBackend(p.index(i), c)
+		b, err := decodeBackend(p.Index(i), c)
 		if err != nil {
 			return nil, err
 		}
@@ -132,30 +132,30 @@ func decodeBackends(p path, w *routev3.WeightedCluster) ([]mesh.Backend, error) 
 		out = append(out, b)
 	}
 	if sum == 0 || sum > math.MaxUint32 {
-		return nil, p.errorf("sum of weights is %d, want 1 to %d", sum, uint32(math.MaxUint32))
+		return nil, p.Errorf("sum of weights is %d, want 1 to %d", sum, uint32(math.MaxUint32))
 	}
 	return out, nil
 }
 
-func decodeBackend(p path, c *routev3.WeightedCluster_ClusterWeight) (mesh.Backend, error) {
+func decodeBackend(p Path, c *routev3.WeightedCluster_ClusterWeight) (mesh.Backend, error) {
 	broker, err := xds.ParseBrokerResource(c.GetName())
 	if err != nil {
-		return mesh.Backend{}, p.field("name").errorf("%w", err)
+		return mesh.Backend{}, p.Field("name").Errorf("%w", err)
 	}
-	at := p.field("typed_per_filter_config")
+	at := p.Field("typed_per_filter_config")
 	for key := range c.GetTypedPerFilterConfig() {
 		if key != xds.FilterConfigKey {
-			return mesh.Backend{}, at.key(key).errorf("not supported, want only %q", xds.FilterConfigKey)
+			return mesh.Backend{}, at.Key(key).Errorf("not supported, want only %q", xds.FilterConfigKey)
 		}
 	}
-	at = at.key(xds.FilterConfigKey)
+	at = at.Key(xds.FilterConfigKey)
 	var config routev3.FilterConfig
-	if err := unpack(at, c.GetTypedPerFilterConfig()[xds.FilterConfigKey], &config); err != nil {
+	if err := Unpack(at, c.GetTypedPerFilterConfig()[xds.FilterConfigKey], &config); err != nil {
 		return mesh.Backend{}, err
 	}
-	at = at.field("config")
+	at = at.Field("config")
 	var route xdsv1.AmqpRoute
-	if err := unpack(at, config.GetConfig(), &route); err != nil {
+	if err := Unpack(at, config.GetConfig(), &route); err != nil {
 		return mesh.Backend{}, err
 	}
 	d, err := decodeDestination(at, &route)

@@ -22,27 +22,27 @@ const maxPort = math.MaxUint16
 var queueTypes = []string{"quorum", "classic"}
 
 func subscriptionListenerOf(name string, s *mesh.Subscription) (*listenerv3.Listener, error) {
-	api, err := toAny(&xdsv1.SubscriptionListener{
+	api, err := Pack(&xdsv1.SubscriptionListener{
 		Topic:    s.Topic.String(),
 		Cluster:  xds.BrokerResource(s.Broker),
-		Exchange: encodeExchange(s.Exchange),
+		Exchange: EncodeExchange(s.Exchange),
 		Queue: &xdsv1.Queue{
 			Name: s.Queue.Name, Type: s.Queue.Type, Prefetch: s.Queue.Prefetch,
 			PrefetchBytes: s.Queue.PrefetchBytes, MaxEventBytes: s.Queue.MaxEventBytes,
 		},
-		Filters:     encodeFilters(s.Filters),
+		Filters:     EncodeList(s.Filters),
 		AckDeadline: durationpb.New(s.AckDeadline),
 		Redelivery: &xdsv1.Redelivery{
 			Attempts:     s.Attempts,
 			BaseInterval: durationpb.New(s.Backoff.Base),
 			MaxInterval:  durationpb.New(s.Backoff.Max),
-			MaxElapsed:   optionalDuration(s.MaxElapsed),
+			MaxElapsed:   OptionalDuration(s.MaxElapsed),
 			Strategy:     xdsv1.RetryStrategy(s.Strategy),
 		},
 		DeadLetterQueue: s.DeadLetterQueue,
 		PushPort:        s.PushPort,
 		Ordering:        encodeOrder(s.Ordering),
-		Partitions:      encodePartitions(s.Partitions),
+		Partitions:      EncodePartitions(s.Partitions),
 		KeyPolicy:       encodeKeyPolicy(s.KeyPolicy),
 		Dedupe:          encodeDedupe(s.Dedupe),
 		MaxDecodedBytes: s.MaxDecoded,
@@ -60,90 +60,90 @@ func subscriptionListenerOf(name string, s *mesh.Subscription) (*listenerv3.List
 func decodeSubscription(l *listenerv3.Listener) (*Subscription, error) {
 	name, err := xds.ParseSubscriptionResource(l.GetName())
 	if err != nil {
-		return nil, path("name").errorf("%w", err)
+		return nil, Path("name").Errorf("%w", err)
 	}
 	if d := l.GetTrafficDirection(); d != corev3.TrafficDirection_INBOUND {
-		return nil, path("traffic_direction").errorf("%v is not supported on a subscription, want INBOUND", d)
+		return nil, Path("traffic_direction").Errorf("%v is not supported on a subscription, want INBOUND", d)
 	}
-	at := path("api_listener").field("api_listener")
+	at := Path("api_listener").Field("api_listener")
 	var m xdsv1.SubscriptionListener
-	if err := unpack(at, l.GetApiListener().GetApiListener(), &m); err != nil {
+	if err := Unpack(at, l.GetApiListener().GetApiListener(), &m); err != nil {
 		return nil, err
 	}
 	out := &Subscription{mesh.Subscription{Name: name}}
 	return out, decodeSubscriptionListener(at, &m, &out.Subscription)
 }
 
-func decodeSubscriptionListener(p path, m *xdsv1.SubscriptionListener, s *mesh.Subscription) (err error) {
+func decodeSubscriptionListener(p Path, m *xdsv1.SubscriptionListener, s *mesh.Subscription) (err error) {
 	if s.Topic, err = mesh.ParseName(m.GetTopic(), ""); err != nil {
-		return p.field("topic").errorf("%w", err)
+		return p.Field("topic").Errorf("%w", err)
 	}
 	if s.Broker, err = xds.ParseBrokerResource(m.GetCluster()); err != nil {
-		return p.field("cluster").errorf("%w", err)
+		return p.Field("cluster").Errorf("%w", err)
 	}
-	if s.Exchange, err = decodeExchange(p.field("exchange"), m.GetExchange()); err != nil {
+	if s.Exchange, err = DecodeExchange(p.Field("exchange"), m.GetExchange()); err != nil {
 		return err
 	}
-	if s.Queue, err = decodeQueue(p.field("queue"), m.GetQueue()); err != nil {
+	if s.Queue, err = decodeQueue(p.Field("queue"), m.GetQueue()); err != nil {
 		return err
 	}
-	if s.Filters, err = decodeFilters(p.field("filters"), m.GetFilters(), maxDepth); err != nil {
+	if s.Filters, err = DecodeList(p.Field("filters"), m.GetFilters()); err != nil {
 		return err
 	}
-	if s.AckDeadline, err = decodeDuration(p.field("ack_deadline"), m.GetAckDeadline(), 1); err != nil {
+	if s.AckDeadline, err = DecodeDuration(p.Field("ack_deadline"), m.GetAckDeadline(), 1); err != nil {
 		return err
 	}
 	if s.Attempts = m.GetRedelivery().GetAttempts(); s.Attempts == 0 {
-		return p.field("redelivery").field("attempts").errorf("is 0, want at least 1")
+		return p.Field("redelivery").Field("attempts").Errorf("is 0, want at least 1")
 	}
-	if s.Backoff, err = decodeRedelivery(p.field("redelivery"), m.GetRedelivery()); err != nil {
+	if s.Backoff, err = decodeRedelivery(p.Field("redelivery"), m.GetRedelivery()); err != nil {
 		return err
 	}
 	if s.Strategy, err = decodeStrategy(p, m); err != nil {
 		return err
 	}
 	if s.PushPort = m.GetPushPort(); s.PushPort > maxPort {
-		return p.field("push_port").errorf("is %d, want 1 to %d, or 0 for none", s.PushPort, maxPort)
+		return p.Field("push_port").Errorf("is %d, want 1 to %d, or 0 for none", s.PushPort, maxPort)
 	}
 	s.DeadLetterQueue, s.MaxDecoded = m.GetDeadLetterQueue(), m.GetMaxDecodedBytes()
-	if err := checkAMQPName(p.field("dead_letter_queue"), s.DeadLetterQueue); err != nil {
+	if err := CheckAMQPName(p.Field("dead_letter_queue"), s.DeadLetterQueue); err != nil {
 		return err
 	}
-	if s.Dedupe, err = decodeDedupe(p.field("dedupe"), m.GetDedupe()); err != nil {
+	if s.Dedupe, err = decodeDedupe(p.Field("dedupe"), m.GetDedupe()); err != nil {
 		return err
 	}
 	if err := decodeOrdering(p, m, s); err != nil {
 		return err
 	}
-	return checkDerived(p.field("queue").field("name"), s)
+	return checkDerived(p.Field("queue").Field("name"), s)
 }
 
 // checkDerived refuses a queue name that is too long for the names derived from it.
-func checkDerived(p path, s *mesh.Subscription) error {
+func checkDerived(p Path, s *mesh.Subscription) error {
 	names := []string{s.Queue.DeadLetters()}
 	for _, d := range s.Delays() {
 		names = append(names, s.Queue.Delay(d))
 	}
 	for _, name := range names {
 		if len(name) > mesh.MaxAMQPName {
-			return p.errorf("has %d bytes, and a queue named after it, with %q at the end, would have %d: AMQP allows %d", len(s.Queue.Name), name[len(s.Queue.Name):], len(name), mesh.MaxAMQPName)
+			return p.Errorf("has %d bytes, and a queue named after it, with %q at the end, would have %d: AMQP allows %d", len(s.Queue.Name), name[len(s.Queue.Name):], len(name), mesh.MaxAMQPName)
 		}
 	}
 	return nil
 }
 
-func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {
-	if err := checkAMQPName(p.field("name"), q.GetName()); err != nil {
+func decodeQueue(p Path, q *xdsv1.Queue) (mesh.Queue, error) {
+	if err := CheckAMQPName(p.Field("name"), q.GetName()); err != nil {
 		return mesh.Queue{}, err
 	}
-	if err := checkOneOf(p.field("type"), q.GetType(), queueTypes); err != nil {
+	if err := CheckOneOf(p.Field("type"), q.GetType(), queueTypes); err != nil {
 		return mesh.Queue{}, err
 	}
 	if n := q.GetPrefetch(); n == 0 || n > maxPrefetch {
-		return mesh.Queue{}, p.field("prefetch").errorf("is %d, want 1 to %d", n, maxPrefetch)
+		return mesh.Queue{}, p.Field("prefetch").Errorf("is %d, want 1 to %d", n, maxPrefetch)
 	}
 	if (q.GetPrefetchBytes() == 0) != (q.GetMaxEventBytes() == 0) {
-		return mesh.Queue{}, p.field("prefetch_bytes").errorf("is %d with a max_event_bytes of %d: want both or neither", q.GetPrefetchBytes(), q.GetMaxEventBytes())
+		return mesh.Queue{}, p.Field("prefetch_bytes").Errorf("is %d with a max_event_bytes of %d: want both or neither", q.GetPrefetchBytes(), q.GetMaxEventBytes())
 	}
 	return mesh.Queue{
 		Name: q.GetName(), Type: q.GetType(), Prefetch: q.GetPrefetch(),
@@ -152,17 +152,17 @@ func decodeQueue(p path, q *xdsv1.Queue) (mesh.Queue, error) {
 }
 
 // decodeStrategy refuses a strategy that would have no effect.
-func decodeStrategy(p path, m *xdsv1.SubscriptionListener) (mesh.RetryStrategy, error) {
-	at := p.field("redelivery").field("strategy")
+func decodeStrategy(p Path, m *xdsv1.SubscriptionListener) (mesh.RetryStrategy, error) {
+	at := p.Field("redelivery").Field("strategy")
 	switch s := m.GetRedelivery().GetStrategy(); {
 	case s == xdsv1.RetryStrategy_RETRY_STRATEGY_UNSPECIFIED:
 		return mesh.DelayQueues, nil
 	case s != xdsv1.RetryStrategy_RETRY_STRATEGY_BROKER_DELAY:
-		return 0, at.errorf("%v is not supported", s)
+		return 0, at.Errorf("%v is not supported", s)
 	case m.GetOrdering() != xdsv1.Ordering_ORDERING_UNSPECIFIED:
-		return 0, at.errorf("%v is not supported with order", s)
+		return 0, at.Errorf("%v is not supported with order", s)
 	case m.GetRedelivery().GetBaseInterval().AsDuration() <= 0:
-		return 0, p.field("redelivery").field("base_interval").errorf("is required with %v", s)
+		return 0, p.Field("redelivery").Field("base_interval").Errorf("is required with %v", s)
 	default:
 		return mesh.BrokerDelay, nil
 	}
@@ -170,9 +170,9 @@ func decodeStrategy(p path, m *xdsv1.SubscriptionListener) (mesh.RetryStrategy, 
 
 // decodeRedelivery allows no delay at all: a failed delivery is then repeated at
 // once.
-func decodeRedelivery(p path, r *xdsv1.Redelivery) (mesh.Backoff, error) {
+func decodeRedelivery(p Path, r *xdsv1.Redelivery) (mesh.Backoff, error) {
 	if r.GetBaseInterval().AsDuration() == 0 && r.GetMaxInterval().AsDuration() == 0 {
 		return mesh.Backoff{}, nil
 	}
-	return decodeIntervals(p, r.GetBaseInterval(), r.GetMaxInterval())
+	return DecodeIntervals(p, r.GetBaseInterval(), r.GetMaxInterval())
 }

@@ -12,14 +12,14 @@ import (
 const routerFilter = "envoy.filters.http.router"
 
 func topicListener(name string) (*listenerv3.Listener, error) {
-	router, err := toAny(&routerv3.Router{})
+	router, err := Pack(&routerv3.Router{})
 	if err != nil {
 		return nil, err
 	}
-	api, err := toAny(&hcmv3.HttpConnectionManager{
+	api, err := Pack(&hcmv3.HttpConnectionManager{
 		StatPrefix: name,
 		RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{
-			ConfigSource:    adsSource(),
+			ConfigSource:    EncodeADS(),
 			RouteConfigName: name,
 		}},
 		HttpFilters: []*hcmv3.HttpFilter{{
@@ -36,32 +36,32 @@ func topicListener(name string) (*listenerv3.Listener, error) {
 func decodeTopicListener(l *listenerv3.Listener) (*TopicListener, error) {
 	name, err := xds.ParseTopicResource(l.GetName())
 	if err != nil {
-		return nil, path("name").errorf("%w", err)
+		return nil, Path("name").Errorf("%w", err)
 	}
 	if d := l.GetTrafficDirection(); d == corev3.TrafficDirection_INBOUND {
-		return nil, path("traffic_direction").errorf("%v is not supported on a topic", d)
+		return nil, Path("traffic_direction").Errorf("%v is not supported on a topic", d)
 	}
-	at := path("api_listener").field("api_listener")
+	at := Path("api_listener").Field("api_listener")
 	var hcm hcmv3.HttpConnectionManager
-	if err := unpack(at, l.GetApiListener().GetApiListener(), &hcm); err != nil {
+	if err := Unpack(at, l.GetApiListener().GetApiListener(), &hcm); err != nil {
 		return nil, err
 	}
-	rds := at.field("rds")
-	if err := checkADS(rds.field("config_source"), hcm.GetRds().GetConfigSource()); err != nil {
+	rds := at.Field("rds")
+	if err := CheckADS(rds.Field("config_source"), hcm.GetRds().GetConfigSource()); err != nil {
 		return nil, err
 	}
 	if hcm.GetRds().GetRouteConfigName() == "" {
-		return nil, rds.field("route_config_name").errorf("is required")
+		return nil, rds.Field("route_config_name").Errorf("is required")
 	}
-	if err := checkFilters(at.field("http_filters"), hcm.GetHttpFilters()); err != nil {
+	if err := checkFilters(at.Field("http_filters"), hcm.GetHttpFilters()); err != nil {
 		return nil, err
 	}
 	return &TopicListener{Name: name, RouteConfig: hcm.GetRds().GetRouteConfigName()}, nil
 }
 
-func checkFilters(p path, filters []*hcmv3.HttpFilter) error {
+func checkFilters(p Path, filters []*hcmv3.HttpFilter) error {
 	if len(filters) != 1 {
-		return p.errorf("want %s alone", routerFilter)
+		return p.Errorf("want %s alone", routerFilter)
 	}
-	return unpack(p.index(0).field("typed_config"), filters[0].GetTypedConfig(), &routerv3.Router{})
+	return Unpack(p.Index(0).Field("typed_config"), filters[0].GetTypedConfig(), &routerv3.Router{})
 }
