@@ -9,6 +9,7 @@ import (
 	"github.com/warrenmesh/warren/xds"
 )
 
+// encodeCluster returns the cluster of a broker.
 func encodeCluster(name string, b *mesh.Broker) (*clusterv3.Cluster, error) {
 	options, err := encodeOptions(b)
 	if err != nil {
@@ -25,37 +26,42 @@ func encodeCluster(name string, b *mesh.Broker) (*clusterv3.Cluster, error) {
 	}, nil
 }
 
-func decodeCluster(c *clusterv3.Cluster) (*Cluster, error) {
+// decodeCluster returns a broker without its nodes, and the name of the assignment that has
+// them.
+func decodeCluster(body *anypb.Any) (b mesh.Broker, endpoints string, err error) {
+	var c clusterv3.Cluster
+	if err := Unpack("", body, &c); err != nil {
+		return b, "", err
+	}
 	name, err := xds.ParseBrokerResource(c.GetName())
 	if err != nil {
-		return nil, Path("name").Errorf("%w", err)
+		return b, "", Path("name").Errorf("%w", err)
 	}
 	if c.GetType() != clusterv3.Cluster_EDS {
-		return nil, Path("type").Errorf("%v is not supported, want EDS", c.GetType())
+		return b, "", Path("type").Errorf("%v is not supported, want EDS", c.GetType())
 	}
 	eds := Path("eds_cluster_config")
 	if err := CheckADS(eds.Field("eds_config"), c.GetEdsClusterConfig().GetEdsConfig()); err != nil {
-		return nil, err
+		return b, "", err
 	}
 	at := Path("typed_extension_protocol_options")
 	for key := range c.GetTypedExtensionProtocolOptions() {
 		if key != xds.ProtocolOptionsKey {
-			return nil, at.Key(key).Errorf("not supported, want only %q", xds.ProtocolOptionsKey)
+			return b, "", at.Key(key).Errorf("not supported, want only %q", xds.ProtocolOptionsKey)
 		}
 	}
 	at = at.Key(xds.ProtocolOptionsKey)
 	var options xdsv1.AmqpProtocolOptions
 	if err := Unpack(at, c.GetTypedExtensionProtocolOptions()[xds.ProtocolOptionsKey], &options); err != nil {
-		return nil, err
+		return b, "", err
 	}
-	b, err := decodeOptions(at, &options)
-	if err != nil {
-		return nil, err
+	if b, err = decodeOptions(at, &options); err != nil {
+		return b, "", err
 	}
 	b.Name = name
-	endpoints := c.GetEdsClusterConfig().GetServiceName()
+	endpoints = c.GetEdsClusterConfig().GetServiceName()
 	if endpoints == "" {
 		endpoints = c.GetName()
 	}
-	return &Cluster{Broker: b, EndpointName: endpoints}, nil
+	return b, endpoints, nil
 }

@@ -9,14 +9,16 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 )
 
-// A locality's weight is the number of its endpoints, which is what gives every
-// node of a priority the same share.
+// encodeEndpoints returns the assignment of a broker's nodes. The nodes of one priority and
+// zone are kept together, in the order of the zone's first. A locality's weight is the
+// number of its endpoints, which is what gives every node of a priority the same share.
 func encodeEndpoints(name string, nodes []mesh.Node) (*endpointv3.ClusterLoadAssignment, error) {
 	out := &endpointv3.ClusterLoadAssignment{ClusterName: name}
 	for _, n := range nodes {
@@ -64,12 +66,15 @@ func encodeEndpoint(address string) (*endpointv3.LbEndpoint, error) {
 	}}}, nil
 }
 
-func decodeEndpoints(a *endpointv3.ClusterLoadAssignment) (*Endpoints, error) {
-	name, err := xds.ParseBrokerResource(a.GetClusterName())
-	if err != nil {
-		return nil, Path("cluster_name").Errorf("%w", err)
+// decodeEndpoints returns the broker that an assignment is of, and its nodes by priority.
+func decodeEndpoints(body *anypb.Any) (broker mesh.Name, nodes []mesh.Node, err error) {
+	var a endpointv3.ClusterLoadAssignment
+	if err := Unpack("", body, &a); err != nil {
+		return mesh.Name{}, nil, err
 	}
-	out := &Endpoints{Name: name}
+	if broker, err = xds.ParseBrokerResource(a.GetClusterName()); err != nil {
+		return broker, nil, Path("cluster_name").Errorf("%w", err)
+	}
 	at := Path("endpoints")
 	seen := map[string]bool{}
 	type locality struct {
@@ -80,17 +85,17 @@ func decodeEndpoints(a *endpointv3.ClusterLoadAssignment) (*Endpoints, error) {
 	for i, l := range a.GetEndpoints() {
 		key := locality{l.GetLocality().GetZone(), l.GetPriority()}
 		if localities[key] {
-			return nil, at.Index(i).Field("locality").Errorf("zone %q is there twice at priority %d", key.zone, key.priority)
+			return broker, nil, at.Index(i).Field("locality").Errorf("zone %q is there twice at priority %d", key.zone, key.priority)
 		}
 		localities[key] = true
-		nodes, err := decodeLocality(at.Index(i), l, seen)
+		part, err := decodeLocality(at.Index(i), l, seen)
 		if err != nil {
-			return nil, err
+			return broker, nil, err
 		}
-		out.Nodes = append(out.Nodes, nodes...)
+		nodes = append(nodes, part...)
 	}
-	slices.SortStableFunc(out.Nodes, func(a, b mesh.Node) int { return cmp.Compare(a.Priority, b.Priority) })
-	return out, checkPriorities(at, out.Nodes)
+	slices.SortStableFunc(nodes, func(a, b mesh.Node) int { return cmp.Compare(a.Priority, b.Priority) })
+	return broker, nodes, checkPriorities(at, nodes)
 }
 
 func decodeLocality(p Path, l *endpointv3.LocalityLbEndpoints, seen map[string]bool) ([]mesh.Node, error) {

@@ -6,9 +6,11 @@ import (
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	xdsv1 "github.com/warrenmesh/warren/api/xds/v1"
-	"github.com/warrenmesh/warren/mesh"
 )
 
 // FuzzGrammar: what the grammar lets pass, the walk through the decoded message
@@ -22,9 +24,19 @@ func FuzzGrammar(f *testing.F) {
 		}
 		f.Add(kind, body)
 	}
-	rule, err := newRuleEncoder().rule(&mesh.Rule{Name: "rest", Backends: []mesh.Backend{{Weight: 1}}, Retry: mesh.Retry{Attempts: 3}})
-	if err != nil {
-		f.Fatal(err)
+	rule := &routev3.Route{
+		Name:  "rest",
+		Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: ""}},
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_WeightedClusters{WeightedClusters: &routev3.WeightedCluster{
+				Clusters: []*routev3.WeightedCluster_ClusterWeight{{
+					Name: "broker/a/b", Weight: wrapperspb.UInt32(1),
+					TypedPerFilterConfig: map[string]*anypb.Any{"warren.amqp": {TypeUrl: "type.googleapis.com/envoy.config.route.v3.FilterConfig"}},
+				}},
+			}},
+			Timeout:     durationpb.New(0),
+			RetryPolicy: &routev3.RetryPolicy{RetryOn: "nack", NumRetries: wrapperspb.UInt32(2)},
+		}},
 	}
 	seed(0, &routev3.RouteConfiguration{Name: "a", VirtualHosts: []*routev3.VirtualHost{{Domains: []string{"*"}, Routes: []*routev3.Route{rule}}}})
 	seed(0, &routev3.RouteConfiguration{VirtualHosts: []*routev3.VirtualHost{{RequireTls: routev3.VirtualHost_ALL}}})

@@ -46,11 +46,10 @@ func TestRulesThatDoTheSameShareIt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := Decode(xds.TypeRoute, body)
+		_, got, err := decodeRoutes(body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := d.(*Routes).Rules
 		if !reflect.DeepEqual(got, rules) {
 			t.Errorf("got %+v, want %+v", got, rules)
 		}
@@ -77,17 +76,18 @@ func FuzzRoutes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte) {
 		body := &anypb.Any{TypeUrl: xds.TypeRoute, Value: value}
 		var c routev3.RouteConfiguration
-		var want *Routes
+		var topic mesh.Name
+		var want []mesh.Rule
 		wantErr := Unpack("", body, &c)
 		if wantErr == nil {
-			want, wantErr = decodeRoutes(&c, nil)
+			topic, want, wantErr = decodeConfiguration(&c, nil)
 		}
-		d, err := Decode(xds.TypeRoute, body)
+		name, got, err := decodeRoutes(body)
 		if (err == nil) != (wantErr == nil) {
 			t.Fatalf("error %v, want %v", err, wantErr)
 		}
-		if err == nil && !reflect.DeepEqual(d, want) {
-			t.Errorf("got %+v, want %+v", d, want)
+		if err == nil && (name != topic || !reflect.DeepEqual(got, want)) {
+			t.Errorf("got %v %+v, want %v %+v", name, got, topic, want)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
 	xdsmatcherv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
@@ -86,26 +87,31 @@ func (e *ruleEncoder) action(r *mesh.Rule) (*xdsmatcherv3.Matcher_OnMatch, error
 	}}, nil
 }
 
-// decodeRoutes decodes a route configuration, with the actions of plain routes as
-// unpackRoutes left them.
-func decodeRoutes(c *routev3.RouteConfiguration, actions [][]byte) (*Routes, error) {
-	name, err := xds.ParseTopicResource(c.GetName())
+// decodeRoutes returns the topic of a route configuration and its rules.
+func decodeRoutes(body *anypb.Any) (topic mesh.Name, rules []mesh.Rule, err error) {
+	var c routev3.RouteConfiguration
+	actions, err := unpackRoutes(body, &c)
 	if err != nil {
-		return nil, Path("name").Errorf("%w", err)
+		return mesh.Name{}, nil, err
+	}
+	return decodeConfiguration(&c, actions)
+}
+
+// decodeConfiguration takes the actions of plain routes as unpackRoutes left them.
+func decodeConfiguration(c *routev3.RouteConfiguration, actions [][]byte) (topic mesh.Name, rules []mesh.Rule, err error) {
+	if topic, err = xds.ParseTopicResource(c.GetName()); err != nil {
+		return topic, nil, Path("name").Errorf("%w", err)
 	}
 	hosts := Path("virtual_hosts")
 	if len(c.GetVirtualHosts()) != 1 {
-		return nil, hosts.Errorf("want exactly 1, have %d", len(c.GetVirtualHosts()))
+		return topic, nil, hosts.Errorf("want exactly 1, have %d", len(c.GetVirtualHosts()))
 	}
 	host, at := c.GetVirtualHosts()[0], hosts.Index(0)
 	if !slices.Equal(host.GetDomains(), []string{"*"}) {
-		return nil, at.Field("domains").Errorf("want \"*\" alone")
+		return topic, nil, at.Field("domains").Errorf("want \"*\" alone")
 	}
-	rules, err := decodeHost(at, host, actions)
-	if err != nil {
-		return nil, err
-	}
-	return &Routes{Name: name, Rules: rules}, nil
+	rules, err = decodeHost(at, host, actions)
+	return topic, rules, err
 }
 
 func decodeHost(p Path, h *routev3.VirtualHost, actions [][]byte) ([]mesh.Rule, error) {

@@ -21,6 +21,7 @@ const maxPort = math.MaxUint16
 
 var queueTypes = []string{"quorum", "classic"}
 
+// subscriptionListenerOf returns the listener of a subscription.
 func subscriptionListenerOf(name string, s *mesh.Subscription) (*listenerv3.Listener, error) {
 	api, err := Pack(&xdsv1.SubscriptionListener{
 		Topic:    s.Topic.String(),
@@ -57,21 +58,25 @@ func subscriptionListenerOf(name string, s *mesh.Subscription) (*listenerv3.List
 	}, nil
 }
 
-func decodeSubscription(l *listenerv3.Listener) (*Subscription, error) {
-	name, err := xds.ParseSubscriptionResource(l.GetName())
-	if err != nil {
-		return nil, Path("name").Errorf("%w", err)
+// isSubscription reports whether a listener is a subscription's. Any other is a topic's.
+func isSubscription(l *listenerv3.Listener) bool {
+	return Holds(l.GetApiListener().GetApiListener()) == subscriptionListener
+}
+
+// decodeSubscription decodes the listener of a subscription into s, which must be zero.
+func decodeSubscription(l *listenerv3.Listener, s *mesh.Subscription) (err error) {
+	if s.Name, err = xds.ParseSubscriptionResource(l.GetName()); err != nil {
+		return Path("name").Errorf("%w", err)
 	}
 	if d := l.GetTrafficDirection(); d != corev3.TrafficDirection_INBOUND {
-		return nil, Path("traffic_direction").Errorf("%v is not supported on a subscription, want INBOUND", d)
+		return Path("traffic_direction").Errorf("%v is not supported on a subscription, want INBOUND", d)
 	}
 	at := Path("api_listener").Field("api_listener")
 	var m xdsv1.SubscriptionListener
 	if err := Unpack(at, l.GetApiListener().GetApiListener(), &m); err != nil {
-		return nil, err
+		return err
 	}
-	out := &Subscription{mesh.Subscription{Name: name}}
-	return out, decodeSubscriptionListener(at, &m, &out.Subscription)
+	return decodeSubscriptionListener(at, &m, s)
 }
 
 func decodeSubscriptionListener(p Path, m *xdsv1.SubscriptionListener, s *mesh.Subscription) (err error) {

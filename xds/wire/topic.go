@@ -6,11 +6,13 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 )
 
 const routerFilter = "envoy.filters.http.router"
 
+// topicListener returns the listener of a topic. Its route configuration has the same name.
 func topicListener(name string) (*listenerv3.Listener, error) {
 	router, err := Pack(&routerv3.Router{})
 	if err != nil {
@@ -33,30 +35,31 @@ func topicListener(name string) (*listenerv3.Listener, error) {
 	return &listenerv3.Listener{Name: name, ApiListener: &listenerv3.ApiListener{ApiListener: api}}, nil
 }
 
-func decodeTopicListener(l *listenerv3.Listener) (*TopicListener, error) {
-	name, err := xds.ParseTopicResource(l.GetName())
-	if err != nil {
-		return nil, Path("name").Errorf("%w", err)
+// decodeTopicListener returns the topic of a listener, and the name of its route
+// configuration.
+func decodeTopicListener(l *listenerv3.Listener) (topic mesh.Name, routes string, err error) {
+	if topic, err = xds.ParseTopicResource(l.GetName()); err != nil {
+		return topic, "", Path("name").Errorf("%w", err)
 	}
 	if d := l.GetTrafficDirection(); d == corev3.TrafficDirection_INBOUND {
-		return nil, Path("traffic_direction").Errorf("%v is not supported on a topic", d)
+		return topic, "", Path("traffic_direction").Errorf("%v is not supported on a topic", d)
 	}
 	at := Path("api_listener").Field("api_listener")
 	var hcm hcmv3.HttpConnectionManager
 	if err := Unpack(at, l.GetApiListener().GetApiListener(), &hcm); err != nil {
-		return nil, err
+		return topic, "", err
 	}
 	rds := at.Field("rds")
 	if err := CheckADS(rds.Field("config_source"), hcm.GetRds().GetConfigSource()); err != nil {
-		return nil, err
+		return topic, "", err
 	}
 	if hcm.GetRds().GetRouteConfigName() == "" {
-		return nil, rds.Field("route_config_name").Errorf("is required")
+		return topic, "", rds.Field("route_config_name").Errorf("is required")
 	}
 	if err := checkFilters(at.Field("http_filters"), hcm.GetHttpFilters()); err != nil {
-		return nil, err
+		return topic, "", err
 	}
-	return &TopicListener{Name: name, RouteConfig: hcm.GetRds().GetRouteConfigName()}, nil
+	return topic, hcm.GetRds().GetRouteConfigName(), nil
 }
 
 func checkFilters(p Path, filters []*hcmv3.HttpFilter) error {
