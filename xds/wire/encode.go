@@ -5,22 +5,25 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/wire/cluster"
+	"github.com/warrenmesh/warren/xds/wire/listener"
+	"github.com/warrenmesh/warren/xds/wire/route"
 )
 
 // EncodeTopic returns the Listener and the RouteConfiguration of a topic. Rules
 // after the first that matches everything are left out: they are never reached.
 func EncodeTopic(t *mesh.Topic) ([]Resource, error) {
-	t = normalTopic(t)
+	t = route.Normal(t)
 	name := xds.TopicResource(t.Name)
-	listener, err := topicListener(name)
+	topic, err := listener.EncodeTopic(name)
 	if err != nil {
 		return nil, err
 	}
-	l, err := newResource(name, listener)
+	l, err := newResource(name, topic)
 	if err != nil {
 		return nil, err
 	}
-	routes, err := routeConfiguration(name, t.Rules)
+	routes, err := route.Encode(name, t.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", name, err)
 	}
@@ -36,15 +39,15 @@ func EncodeTopic(t *mesh.Topic) ([]Resource, error) {
 // first.
 func EncodeBroker(b *mesh.Broker) ([]Resource, error) {
 	name := xds.BrokerResource(b.Name)
-	cluster, err := encodeCluster(name, b)
+	broker, err := cluster.Encode(name, b)
 	if err != nil {
 		return nil, err
 	}
-	c, err := newResource(name, cluster)
+	c, err := newResource(name, broker)
 	if err != nil {
 		return nil, err
 	}
-	assignment, err := encodeEndpoints(name, b.Nodes)
+	assignment, err := cluster.EncodeEndpoints(name, b.Nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -58,11 +61,11 @@ func EncodeBroker(b *mesh.Broker) ([]Resource, error) {
 // EncodeSubscription returns the Listener of a subscription.
 func EncodeSubscription(s *mesh.Subscription) ([]Resource, error) {
 	name := xds.SubscriptionResource(s.Name)
-	listener, err := subscriptionListenerOf(name, s)
+	l, err := listener.EncodeSubscription(name, s)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newResource(name, listener)
+	r, err := newResource(name, l)
 	if err != nil {
 		return nil, err
 	}

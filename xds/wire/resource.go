@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/warrenmesh/warren/xds/wire/message"
 )
 
 // Resource is one xDS resource, marshalled.
@@ -19,7 +21,7 @@ type Resource struct {
 
 // newResource marshals m and proves that a sidecar would accept it.
 func newResource(name string, m proto.Message) (Resource, error) {
-	body, err := Pack(m)
+	body, err := message.Pack(m)
 	if err != nil {
 		return Resource{}, fmt.Errorf("encode %s: %w", name, err)
 	}
