@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/lastgood"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -34,7 +35,7 @@ type Client struct {
 	// set at construction
 	opts   Options
 	decode decodeFunc
-	saver  *saver // nil without a state file
+	saver  *lastgood.Saver // nil without a state file
 	wake   chan struct{}
 
 	running atomic.Bool
@@ -87,7 +88,7 @@ func New(opts Options) (*Client, error) {
 		changed: make(chan struct{}),
 	}
 	if opts.StateFile != "" {
-		c.saver = newSaver(opts.StateFile, opts.SaveDelay, c.noteSaved)
+		c.saver = lastgood.NewSaver(opts.StateFile, opts.SaveDelay, c.noteSaved)
 	}
 	return c, nil
 }
@@ -103,7 +104,7 @@ func (c *Client) Run(ctx context.Context) error {
 		c.restore()
 		saving, stop := context.WithCancel(context.WithoutCancel(ctx))
 		var wg sync.WaitGroup
-		wg.Go(func() { c.saver.run(saving) })
+		wg.Go(func() { c.saver.Run(saving) })
 		defer wg.Wait()
 		defer stop()
 	}

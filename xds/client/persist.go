@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/lastgood"
 )
 
 // save hands the configuration in force to the saver. Topics that were deleted
@@ -23,7 +24,7 @@ func (c *Client) save() {
 		return ok && r.state == DoesNotExist
 	})
 	c.mu.Unlock()
-	g := &lastGood{Format: lastGoodFormat, Namespace: c.opts.Node.Namespace, Workload: c.opts.Node.Workload}
+	g := &lastgood.Content{Format: lastgood.Format, Namespace: c.opts.Node.Namespace, Workload: c.opts.Node.Workload}
 	for name := range keep.topics {
 		g.Topics = append(g.Topics, name.String())
 	}
@@ -31,14 +32,14 @@ func (c *Client) save() {
 	es := keep.entries()
 	g.Version = versionOf(es) // sorts them
 	for _, e := range es {
-		r, err := store(e)
+		r, err := lastgood.NewResource(e.typeURL, e.name, e.version, e.any)
 		if err != nil {
 			c.noteSaved(err)
 			return
 		}
 		g.Resources = append(g.Resources, r)
 	}
-	c.saver.put(g)
+	c.saver.Put(g)
 }
 
 // noteSaved keeps and logs the result of a write; the same error is told once.
@@ -59,11 +60,11 @@ func (c *Client) noteSaved(err error) {
 // restore starts from the state file. Whatever is wrong with it is reported and
 // never stops the sidecar.
 func (c *Client) restore() {
-	g, err := readLastGood(c.opts.StateFile)
+	g, err := lastgood.Read(c.opts.StateFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return
-	case errors.Is(err, errCorrupt):
+	case errors.Is(err, lastgood.ErrCorrupt):
 		err = errors.Join(err, os.Rename(c.opts.StateFile, c.opts.StateFile+".corrupt"))
 		fallthrough
 	case err != nil:
@@ -96,8 +97,8 @@ func (c *Client) restore() {
 
 // restoreResource takes a stored resource by the same path as one from the stream.
 // One that does not decode any more is left out: the control plane sends it again.
-func (c *Client) restoreResource(r storedResource) {
-	a, err := r.unpack()
+func (c *Client) restoreResource(r lastgood.Resource) {
+	a, err := r.Unpack()
 	if err == nil && !known(r.TypeURL) {
 		err = errors.New("unknown type")
 	}

@@ -1,4 +1,4 @@
-package client
+package lastgood
 
 import (
 	"os"
@@ -28,7 +28,7 @@ func TestWhatLiesAtTheTemporaryNameIsNeverWrittenThrough(t *testing.T) {
 			if err := plant(state+".tmp", victim); err != nil {
 				t.Fatal(err)
 			}
-			if err := writeLastGood(state, &lastGood{Format: lastGoodFormat, SavedAt: time.Unix(1, 0)}); err != nil {
+			if err := Write(state, &Content{Format: Format, SavedAt: time.Unix(1, 0)}); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := os.ReadFile(victim); err != nil || string(got) != "precious" {
@@ -40,7 +40,7 @@ func TestWhatLiesAtTheTemporaryNameIsNeverWrittenThrough(t *testing.T) {
 			if info, err := os.Lstat(state); err != nil || info.Mode() != 0o600 {
 				t.Errorf("state file: %v, %v, want a file of mode 0600", info.Mode(), err)
 			}
-			if g, err := readLastGood(state); err != nil || g.SavedAt.Unix() != 1 {
+			if g, err := Read(state); err != nil || g.SavedAt.Unix() != 1 {
 				t.Errorf("read back: %v, %v", g, err)
 			}
 		})
@@ -60,7 +60,7 @@ func TestAStateFileThatIsNoneIsNotRead(t *testing.T) {
 			if err := plant(state); err != nil {
 				t.Fatal(err)
 			}
-			if g, err := readLastGood(state); err == nil {
+			if g, err := Read(state); err == nil {
 				t.Errorf("read %v", g)
 			}
 		})

@@ -1,4 +1,4 @@
-package client
+package lastgood
 
 import (
 	"context"
@@ -13,23 +13,25 @@ const (
 	maxSaveDelay = time.Minute
 )
 
-// saver writes the state file away from the config path: a slow disk must not
+// Saver writes the state file away from the config path: a slow disk must not
 // hold up a configuration. It has one slot; a newer state replaces the one that
 // waits in it, so a burst of changes is one write.
-type saver struct {
+type Saver struct {
 	path  string
 	delay time.Duration // at least
-	took  time.Duration // the last write; of run's goroutine
-	slot  chan *lastGood
+	took  time.Duration // the last write; of Run's goroutine
+	slot  chan *Content
 	noted func(error) // told the result of each write
 }
 
-func newSaver(path string, delay time.Duration, noted func(error)) *saver {
-	return &saver{path: path, delay: delay, slot: make(chan *lastGood, 1), noted: noted}
+// NewSaver returns a saver of the file at path, which waits for delay before each write so
+// that changes gather. It calls noted with the result of each, from Run's goroutine.
+func NewSaver(path string, delay time.Duration, noted func(error)) *Saver {
+	return &Saver{path: path, delay: delay, slot: make(chan *Content, 1), noted: noted}
 }
 
-// put hands over a state and never blocks. Only one goroutine may call it.
-func (s *saver) put(g *lastGood) {
+// Put hands over a state and never blocks. Only one goroutine may call it.
+func (s *Saver) Put(g *Content) {
 	select {
 	case <-s.slot:
 	default:
@@ -37,8 +39,8 @@ func (s *saver) put(g *lastGood) {
 	s.slot <- g
 }
 
-// run writes until ctx ends, and then what still waits.
-func (s *saver) run(ctx context.Context) {
+// Run writes until ctx ends, and then what still waits.
+func (s *Saver) Run(ctx context.Context) {
 	for {
 		select {
 		case g := <-s.slot:
@@ -54,7 +56,7 @@ func (s *saver) run(ctx context.Context) {
 }
 
 // gather waits until the next write is due, or for the end.
-func (s *saver) gather(ctx context.Context) {
+func (s *Saver) gather(ctx context.Context) {
 	t := time.NewTimer(max(s.delay, min(saveShare*s.took, maxSaveDelay)))
 	defer t.Stop()
 	select {
@@ -63,7 +65,7 @@ func (s *saver) gather(ctx context.Context) {
 	}
 }
 
-func (s *saver) newest(g *lastGood) *lastGood {
+func (s *Saver) newest(g *Content) *Content {
 	select {
 	case newer := <-s.slot:
 		return newer
@@ -72,9 +74,9 @@ func (s *saver) newest(g *lastGood) *lastGood {
 	}
 }
 
-func (s *saver) write(g *lastGood) {
+func (s *Saver) write(g *Content) {
 	began := time.Now()
 	g.SavedAt = began.UTC()
-	s.noted(writeLastGood(s.path, g))
+	s.noted(Write(s.path, g))
 	s.took = time.Since(began)
 }

@@ -1,4 +1,4 @@
-package client
+package lastgood
 
 import (
 	"encoding/json"
@@ -10,35 +10,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 )
-
-// lastGoodFormat changes when an older sidecar could misread the file.
-const lastGoodFormat = 1
-
-// lastGood is the content of the state file: the resources of one applied
-// snapshot. Resources name credentials and never hold them, so there is no secret
-// in it.
-type lastGood struct {
-	Format    int              `json:"format"`
-	SavedAt   time.Time        `json:"savedAt"`
-	Namespace string           `json:"namespace"`
-	Workload  string           `json:"workload"`
-	Version   string           `json:"version"` // hash over the resources
-	Topics    []string         `json:"topics"`  // in use, as "namespace/name"
-	Resources []storedResource `json:"resources"`
-}
-
-type storedResource struct {
-	TypeURL string `json:"typeUrl"`
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Any     []byte `json:"any"` // a serialized google.protobuf.Any
-}
 
 // envelope is the file: the checksum is over the bytes of Body as they stand.
 type envelope struct {
@@ -46,47 +20,31 @@ type envelope struct {
 	Body   json.RawMessage `json:"body"`
 }
 
-// errCorrupt marks a file that exists and cannot be used.
-var errCorrupt = errors.New("corrupt")
+// ErrCorrupt marks a file that exists and cannot be used.
+var ErrCorrupt = errors.New("corrupt")
 
 func checksum(body []byte) string { return strconv.FormatUint(xxhash.Sum64(body), 16) }
 
-func store(e *entry) (storedResource, error) {
-	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(e.any)
-	if err != nil {
-		return storedResource{}, fmt.Errorf("marshal resource %q: %w", e.name, err)
-	}
-	return storedResource{TypeURL: e.typeURL, Name: e.name, Version: e.version, Any: raw}, nil
-}
-
-func (r storedResource) unpack() (*anypb.Any, error) {
-	a := &anypb.Any{}
-	if err := proto.Unmarshal(r.Any, a); err != nil {
-		return nil, fmt.Errorf("unmarshal resource %q: %w", r.Name, err)
-	}
-	return a, nil
-}
-
-// readLastGood reads the state file. It returns fs.ErrNotExist when there is none
-// and errCorrupt when its content cannot be trusted.
-func readLastGood(path string) (*lastGood, error) {
+// Read reads the state file. It returns fs.ErrNotExist when there is none
+// and ErrCorrupt when its content cannot be trusted.
+func Read(path string) (*Content, error) {
 	raw, err := readRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("read state file: %w", err)
 	}
 	var env envelope
 	if err := json.Unmarshal(raw, &env); err != nil {
-		return nil, fmt.Errorf("state file %q: %w: %w", path, errCorrupt, err)
+		return nil, fmt.Errorf("state file %q: %w: %w", path, ErrCorrupt, err)
 	}
 	if sum := checksum(env.Body); sum != env.XXHash {
-		return nil, fmt.Errorf("state file %q: %w: checksum is %s, want %s", path, errCorrupt, sum, env.XXHash)
+		return nil, fmt.Errorf("state file %q: %w: checksum is %s, want %s", path, ErrCorrupt, sum, env.XXHash)
 	}
-	g := &lastGood{}
+	g := &Content{}
 	if err := json.Unmarshal(env.Body, g); err != nil {
-		return nil, fmt.Errorf("state file %q: %w: %w", path, errCorrupt, err)
+		return nil, fmt.Errorf("state file %q: %w: %w", path, ErrCorrupt, err)
 	}
-	if g.Format != lastGoodFormat {
-		return nil, fmt.Errorf("state file %q: %w: format %d, want %d", path, errCorrupt, g.Format, lastGoodFormat)
+	if g.Format != Format {
+		return nil, fmt.Errorf("state file %q: %w: format %d, want %d", path, ErrCorrupt, g.Format, Format)
 	}
 	return g, nil
 }
@@ -114,9 +72,9 @@ func readRegular(path string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// writeLastGood replaces the state file in one step, readable by its owner only:
+// Write replaces the state file in one step, readable by its owner only:
 // after a crash there is the old file or the new one, whole.
-func writeLastGood(path string, g *lastGood) (err error) {
+func Write(path string, g *Content) (err error) {
 	body, err := json.Marshal(g)
 	if err != nil {
 		return fmt.Errorf("marshal state: %w", err)
