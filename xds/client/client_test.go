@@ -21,6 +21,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client/lastgood"
+	"github.com/warrenmesh/warren/xds/client/resource"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -191,8 +192,8 @@ func TestAResourceIsRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if e, err := decodeFunc(wire.Decode).entry(tc.typeURL, tc.resource, "v1", tc.content); err == nil {
-				t.Errorf("got %+v, want an error", e.decoded)
+			if e, err := resource.Decode(wire.Decode).Entry(tc.typeURL, tc.resource, "v1", tc.content); err == nil {
+				t.Errorf("got %+v, want an error", e.Decoded)
 			}
 		})
 	}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/assembly"
 	"github.com/warrenmesh/warren/xds/client/lastgood"
+	"github.com/warrenmesh/warren/xds/client/resource"
 )
 
 // save hands the configuration in force to the saver. Topics that were deleted
@@ -19,20 +21,20 @@ func (c *Client) save() {
 	}
 	c.mu.Lock()
 	c.unsaved = false
-	keep := c.applied.without(func(f topicForm) bool {
-		r, ok := c.table[xds.TypeListener][f.listener.name]
-		return ok && r.state == DoesNotExist
+	keep := c.applied.Without(func(listener *resource.Entry) bool {
+		r, ok := c.table[xds.TypeListener][listener.Name]
+		return ok && r.State == resource.DoesNotExist
 	})
 	c.mu.Unlock()
 	g := &lastgood.Content{Format: lastgood.Format, Namespace: c.opts.Node.Namespace, Workload: c.opts.Node.Workload}
-	for name := range keep.topics {
+	for name := range keep.Topics() {
 		g.Topics = append(g.Topics, name.String())
 	}
 	slices.Sort(g.Topics)
-	es := keep.entries()
-	g.Version = versionOf(es) // sorts them
+	es := keep.Entries()
+	g.Version = assembly.Version(es) // sorts them
 	for _, e := range es {
-		r, err := lastgood.NewResource(e.typeURL, e.name, e.version, e.any)
+		r, err := lastgood.NewResource(e.TypeURL, e.Name, e.Version, e.Any)
 		if err != nil {
 			c.noteSaved(err)
 			return
@@ -102,16 +104,16 @@ func (c *Client) restoreResource(r lastgood.Resource) {
 	if err == nil && !known(r.TypeURL) {
 		err = errors.New("unknown type")
 	}
-	var e *entry
+	var e *resource.Entry
 	if err == nil {
-		e, err = c.decode.entry(r.TypeURL, r.Name, r.Version, a)
+		e, err = c.decode.Entry(r.TypeURL, r.Name, r.Version, a)
 	}
 	if err != nil {
 		c.opts.Logger.Warn("last-good resource not usable", keyType, shortType(r.TypeURL), keyResource, r.Name, keyError, err)
 		return
 	}
 	c.mu.Lock()
-	c.table.accept(e)
+	c.table.Accept(e)
 	c.mu.Unlock()
 }
 
