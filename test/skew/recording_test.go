@@ -113,7 +113,7 @@ func makeRecording(t *testing.T, version string) {
 	if err != nil {
 		t.Fatalf("write %s first: %v", configFile, err)
 	}
-	supported, err := os.ReadFile("../../xds/wire/testdata/supported.txt")
+	supported, err := os.ReadFile("../../xds/wire/message/testdata/supported.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/assembly"
+	"github.com/warrenmesh/warren/xds/client/lastgood"
+	"github.com/warrenmesh/warren/xds/client/resource"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -33,8 +36,8 @@ const (
 type Client struct {
 	// set at construction
 	opts   Options
-	decode decodeFunc
-	saver  *saver // nil without a state file
+	decode resource.Decode
+	saver  *lastgood.Saver // nil without a state file
 	wake   chan struct{}
 
 	running atomic.Bool
@@ -42,12 +45,12 @@ type Client struct {
 	mu sync.Mutex // guards what follows; only Run writes, but for wanted
 	// wanted are the topics asked for.
 	wanted wants
-	table  table
+	table  resource.Table
 	// applied are the entries of the snapshot in force; snapshot is nil before the
 	// first.
-	applied  *forms
+	applied  *assembly.Forms
 	snapshot *Snapshot
-	barred   barred
+	barred   assembly.Barred
 	doubted  bool // something was refused since nothing was
 	// changed is closed and replaced when Await has reason to look again.
 	changed        chan struct{}
@@ -81,13 +84,13 @@ func New(opts Options) (*Client, error) {
 		wake:    make(chan struct{}, 1),
 		wanted:  newWants(opts.Topics, opts.NewTopics),
 		missing: pace.NewLog(opts.Logger, missingBurst, missingEvery),
-		table:   newTable(),
-		applied: newForms(0),
-		barred:  barred{},
+		table:   resource.New(),
+		applied: assembly.New(0),
+		barred:  assembly.Barred{},
 		changed: make(chan struct{}),
 	}
 	if opts.StateFile != "" {
-		c.saver = newSaver(opts.StateFile, opts.SaveDelay, c.noteSaved)
+		c.saver = lastgood.NewSaver(opts.StateFile, opts.SaveDelay, c.noteSaved)
 	}
 	return c, nil
 }
@@ -103,7 +106,7 @@ func (c *Client) Run(ctx context.Context) error {
 		c.restore()
 		saving, stop := context.WithCancel(context.WithoutCancel(ctx))
 		var wg sync.WaitGroup
-		wg.Go(func() { c.saver.run(saving) })
+		wg.Go(func() { c.saver.Run(saving) })
 		defer wg.Wait()
 		defer stop()
 	}
@@ -156,7 +159,7 @@ func (c *Client) noteAnswered() {
 // configuration in force. It returns what has to be subscribed to, and what Apply
 // refused. A refused resource is bad from then on, and the rest is assembled without
 // it.
-func (c *Client) advance() (needs, []refused) {
+func (c *Client) advance() (resource.Needs, []refused) {
 	var all []refused
 	for {
 		n, bad := c.step()
@@ -169,11 +172,11 @@ func (c *Client) advance() (needs, []refused) {
 
 // step is one assembly. Each that is refused makes a resource bad, so that there are
 // fewer of them than resources.
-func (c *Client) step() (needs, []refused) {
+func (c *Client) step() (resource.Needs, []refused) {
 	c.mu.Lock()
 	c.wanted.answered(c.table)
-	next, n := assemble(c.table, c.wanted.names, c.applied, c.barred)
-	due := !next.equal(c.applied)
+	next, n := assembly.Next(c.table, c.wanted.names, c.applied, c.barred)
+	due := !next.Equal(c.applied)
 	fromDisk := c.lastContact.IsZero()
 	c.mu.Unlock()
 	if due {
@@ -181,13 +184,13 @@ func (c *Client) step() (needs, []refused) {
 			if bad := c.refuse(next, why); len(bad) > 0 {
 				return nil, bad
 			}
-			n.cover(c.applied) // nothing new is at fault: what is in force stays as it is
+			c.applied.Cover(n) // nothing new is at fault: what is in force stays as it is
 		}
 	}
 	c.mu.Lock()
-	c.table.keep(n)
-	c.barred.keep(c.table)
-	settled := c.table.settled()
+	c.table.Keep(n)
+	c.barred.Keep(c.table)
+	settled := c.table.Settled()
 	first := c.snapshot == nil && !due && c.firstIsDue()
 	unsaved := c.unsaved && c.snapshot != nil
 	c.mu.Unlock()
@@ -206,30 +209,7 @@ func (c *Client) step() (needs, []refused) {
 
 // firstIsDue reports whether an empty configuration is complete: the control plane has
 // answered, and no answer is outstanding. c.mu is held.
-func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.settled() }
-
-// apply hands a snapshot over and, unless it is refused, shows it to Await and Status.
-func (c *Client) apply(f *forms, s *Snapshot) Refusals {
-	span := c.opts.Tracing.StartApply(c.cause, s.Version)
-	why := c.opts.Apply(s)
-	c.applies++
-	span.End(why.Err())
-	if len(why) > 0 {
-		c.opts.Logger.Warn("configuration refused", keyError, why.Err())
-		return why
-	}
-	c.mu.Lock()
-	c.applied, c.snapshot = f, s
-	if c.doubted {
-		c.table.redeem(f.entries())
-		c.doubted = len(c.barred) > 0
-	}
-	c.announce()
-	c.mu.Unlock()
-	c.opts.Logger.Debug("configuration applied", keyVersion, s.Version,
-		keyTopics, len(s.Config.Topics), keySubs, len(s.Config.Subscriptions))
-	return nil
-}
+func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.Settled() }
 
 // announce wakes everyone in Await. c.mu is held.
 func (c *Client) announce() {

@@ -7,6 +7,14 @@
 // ClusterLoadAssignments, and the last-good file. It does not own what the
 // resources mean (xds/wire decodes them) nor what is done with a Config (Apply).
 //
+// It is the door to its rooms, which nobody else imports and which have no lock:
+//
+//	client ──▶ assembly (a Config out of the table) ──▶ resource (the table)
+//	       └─▶ lastgood (the file)
+//
+// The stream and the topics in use stay here: both live on the Client's one lock. Of Warren
+// it imports mesh, xds, xds/wire, tracing and internal/pace besides.
+//
 // # What is subscribed
 //
 // Subscriptions of the workload come by the wildcard "*" on Listeners. Topics are

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/resource"
 )
 
 const (
@@ -44,7 +45,7 @@ type session struct {
 	stream stream
 	// subscribed is what this stream has asked for, by type URL. A type that is not
 	// in it has had no request.
-	subscribed needs
+	subscribed resource.Needs
 	introduced bool // the node was sent
 
 	in   chan received
@@ -73,7 +74,7 @@ func (c *Client) session(ctx context.Context) (progress bool, err error) {
 		return false, fmt.Errorf("open stream: %w", err)
 	}
 	s := &session{
-		c: c, stream: st, subscribed: needs{},
+		c: c, stream: st, subscribed: resource.Needs{},
 		in: make(chan received), next: make(chan struct{}, 1),
 		out: make(chan *discoveryv3.DeltaDiscoveryRequest, maxUnsent), sent: make(chan *discoveryv3.DeltaDiscoveryRequest),
 	}
@@ -106,7 +107,7 @@ func dialOptions() []grpc.DialOption {
 func (c *Client) setConnected(connected bool) {
 	c.mu.Lock()
 	c.connected = connected
-	c.table.hangUp()
+	c.table.HangUp()
 	c.mu.Unlock()
 }
 
@@ -215,7 +216,7 @@ func (s *session) respond(response *discoveryv3.DeltaDiscoveryResponse) error {
 // this stream has asked for. The first request of a type names at least one
 // resource, because an empty one would mean all of them, and carries the versions
 // at hand; it has no nonce, since it answers nothing.
-func (s *session) subscribe(n needs) error {
+func (s *session) subscribe(n resource.Needs) error {
 	for _, typeURL := range xds.TypeURLs() {
 		request := &discoveryv3.DeltaDiscoveryRequest{
 			TypeUrl:                  typeURL,
@@ -269,25 +270,21 @@ func difference(a, b map[string]struct{}) []string {
 func (c *Client) versions(typeURL string) map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.table.versions(typeURL)
+	return c.table.Versions(typeURL)
 }
 
 // noteAsked starts the clock of the names a request asked for.
 func (c *Client) noteAsked(request *discoveryv3.DeltaDiscoveryRequest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, name := range request.GetResourceNamesSubscribe() {
-		if r, ok := c.table[request.GetTypeUrl()][name]; ok && r.state == Requested {
-			r.asked = time.Now()
-		}
-	}
+	c.table.Asked(request.GetTypeUrl(), request.GetResourceNamesSubscribe())
 }
 
 // arm sets the timer to when the next resource counts as missing, or the next name is
 // forgotten.
 func (c *Client) arm(t *time.Timer) {
 	c.mu.Lock()
-	next, ok := c.table.oldestAsked()
+	next, ok := c.table.OldestAsked()
 	next = next.Add(c.opts.MissingAfter)
 	if at, some := c.nextForgotten(); some && (!ok || at.Before(next)) {
 		next, ok = at, true
@@ -304,7 +301,7 @@ func (c *Client) arm(t *time.Timer) {
 func (c *Client) expire(now time.Time) {
 	why := fmt.Sprintf("no answer within %v", c.opts.MissingAfter)
 	c.mu.Lock()
-	gone := c.table.expire(now.Add(-c.opts.MissingAfter), why)
+	gone := c.table.Expire(now.Add(-c.opts.MissingAfter), why)
 	c.forget(now)
 	if len(gone) > 0 {
 		c.announce()
