@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -13,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/retry"
 	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -273,4 +275,20 @@ func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend
 		BodySize:         len(e.Data),
 		ConfigVersion:    r.ConfigVersion,
 	})
+}
+
+// show lets operators see a publish that ended with err.
+func (s *Service) show(t *transit, err error) {
+	m := t.message
+	sight := &tap.Sight{
+		Stage: tap.Published, Event: m.Event, Topic: t.backend.Topic, Route: t.rule.Name,
+		Exchange: m.To.Exchange.Name, RoutingKey: m.Key, TraceParent: m.Trace.Parent, Attempt: t.attempt, Err: err,
+	}
+	if !t.began.IsZero() {
+		sight.Took = time.Since(t.began)
+	}
+	if asked, err := mesh.ParseName(t.asked, s.opts.Namespace); err == nil {
+		sight.Asked = asked
+	}
+	s.opts.Tap.Emit(sight)
 }
