@@ -25,7 +25,7 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 		if q == nil {
 			return func() {}, notFound(op, "the queue does not exist")
 		}
-		if q.delay > 0 {
+		if q.Delay > 0 {
 			return func() {}, &broker.Error{Kind: broker.Refused, Op: op, Err: errors.New("it is a delay queue")}
 		}
 		c := s.openChannel(q, opts.Prefetch)
@@ -52,7 +52,7 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 	if q == nil {
 		return queueing.QueueState{}, notFound(op, "the queue does not exist")
 	}
-	ready, _ := q.len()
+	ready, _ := q.Len()
 	return queueing.QueueState{Messages: ready, Consumers: int(q.consumers.Load())}, nil
 }
 
@@ -60,7 +60,7 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 type channel struct {
 	// Set at construction.
 	session *session
-	queue   *queue
+	queue   *Queue
 	epoch   uint64
 	// maxBytes is ConsumeOptions.MaxBytes; set before deliver.
 	maxBytes int
@@ -72,21 +72,21 @@ type channel struct {
 	mu        sync.Mutex
 	closed    bool
 	tag       uint64
-	unsettled map[uint64]*entry
+	unsettled map[uint64]*Entry
 }
 
-func newChannel(s *session, q *queue, prefetch int) *channel {
+func newChannel(s *session, q *Queue, prefetch int) *channel {
 	return &channel{
 		session: s, queue: q, epoch: s.node.epoch.Add(1),
 		slots: make(chan struct{}, prefetch), turn: make(chan struct{}), done: make(chan struct{}),
-		unsettled: map[uint64]*entry{},
+		unsettled: map[uint64]*Entry{},
 	}
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
 func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing.Delivery)) (ended bool) {
-	c.queue.join(c)
-	defer c.queue.stop()
+	c.queue.Join(c)
+	defer c.queue.Stop()
 	select {
 	case <-c.turn:
 	case <-c.done:
@@ -95,7 +95,7 @@ func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing
 		return true
 	}
 	// A token taken on the way out belongs to the other consumers.
-	defer c.queue.signal()
+	defer c.queue.Signal()
 	var batch []*queueing.Delivery
 	for {
 		select {
@@ -160,7 +160,7 @@ func (c *channel) take() *queueing.Delivery {
 	if c.closed {
 		return nil
 	}
-	e := c.queue.take()
+	e := c.queue.Take()
 	if e == nil {
 		return nil
 	}
@@ -169,19 +169,19 @@ func (c *channel) take() *queueing.Delivery {
 	return c.delivery(e)
 }
 
-func (c *channel) delivery(e *entry) *queueing.Delivery {
-	d := delivery(e, c.queue.name)
+func (c *channel) delivery(e *Entry) *queueing.Delivery {
+	d := delivery(e, c.queue.Name)
 	d.Epoch, d.Tag, d.Channel = c.epoch, c.tag, c
 	if c.maxBytes > 0 && d.Size > c.maxBytes {
-		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*original)(e.message).id()
+		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*original)(e.Message).id()
 		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
 	}
 	return d
 }
 
 // delivery is e without what settles it.
-func delivery(e *entry, queue string) *queueing.Delivery {
-	m := e.message
+func delivery(e *Entry, queue string) *queueing.Delivery {
+	m := e.Message
 	exchange, key := m.origin()
 	return &queueing.Delivery{Original: (*original)(m), Delivery: broker.Delivery{
 		Event:       m.Event,
@@ -195,11 +195,11 @@ func delivery(e *entry, queue string) *queueing.Delivery {
 		Trace:       m.Trace,
 		Origin:      broker.Origin{Name: exchange, Key: key},
 		Part:        queue,
-		Attempt:     e.attempt,
-		Returned:    e.attempt - max(m.Attempt, 1),
-		Waited:      e.waited,
-		Redelivered: e.redelivered || m.Republished,
-		Returning:   e.redelivered,
+		Attempt:     e.Attempt,
+		Returned:    e.Attempt - max(m.Attempt, 1),
+		Waited:      e.Waited,
+		Redelivered: e.Redelivered || m.Republished,
+		Returning:   e.Redelivered,
 		AppID:       m.AppID,
 		Priority:    m.Priority,
 
@@ -213,17 +213,17 @@ func delivery(e *entry, queue string) *queueing.Delivery {
 }
 
 // Ack implements queueing.Settler.
-func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.forget) }
+func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.Forget) }
 
 // Reject implements queueing.Settler.
-func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.reject) }
+func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.Reject) }
 
 // Requeue implements queueing.Settler.
 func (c *channel) Requeue(tag uint64) error {
-	return c.settle(tag, c.queue.requeue)
+	return c.settle(tag, c.queue.Requeue)
 }
 
-func (c *channel) settle(tag uint64, how func(*entry)) error {
+func (c *channel) settle(tag uint64, how func(*Entry)) error {
 	c.mu.Lock()
 	e := c.unsettled[tag]
 	if e == nil {
@@ -250,12 +250,12 @@ func (c *channel) close() {
 		return
 	}
 	c.closed = true
-	entries := make([]*entry, 0, len(c.unsettled))
+	entries := make([]*Entry, 0, len(c.unsettled))
 	for _, e := range c.unsettled {
 		entries = append(entries, e)
 	}
 	clear(c.unsettled)
-	c.queue.giveBack(entries...)
-	c.queue.leave(c)
+	c.queue.Return(entries...)
+	c.queue.Leave(c)
 	close(c.done)
 }

@@ -39,7 +39,7 @@ func FuzzMatchTopic(f *testing.F) {
 			t.Skip("longer says no more; what is empty has no words")
 		}
 		x := &exchange{kind: "topic"}
-		x.bind(binding{queue: &queue{}, key: pattern})
+		x.bind(binding{queue: &Queue{}, key: pattern})
 		got := x.matches(&x.bindings[0], key)
 		if want := topicPattern(pattern).MatchString(key + "."); got != want {
 			t.Errorf("pattern %q and key %q: match is %t, want %t", pattern, key, got, want)
@@ -51,7 +51,7 @@ func TestEmptyKeyHasNoWords(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]bool{"#": true, "*": false, "a": false, "#.#": true, "": true} {
 		x := &exchange{kind: "topic"}
-		x.bind(binding{queue: &queue{}, key: pattern})
+		x.bind(binding{queue: &Queue{}, key: pattern})
 		if got := x.matches(&x.bindings[0], ""); got != want {
 			t.Errorf("pattern %q and the empty key: match is %t, want %t", pattern, got, want)
 		}

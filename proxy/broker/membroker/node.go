@@ -176,7 +176,7 @@ func (s *session) close() {
 }
 
 // openChannel returns nil when the session has ended.
-func (s *session) openChannel(q *queue, prefetch int) *channel {
+func (s *session) openChannel(q *Queue, prefetch int) *channel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

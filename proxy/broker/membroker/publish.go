@@ -137,7 +137,7 @@ func (n *Node) check(m *queueing.Message) error {
 // publish puts a copy of m into every queue it is routed to. outcome is what the
 // confirm will say; err means that nothing was done.
 func (b *Broker) publish(m *queueing.Message) (outcome, err error) {
-	var space [8]*queue
+	var space [8]*Queue
 	b.mu.RLock()
 	queues, err := b.route(space[:0], m)
 	b.mu.RUnlock()
@@ -152,12 +152,12 @@ func (b *Broker) publish(m *queueing.Message) (outcome, err error) {
 	}
 	own, full := store(m), ""
 	for _, q := range queues {
-		e := &entry{message: own, attempt: max(m.Attempt, 1)}
+		e := &Entry{Message: own, Attempt: max(m.Attempt, 1)}
 		if own.TTL > 0 {
-			e.expires = time.Now().Add(own.TTL)
+			e.Expires = time.Now().Add(own.TTL)
 		}
-		if !q.put(e) {
-			full = q.name
+		if !q.Put(e) {
+			full = q.Name
 		}
 	}
 	if full != "" {

@@ -11,39 +11,39 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// entry is one message in one queue.
-type entry struct {
+// Entry is one message in one queue.
+type Entry struct {
 	seq         uint64  // place in the queue, kept over redeliveries
-	message     *stored // shared between queues, read-only
-	attempt     uint32  // of the next delivery
-	waited      uint32  // how often it was requeued, in a queue that delays retries
-	redelivered bool
-	expires     time.Time // zero means never
+	Message     *stored // shared between queues, read-only
+	Attempt     uint32  // of the next delivery
+	Waited      uint32  // how often it was requeued, in a queue that delays retries
+	Redelivered bool
+	Expires     time.Time // zero means never
 	due         time.Time // when it leaves a delay queue
 }
 
-// queue holds messages in the order they were published. What is given back
+// Queue holds messages in the order they were published. What is given back
 // returns to its original place.
-type queue struct {
+type Queue struct {
 	// Set at construction.
-	name       string
-	kind       string // label of the declaration
-	delay      time.Duration
-	forward    string
-	single     bool          // one consumer at a time
-	retryDelay time.Duration // 0 means that what is requeued does not wait
-	deadLetter string        // gets what the queue gives up; "" means nobody does
-	bury       func(q *queue, reason string, given []*entry)
-	maxEntries int
-	maxBytes   int
+	Name       string
+	Kind       string // label of the declaration
+	Delay      time.Duration
+	Forward    string
+	Single     bool          // one consumer at a time
+	RetryDelay time.Duration // 0 means that what is requeued does not wait
+	DeadLetter string        // gets what the queue gives up; "" means nobody does
+	Bury       func(q *Queue, reason string, given []*Entry)
+	MaxEntries int
+	MaxBytes   int
 
 	// wake holds a token when there may be something to take.
 	wake chan struct{}
 
 	// expire is called in its own goroutine when the first message of a delay
 	// queue is due; timers counts the calls that are pending or running.
-	expire func(*queue)
-	timers *sync.WaitGroup
+	expire func(*Queue)
+	Timers *sync.WaitGroup
 
 	consumers atomic.Int32 // attached now
 
@@ -55,16 +55,16 @@ type queue struct {
 	entries  int                    // ready and unsettled
 	bytes    int                    // data of those
 	timer    *time.Timer            // runs expire; nil when none is pending or running
-	waiting  map[*entry]*time.Timer // requeued, until it is due
+	waiting  map[*Entry]*time.Timer // requeued, until it is due
 	closed   bool
 	line     []*channel // of a single active consumer's queue: it, and those standing by
 }
 
-// put appends an entry and reports false when the queue is full.
-func (q *queue) put(e *entry) bool {
-	size := len(e.message.Event.Data)
+// Put appends an entry and reports false when the queue is full.
+func (q *Queue) Put(e *Entry) bool {
+	size := len(e.Message.Event.Data)
 	q.mu.Lock()
-	if q.closed || q.entries >= q.maxEntries || q.entries > 0 && q.bytes+size > q.maxBytes {
+	if q.closed || q.entries >= q.MaxEntries || q.entries > 0 && q.bytes+size > q.MaxBytes {
 		q.mu.Unlock()
 		return false
 	}
@@ -73,22 +73,22 @@ func (q *queue) put(e *entry) bool {
 	q.entries++
 	q.bytes += size
 	q.fresh.push(e)
-	if q.delay > 0 {
-		e.due = time.Now().Add(q.delay)
-		q.schedule(q.delay)
+	if q.Delay > 0 {
+		e.due = time.Now().Add(q.Delay)
+		q.schedule(q.Delay)
 	}
-	if q.deadLetter != "" && !e.expires.IsZero() {
-		time.AfterFunc(time.Until(e.expires), q.expireFirst)
+	if q.DeadLetter != "" && !e.Expires.IsZero() {
+		time.AfterFunc(time.Until(e.Expires), q.expireFirst)
 	}
 	q.mu.Unlock()
-	q.signal()
+	q.Signal()
 	return true
 }
 
 // expireFirst gives up what has expired at the head of the queue, as RabbitMQ does: a
 // message behind one that lives waits for it.
-func (q *queue) expireFirst() {
-	var expired []*entry
+func (q *Queue) expireFirst() {
+	var expired []*Entry
 	q.mu.Lock()
 	for !q.closed {
 		e := q.next()
@@ -103,21 +103,21 @@ func (q *queue) expireFirst() {
 		expired = append(expired, e)
 	}
 	q.mu.Unlock()
-	q.bury(q, broker.ReasonExpired, expired)
+	q.Bury(q, broker.ReasonExpired, expired)
 }
 
-func (e *entry) expired() bool { return !e.expires.IsZero() && !time.Now().Before(e.expires) }
+func (e *Entry) expired() bool { return !e.Expires.IsZero() && !time.Now().Before(e.Expires) }
 
-// take removes the oldest ready entry, nil when there is none. The entry still
+// Take removes the oldest ready entry, nil when there is none. The entry still
 // counts until it is forgotten.
-func (q *queue) take() *entry {
+func (q *Queue) Take() *Entry {
 	for {
 		q.expireFirst()
 		q.mu.Lock()
 		e := q.next()
 		if e == nil || !e.expired() {
 			if q.fresh.len()+len(q.returned) > 0 {
-				q.signal()
+				q.Signal()
 			}
 			q.mu.Unlock()
 			return e
@@ -127,34 +127,34 @@ func (q *queue) take() *entry {
 	}
 }
 
-func (q *queue) next() *entry {
+func (q *Queue) next() *Entry {
 	if len(q.returned) > 0 {
-		return heap.Pop(&q.returned).(*entry)
+		return heap.Pop(&q.returned).(*Entry)
 	}
 	return q.fresh.pop()
 }
 
-// giveBack returns delivered entries to their places, all at once, so that no
+// Return gives delivered entries back to their places, all at once, so that no
 // consumer sees a later one first.
-func (q *queue) giveBack(entries ...*entry) {
+func (q *Queue) Return(entries ...*Entry) {
 	if len(entries) == 0 {
 		return
 	}
 	q.mu.Lock()
 	for _, e := range entries {
-		e.attempt++
-		e.redelivered = true
+		e.Attempt++
+		e.Redelivered = true
 		heap.Push(&q.returned, e)
 	}
 	q.mu.Unlock()
-	q.signal()
+	q.Signal()
 }
 
-// requeue gives back an entry whose attempt failed. Where retries wait it is back
+// Requeue gives back an entry whose attempt failed. Where retries wait it is back
 // when its time has come.
-func (q *queue) requeue(e *entry) {
-	if q.retryDelay == 0 {
-		q.giveBack(e)
+func (q *Queue) Requeue(e *Entry) {
+	if q.RetryDelay == 0 {
+		q.Return(e)
 		return
 	}
 	q.mu.Lock()
@@ -162,105 +162,109 @@ func (q *queue) requeue(e *entry) {
 	if q.closed {
 		return
 	}
-	e.attempt++
-	e.waited++
-	e.redelivered = true
-	q.timers.Add(1)
-	q.waiting[e] = time.AfterFunc(q.retryDelay, func() {
-		defer q.timers.Done()
+	e.Attempt++
+	e.Waited++
+	e.Redelivered = true
+	q.Timers.Add(1)
+	q.waiting[e] = time.AfterFunc(q.RetryDelay, func() {
+		defer q.Timers.Done()
 		q.mu.Lock()
 		delete(q.waiting, e)
 		if !q.closed {
 			heap.Push(&q.returned, e)
 		}
 		q.mu.Unlock()
-		q.signal()
+		q.Signal()
 	})
 }
 
-// reject gives up an entry that take returned.
-func (q *queue) reject(e *entry) {
-	q.forget(e)
-	q.bury(q, broker.ReasonSetAside, []*entry{e})
+// Reject gives up an entry that Take returned.
+func (q *Queue) Reject(e *Entry) {
+	q.Forget(e)
+	q.Bury(q, broker.ReasonSetAside, []*Entry{e})
 }
 
-// forget drops an entry that take returned.
-func (q *queue) forget(e *entry) {
+// Forget drops an entry that Take returned.
+func (q *Queue) Forget(e *Entry) {
 	q.mu.Lock()
 	q.discount(e)
 	q.mu.Unlock()
 }
 
-func (q *queue) discount(e *entry) {
+func (q *Queue) discount(e *Entry) {
 	q.entries--
-	q.bytes -= len(e.message.Event.Data)
+	q.bytes -= len(e.Message.Event.Data)
 }
 
-// signal wakes one waiting consumer. A token that is already there will do: who
+// Signal wakes one waiting consumer. A token that is already there will do: who
 // takes it takes a message, and signals again when more are left.
-func (q *queue) signal() {
+func (q *Queue) Signal() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (q *queue) len() (ready, unsettled int) {
+// Len returns how many messages are ready and how many are taken and unsettled.
+func (q *Queue) Len() (ready, unsettled int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ready = q.fresh.len() + len(q.returned)
 	return ready, q.entries - ready
 }
 
-func (q *queue) peek(limit int) []*queueing.Message {
+// Peek returns copies of the first messages that are ready, at most limit, in order.
+func (q *Queue) Peek(limit int) []*queueing.Message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	ready := slices.Concat(q.returned, q.fresh.all())
-	slices.SortFunc(ready, func(a, b *entry) int { return int(a.seq) - int(b.seq) })
+	slices.SortFunc(ready, func(a, b *Entry) int { return int(a.seq) - int(b.seq) })
 	messages := make([]*queueing.Message, 0, min(limit, len(ready)))
 	for _, e := range ready[:min(limit, len(ready))] {
-		m := e.message.Message
-		m.Attempt = e.attempt
+		m := e.Message.Message
+		m.Attempt = e.Attempt
 		messages = append(messages, &m)
 	}
 	return messages
 }
 
-func (q *queue) close() {
+// Close drops everything that is queued and stops the timers. Nothing is taken or put
+// afterwards.
+func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
 	q.fresh, q.returned = fifo{}, nil
 	if q.timer != nil && q.timer.Stop() {
-		q.timers.Done()
+		q.Timers.Done()
 	}
 	for _, t := range q.waiting {
 		if t.Stop() {
-			q.timers.Done()
+			q.Timers.Done()
 		}
 	}
 }
 
 // fifo is a queue of entries on one slice.
 type fifo struct {
-	entries []*entry
+	entries []*Entry
 	head    int
 }
 
 func (f *fifo) len() int { return len(f.entries) - f.head }
 
-func (f *fifo) all() []*entry { return f.entries[f.head:] }
+func (f *fifo) all() []*Entry { return f.entries[f.head:] }
 
-func (f *fifo) push(e *entry) { f.entries = append(f.entries, e) }
+func (f *fifo) push(e *Entry) { f.entries = append(f.entries, e) }
 
-func (f *fifo) first() *entry {
+func (f *fifo) first() *Entry {
 	if f.len() == 0 {
 		return nil
 	}
 	return f.entries[f.head]
 }
 
-func (f *fifo) pop() *entry {
+func (f *fifo) pop() *Entry {
 	if f.len() == 0 {
 		return nil
 	}
@@ -276,14 +280,14 @@ func (f *fifo) pop() *entry {
 }
 
 // byPlace is a heap of entries, oldest place first.
-type byPlace []*entry
+type byPlace []*Entry
 
 func (h byPlace) Len() int           { return len(h) }
 func (h byPlace) Less(i, j int) bool { return h[i].seq < h[j].seq }
 func (h byPlace) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
 // Push implements heap.Interface.
-func (h *byPlace) Push(x any) { *h = append(*h, x.(*entry)) }
+func (h *byPlace) Push(x any) { *h = append(*h, x.(*Entry)) }
 
 // Pop implements heap.Interface.
 func (h *byPlace) Pop() any {

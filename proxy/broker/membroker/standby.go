@@ -2,11 +2,11 @@ package membroker
 
 import "slices"
 
-// join makes c a consumer of q. Its turn comes at once, unless q lets one consumer
+// Join makes c a consumer of q. Its turn comes at once, unless q lets one consumer
 // at a time receive: then when those before it have left.
-func (q *queue) join(c *channel) {
+func (q *Queue) Join(c *channel) {
 	q.consumers.Add(1)
-	if !q.single {
+	if !q.Single {
 		close(c.turn)
 		return
 	}
@@ -24,16 +24,16 @@ func (q *queue) join(c *channel) {
 	}
 }
 
-// stop ends a consumer's flow. On a queue with a single active consumer it keeps its
+// Stop ends a consumer's flow. On a queue with a single active consumer it keeps its
 // place in the line until it leaves, with what it has not settled.
-func (q *queue) stop() {
-	if !q.single {
+func (q *Queue) Stop() {
+	if !q.Single {
 		q.consumers.Add(-1)
 	}
 }
 
-// leave takes c out of the line. What it had not settled is back in the queue.
-func (q *queue) leave(c *channel) {
+// Leave takes c out of the line. What it had not settled is back in the queue.
+func (q *Queue) Leave(c *channel) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i := slices.Index(q.line, c)
