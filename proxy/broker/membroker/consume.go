@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -53,42 +54,42 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 		return queueing.QueueState{}, notFound(op, "the queue does not exist")
 	}
 	ready, _ := q.Len()
-	return queueing.QueueState{Messages: ready, Consumers: int(q.consumers.Load())}, nil
+	return queueing.QueueState{Messages: ready, Consumers: q.Consumers()}, nil
 }
 
 // channel is one consumer's hold on one queue; it settles what it delivered.
 type channel struct {
 	// Set at construction.
 	session *session
-	queue   *Queue
+	queue   *store.Queue
 	epoch   uint64
 	// maxBytes is ConsumeOptions.MaxBytes; set before deliver.
 	maxBytes int
 	slots    chan struct{} // one per unsettled delivery
-	turn     chan struct{} // closed when it is the consumer's turn; one of many has it at once
+	place    *store.Consumer
 	done     chan struct{} // closed by close, when everything is back in the queue
 
 	// Guarded by mu.
 	mu        sync.Mutex
 	closed    bool
 	tag       uint64
-	unsettled map[uint64]*Entry
+	unsettled map[uint64]*store.Entry
 }
 
-func newChannel(s *session, q *Queue, prefetch int) *channel {
+func newChannel(s *session, q *store.Queue, prefetch int) *channel {
 	return &channel{
 		session: s, queue: q, epoch: s.node.epoch.Add(1),
-		slots: make(chan struct{}, prefetch), turn: make(chan struct{}), done: make(chan struct{}),
-		unsettled: map[uint64]*Entry{},
+		slots: make(chan struct{}, prefetch), place: store.NewConsumer(), done: make(chan struct{}),
+		unsettled: map[uint64]*store.Entry{},
 	}
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
 func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing.Delivery)) (ended bool) {
-	c.queue.Join(c)
+	c.queue.Join(c.place)
 	defer c.queue.Stop()
 	select {
-	case <-c.turn:
+	case <-c.place.Turn():
 	case <-c.done:
 		return ctx.Err() != nil
 	case <-ctx.Done():
@@ -119,7 +120,7 @@ func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing
 // gather adds what else is ready, as far as the sink takes it at once. Where others
 // consume too, each takes one at a time, so that all get their share.
 func (c *channel) gather(batch []*queueing.Delivery, atOnce int) []*queueing.Delivery {
-	for len(batch) < atOnce && c.queue.consumers.Load() <= 1 {
+	for len(batch) < atOnce && c.queue.Consumers() <= 1 {
 		select {
 		case c.slots <- struct{}{}:
 		default:
@@ -145,7 +146,7 @@ func (c *channel) next(ctx context.Context) *queueing.Delivery {
 			return d
 		}
 		select {
-		case <-c.queue.wake:
+		case <-c.queue.Wake():
 		case <-c.done:
 			return nil
 		case <-ctx.Done():
@@ -169,27 +170,27 @@ func (c *channel) take() *queueing.Delivery {
 	return c.delivery(e)
 }
 
-func (c *channel) delivery(e *Entry) *queueing.Delivery {
+func (c *channel) delivery(e *store.Entry) *queueing.Delivery {
 	d := delivery(e, c.queue.Name)
 	d.Epoch, d.Tag, d.Channel = c.epoch, c.tag, c
 	if c.maxBytes > 0 && d.Size > c.maxBytes {
-		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*original)(e.Message).id()
+		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*store.Original)(e.Message).ID()
 		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
 	}
 	return d
 }
 
 // delivery is e without what settles it.
-func delivery(e *Entry, queue string) *queueing.Delivery {
+func delivery(e *store.Entry, queue string) *queueing.Delivery {
 	m := e.Message
-	exchange, key := m.origin()
-	return &queueing.Delivery{Original: (*original)(m), Delivery: broker.Delivery{
+	exchange, key := m.Origin()
+	return &queueing.Delivery{Original: (*store.Original)(m), Delivery: broker.Delivery{
 		Event:       m.Event,
 		Raw:         m.Event.Data,
 		Size:        len(m.Event.Data),
 		Headers:     m.Headers,
 		ReplyTo:     m.ReplyTo,
-		Lifetime:    m.lifetime,
+		Lifetime:    m.Lifetime,
 		Expires:     m.Expires,
 		Crashes:     m.Crashes,
 		Trace:       m.Trace,
@@ -223,7 +224,7 @@ func (c *channel) Requeue(tag uint64) error {
 	return c.settle(tag, c.queue.Requeue)
 }
 
-func (c *channel) settle(tag uint64, how func(*Entry)) error {
+func (c *channel) settle(tag uint64, how func(*store.Entry)) error {
 	c.mu.Lock()
 	e := c.unsettled[tag]
 	if e == nil {
@@ -250,12 +251,12 @@ func (c *channel) close() {
 		return
 	}
 	c.closed = true
-	entries := make([]*Entry, 0, len(c.unsettled))
+	entries := make([]*store.Entry, 0, len(c.unsettled))
 	for _, e := range c.unsettled {
 		entries = append(entries, e)
 	}
 	clear(c.unsettled)
 	c.queue.Return(entries...)
-	c.queue.Leave(c)
+	c.queue.Leave(c.place)
 	close(c.done)
 }

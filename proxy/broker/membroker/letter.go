@@ -3,15 +3,14 @@ package membroker
 import (
 	"context"
 	"sync"
-	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // bury puts what q gave up into its dead-letter queue. What does not fit there, or has
 // none, is gone.
-func (b *Broker) bury(q *Queue, reason string, given []*Entry) {
+func (b *Broker) bury(q *store.Queue, reason string, given []*store.Entry) {
 	if q.DeadLetter == "" || len(given) == 0 {
 		return
 	}
@@ -20,7 +19,7 @@ func (b *Broker) bury(q *Queue, reason string, given []*Entry) {
 		return
 	}
 	for _, e := range given {
-		own := &Entry{Message: e.letter(reason), Attempt: e.Attempt}
+		own := &store.Entry{Message: e.Letter(reason), Attempt: e.Attempt}
 		own.Message.DeadLetter.Part = q.Name
 		dead.Put(own)
 		b.watchers.tell(q.DeadLetter, own)
@@ -30,33 +29,33 @@ func (b *Broker) bury(q *Queue, reason string, given []*Entry) {
 // watchers are told what the broker buries. The zero value has none.
 type watchers struct {
 	mu sync.Mutex
-	by map[string]map[chan *Entry]struct{} // guarded by mu; by dead-letter queue
+	by map[string]map[chan *store.Entry]struct{} // guarded by mu; by dead-letter queue
 }
 
 // watchBuffer is how much may wait for a watcher; what comes beyond is not told.
 const watchBuffer = 1024
 
-func (w *watchers) add(queue string) chan *Entry {
+func (w *watchers) add(queue string) chan *store.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.by == nil {
-		w.by = map[string]map[chan *Entry]struct{}{}
+		w.by = map[string]map[chan *store.Entry]struct{}{}
 	}
 	if w.by[queue] == nil {
-		w.by[queue] = map[chan *Entry]struct{}{}
+		w.by[queue] = map[chan *store.Entry]struct{}{}
 	}
-	c := make(chan *Entry, watchBuffer)
+	c := make(chan *store.Entry, watchBuffer)
 	w.by[queue][c] = struct{}{}
 	return c
 }
 
-func (w *watchers) remove(queue string, c chan *Entry) {
+func (w *watchers) remove(queue string, c chan *store.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.by[queue], c)
 }
 
-func (w *watchers) tell(queue string, e *Entry) {
+func (w *watchers) tell(queue string, e *store.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.by[queue] {
@@ -85,25 +84,4 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*que
 func (n *Node) Backed(queue string) bool {
 	q := n.broker.queue(queue)
 	return q != nil && q.DeadLetter != ""
-}
-
-// letter is the entry's message as a dead letter that the broker made.
-func (e *Entry) letter(reason string) *stored {
-	m := *e.Message
-	m.TTL = 0
-	exchange, key := m.origin()
-	m.OriginExchange, m.OriginKey = exchange, key
-	m.DeadLetter = &broker.DeadLetter{
-		Reason: reason, Origin: broker.Origin{Name: exchange, Key: key},
-		Attempts: e.Attempt, FirstFailure: m.FirstFailure, Time: time.Now(),
-	}
-	return &m
-}
-
-// origin is where the message was first published.
-func (m *stored) origin() (exchange, key string) {
-	if m.OriginExchange != "" || m.OriginKey != "" {
-		return m.OriginExchange, m.OriginKey
-	}
-	return m.Exchange, m.RoutingKey
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"sync"
 
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -33,7 +34,7 @@ type Broker struct {
 	// Guarded by mu. The maps' values guard themselves.
 	mu        sync.RWMutex
 	exchanges map[string]*exchange
-	queues    map[string]*Queue
+	queues    map[string]*store.Queue
 }
 
 // New makes an empty broker with the predeclared exchanges of AMQP. It starts
@@ -47,7 +48,7 @@ func New(options Options) *Broker {
 	b := &Broker{
 		options:   options,
 		exchanges: map[string]*exchange{},
-		queues:    map[string]*Queue{},
+		queues:    map[string]*store.Queue{},
 	}
 	for _, kind := range exchangeKinds {
 		b.exchanges["amq."+kind] = &exchange{name: "amq." + kind, kind: kind}
@@ -87,7 +88,7 @@ func (b *Broker) Len(queue string) (ready, unsettled int) {
 	return 0, 0
 }
 
-func (b *Broker) queue(name string) *Queue {
+func (b *Broker) queue(name string) *store.Queue {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.queues[name]

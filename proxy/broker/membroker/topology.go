@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -85,7 +85,7 @@ func checkExchange(have *exchange, want mesh.Exchange, mustExist bool) error {
 	}
 }
 
-func checkQueue(have *Queue, want queueing.Queue, mustExist bool) error {
+func checkQueue(have *store.Queue, want queueing.Queue, mustExist bool) error {
 	op := fmt.Sprintf("%s queue %q", verb(mustExist), want.Name)
 	switch {
 	case want.Name == "":
@@ -161,13 +161,13 @@ func verb(mustExist bool) string {
 	return "declare"
 }
 
-func (b *Broker) newQueue(q queueing.Queue) *Queue {
-	return &Queue{
+func (b *Broker) newQueue(q queueing.Queue) *store.Queue {
+	return store.New(store.Options{
 		Name: q.Name, Kind: q.Type, Delay: q.Delay, Forward: q.Forward, Single: q.SingleActive,
-		RetryDelay: q.RetryDelay, waiting: map[*Entry]*time.Timer{}, DeadLetter: q.DeadLetter, Bury: b.bury,
+		RetryDelay: q.RetryDelay, DeadLetter: q.DeadLetter,
 		MaxEntries: b.options.MaxQueueLength, MaxBytes: b.options.MaxQueueBytes,
-		wake: make(chan struct{}, 1), expire: b.forwardDue, Timers: &b.timers,
-	}
+		Find: b.queue, Bury: b.bury, Timers: &b.timers,
+	})
 }
 
 func notFound(op, reason string) error {

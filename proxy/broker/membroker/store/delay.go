@@ -1,4 +1,4 @@
-package membroker
+package store
 
 import "time"
 
@@ -6,7 +6,7 @@ import "time"
 // does not exist: it was confirmed, so it is kept.
 const forwardRetry = 50 * time.Millisecond
 
-// schedule runs q.expire after d unless it is pending already. The caller holds
+// schedule runs forwardDue after d unless it is pending already. The caller holds
 // q.mu. All messages of a queue have the same delay, so one timer for the first
 // is enough.
 func (q *Queue) schedule(d time.Duration) {
@@ -16,13 +16,13 @@ func (q *Queue) schedule(d time.Duration) {
 	q.Timers.Add(1)
 	q.timer = time.AfterFunc(d, func() {
 		defer q.Timers.Done()
-		q.expire(q)
+		q.forwardDue()
 	})
 }
 
 // forwardDue moves everything that is due from a delay queue to the queue it
 // leads to, in order.
-func (b *Broker) forwardDue(q *Queue) {
+func (q *Queue) forwardDue() {
 	for {
 		e, wait := q.firstDue()
 		if e == nil {
@@ -31,7 +31,7 @@ func (b *Broker) forwardDue(q *Queue) {
 			}
 			return
 		}
-		target := b.queue(q.Forward)
+		target := q.Find(q.Forward)
 		if target == nil || !target.Put(&Entry{Message: e.Message, Attempt: e.Attempt}) {
 			q.reschedule(forwardRetry)
 			return

@@ -1,4 +1,13 @@
-package membroker
+// Package store is what the in-process broker keeps: queues, and messages in them.
+//
+//   - message.go: a message as queues keep it, and what a copy of one or a dead letter is
+//   - queue.go: places, redeliveries, bounds and expiry
+//   - delay.go: queues whose messages move on when they are due
+//   - standby.go: queues with one active consumer at a time
+//
+// It knows neither exchanges nor nodes: package membroker routes to queues and consumes
+// from them. It imports queueing and broker, for what a message is.
+package store
 
 import (
 	"container/heap"
@@ -11,39 +20,44 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// Entry is one message in one queue.
+// Entry is one message in one queue. Whoever took it may read it until it is settled.
 type Entry struct {
-	seq         uint64  // place in the queue, kept over redeliveries
-	Message     *stored // shared between queues, read-only
-	Attempt     uint32  // of the next delivery
-	Waited      uint32  // how often it was requeued, in a queue that delays retries
+	Message     *Message
+	Attempt     uint32 // of the next delivery
+	Waited      uint32 // how often it was requeued, in a queue that delays retries
 	Redelivered bool
 	Expires     time.Time // zero means never
-	due         time.Time // when it leaves a delay queue
+
+	seq uint64    // place in the queue, kept over redeliveries
+	due time.Time // when it leaves a delay queue
 }
 
-// Queue holds messages in the order they were published. What is given back
-// returns to its original place.
-type Queue struct {
-	// Set at construction.
+// Options configures a Queue.
+type Options struct {
 	Name       string
-	Kind       string // label of the declaration
-	Delay      time.Duration
-	Forward    string
+	Kind       string        // label of the declaration
+	Delay      time.Duration // how long each message stays, in a delay queue; 0 in others
+	Forward    string        // the queue that gets what is due in a delay queue
 	Single     bool          // one consumer at a time
 	RetryDelay time.Duration // 0 means that what is requeued does not wait
 	DeadLetter string        // gets what the queue gives up; "" means nobody does
-	Bury       func(q *Queue, reason string, given []*Entry)
-	MaxEntries int
-	MaxBytes   int
+	MaxEntries int           // ready and unsettled; 0 takes nothing
+	MaxBytes   int           // of data; one message may be larger
 
-	// wake holds a token when there may be something to take.
-	wake chan struct{}
-
-	// expire is called in its own goroutine when the first message of a delay
-	// queue is due; timers counts the calls that are pending or running.
-	expire func(*Queue)
+	// Find returns a queue by its name, nil when there is none. A delay queue needs it.
+	Find func(name string) *Queue
+	// Bury is called with what the queue gives up. Every queue that is taken from needs it.
+	Bury func(q *Queue, reason string, given []*Entry)
+	// Timers counts the timers of the queue that are pending or running.
 	Timers *sync.WaitGroup
+}
+
+// Queue holds messages in the order they were published. What is given back
+// returns to its original place. It is safe for concurrent use.
+type Queue struct {
+	// Set at construction.
+	Options
+	wake chan struct{} // holds a token when there may be something to take
 
 	consumers atomic.Int32 // attached now
 
@@ -54,11 +68,22 @@ type Queue struct {
 	last     uint64                 // newest place
 	entries  int                    // ready and unsettled
 	bytes    int                    // data of those
-	timer    *time.Timer            // runs expire; nil when none is pending or running
+	timer    *time.Timer            // runs forwardDue; nil when none is pending or running
 	waiting  map[*Entry]*time.Timer // requeued, until it is due
 	closed   bool
-	line     []*channel // of a single active consumer's queue: it, and those standing by
+	line     []*Consumer // of a single active consumer's queue: it, and those standing by
 }
+
+// New makes an empty queue.
+func New(o Options) *Queue {
+	return &Queue{Options: o, wake: make(chan struct{}, 1), waiting: map[*Entry]*time.Timer{}}
+}
+
+// Consumers returns how many consumers are attached now.
+func (q *Queue) Consumers() int { return int(q.consumers.Load()) }
+
+// Wake returns the channel that holds a token when there may be something to take.
+func (q *Queue) Wake() <-chan struct{} { return q.wake }
 
 // Put appends an entry and reports false when the queue is full.
 func (q *Queue) Put(e *Entry) bool {
