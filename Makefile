@@ -23,7 +23,7 @@ CACHE_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/warren
 
 # RabbitMQ version for test, faults, soak, bench and demo: 3.10, 4.0 or 4.3. Empty means
 # the one that is running or installed. A missing version is downloaded into CACHE_DIR
-# once, which needs Debian and root (internal/localbroker).
+# once, which needs Debian and root (internal/localbroker/install).
 RABBITMQ ?=
 export RABBITMQ CACHE_DIR
 

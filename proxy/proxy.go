@@ -9,6 +9,12 @@
 //
 //	p, err := proxy.New(proxy.Options{...})
 //	err = p.Run(ctx) // until ctx ends; then drains
+//
+// proxy.go is its life and options.go what it is given. config.go applies configurations
+// and drivers.go makes drivers; server.go is the event API, status.go the listeners for
+// probes, metrics and operators, and readiness.go, dump.go and operate.go what operators see
+// and do; state_dir.go guards the directory of the last good configuration. The package
+// imports every room below it, drivers included, and nothing of a room imports it.
 package proxy
 
 import (

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/warrenmesh/warren/internal/localbroker/install"
 )
 
 // epmdScript runs an epmd in a process group that ends with file descriptor 3.
@@ -40,12 +42,12 @@ type Cluster struct {
 // when there is no such RabbitMQ.
 func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error) {
 	o := options.withDefaults()
-	in, err := o.wanted()
+	in, err := install.Find(o.Want)
 	if err != nil && o.Want.Version != "" {
-		in, err = o.fetched(ctx)
+		in, err = install.Fetch(ctx, o.Want, o.report)
 	}
-	if err == nil && in.call == "" {
-		err = fmt.Errorf("%w: there is a rabbitmq-server, but no erl_call", errNotHere)
+	if err == nil && in.Call == "" {
+		err = fmt.Errorf("%w: there is a rabbitmq-server, but no erl_call", install.ErrNotHere)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
@@ -70,7 +72,7 @@ func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error)
 
 // prepare starts the epmd and makes the members, which find each other by their
 // configuration.
-func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir string, n int) error {
+func (c *Cluster) prepare(ctx context.Context, o *Options, in install.RabbitMQ, dir string, n int) error {
 	ports, err := freePorts(ctx, 2*n+1)
 	if err != nil {
 		return err
@@ -99,7 +101,7 @@ func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir 
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(marks), 0o600); err != nil {
 		return err
 	}
-	if c.epmd, err = startGuard(in, dir, first.environment(), epmdScript, in.epmd, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
+	if c.epmd, err = startGuard(in, dir, first.environment(), epmdScript, in.EPMD, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
 		return err
 	}
 	return awaitListener(ctx, epmd)
@@ -258,7 +260,7 @@ func (m *Member) Call(ctx context.Context, expressions string) (string, error) {
 // call runs erl_call once and returns all it says.
 func (m *Member) call(ctx context.Context, expressions string) (string, error) {
 	n := m.node
-	cmd := n.install.command(ctx, n.install.call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
+	cmd := n.install.Command(ctx, n.install.Call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
 	cmd.Env = n.environment()
 	cmd.Stdin = strings.NewReader(expressions + "\n")
 	out, err := cmd.CombinedOutput()

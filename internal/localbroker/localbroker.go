@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/warrenmesh/warren/internal/localbroker/install"
 )
 
 // ErrNone means that no step led to a broker. The error that wraps it gives the reason
@@ -16,9 +18,6 @@ var ErrNone = errors.New("no RabbitMQ found and none could be started")
 
 // errRefused means that a node could not evaluate an expression.
 var errRefused = errors.New("not evaluated")
-
-// errNotHere is the reason of a step that does not apply to this machine.
-var errNotHere = errors.New("not here")
 
 // Step is one way to get a broker.
 type Step int
@@ -44,6 +43,13 @@ func (s Step) String() string {
 	}
 	return fmt.Sprintf("Step(%d)", int(s))
 }
+
+// Want says which RabbitMQ is wanted. The zero value means any.
+type Want = install.Want
+
+// WantFrom reads the environment of make's targets. RABBITMQ is the version. CACHE_DIR
+// is the cache, by default warren in the user's cache directory.
+func WantFrom(getenv func(string) string) Want { return install.WantFrom(getenv) }
 
 // Options says where to look and where to keep things.
 type Options struct {
@@ -93,7 +99,7 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 		step  Step
 		start func(context.Context) (*Broker, error)
 	}{
-		{Running, o.running}, {Installed, o.installed}, {Install, o.install}, {Container, o.container},
+		{Running, o.running}, {Installed, o.installed}, {Install, o.anew}, {Container, o.container},
 	} {
 		if slices.Contains(o.Skip, try.step) {
 			reasons = append(reasons, fmt.Errorf("%v: skipped", try.step))
@@ -107,7 +113,7 @@ func Start(ctx context.Context, options Options) (*Broker, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("look for a RabbitMQ: %w", ctx.Err())
 		}
-		if !errors.Is(err, errNotHere) {
+		if !errors.Is(err, install.ErrNotHere) {
 			o.report("broker: no %v: %s", try.step, firstLine(err))
 		}
 		reasons = append(reasons, fmt.Errorf("%v: %w", try.step, err))
@@ -121,7 +127,7 @@ func (o *Options) given(ctx context.Context) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the broker AMQP_URL names: %w", err)
 	}
-	if err := o.Want.check(server); err != nil {
+	if err := o.Want.Check(server); err != nil {
 		return nil, fmt.Errorf("the broker AMQP_URL names: %w", err)
 	}
 	b := &Broker{URL: o.URL, How: server + ", as AMQP_URL says", report: o.Report}
@@ -136,10 +142,38 @@ func (o *Options) running(ctx context.Context) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.Want.check(server); err != nil {
+	if err := o.Want.Check(server); err != nil {
 		return nil, err
 	}
 	return &Broker{URL: url, How: server + ", already running on " + o.Address, report: o.Report}, nil
+}
+
+// installed starts a private node of what is installed.
+func (o *Options) installed(ctx context.Context) (*Broker, error) {
+	in, err := install.Find(o.Want)
+	if err != nil {
+		return nil, err
+	}
+	return o.startNode(ctx, in)
+}
+
+// anew installs RabbitMQ, and starts a private node unless the package started
+// a node of the system. One of a wanted version is fetched into the cache instead.
+func (o *Options) anew(ctx context.Context) (*Broker, error) {
+	if o.Want.Version != "" {
+		in, err := install.Fetch(ctx, o.Want, o.report)
+		if err != nil {
+			return nil, err
+		}
+		return o.startNode(ctx, in)
+	}
+	if err := install.Install(ctx, o.report); err != nil {
+		return nil, err
+	}
+	if b, err := o.running(ctx); err == nil {
+		return b, nil
+	}
+	return o.installed(ctx)
 }
 
 // localURL is the URL of a RabbitMQ with default settings.

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/warrenmesh/warren/internal/localbroker/install"
 )
 
 // stopGrace is how long a node may take to end by itself.
@@ -45,7 +47,7 @@ exec "$server"
 type node struct {
 	// Set at construction.
 	options *Options
-	install installation
+	install install.RabbitMQ
 	dir     string
 	unlock  func()
 	token   string
@@ -70,7 +72,7 @@ type run struct {
 }
 
 // startNode starts a private node of an installation.
-func (o *Options) startNode(ctx context.Context, in installation) (*Broker, error) {
+func (o *Options) startNode(ctx context.Context, in install.RabbitMQ) (*Broker, error) {
 	dir, unlock, err := claim(o.Dir)
 	if err != nil {
 		return nil, err
@@ -91,7 +93,7 @@ func (o *Options) startNode(ctx context.Context, in installation) (*Broker, erro
 }
 
 // newNode makes a node in a directory that was claimed. It has no ports yet.
-func newNode(o *Options, in installation, dir string, unlock func()) *node {
+func newNode(o *Options, in install.RabbitMQ, dir string, unlock func()) *node {
 	return &node{
 		options: o, install: in, dir: dir, unlock: unlock,
 		token: "warren-" + strings.ToLower(rand.Text()[:12]), cookie: rand.Text(),
@@ -145,7 +147,7 @@ func (n *node) environment() []string {
 			env = append(env, v)
 		}
 	}
-	return append(n.install.environment(env),
+	return append(n.install.Environment(env),
 		"HOME="+n.path("home"),
 		"RABBITMQ_NODENAME="+n.name(),
 		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
@@ -180,7 +182,7 @@ func (n *node) start(ctx context.Context) error {
 	n.mu.Unlock()
 	if err := n.awaitBoot(ctx, r); err != nil {
 		r.end()
-		return fmt.Errorf("start private node: %w; its last words, in %s:\n%s", err, n.path("output.log"), tail(n.path("output.log")))
+		return fmt.Errorf("start private node: %w; its last words, in %s:\n%s", err, n.path("output.log"), install.Tail(n.path("output.log")))
 	}
 	return nil
 }
@@ -191,13 +193,13 @@ func (n *node) spawn() (*run, error) {
 	if n.shared {
 		pidFile = ""
 	}
-	return startGuard(n.install, n.dir, n.environment(), guardScript, n.install.epmd, strconv.Itoa(n.epmd), pidFile, n.token, n.install.server)
+	return startGuard(n.install, n.dir, n.environment(), guardScript, n.install.EPMD, strconv.Itoa(n.epmd), pidFile, n.token, n.install.Server)
 }
 
 // startGuard runs a script in a process group of its own, where the installation is,
 // with its output in output.log of dir. The goroutine that waits for it ends with the group, which
 // end, or the death of what the script runs, brings about.
-func startGuard(in installation, dir string, env []string, script string, args ...string) (*run, error) {
+func startGuard(in install.RabbitMQ, dir string, env []string, script string, args ...string) (*run, error) {
 	output, err := os.OpenFile(filepath.Join(dir, "output.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -208,7 +210,7 @@ func startGuard(in installation, dir string, env []string, script string, args .
 		return nil, err
 	}
 	defer func() { _ = watched.Close() }()
-	line := in.inside(dir, append([]string{"/bin/sh", "-c", script, "warren-guard"}, args...)...)
+	line := in.Inside(dir, append([]string{"/bin/sh", "-c", script, "warren-guard"}, args...)...)
 	//nolint:gosec,noctx // A script of ours. It ends by its pipe, not by a context: it outlives the one of its start.
 	guard := exec.Command(line[0], line[1:]...)
 	guard.Dir = dir
@@ -315,18 +317,3 @@ func (n *node) stop(ctx context.Context) error {
 	r.end()
 	return nil
 }
-
-// tail returns the last lines of a file, for an error.
-func tail(path string) string {
-	const most = 2000
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	if len(b) > most {
-		b = b[len(b)-most:]
-	}
-	return strings.TrimSpace(string(b))
-}
-
-func lastLine(text string) string { return text[strings.LastIndexByte(text, '\n')+1:] }

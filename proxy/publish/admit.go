@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
@@ -34,11 +35,11 @@ const streamShare = 4
 
 // hold makes a stream wait for room: reading no further is its back-pressure. What it has
 // gathered is written before it waits.
-func (s *Service) hold(ctx context.Context, deadline time.Time, bytes int64, together *gathering) error {
+func (s *Service) hold(ctx context.Context, deadline time.Time, bytes int64, together *passage.Gathering) error {
 	if s.opts.InFlight.TryTakeOf(bytes, streamShare) {
 		return nil
 	}
-	together.write()
+	together.Write()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	tick := time.NewTicker(holdPeriod)

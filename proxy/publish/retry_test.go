@@ -22,6 +22,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -78,7 +79,7 @@ func (n claimed) Settled(err error) {
 }
 
 // on is a service on c with the topics of the rig.
-func (r *rig) on(c publish.Brokers, budget *limit.Budget) *service {
+func (r *rig) on(c passage.Brokers, budget *limit.Budget) *service {
 	return enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Brokers: c, Tracing: tracing.Disabled().Messaging(), InFlight: budget,
 	})

@@ -59,7 +59,7 @@ func (ts topics) Await(_ context.Context, name mesh.Name) (*route.Topic, error) 
 	return nil, refusal.Missing(refusal.TopicNotFound, "EventTopic", name.String(), "not declared")
 }
 
-// one is a publish.Brokers with one node.
+// one is a passage.Brokers with one node.
 type one struct{ broker.Driver }
 
 // service is a publish.Service as gRPC clients see it.

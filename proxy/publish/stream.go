@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
@@ -54,7 +55,7 @@ type stream struct {
 type entry struct {
 	id      uint64
 	took    int64 // of Options.Unread
-	transit *transit
+	transit *passage.Transit
 	refused error
 }
 
@@ -197,8 +198,8 @@ func (st *stream) dispatch(ctx context.Context) error {
 // departAll writes the entries of a request.
 func (st *stream) departAll(ctx context.Context, req Request) bool {
 	defer st.release(req)
-	together := gathering{service: st.service}
-	defer together.write()
+	together := st.service.sender.Gather()
+	defer together.Write()
 	for e := range req.Entries {
 		if !st.depart(ctx, req.Topic, e, &together) {
 			return false
@@ -208,14 +209,14 @@ func (st *stream) departAll(ctx context.Context, req Request) bool {
 }
 
 // depart writes one entry when the window has a place for it, with those gathered before.
-func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *gathering) bool {
+func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *passage.Gathering) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	select {
 	case st.slots <- struct{}{}:
 	default:
-		together.write()
+		together.Write()
 		select {
 		case st.slots <- struct{}{}:
 		case <-ctx.Done():
@@ -235,8 +236,8 @@ func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *
 	}
 	t, err := st.service.departEntry(ctx, time.Now().Add(defaultDeadline), topic, e, admit, together)
 	under := entry{id: e.ID, took: took, transit: t, refused: err}
-	if err == nil && t.place != nil {
-		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.wait(t))) })
+	if err == nil && t.Ordered() {
+		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.sender.Wait(t))) })
 		return true
 	}
 	st.underWay <- under
@@ -246,7 +247,7 @@ func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *
 // widen waits until the result of an event with such an id may be kept until the client
 // reads it, and returns what that takes of Options.Unread: nothing within the stream's
 // own window.
-func (st *stream) widen(ctx context.Context, id int, together *gathering) (took int64, ok bool) {
+func (st *stream) widen(ctx context.Context, id int, together *passage.Gathering) (took int64, ok bool) {
 	if len(st.slots) <= ownWindow && id <= ownID {
 		return 0, true
 	}
@@ -254,7 +255,7 @@ func (st *stream) widen(ctx context.Context, id int, together *gathering) (took 
 	if st.service.opts.Unread.TryTake(took) {
 		return took, true
 	}
-	together.write()
+	together.Write()
 	tick := time.NewTicker(holdPeriod)
 	defer tick.Stop()
 	for {
@@ -280,7 +281,7 @@ func (st *stream) finish() {
 			st.answer(e, Result{Err: e.refused})
 			continue
 		}
-		if err := st.service.wait(e.transit); err != nil {
+		if err := st.service.sender.Wait(e.transit); err != nil {
 			st.beside.Go(func() { st.answer(e, st.service.result(e.transit, err)) })
 			continue
 		}

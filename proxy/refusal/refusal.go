@@ -11,9 +11,9 @@ package refusal
 
 import (
 	"errors"
-	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/clip"
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
@@ -134,7 +134,7 @@ func Clip(name string) string {
 	if len(name) <= most {
 		return name
 	}
-	return strings.ToValidUTF8(name[:most], "") + "…"
+	return clip.String(name, most) + "…"
 }
 
 // Of returns the refusal in err's chain, nil when there is none.

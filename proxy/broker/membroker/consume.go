@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -25,7 +26,7 @@ func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink f
 		if q == nil {
 			return func() {}, notFound(op, "the queue does not exist")
 		}
-		if q.delay > 0 {
+		if q.Delay > 0 {
 			return func() {}, &broker.Error{Kind: broker.Refused, Op: op, Err: errors.New("it is a delay queue")}
 		}
 		c := s.openChannel(q, opts.Prefetch)
@@ -52,50 +53,50 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 	if q == nil {
 		return queueing.QueueState{}, notFound(op, "the queue does not exist")
 	}
-	ready, _ := q.len()
-	return queueing.QueueState{Messages: ready, Consumers: int(q.consumers.Load())}, nil
+	ready, _ := q.Len()
+	return queueing.QueueState{Messages: ready, Consumers: q.Consumers()}, nil
 }
 
 // channel is one consumer's hold on one queue; it settles what it delivered.
 type channel struct {
 	// Set at construction.
 	session *session
-	queue   *queue
+	queue   *store.Queue
 	epoch   uint64
 	// maxBytes is ConsumeOptions.MaxBytes; set before deliver.
 	maxBytes int
 	slots    chan struct{} // one per unsettled delivery
-	turn     chan struct{} // closed when it is the consumer's turn; one of many has it at once
+	place    *store.Consumer
 	done     chan struct{} // closed by close, when everything is back in the queue
 
 	// Guarded by mu.
 	mu        sync.Mutex
 	closed    bool
 	tag       uint64
-	unsettled map[uint64]*entry
+	unsettled map[uint64]*store.Entry
 }
 
-func newChannel(s *session, q *queue, prefetch int) *channel {
+func newChannel(s *session, q *store.Queue, prefetch int) *channel {
 	return &channel{
 		session: s, queue: q, epoch: s.node.epoch.Add(1),
-		slots: make(chan struct{}, prefetch), turn: make(chan struct{}), done: make(chan struct{}),
-		unsettled: map[uint64]*entry{},
+		slots: make(chan struct{}, prefetch), place: store.NewConsumer(), done: make(chan struct{}),
+		unsettled: map[uint64]*store.Entry{},
 	}
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
 func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing.Delivery)) (ended bool) {
-	c.queue.join(c)
-	defer c.queue.stop()
+	c.queue.Join(c.place)
+	defer c.queue.Stop()
 	select {
-	case <-c.turn:
+	case <-c.place.Turn():
 	case <-c.done:
 		return ctx.Err() != nil
 	case <-ctx.Done():
 		return true
 	}
 	// A token taken on the way out belongs to the other consumers.
-	defer c.queue.signal()
+	defer c.queue.Signal()
 	var batch []*queueing.Delivery
 	for {
 		select {
@@ -119,7 +120,7 @@ func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing
 // gather adds what else is ready, as far as the sink takes it at once. Where others
 // consume too, each takes one at a time, so that all get their share.
 func (c *channel) gather(batch []*queueing.Delivery, atOnce int) []*queueing.Delivery {
-	for len(batch) < atOnce && c.queue.consumers.Load() <= 1 {
+	for len(batch) < atOnce && c.queue.Consumers() <= 1 {
 		select {
 		case c.slots <- struct{}{}:
 		default:
@@ -145,7 +146,7 @@ func (c *channel) next(ctx context.Context) *queueing.Delivery {
 			return d
 		}
 		select {
-		case <-c.queue.wake:
+		case <-c.queue.Wake():
 		case <-c.done:
 			return nil
 		case <-ctx.Done():
@@ -160,7 +161,7 @@ func (c *channel) take() *queueing.Delivery {
 	if c.closed {
 		return nil
 	}
-	e := c.queue.take()
+	e := c.queue.Take()
 	if e == nil {
 		return nil
 	}
@@ -169,37 +170,37 @@ func (c *channel) take() *queueing.Delivery {
 	return c.delivery(e)
 }
 
-func (c *channel) delivery(e *entry) *queueing.Delivery {
-	d := delivery(e, c.queue.name)
+func (c *channel) delivery(e *store.Entry) *queueing.Delivery {
+	d := delivery(e, c.queue.Name)
 	d.Epoch, d.Tag, d.Channel = c.epoch, c.tag, c
 	if c.maxBytes > 0 && d.Size > c.maxBytes {
-		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*original)(e.message).id()
+		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*store.Original)(e.Message).ID()
 		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
 	}
 	return d
 }
 
 // delivery is e without what settles it.
-func delivery(e *entry, queue string) *queueing.Delivery {
-	m := e.message
-	exchange, key := m.origin()
-	return &queueing.Delivery{Original: (*original)(m), Delivery: broker.Delivery{
+func delivery(e *store.Entry, queue string) *queueing.Delivery {
+	m := e.Message
+	exchange, key := m.Origin()
+	return &queueing.Delivery{Original: (*store.Original)(m), Delivery: broker.Delivery{
 		Event:       m.Event,
 		Raw:         m.Event.Data,
 		Size:        len(m.Event.Data),
 		Headers:     m.Headers,
 		ReplyTo:     m.ReplyTo,
-		Lifetime:    m.lifetime,
+		Lifetime:    m.Lifetime,
 		Expires:     m.Expires,
 		Crashes:     m.Crashes,
 		Trace:       m.Trace,
 		Origin:      broker.Origin{Name: exchange, Key: key},
 		Part:        queue,
-		Attempt:     e.attempt,
-		Returned:    e.attempt - max(m.Attempt, 1),
-		Waited:      e.waited,
-		Redelivered: e.redelivered || m.Republished,
-		Returning:   e.redelivered,
+		Attempt:     e.Attempt,
+		Returned:    e.Attempt - max(m.Attempt, 1),
+		Waited:      e.Waited,
+		Redelivered: e.Redelivered || m.Republished,
+		Returning:   e.Redelivered,
 		AppID:       m.AppID,
 		Priority:    m.Priority,
 
@@ -213,17 +214,17 @@ func delivery(e *entry, queue string) *queueing.Delivery {
 }
 
 // Ack implements queueing.Settler.
-func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.forget) }
+func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.Forget) }
 
 // Reject implements queueing.Settler.
-func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.reject) }
+func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.Reject) }
 
 // Requeue implements queueing.Settler.
 func (c *channel) Requeue(tag uint64) error {
-	return c.settle(tag, c.queue.requeue)
+	return c.settle(tag, c.queue.Requeue)
 }
 
-func (c *channel) settle(tag uint64, how func(*entry)) error {
+func (c *channel) settle(tag uint64, how func(*store.Entry)) error {
 	c.mu.Lock()
 	e := c.unsettled[tag]
 	if e == nil {
@@ -250,12 +251,12 @@ func (c *channel) close() {
 		return
 	}
 	c.closed = true
-	entries := make([]*entry, 0, len(c.unsettled))
+	entries := make([]*store.Entry, 0, len(c.unsettled))
 	for _, e := range c.unsettled {
 		entries = append(entries, e)
 	}
 	clear(c.unsettled)
-	c.queue.giveBack(entries...)
-	c.queue.leave(c)
+	c.queue.Return(entries...)
+	c.queue.Leave(c.place)
 	close(c.done)
 }

@@ -18,6 +18,11 @@
 //	err := node.EnsureTopology(ctx, topology)
 //	node.Publish(ctx, batch, told)
 //
+// membroker.go is the broker, topology.go, exchange.go and partitioner.go what is declared
+// and how it routes; node.go, publish.go and consume.go are what a sidecar does by its
+// node, letter.go is what queues give up, and faults.go what tests can do. Room store
+// keeps the queues, and imports none of these. The package imports queueing, broker, mesh and internal/join.
+//
 // # What differs from RabbitMQ
 //
 //   - A confirm is given within Publish, so the window fills only while

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"sync"
 
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -33,7 +34,7 @@ type Broker struct {
 	// Guarded by mu. The maps' values guard themselves.
 	mu        sync.RWMutex
 	exchanges map[string]*exchange
-	queues    map[string]*queue
+	queues    map[string]*store.Queue
 }
 
 // New makes an empty broker with the predeclared exchanges of AMQP. It starts
@@ -47,7 +48,7 @@ func New(options Options) *Broker {
 	b := &Broker{
 		options:   options,
 		exchanges: map[string]*exchange{},
-		queues:    map[string]*queue{},
+		queues:    map[string]*store.Queue{},
 	}
 	for _, kind := range exchangeKinds {
 		b.exchanges["amq."+kind] = &exchange{name: "amq." + kind, kind: kind}
@@ -60,7 +61,7 @@ func New(options Options) *Broker {
 func (b *Broker) Close() {
 	b.mu.Lock()
 	for _, q := range b.queues {
-		q.close()
+		q.Close()
 	}
 	clear(b.queues)
 	clear(b.exchanges)
@@ -73,7 +74,7 @@ func (b *Broker) Close() {
 // when there is no such queue.
 func (b *Broker) Peek(queue string, limit int) []*queueing.Message {
 	if q := b.queue(queue); q != nil {
-		return q.peek(limit)
+		return q.Peek(limit)
 	}
 	return nil
 }
@@ -82,12 +83,12 @@ func (b *Broker) Peek(queue string, limit int) []*queueing.Message {
 // and unsettled; both are 0 when there is no such queue.
 func (b *Broker) Len(queue string) (ready, unsettled int) {
 	if q := b.queue(queue); q != nil {
-		return q.len()
+		return q.Len()
 	}
 	return 0, 0
 }
 
-func (b *Broker) queue(name string) *queue {
+func (b *Broker) queue(name string) *store.Queue {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.queues[name]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -176,7 +177,7 @@ func (s *session) close() {
 }
 
 // openChannel returns nil when the session has ended.
-func (s *session) openChannel(q *queue, prefetch int) *channel {
+func (s *session) openChannel(q *store.Queue, prefetch int) *channel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

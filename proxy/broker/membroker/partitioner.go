@@ -49,7 +49,7 @@ func (b *Broker) newPartitioner(p queueing.Partitioner) *exchange {
 func (x *exchange) partitionNames() string {
 	names := make([]string, len(x.partitions))
 	for i, q := range x.partitions {
-		names[i] = q.name
+		names[i] = q.Name
 	}
 	return strings.Join(names, ", ")
 }

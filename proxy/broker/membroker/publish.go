@@ -1,17 +1,14 @@
 package membroker
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
@@ -90,7 +87,7 @@ func (n *Node) publish(ctx context.Context, m *queueing.Message) (outcome error,
 
 // fitted is m if it is no copy, or one that fits; a dead letter is cut for that.
 func (n *Node) fitted(m *queueing.Message) (*queueing.Message, error) {
-	of, ok := m.Of.(*original)
+	of, ok := m.Of.(*store.Original)
 	if !ok || n.options.MaxCopyBytes == 0 || of.Size() <= n.options.MaxCopyBytes {
 		return m, nil
 	}
@@ -109,7 +106,7 @@ func (n *Node) fitted(m *queueing.Message) (*queueing.Message, error) {
 func (n *Node) check(m *queueing.Message) error {
 	switch {
 	case m.Of != nil:
-		if _, ok := m.Of.(*original); !ok {
+		if _, ok := m.Of.(*store.Original); !ok {
 			return notSent(broker.Invalid, m, fmt.Errorf("a %T is no message of this broker", m.Of))
 		}
 	case m.Event == nil:
@@ -137,7 +134,7 @@ func (n *Node) check(m *queueing.Message) error {
 // publish puts a copy of m into every queue it is routed to. outcome is what the
 // confirm will say; err means that nothing was done.
 func (b *Broker) publish(m *queueing.Message) (outcome, err error) {
-	var space [8]*queue
+	var space [8]*store.Queue
 	b.mu.RLock()
 	queues, err := b.route(space[:0], m)
 	b.mu.RUnlock()
@@ -150,82 +147,20 @@ func (b *Broker) publish(m *queueing.Message) (outcome, err error) {
 		}
 		return nil, nil
 	}
-	own, full := store(m), ""
+	own, full := store.Keep(m), ""
 	for _, q := range queues {
-		e := &entry{message: own, attempt: max(m.Attempt, 1)}
+		e := &store.Entry{Message: own, Attempt: max(m.Attempt, 1)}
 		if own.TTL > 0 {
-			e.expires = time.Now().Add(own.TTL)
+			e.Expires = time.Now().Add(own.TTL)
 		}
-		if !q.put(e) {
-			full = q.name
+		if !q.Put(e) {
+			full = q.Name
 		}
 	}
 	if full != "" {
 		return &broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: publishOp(m), Err: fmt.Errorf("queue %q is full", full)}, nil
 	}
 	return nil, nil
-}
-
-// stored is a message as queues keep it.
-type stored struct {
-	queueing.Message
-	lifetime time.Duration // the TTL of its first publish
-}
-
-// original implements queueing.Original.
-type original stored
-
-// Size implements queueing.Original.
-func (o *original) Size() int {
-	size := len(o.Event.Data) + len(o.Event.ID) + len(o.Event.Source) + len(o.Event.Type)
-	for i := range o.Event.Attrs {
-		size += len(o.Event.Attrs[i].Name) + len(o.Event.Attrs[i].Value.String())
-	}
-	for i := range o.Headers {
-		size += len(o.Headers[i].Name) + len(fmt.Sprint(o.Headers[i].Value))
-	}
-	return size
-}
-
-// id is Delivery.ID of what is read as no event.
-func (o *original) id() string {
-	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%q %q %q ", o.Event.ID, o.Event.Source, o.Event.Type)
-	_, _ = h.Write(o.Event.Data)
-	return "malformed-" + hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// store copies m with everything its owner may change once the outcome is told, and
-// makes a copy of what it is a copy of.
-func store(m *queueing.Message) *stored {
-	if of, ok := m.Of.(*original); ok {
-		return storeCopy(of, m)
-	}
-	c := &stored{Message: *m, lifetime: m.TTL}
-	c.Event = m.Event.Clone()
-	c.Event.Data = bytes.Clone(m.Event.Data)
-	c.Headers = slices.Clone(m.Headers)
-	if m.DeadLetter != nil {
-		letter := *m.DeadLetter
-		c.DeadLetter = &letter
-	}
-	return c
-}
-
-// storeCopy is what was handed out, with what m says anew.
-func storeCopy(of *original, m *queueing.Message) *stored {
-	c := &stored{Message: *m, lifetime: of.lifetime}
-	c.Of = nil
-	c.Event, c.Headers, c.ReplyTo, c.ContentEncoding = of.Event, of.Headers, of.ReplyTo, of.ContentEncoding
-	c.Trace, c.Priority, c.AppID = of.Trace, of.Priority, of.AppID
-	if m.Revived {
-		c.TTL = of.lifetime
-	}
-	if m.DeadLetter != nil {
-		letter := *m.DeadLetter
-		c.DeadLetter = &letter
-	}
-	return c
 }
 
 // hold is why a confirm is withheld.

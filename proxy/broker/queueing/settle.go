@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/clip"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -128,7 +128,7 @@ func (n *Node) letter(d *broker.Delivery, s broker.Settlement) *Message {
 	m.Whole = n.on.Backed(d.Part) // then the queue itself can give up what is too large
 	m.DeadLetter = &broker.DeadLetter{
 		Reason:       s.Bury.Reason,
-		Detail:       clip(s.Bury.Detail, maxDetail),
+		Detail:       clip.String(s.Bury.Detail, maxDetail),
 		Subscription: s.Subscription.Name.String(),
 		Origin:       d.Origin,
 		Attempts:     d.Attempt,
@@ -151,9 +151,9 @@ func stub(d *broker.Delivery, m *Message, err error) *Message {
 	stub.Trace = broker.TraceContext{}
 	stub.Event = &event.Event{ID: d.ID, Source: "/warren/" + said.Subscription, Type: "io.warrenmesh.malformed"}
 	if e := d.Event; e != nil {
-		stub.Event = &event.Event{ID: clip(e.ID, maxStub), Source: clip(e.Source, maxStub), Type: clip(e.Type, maxStub)}
+		stub.Event = &event.Event{ID: clip.String(e.ID, maxStub), Source: clip.String(e.Source, maxStub), Type: clip.String(e.Type, maxStub)}
 	}
-	said.Cut = clip(fmt.Sprintf("everything but id, source and type, with %d bytes of data: %v", d.Size, err), maxDetail)
+	said.Cut = clip.String(fmt.Sprintf("everything but id, source and type, with %d bytes of data: %v", d.Size, err), maxDetail)
 	stub.DeadLetter = &said
 	return &stub
 }
@@ -165,11 +165,4 @@ func (n *Node) put(ctx context.Context, m *Message) error {
 	outcome := make(chan error, 1)
 	n.on.Publish(ctx, []Message{*m}, func(_, _ int, err error) { outcome <- err })
 	return <-outcome
-}
-
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "")
 }

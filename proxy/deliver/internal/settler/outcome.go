@@ -1,9 +1,9 @@
 package settler
 
 import (
-	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/clip"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -60,9 +60,4 @@ func (e handlerError) Error() string     { return e.reason + ": " + e.detail }
 func (e handlerError) ErrorType() string { return "handler-error" }
 
 // Clip is what is kept of a service's words, or of an id.
-func Clip(s string) string {
-	if len(s) <= maxReason {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxReason], "")
-}
+func Clip(s string) string { return clip.String(s, maxReason) }

@@ -1,4 +1,4 @@
-package localbroker
+package install
 
 import (
 	"cmp"
@@ -36,15 +36,15 @@ func WantFrom(getenv func(string) string) Want {
 // String is the wanted RabbitMQ for people.
 func (w Want) String() string { return "RabbitMQ " + cmp.Or(w.Version, "of any version") }
 
-// accepts reports whether a version is a wanted one.
-func (w Want) accepts(version string) bool {
+// Accepts reports whether a version is a wanted one.
+func (w Want) Accepts(version string) bool {
 	return w.Version == "" || version == w.Version || strings.HasPrefix(version, w.Version+".")
 }
 
-// check returns an error unless a server, by its product and version, is wanted.
-func (w Want) check(server string) error {
-	if _, version, _ := strings.Cut(server, " "); !w.accepts(version) {
-		return fmt.Errorf("%w: it is %s, and %v is wanted", errNotHere, server, w)
+// Check returns an error unless a server, by its product and version, is wanted.
+func (w Want) Check(server string) error {
+	if _, version, _ := strings.Cut(server, " "); !w.Accepts(version) {
+		return fmt.Errorf("%w: it is %s, and %v is wanted", ErrNotHere, server, w)
 	}
 	return nil
 }

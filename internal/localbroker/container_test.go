@@ -6,41 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
-
-func TestLongCommandShowsWhyItFailed(t *testing.T) {
-	t.Parallel()
-	o := Options{}.withDefaults()
-	if err := o.runLong(t.Context(), []string{"sh", "-c", "exit 0"}); err != nil {
-		t.Errorf("a command that succeeds says %v", err)
-	}
-	err := o.runLong(t.Context(), []string{"sh", "-c", "echo no such package; exit 100"})
-	if err == nil || !strings.Contains(err.Error(), "no such package") || !strings.Contains(err.Error(), "exit status 100") {
-		t.Errorf("error is %v, want the command's words and status", err)
-	}
-}
-
-func TestLongCommandIsAskedToEnd(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	began := filepath.Join(t.TempDir(), "began")
-	if err := syscall.Mkfifo(began+".fifo", 0o600); err != nil {
-		t.Fatal(err)
-	}
-	o := Options{}.withDefaults()
-	ended := make(chan error, 1)
-	go func() {
-		ended <- o.runLong(ctx, []string{"sh", "-c", `trap "echo asked; exit 7" INT; : >"$0"; while :; do read -r line <"$0.fifo"; done`, began})
-	}()
-	await(t, "the command runs", func() bool { _, err := os.Stat(began); return err == nil })
-	cancel()
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "asked") {
-		t.Errorf("error is %v, want that the command was asked to end", err)
-	}
-}
 
 // docker plays the docker command: "wait" blocks until "kill" or "rm".
 const docker = `#!/bin/sh

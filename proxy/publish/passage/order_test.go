@@ -1,4 +1,4 @@
-package publish
+package passage
 
 import (
 	"math/rand/v2"

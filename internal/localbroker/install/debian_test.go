@@ -1,4 +1,4 @@
-package localbroker
+package install
 
 import (
 	"errors"
@@ -45,8 +45,7 @@ func TestWhatCannotBeFetchedIsTold(t *testing.T) {
 		"an unknown version": {Want{Version: "2.8", Cache: t.TempDir()}, "RabbitMQ 2.8 cannot be fetched, only 3.10, 4.0 and 4.3"},
 		"no cache":           {Want{Version: "4.3"}, "no cache directory"},
 	} {
-		o := Options{Want: tt.want}.withDefaults()
-		if _, err := o.fetched(t.Context()); !errors.Is(err, errNotHere) || !strings.Contains(err.Error(), tt.says) {
+		if _, err := Fetch(t.Context(), tt.want, t.Logf); !errors.Is(err, ErrNotHere) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: the error is %v, want one with %q", name, err, tt.says)
 		}
 	}
@@ -67,7 +66,7 @@ func TestARootIsTakenIfItIsWholeAndOfTheWantedVersion(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if in, err := rootInstallation(root, want); err != nil || in.version != "4.3.6" || in.root != root {
+	if in, err := rootInstallation(root, want); err != nil || in.Version != "4.3.6" || in.Root != root {
 		t.Errorf("a whole root: %+v, %v", in, err)
 	}
 	if _, err := rootInstallation(root, Want{Version: "4.0"}); err == nil || !strings.Contains(err.Error(), `"4.3.6"`) {

@@ -1,4 +1,4 @@
-package localbroker
+package install
 
 import (
 	"context"
@@ -39,30 +39,30 @@ mount --bind "$keep" "$new$keep"
 exec chroot "$new" /bin/sh -c 'cd "$0" && exec "$@"' "$keep" "$@"
 `
 
-// inside wraps a command for startGuard so that it runs in the installation's root,
-// where it sees dir under its own path. Processes have the same ids in and outside.
-func (in installation) inside(dir string, args ...string) []string {
-	if in.root == "" {
+// Inside wraps a command so that it runs in the root of the RabbitMQ, where it sees dir
+// under its own path. Processes have the same ids in and outside.
+func (in RabbitMQ) Inside(dir string, args ...string) []string {
+	if in.Root == "" {
 		return args
 	}
-	enter := []string{"unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", enterScript, "warren-enter", in.root, dir}
+	enter := []string{"unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", enterScript, "warren-enter", in.Root, dir}
 	return append(enter, args...)
 }
 
-// command is a short command that needs only the installation.
-func (in installation) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+// Command is a short command that needs only what is in the root.
+func (in RabbitMQ) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	if in.root != "" {
+	if in.Root != "" {
 		cmd.Dir = "/"
-		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: in.root}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: in.Root}
 	}
 	return cmd
 }
 
-// environment changes the caller's for the installation's root, which has neither the
-// caller's programs nor its locales and directories.
-func (in installation) environment(env []string) []string {
-	if in.root == "" {
+// Environment changes the caller's for the root, which has neither the caller's programs
+// nor its locales and directories.
+func (in RabbitMQ) Environment(env []string) []string {
+	if in.Root == "" {
 		return env
 	}
 	var kept []string

@@ -1,4 +1,4 @@
-package membroker
+package store
 
 import "time"
 
@@ -6,23 +6,23 @@ import "time"
 // does not exist: it was confirmed, so it is kept.
 const forwardRetry = 50 * time.Millisecond
 
-// schedule runs q.expire after d unless it is pending already. The caller holds
+// schedule runs forwardDue after d unless it is pending already. The caller holds
 // q.mu. All messages of a queue have the same delay, so one timer for the first
 // is enough.
-func (q *queue) schedule(d time.Duration) {
+func (q *Queue) schedule(d time.Duration) {
 	if q.timer != nil || q.closed {
 		return
 	}
-	q.timers.Add(1)
+	q.Timers.Add(1)
 	q.timer = time.AfterFunc(d, func() {
-		defer q.timers.Done()
-		q.expire(q)
+		defer q.Timers.Done()
+		q.forwardDue()
 	})
 }
 
 // forwardDue moves everything that is due from a delay queue to the queue it
 // leads to, in order.
-func (b *Broker) forwardDue(q *queue) {
+func (q *Queue) forwardDue() {
 	for {
 		e, wait := q.firstDue()
 		if e == nil {
@@ -31,8 +31,8 @@ func (b *Broker) forwardDue(q *queue) {
 			}
 			return
 		}
-		target := b.queue(q.forward)
-		if target == nil || !target.put(&entry{message: e.message, attempt: e.attempt}) {
+		target := q.Find(q.Forward)
+		if target == nil || !target.Put(&Entry{Message: e.Message, Attempt: e.Attempt}) {
 			q.reschedule(forwardRetry)
 			return
 		}
@@ -42,7 +42,7 @@ func (b *Broker) forwardDue(q *queue) {
 
 // firstDue returns the first entry if it is due. Otherwise it returns how long
 // until it is, or, when the queue is empty, gives up the timer.
-func (q *queue) firstDue() (*entry, time.Duration) {
+func (q *Queue) firstDue() (*Entry, time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e := q.fresh.first()
@@ -56,7 +56,7 @@ func (q *queue) firstDue() (*entry, time.Duration) {
 	return e, 0
 }
 
-func (q *queue) reschedule(d time.Duration) {
+func (q *Queue) reschedule(d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.timer = nil
@@ -65,7 +65,7 @@ func (q *queue) reschedule(d time.Duration) {
 
 // dropFirst removes e, which firstDue returned; nobody else takes from a delay
 // queue.
-func (q *queue) dropFirst(e *entry) {
+func (q *Queue) dropFirst(e *Entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.fresh.first() == e {

@@ -1,4 +1,4 @@
-package publish
+package passage
 
 import (
 	"time"
@@ -33,13 +33,13 @@ const leastPutOff = time.Millisecond
 // caller has time left to learn that it is. A publish that was never written needs no
 // room: to the broker it is a first try, and those who wait for a node to come back
 // must not be answered sooner because they are many.
-func (s *Service) mayRepeat(t *transit, err error) bool {
+func (s *Sender) mayRepeat(t *Transit, err error) bool {
 	if !t.unknown {
 		return true
 	}
 	for !t.budget.TryRepeat() {
 		t.sending.Postponed()
-		delay, _ := t.rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
+		delay, _ := t.Rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
 		if !t.sleep(max(delay, leastPutOff)) {
 			return false
 		}
@@ -48,7 +48,7 @@ func (s *Service) mayRepeat(t *transit, err error) bool {
 	return true
 }
 
-func (t *transit) endRepeat() {
+func (t *Transit) endRepeat() {
 	if t.repeats {
 		t.repeats = false
 		t.budget.Repeated()

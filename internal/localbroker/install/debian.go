@@ -1,4 +1,4 @@
-package localbroker
+package install
 
 import (
 	"bufio"
@@ -22,46 +22,46 @@ var suites = map[string]string{"3.10": "bookworm", "4.0": "trixie", "4.3": "fork
 // debootstrap does not know.
 const newest = "sid"
 
-// fetched returns the RabbitMQ of the wanted version from the cache. If it is missing,
+// Fetch returns the RabbitMQ of the wanted version from the cache. If it is missing,
 // it is fetched first: a small Debian system of its own, from the archive that apt
-// uses. Nothing runs in it.
-func (o *Options) fetched(ctx context.Context) (installation, error) {
-	suite, known := suites[o.Want.Version]
+// uses. Nothing runs in it. The error is ErrNotHere where that is not possible.
+func Fetch(ctx context.Context, want Want, report Report) (RabbitMQ, error) {
+	suite, known := suites[want.Version]
 	switch {
 	case !known:
-		return installation{}, fmt.Errorf("%w: %v cannot be fetched, only 3.10, 4.0 and 4.3", errNotHere, o.Want)
-	case o.Want.Cache == "":
-		return installation{}, fmt.Errorf("%w: no cache directory is set", errNotHere)
+		return RabbitMQ{}, fmt.Errorf("%w: %v cannot be fetched, only 3.10, 4.0 and 4.3", ErrNotHere, want)
+	case want.Cache == "":
+		return RabbitMQ{}, fmt.Errorf("%w: no cache directory is set", ErrNotHere)
 	}
-	cache, err := filepath.Abs(o.Want.Cache)
+	cache, err := filepath.Abs(want.Cache)
 	if err != nil {
-		return installation{}, fmt.Errorf("find cache directory: %w", err)
+		return RabbitMQ{}, fmt.Errorf("find cache directory: %w", err)
 	}
-	root := filepath.Join(cache, "rabbitmq-"+o.Want.Version)
+	root := filepath.Join(cache, "rabbitmq-"+want.Version)
 	if os.Geteuid() != 0 {
-		return installation{}, fmt.Errorf("%w: %v in %s needs root, to run debootstrap and chroot", errNotHere, o.Want, root)
+		return RabbitMQ{}, fmt.Errorf("%w: %v in %s needs root, to run debootstrap and chroot", ErrNotHere, want, root)
 	}
-	unlock, err := o.lockFetch(ctx, root)
+	unlock, err := lockFetch(ctx, want, root, report)
 	if err != nil {
-		return installation{}, err
+		return RabbitMQ{}, err
 	}
 	defer unlock()
 	if _, err := os.Stat(root); errors.Is(err, os.ErrNotExist) {
-		if err := o.fetch(ctx, suite, root); err != nil {
-			return installation{}, fmt.Errorf("fetch %v: %w", o.Want, err)
+		if err := fetch(ctx, want, suite, root, report); err != nil {
+			return RabbitMQ{}, fmt.Errorf("fetch %v: %w", want, err)
 		}
 	}
-	return rootInstallation(root, o.Want)
+	return rootInstallation(root, want)
 }
 
 // lockFetch waits until no other process fetches the same version.
-func (o *Options) lockFetch(ctx context.Context, root string) (unlock func(), err error) {
+func lockFetch(ctx context.Context, want Want, root string, report Report) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(root), 0o755); err != nil { //nolint:gosec // a cache is no secret
 		return nil, fmt.Errorf("make cache directory: %w", err)
 	}
 	held := flock.New(root + ".lock")
 	if mine, err := held.TryLock(); err == nil && !mine {
-		o.report("broker: waiting for another process that fetches %v", o.Want)
+		report("broker: waiting for another process that fetches %v", want)
 	}
 	if _, err := held.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", root, err)
@@ -71,8 +71,8 @@ func (o *Options) lockFetch(ctx context.Context, root string) (unlock func(), er
 
 // fetch makes root; after a failure it leaves nothing of it. debootstrap runs in a
 // mount namespace of its own, for the reason given at enterScript.
-func (o *Options) fetch(ctx context.Context, suite, root string) error {
-	if err := o.getDebootstrap(ctx); err != nil {
+func fetch(ctx context.Context, want Want, suite, root string, report Report) error {
+	if err := getDebootstrap(ctx, report); err != nil {
 		return err
 	}
 	mirror, err := debianMirror(ctx)
@@ -84,8 +84,8 @@ func (o *Options) fetch(ctx context.Context, suite, root string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(part) }()
-	o.report("broker: fetching %v from Debian's %s into %s (once: a minute or two, 250 MB)", o.Want, suite, root)
-	if err := o.runLong(ctx, []string{
+	report("broker: fetching %v from Debian's %s into %s (once: a minute or two, 250 MB)", want, suite, root)
+	if err := runLong(ctx, report, []string{
 		"unshare", "--mount", "--propagation", "private",
 		"debootstrap", "--variant=minbase", "--include=rabbitmq-server", suite, part, mirror, bootstrapScript(suite),
 	}); err != nil {
@@ -101,38 +101,38 @@ func (o *Options) fetch(ctx context.Context, suite, root string) error {
 	if err := os.WriteFile(filepath.Join(part, "etc/hosts"), []byte(hosts), 0o644); err != nil { //nolint:gosec // as everywhere
 		return err
 	}
-	if _, err := rootInstallation(part, o.Want); err != nil {
+	if _, err := rootInstallation(part, want); err != nil {
 		return err
 	}
 	return os.Rename(part, root)
 }
 
 // rootInstallation is the RabbitMQ in a root.
-func rootInstallation(root string, want Want) (installation, error) {
-	in := installation{root: root, server: "/usr/lib/rabbitmq/bin/rabbitmq-server", epmd: "/usr/bin/epmd", call: "/usr/bin/erl_call"}
-	for _, program := range []string{in.server, in.epmd, in.call} {
+func rootInstallation(root string, want Want) (RabbitMQ, error) {
+	in := RabbitMQ{Root: root, Server: "/usr/lib/rabbitmq/bin/rabbitmq-server", EPMD: "/usr/bin/epmd", Call: "/usr/bin/erl_call"}
+	for _, program := range []string{in.Server, in.EPMD, in.Call} {
 		if _, err := os.Stat(filepath.Join(root, program)); err != nil {
-			return installation{}, fmt.Errorf("no complete RabbitMQ (remove %s to fetch it again): %w", root, err)
+			return RabbitMQ{}, fmt.Errorf("no complete RabbitMQ (remove %s to fetch it again): %w", root, err)
 		}
 	}
-	in.version = serverVersion(filepath.Join(root, in.server))
-	if !want.accepts(in.version) {
-		return installation{}, fmt.Errorf("%v is wanted, and Debian now has %q in its place", want, in.version)
+	in.Version = serverVersion(filepath.Join(root, in.Server))
+	if !want.Accepts(in.Version) {
+		return RabbitMQ{}, fmt.Errorf("%v is wanted, and Debian now has %q in its place", want, in.Version)
 	}
 	return in, nil
 }
 
 // getDebootstrap installs debootstrap if it is missing.
-func (o *Options) getDebootstrap(ctx context.Context) error {
+func getDebootstrap(ctx context.Context, report Report) error {
 	if _, err := exec.LookPath("debootstrap"); err == nil {
 		return nil
 	}
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
-		return fmt.Errorf("%w: there is neither debootstrap nor apt-get", errNotHere)
+		return fmt.Errorf("%w: there is neither debootstrap nor apt-get", ErrNotHere)
 	}
 	for _, command := range aptInstall(apt, "debootstrap", "debian-archive-keyring") {
-		if err := o.runLong(ctx, command); err != nil {
+		if err := runLong(ctx, report, command); err != nil {
 			return err
 		}
 	}
@@ -151,7 +151,7 @@ func bootstrapScript(suite string) string {
 
 // debianMirror asks apt for the archive it takes Debian from.
 func debianMirror(ctx context.Context) (string, error) {
-	targets, err := command(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
+	targets, err := Output(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
 	if err != nil {
 		return "", fmt.Errorf("ask apt for its mirror: %w", err)
 	}
@@ -171,7 +171,7 @@ func mirrorOf(targets, osRelease string) (string, error) {
 		facts[name] = strings.Trim(value, `"'`)
 	}
 	if facts["ID"] != "debian" {
-		return "", fmt.Errorf("%w: this machine is %q, and its archive is not Debian's", errNotHere, facts["ID"])
+		return "", fmt.Errorf("%w: this machine is %q, and its archive is not Debian's", ErrNotHere, facts["ID"])
 	}
 	own := []string{facts["VERSION_CODENAME"], "stable", "testing", "unstable", "sid"}
 	for lines := bufio.NewScanner(strings.NewReader(targets)); lines.Scan(); {
@@ -180,5 +180,5 @@ func mirrorOf(targets, osRelease string) (string, error) {
 			return fields[0], nil
 		}
 	}
-	return "", fmt.Errorf("%w: apt names no archive with %s's main", errNotHere, facts["VERSION_CODENAME"])
+	return "", fmt.Errorf("%w: apt names no archive with %s's main", ErrNotHere, facts["VERSION_CODENAME"])
 }

@@ -1,10 +1,8 @@
-package localbroker
+package install
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -18,7 +16,7 @@ func TestAVersionIsWantedByItsBeginning(t *testing.T) {
 		{"4.3", "4.3.6", true}, {"4.3", "4.3", true}, {"4", "4.3.6", true},
 		{"4.3", "4.30.1", false}, {"4.3", "3.10.8", false}, {"4.3", "", false}, {"3.1", "3.10.8", false},
 	} {
-		if got := (Want{Version: tt.want}).accepts(tt.version); got != tt.accepted {
+		if got := (Want{Version: tt.want}).Accepts(tt.version); got != tt.accepted {
 			t.Errorf("%q is wanted and %q there: accepted is %t, want %t", tt.want, tt.version, got, tt.accepted)
 		}
 	}
@@ -38,24 +36,6 @@ func TestTheCacheIsMakesOwn(t *testing.T) {
 		if got := WantFrom(func(name string) string { return tt.variables[name] }); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
-	}
-}
-
-func TestABrokerOfAnotherVersionIsNotTaken(t *testing.T) {
-	t.Parallel()
-	address := serve(t, rabbit(all)) // it is 3.10.8
-	want := Want{Version: "4.3"}
-	_, err := Start(t.Context(), Options{URL: "amqp://" + address, Want: want})
-	if err == nil || errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "it is RabbitMQ 3.10.8, and RabbitMQ 4.3 is wanted") {
-		t.Errorf("the broker that was named: start says %v", err)
-	}
-	_, err = Start(t.Context(), Options{Address: address, Want: want, Skip: []Step{Installed, Install, Container}})
-	if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "running broker: not here: it is RabbitMQ 3.10.8, and RabbitMQ 4.3 is wanted") {
-		t.Errorf("the broker that was running: start says %v", err)
-	}
-	b, err := Start(t.Context(), Options{Address: address, Want: Want{Version: "3.10"}})
-	if err != nil || b.Private {
-		t.Errorf("a running broker of the wanted version: %+v, %v", b, err)
 	}
 }
 

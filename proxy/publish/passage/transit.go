@@ -1,4 +1,4 @@
-package publish
+package passage
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -13,25 +14,32 @@ import (
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/retry"
 	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
-// transit is one event on its way to its confirm. depart makes its first try, or has it
-// gathered with those of others, wait tells how a try ended, arrive makes the others.
-// Between depart and wait it costs no goroutine, so that a batch or a stream can be
+// Accepted is an event that was accepted, with where it goes.
+type Accepted struct {
+	Rule    *route.Rule
+	Backend *route.Backend
+	Message *broker.Message // Depart writes its trace; each repeat gets a message of its own
+	Weight  int64           // what it took of Options.InFlight, which Arrive gives back
+	Asked   string          // the topic as the caller wrote it
+}
+
+// Transit is one event on its way to its confirm. Depart makes its first try, or has it
+// gathered with those of others, Wait tells how a try ended, Arrive makes the others.
+// Between Depart and Wait it costs no goroutine, so that a batch or a stream can be
 // written in order and be confirmed as a pipeline. An event that has to wait for its turn among those of its
-// key makes its first try in wait: whoever departs events with a key waits for each
+// key makes its first try in Wait: whoever departs events with a key waits for each
 // in a goroutine of its own, so that none waits for an event of another key.
-type transit struct {
+type Transit struct {
+	Accepted // Message is that of the last try
+
 	ctx      context.Context //nolint:containedctx // of the call, with the span
 	deadline time.Time       // when the call must be answered
-	weight   int64           // in the budget of what is in flight
-	rule     *route.Rule
-	backend  *route.Backend
-	message  *broker.Message
 	span     messaging.Span
 	sending  metrics.Sending
-	asked    string    // the topic as the caller wrote it
 	began    time.Time // zero unless a tap was open
 	place    *place    // in the line of its key; nil when it keeps no order
 	budget   *retry.Budget
@@ -50,61 +58,30 @@ type transit struct {
 	err     error // why there was no node
 }
 
-// departEvent accepts p and departs it; admit is asked for a place in flight.
-func (s *Service) departEvent(ctx context.Context, deadline time.Time, topicName string, p *Submission, admit admission, g *gathering) (*transit, error) {
-	if err := p.Event.Validate(); err != nil {
-		return nil, Invalid(err)
-	}
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	w := weight(p.Event) + p.HeaderBytes
-	if err := admit(ctx, deadline, w); err != nil {
-		return nil, err
-	}
-	t, err := s.depart(ctx, deadline, topicName, p, g)
-	if err != nil {
-		s.opts.InFlight.Give(w)
-		return nil, err
-	}
-	t.weight = w
-	return t, nil
-}
+// Ordered reports whether the event has a place among those of its key.
+func (t *Transit) Ordered() bool { return t.place != nil }
 
-// depart addresses an event and makes its first try, with g if there is one. An error
-// means that it was refused here; what the broker or the way to it says comes out of
-// arrive.
-func (s *Service) depart(ctx context.Context, deadline time.Time, topicName string, p *Submission, g *gathering) (*transit, error) {
-	e := p.Event
-	rule, backend, err := s.route(ctx, deadline, topicName, e, g)
-	if err != nil {
-		return nil, err
-	}
-	if rule.HasStages() {
-		g.write() // a stage may block
-	}
-	if err := rule.Pass(ctx, e, backend); err != nil {
-		return nil, err
-	}
-	m, err := s.message(backend, e, p)
-	if err != nil {
-		return nil, err
-	}
-	t := &transit{deadline: deadline, rule: rule, backend: backend, message: m, asked: topicName}
+// Attempts returns how many tries were made.
+func (t *Transit) Attempts() uint32 { return t.attempt }
+
+// Depart begins the passage of an event and makes its first try, with g if there is one.
+// What the broker or the way to it says comes out of Arrive.
+func (s *Sender) Depart(ctx context.Context, deadline time.Time, a Accepted, g *Gathering) *Transit {
+	t := &Transit{Accepted: a, deadline: deadline}
 	t.tried = t.space[:0]
 	if s.opts.Tap.Active() {
 		t.began = time.Now()
 	}
-	if rule.Timeout > 0 {
-		t.deadline = earliest(deadline, time.Now().Add(rule.Timeout))
+	if t.Rule.Timeout > 0 {
+		t.deadline = earliest(deadline, time.Now().Add(t.Rule.Timeout))
 	}
-	t.sending = s.opts.Metrics.Send(backend.Topic, backend.System)
-	t.ctx, t.span = s.startSpan(ctx, rule, backend, m)
-	m.Trace = broker.TraceContext(t.span.Hop())
-	t.budget = s.budgets.of(backend.Broker)
+	t.sending = s.opts.Metrics.Send(t.Backend.Topic, t.Backend.System)
+	t.ctx, t.span = s.startSpan(ctx, t.Rule, t.Backend, t.Message)
+	t.Message.Trace = broker.TraceContext(t.span.Hop())
+	t.budget = s.budgets.of(t.Backend.Broker)
 	t.budget.Begin()
-	if key := backend.Key(e); key != "" {
-		t.place = s.lines.join(backend.Topic, key)
+	if key := t.Backend.Key(t.Message.Event); key != "" {
+		t.place = s.lines.join(t.Backend.Topic, key)
 	}
 	switch {
 	case !t.place.atOnce():
@@ -113,14 +90,14 @@ func (s *Service) depart(ctx context.Context, deadline time.Time, topicName stri
 	default:
 		g.first(t)
 	}
-	return t, nil
+	return t
 }
 
-// arrive goes on after the first try ended with err: it repeats the publish as the
+// Arrive goes on after the first try ended with err: it repeats the publish as the
 // route's retry policy says, until it is confirmed, the failure is certain, or time
-// is up. With a nil err it does not block.
-func (s *Service) arrive(t *transit, err error) (Receipt, error) {
-	defer s.opts.InFlight.Give(t.weight)
+// is up. With a nil err it does not block. It is called once; the error is a refusal.
+func (s *Sender) Arrive(t *Transit, err error) error {
+	defer s.opts.InFlight.Give(t.Weight)
 	if t.heldUp(err) {
 		t.follows, t.attempt, t.tried = false, t.attempt-1, t.tried[:len(t.tried)-1] // it was no try
 		s.try(t)
@@ -143,42 +120,42 @@ func (s *Service) arrive(t *transit, err error) (Receipt, error) {
 	}
 	switch {
 	case err == nil:
-		return Receipt{EventID: t.message.Event.ID, Route: t.rule.Name, Topic: t.backend.TopicName, Attempts: t.attempt}, nil
+		return nil
 	case errors.Is(err, errTurn):
-		return Receipt{}, refusal.Late(broker.NotSent, err.Error())
+		return refusal.Late(broker.NotSent, err.Error())
 	case t.attempt > 0 && t.over() && broker.OutcomeOf(err) == broker.Unknown:
 		// What is known for certain is said by its own name instead.
-		return Receipt{}, refusal.Late(broker.OutcomeOf(err), err.Error())
+		return refusal.Late(broker.OutcomeOf(err), err.Error())
 	default:
-		return Receipt{}, refusal.FromBroker(err)
+		return refusal.FromBroker(err)
 	}
 }
 
 // try writes the event once, on one node.
-func (s *Service) try(t *transit) {
+func (s *Sender) try(t *Transit) {
 	if f := s.begin(t); f != nil {
 		f.write()
 	}
 }
 
-// wait returns how the first try ended, which it makes when it is the event's turn
+// Wait returns how the first try ended, which it makes when it is the event's turn
 // only now.
-func (s *Service) wait(t *transit) error {
+func (s *Sender) Wait(t *Transit) error {
 	if t.attempt > 0 {
 		return s.settle(t)
 	}
 	if err := t.place.await(t.ctx, t.deadline); err != nil {
 		return err
 	}
-	if !s.live(t.backend, t.message) {
-		return expired()
+	if !s.Live(t.Backend, t.Message) {
+		return Expired()
 	}
 	s.try(t)
 	return s.settle(t)
 }
 
 // settle returns how the try under way ended.
-func (s *Service) settle(t *transit) error {
+func (s *Sender) settle(t *Transit) error {
 	if t.err != nil {
 		return t.err
 	}
@@ -195,7 +172,7 @@ func (s *Service) settle(t *transit) error {
 
 // blames reports whether err speaks against the node: it lost the connection, or had
 // all the time a try gets and did not confirm. A caller in a hurry proves nothing.
-func (t *transit) blames(err error) bool {
+func (t *Transit) blames(err error) bool {
 	switch broker.KindOf(err) {
 	case broker.Closed:
 		return true
@@ -208,20 +185,20 @@ func (t *transit) blames(err error) bool {
 
 // again reports whether the event is to be tried once more, after having waited
 // for the moment to do so.
-func (s *Service) again(t *transit, err error) bool {
+func (s *Sender) again(t *Transit, err error) bool {
 	t.unknown = t.unknown || broker.OutcomeOf(err) == broker.Unknown
-	delay, covered := t.rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
+	delay, covered := t.Rule.RetryPolicy.Next(t.attempt, err, s.opts.Random())
 	if !covered || !t.sleep(delay) || !s.mayRepeat(t, err) {
 		return false
 	}
 	// A broker may still hold the message, so the repeat gets one of its own.
-	repeat := *t.message
+	repeat := *t.Message
 	repeat.Republished = t.unknown
-	if !s.live(t.backend, &repeat) {
+	if !s.Live(t.Backend, &repeat) {
 		t.endRepeat()
 		return false
 	}
-	t.message = &repeat
+	t.Message = &repeat
 	t.span.Attempt(int(t.attempt), err)
 	t.sending.Retry(err)
 	return true
@@ -240,10 +217,10 @@ func honest(err error, unknown bool) error {
 }
 
 // over reports whether the call's time is up.
-func (t *transit) over() bool { return t.ctx.Err() != nil || !time.Now().Before(t.deadline) }
+func (t *Transit) over() bool { return t.ctx.Err() != nil || !time.Now().Before(t.deadline) }
 
 // sleep waits and reports whether the call's time allows another try after that.
-func (t *transit) sleep(d time.Duration) bool {
+func (t *Transit) sleep(d time.Duration) bool {
 	if time.Until(t.deadline) <= d {
 		return false
 	}
@@ -257,7 +234,7 @@ func (t *transit) sleep(d time.Duration) bool {
 	}
 }
 
-func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend, m *broker.Message) (context.Context, messaging.Span) {
+func (s *Sender) startSpan(ctx context.Context, r *route.Rule, b *route.Backend, m *broker.Message) (context.Context, messaging.Span) {
 	e := m.Event
 	return s.opts.Tracing.StartPublish(ctx, messaging.Publish{
 		System:           b.System,
@@ -273,4 +250,27 @@ func (s *Service) startSpan(ctx context.Context, r *route.Rule, b *route.Backend
 		BodySize:         len(e.Data),
 		ConfigVersion:    r.ConfigVersion,
 	})
+}
+
+// show lets operators see a publish that ended with err.
+func (s *Sender) show(t *Transit, err error) {
+	m := t.Message
+	sight := &tap.Sight{
+		Stage: tap.Published, Event: m.Event, Topic: t.Backend.Topic, Route: t.Rule.Name,
+		Exchange: m.To.Exchange.Name, RoutingKey: m.Key, TraceParent: m.Trace.Parent, Attempt: t.attempt, Err: err,
+	}
+	if !t.began.IsZero() {
+		sight.Took = time.Since(t.began)
+	}
+	if asked, err := mesh.ParseName(t.Asked, s.opts.Namespace); err == nil {
+		sight.Asked = asked
+	}
+	s.opts.Tap.Emit(sight)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -1,4 +1,4 @@
-package publish
+package passage
 
 import (
 	"context"
@@ -17,18 +17,18 @@ const maxFlight = 64
 // flight is one try of consecutive events that have the same rule and backend. One node
 // gets all of them in one call, with one context. A repeated publish is a flight of one.
 type flight struct {
-	first    *transit
+	first    *Transit
 	node     pool.Node
 	ctx      context.Context //nolint:containedctx // the life of one try
 	cancel   context.CancelFunc
-	transits []*transit
+	transits []*Transit
 	messages []*broker.Message
 	open     atomic.Int64 // calls of landed that are still to come
 
 	tell broker.Told // the method told, bound once: binding it allocates
 
 	// the space for a flight of one
-	oneTransit [1]*transit
+	oneTransit [1]*Transit
 	oneMessage [1]*broker.Message
 }
 
@@ -50,11 +50,11 @@ func (f *flight) leave() {
 
 // begin claims a node for a flight whose first event is t. It returns nil when no node can
 // be claimed; t.err says why.
-func (s *Service) begin(t *transit) *flight {
+func (s *Sender) begin(t *Transit) *flight {
 	f, _ := flights.Get().(*flight)
 	f.first = t
 	f.ctx, f.cancel = context.WithDeadline(t.ctx, t.tryEnds())
-	if f.node, t.err = s.opts.Brokers.Claim(f.ctx, t.backend.Broker, t.backend.Resource, t.tried); t.err != nil {
+	if f.node, t.err = s.opts.Brokers.Claim(f.ctx, t.Backend.Broker, t.Backend.Resource, t.tried); t.err != nil {
 		t.attempt++
 		t.flight = nil
 		f.leave()
@@ -70,8 +70,8 @@ const slack = 10 * time.Millisecond
 
 // takes reports whether t can join the flight: same rule, same backend, and as much time as
 // a try of its own would have. The flight has less after a slow claim.
-func (f *flight) takes(t *transit) bool {
-	if f.first.backend != t.backend || f.first.rule != t.rule || len(f.transits) == maxFlight {
+func (f *flight) takes(t *Transit) bool {
+	if f.first.Backend != t.Backend || f.first.Rule != t.Rule || len(f.transits) == maxFlight {
 		return false
 	}
 	ends, _ := f.ctx.Deadline()
@@ -80,17 +80,17 @@ func (f *flight) takes(t *transit) bool {
 
 // heldUp reports whether t was not written because an event before it in the flight waited
 // for room until the flight's context ended. Such an event gets a try of its own.
-func (t *transit) heldUp(err error) bool {
+func (t *Transit) heldUp(err error) bool {
 	return t.follows && broker.KindOf(err) == broker.WindowFull && broker.OutcomeOf(err) == broker.NotSent && !t.over()
 }
 
 // tryEnds is when a try of t that begins now is over.
-func (t *transit) tryEnds() time.Time {
-	perTry := t.rule.RetryPolicy.PerTry(t.backend.ConfirmTimeout)
+func (t *Transit) tryEnds() time.Time {
+	perTry := t.Rule.RetryPolicy.PerTry(t.Backend.ConfirmTimeout)
 	return earliest(t.deadline, time.Now().Add(perTry))
 }
 
-func (f *flight) add(t *transit) {
+func (f *flight) add(t *Transit) {
 	t.attempt++
 	t.err, t.flight, t.follows = nil, f, f.first != t
 	t.known.Add(1)
@@ -99,7 +99,7 @@ func (f *flight) add(t *transit) {
 	t.sending.Written()
 	t.tried = append(t.tried, f.node)
 	f.transits = append(f.transits, t)
-	f.messages = append(f.messages, t.message)
+	f.messages = append(f.messages, t.Message)
 }
 
 // write gives the events to the node. Each gets its outcome by the end of the context.
@@ -125,27 +125,30 @@ func (f *flight) landed() {
 	}
 }
 
-// gathering gathers first tries into flights. Code that is about to block calls write
+// Gathering gathers first tries into flights. Code that is about to block calls Write
 // before it does, so that no gathered event waits for another one's room.
-type gathering struct {
-	service *Service
-	flight  *flight // nil when nothing is gathered
+type Gathering struct {
+	sender *Sender
+	flight *flight // nil when nothing is gathered
 }
 
+// Gather begins a Gathering, for one goroutine.
+func (s *Sender) Gather() Gathering { return Gathering{sender: s} }
+
 // first makes the first try of t, at once or with those that follow.
-func (g *gathering) first(t *transit) {
+func (g *Gathering) first(t *Transit) {
 	if g.flight != nil && !g.flight.takes(t) {
-		g.write()
+		g.Write()
 	}
 	if g.flight == nil {
-		g.flight = g.service.begin(t)
+		g.flight = g.sender.begin(t)
 		return
 	}
 	g.flight.add(t)
 }
 
-// write writes the gathered events. A nil gathering has none.
-func (g *gathering) write() {
+// Write writes the gathered events. A nil Gathering has none.
+func (g *Gathering) Write() {
 	if g != nil && g.flight != nil {
 		g.flight.write()
 		g.flight = nil
