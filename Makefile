@@ -44,7 +44,8 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 	@echo "building the demo"
 	@mkdir -p .run/bin && $(BOTH) go build -o .run/bin/demo ./test/demo && exec .run/bin/demo
 
-# Everything is built first: a broker that starts while a compiler runs takes minutes.
+# Everything is built first: a broker that starts while a compiler runs takes minutes. The
+# build mode leaves out the programs, which go build would link and throw away each time.
 # Packages that wait for brokers leave a core idle, so three run at a time on two cores.
 # make lint runs vet. The race detector makes each of hundreds of programs wait a second
 # before it ends, to find races in goroutines that still run: 50 ms are enough.
@@ -55,7 +56,7 @@ CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKA
 .PHONY: test
 test: ## Run all tests, or those of PACKAGES, with a real RabbitMQ and real binaries
 	@echo "compiling with the race detector (minutes when the cache is empty)"
-	@$(BOTH) go build -race ./... ./test/...
+	@$(BOTH) go build -race -buildmode=archive ./... ./test/...
 	@$(BOTH) GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 20m -p 3 $(PACKAGES)
 
 .PHONY: test-short

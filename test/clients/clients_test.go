@@ -35,7 +35,7 @@ type language struct {
 
 func TestClientsOfOthersGo(t *testing.T) {
 	t.Parallel()
-	language{name: "go", env: []string{"GOFLAGS=-race", "GORACE=atexit_sleep_ms=10"}}.test(t)
+	language{name: "go", env: []string{"GOFLAGS=-race '-ldflags=-s -w' -buildvcs=false", "GORACE=atexit_sleep_ms=10"}}.test(t)
 }
 
 func TestClientsOfOthersNode(t *testing.T) {

@@ -115,7 +115,7 @@ func compile(ctx context.Context, dir string, programs []goProgram) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-race", "-buildvcs=false", "-overlay", filepath.Join(dir, "overlay.json")}
+	args := []string{"build", "-race", "-buildvcs=false", "-ldflags=-s -w", "-overlay", filepath.Join(dir, "overlay.json")}
 	if slices.ContainsFunc(programs, func(p goProgram) bool { return strings.HasPrefix(p.source, "package main\n") }) {
 		args = append(args, "-o", dir+"/bin/")
 	}
