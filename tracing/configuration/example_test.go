@@ -26,11 +26,11 @@ func Example() {
 	change.End(nil)
 
 	for _, s := range spans.Ended() {
-		fmt.Println(s.Name(), s.Status().Description)
+		fmt.Println(s.Name()+":", s.Status().Code)
 	}
 	// Output:
-	// read configuration
-	// resolve configuration
-	// push configuration weights sum to 0
-	// change configuration
+	// read configuration: Unset
+	// resolve configuration: Unset
+	// push configuration: Error
+	// change configuration: Unset
 }
