@@ -9,6 +9,11 @@
 //	demo                 # 4000 orders, then everything is stopped
 //	KEEP=1 demo          # leaves everything up until Ctrl-C
 //	demo --embedded      # without RabbitMQ: one process, nothing durable
+//
+// demo.go is a run from its beginning to its end. Its steps: prepare.go (broker, binaries,
+// configuration), mesh.go and program.go (the processes), acts.go (what happens while
+// orders flow), report.go and traces.go (what the run shows). Package shop has the shop's
+// files, services and journals. The books and the spans are those of examples/shop.
 package main
 
 import (

@@ -36,7 +36,7 @@ func soak(w *rig.World, d time.Duration) check.Expect {
 	var plan strings.Builder
 	Print(&plan, w.Seed, steps)
 	w.Report(strings.TrimSpace(plan.String()))
-	var others stranger.Strangers
+	var others stranger.Counter
 	w.Start(rig.Setup{Links: 1, Load: func(m *rig.Mix) { m.Beside = others.Beside }})
 	w.Cleanup(func() { w.ClearPolicy(soakPolicy) })
 	began := time.Now()

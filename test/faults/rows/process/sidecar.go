@@ -16,7 +16,7 @@ import (
 var processRows = []rig.Scenario{
 	{Row: 28, Name: "sigterm", Fault: "The rig stops both sidecars with SIGTERM, one after the other, under load", Nodes: 1, Short: true, Quick: true, Run: sigterm},
 	{Row: 29, Name: "sidecars-killed", Fault: "The rig kills a sidecar with kill -9 again and again, the publishers' and the services' in turn", Nodes: 1, Short: true, Patience: 4 * time.Minute, Run: sidecarsKilled},
-	{Row: 30, Name: "no-descriptors", Fault: "A sidecar has no file descriptor left, and then the network resets all its connections", Nodes: 1, Short: true, Run: noDescriptors},
+	{Row: 30, Name: "no-descriptors", Fault: "A sidecar has no file descriptor left, and then the network resets every connection", Nodes: 1, Short: true, Run: noDescriptors},
 }
 
 // sigterm: every accepted call gets an answer with its outcome.

@@ -39,7 +39,7 @@ const quickRetries = "attempts: 3, backoff: {baseInterval: 100ms, maxInterval: 5
 // foreignHeader: each message affects only itself. It is set aside complete while its
 // neighbours are delivered, and a redrive puts back the original message.
 func foreignHeader(w *rig.World) check.Expect {
-	var others Strangers
+	var others Counter
 	w.Start(rig.Setup{Declared: rig.Declared{Classic: true, Retry: quickRetries}, Load: func(m *rig.Mix) {
 		m.Rate, m.Beside = 40, others.Beside
 	}})
@@ -111,7 +111,7 @@ func revived(w *rig.World, sent []foreign.Message) {
 // oversizeCopy: every event is acknowledged or dead-lettered within its attempts. None
 // is retried endlessly.
 func oversizeCopy(w *rig.World) check.Expect {
-	others := Strangers{outcome: load.Decision{Outcome: history.Retry, Reason: "try again"}}
+	others := Counter{outcome: load.Decision{Outcome: history.Retry, Reason: "try again"}}
 	w.Start(rig.Setup{Declared: rig.Declared{Classic: true, Retry: quickRetries}, Load: func(m *rig.Mix) {
 		m.Rate, m.Beside = 40, others.Beside
 	}})

@@ -19,9 +19,9 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// Strangers counts how often the services received each message of another program,
+// Counter counts how often the services received each message of another program,
 // and decides the outcome.
-type Strangers struct {
+type Counter struct {
 	mu  sync.Mutex
 	got map[string]int // by subscription and tag
 	// outcome of a delivery; the zero value dead-letters it.
@@ -29,7 +29,7 @@ type Strangers struct {
 }
 
 // Beside decides about deliveries of events made from messages of other programs.
-func (s *Strangers) Beside(d *eventsv1.Delivery) (load.Decision, bool) {
+func (s *Counter) Beside(d *eventsv1.Delivery) (load.Decision, bool) {
 	tag := foreign.TagOf(d.GetEvent().GetSource())
 	if tag == "" {
 		return load.Decision{}, false
@@ -47,7 +47,7 @@ func (s *Strangers) Beside(d *eventsv1.Delivery) (load.Decision, bool) {
 }
 
 // most returns the message that was delivered most often, and how often.
-func (s *Strangers) most() (tag string, times int) {
+func (s *Counter) most() (tag string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for t, n := range s.got {
