@@ -10,11 +10,11 @@ import (
 
 // A field that no sidecar implements is refused, whatever its value.
 func ExampleUnpack() {
-	body, err := message.Pack(&clusterv3.Cluster{Name: "broker/shop/main", RespectDnsTtl: true})
+	body, err := message.Pack(&clusterv3.Cluster{Name: "broker/shop/main", AltStatName: "main"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	fmt.Println(message.Unpack("", body, &clusterv3.Cluster{}))
-	// Output: respect_dns_ttl: not supported
+	// Output: alt_stat_name: not supported
 }
