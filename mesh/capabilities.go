@@ -1,7 +1,7 @@
 package mesh
 
 // Capabilities says what a broker type can do. The control plane refuses a
-// configuration that asks for more; proxy/broker/internal/queueingtest proves that each driver
+// configuration that asks for more; internal/queueingtest proves that each driver
 // does what its type claims.
 type Capabilities struct {
 	Durable     bool // events survive a restart of the broker

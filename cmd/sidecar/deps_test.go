@@ -20,7 +20,7 @@ func TestTheSidecarDependsOnNoKubernetesLibraryAndNoFault(t *testing.T) {
 	}
 	for _, dep := range deps {
 		if strings.HasPrefix(dep, "k8s.io/") || strings.HasPrefix(dep, "sigs.k8s.io/") || strings.Contains(dep, "warren/api/v1alpha1") ||
-			strings.HasSuffix(dep, "/membroker/faulty") || strings.Contains(dep, "/broker/internal/") || strings.HasSuffix(dep, "/internal/one") {
+			strings.HasSuffix(dep, "/membroker/faulty") || strings.Contains(dep, "/internal/brokertest") || strings.Contains(dep, "/internal/queueingtest") {
 			t.Errorf("depends on %s", dep)
 		}
 	}

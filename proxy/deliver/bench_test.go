@@ -12,13 +12,13 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 	"github.com/warrenmesh/warren/tracing"
 )
 

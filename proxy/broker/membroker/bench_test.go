@@ -5,10 +5,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // BenchmarkPublishConsume takes one event through a topic exchange and one queue:

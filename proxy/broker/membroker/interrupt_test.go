@@ -8,10 +8,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // TestACutGivesBackBeforeTheNextChannelTakes interrupts a consumer that holds the

@@ -3,8 +3,8 @@ package membroker_test
 import (
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/brokertest"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/internal/brokertest"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )

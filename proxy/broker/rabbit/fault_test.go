@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // This test counts the process's goroutines, so it does not run beside others.

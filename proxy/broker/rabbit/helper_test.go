@@ -13,12 +13,12 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
+	"github.com/warrenmesh/warren/internal/queueingtest"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/internal/queueingtest"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // patience bounds every wait of a test.

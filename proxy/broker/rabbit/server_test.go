@@ -10,10 +10,10 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/conn"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // TestWhatAServerDoesToItsClients changes a broker of its own, one thing after the

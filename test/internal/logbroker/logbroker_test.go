@@ -7,10 +7,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/internal/brokertest"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/internal/brokertest"
-	"github.com/warrenmesh/warren/proxy/broker/internal/logbroker"
+	"github.com/warrenmesh/warren/test/internal/logbroker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -3,9 +3,9 @@ package queueingtest
 import (
 	"time"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // registered is how old a queue must be to survive its broker's sudden end. Ra, under

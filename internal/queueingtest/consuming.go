@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // consuming is how deliveries flow.

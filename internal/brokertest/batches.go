@@ -4,9 +4,9 @@ import (
 	"context"
 	"slices"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/internal/one"
 )
 
 // batches are what many events in one call come to.
