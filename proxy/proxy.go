@@ -91,7 +91,7 @@ func New(opts Options) (*Proxy, error) {
 		opts: opts, ownMemory: ownMemory, health: newHealth(), readiness: newSignal(), tap: &tap.Bus{},
 		started: make(chan struct{}), stopping: make(chan struct{}), quit: make(chan struct{}),
 	}
-	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Zone: opts.Zone, OnSettled: p.readiness.changed, Logger: opts.Logger})
+	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Zone: opts.Zone, OnDeclared: p.readiness.changed, Logger: opts.Logger})
 	p.xds, err = client.New(client.Options{
 		Server:    opts.ControlPlane,
 		Node:      opts.Node,

@@ -19,7 +19,7 @@ func ExampleEvents_Send() {
 	sending := events.Send(mesh.Name{Namespace: "shop", Name: "orders"}, messaging.SystemRabbitMQ)
 	sending.To("127.0.0.1:5672")
 	sending.Written()
-	sending.Settled(nil) // confirmed
+	sending.Answered(nil) // confirmed
 	sending.End(context.Background(), nil)
 	fmt.Println("measured")
 	// Output: measured

@@ -19,7 +19,7 @@
 //	sending := events.Send(topic, messaging.SystemRabbitMQ)
 //	sending.To(driver.State().Address)
 //	sending.Written()
-//	sending.Settled(err)
+//	sending.Answered(err)
 //	sending.End(ctx, err)
 package metrics
 

@@ -124,15 +124,15 @@ func TestAPublishIsMeasured(t *testing.T) {
 		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
 		"warren.publish.retries.postponed {retry}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 0")
 
-	s.Settled(lost)
+	s.Answered(lost)
 	s.Postponed()
 	s.Retry(lost)
 	s.To("127.0.0.1:5673")
 	s.Written()
-	s.Settled(nil)
+	s.Answered(nil)
 	s.End(t.Context(), nil)
 	waiting.Written()
-	waiting.Settled(&broker.Error{Kind: broker.WindowFull, Op: "publish"}) // not sent
+	waiting.Answered(&broker.Error{Kind: broker.WindowFull, Op: "publish"}) // not sent
 	waiting.End(t.Context(), &broker.Error{Kind: broker.Unavailable, Op: "pick"})
 
 	const on = " messaging.operation.name=publish"
@@ -237,7 +237,7 @@ func publishOne(ctx context.Context, e *metrics.Events) {
 	s := e.Send(orders, messaging.SystemRabbitMQ)
 	s.To("127.0.0.1:5672")
 	s.Written()
-	s.Settled(nil)
+	s.Answered(nil)
 	s.End(ctx, nil)
 }
 

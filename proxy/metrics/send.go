@@ -32,7 +32,7 @@ type topic struct {
 	postponed atomic.Int64 // retries for which the retry budget had no room
 
 	inFlight    atomic.Int64 // accepted and not answered
-	unconfirmed atomic.Int64 // written and not settled
+	unconfirmed atomic.Int64 // written and not answered
 }
 
 // destination is a topic on one node.
@@ -98,16 +98,16 @@ func (s *Sending) To(address string) {
 	s.to = d
 }
 
-// Written records that the try was written. Settled follows.
+// Written records that the try was written. Answered follows.
 func (s *Sending) Written() {
 	if s.topic != nil {
 		s.topic.unconfirmed.Add(1)
 	}
 }
 
-// Settled counts a try that was written; a nil err means that it was confirmed. A try
+// Answered counts a try that was written; a nil err means that it was confirmed. A try
 // that waited for the connection and was never written does not count.
-func (s *Sending) Settled(err error) {
+func (s *Sending) Answered(err error) {
 	if s.topic == nil {
 		return
 	}

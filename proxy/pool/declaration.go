@@ -41,8 +41,8 @@ const (
 	healed             // after a refusal
 )
 
-// settle records what a node's try came to.
-func (d *declaration) settle(err error) verdict {
+// conclude records what a node's try came to.
+func (d *declaration) conclude(err error) verdict {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.exists {

@@ -35,7 +35,7 @@ func ExamplePool_Claim() {
 	fmt.Println("claim:", err)
 	placed := []*broker.Message{{To: orders, Event: &event.Event{ID: "17", Source: "/shop", Type: "t"}}}
 	node.Publish(ctx, placed, func(_, _ int, err error) {
-		node.Settled(err)
+		node.Answered(err)
 		fmt.Println("confirm:", err)
 	})
 	fmt.Println("stop:", p.Stop(ctx))

@@ -40,7 +40,7 @@ type shared struct {
 	driver   broker.Driver
 	identity identity
 	log      *slog.Logger
-	settled  func()
+	declared func()
 	signal   chan struct{} // cap 1: wanted was replaced
 
 	cancel context.CancelFunc // set by start
@@ -52,7 +52,7 @@ type shared struct {
 }
 
 func newNode(d broker.Driver, id identity, o Options) *shared {
-	s := &shared{driver: d, identity: id, log: o.Logger.With("broker_node", id.address), settled: o.OnSettled, signal: make(chan struct{}, 1)}
+	s := &shared{driver: d, identity: id, log: o.Logger.With("broker_node", id.address), declared: o.OnDeclared, signal: make(chan struct{}, 1)}
 	s.wanted.Store(new([]*declaration))
 	return s
 }
@@ -150,8 +150,8 @@ func (s *shared) declareOne(ctx context.Context, d *declaration) bool {
 	if ctx.Err() != nil {
 		return true // dropped, or the node stops
 	}
-	verdict := d.settle(err)
-	s.settled()
+	verdict := d.conclude(err)
+	s.declared()
 	switch verdict {
 	case refused:
 		s.log.Error("topology cannot be declared", "object", d.key, "error", err)

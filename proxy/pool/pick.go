@@ -19,11 +19,11 @@ type Node interface {
 	Address() string
 	// Publish is broker.Publisher's.
 	Publish(ctx context.Context, batch []*broker.Message, told broker.Told)
-	// Settled is told what became of an event that was published: nil when it was
+	// Answered is told what became of an event that was published: nil when it was
 	// confirmed, else a failure that speaks against the node. A node that fails one event
 	// after the other is avoided for a while, as long as there are others. It does not
 	// block.
-	Settled(err error)
+	Answered(err error)
 }
 
 // Claim waits within ctx until what key needs is declared on the broker, as Ready does,
@@ -63,8 +63,8 @@ func (n *node) Publish(ctx context.Context, batch []*broker.Message, told broker
 	n.driver.Publish(ctx, batch, told)
 }
 
-// Settled implements Node. The only node of its broker is never avoided.
-func (n *node) Settled(err error) {
+// Answered implements Node. The only node of its broker is never avoided.
+func (n *node) Answered(err error) {
 	switch {
 	case n.alone:
 	case err == nil:

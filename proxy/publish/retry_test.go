@@ -50,8 +50,8 @@ func (s *scripted) State() broker.State { return broker.State{Publishing: true, 
 type cluster struct {
 	nodes []*scripted
 
-	mu      sync.Mutex
-	settled []string // guarded by mu
+	mu       sync.Mutex
+	answered []string // guarded by mu
 }
 
 func (c *cluster) Claim(_ context.Context, _ mesh.Name, _ string, tried []pool.Node) (pool.Node, error) {
@@ -68,14 +68,14 @@ type claimed struct {
 	cluster *cluster
 }
 
-func (n claimed) Settled(err error) {
+func (n claimed) Answered(err error) {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
 	kind := "ok"
 	if err != nil {
 		kind = broker.KindOf(err).String()
 	}
-	n.cluster.settled = append(n.cluster.settled, n.Address()+" "+kind)
+	n.cluster.answered = append(n.cluster.answered, n.Address()+" "+kind)
 }
 
 // on is a service on c with the topics of the rig.
@@ -134,8 +134,8 @@ func TestARetryGoesToANodeThatWasNotTried(t *testing.T) {
 	if err := publishTo(t.Context(), r.on(c, nil), event()); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a connection-lost", "c ok"}; !slices.Equal(c.settled, want) {
-		t.Errorf("told of %v, want %v: a nack does not speak against its node", c.settled, want)
+	if want := []string{"a connection-lost", "c ok"}; !slices.Equal(c.answered, want) {
+		t.Errorf("told of %v, want %v: a nack does not speak against its node", c.answered, want)
 	}
 }
 
@@ -148,8 +148,8 @@ func TestWhatSpeaksAgainstANode(t *testing.T) {
 			r := newRig(t, func(rule *mesh.Rule) { rule.Retry.Attempts = 1 })
 			c := &cluster{nodes: []*scripted{{name: "a", play: silent}}}
 			_ = publishTo(t.Context(), r.on(c, nil), event())
-			if want := []string{"a confirm-timeout"}; !slices.Equal(c.settled, want) {
-				t.Errorf("told of %v, want %v", c.settled, want)
+			if want := []string{"a confirm-timeout"}; !slices.Equal(c.answered, want) {
+				t.Errorf("told of %v, want %v", c.answered, want)
 			}
 		})
 	})
@@ -161,8 +161,8 @@ func TestWhatSpeaksAgainstANode(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			defer cancel()
 			_ = publishTo(ctx, r.on(c, nil), event())
-			if len(c.settled) != 0 {
-				t.Errorf("told of %v", c.settled)
+			if len(c.answered) != 0 {
+				t.Errorf("told of %v", c.answered)
 			}
 		})
 	})

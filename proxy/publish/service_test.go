@@ -84,7 +84,7 @@ type node struct{ broker.Driver }
 
 func (n node) Address() string { return n.State().Address }
 
-func (n node) Settled(error) {}
+func (n node) Answered(error) {}
 
 func destination() mesh.Destination {
 	return mesh.Destination{

@@ -72,7 +72,7 @@ type claimed struct{ broker.Driver }
 
 func (n claimed) Address() string { return n.State().Address }
 
-func (n claimed) Settled(error) {}
+func (n claimed) Answered(error) {}
 
 // handler records the events that are pushed.
 type handler struct {

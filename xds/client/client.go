@@ -111,7 +111,7 @@ func (c *Client) Run(ctx context.Context) error {
 		defer stop()
 	}
 	for fruitless := 0; ; {
-		progress, err := c.session(ctx)
+		progress, err := c.follow(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -190,7 +190,7 @@ func (c *Client) step() (resource.Needs, []refused) {
 	c.mu.Lock()
 	c.table.Keep(n)
 	c.barred.Keep(c.table)
-	settled := c.table.Settled()
+	answered := c.table.Answered()
 	first := c.snapshot == nil && !due && c.firstIsDue()
 	unsaved := c.unsaved && c.snapshot != nil
 	c.mu.Unlock()
@@ -198,7 +198,7 @@ func (c *Client) step() (resource.Needs, []refused) {
 		c.apply(next, newSnapshot(next, fromDisk))
 	}
 	due = due || first
-	if due || settled { // else it waits for what a new resource names
+	if due || answered { // else it waits for what a new resource names
 		c.cause = tracecontext.Hop{}
 	}
 	if !fromDisk && (due || unsaved) {
@@ -209,7 +209,7 @@ func (c *Client) step() (resource.Needs, []refused) {
 
 // firstIsDue reports whether an empty configuration is complete: the control plane has
 // answered, and no answer is outstanding. c.mu is held.
-func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.Settled() }
+func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.Answered() }
 
 // announce wakes everyone in Await. c.mu is held.
 func (c *Client) announce() {

@@ -206,7 +206,7 @@ func (w *world) say() {
 	w.client.take(response)
 }
 
-// advance does what the session does after every event, and checks that all a
+// advance does what the stream does after every event, and checks that all a
 // snapshot stands on stays subscribed.
 func (w *world) advance() resource.Needs {
 	n, _ := w.client.advance()

@@ -61,10 +61,10 @@ func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span configura
 	s.unanswered = append(s.unanswered, response{resp.GetNonce(), resp.GetTypeUrl(), versions, span})
 }
 
-// settle applies an ACK or NACK and returns the resources it refuses. A resource that
+// answer applies an ACK or NACK and returns the resources it refuses. A resource that
 // a NACK does not name was applied (gRFC A46). A NACK that names none refuses all. mu
 // is held.
-func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState {
+func (s *stream) answer(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState {
 	i := slices.IndexFunc(s.unanswered, func(r response) bool { return r.nonce == req.GetResponseNonce() })
 	if i < 0 {
 		return nil // a spontaneous request, or an answer too late

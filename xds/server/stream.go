@@ -85,7 +85,7 @@ func (s *stream) takeIn(req *discoveryv3.DeltaDiscoveryRequest) (rejected []Reso
 	if err := s.subscribe(req); err != nil {
 		return nil, err
 	}
-	return s.settle(req), nil
+	return s.answer(req), nil
 }
 
 // introduce takes the node of the first request. "Only the first message on the stream

@@ -33,7 +33,7 @@ func (f *flaky) Publish(_ context.Context, batch []*broker.Message, told broker.
 }
 
 func (f *flaky) Address() string { return "127.0.0.1:5672" }
-func (f *flaky) Settled(error)   {}
+func (f *flaky) Answered(error)  {}
 
 func ExampleSender() {
 	orders := mesh.Name{Namespace: "shop", Name: "orders"}

@@ -101,11 +101,11 @@ func (s *Sender) Arrive(t *Transit, err error) error {
 	if t.heldUp(err) {
 		t.follows, t.attempt, t.tried = false, t.attempt-1, t.tried[:len(t.tried)-1] // it was no try
 		s.try(t)
-		err = s.settle(t)
+		err = s.answer(t)
 	}
 	for err != nil && s.again(t, err) {
 		s.try(t)
-		err = s.settle(t)
+		err = s.answer(t)
 		t.endRepeat()
 	}
 	t.budget.End()
@@ -142,7 +142,7 @@ func (s *Sender) try(t *Transit) {
 // only now.
 func (s *Sender) Wait(t *Transit) error {
 	if t.attempt > 0 {
-		return s.settle(t)
+		return s.answer(t)
 	}
 	if err := t.place.await(t.ctx, t.deadline); err != nil {
 		return err
@@ -151,11 +151,11 @@ func (s *Sender) Wait(t *Transit) error {
 		return Expired()
 	}
 	s.try(t)
-	return s.settle(t)
+	return s.answer(t)
 }
 
-// settle returns how the try under way ended.
-func (s *Sender) settle(t *Transit) error {
+// answer returns how the try under way ended.
+func (s *Sender) answer(t *Transit) error {
 	if t.err != nil {
 		return t.err
 	}
@@ -163,9 +163,9 @@ func (s *Sender) settle(t *Transit) error {
 	err := t.outcome
 	t.flight.landed()
 	t.flight = nil
-	t.sending.Settled(err)
+	t.sending.Answered(err)
 	if err == nil || t.blames(err) {
-		t.tried[len(t.tried)-1].Settled(err)
+		t.tried[len(t.tried)-1].Answered(err)
 	}
 	return err
 }

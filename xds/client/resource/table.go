@@ -195,8 +195,8 @@ func (t Table) HangUp() {
 	}
 }
 
-// Settled reports whether every row has had an answer.
-func (t Table) Settled() bool {
+// Answered reports whether every row has had an answer.
+func (t Table) Answered() bool {
 	for _, rows := range t {
 		for _, r := range rows {
 			if r.State == Requested {

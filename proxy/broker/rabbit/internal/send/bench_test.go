@@ -44,7 +44,7 @@ func BenchmarkPublishWithoutTheLibrary(b *testing.B) {
 	b.ReportAllocs()
 	c := newChannel(instantWire{}, 256, &conn.Alarm{})
 	go c.write()
-	go c.settle()
+	go c.confirm()
 	l := &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now}
 	m := &queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true}
 	b.RunParallel(func(pb *testing.PB) {

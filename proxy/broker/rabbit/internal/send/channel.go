@@ -31,9 +31,9 @@ type confirmation interface {
 }
 
 // channel is one AMQP channel that publishes, with its window, its writer and its
-// settler.
+// confirmer.
 //
-//	accept ──queue──▶ write ──inflight──▶ settle ──▶ told
+//	accept ──queue──▶ write ──inflight──▶ confirm ──▶ told
 //
 // Both queues hold a window, and every publish in them holds a slot of it, so
 // sending to them never blocks.
@@ -47,19 +47,19 @@ type channel struct {
 	inflight chan *pending
 	retired  chan struct{} // closed when it takes no more publishes
 	flushed  chan struct{} // closed when it writes no more
-	drained  chan struct{} // closed when everything is settled
+	drained  chan struct{} // closed when everything is decided
 	ended    chan struct{} // closed when the AMQP channel is gone
 	opened   time.Time
 	cause    error // why the broker closed it, or nil; set before ended is closed
 
-	since     atomic.Int64 // when the oldest unsettled publish was written, since opened; 0: none
+	since     atomic.Int64 // when the oldest undecided publish was written, since opened; 0: none
 	condemned atomic.Bool  // it is retired as soon as it has retireAge
 
 	// Guarded by mu.
 	mu     sync.Mutex
 	closed bool
 
-	// Owned by the settler.
+	// Owned by the confirmer.
 	returned []frame.Returned
 
 	// Owned by the writer.
@@ -93,7 +93,7 @@ func (c *channel) start(s *conn.Session, w *frameWire, learn func(*amqp.Error)) 
 		}
 		w.fail() // only now: why is asked for as soon as a confirm fails
 	}) && s.Spawn(c.write) && s.Spawn(c.refuseBlocked) && s.Spawn(func() {
-		c.settle()
+		c.confirm()
 		_ = s.Call(w.ch.Close) // returns at once when it is closed already
 	})
 }
@@ -165,8 +165,8 @@ func (c *channel) isRetired() bool {
 	return c.closed
 }
 
-// settled waits until everything is settled, at most for d.
-func (c *channel) settled(d time.Duration) {
+// decided waits until everything is decided, at most for d.
+func (c *channel) decided(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -175,7 +175,7 @@ func (c *channel) settled(d time.Duration) {
 	}
 }
 
-// waited is how long the oldest unsettled publish has waited for its confirm.
+// waited is how long the oldest undecided publish has waited for its confirm.
 func (c *channel) waited() time.Duration {
 	since := c.since.Load()
 	if since == 0 {

@@ -40,7 +40,7 @@ type fakeConfirm struct {
 func (c *fakeConfirm) Done() <-chan struct{} { return c.done }
 func (c *fakeConfirm) Acked() bool           { return c.acked }
 
-func (c *fakeConfirm) settle(ack bool) {
+func (c *fakeConfirm) decide(ack bool) {
 	c.acked = ack
 	close(c.done)
 }
@@ -93,7 +93,7 @@ func (w *fakeWire) close() {
 		select {
 		case <-c.done:
 		default:
-			c.settle(false)
+			c.decide(false)
 		}
 	}
 }
@@ -104,7 +104,7 @@ func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *
 		w := &fakeWire{back: make(chan frame.Returned, window)}
 		c := newChannel(w, window, &conn.Alarm{})
 		go c.write()
-		go c.settle()
+		go c.confirm()
 		go c.refuseBlocked()
 		test(t, c, w)
 		w.close()
@@ -123,7 +123,7 @@ func onStuckChannel(t *testing.T, test func(*testing.T, *channel, *fakeWire)) {
 		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
 		c := newChannel(w, 8, &conn.Alarm{})
 		go c.write()
-		go c.settle()
+		go c.confirm()
 		go c.refuseBlocked()
 		test(t, c, w)
 		w.close()
@@ -187,7 +187,7 @@ func TestReturnsAndConfirmsArePairedExactly(t *testing.T) {
 				}
 			}
 			for _, i := range random.Perm(window) { // confirms may come in any order
-				w.at(round*window + i).settle(true)
+				w.at(round*window + i).decide(true)
 			}
 			for i, p := range receipts {
 				err := p.wait()
@@ -210,7 +210,7 @@ func TestOnlyACopyInFlightCarriesACopyHeader(t *testing.T) {
 			if got := w.at(i).copy; got != want {
 				t.Errorf("publish %d has copy header %d, want %d", i, got, want)
 			}
-			w.at(i).settle(true)
+			w.at(i).decide(true)
 		}
 		for _, p := range []*publication{first, other, second} {
 			if err := p.wait(); err != nil {
@@ -265,7 +265,7 @@ func TestAChannelClosedForAnExchangeSaysSoToItsPublishes(t *testing.T) {
 			onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
 				confirmed := accept(t, c, newPending("x", "before"))
 				synctest.Wait()
-				w.at(0).settle(true)
+				w.at(0).decide(true)
 				if err := confirmed.wait(); err != nil {
 					t.Fatal(err)
 				}
@@ -317,7 +317,7 @@ func TestANackIsUnknownAndRetiresTheChannel(t *testing.T) {
 	onChannel(t, 8, func(t *testing.T, c *channel, w *fakeWire) {
 		young := accept(t, c, newPending("x", "a"))
 		synctest.Wait()
-		w.at(0).settle(false)
+		w.at(0).decide(false)
 		wantKind(t, young.wait(), broker.Nacked, broker.Unknown)
 		if c.isRetired() {
 			t.Fatal("a channel that was just opened is retired by a nack: a full queue would make one per event")
@@ -328,7 +328,7 @@ func TestANackIsUnknownAndRetiresTheChannel(t *testing.T) {
 			t.Fatalf("a retired channel accepts: %v, %v", ok, err)
 		}
 		synctest.Wait()
-		w.at(1).settle(true)
+		w.at(1).decide(true)
 		if err := inFlight.wait(); err != nil {
 			t.Fatalf("what was in flight on a retired channel: %v", err)
 		}
@@ -341,7 +341,7 @@ func TestANackRetiresAChannelOfSomeAgeAtOnce(t *testing.T) {
 		<-time.After(retireAge) // of the bubble's clock
 		nacked := accept(t, c, newPending("x", "a"))
 		synctest.Wait()
-		w.at(0).settle(false)
+		w.at(0).decide(false)
 		wantKind(t, nacked.wait(), broker.Nacked, broker.Unknown)
 		if !c.isRetired() {
 			t.Error("the channel goes on")
@@ -360,7 +360,7 @@ func TestAnAlarmEndsTheWaitOfWhatIsQueuedToAWriterThatIsStuck(t *testing.T) {
 		wantKind(t, <-waiting, broker.Blocked, broker.NotSent)
 		close(w.hold)
 		synctest.Wait()
-		w.at(0).settle(true)
+		w.at(0).decide(true)
 		if err := stuck.wait(); err != nil {
 			t.Errorf("what the writer had: %v", err)
 		}
@@ -379,7 +379,7 @@ func TestTheWindowBoundsUnconfirmedPublishes(t *testing.T) {
 		defer cancel()
 		_, err := c.accept(ctx, newPending("x", "c").pending)
 		wantKind(t, err, broker.WindowFull, broker.NotSent)
-		go func() { w.at(0).settle(true) }()
+		go func() { w.at(0).decide(true) }()
 		accept(t, c, newPending("x", "d"))
 	})
 }
@@ -398,7 +398,7 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 		synctest.Wait()
 		c.alarm.Set(true, "memory")
 		wantKind(t, <-waiting, broker.Blocked, broker.NotSent)
-		w.at(0).settle(true)
+		w.at(0).decide(true)
 		synctest.Wait()
 		queued := accept(t, c, newPending("x", "d")) // a slot is free, but the writer sees the alarm
 		wantKind(t, queued.wait(), broker.Blocked, broker.NotSent)
@@ -426,7 +426,7 @@ func TestAPublishThatWaitsForTheWriterIsNotSentWhenItsContextEnds(t *testing.T) 
 		if n := len(w.written); n != 1 {
 			t.Errorf("%d messages were written, want only the one the writer had", n)
 		}
-		w.at(0).settle(true) // a second outcome would block the settler
+		w.at(0).decide(true) // a second outcome would block the confirmer
 		synctest.Wait()
 	})
 }
@@ -446,11 +446,11 @@ func TestAPublishThatIsQueuedAsItsContextEndsHasAnOutcome(t *testing.T) {
 		wantKind(t, late.wait(), broker.WindowFull, broker.NotSent)
 		close(w.hold)
 		synctest.Wait()
-		w.at(0).settle(true)
+		w.at(0).decide(true)
 	})
 }
 
-// A channel remembers publishes that are settled, for their ids, and ones that were given
+// A channel remembers publishes that are decided, for their ids, and ones that were given
 // up, for their confirms: neither may keep what the caller published.
 func TestWhatHasItsOutcomeIsKeptNoLonger(t *testing.T) {
 	t.Parallel()
@@ -470,7 +470,7 @@ func TestWhatHasItsOutcomeIsKeptNoLonger(t *testing.T) {
 		}
 		confirmed, told := publish(t.Context(), "a")
 		synctest.Wait()
-		w.at(0).settle(true)
+		w.at(0).decide(true)
 		if err := <-told; err != nil {
 			t.Fatal(err)
 		}
@@ -486,7 +486,7 @@ func TestWhatHasItsOutcomeIsKeptNoLonger(t *testing.T) {
 		if givenUp.Value() != nil {
 			t.Error("what was given up is kept")
 		}
-		w.at(1).settle(true)
+		w.at(1).decide(true)
 	})
 }
 
@@ -504,8 +504,8 @@ func TestWhatIsConfirmedAtOnceIsToldAtOnce(t *testing.T) {
 		}
 		synctest.Wait()
 		w.sendBack(w.at(4))
-		for i := 9; i >= 0; i-- { // the settler waits for the first
-			w.at(i).settle(true)
+		for i := 9; i >= 0; i-- { // the confirmer waits for the first
+			w.at(i).decide(true)
 		}
 		synctest.Wait()
 		if want := []string{"0 4 false", "4 5 true", "5 10 false"}; !slices.Equal(told, want) {

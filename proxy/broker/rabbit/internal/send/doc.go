@@ -2,7 +2,7 @@
 // of its exchange, pairs its return and its confirm, and tells the outcome.
 //
 //	Sender.Publish ──▶ batch of pendings ──▶ lane of the exchange ──▶ channel
-//	     told ◀── settler ◀── confirms, returns ◀── wire ◀──▶ frame.Channel ◀── writer ◀──┘
+//	     told ◀── confirmer ◀── confirms, returns ◀── wire ◀──▶ frame.Channel ◀── writer ◀──┘
 //
 // A Sender outlives the sessions of its link; a publisher, with its lanes and what it knows
 // of exchanges, belongs to one. It classifies failures and repeats nothing.
@@ -10,15 +10,15 @@
 // # Goroutines
 //
 // Publish runs in its caller's goroutine and never blocks on the socket. Each publish
-// channel has a writer, a settler, one that ends what waits behind an alarm, and a watcher;
+// channel has a writer, a confirmer, one that ends what waits behind an alarm, and a watcher;
 // each lane one that opens its channels. All are the session's, and end with it.
 //
-// # Decision: one settler per publish channel
+// # Decision: one confirmer per publish channel
 //
 // Context: a mandatory message that no queue takes is returned and then acked.
 // Decision: one goroutine per channel waits for confirmations in order, drains
 // the returns without blocking, then decides. The connection's reader enqueues the
-// return before it settles the ack, and the buffer holds a whole window, so the
+// return before it decides the ack, and the buffer holds a whole window, so the
 // pairing is exact. Two copies of one event in flight at once are told apart by
 // the header warren-copy, which the later copy alone carries.
 // What was confirmed at once it tells at once, a range of each batch.

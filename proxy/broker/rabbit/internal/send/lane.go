@@ -19,7 +19,7 @@ import (
 // publishes, and replaces it when it is retired: after a nack, or when the broker
 // closed it. A replacement opens only when the old channel has written everything
 // it took, which keeps the order on the wire, and, unless that takes long, when all
-// of it is settled: RabbitMQ does not keep the order between channels.
+// of it is decided: RabbitMQ does not keep the order between channels.
 type lane struct {
 	// Set at construction.
 	session *conn.Session
@@ -62,7 +62,7 @@ func (l *lane) run() {
 		<-c.retired
 		l.set(nil)
 		<-c.flushed
-		c.settled(retireAge)
+		c.decided(retireAge)
 	}
 }
 
@@ -132,7 +132,7 @@ func (l *lane) wait(ctx context.Context) (*channel, error) {
 	}
 }
 
-// shut stops taking publishes and waits until those taken are settled, or ctx
+// shut stops taking publishes and waits until those taken are decided, or ctx
 // ends.
 func (l *lane) shut(ctx context.Context) {
 	l.mu.Lock()
@@ -220,7 +220,7 @@ func (l *lanes) waited() (longest time.Duration) {
 	return longest
 }
 
-// drain retires every channel and waits until what was published is settled, or
+// drain retires every channel and waits until what was published is decided, or
 // ctx ends.
 func (l *lanes) drain(ctx context.Context) {
 	l.mu.Lock()

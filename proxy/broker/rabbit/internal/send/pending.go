@@ -12,7 +12,7 @@ import (
 
 // pending is a publish from its encoding to its outcome.
 //
-//	fresh ──▶ queued ──▶ written ──▶ settled
+//	fresh ──▶ queued ──▶ written ──▶ decided
 //	             └─────▶ abandoned (its context ended, or an alarm came, first; it is never written)
 type pending struct {
 	// Set at construction.
@@ -26,7 +26,7 @@ type pending struct {
 	size        int64  // of its data
 	headerBytes int
 
-	// Owned by the writer until written, by the settler after.
+	// Owned by the writer until written, by the confirmer after.
 	properties message.Properties
 	body       []byte
 	copy       int64 // not 0 when the same event is in flight already
@@ -66,8 +66,8 @@ func (p *pending) finish() bool {
 // answer reports whether the outcome is the caller's to tell.
 func (p *pending) answer() bool { return p.answered.CompareAndSwap(false, true) }
 
-// settled reports whether the broker's answer is known.
-func (p *pending) settled() bool { return p.stage.Load() == finished }
+// decided reports whether the broker's answer is known.
+func (p *pending) decided() bool { return p.stage.Load() == finished }
 
 // encode makes p the AMQP form of m.
 func (p *pending) encode(m *queueing.Message, l *envelope.Limits) (err error) {

@@ -35,7 +35,7 @@ func New(link *conn.Link, o *layout.Objects, opts *conn.Options) *Sender {
 }
 
 // Begin makes a session ready to be published on, before the link raises it. drain retires
-// its channels and waits until what was published is settled, or its context ends.
+// its channels and waits until what was published is decided, or its context ends.
 func (s *Sender) Begin(session *conn.Session) (drain func(context.Context)) {
 	p := newPublisher(session, s.objects, &s.largest)
 	s.live.Store(p)

@@ -15,7 +15,7 @@ import (
 // openWire opens an AMQP channel in confirm mode.
 func openWire(s *conn.Session) (*frameWire, error) {
 	w := &frameWire{
-		// Every return belongs to an unsettled publish: a window's worth is enough.
+		// Every return belongs to an undecided publish: a window's worth is enough.
 		back:      make(chan frame.Returned, s.Options.Window),
 		frameSize: s.FrameSize(),
 	}
@@ -60,7 +60,7 @@ func (c *frameConfirm) Done() <-chan struct{} { return c.done }
 // Acked implements confirmation.
 func (c *frameConfirm) Acked() bool { return c.acked }
 
-func (c *frameConfirm) settle(ack bool) {
+func (c *frameConfirm) decide(ack bool) {
 	c.acked = ack
 	close(c.done)
 }
@@ -117,7 +117,7 @@ func (w *frameWire) fail() {
 	w.over = true
 	for _, c := range w.open {
 		if c != nil {
-			c.settle(false)
+			c.decide(false)
 		}
 	}
 	w.open = nil
@@ -141,7 +141,7 @@ func (w *frameWire) Confirm(tag uint64, multiple, ack bool) {
 	}
 	for i := from; i <= at; i++ {
 		if c := w.open[i]; c != nil {
-			c.settle(ack)
+			c.decide(ack)
 			w.open[i] = nil
 		}
 	}

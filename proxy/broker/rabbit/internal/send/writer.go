@@ -22,7 +22,7 @@ func (c *channel) write() {
 	}
 }
 
-// writeOne writes p and hands it to the settler. An error is p's outcome.
+// writeOne writes p and hands it to the confirmer. An error is p's outcome.
 func (c *channel) writeOne(p *pending) error {
 	if !p.take() {
 		return fault.NotSent(broker.WindowFull, p.op(), nil) // nobody waits for it: this is told to none
@@ -83,14 +83,14 @@ func (c *channel) markCopy(p *pending) {
 	if !p.mandatory {
 		return
 	}
-	if other := c.recent[p.id]; p.id == "" || other != nil && !other.settled() {
+	if other := c.recent[p.id]; p.id == "" || other != nil && !other.decided() {
 		c.copies++
 		p.copy = c.copies
 		p.properties.Headers.AddInt(envelope.CopyHeader, p.copy)
 	}
 	if len(c.recent) >= 2*c.window {
 		for id, other := range c.recent {
-			if other.settled() {
+			if other.decided() {
 				delete(c.recent, id)
 			}
 		}

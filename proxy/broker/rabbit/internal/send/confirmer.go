@@ -12,9 +12,9 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/frame"
 )
 
-// settle decides each publish in the order they were written, and tells at once what the
+// confirm decides each publish in the order they were written, and tells at once what the
 // broker confirmed at once. It ends when the writer has and nothing is in flight.
-func (c *channel) settle() {
+func (c *channel) confirm() {
 	defer close(c.drained)
 	var g gathered
 	defer g.flush()

@@ -36,13 +36,13 @@ const (
 
 var errNotReading = errors.New("control plane does not read requests")
 
-type stream = grpc.BidiStreamingClient[discoveryv3.DeltaDiscoveryRequest, discoveryv3.DeltaDiscoveryResponse]
+type adsStream = grpc.BidiStreamingClient[discoveryv3.DeltaDiscoveryRequest, discoveryv3.DeltaDiscoveryResponse]
 
-// session is one stream from its first request to its end. The loop owns the
+// stream is one ADS stream from its first request to its end. The loop owns the
 // state; reader and writer only carry messages.
-type session struct {
-	c      *Client
-	stream stream
+type stream struct {
+	c   *Client
+	ads adsStream
 	// subscribed is what this stream has asked for, by type URL. A type that is not
 	// in it has had no request.
 	subscribed resource.Needs
@@ -59,9 +59,9 @@ type received struct {
 	err      error
 }
 
-// session connects and follows one stream. It reports whether the stream was good, and
+// follow connects and follows one stream. It reports whether the stream was good, and
 // why it ended: the error is never nil.
-func (c *Client) session(ctx context.Context) (progress bool, err error) {
+func (c *Client) follow(ctx context.Context) (progress bool, err error) {
 	conn, err := grpc.NewClient(c.opts.Server, append(dialOptions(), c.opts.DialOptions...)...)
 	if err != nil {
 		return false, fmt.Errorf("connect to %q: %w", c.opts.Server, err)
@@ -73,8 +73,8 @@ func (c *Client) session(ctx context.Context) (progress bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("open stream: %w", err)
 	}
-	s := &session{
-		c: c, stream: st, subscribed: resource.Needs{},
+	s := &stream{
+		c: c, ads: st, subscribed: resource.Needs{},
 		in: make(chan received), next: make(chan struct{}, 1),
 		out: make(chan *discoveryv3.DeltaDiscoveryRequest, maxUnsent), sent: make(chan *discoveryv3.DeltaDiscoveryRequest),
 	}
@@ -91,7 +91,7 @@ func (c *Client) session(ctx context.Context) (progress bool, err error) {
 	return c.applies > applied || answered && time.Since(began) >= steady, err
 }
 
-// dialOptions: one connection per session, so that gRPC's own reconnects never
+// dialOptions: one connection per stream, so that gRPC's own reconnects never
 // hide behind ours.
 func dialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
@@ -113,9 +113,9 @@ func (c *Client) setConnected(connected bool) {
 
 // read hands over one message and waits until it is applied before it reads the
 // next, so that flow control reaches the server.
-func (s *session) read(ctx context.Context) {
+func (s *stream) read(ctx context.Context) {
 	for {
-		response, err := s.stream.Recv()
+		response, err := s.ads.Recv()
 		select {
 		case s.in <- received{response, err}:
 		case <-ctx.Done():
@@ -134,11 +134,11 @@ func (s *session) read(ctx context.Context) {
 
 // write sends requests in order and says when each went out. The reader gets the
 // reason when a stream takes no more.
-func (s *session) write(ctx context.Context) {
+func (s *stream) write(ctx context.Context) {
 	for {
 		select {
 		case request := <-s.out:
-			if s.stream.Send(request) != nil {
+			if s.ads.Send(request) != nil {
 				return
 			}
 			select {
@@ -152,7 +152,7 @@ func (s *session) write(ctx context.Context) {
 	}
 }
 
-func (s *session) loop(ctx context.Context) (answered bool, err error) {
+func (s *stream) loop(ctx context.Context) (answered bool, err error) {
 	if err := s.advance(); err != nil {
 		return false, err
 	}
@@ -188,13 +188,13 @@ func (s *session) loop(ctx context.Context) (answered bool, err error) {
 }
 
 // advance asks for resources that have become needed without a response.
-func (s *session) advance() error {
+func (s *stream) advance() error {
 	n, _ := s.c.advance()
 	return s.subscribe(n)
 }
 
 // respond applies a response, answers it, and asks for what it made needed.
-func (s *session) respond(response *discoveryv3.DeltaDiscoveryResponse) error {
+func (s *stream) respond(response *discoveryv3.DeltaDiscoveryResponse) error {
 	bad, ok := s.c.take(response)
 	if !ok {
 		return nil // of a type nobody asked for: neither ACK nor NACK (xDS)
@@ -216,7 +216,7 @@ func (s *session) respond(response *discoveryv3.DeltaDiscoveryResponse) error {
 // this stream has asked for. The first request of a type names at least one
 // resource, because an empty one would mean all of them, and carries the versions
 // at hand; it has no nonce, since it answers nothing.
-func (s *session) subscribe(n resource.Needs) error {
+func (s *stream) subscribe(n resource.Needs) error {
 	for _, typeURL := range xds.TypeURLs() {
 		request := &discoveryv3.DeltaDiscoveryRequest{
 			TypeUrl:                  typeURL,
@@ -243,7 +243,7 @@ func (s *session) subscribe(n resource.Needs) error {
 }
 
 // send queues a request and never blocks.
-func (s *session) send(request *discoveryv3.DeltaDiscoveryRequest) error {
+func (s *stream) send(request *discoveryv3.DeltaDiscoveryRequest) error {
 	if !s.introduced {
 		request.Node = s.c.opts.Node.Proto()
 		s.introduced = true
