@@ -49,15 +49,27 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 # Packages that wait for brokers leave a core idle, so three run at a time on two cores.
 # make lint runs vet. The race detector makes each of hundreds of programs wait a second
 # before it ends, to find races in goroutines that still run: 50 ms are enough.
-PACKAGES ?= ./... ./test/...
+PACKAGES ?=
+# The tests of the system use Warren as its users do, and take as long as all others
+# together: the demo, clients of other languages, each block of each page, attacks, faults.
+SYSTEM := ./test/abuse ./test/clients ./test/demo ./test/docs ./test/faults
 # The driver's conformance suite must have run, on the version of RABBITMQ.
-CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),-require 'queueingtest: rabbit $(RABBITMQ)')
+CONFORMANCE := $(if $(PACKAGES),$(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),all)
+
+# $(1) are arguments of report, $(2) packages.
+run_tests = GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(1) -- -race -vet=off -count=1 -timeout 20m -p 3 $(2)
 
 .PHONY: test
-test: ## Run all tests, or those of PACKAGES, with a real RabbitMQ and real binaries
+test: ## Run all tests but those of the system, or those of PACKAGES, with a real RabbitMQ and real binaries
 	@echo "compiling with the race detector (minutes when the cache is empty)"
 	@$(BOTH) go build -race -buildmode=archive ./... ./test/...
-	@$(BOTH) GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 20m -p 3 $(PACKAGES)
+	@export $(BOTH); packages='$(PACKAGES)'; \
+	: "$${packages:=$$(go list ./... ./test/... | grep -vxF "$$(go list $(SYSTEM))")}"; \
+	$(call run_tests,$(if $(CONFORMANCE),-require 'queueingtest: rabbit $(RABBITMQ)'),$$packages)
+
+.PHONY: test-system
+test-system: ## Run the tests of the system: the demo, clients of other languages, every block of the pages, attacks, faults
+	@$(BOTH) $(call run_tests,,$(SYSTEM))
 
 .PHONY: test-short
 test-short: ## Run the tests that need neither broker nor binaries

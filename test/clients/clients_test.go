@@ -126,7 +126,7 @@ var programName = regexp.MustCompile(`(?i)\b(publish|stream|subscribe|handler)\b
 func (l language) prepare(t *testing.T) *session {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("runs programs of another language; part of make test")
+		t.Skip("runs programs of another language; part of make test-system")
 	}
 	if l.missing != nil {
 		if what := l.missing(); what != "" && required(l.name) {

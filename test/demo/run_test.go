@@ -36,7 +36,7 @@ func number(t *testing.T, digits []byte) int {
 
 func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds and runs all programs; part of make test")
+		t.Skip("builds and runs all programs; part of make test-system")
 	}
 	t.Parallel()
 	root, err := shop.FindRoot()
