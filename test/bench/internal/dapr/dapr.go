@@ -179,19 +179,18 @@ func end(stream grpc.ClientStream) error {
 	if err := stream.CloseSend(); err != nil {
 		return fmt.Errorf("close the subscription: %w", err)
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended) // however it ended: nothing is expected any more
 		var response []byte
-		var err error
-		for err == nil {
-			err = stream.RecvMsg(&response)
+		for stream.RecvMsg(&response) == nil {
+			continue
 		}
-		ended <- err
 	}()
 	timer := time.NewTimer(closing)
 	defer timer.Stop()
 	select {
-	case <-ended: // however it ended, nothing is expected any more
+	case <-ended:
 		return nil
 	case <-timer.C:
 		return fmt.Errorf("the subscription did not end within %v", closing)

@@ -98,7 +98,7 @@ func check(m protoreflect.Message) error {
 	return nil
 }
 
-func (f *fake) publish(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // gRPC's signature
+func (f *fake) publish(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	m := f.message("PublishEventRequest")
 	if err := errors.Join(decode(m), check(m)); err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (f *fake) publish(_ any, _ context.Context, decode func(any) error, _ grpc.
 	return new(emptypb.Empty), nil
 }
 
-func (f *fake) bulk(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // gRPC's signature
+func (f *fake) bulk(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	m := f.message("BulkPublishRequest")
 	if err := errors.Join(decode(m), check(m)); err != nil {
 		return nil, err

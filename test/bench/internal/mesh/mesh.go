@@ -127,13 +127,16 @@ func dial(target string) (*grpc.ClientConn, error) {
 	return grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
 }
 
-// Publisher and Subscriber return the process of the sidecar beside each.
-func (m *Mesh) Publisher() int  { return m.pub.process.PID() }
+// Publisher returns the process of the sidecar beside the publisher.
+func (m *Mesh) Publisher() int { return m.pub.process.PID() }
+
+// Subscriber returns the process of the sidecar beside the subscriber.
 func (m *Mesh) Subscriber() int { return m.sub.process.PID() }
 
-// Queues returns the queues in which the events wait, and Exchange where they are
-// published.
+// Queues returns the queues in which the events wait.
 func (m *Mesh) Queues() []string { return m.opts.queues() }
+
+// Exchange returns where the events are published.
 func (m *Mesh) Exchange() string { return m.opts.Name }
 
 // ControlPlane returns the process of the control plane.
