@@ -126,8 +126,8 @@ func (o *outcome) pairs(w io.Writer, other string) {
 			continue
 		}
 		x, cpu := r.ratio(warrenName, other, rate), r.ratio(warrenName, other, sidecar)
-		_, _ = fmt.Fprintf(w, "%s: warren/%s %.2f (%.2f-%.2f), p99 %s, sidecar CPU %.2f (%.1f µs, %s %.1f µs)\n",
-			r.workload.Name, other, x.Median, x.Low, x.High, known("%.2f", r.ratio(warrenName, other, p99).Median),
+		_, _ = fmt.Fprintf(w, "%s: warren/%s %.2f (%.2f-%.2f), p50 %s, p99 %s, sidecar CPU %.2f (%.1f µs, %s %.1f µs)\n",
+			r.workload.Name, other, x.Median, x.Low, x.High, known("%.2f", r.ratio(warrenName, other, p50).Median), known("%.2f", r.ratio(warrenName, other, p99).Median),
 			cpu.Median, r.median(warrenName, sidecar), other, r.median(other, sidecar))
 	}
 }

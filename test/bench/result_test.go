@@ -51,7 +51,7 @@ func TestTheLinesForScriptsAreTheLast(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"stream: warren/before 3.00 (3.00-3.00), p99 -, sidecar CPU 0.50 (9.0 µs, before 18.0 µs)",
+		"stream: warren/before 3.00 (3.00-3.00), p50 -, p99 -, sidecar CPU 0.50 (9.0 µs, before 18.0 µs)",
 		"quorum queues, lib's CPU µs a message: stream 30.0; an empty system call takes 0.17 µs",
 	} {
 		if !strings.Contains(out.String(), want) {
