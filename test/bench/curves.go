@@ -19,7 +19,7 @@ import (
 type curve struct {
 	name   string
 	points []int
-	mesh   func(n int, o *mesh.Options)     // changes the sidecars; nil: those of the other curves serve
+	mesh   func(n int, o *mesh.Options)     // changes the sidecars; nil: they stay
 	load   func(n int, w *measure.Workload) // changes the load; nil: it stays
 }
 
@@ -59,7 +59,7 @@ func curveNames() (names []string) {
 type point struct {
 	curve string
 	n     int
-	began time.Duration // how long the sidecars and their control plane took to start; 0: they ran
+	began time.Duration // how long the sidecars and their control plane took to start
 	*result
 }
 
@@ -93,17 +93,20 @@ func (c *comparison) point(ctx context.Context, curve curve, n int) (p point, er
 	}
 	opened := len(c.closers)
 	defer func() { err = errors.Join(err, c.closeTo(opened)) }()
-	w, target, began := endToEnd, c.warren, time.Duration(0)
+	w, start := endToEnd, time.Now()
 	if curve.load != nil {
 		curve.load(n, &w.Workload)
 	}
-	if curve.mesh != nil {
-		start := time.Now()
-		if target, err = c.openMesh(ctx, warrenName, c.opts.sidecar, c.plan.queue, func(o *mesh.Options) { curve.mesh(n, o) }); err != nil {
-			return p, err
+	// Sidecars of its own, so that their memory is not that of the point before.
+	target, err := c.openMesh(ctx, warrenName, c.opts.sidecar, c.plan.queue, func(o *mesh.Options) {
+		if curve.mesh != nil {
+			curve.mesh(n, o)
 		}
-		began = time.Since(start)
+	})
+	if err != nil {
+		return p, err
 	}
+	began := time.Since(start)
 	w.Name = fmt.Sprintf("%s=%d", curve.name, n)
 	r, err := c.rounds(ctx, w, []*running{c.lib, target})
 	return point{curve: curve.name, n: n, began: began, result: r}, err
@@ -151,7 +154,7 @@ func printCurves(w io.Writer, points []point) {
 	for _, p := range points {
 		of := func(pick func(measure.Sample) float64) float64 { return p.median(warrenName, pick) }
 		_, _ = fmt.Fprintf(tw, "%s\t%d\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%.0f\t%s\t\n", p.curve, p.n, p.median(libName, rate), of(rate),
-			p.ratio(warrenName, libName, rate).Median, of(p50), of(p99), of(sidecar), of(broker), of(memory), known("%.1f", p.began.Seconds()))
+			p.ratio(warrenName, libName, rate).Median, of(p50), of(p99), of(sidecar), of(broker), of(memory), fmt.Sprintf("%.1f", p.began.Seconds()))
 	}
 	_ = tw.Flush()
 	for _, p := range points {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long a phase may take beyond the measured time, filling a queue
-// included.
+// included. A message that is lost while others arrive is noticed after it.
 const patience = 5 * time.Minute
 
 // fillWindow is the window used to fill a queue for a drain.
@@ -38,19 +38,28 @@ type Phases struct {
 	// Begin is called when the measured part of a phase begins; may be nil.
 	Begin func()
 
-	opts  Options
-	meter *Meter
-	queue *amqp.Channel // to inspect and purge queues
+	opts     Options
+	meter    *Meter
+	queue    Queues
+	patience time.Duration
 }
 
-// New returns phases that look at queues over ch.
-func New(meter *Meter, ch *amqp.Channel, opts Options) *Phases {
-	return &Phases{opts: opts, meter: meter, queue: ch}
+// Queues looks at queues and empties them; an amqp.Channel does.
+type Queues interface {
+	// QueuePurge returns how many messages it removed.
+	QueuePurge(name string, noWait bool) (int, error)
+	// QueueDeclarePassive returns how many messages a queue has that exists.
+	QueueDeclarePassive(name string, durable, autoDelete, exclusive, noWait bool, args amqp.Table) (amqp.Queue, error)
+}
+
+// New returns phases that look at queues over a channel.
+func New(meter *Meter, queues Queues, opts Options) *Phases {
+	return &Phases{opts: opts, meter: meter, queue: queues, patience: patience}
 }
 
 // Measure runs one phase and checks that no message was lost or repeated.
 func (p *Phases) Measure(ctx context.Context, t *Target, w Workload) (s Sample, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.opts.Measured+patience, fmt.Errorf("%s of %s is stuck", w.Name, t.Name))
+	ctx, cancel := context.WithTimeoutCause(ctx, p.opts.Measured+p.patience, fmt.Errorf("%s of %s is stuck", w.Name, t.Name))
 	defer cancel()
 	switch w.Kind {
 	case Drain:
