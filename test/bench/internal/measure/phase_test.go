@@ -16,11 +16,14 @@ import (
 	"github.com/warrenmesh/warren/test/bench/internal/load"
 )
 
-// memory is a broker with one queue, and a target of it. Number fault is the message
-// that something happens to.
+// faults are what happens to the message with the number faulty.
+type faults struct{ lose, twice, nacks bool }
+
+const faulty = 3
+
+// memory is a broker with one queue, and a target of it.
 type memory struct {
-	fault              uint64
-	lose, twice, nacks bool
+	faults
 
 	mu    sync.Mutex
 	queue [][]byte
@@ -43,7 +46,7 @@ func (m *memory) QueueDeclarePassive(string, bool, bool, bool, bool, amqp.Table)
 func (m *memory) Unary(_ context.Context, _ int, feed *load.Feed) error {
 	lane, body := feed.Lane(), make([]byte, feed.Size())
 	for msg, ok := lane.Next(body); ok; msg, ok = lane.Next(body) {
-		at, copies := msg.Number == m.fault, 1
+		at, copies := msg.Number == faulty, 1
 		switch {
 		case at && m.lose:
 			copies = 0
@@ -105,7 +108,7 @@ func phasesOf(m *memory) (*Phases, *Target) {
 func TestAPhaseWhoseBooksBalanceHasFigures(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []Kind{Unary, Stream, Batch, Drain, EndToEnd} {
-		m := &memory{fault: 1 << 40}
+		m := &memory{}
 		p, target := phasesOf(m)
 		s, err := p.Measure(t.Context(), target, Workload{Name: "w", Kind: kind, N: 8, Size: 100})
 		if err != nil || s.Rate <= 0 || len(m.queue) != 0 {
@@ -119,7 +122,7 @@ func TestAPhaseWhoseBooksBalanceHasFigures(t *testing.T) {
 
 func TestAFixedRateIsKept(t *testing.T) {
 	t.Parallel()
-	p, target := phasesOf(&memory{fault: 1 << 40})
+	p, target := phasesOf(&memory{})
 	p.opts.Measured = 200 * time.Millisecond
 	s, err := p.Measure(t.Context(), target, Workload{Name: "w", Kind: EndToEnd, N: 100, Rate: 500})
 	if err != nil || s.Rate < 300 || s.Rate > 700 {
@@ -130,18 +133,18 @@ func TestAFixedRateIsKept(t *testing.T) {
 func TestBooksThatDoNotBalanceAreAnError(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		memory memory
+		faults faults
 		kinds  []Kind
 		want   string
 	}{
-		"lost":          {memory{lose: true}, []Kind{Unary, Stream, Batch, Drain}, "the books do not balance"},
-		"lost on a way": {memory{lose: true}, []Kind{EndToEnd}, "is stuck"},
-		"repeated":      {memory{twice: true}, []Kind{Unary, Stream, Batch, Drain}, "the books do not balance"},
-		"come twice":    {memory{twice: true}, []Kind{EndToEnd}, "received a message twice"},
-		"unconfirmed":   {memory{nacks: true}, []Kind{Unary, Stream, Batch, Drain, EndToEnd}, "the books do not balance"},
+		"lost":          {faults{lose: true}, []Kind{Unary, Stream, Batch, Drain}, "the books do not balance"},
+		"lost on a way": {faults{lose: true}, []Kind{EndToEnd}, "is stuck"},
+		"repeated":      {faults{twice: true}, []Kind{Unary, Stream, Batch, Drain}, "the books do not balance"},
+		"come twice":    {faults{twice: true}, []Kind{EndToEnd}, "received a message twice"},
+		"unconfirmed":   {faults{nacks: true}, []Kind{Unary, Stream, Batch, Drain, EndToEnd}, "the books do not balance"},
 	} {
 		for _, kind := range c.kinds {
-			m := &memory{fault: 3, lose: c.memory.lose, twice: c.memory.twice, nacks: c.memory.nacks}
+			m := &memory{faults: c.faults}
 			p, target := phasesOf(m)
 			s, err := p.Measure(t.Context(), target, Workload{Name: "w", Kind: kind, N: 8})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "its log") {
