@@ -125,14 +125,15 @@ func (c *comparison) rounds(ctx context.Context, w workload, targets []*running)
 	r := &result{workload: w}
 	end := time.Now().Add(c.plan.share * time.Duration(len(targets)))
 	for n, repeats := 1, 0; n <= c.plan.rounds; {
+		begin := time.Now()
 		round, err := c.roundOf(ctx, w, targets)
 		if err != nil {
 			return nil, err
 		}
 		r.add(round)
 		c.report(w, n, round, targets)
-		if !time.Now().Before(end) {
-			break
+		if now := time.Now(); now.Add(now.Sub(begin)).After(end) {
+			break // the next one would take as long
 		}
 		if round.void() && repeats < c.opts.repeats {
 			repeats++

@@ -35,18 +35,18 @@ type plan struct {
 	queue     string // quorum or classic
 	rounds    int
 	workloads []workload
-	share     time.Duration // for a workload and each of its targets: then no more rounds begin
+	share     time.Duration // for a workload and each of its targets: a round that would take longer does not begin
 }
 
 // prefetch is the subscription's, for all targets.
 const prefetch = 256
 
-// quick fits into two minutes, with the start of all programs, on a busy machine too:
-// there it measures fewer rounds.
+// quick measures for 80 s, so that it fits into two minutes with the start of all
+// programs. A busy machine starts them more slowly, and measures fewer rounds.
 func quick() options {
 	return options{
-		phases: measure.Options{Measured: 800 * time.Millisecond, Warmup: 200 * time.Millisecond, Drain: 12_000},
-		plans:  []plan{{"quorum", 5, inLine, 6500 * time.Millisecond}, {"classic", 3, inLine, 4 * time.Second}},
+		phases: measure.Options{Measured: 700 * time.Millisecond, Warmup: 200 * time.Millisecond, Drain: 12_000},
+		plans:  []plan{{"quorum", 5, inLine, 6200 * time.Millisecond}, {"classic", 3, inLine, 3800 * time.Millisecond}},
 	}
 }
 
@@ -78,7 +78,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	queue := flags.String("queue", "", "type of the queues: quorum or classic (default both)")
 	rounds := flags.Int("rounds", 0, "rounds of each workload (default 5; 3 on classic queues with -quick, and of each point of a curve)")
 	repeats := flags.Int("repeats", 3, "how many void rounds of a workload are measured again")
-	seconds := flags.Float64("seconds", 0, "measured seconds of a publishing phase (default 3; 0.8 with -quick, 1.5 with -curves)")
+	seconds := flags.Float64("seconds", 0, "measured seconds of a publishing phase (default 3; 0.7 with -quick, 1.5 with -curves)")
 	messages := flags.Int("drain", 0, "messages of a drain (default 60000; 12000 with -quick)")
 	workloads := flags.String("workloads", "", "comma-separated `names` out of "+strings.Join(workloadNames(), ", "))
 	profiles := flags.String("profile", "", "`directory` for CPU profiles of the sidecars, taken instead of figures")
