@@ -122,12 +122,16 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
 	  echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} "$$pkg"; done
 
 .PHONY: bench
-bench: bench-build ## Compare with amqp091-go alone on a real broker, all workloads (BENCH='-queue quorum' etc.; about 8 minutes)
+bench: bench-build ## Compare with amqp091-go alone on a real broker, all workloads (BENCH='-queue quorum' etc.; about 15 minutes)
 	@$(BENCH_RUN) $(BENCH)
 
 .PHONY: bench-quick
-bench-quick: bench-build ## The same in at most two minutes: four workloads, and the ratios in the last line
+bench-quick: bench-build ## The same in two minutes: four workloads, quorum and classic queues, and the ratios in the last lines
 	@$(BENCH_RUN) -quick $(BENCH)
+
+.PHONY: bench-curves
+bench-curves: bench-build ## Measure how cost grows with topics, routes, subscriptions, streams, sizes, partitions and broker nodes (BENCH='-curve sizes')
+	@$(BENCH_RUN) -curves $(BENCH)
 
 .PHONY: bench-build
 bench-build:

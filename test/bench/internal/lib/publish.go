@@ -35,10 +35,12 @@ func (t *Target) open(n int) ([]*caller, error) {
 	return t.callers[:n], nil
 }
 
-func (c *caller) publish(m load.Message, body []byte) (*amqp.DeferredConfirmation, error) {
-	return c.ch.PublishWithDeferredConfirm(c.exchange, load.EventType, true, false, amqp.Publishing{
-		DeliveryMode: amqp.Persistent, ContentType: load.ContentType, MessageId: m.ID, Body: body,
-	})
+func (c *caller) publish(d *draft, id string) (*amqp.DeferredConfirmation, error) {
+	confirm, err := c.ch.PublishWithDeferredConfirm(c.exchange, load.EventType, true, false, d.message(id))
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
+	return confirm, nil
 }
 
 // guard runs while the caller publishes. It fails on the first returned message, and it
@@ -76,15 +78,15 @@ func (t *Target) Unary(ctx context.Context, callers int, feed *load.Feed) error 
 	if err != nil {
 		return err
 	}
-	return guarded(ctx, all, func(ctx context.Context, c *caller) error { return c.oneByOne(ctx, feed.Lane()) })
+	return guarded(ctx, all, func(ctx context.Context, c *caller) error { return c.oneByOne(ctx, feed.Lane(), feed.Size()) })
 }
 
-func (c *caller) oneByOne(ctx context.Context, lane *load.Lane) error {
-	body := make([]byte, load.Size) // reusable: the library has written it when publish returns
-	for m, ok := lane.Next(body); ok; m, ok = lane.Next(body) {
-		confirm, err := c.publish(m, body)
+func (c *caller) oneByOne(ctx context.Context, lane *load.Lane, size int) error {
+	d := newDraft(size)
+	for m, ok := lane.Next(d.body); ok; m, ok = lane.Next(d.body) {
+		confirm, err := c.publish(d, m.ID)
 		if err != nil {
-			return fmt.Errorf("publish: %w", err)
+			return err
 		}
 		if err := wait(ctx, confirm); err != nil {
 			return err
@@ -106,10 +108,46 @@ func wait(ctx context.Context, confirm *amqp.DeferredConfirmation) error {
 	}
 }
 
-// Stream implements load.Target: one channel, whose confirms are awaited in the
-// order of the publishes.
-func (t *Target) Stream(ctx context.Context, window int, feed *load.Feed) error {
+// Batch implements load.Target: all messages of a batch are published before the first
+// confirm is awaited.
+func (t *Target) Batch(ctx context.Context, size int, feed *load.Feed) error {
 	callers, err := t.open(1)
+	if err != nil {
+		return err
+	}
+	return guarded(ctx, callers, func(ctx context.Context, c *caller) error { return c.batches(ctx, size, feed) })
+}
+
+func (c *caller) batches(ctx context.Context, size int, feed *load.Feed) error {
+	lane, d := feed.Lane(), newDraft(feed.Size())
+	batch := make([]unconfirmed, 0, size)
+	for more := true; more; {
+		batch = batch[:0]
+		for len(batch) < size && more {
+			var m load.Message
+			if m, more = lane.Next(d.body); !more {
+				break
+			}
+			confirm, err := c.publish(d, m.ID)
+			if err != nil {
+				return err
+			}
+			batch = append(batch, unconfirmed{confirm, m.Made})
+		}
+		for _, u := range batch {
+			if err := wait(ctx, u.confirm); err != nil {
+				return err
+			}
+			lane.Confirmed(u.made)
+		}
+	}
+	return nil
+}
+
+// Stream implements load.Target: a channel for each stream, whose confirms are awaited
+// in the order of the publishes.
+func (t *Target) Stream(ctx context.Context, streams, window int, feed *load.Feed) error {
+	callers, err := t.open(streams)
 	if err != nil {
 		return err
 	}
@@ -127,11 +165,11 @@ func (c *caller) pipeline(ctx context.Context, window int, feed *load.Feed) erro
 	flight := make(chan unconfirmed, max(window-2, 0)) // each side holds one more
 	g.Go(func() error {
 		defer close(flight)
-		lane, body := feed.Lane(), make([]byte, load.Size)
-		for m, ok := lane.Next(body); ok; m, ok = lane.Next(body) {
-			confirm, err := c.publish(m, body)
+		lane, d := feed.Lane(), newDraft(feed.Size())
+		for m, ok := lane.Next(d.body); ok; m, ok = lane.Next(d.body) {
+			confirm, err := c.publish(d, m.ID)
 			if err != nil {
-				return fmt.Errorf("publish: %w", err)
+				return err
 			}
 			select {
 			case flight <- unconfirmed{confirm, m.Made}:

@@ -84,7 +84,11 @@ func (c *consumer) take(sink *load.Sink, d amqp.Delivery, ok bool) error {
 	if !ok {
 		return amqp.ErrClosed
 	}
-	if err := sink.Receive(d.Body, d.Redelivered); err != nil {
+	e, err := read(&d)
+	if err != nil {
+		return err
+	}
+	if err := sink.Receive(e.data, d.Redelivered); err != nil {
 		return err
 	}
 	c.tag, c.pending = d.DeliveryTag, c.pending+1

@@ -6,8 +6,8 @@
 // It does not connect to a broker. Feed and Sink are safe for concurrent use; a Lane
 // belongs to one goroutine.
 //
-//	feed := load.NewFeed(0)
-//	go target.Stream(ctx, 1024, feed)
+//	feed := load.NewFeed(load.Shape{})
+//	go target.Stream(ctx, 1, 1024, feed)
 //	...
 //	feed.Stop()
 package load

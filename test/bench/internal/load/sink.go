@@ -20,6 +20,7 @@ var (
 // Sink checks the received messages of one feed.
 type Sink struct {
 	tag    uint64
+	size   int
 	opened chan struct{}
 	done   chan struct{}
 
@@ -35,8 +36,11 @@ type Sink struct {
 
 // NewSink makes a sink for the messages of feed.
 func NewSink(feed *Feed) *Sink {
-	return &Sink{tag: feed.tag, opened: make(chan struct{}), done: make(chan struct{}), expected: -1}
+	return &Sink{tag: feed.tag, size: feed.size, opened: make(chan struct{}), done: make(chan struct{}), expected: -1}
 }
+
+// Size is the size of a body in bytes.
+func (s *Sink) Size() int { return s.size }
 
 // Open says that a consumer is ready. Call it exactly once.
 func (s *Sink) Open() { close(s.opened) }
@@ -99,7 +103,7 @@ func (s *Sink) Latencies() []time.Duration {
 // even when it is marked as redelivered: that is allowed after a fault, and a
 // comparison has no faults.
 func (s *Sink) Receive(body []byte, redelivered bool) error {
-	if len(body) != Size {
+	if len(body) != s.size {
 		return fmt.Errorf("%w: %d bytes", errSize, len(body))
 	}
 	if binary.LittleEndian.Uint64(body[tagAt:]) != s.tag {

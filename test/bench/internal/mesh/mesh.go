@@ -21,7 +21,7 @@ import (
 // grace is how long a process may take to end.
 const grace = 15 * time.Second
 
-// Options of a Mesh. All are required.
+// Options of a Mesh. The first group is required.
 type Options struct {
 	// Name is the namespace, the exchange and the queue.
 	Name string
@@ -38,6 +38,22 @@ type Options struct {
 	// Dir is for configuration, state, sockets and logs. Its path must be short,
 	// because paths of sockets are bounded.
 	Dir string
+
+	// Nodes are the addresses of the broker's nodes. None means the node of URL.
+	Nodes []string
+	// Sampling is the share of traces that are sampled. 0 means 0.01.
+	Sampling float64
+	// Push makes the sidecar call the subscriber instead of being called by it.
+	Push bool
+	// Partitions is how many the topic has; the subscription is ordered by key then. 0
+	// means none, and no order.
+	Partitions int
+	// Topics, each with a route, and Subscriptions are how many the sidecars know, with
+	// the one of each that events pass. Rules is how many the topic's route has, of which
+	// the last one matches. 0 means one of each, and no route.
+	Topics, Rules, Subscriptions int
+
+	pushPort int
 }
 
 // Mesh implements load.Target.
@@ -45,6 +61,7 @@ type Mesh struct {
 	opts        Options
 	programs    *process.Group
 	spans       *discard
+	handler     *handler // nil without Push
 	control     *process.Process
 	pub, sub    *sidecar
 	publishing  eventsv1.EventServiceClient
@@ -71,6 +88,12 @@ func Start(ctx context.Context, opts Options) (*Mesh, error) {
 }
 
 func (m *Mesh) start(ctx context.Context) (err error) {
+	if m.opts.Push {
+		if m.handler, err = startHandler(ctx); err != nil {
+			return err
+		}
+		m.opts.pushPort = m.handler.port
+	}
 	if err := m.opts.writeFiles(); err != nil {
 		return err
 	}
@@ -80,7 +103,11 @@ func (m *Mesh) start(ctx context.Context) (err error) {
 	if err := m.startControlPlane(ctx); err != nil {
 		return err
 	}
-	if m.pub, err = m.startSidecar(ctx, publisher, "--topic", topic); err != nil {
+	topics := []string{"--topic", topic}
+	for i := 1; i < m.opts.Topics; i++ {
+		topics = append(topics, "--topic", fmt.Sprintf("%s-%d", idle, i))
+	}
+	if m.pub, err = m.startSidecar(ctx, publisher, topics...); err != nil {
 		return err
 	}
 	if m.sub, err = m.startSidecar(ctx, subscriber); err != nil {
@@ -89,6 +116,9 @@ func (m *Mesh) start(ctx context.Context) (err error) {
 	// Use the generated streams: with package client, its queues and goroutines would
 	// be measured too.
 	m.publishing, m.subscribing = client.New(m.pub.conn).API(), client.New(m.sub.conn).API()
+	if m.opts.Push {
+		return nil // a sidecar is ready when it consumes for push
+	}
 	return m.awaitQueue(ctx)
 }
 
@@ -97,8 +127,17 @@ func dial(target string) (*grpc.ClientConn, error) {
 	return grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
 }
 
-// PIDs returns the processes of the sidecars.
-func (m *Mesh) PIDs() []int { return []int{m.pub.process.PID(), m.sub.process.PID()} }
+// Publisher returns the process of the sidecar beside the publisher.
+func (m *Mesh) Publisher() int { return m.pub.process.PID() }
+
+// Subscriber returns the process of the sidecar beside the subscriber.
+func (m *Mesh) Subscriber() int { return m.sub.process.PID() }
+
+// Queues returns the queues in which the events wait.
+func (m *Mesh) Queues() []string { return m.opts.queues() }
+
+// Exchange returns where the events are published.
+func (m *Mesh) Exchange() string { return m.opts.Name }
 
 // ControlPlane returns the process of the control plane.
 func (m *Mesh) ControlPlane() int { return m.control.PID() }
@@ -123,6 +162,9 @@ func (m *Mesh) Close() error {
 		}
 	}
 	m.programs.Stop(grace)
+	if m.handler != nil {
+		m.handler.stop()
+	}
 	if m.spans != nil {
 		m.spans.stop()
 	}
@@ -139,10 +181,13 @@ func (m *Mesh) deleteTopology() error {
 		return errors.Join(fmt.Errorf("open channel: %w", err), conn.Close())
 	}
 	var errs []error
-	for _, queue := range []string{m.opts.Name, m.opts.deadQueue()} {
+	queues, exchanges := m.opts.topology()
+	for _, queue := range queues {
 		_, err := ch.QueueDelete(queue, false, false, false)
 		errs = append(errs, err)
 	}
-	errs = append(errs, ch.ExchangeDelete(m.opts.Name, false, false), conn.Close())
-	return errors.Join(errs...)
+	for _, exchange := range exchanges {
+		errs = append(errs, ch.ExchangeDelete(exchange, false, false))
+	}
+	return errors.Join(append(errs, conn.Close())...)
 }

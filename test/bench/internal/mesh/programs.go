@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,8 +13,12 @@ import (
 	"github.com/warrenmesh/warren/internal/process"
 )
 
-// startTimeout bounds how long one program may take to become ready.
-const startTimeout = 60 * time.Second
+// startTimeout bounds how long one program may take to become ready. A sidecar declares
+// its queues first, of which a curve has hundreds.
+const startTimeout = 3 * time.Minute
+
+// sampling is the share of traces that are sampled unless Options say otherwise.
+const sampling = 0.01
 
 func (m *Mesh) startControlPlane(ctx context.Context) (err error) {
 	ports, err := process.FreePorts(ctx, 1)
@@ -50,7 +55,7 @@ func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string
 		Name: workload + "-sidecar", Path: m.opts.Sidecar, Log: m.path(workload + "-sidecar.log"),
 		Env: environment(
 			"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+m.spans.address,
-			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
+			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", fmt.Sprintf("OTEL_TRACES_SAMPLER_ARG=%g", cmp.Or(m.opts.Sampling, sampling)),
 			"WARREN_ADMIN_PROFILES=true", // costs nothing while no profile is taken
 		),
 		Args: append([]string{

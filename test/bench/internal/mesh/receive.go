@@ -55,8 +55,11 @@ func (m *Mesh) awaitQueue(ctx context.Context) error {
 }
 
 // Receive implements load.Target. The deliveries of one message are settled by one
-// message.
+// message; with Push, each is answered.
 func (m *Mesh) Receive(ctx context.Context, sink *load.Sink) error {
+	if m.handler != nil {
+		return m.handler.receive(ctx, sink)
+	}
 	ctx, cancel := context.WithCancel(ctx) // ends the stream in every case
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)

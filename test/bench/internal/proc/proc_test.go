@@ -78,3 +78,21 @@ func TestThisProcessIsFoundByItsPortAndHasUsedTime(t *testing.T) {
 		t.Errorf("the machine has used %v, %v; this process alone %v", machine, err, outside)
 	}
 }
+
+func TestThisProcessHasMemoryAndNoOtherHasItsClock(t *testing.T) {
+	t.Parallel()
+	if got, err := RSS(os.Getpid()); err != nil || got < 1<<20 {
+		t.Errorf("this process has %d bytes, %v", got, err)
+	}
+	for _, pid := range []int{0, -1, maxPID + 1} {
+		if got, err := CPU(pid); err == nil {
+			t.Errorf("process %d has used %v", pid, got)
+		}
+		if got, err := RSS(pid); err == nil {
+			t.Errorf("process %d has %d bytes", pid, got)
+		}
+	}
+	if got := EmptyCall(); got <= 0 || got > time.Millisecond {
+		t.Errorf("an empty call takes %v", got)
+	}
+}

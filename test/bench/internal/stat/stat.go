@@ -23,16 +23,15 @@ func Median[T ~int64 | ~float64](values []T) T {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Percentile returns the smallest value v such that at least share (0 to 1) of all
-// values are at most v; 0 for no values. It sorts values.
-func Percentile[T cmp.Ordered](values []T, share float64) T {
-	if len(values) == 0 {
+// Rank returns the smallest of the sorted values that at least share (0 to 1) of all
+// values do not exceed; 0 for no values.
+func Rank[T cmp.Ordered](sorted []T, share float64) T {
+	if len(sorted) == 0 {
 		var zero T
 		return zero
 	}
-	slices.Sort(values)
-	rank := int(share*float64(len(values))+0.999999) - 1
-	return values[min(max(rank, 0), len(values)-1)]
+	rank := int(share*float64(len(sorted))+0.999999) - 1
+	return sorted[min(max(rank, 0), len(sorted)-1)]
 }
 
 // Spread is a median with the lowest and highest value.

@@ -25,21 +25,21 @@ func TestMedianIsTheMiddleOne(t *testing.T) {
 	}
 }
 
-func TestPercentileIsAValueThatWasSeen(t *testing.T) {
+func TestAPercentileIsAValueThatWasSeen(t *testing.T) {
 	t.Parallel()
 	hundred := make([]int, 100)
 	for i := range hundred {
-		hundred[i] = 100 - i
+		hundred[i] = i + 1
 	}
 	for _, c := range []struct {
 		values []int
 		share  float64
 		want   int
 	}{
-		{nil, 0.5, 0}, {[]int{7}, 0.99, 7}, {[]int{2, 1}, 0.5, 1}, {[]int{3, 1, 2}, 0, 1}, {[]int{3, 1, 2}, 1, 3},
-		{hundred, 0.5, 50}, {hundred, 0.99, 99},
+		{nil, 0.5, 0}, {[]int{7}, 0.99, 7}, {[]int{1, 2}, 0.5, 1}, {[]int{1, 2, 3}, 0, 1}, {[]int{1, 2, 3}, 1, 3},
+		{hundred, 0.5, 50}, {hundred, 0.99, 99}, {hundred, 0.999, 100},
 	} {
-		if got := stat.Percentile(c.values, c.share); got != c.want {
+		if got := stat.Rank(c.values, c.share); got != c.want {
 			t.Errorf("percentile %v of %d values is %d, want %d", c.share, len(c.values), got, c.want)
 		}
 	}
