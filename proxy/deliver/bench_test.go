@@ -40,7 +40,7 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 	cfg := &config{changed: make(chan struct{})}
 	cfg.set(sub)
-	server := grpc.NewServer()
+	server := grpc.NewServer(door.Codec())
 	eventsv1.RegisterEventServiceServer(server, door.New(nil, deliver.New(deliver.Options{
 		Namespace: "shop", Subscriptions: cfg, Brokers: only(node), Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	}), 0))

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
 const (
@@ -23,20 +25,38 @@ const (
 )
 
 // frugal refuses messages that would be very much larger decoded than they are on the
-// wire. Everything else is the codec's own.
+// wire, and passes on what is written already. Everything else is the codec's own.
 type frugal struct{ encoding.CodecV2 }
+
+// Marshal implements encoding.CodecV2.
+func (f frugal) Marshal(v any) (mem.BufferSlice, error) {
+	if w, ok := v.(*written); ok {
+		return mem.BufferSlice{w.buffer}, nil
+	}
+	return f.CodecV2.Marshal(v)
+}
+
+var subscribeRequest = (*eventsv1.SubscribeRequest)(nil).ProtoReflect().Descriptor()
 
 // Unmarshal implements encoding.CodecV2.
 func (f frugal) Unmarshal(data mem.BufferSlice, v any) error {
+	h, heard := v.(*heard)
 	m, ok := v.(proto.Message)
-	if !ok || data.Len() < scanFrom {
+	if !heard && (!ok || data.Len() < scanFrom) {
 		return f.CodecV2.Unmarshal(data, v)
 	}
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer whole.Free()
+	kind := subscribeRequest
+	if !heard {
+		kind = m.ProtoReflect().Descriptor()
+	}
 	left := budget{elements: maxElements, entries: maxEntries}
-	if !left.covers(whole.ReadOnlyData(), m.ProtoReflect().Descriptor(), true) {
+	if data.Len() >= scanFrom && !left.covers(whole.ReadOnlyData(), kind, true) {
 		return fmt.Errorf("the message has more than %d fields or %d entries: send fewer events at once", maxElements, maxEntries)
+	}
+	if heard {
+		return h.read(whole.ReadOnlyData())
 	}
 	return f.CodecV2.Unmarshal(mem.BufferSlice{whole}, v)
 }
