@@ -176,6 +176,13 @@ type Delivery struct {
 	Channel Settler
 }
 
+// Gatherer is what a Settler may be, too.
+type Gatherer interface {
+	// Gather has what is settled until release is called told to the broker together. It must
+	// be called soon: it delays what others settle there.
+	Gather() (release func())
+}
+
 // Settler settles deliveries of one channel. It is safe for concurrent use.
 type Settler interface {
 	// Ack removes the message from its queue. ErrStale when the channel is gone or

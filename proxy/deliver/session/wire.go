@@ -50,7 +50,7 @@ func (w *wire) spare() []delivery.Handed {
 	case s := <-w.spares:
 		return s
 	default:
-		return make([]delivery.Handed, 0, 8)
+		return make([]delivery.Handed, 0, 64)
 	}
 }
 
@@ -124,17 +124,17 @@ func (w *wire) gather(r *Response) (next Response, more bool) {
 		if len(next.Deliveries) == 0 {
 			return next, true
 		}
-		if r.bytes()+next.bytes() > maxGathered {
+		if r.Size()+next.Size() > maxGathered {
 			return next, true
 		}
 		r.Deliveries = append(r.Deliveries, next.Deliveries...)
-		r.Credit, r.size = next.Credit, r.bytes()+next.bytes()
+		r.Credit, r.size = next.Credit, r.Size()+next.Size()
 		w.reuse(next.Deliveries)
 	}
 }
 
-// bytes is about what the deliveries of r take on the wire.
-func (r *Response) bytes() int {
+// Size is about how many bytes the deliveries of r take on the wire.
+func (r *Response) Size() int {
 	if r.size == 0 {
 		for i := range r.Deliveries {
 			r.size += r.Deliveries[i].Size()

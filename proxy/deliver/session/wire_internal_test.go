@@ -47,7 +47,7 @@ func TestGatheredDeliveriesFitAMessage(t *testing.T) {
 	next, most := 0, 0
 	for _, r := range stream.messages {
 		deliveries := r.Deliveries
-		size := (&Response{Deliveries: deliveries}).bytes()
+		size := (&Response{Deliveries: deliveries}).Size()
 		if len(deliveries) > 1 && size > maxGathered {
 			t.Errorf("%d deliveries in a message of %d bytes", len(deliveries), size)
 		}

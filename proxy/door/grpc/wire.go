@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -76,7 +77,7 @@ func (p *pool) Put(b *[]byte) {
 func writeDeliveries(r *session.Response) (*written, error) {
 	b := buffers.Get(0)
 	var list int
-	*b, list = eventpb.Begin(*b, responseDeliveries)
+	*b, list = eventpb.Begin(slices.Grow(*b, r.Size()), responseDeliveries)
 	for i := range r.Deliveries {
 		var one int
 		var err error
