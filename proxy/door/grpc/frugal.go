@@ -51,7 +51,7 @@ func (f frugal) Unmarshal(data mem.BufferSlice, v any) error {
 	if !heard {
 		kind = m.ProtoReflect().Descriptor()
 	}
-	left := budget{elements: maxElements, entries: maxEntries}
+	left := bounds{elements: maxElements, entries: maxEntries}
 	if data.Len() >= scanFrom && !left.covers(whole.ReadOnlyData(), kind, true) {
 		return fmt.Errorf("the message has more than %d fields or %d entries: send fewer events at once", maxElements, maxEntries)
 	}
@@ -61,12 +61,12 @@ func (f frugal) Unmarshal(data mem.BufferSlice, v any) error {
 	return f.CodecV2.Unmarshal(mem.BufferSlice{whole}, v)
 }
 
-// budget is what is left of the bounds of a message.
-type budget struct{ elements, entries int }
+// bounds are what is left of those of a message.
+type bounds struct{ elements, entries int }
 
-// covers takes the fields of a message from the budget and reports whether there were
+// covers takes the fields of a message from the bounds and reports whether there were
 // enough. What is no message is the decoder's to refuse.
-func (left *budget) covers(b []byte, d protoreflect.MessageDescriptor, top bool) bool {
+func (left *bounds) covers(b []byte, d protoreflect.MessageDescriptor, top bool) bool {
 	for len(b) > 0 {
 		left.elements--
 		if left.elements < 0 || left.entries < 0 {

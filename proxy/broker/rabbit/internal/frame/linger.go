@@ -19,11 +19,10 @@ const (
 // wake-up and each acknowledgement stands for more of them. While they do not, nothing
 // waits. The zero value is ready; it belongs to the reader.
 type linger struct {
-	since  time.Time // when counting began
-	large  int       // deliveries since then, to consumers with room to spare
-	small  int       // to others
-	waits  bool      // the rate was fast when it was judged last
-	sleeps int       // for tests
+	since time.Time // when counting began
+	large int       // deliveries since then, to consumers with room to spare
+	small int       // to others
+	waits bool      // the rate was fast when it was judged last
 }
 
 // count counts a delivery.
@@ -44,6 +43,5 @@ func (l *linger) before(now time.Time) time.Duration {
 	if !l.waits {
 		return 0
 	}
-	l.sleeps++
 	return pause
 }
