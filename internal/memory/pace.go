@@ -9,15 +9,15 @@ import (
 
 const (
 	// headroom is how much a heap may grow between two collections, however small it is.
-	headroom = 16 << 20
+	headroom = 10 << 20
 	// usual is Go's own setting: a heap may double.
 	usual = 100
 	// most bounds what is set for a heap of next to nothing.
 	most = 800
 )
 
-// SetPace lets a small heap grow by 16 MiB between two collections, where Go lets it double
-// and collects a heap of 4 MiB hundreds of times a second. A heap of 16 MiB or more may
+// SetPace lets a small heap grow by 10 MiB between two collections, where Go lets it double
+// and collects a heap of 4 MiB hundreds of times a second. A heap of 10 MiB or more may
 // double, as ever. A GOGC that is set stays, and so does a memory limit: the collector
 // works as much as that needs. It is called once.
 func SetPace() {
