@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -18,13 +17,13 @@ const (
 
 // SetPace lets a small heap grow by 10 MiB between two collections, where Go lets it double
 // and collects a heap of 4 MiB hundreds of times a second. A heap of 10 MiB or more may
-// double, as ever. A GOGC that is set stays, and so does a memory limit: the collector
+// double, as ever. A GOGC other than 100 stays, and so does a memory limit: the collector
 // works as much as that needs. It is called once.
 func SetPace() {
-	if os.Getenv("GOGC") != "" {
+	if set := debug.SetGCPercent(2 * usual); set != usual {
+		debug.SetGCPercent(set)
 		return
 	}
-	debug.SetGCPercent(most / 2)
 	follow(&pacer{sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}})
 }
 

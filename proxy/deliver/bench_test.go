@@ -148,9 +148,8 @@ func (f *fed) Settle(context.Context, *broker.Delivery, broker.Settlement) error
 
 // acking is a client that acknowledges everything.
 type acking struct {
-	ctx  context.Context //nolint:containedctx // of the stream
+	ctx  context.Context
 	says chan session.Request
-	b    *testing.B
 	left int
 	done context.CancelFunc
 }

@@ -70,7 +70,7 @@ func (t *Tracer) StartProcess(ctx context.Context, p Process) (context.Context, 
 // spans are recorded, but not this one, the service's parent is the creation context and
 // not a span that nobody will ever see.
 func (t *Tracer) Unrecorded(hop, own tracecontext.Hop) (service tracecontext.Hop, ok bool) {
-	if hop.State != "" || hop.Baggage != "" || own.State != "" || t.Enabled() && !(t.inherits && t.relation == Parent) {
+	if hop.State != "" || hop.Baggage != "" || own.State != "" || t.Enabled() && (!t.inherits || t.relation != Parent) {
 		return service, false
 	}
 	created := hop
@@ -81,7 +81,7 @@ func (t *Tracer) Unrecorded(hop, own tracecontext.Hop) (service tracecontext.Hop
 		return service, !t.Enabled()
 	}
 	sampled, ok := tracecontext.Plain(created.Parent)
-	return created, ok && !(sampled && t.Enabled())
+	return created, ok && (!sampled || !t.Enabled())
 }
 
 // StartSettle begins the CLIENT span of settling the delivery of p; ctx is the one

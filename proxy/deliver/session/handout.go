@@ -126,7 +126,7 @@ func (ss *session) handOut(d *delivery.Delivery) {
 		ss.deliver()
 	}
 	if ss.out.Deliveries == nil {
-		ss.out.Deliveries = ss.wire.spare()
+		ss.out.Deliveries = ss.spare()
 	}
 	ss.out.Deliveries = append(ss.out.Deliveries, handed)
 	ss.out.size += size

@@ -56,7 +56,7 @@ const maxFrame = 16 << 20
 // to be closed.
 func NewFramer(c net.Conn, writeTimeout time.Duration) *Framer {
 	f := &Framer{socket: newSocket(c, writeTimeout)}
-	f.socket.beforeRead = f.rest
+	f.beforeRead = f.rest
 	f.between.L = &f.mu
 	return f
 }
@@ -210,7 +210,7 @@ func (f *Framer) rest() {
 		return // a connection that does not consume does not look at the clock
 	}
 	if d := f.linger.before(time.Now()); d > 0 {
-		time.Sleep(d)
+		time.Sleep(d) //nolint:forbidigo // it waits for the time itself; the socket's end ends the read after it
 	}
 }
 
