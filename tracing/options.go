@@ -36,6 +36,8 @@ type Options struct {
 	Getenv func(string) string
 	// Stdout is where the console exporter writes; nil is os.Stdout.
 	Stdout io.Writer
+
+	inherits bool // as messaging.Options has it
 }
 
 func (o Options) withDefaults() Options {

@@ -62,7 +62,7 @@ func newProvider(
 		component:  opts.Component,
 		tracer:     tracer,
 		messaging: messaging.New(messaging.Options{
-			Tracer: recording, Component: opts.Component, ConsumerParent: opts.ConsumerParent,
+			Tracer: recording, Component: opts.Component, ConsumerParent: opts.ConsumerParent, Inherits: opts.inherits,
 		}),
 		changes: configuration.New(recording, opts.Component),
 	}

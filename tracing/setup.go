@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -52,6 +53,7 @@ func Setup(ctx context.Context, opts Options) (*Provider, error) {
 		return p, nil
 	}
 	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sampler))
+	opts.inherits = strings.Contains(sampler.Description(), "remoteParentNotSampled:AlwaysOffSampler")
 	p := newProvider(tp, prop, true, opts)
 	p.meters, p.shutdown = meters, tp.Shutdown
 	if err := export.Spans(ctx, traces, tp, opts.Logger, opts.Stdout); err != nil {

@@ -119,6 +119,7 @@ func run(cmd *cobra.Command, s settings) error {
 		return &daemon.UsageError{Err: err}
 	}
 	memory.SetFromCgroup()
+	memory.SetPace()
 	v := version.Current().Version
 	opts.Logger, opts.LogLevel, err = daemon.NewLogger(cmd.ErrOrStderr(), s.LogFormat, s.LogLevel, "sidecar", v)
 	if err != nil {

@@ -79,7 +79,7 @@ var batches = []behaviour{
 		ctx, leave := context.WithCancel(r.context())
 		defer leave()
 		var got []string
-		drain, err := r.driver.Receive(ctx, broker.Receiving{Subscription: billing, Prefetch: 200, AtOnce: 16, Tag: "brokertest"}, func(batch []*broker.Delivery) {
+		drain, err := r.driver.Receive(ctx, broker.Receiving{Subscription: billing, Prefetch: 200, AtOnce: func() int { return 16 }, Tag: "brokertest"}, func(batch []*broker.Delivery) {
 			if len(batch) == 0 || len(batch) > 16 {
 				r.Errorf("%d deliveries were handed out at once", len(batch))
 			}

@@ -99,10 +99,11 @@ type Receiving struct {
 	Part         string // of a subscription that is ordered by key: one of KeyOrder.Parts
 	Prefetch     int    // at least 1
 	Tag          string // shows up in the broker's tools; made unique by the driver
-	// AtOnce is the most deliveries that sink gets at once; 0 means one. A sink that blocks
-	// should get one: the deliveries behind it become stale when their epoch ends, and the
-	// next epoch begins only when sink returns.
-	AtOnce int
+	// AtOnce is asked before each call of sink for the most deliveries that it gets, and must
+	// not block; nil, or less than one, means one. A sink that would block should get one: the
+	// deliveries behind it become stale when their epoch ends, and the next epoch begins only
+	// when sink returns.
+	AtOnce func() int
 	// Largest is the most data that an event of the subscription's topic has, 0 when
 	// that is not known. Of what is larger than such an event can be only the size is
 	// told, and it costs no memory here, where the broker can set it aside by itself.

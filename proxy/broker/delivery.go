@@ -88,6 +88,20 @@ type Settler interface {
 // after it may bring the message again.
 func (d *Delivery) Ack() error { return d.Settler.Ack(d) }
 
+// Gatherer is what a Settler may be, too.
+type Gatherer interface {
+	Gather(d *Delivery) (release func())
+}
+
+// Gather has what is settled of d's flow until release is called told to the broker
+// together, where the driver can do that. It must be called soon, and once.
+func (d *Delivery) Gather() (release func()) {
+	if g, ok := d.Settler.(Gatherer); ok {
+		return g.Gather(d)
+	}
+	return func() {}
+}
+
 // Return gives the message back, to be handed out again at once. ErrStale as for Ack.
 func (d *Delivery) Return() error { return d.Settler.Return(d) }
 

@@ -117,7 +117,7 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 		Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler), Heartbeat: time.Second, Tap: r.tap,
 		ShareEvery: 20 * time.Millisecond,
 	})
-	server := grpc.NewServer()
+	server := grpc.NewServer(door.Codec())
 	eventsv1.RegisterEventServiceServer(server, door.New(nil, r.service, 0))
 	l := bufconn.Listen(1 << 20)
 	run(t, func(context.Context) error { return server.Serve(l) })
@@ -746,7 +746,7 @@ func (m malformer) Consume(ctx context.Context, opts queueing.ConsumeOptions, si
 
 func serve(t *testing.T, service *deliver.Service, use func(eventsv1.EventServiceClient)) {
 	t.Helper()
-	server := grpc.NewServer()
+	server := grpc.NewServer(door.Codec())
 	eventsv1.RegisterEventServiceServer(server, door.New(nil, service, 0))
 	l := bufconn.Listen(1 << 20)
 	run(t, func(context.Context) error { return server.Serve(l) })

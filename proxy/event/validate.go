@@ -84,6 +84,9 @@ func (a *Attr) validateKnown() error {
 			return &FieldError{a.Name, "must not be empty when it is set"}
 		}
 	case AttrDataContentType:
+		if plainMedia(text) {
+			return nil
+		}
 		if media, _, err := mime.ParseMediaType(text); err != nil || !strings.Contains(media, "/") {
 			return &FieldError{a.Name, "must be a media type such as application/json"}
 		}
@@ -101,6 +104,24 @@ func (a *Attr) validateKnown() error {
 		}
 	}
 	return nil
+}
+
+// plainMedia reports whether s is a media type of letters, digits, dots, pluses and dashes
+// without parameters, as most are: parsing would find nothing and costs allocations.
+func plainMedia(s string) bool {
+	slash := strings.IndexByte(s, '/')
+	if slash <= 0 || slash == len(s)-1 {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '+', i == slash:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // CheckName reports whether name may name an attribute: one or more of a-z and

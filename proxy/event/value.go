@@ -102,6 +102,12 @@ func (v Value) String() string {
 	}
 }
 
+// Size is about how many bytes the value takes when it is written; it makes no text.
+func (v Value) Size() int {
+	const most = 12 // of a number, or of a time's two
+	return max(len(v.text), most)
+}
+
 // Equal reports whether two values have the same kind and meaning.
 func (v Value) Equal(o Value) bool {
 	return v.kind == o.kind && v.num == o.num && v.text == o.text && v.time.Equal(o.time)

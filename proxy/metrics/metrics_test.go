@@ -154,7 +154,7 @@ func TestADeliveryIsMeasured(t *testing.T) {
 	deliver := func(attempt uint32, redelivered bool) metrics.Processing {
 		d := d
 		d.Attempt, d.Redelivered = attempt, redelivered
-		return r.Process(d)
+		return r.Process(d, time.Now())
 	}
 	first, again, cut := deliver(1, false), deliver(2, true), deliver(1, true)
 	const (
@@ -243,7 +243,7 @@ func publishOne(ctx context.Context, e *metrics.Events) {
 
 func deliverOne(ctx context.Context, e *metrics.Events) {
 	d := metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemRabbitMQ, Address: "127.0.0.1:5672", Attempt: 1}
-	p := e.Process(d)
+	p := e.Process(d, time.Now())
 	e.Settle(ctx, messaging.Ack, d, time.Now(), nil)
 	p.End(ctx, nil)
 }

@@ -112,12 +112,12 @@ type Processing struct {
 
 // Process counts a delivery that is handed to the service now. The caller ends it with
 // End.
-func (e *Events) Process(d Delivery) Processing {
+func (e *Events) Process(d Delivery, now time.Time) Processing {
 	if e == nil {
 		return Processing{}
 	}
 	s := e.subscription(d)
-	p := Processing{events: e, subscription: s, from: s.from(d.Address), begun: time.Now()}
+	p := Processing{events: e, subscription: s, from: s.from(d.Address), begun: now}
 	s.outstanding.Add(1)
 	p.from.consumed.n.Add(1)
 	switch {

@@ -64,6 +64,26 @@ func (t *Tracer) StartProcess(ctx context.Context, p Process) (context.Context, 
 	return ctx, Span{span: span, processing: true}
 }
 
+// Unrecorded tells without a span what StartProcess would come to: the trace context that
+// the service gets, if nothing of the delivery is recorded, whose message bears hop and whose
+// event bears own, its creation context. ok is false when only StartProcess can tell. Where
+// spans are recorded, but not this one, the service's parent is the creation context and
+// not a span that nobody will ever see.
+func (t *Tracer) Unrecorded(hop, own tracecontext.Hop) (service tracecontext.Hop, ok bool) {
+	if hop.State != "" || hop.Baggage != "" || own.State != "" || t.Enabled() && (!t.inherits || t.relation != Parent) {
+		return service, false
+	}
+	created := hop
+	if own.Parent != "" {
+		created = own
+	}
+	if created.Parent == "" {
+		return service, !t.Enabled()
+	}
+	sampled, ok := tracecontext.Plain(created.Parent)
+	return created, ok && (!sampled || !t.Enabled())
+}
+
 // StartSettle begins the CLIENT span of settling the delivery of p; ctx is the one
 // StartProcess returned. The caller ends it.
 func (t *Tracer) StartSettle(ctx context.Context, op SettleOp, p Process) (context.Context, Span) {

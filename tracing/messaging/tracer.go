@@ -62,6 +62,8 @@ type Options struct {
 	Component string
 	// ConsumerParent relates process spans to producers. The zero value is Parent.
 	ConsumerParent ConsumerParent
+	// Inherits says that the tracer samples nothing whose remote parent is not sampled.
+	Inherits bool
 }
 
 // Tracer starts the spans of events. Its methods are safe for concurrent use and cost
@@ -71,11 +73,12 @@ type Tracer struct {
 	tracer    trace.Tracer // nil when nothing is recorded
 	component string
 	relation  ConsumerParent
+	inherits  bool
 }
 
 // New returns a Tracer.
 func New(opts Options) *Tracer {
-	return &Tracer{tracer: opts.Tracer, component: opts.Component, relation: opts.ConsumerParent}
+	return &Tracer{tracer: opts.Tracer, component: opts.Component, relation: opts.ConsumerParent, inherits: opts.Inherits}
 }
 
 // Enabled reports whether spans are recorded at all. If not, a caller may skip what is

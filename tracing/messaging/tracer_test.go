@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -452,5 +453,47 @@ func wantHop(t *testing.T, h tracecontext.Hop, own trace.SpanContext) {
 	t.Helper()
 	if got := remote(h.Parent); got.SpanID() != own.SpanID() || got.TraceID() != own.TraceID() || !got.IsSampled() {
 		t.Errorf("hop = %q, want the span's own context %v", h.Parent, own)
+	}
+}
+
+func TestWhatIsNotRecordedIsKnownWithoutASpan(t *testing.T) {
+	t.Parallel()
+	const plain, sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	const other = "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+	type hop = tracecontext.Hop
+	off := messaging.New(messaging.Options{})
+	on := messaging.New(messaging.Options{Tracer: noop.NewTracerProvider().Tracer(""), Inherits: true})
+	linked := messaging.New(messaging.Options{Tracer: noop.NewTracerProvider().Tracer(""), Inherits: true, ConsumerParent: messaging.Link})
+	roots := messaging.New(messaging.Options{Tracer: noop.NewTracerProvider().Tracer("")})
+	for name, test := range map[string]struct {
+		tracer   *messaging.Tracer
+		hop, own hop
+		want     hop
+		ok       bool
+	}{
+		"off, nothing":                      {tracer: off, ok: true},
+		"off, a hop":                        {tracer: off, hop: hop{Parent: sampled}, want: hop{Parent: sampled}, ok: true},
+		"off, the event's own":              {tracer: off, hop: hop{Parent: plain}, own: hop{Parent: other}, want: hop{Parent: other}, ok: true},
+		"off, baggage":                      {tracer: off, hop: hop{Parent: plain, Baggage: "k=v"}},
+		"off, garbage":                      {tracer: off, hop: hop{Parent: "garbage"}},
+		"on, nothing":                       {tracer: on},
+		"on, sampled":                       {tracer: on, hop: hop{Parent: sampled}},
+		"on, not sampled":                   {tracer: on, hop: hop{Parent: plain}, want: hop{Parent: plain}, ok: true},
+		"on, the event's own is sampled":    {tracer: on, hop: hop{Parent: plain}, own: hop{Parent: sampled}},
+		"on, with a state":                  {tracer: on, hop: hop{Parent: plain, State: "a=b"}},
+		"linked roots decide themselves":    {tracer: linked, hop: hop{Parent: plain}},
+		"a sampler that looks at no parent": {tracer: roots, hop: hop{Parent: plain}},
+	} {
+		got, ok := test.tracer.Unrecorded(test.hop, test.own)
+		if ok != test.ok || ok && got != test.want {
+			t.Errorf("%s: %v, %t", name, got, ok)
+		}
+		if !ok || test.tracer != off {
+			continue
+		}
+		ctx, _ := test.tracer.StartProcess(t.Context(), messaging.Process{Hop: test.hop, EventTraceParent: test.own.Parent})
+		if of := tracecontext.Of(ctx); of != got {
+			t.Errorf("%s: %v, but StartProcess comes to %v", name, got, of)
+		}
 	}
 }

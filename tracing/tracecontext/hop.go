@@ -38,7 +38,11 @@ func Extract(ctx context.Context, entry map[string]string) context.Context {
 // Inject returns the trace context of an entry of a stream, with ctx's span as the
 // parent. It is nil when ctx has none.
 func Inject(ctx context.Context) map[string]string {
-	h := Of(ctx)
+	return Of(ctx).Entry()
+}
+
+// Entry is h as an entry of a stream has it, nil for the zero Hop.
+func (h Hop) Entry() map[string]string {
 	if h == (Hop{}) {
 		return nil
 	}

@@ -85,7 +85,7 @@ func newChannel(s *session, q *store.Queue, prefetch int) *channel {
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
-func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing.Delivery)) (ended bool) {
+func (c *channel) deliver(ctx context.Context, atOnce func() int, sink func([]*queueing.Delivery)) (ended bool) {
 	c.queue.Join(c.place)
 	defer c.queue.Stop()
 	select {
@@ -119,8 +119,11 @@ func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing
 
 // gather adds what else is ready, as far as the sink takes it at once. Where others
 // consume too, each takes one at a time, so that all get their share.
-func (c *channel) gather(batch []*queueing.Delivery, atOnce int) []*queueing.Delivery {
-	for len(batch) < atOnce && c.queue.Consumers() <= 1 {
+func (c *channel) gather(batch []*queueing.Delivery, atOnce func() int) []*queueing.Delivery {
+	if atOnce == nil {
+		return batch
+	}
+	for most := atOnce(); len(batch) < most && c.queue.Consumers() <= 1; {
 		select {
 		case c.slots <- struct{}{}:
 		default:

@@ -79,9 +79,9 @@ type Consumer interface {
 // ConsumeOptions says what to consume.
 type ConsumeOptions struct {
 	Queue    string
-	Prefetch int    // at least 1
-	AtOnce   int    // as in broker.Receiving
-	Tag      string // shows up in the broker's tools; made unique by the driver
+	Prefetch int        // at least 1
+	AtOnce   func() int // as in broker.Receiving
+	Tag      string     // shows up in the broker's tools; made unique by the driver
 	// SingleActive says that the queue lets one consumer at a time receive, as
 	// Queue.SingleActive has it. A driver knows by itself only of queues that were
 	// declared through it, and a broker's queue may have been by another node's.
@@ -174,6 +174,13 @@ type Delivery struct {
 	Original Original
 	// Channel settles it.
 	Channel Settler
+}
+
+// Gatherer is what a Settler may be, too.
+type Gatherer interface {
+	// Gather has what is settled until release is called told to the broker together. It must
+	// be called soon: it delays what others settle there.
+	Gather() (release func())
 }
 
 // Settler settles deliveries of one channel. It is safe for concurrent use.

@@ -24,6 +24,14 @@ func own(d *broker.Delivery) *Delivery {
 // Ack implements broker.Settler.
 func (n *Node) Ack(d *broker.Delivery) error { return own(d).Ack() }
 
+// Gather implements broker.Gatherer.
+func (n *Node) Gather(d *broker.Delivery) (release func()) {
+	if g, ok := own(d).Channel.(Gatherer); ok {
+		return g.Gather()
+	}
+	return func() {}
+}
+
 // Return implements broker.Settler.
 func (n *Node) Return(d *broker.Delivery) error { return own(d).Requeue() }
 

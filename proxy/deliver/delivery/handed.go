@@ -17,10 +17,10 @@ type Handed struct {
 	Event        *event.Event
 	Attempt      uint32
 	Redelivered  bool
-	Trace        map[string]string // W3C trace context of its processing
-	Subscription string            // "namespace/name"
-	Topic        string            // as well
-	Deadline     time.Time         // by which it is to be settled
+	Trace        broker.TraceContext // of its processing
+	Subscription string              // "namespace/name"
+	Topic        string              // as well
+	Deadline     time.Time           // by which it is to be settled
 	// Headers, ReplyTo and ContentEncoding travelled beside the event.
 	Headers         []broker.Header
 	ReplyTo         string
@@ -58,12 +58,10 @@ func (d *Delivery) Handed() (Handed, error) {
 func (h *Handed) Size() int {
 	const each = 16 // what a field costs beside its text
 	n := len(h.Event.Data) + len(h.Event.ID) + len(h.Event.Source) + len(h.Event.Type) + len(h.Token) + len(h.Topic) + 8*each
-	for _, a := range h.Event.Attrs {
-		n += len(a.Name) + len(a.Value.String()) + each
+	for i := range h.Event.Attrs {
+		n += len(h.Event.Attrs[i].Name) + h.Event.Attrs[i].Value.Size() + each
 	}
-	for k, v := range h.Trace {
-		n += len(k) + len(v) + each
-	}
+	n += len(h.Trace.Parent) + len(h.Trace.State) + len(h.Trace.Baggage) + 3*each
 	return n + sizeOf(h.Headers)
 }
 

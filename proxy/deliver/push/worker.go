@@ -76,8 +76,12 @@ func (w *worker) serve(taking, calls context.Context) error {
 	var watch sync.WaitGroup
 	watch.Go(func() { w.watch(taking, leave) })
 	drain, err := w.intake.Consume(taking, w.Settler, ".push", intake.Outstanding(sub.Subscription), intake.Sink{
-		Offer: func(ctx context.Context, d *delivery.Delivery) { w.offer(ctx, calls, d) },
-		Lost:  func(string, uint64) {}, // calls under way go on: their outcome is stale
+		Offer: func(ctx context.Context, ds []*delivery.Delivery) {
+			for _, d := range ds {
+				w.offer(ctx, calls, d)
+			}
+		},
+		Lost: func(string, uint64) {}, // calls under way go on: their outcome is stale
 	})
 	leave()
 	watch.Wait()

@@ -2,20 +2,21 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
-	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
-// offer waits until d may be handed out. It is called for one delivery after the
-// other; blocking here holds the flow back.
-func (ss *session) offer(ctx context.Context, d *delivery.Delivery) {
+// offer waits until the first of ds may be handed out. It is called for one batch after the
+// other; blocking here holds the flow back. ds may be used again after the next call.
+func (ss *session) offer(ctx context.Context, ds []*delivery.Delivery) {
+	ss.room.Add(-int64(len(ds)))
 	select {
-	case ss.arrivals <- d:
-	case <-ctx.Done(): // unsettled: drain gives it back
+	case ss.arrivals <- ds:
+	case <-ctx.Done(): // unsettled: drain gives them back
 	}
 }
 
@@ -30,9 +31,11 @@ func (ss *session) lose(ctx context.Context, l loss) {
 // forget ends what was handed out in an epoch that is over: the broker hands it
 // out again by itself.
 func (ss *session) forget(l loss) {
-	if d := ss.suspect; d != nil && d.Part == l.part && d.Epoch == l.epoch {
+	lost := func(d *delivery.Delivery) bool { return d.Part == l.part && d.Epoch == l.epoch }
+	if d := ss.suspect; d != nil && lost(d) {
 		ss.suspect = nil
 	}
+	ss.waiting = slices.DeleteFunc(ss.waiting, lost)
 	for _, h := range ss.held.of(l) {
 		ss.TooLate()
 		if h.Subscription.Dedupe.Window > 0 {
@@ -42,8 +45,31 @@ func (ss *session) forget(l loss) {
 	}
 }
 
-// receive hands d out, or keeps it until nothing else is held.
-func (ss *session) receive(d *delivery.Delivery) {
+// receive hands out what may be: a batch is as large as there was room, but its bytes, or an
+// event that is to be alone, may leave some of it to wait.
+func (ss *session) receive(ds []*delivery.Delivery) {
+	for i, d := range ds {
+		if !ss.open() {
+			ss.waiting = append(ss.waiting, ds[i:]...)
+			break
+		}
+		ss.receiveOne(d)
+	}
+	ss.deliver()
+}
+
+// resume hands out what waits, as far as it may be now.
+func (ss *session) resume(draining <-chan struct{}) {
+	if len(ss.waiting) == 0 || draining == nil || !ss.open() {
+		return
+	}
+	ds := ss.waiting
+	ss.waiting = nil
+	ss.receive(ds)
+}
+
+// receiveOne hands d out, or keeps it until nothing else is held.
+func (ss *session) receiveOne(d *delivery.Delivery) {
 	switch {
 	case ss.Suppressed(d): // acknowledged while d waited here
 	case ss.late(d):
@@ -63,6 +89,7 @@ func (ss *session) isolate() {
 		ss.suspect = nil
 		if !ss.late(d) {
 			ss.handOut(d)
+			ss.deliver()
 		}
 	}
 	ss.isolated = len(ss.held.byToken) > 0
@@ -77,7 +104,7 @@ func (ss *session) late(d *delivery.Delivery) bool {
 	return true
 }
 
-// handOut sends d to the service.
+// handOut gives d to the service, which deliver tells.
 func (ss *session) handOut(d *delivery.Delivery) {
 	arrived, current := ss.Arrived(d)
 	if !current {
@@ -93,8 +120,24 @@ func (ss *session) handOut(d *delivery.Delivery) {
 	h.deadline = settler.Deadline(h.At, arrived, ss.ackDeadline(d.Subscription))
 	ss.held.add(h)
 	ss.credit--
-	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, tracecontext.Inject(h.Context())
-	ss.say(Response{Deliveries: []delivery.Handed{handed}})
+	handed.Token, handed.Deadline, handed.Trace = h.token, h.deadline, h.Trace()
+	size := handed.Size()
+	if ss.out.size+size > maxGathered {
+		ss.deliver()
+	}
+	if ss.out.Deliveries == nil {
+		ss.out.Deliveries = ss.spare()
+	}
+	ss.out.Deliveries = append(ss.out.Deliveries, handed)
+	ss.out.size += size
+}
+
+// deliver tells the service what was handed out.
+func (ss *session) deliver() {
+	if len(ss.out.Deliveries) > 0 {
+		ss.say(ss.out)
+		ss.out = Response{}
+	}
 }
 
 // token names a delivery of this session; epoch, tag and attempt make it unique for

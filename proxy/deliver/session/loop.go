@@ -33,11 +33,12 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 		}
 		ss.pack()
 		ss.isolate()
+		ss.resume(draining)
 		ss.arm(deadline)
 		outbox, next := ss.overflow()
 		select {
-		case d := <-ss.gate(draining):
-			ss.receive(d)
+		case ds := <-ss.gate(draining):
+			ss.receive(ds)
 		case l := <-ss.losses:
 			ss.forget(l)
 		case req := <-ss.asks():
@@ -79,15 +80,21 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 	}
 }
 
-// gate is where deliveries come from, nil while none may be handed out. One is
-// always allowed through the byte bound, however large.
-func (ss *session) gate(draining <-chan struct{}) <-chan *delivery.Delivery {
-	n := len(ss.held.byToken)
-	full := n >= int(ss.limits.messages) || n > 0 && ss.held.bytes >= ss.limits.bytes
-	if draining == nil || ss.credit == 0 || full || len(ss.pending) > 0 || ss.isolated || ss.suspect != nil {
+// gate is where deliveries come from, nil while none may be handed out.
+func (ss *session) gate(draining <-chan struct{}) <-chan []*delivery.Delivery {
+	if draining == nil || len(ss.waiting) > 0 || !ss.open() {
 		return nil
 	}
+	ss.room.Store(min(int64(ss.credit), int64(ss.limits.messages)-int64(len(ss.held.byToken))))
 	return ss.arrivals
+}
+
+// open reports whether another delivery may be handed out. One is always allowed through
+// the byte bound, however large.
+func (ss *session) open() bool {
+	n := len(ss.held.byToken)
+	full := n >= int(ss.limits.messages) || n > 0 && ss.held.bytes >= ss.limits.bytes
+	return ss.credit > 0 && !full && len(ss.pending) == 0 && !ss.isolated && ss.suspect == nil
 }
 
 // asks is where requests come from, nil while the client does not read the

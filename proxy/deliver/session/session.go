@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
@@ -31,16 +32,19 @@ type session struct {
 	server *Server
 	limits limits
 
-	arrivals  chan *delivery.Delivery // unbuffered: intake waits for credit here
-	consumed  chan error              // cap 1: Consume has returned
-	losses    chan loss               // unbuffered: channels that are gone
-	concluded chan Settled            // of settlements that needed the broker's confirm
+	arrivals  chan []*delivery.Delivery // unbuffered: intake waits for credit here
+	consumed  chan error                // cap 1: Consume has returned
+	losses    chan loss                 // unbuffered: channels that are gone
+	concluded chan Settled              // of settlements that needed the broker's confirm
+	room      atomic.Int64              // about how many more may be handed out
 
 	// belongs to run
 	credit   uint32
 	held     *handouts
-	suspect  *delivery.Delivery // waits until nothing else is held
-	isolated bool               // what is held is to be the only one
+	waiting  []*delivery.Delivery // came with others that left no room
+	out      Response             // handed out, and not said yet
+	suspect  *delivery.Delivery   // waits until nothing else is held
+	isolated bool                 // what is held is to be the only one
 	lapsed   lapsed
 	results  []Settled  // not in a message yet
 	pending  []Response // the outbox was full
@@ -81,7 +85,7 @@ func (s *Server) newSession(w *wire, init Init) (*session, error) {
 		server:    s,
 		wire:      w,
 		limits:    lim,
-		arrivals:  make(chan *delivery.Delivery),
+		arrivals:  make(chan []*delivery.Delivery),
 		losses:    make(chan loss),
 		consumed:  make(chan error, 1),
 		concluded: make(chan Settled),
@@ -200,8 +204,8 @@ func (ss *session) start(ctx context.Context) (drain func()) {
 		defer close(done)
 		var err error
 		giveBack, err = ss.server.intake.Consume(ctx, ss.Settler, "", ss.limits.messages, intake.Sink{
-			Offer: ss.offer,
-			Lost:  func(part string, epoch uint64) { ss.lose(ctx, loss{part, epoch}) },
+			Offer: ss.offer, Room: func() int { return int(ss.room.Load()) },
+			Lost: func(part string, epoch uint64) { ss.lose(ctx, loss{part, epoch}) },
 		})
 		ss.consumed <- err
 	}()

@@ -36,6 +36,9 @@ func (ss *session) handle(req Request) error {
 // settleAll carries settlements out. What is known at once is answered at once;
 // what needs the broker's confirm is answered when that is there.
 func (ss *session) settleAll(settlements Settlements) {
+	release := func() {}
+	gathered := len(settlements) == 1
+	defer func() { release() }()
 	for i := range settlements {
 		s := &settlements[i]
 		o, err := outcomeOf(s)
@@ -49,6 +52,9 @@ func (ss *session) settleAll(settlements Settlements) {
 			ss.tooLate(s.Token, o)
 			ss.answer(s.Token, errUnknownToken)
 		case o.Kind == event.Ack:
+			if !gathered {
+				release, gathered = h.Gather(), true
+			}
 			ss.answer(s.Token, ss.acknowledge(h))
 		default:
 			ss.conclude(h, o, true)

@@ -67,8 +67,10 @@ func (Wrong) request()       {}
 type Response struct {
 	Credit     uint32            // that remains
 	Ready      *Ready            // the stream has begun
-	Deliveries []delivery.Handed // events to deal with
+	Deliveries []delivery.Handed // events to deal with; not to be kept after Send
 	Settled    []Settled
+
+	size int // of Deliveries on the wire, 0 when it is not known
 }
 
 // Ready is what a stream has become.

@@ -28,6 +28,8 @@ type wire struct {
 	outbox   chan Response // closed by the session
 	writeErr chan error    // cap 1
 	written  chan struct{} // closed when write has returned
+
+	spares chan []delivery.Handed // empty ones, to be used again
 }
 
 func newWire(stream Stream) *wire {
@@ -38,6 +40,29 @@ func newWire(stream Stream) *wire {
 		outbox:   make(chan Response, outboxSize),
 		writeErr: make(chan error, 1),
 		written:  make(chan struct{}),
+		spares:   make(chan []delivery.Handed, 2),
+	}
+}
+
+// spare returns room for deliveries.
+func (w *wire) spare() []delivery.Handed {
+	select {
+	case s := <-w.spares:
+		return s
+	default:
+		return make([]delivery.Handed, 0, 64)
+	}
+}
+
+// reuse keeps the room of deliveries that are sent.
+func (w *wire) reuse(s []delivery.Handed) {
+	if cap(s) == 0 || cap(s) > 1024 {
+		return
+	}
+	clear(s)
+	select {
+	case w.spares <- s[:0]:
+	default:
 	}
 }
 
@@ -75,6 +100,7 @@ func (w *wire) write() {
 			w.writeErr <- err
 			return
 		}
+		w.reuse(r.Deliveries)
 		r = next
 	}
 }
@@ -86,7 +112,6 @@ func (w *wire) gather(r *Response) (next Response, more bool) {
 		return next, false
 	}
 	runtime.Gosched() // the session may be about to say more
-	size := 0
 	for {
 		select {
 		case next, more = <-w.outbox:
@@ -99,20 +124,21 @@ func (w *wire) gather(r *Response) (next Response, more bool) {
 		if len(next.Deliveries) == 0 {
 			return next, true
 		}
-		if size == 0 {
-			size = sizeAll(r.Deliveries)
-		}
-		if size += sizeAll(next.Deliveries); size > maxGathered {
+		if r.Size()+next.Size() > maxGathered {
 			return next, true
 		}
 		r.Deliveries = append(r.Deliveries, next.Deliveries...)
-		r.Credit = next.Credit
+		r.Credit, r.size = next.Credit, r.Size()+next.Size()
+		w.reuse(next.Deliveries)
 	}
 }
 
-func sizeAll(hs []delivery.Handed) (n int) {
-	for i := range hs {
-		n += hs[i].Size()
+// Size is about how many bytes the deliveries of r take on the wire.
+func (r *Response) Size() int {
+	if r.size == 0 {
+		for i := range r.Deliveries {
+			r.size += r.Deliveries[i].Size()
+		}
 	}
-	return n
+	return r.size
 }

@@ -65,6 +65,12 @@ const (
 	maxWatches = 64
 )
 
+// Codec is the option that a server of a Door needs: deliveries and acknowledgements are
+// written and read without protobuf's messages. ServerOptions has it.
+func Codec() grpc.ServerOption {
+	return grpc.ForceServerCodecV2(frugal{encoding.GetCodecV2(proto.Name)})
+}
+
 // ServerOptions are those of the server that serves a Door: maxMessage bounds a request in
 // bytes, telemetry sees every call, and between has its say in streams.
 //
@@ -77,7 +83,7 @@ func ServerOptions(maxMessage int, telemetry stats.Handler, between grpc.StreamS
 		grpc.StatsHandler(telemetry),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(math.MaxInt32),
-		grpc.ForceServerCodecV2(frugal{encoding.GetCodecV2(proto.Name)}),
+		Codec(),
 		grpc.ChainStreamInterceptor(listen.LimitStreams(maxWatches, IsWatch, tooManyStreams), between),
 	)
 }

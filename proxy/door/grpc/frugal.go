@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
 const (
@@ -23,30 +25,48 @@ const (
 )
 
 // frugal refuses messages that would be very much larger decoded than they are on the
-// wire. Everything else is the codec's own.
+// wire, and passes on what is written already. Everything else is the codec's own.
 type frugal struct{ encoding.CodecV2 }
+
+// Marshal implements encoding.CodecV2.
+func (f frugal) Marshal(v any) (mem.BufferSlice, error) {
+	if w, ok := v.(*written); ok {
+		return mem.BufferSlice{w.buffer}, nil
+	}
+	return f.CodecV2.Marshal(v)
+}
+
+var subscribeRequest = (*eventsv1.SubscribeRequest)(nil).ProtoReflect().Descriptor()
 
 // Unmarshal implements encoding.CodecV2.
 func (f frugal) Unmarshal(data mem.BufferSlice, v any) error {
+	h, heard := v.(*heard)
 	m, ok := v.(proto.Message)
-	if !ok || data.Len() < scanFrom {
+	if !heard && (!ok || data.Len() < scanFrom) {
 		return f.CodecV2.Unmarshal(data, v)
 	}
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer whole.Free()
-	left := budget{elements: maxElements, entries: maxEntries}
-	if !left.covers(whole.ReadOnlyData(), m.ProtoReflect().Descriptor(), true) {
+	kind := subscribeRequest
+	if !heard {
+		kind = m.ProtoReflect().Descriptor()
+	}
+	left := bounds{elements: maxElements, entries: maxEntries}
+	if data.Len() >= scanFrom && !left.covers(whole.ReadOnlyData(), kind, true) {
 		return fmt.Errorf("the message has more than %d fields or %d entries: send fewer events at once", maxElements, maxEntries)
+	}
+	if heard {
+		return h.read(whole.ReadOnlyData())
 	}
 	return f.CodecV2.Unmarshal(mem.BufferSlice{whole}, v)
 }
 
-// budget is what is left of the bounds of a message.
-type budget struct{ elements, entries int }
+// bounds are what is left of those of a message.
+type bounds struct{ elements, entries int }
 
-// covers takes the fields of a message from the budget and reports whether there were
+// covers takes the fields of a message from the bounds and reports whether there were
 // enough. What is no message is the decoder's to refuse.
-func (left *budget) covers(b []byte, d protoreflect.MessageDescriptor, top bool) bool {
+func (left *bounds) covers(b []byte, d protoreflect.MessageDescriptor, top bool) bool {
 	for len(b) > 0 {
 		left.elements--
 		if left.elements < 0 || left.entries < 0 {

@@ -29,7 +29,7 @@ func TestMessagesThatGrowWhenDecodedAreRefusedBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	largest := budget{elements: maxElements, entries: maxEntries}
+	largest := bounds{elements: maxElements, entries: maxEntries}
 	if !largest.covers(bytes.Repeat(one, 10_000), (&eventsv1.PublishBatchRequest{}).ProtoReflect().Descriptor(), true) {
 		t.Error("a batch of 10,000 events with 12 attributes each is refused")
 	}

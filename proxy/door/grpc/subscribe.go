@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Subscribe implements EventService.Subscribe; see deliver.Service for when it ends.
@@ -32,28 +33,33 @@ type subscribeStream struct {
 
 // Receive implements session.Stream.
 func (s subscribeStream) Receive() (session.Request, error) {
-	req, err := s.Recv()
-	if err != nil {
+	var h heard
+	if err := s.RecvMsg(&h); err != nil {
 		return nil, err
 	}
+	return h.request, nil
+}
+
+// requestOf makes a request of its message.
+func requestOf(req *eventsv1.SubscribeRequest) session.Request {
 	switch r := req.GetRequest().(type) {
 	case *eventsv1.SubscribeRequest_Init:
 		return session.Init{
 			Subscription: r.Init.GetSubscription(), Credit: r.Init.GetInitialCredit(),
 			MaxMessages: r.Init.GetMaxOutstandingMessages(), MaxBytes: r.Init.GetMaxOutstandingBytes(),
 			AckDeadline: r.Init.GetAckDeadline().AsDuration(), Results: r.Init.GetSettleResults(),
-		}, nil
+		}
 	case *eventsv1.SubscribeRequest_Credit:
-		return session.Credit(r.Credit.GetMessages()), nil
+		return session.Credit(r.Credit.GetMessages())
 	case *eventsv1.SubscribeRequest_Settle:
-		return settlements(r.Settle.GetSettlements()), nil
+		return settlements(r.Settle.GetSettlements())
 	case *eventsv1.SubscribeRequest_Extend:
 		if len(r.Extend.GetTokens()) > session.MaxTokens {
-			return tooMany("extend.tokens"), nil
+			return tooMany("extend.tokens")
 		}
-		return session.Extend{Tokens: r.Extend.GetTokens(), By: r.Extend.GetAckDeadline().AsDuration()}, nil
+		return session.Extend{Tokens: r.Extend.GetTokens(), By: r.Extend.GetAckDeadline().AsDuration()}
 	default:
-		return session.Wrong{Err: refusal.Field(refusal.InvalidRequest, "request", "must be credit, settle or extend")}, nil
+		return session.Wrong{Err: refusal.Field(refusal.InvalidRequest, "request", "must be credit, settle or extend")}
 	}
 }
 
@@ -89,6 +95,13 @@ func outcomeOf(o eventsv1.Outcome) event.Outcome {
 
 // Send implements session.Stream.
 func (s subscribeStream) Send(r session.Response) error {
+	if len(r.Deliveries) > 0 {
+		w, err := writeDeliveries(&r)
+		if err != nil {
+			return err
+		}
+		return s.SendMsg(w)
+	}
 	out := &eventsv1.SubscribeResponse{RemainingCredit: r.Credit}
 	switch {
 	case r.Ready != nil:
@@ -96,12 +109,6 @@ func (s subscribeStream) Send(r session.Response) error {
 			Subscription: r.Ready.Subscription, Topic: r.Ready.Topic,
 			MaxOutstandingMessages: r.Ready.MaxMessages, AckDeadline: durationpb.New(r.Ready.AckDeadline),
 		}}
-	case len(r.Deliveries) > 0:
-		list := make([]*eventsv1.Delivery, len(r.Deliveries))
-		for i := range r.Deliveries {
-			list[i] = deliveryOf(&r.Deliveries[i])
-		}
-		out.Response = &eventsv1.SubscribeResponse_Deliveries{Deliveries: &eventsv1.SubscribeDeliveries{Deliveries: list}}
 	case len(r.Settled) > 0:
 		list := make([]*eventsv1.SettleResult, len(r.Settled))
 		for i, x := range r.Settled {
@@ -120,7 +127,7 @@ func deliveryOf(h *delivery.Handed) *eventsv1.Delivery {
 		Event:        eventpb.ToProto(h.Event),
 		Attempt:      h.Attempt,
 		Redelivered:  h.Redelivered,
-		TraceContext: h.Trace,
+		TraceContext: tracecontext.Hop(h.Trace).Entry(),
 		Topic:        h.Topic,
 		AckDeadline:  timestamppb.New(h.Deadline),
 		Headers:      eventpb.HeadersToProto(h.Headers),

@@ -51,7 +51,7 @@ func (d *Driver) Receive(ctx context.Context, from broker.Receiving, sink func([
 		next, lost, news, due := f.next(time.Now())
 		if next != nil {
 			batch = append(batch, next)
-			if len(batch) < from.AtOnce {
+			if from.AtOnce != nil && len(batch) < from.AtOnce() {
 				continue
 			}
 		}

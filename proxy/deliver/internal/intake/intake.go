@@ -54,9 +54,12 @@ func New(opts Options) *Intake {
 
 // Sink is where deliveries go.
 type Sink struct {
-	// Offer is called for one wanted delivery after the other. It may block; it must
-	// return when ctx ends.
-	Offer func(ctx context.Context, d *delivery.Delivery)
+	// Offer is called with wanted deliveries, one call after the other. It may block; it must
+	// return when ctx ends. The slice is its own until the call after the next one begins.
+	Offer func(ctx context.Context, ds []*delivery.Delivery)
+	// Room is about how many deliveries Offer would take without waiting, as
+	// broker.Receiving's AtOnce.
+	Room func() int
 	// Lost is called when an epoch of a part is over: what came in it has gone back.
 	Lost func(part string, epoch uint64)
 }
@@ -90,18 +93,26 @@ func (in *Intake) Consume(ctx context.Context, st *settler.Settler, kind string,
 		return in.consumeOrdered(ctx, st, tag, outstanding, sink)
 	}
 	r := broker.Receiving{
-		Subscription: sub.Subscription, Prefetch: int(outstanding), Tag: tag, Largest: sub.Largest,
+		Subscription: sub.Subscription, Prefetch: int(outstanding), Tag: tag, Largest: sub.Largest, AtOnce: sink.Room,
 		Lost: func(part string, epoch uint64) {
 			st.Ended(part, epoch)
 			sink.Lost(part, epoch)
 		},
 	}
+	var rooms [2][]*delivery.Delivery // one may still be read while the other is filled
 	return st.Driver().Receive(ctx, r, func(got []*broker.Delivery) {
+		wanted := rooms[0][:0]
 		for _, one := range got {
 			if d := st.Received(one); st.Wanted(d) {
-				sink.Offer(ctx, d)
+				wanted = append(wanted, d)
 			}
 		}
+		if len(wanted) == 0 {
+			return
+		}
+		sink.Offer(ctx, wanted)
+		rooms[0], rooms[1] = rooms[1], wanted
+		clear(rooms[0]) // nobody reads it any more
 	})
 }
 

@@ -51,7 +51,7 @@ func (in *Intake) consumeOrdered(ctx context.Context, st *settler.Settler, tag s
 		Settler: st, opts: in.opts, sink: sink, keys: ordering, order: keys.NewSequence(), consumer: map[string]context.CancelFunc{},
 		from: broker.Receiving{
 			Subscription: sub.Subscription, Prefetch: partitionPrefetch(sub.Subscription, outstanding), Tag: tag, Largest: sub.Largest,
-			AtOnce: arriveAtOnce,
+			AtOnce: func() int { return arriveAtOnce },
 		},
 	}
 	st.KeepOrder(p.order)
@@ -159,6 +159,6 @@ func (p *partitions) handOn(ctx context.Context, d *delivery.Delivery) {
 		return
 	}
 	if !p.Suppressed(d) {
-		p.sink.Offer(ctx, d)
+		p.sink.Offer(ctx, []*delivery.Delivery{d})
 	}
 }

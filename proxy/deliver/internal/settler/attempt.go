@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -19,7 +20,8 @@ type Attempt struct {
 
 	ctx        context.Context //nolint:containedctx // of the span, which outlives the call that begins it
 	span       messaging.Span
-	process    messaging.Process
+	unrecorded bool // there is no span; service is the trace context then
+	service    tracecontext.Hop
 	processing metrics.Processing
 }
 
@@ -29,15 +31,30 @@ var ErrEnded = errors.New("stream ended before the delivery was settled")
 // Begin begins d's span and counters, for it is handed out now. The span is a child of
 // that in ctx.
 func (st *Settler) Begin(ctx context.Context, d *delivery.Delivery) Attempt {
-	a := Attempt{Delivery: d, At: time.Now(), process: st.process(d)}
-	a.ctx, a.span = st.shared.Tracing.StartProcess(ctx, a.process)
-	a.processing = st.shared.Metrics.Process(st.measured(d))
+	a := Attempt{Delivery: d, At: time.Now(), ctx: ctx}
+	if a.service, a.unrecorded = st.shared.Tracing.Unrecorded(tracecontext.Hop(d.Trace), ownContext(d.Event)); !a.unrecorded {
+		a.ctx, a.span = st.shared.Tracing.StartProcess(ctx, st.process(d))
+	}
+	a.processing = st.shared.Metrics.Process(st.measured(d), a.At)
 	st.showDelivered(d)
 	return a
 }
 
 // Context is that of the attempt's span.
-func (a *Attempt) Context() context.Context { return a.ctx }
+func (a *Attempt) Context() context.Context {
+	if a.unrecorded {
+		return a.service.Into(a.ctx)
+	}
+	return a.ctx
+}
+
+// Trace is the trace context of the attempt's span, for the service.
+func (a *Attempt) Trace() broker.TraceContext {
+	if a.unrecorded {
+		return broker.TraceContext(a.service)
+	}
+	return broker.TraceContext(tracecontext.Of(a.ctx))
+}
 
 // End says to telemetry what became of the attempt.
 func (a *Attempt) End(err error) {
@@ -54,8 +71,13 @@ func (st *Settler) Ack(a *Attempt) error {
 	d := a.Delivery
 	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
 	st.Remember(d)
-	_, span := st.shared.Tracing.StartSettle(a.ctx, messaging.Ack, a.process)
-	err := st.tell(a.ctx, messaging.Ack, d, d.Ack)
+	var span messaging.Span
+	if !a.unrecorded {
+		_, span = st.shared.Tracing.StartSettle(a.ctx, messaging.Ack, st.process(d))
+	}
+	begun := time.Now()
+	err := d.Ack()
+	st.told(a.ctx, messaging.Ack, d, begun, err)
 	span.End(err)
 	st.pass(d, err)
 	if err == nil {
@@ -97,6 +119,11 @@ func (st *Settler) process(d *delivery.Delivery) messaging.Process {
 		Attempt:          d.Attempt,
 		Redelivered:      d.Redelivered,
 		BodySize:         len(e.Data),
-		ServerAddress:    st.driver.State().Address,
+		ServerAddress:    st.address,
 	}
+}
+
+// ownContext is the event's creation context.
+func ownContext(e *event.Event) tracecontext.Hop {
+	return tracecontext.Hop{Parent: e.Text(event.AttrTraceParent), State: e.Text(event.AttrTraceState)}
 }

@@ -32,7 +32,7 @@ func (st *Settler) measured(d *delivery.Delivery) metrics.Delivery {
 		Subscription: st.name,
 		Topic:        sub.Topic,
 		System:       sub.System,
-		Address:      st.driver.State().Address,
+		Address:      st.address,
 		Attempt:      d.Attempt,
 		Redelivered:  d.Redelivered,
 	}

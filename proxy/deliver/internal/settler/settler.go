@@ -51,6 +51,7 @@ type Settler struct {
 
 	// set before anything is received
 	driver  broker.Driver
+	address string          // the driver's, which never changes
 	leaving <-chan struct{} // closed when nothing more is received
 	order   *keys.Sequence  // of a subscription that is ordered by key; nil else
 
@@ -78,7 +79,7 @@ func New(life context.Context, shared *Shared, name mesh.Name, sub *snapshot.Sub
 // Use has the settler work on a node until leaving is closed. It is called before anything
 // is received from there.
 func (st *Settler) Use(driver broker.Driver, leaving <-chan struct{}) {
-	st.driver, st.leaving = driver, leaving
+	st.driver, st.address, st.leaving = driver, driver.State().Address, leaving
 }
 
 // ID names the settler; it is unique in this process.

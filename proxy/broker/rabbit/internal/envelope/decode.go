@@ -26,7 +26,12 @@ const (
 // What cannot be an event has Malformed set. Epoch and Settler are left to the
 // caller.
 func Decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
-	out := &queueing.Delivery{Delivery: broker.Delivery{
+	both := &struct { // they live equally long
+		queueing.Delivery
+		original Original
+	}{}
+	out := &both.Delivery
+	*out = queueing.Delivery{Delivery: broker.Delivery{
 		Raw:             m.Body,
 		Size:            int(min(m.Size, math.MaxInt)), //nolint:gosec // bounded
 		Origin:          broker.Origin{Name: m.Exchange, Key: m.RoutingKey},
@@ -53,7 +58,8 @@ func Decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
 		return out
 	}
 	if m.Broken == nil || headersOnly(m.Broken) {
-		out.Original = &Original{Properties: m.Properties, Body: m.Body, ours: ours}
+		both.original = Original{Properties: m.Properties, Body: m.Body, ours: ours}
+		out.Original = &both.original
 	}
 	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Origin.Name, RoutingKey: out.Origin.Key, Queue: o.Queue})
 	if err != nil {

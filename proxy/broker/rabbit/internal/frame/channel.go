@@ -38,13 +38,20 @@ type Channel struct {
 	taker   Taker
 	maxBody uint64      // of a larger body only the size is told; 0 means that any is read
 	over    atomic.Bool // the library has closed it, or answered that it is closed
+	spare   atomic.Bool // its consumer's prefetch is large enough to linger
 
 	expects  byte // kind of the next frame of a content, 0 for none
 	message  *message.Message
 	returned *Returned // what message is, if it is no delivery
 	got      uint64    // of the body
-	skip     bool      // the body is not kept
+	exchange string    // of the last delivery, and its routing key: the next mostly has the same
+	key      string
+	skip     bool // the body is not kept
 }
+
+// Prefetch tells how many deliveries may come before one of them is settled. It decides
+// whether the reader may wait a little for more of them while they come fast.
+func (h *Channel) Prefetch(n int) { h.spare.Store(n >= lingerWindow) }
 
 // take takes a method or a header, and returns false for one that is the library's.
 func (h *Channel) take(kind byte, payload []byte) bool {
@@ -62,9 +69,9 @@ func (h *Channel) take(kind byte, payload []byte) bool {
 	r := fields{b: payload[4:]}
 	switch method(binary.BigEndian.Uint32(payload)) {
 	case basicDeliver:
-		r.short() // the consumer's tag; the channel has one
+		r.bytes(int(r.octet())) // the consumer's tag; the channel has one
 		m := &message.Message{Tag: r.uint64(), Redelivered: r.octet()&1 == 1}
-		m.Exchange, m.RoutingKey = r.short(), r.short()
+		m.Exchange, m.RoutingKey = r.again(&h.exchange), r.again(&h.key)
 		h.message, h.returned, h.skip = m, nil, false
 	case basicReturn:
 		r.uint16() // the reply code, which its text says better
@@ -135,6 +142,7 @@ func (h *Channel) added(size int) {
 		h.taker.GiveBack(*r)
 		return
 	}
+	h.framer.linger.count(h.spare.Load())
 	h.taker.Deliver(m)
 }
 
@@ -198,4 +206,13 @@ func (r *fields) bytes(n int) []byte {
 func (r *fields) octet() byte    { return r.bytes(1)[0] }
 func (r *fields) uint16() uint16 { return binary.BigEndian.Uint16(r.bytes(2)) }
 func (r *fields) uint64() uint64 { return binary.BigEndian.Uint64(r.bytes(8)) }
-func (r *fields) short() string  { return string(r.bytes(int(r.octet()))) }
+
+// again reads a short string, which is last if it is the same.
+func (r *fields) again(last *string) string {
+	if b := r.bytes(int(r.octet())); string(b) != *last {
+		*last = string(b)
+	}
+	return *last
+}
+
+func (r *fields) short() string { return string(r.bytes(int(r.octet()))) }

@@ -27,4 +27,12 @@
 // Decision: the socket under the library takes writes into a buffer, which a
 // goroutine gives to the kernel, and reads 64 KiB.
 // Cost: up to 64 KiB more may be lost with a connection.
+//
+// # Decision: while deliveries come fast, the reader lingers
+//
+// Context: RabbitMQ writes a few kilobytes at a time, and each read, wake-up and
+// acknowledgement costs as much as an event.
+// Decision: above 10,000 deliveries a second the reader waits 250 µs before it reads, if
+// the prefetch leaves the broker enough to send meanwhile.
+// Cost: an idle runtime makes up to 1.3 ms of that, by which such deliveries come later.
 package frame

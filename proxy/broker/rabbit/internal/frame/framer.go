@@ -33,6 +33,7 @@ type Framer struct {
 	patience atomic.Int64 // within which the library wants to read something, 0 for ever
 
 	// Owned by the reader, which is the library's.
+	linger   linger
 	passing  int       // bytes of a frame that the library is being given
 	extended time.Time // when the read deadline was moved last
 
@@ -55,6 +56,7 @@ const maxFrame = 16 << 20
 // to be closed.
 func NewFramer(c net.Conn, writeTimeout time.Duration) *Framer {
 	f := &Framer{socket: newSocket(c, writeTimeout)}
+	f.beforeRead = f.rest
 	f.between.L = &f.mu
 	return f
 }
@@ -200,6 +202,16 @@ func (f *Framer) next() error {
 	}
 	_, err = f.reader.Discard(frameHead + int(h.size) + 1)
 	return err
+}
+
+// rest lets more come before the kernel is asked, while deliveries come fast.
+func (f *Framer) rest() {
+	if f.linger.large == 0 && !f.linger.waits {
+		return // a connection that does not consume does not look at the clock
+	}
+	if d := f.linger.before(time.Now()); d > 0 {
+		time.Sleep(d) //nolint:forbidigo // it waits for the time itself; the socket's end ends the read after it
+	}
 }
 
 // hot is the channel whose frame h begins, nil if the frame is the library's.

@@ -30,6 +30,7 @@ const (
 type socket struct {
 	net.Conn
 	reader       *bufio.Reader // of what the kernel has read
+	beforeRead   func()        // called by the reader before it asks the kernel; set before the first read, nil for nothing
 	writeTimeout time.Duration
 	lastWrite    time.Duration // how long Close waits for what waits
 	opened       time.Time
@@ -159,6 +160,9 @@ func (s *socket) Read(p []byte) (int, error) { return s.reader.Read(p) }
 
 // receive reads from the kernel.
 func (s *socket) receive(p []byte) (int, error) {
+	if s.beforeRead != nil {
+		s.beforeRead()
+	}
 	n, err := s.Conn.Read(p)
 	if n > 0 {
 		s.lastRead.Store(int64(time.Since(s.opened)))

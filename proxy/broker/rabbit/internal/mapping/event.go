@@ -154,7 +154,7 @@ func decodeProtobuf(body []byte) (*event.Event, error) {
 
 func binaryEvent(m *message.Message, prefix string) (*event.Event, error) {
 	var b event.Builder
-	b.Grow(len(m.Headers.Fields))
+	b.Grow(max(len(m.Headers.Fields)-3, 1)) // without the four that are required, with the content type
 	for i := range m.Headers.Fields {
 		f := &m.Headers.Fields[i]
 		name, ok := strings.CutPrefix(f.Name, prefix)

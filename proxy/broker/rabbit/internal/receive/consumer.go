@@ -134,6 +134,7 @@ func (r *Receiver) attach(s *conn.Session, o queueing.ConsumeOptions) (*inbound,
 			return fmt.Errorf("open channel: %w", err)
 		}
 		c.channel, c.acks, c.epoch = ch, hot, epochs.Add(1)
+		hot.Prefetch(o.Prefetch)
 		c.closes = ch.NotifyClose(make(chan *amqp.Error, 1))
 		c.tag = consumerTag(o.Tag, c.epoch)
 		// Per consumer: RabbitMQ closes the connection for global QoS on quorum queues.
@@ -203,7 +204,10 @@ func (c *inbound) pump(ctx context.Context, sink func([]*queueing.Delivery)) boo
 
 // gather adds what else has arrived, as far as the sink takes it at once.
 func (c *inbound) gather(batch []*queueing.Delivery) []*queueing.Delivery {
-	for len(batch) < c.options.AtOnce {
+	if c.options.AtOnce == nil || len(c.arrivals) == 0 {
+		return batch
+	}
+	for most := c.options.AtOnce(); len(batch) < most; {
 		select {
 		case m := <-c.arrivals:
 			batch = append(batch, c.delivery(m))

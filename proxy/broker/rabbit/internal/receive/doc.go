@@ -17,6 +17,6 @@
 //
 // Context: the library makes a system call for every settlement; see package frame.
 // Decision: a consumer channel gathers what is settled while it sends, and acknowledges
-// all up to a tag at once where it can.
+// all up to a tag at once where it can. What one request settles waits for the last of it.
 // Cost: what was settled in time but not sent comes again, as if it were lost on the way.
 package receive

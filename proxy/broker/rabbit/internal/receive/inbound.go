@@ -51,6 +51,7 @@ type inbound struct {
 	mu          sync.Mutex
 	closed      bool // nothing more is settled
 	sending     bool // a goroutine sends what was settled
+	gathering   int  // how many are about to settle more
 	idle        sync.Cond
 	settlements settlements
 }
@@ -108,11 +109,30 @@ func (c *inbound) settle(x settlement) error {
 		c.stale.Add(1)
 		return broker.ErrStale
 	}
-	if !c.sending {
+	c.begin()
+	return nil
+}
+
+// Gather implements queueing.Gatherer.
+func (c *inbound) Gather() (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gathering++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.gathering--
+		c.begin()
+	}
+}
+
+// begin begins to send what was settled, unless somebody is about to settle more. It is
+// called with mu held.
+func (c *inbound) begin() {
+	if !c.sending && len(c.settlements.said) > 0 && (c.gathering == 0 || c.closed) {
 		c.sending = true
 		go c.send() // close waits for it
 	}
-	return nil
 }
 
 // send sends until nothing is left.
@@ -120,6 +140,12 @@ func (c *inbound) send() {
 	for {
 		runtime.Gosched() // who is about to settle something may do so first
 		c.mu.Lock()
+		if c.gathering > 0 && !c.closed {
+			c.sending = false // release begins again
+			c.idle.Broadcast()
+			c.mu.Unlock()
+			return
+		}
 		single, upTo, n := c.settlements.take()
 		if len(single)+n == 0 {
 			c.sending = false
@@ -175,7 +201,7 @@ func (c *inbound) stop() {
 // something unsettled the answer is no: attaching anew would repeat it.
 func (c *inbound) forgotten() bool {
 	c.mu.Lock()
-	busy := len(c.settlements.open) > 0 || c.sending
+	busy := len(c.settlements.open)+len(c.settlements.said) > 0 || c.sending
 	c.mu.Unlock()
 	if busy {
 		return false
@@ -192,6 +218,7 @@ func (c *inbound) close() {
 	c.mu.Lock()
 	done := c.closed
 	c.closed = true
+	c.begin()
 	c.mu.Unlock()
 	c.await()
 	if !done {

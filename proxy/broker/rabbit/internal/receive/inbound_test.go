@@ -75,6 +75,7 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	a.err, a.closed = nil, true
 	wantStale("the channel is gone", c.Ack(4))
 	a.closed = false
+	c.Gather() // is not released before the end
 	if err := c.Ack(5); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +84,36 @@ func TestADeliveryIsSettledOnceAndOnlyOnItsOwnChannel(t *testing.T) {
 	wantStale("the channel was drained", c.Requeue(6))
 	want := []string{"reject requeue=true 2", "ack 1", "ack 3", "ack 5", "close"}
 	if fmt.Sprint(a.sent) != fmt.Sprint(want) {
+		t.Errorf("sent %v, want %v", a.sent, want)
+	}
+}
+
+func TestWhatIsSettledTogetherIsSentTogether(t *testing.T) {
+	t.Parallel()
+	var counted atomic.Uint64
+	a := &fakeAcker{}
+	o := conn.Options{}.WithDefaults()
+	c := newInbound(&conn.Session{Options: &o}, queueing.ConsumeOptions{Queue: "q"}, false, &counted)
+	c.channel, c.acks = a, a
+	for tag := range uint64(100) {
+		c.track(1 + tag)
+	}
+	first, second := c.Gather(), c.Gather()
+	for tag := range uint64(100) {
+		if err := c.Ack(1 + tag); err != nil {
+			t.Fatal(err)
+		}
+		if tag == 50 {
+			first()
+		}
+	}
+	c.await()
+	if len(a.sent) > 0 {
+		t.Errorf("sent %v before the release", a.sent)
+	}
+	second()
+	c.await()
+	if want := []string{"ack up to 100"}; fmt.Sprint(a.sent) != fmt.Sprint(want) {
 		t.Errorf("sent %v, want %v", a.sent, want)
 	}
 }
