@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -14,51 +15,59 @@ import (
 // it the oldest is forgotten and its resources stay Sent.
 const maxUnanswered = 64
 
-// response is what one nonce carried: versions by name.
+// response is what one nonce carried.
 type response struct {
-	nonce    string
-	typeURL  string
-	versions map[string]string
-	span     tracing.Span // until the answer
+	nonce   string
+	typeURL string
+	sent    []*entry
+	span    tracing.Span // until the answer
 }
 
-// responded takes note of a response about to be sent. One that a change made due
-// gets a span, whose context travels in its resources' metadata.
-func (s *stream) responded(resp *discoveryv3.DeltaDiscoveryResponse) {
-	if s.mute {
-		return
+// carries tells whether a resource was in it.
+func (r *response) carries(name string) bool {
+	return slices.ContainsFunc(r.sent, func(e *entry) bool { return e.name == name })
+}
+
+// respond makes the response that says a difference, and takes note of it as sent. One
+// that a change made due gets a span, whose context travels in its resources' metadata.
+// mu is held.
+func (s *stream) respond(v *view, sub *subscription, d *difference) (*message, error) {
+	s.nonce++
+	nonce := strconv.FormatUint(s.nonce, 10)
+	cause, _ := v.causeOf(d, s.server.now())
+	span, metadata, err := s.startPush(d, cause)
+	if err != nil {
+		return nil, err
 	}
-	cause, _ := s.server.cache.current().causeOf(resp, s.server.now())
-	s.server.traffic.of(resp.GetTypeUrl()).pushes.Add(1)
-	s.mu.Lock()
-	s.record(resp, s.startPush(resp, cause))
-	s.mu.Unlock()
-	s.server.changed.notify()
+	s.server.traffic.of(d.typeURL).pushes.Add(1)
+	s.record(sub, d, response{nonce, d.typeURL, d.changed, span})
+	return newMessage(d.response(v.version, nonce), d.changed, metadata)
 }
 
 // record notes what a response carries, before it is sent. mu is held.
-func (s *stream) record(resp *discoveryv3.DeltaDiscoveryResponse, span tracing.Span) {
-	now, sub := s.server.now(), s.subs[resp.GetTypeUrl()]
-	versions := make(map[string]string, len(resp.GetResources()))
-	for _, r := range resp.GetResources() {
-		state := s.state(key{resp.GetTypeUrl(), r.GetName()})
-		state.Version, state.State, state.Error, state.Since = r.GetVersion(), Sent, "", now
-		versions[r.GetName()] = r.GetVersion()
-		delete(sub.missing, r.GetName())
-	}
-	for _, name := range resp.GetRemovedResources() {
-		k := key{resp.GetTypeUrl(), name}
-		if _, named := sub.names[name]; !named || !sub.miss(name) {
-			delete(s.resources, k)
-			continue
+func (s *stream) record(sub *subscription, d *difference, r response) {
+	now := s.server.now()
+	for _, e := range d.changed {
+		if sub.states[e.name] != nil && sub.states[e.name].state == DoesNotExist {
+			sub.lose(e.name)
 		}
-		*s.state(k) = ResourceState{TypeURL: k.typeURL, Name: name, State: DoesNotExist, Since: now}
+		state := sub.state(e.name)
+		state.version, state.state, state.err, state.since = e.version, Sent, "", now
+		s.recount(e.key)
+	}
+	for _, name := range d.removed {
+		if _, named := sub.names[name]; named {
+			sub.miss(name, now)
+		} else {
+			sub.lose(name)
+		}
+		s.recount(key{sub.typeURL, name})
 	}
 	if len(s.unanswered) == maxUnanswered {
 		s.unanswered[0].span.End(errForgotten)
 		s.unanswered = slices.Delete(s.unanswered, 0, 1)
 	}
-	s.unanswered = append(s.unanswered, response{resp.GetNonce(), resp.GetTypeUrl(), versions, span})
+	s.unanswered = append(s.unanswered, r)
 }
 
 // settle applies the verdict of an ACK or NACK and returns what is refused by it.
@@ -72,26 +81,27 @@ func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState 
 	answered := s.unanswered[i]
 	s.unanswered = slices.Delete(s.unanswered, i, i+1)
 	s.server.traffic.answered(answered.typeURL, req)
-	refused := refusals(answered, req)
+	refused := refusals(&answered, req)
 	answered.span.End(refusal(req))
 	now := s.server.now()
 	var out []ResourceState
-	for name, version := range answered.versions {
-		r := s.resources[key{answered.typeURL, name}]
+	for _, e := range answered.sent {
+		r := s.state(e.key)
 		if r == nil {
 			continue // unsubscribed meanwhile
 		}
-		reason, isRefused := refused[name]
+		reason, isRefused := refused[e.name]
 		switch {
 		case !isRefused:
-			r.Acked = version
-			if r.Version == version {
-				r.State, r.Error, r.Since = Acked, "", now
+			r.acked = e.version
+			if r.version == e.version {
+				r.state, r.err, r.since = Acked, "", now
 			}
-		case r.Version == version:
-			r.State, r.Error, r.Since = Nacked, reason, now
-			out = append(out, *r)
+		case r.version == e.version:
+			r.state, r.err, r.since = Nacked, reason, now
+			out = append(out, r.resource(e.typeURL, e.name))
 		}
+		s.recount(e.key)
 	}
 	return out
 }
@@ -108,14 +118,14 @@ func (s *stream) tell(rejected []ResourceState) {
 }
 
 // refusals returns the reason of each resource of r that req refuses.
-func refusals(r response, req *discoveryv3.DeltaDiscoveryRequest) map[string]string {
+func refusals(r *response, req *discoveryv3.DeltaDiscoveryRequest) map[string]string {
 	if req.GetErrorDetail() == nil {
 		return nil
 	}
 	text := req.GetErrorDetail().GetMessage()
 	out := map[string]string{}
 	for _, rejection := range wire.ParseRejections(text) {
-		if _, ok := r.versions[rejection.Resource]; ok {
+		if r.carries(rejection.Resource) {
 			out[rejection.Resource] = cut(rejection.Error)
 		}
 	}
@@ -123,8 +133,8 @@ func refusals(r response, req *discoveryv3.DeltaDiscoveryRequest) map[string]str
 		return out
 	}
 	text = cut(text)
-	for name := range r.versions {
-		out[name] = text
+	for _, e := range r.sent {
+		out[e.name] = text
 	}
 	return out
 }

@@ -3,8 +3,6 @@ package server
 import (
 	"time"
 
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -20,35 +18,27 @@ type change struct {
 	config string // version of the configuration that the change made
 }
 
-// changesSince tells what v has other than old, and keeps what old told of recent
+// trace notes why resources have changed since old, and keeps what old knew of recent
 // changes that still stand. The first view is no change.
-func (v *view) changesSince(old *view, cause tracing.Hop, config string, now time.Time) {
+func (v *view) trace(old *view, changed []key, from View, now time.Time) {
 	v.changes = map[key]change{}
-	if old == nil {
-		return
-	}
 	for k, c := range old.changes {
 		if now.Sub(c.at) < traceWindow && v.heldOf(k) == c.held {
 			v.changes[k] = c
 		}
 	}
-	if cause == (tracing.Hop{}) {
+	if from.Cause == (tracing.Hop{}) {
 		return
 	}
-	for k, version := range v.versions {
-		if is := (held{version, present}); old.heldOf(k) != is {
-			v.changes[k] = change{is, now, cause, config}
-		}
-	}
-	for k := range old.versions {
-		if _, ok := v.versions[k]; !ok {
-			v.changes[k] = change{held{state: absent}, now, cause, config}
+	for _, k := range changed {
+		if is := v.heldOf(k); is != old.heldOf(k) {
+			v.changes[k] = change{is, now, from.Cause, from.Version}
 		}
 	}
 }
 
 func (v *view) heldOf(k key) held {
-	if version, ok := v.versions[k]; ok {
+	if version := v.versionOf(k); version != "" {
 		return held{version, present}
 	}
 	return held{state: absent}
@@ -56,21 +46,21 @@ func (v *view) heldOf(k key) held {
 
 // causeOf returns the newest recent change that made a response due, false when
 // none did: then the sidecar asked by itself.
-func (v *view) causeOf(resp *discoveryv3.DeltaDiscoveryResponse, now time.Time) (newest change, ok bool) {
-	if v == nil || len(v.changes) == 0 {
+func (v *view) causeOf(d *difference, now time.Time) (newest change, ok bool) {
+	if len(v.changes) == 0 {
 		return change{}, false
 	}
-	consider := func(name string, is held) {
-		c, found := v.changes[key{resp.GetTypeUrl(), name}]
+	consider := func(k key, is held) {
+		c, found := v.changes[k]
 		if found && c.held == is && now.Sub(c.at) < traceWindow && !c.at.Before(newest.at) {
 			newest, ok = c, true
 		}
 	}
-	for _, r := range resp.GetResources() {
-		consider(r.GetName(), held{r.GetVersion(), present})
+	for _, e := range d.changed {
+		consider(e.key, held{e.version, present})
 	}
-	for _, name := range resp.GetRemovedResources() {
-		consider(name, held{state: absent})
+	for _, name := range d.removed {
+		consider(key{d.typeURL, name}, held{state: absent})
 	}
 	return newest, ok
 }

@@ -2,9 +2,9 @@ package server
 
 import (
 	"errors"
-	"strings"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
@@ -30,30 +30,25 @@ func refusal(req *discoveryv3.DeltaDiscoveryRequest) error {
 	return nil
 }
 
-// startPush begins the span of a response and puts its context into the resources.
-// They are shared between responses, so it is copies that carry it. mu is held.
-func (s *stream) startPush(resp *discoveryv3.DeltaDiscoveryResponse, cause change) tracing.Span {
+// startPush begins the span of a response and returns the metadata that puts its context
+// into the resources: the wire format of a Resource with nothing else. mu is held.
+func (s *stream) startPush(d *difference, cause change) (span tracing.Span, metadata []byte, err error) {
 	if cause.cause == (tracing.Hop{}) {
-		return tracing.Span{}
+		return tracing.Span{}, nil, nil
 	}
-	names := make([]string, 0, len(resp.GetResources())+len(resp.GetRemovedResources()))
-	for _, r := range resp.GetResources() {
-		names = append(names, r.GetName())
+	names := make([]string, 0, len(d.changed)+len(d.removed))
+	for _, e := range d.changed {
+		names = append(names, e.name)
 	}
-	typeURL := resp.GetTypeUrl()
-	span := s.server.tracing.StartPush(cause.cause, tracing.Push{
+	span = s.server.tracing.StartPush(cause.cause, tracing.Push{
 		Version: cause.config, Sidecar: s.node.ID, Workload: s.node.Namespace + "/" + s.node.Workload,
-		Type: typeURL[strings.LastIndexByte(typeURL, '.')+1:], Resources: append(names, resp.GetRemovedResources()...),
+		Type: shortType(d.typeURL), Resources: append(names, d.removed...),
 	})
 	hop := span.Hop()
-	metadata := xds.TraceMetadata(hop.Parent, hop.State)
-	if metadata == nil {
-		return span
+	if carried := xds.TraceMetadata(hop.Parent, hop.State); carried != nil {
+		metadata, err = proto.Marshal(&discoveryv3.Resource{Metadata: carried})
 	}
-	for i, r := range resp.GetResources() {
-		resp.Resources[i] = &discoveryv3.Resource{Name: r.GetName(), Version: r.GetVersion(), Resource: r.GetResource(), Metadata: metadata}
-	}
-	return span
+	return span, metadata, err
 }
 
 // hangUp ends the spans nobody will answer any more. mu is held.

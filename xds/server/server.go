@@ -7,6 +7,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
+	_ "google.golang.org/grpc/encoding/proto" // the codec that ours is upon
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/warrenmesh/warren/tracing"
@@ -74,6 +75,11 @@ type View struct {
 	// its pushes belong to no trace. Version names the view in their spans.
 	Cause   tracing.Hop
 	Version string
+	// Groups whose counts are kept while the view is served.
+	Groups []*Group
+	// Adopted, if it is not nil, is called once the view is served and its groups are
+	// counted, and before a sidecar is told. It must not call Update.
+	Adopted func()
 }
 
 // Scoped is a Listener for some sidecars. One that it does not concern cannot get
@@ -84,6 +90,9 @@ type Scoped struct {
 	// Match tells whether a sidecar of Namespace with these labels gets it. It is
 	// called concurrently and must not keep or change the map. Nil matches all.
 	Match func(labels map[string]string) bool
+	// Selector names what Match picks: two of the same text pick the same sidecars.
+	// With "" nothing is known of it, and each update asks Match again.
+	Selector string
 }
 
 // Update replaces what is served. The caller gives up v's slices. Of two resources
@@ -133,5 +142,6 @@ func ServerOptions() []grpc.ServerOption { //nolint:revive // it is named after 
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ForceServerCodecV2(newCodec()),
 	}
 }

@@ -23,27 +23,24 @@ type stream struct {
 	peer        string
 	host        string // peer without the port
 	connectedAt time.Time
-	spoke       *time.Timer // runs until the first request
-	id          int64       // in the order of arrival; set by admission
-
-	mute bool // the next response is kept back; the stream's goroutine alone
+	id          int64         // in the order of arrival; set by admission
+	mailbox     chan struct{} // holds a token while something may be due
 
 	mu         sync.Mutex
+	closed     bool
 	node       xds.Node // of the first request; zero until then
-	types      map[string]struct{}
-	subs       map[string]*subscription // by type URL; of types that are served
-	counted    int                      // names that admission knows of
-	resources  map[key]*ResourceState
-	unanswered []response // oldest first
+	subs       [len(pushOrder)]*subscription
+	unserved   []string        // type URLs asked for
+	due        []*subscription // that may have something to say, in the order of their turns
+	counted    int             // names that admission knows of
+	nonce      uint64          // of the last response
+	unanswered []response      // oldest first
 }
 
 type key struct{ typeURL, name string }
 
 func (s *Server) newStream(ctx context.Context) *stream {
-	st := &stream{
-		server: s, connectedAt: s.now(),
-		types: map[string]struct{}{}, subs: map[string]*subscription{}, resources: map[key]*ResourceState{},
-	}
+	st := &stream{server: s, connectedAt: s.now(), mailbox: make(chan struct{}, 1)}
 	st.peer, st.host = peerOf(ctx)
 	return st
 }
@@ -53,11 +50,39 @@ func (s *stream) close() {
 	s.mu.Lock()
 	s.hangUp()
 	known, names := s.node.ID, s.counted
+	s.forget()
 	s.mu.Unlock()
 	s.server.admission.leave(s, names)
 	if known != "" {
 		s.server.logger.Info("sidecar disconnected", "node", known, "peer", s.peer)
 		s.server.changed.notify()
+	}
+}
+
+// forget leaves the index and all groups. mu is held.
+func (s *stream) forget() {
+	s.closed = true
+	var used []key
+	for _, sub := range s.subs {
+		if sub == nil {
+			continue
+		}
+		for name := range sub.names {
+			used = append(used, key{sub.typeURL, name})
+		}
+		for name := range sub.states {
+			s.recount(key{sub.typeURL, name})
+		}
+	}
+	s.recountScoped()
+	s.server.cache.leave(s, s.node.Namespace, used)
+}
+
+// recountScoped counts in the groups of Listeners that may be for the stream without its
+// asking. mu is held.
+func (s *stream) recountScoped() {
+	for _, scoped := range s.server.cache.current.Load().scopes[s.node.Namespace] {
+		s.recount(scoped.key)
 	}
 }
 
@@ -96,8 +121,9 @@ func (s *stream) introduce(req *discoveryv3.DeltaDiscoveryRequest) error {
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	s.spoke.Stop()
 	s.node = node
+	s.server.cache.introduce(s, node.Namespace)
+	s.recountScoped()
 	s.server.logger.Info("sidecar connected", "node", node.ID, "namespace", node.Namespace, "peer", s.peer)
 	return nil
 }
@@ -105,39 +131,53 @@ func (s *stream) introduce(req *discoveryv3.DeltaDiscoveryRequest) error {
 // subscribe takes in what is subscribed, or nothing of it.
 func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) error {
 	typeURL := req.GetTypeUrl()
-	if err := s.countType(typeURL); err != nil || !served(typeURL) {
-		return err
+	kind := kindOf(typeURL)
+	if err := s.countType(typeURL); err != nil || kind < 0 {
+		return err // a type that is not served is never answered
 	}
-	sub, known := s.subs[typeURL]
+	sub, known := s.subs[kind], s.subs[kind] != nil
 	if !known {
-		sub = newSubscription(typeURL, s.node)
+		sub = newSubscription(typeURL, &s.node)
 	}
 	if err := sub.check(req, s.server.admission.limits.Names); err != nil {
 		return err
 	}
 	was := len(sub.names)
-	sub.change(req, !known)
-	s.subs[typeURL] = sub
-	s.counted += len(sub.names) - was
-	if err := s.server.admission.take(s, len(sub.names)-was); err != nil {
-		s.counted -= len(sub.names) - was
+	added, removed := sub.change(req, !known)
+	s.subs[kind] = sub
+	// Before a view is looked at: an update sees the names, or they see the update.
+	s.server.cache.use(s, typeURL, added, removed)
+	more := len(sub.names) - was
+	if err := s.server.admission.take(s, more); err != nil {
 		return err
 	}
+	s.counted += more
 	s.recall(sub, req, !known)
+	sub.open = true
+	s.enqueue(sub)
 	return nil
 }
 
+// countType bounds the types that a stream asks for, those that are not served included.
 func (s *stream) countType(typeURL string) error {
-	if _, known := s.types[typeURL]; known {
-		return nil
+	kind, types := kindOf(typeURL), len(s.unserved)
+	for _, sub := range s.subs {
+		if sub != nil {
+			types++
+		}
 	}
 	switch {
+	case kind >= 0 && s.subs[kind] != nil || slices.Contains(s.unserved, typeURL):
+		return nil
+	case typeURL == "":
+		return status.Error(codes.InvalidArgument, "type URL is required for ADS")
 	case len(typeURL) > maxTypeBytes:
 		return status.Errorf(codes.InvalidArgument, "a type URL has %d bytes: want at most %d", len(typeURL), maxTypeBytes)
-	case len(s.types) == maxTypes:
+	case types == maxTypes:
 		return status.Errorf(codes.ResourceExhausted, "the stream asks for more than %d types, which is this control plane's limit", maxTypes)
+	case kind < 0:
+		s.unserved = append(s.unserved, typeURL)
 	}
-	s.types[typeURL] = struct{}{}
 	return nil
 }
 
@@ -146,41 +186,107 @@ func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryReques
 	if first {
 		for name, version := range req.GetInitialResourceVersions() {
 			if sub.wants(name) && len(version) <= maxVersionBytes {
-				*s.state(key{sub.typeURL, name}) = ResourceState{TypeURL: sub.typeURL, Name: name, Version: version, Acked: version, State: Acked, Since: s.server.now()}
+				*sub.state(name) = state{version: version, acked: version, state: Acked, since: s.server.now()}
+				s.recount(key{sub.typeURL, name})
 			}
 		}
 	}
 	for _, name := range req.GetResourceNamesUnsubscribe() {
 		if name != wildcard {
-			delete(s.resources, key{sub.typeURL, name})
+			s.lose(sub, name)
 			continue
 		}
-		maps.DeleteFunc(s.resources, func(k key, _ *ResourceState) bool { return k.typeURL == sub.typeURL && !sub.wants(k.name) })
+		for name := range sub.states {
+			if !sub.wants(name) {
+				s.lose(sub, name)
+			}
+		}
 	}
 }
 
-// subscribed returns the subscription of a type that is served, once there was a
-// request for it.
-func (s *stream) subscribed(typeURL string) *subscription {
+// lose forgets the state of a resource.
+func (s *stream) lose(sub *subscription, name string) {
+	sub.lose(name)
+	s.recount(key{sub.typeURL, name})
+}
+
+// look notes which resources the stream may have to be told of.
+func (s *stream) look(changed []key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.subs[typeURL]
+	if s.closed {
+		return
+	}
+	for _, k := range changed {
+		if sub := s.subs[kindOf(k.typeURL)]; sub != nil {
+			sub.look(k.name)
+			s.enqueue(sub)
+		}
+	}
 }
 
-func (s *stream) state(k key) *ResourceState {
-	if s.resources[k] == nil {
-		s.resources[k] = &ResourceState{TypeURL: k.typeURL, Name: k.name}
+// enqueue gives a subscription its turn, if a response may be sent: one that was sent
+// is to be answered first, so that a slow sidecar is told of the last state alone.
+// mu is held.
+func (s *stream) enqueue(sub *subscription) {
+	if !sub.open || sub.queued || !sub.promising() {
+		return
 	}
-	return s.resources[k]
+	sub.queued = true
+	s.due = append(s.due, sub)
+	select {
+	case s.mailbox <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// next returns the next response, nil when there is none. It is sent before next is
+// called again.
+func (s *stream) next() (*message, error) {
+	m, err := s.turn()
+	if m != nil {
+		s.server.changed.notify()
+	}
+	return m, err
+}
+
+func (s *stream) turn() (*message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.due) > 0 {
+		sub := s.due[0]
+		s.due = slices.Delete(s.due, 0, 1)
+		sub.queued = false
+		v := s.server.cache.current.Load()
+		if d := sub.difference(v); !d.empty() || sub.answer {
+			sub.answer, sub.open = false, false
+			return s.respond(v, sub, d)
+		}
+	}
+	return nil, nil
+}
+
+// state of a resource at the sidecar, nil when it has none. mu is held.
+func (s *stream) state(k key) *state {
+	if sub := s.subs[kindOf(k.typeURL)]; sub != nil {
+		return sub.states[k.name]
+	}
+	return nil
 }
 
 // sidecar tells what is known of the stream, false before its first request.
 func (s *stream) sidecar() (Sidecar, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Sidecar{Node: s.node, Peer: s.peer, ConnectedAt: s.connectedAt, Resources: make([]ResourceState, 0, len(s.resources))}
-	for _, r := range s.resources {
-		out.Resources = append(out.Resources, *r)
+	out := Sidecar{Node: s.node, Peer: s.peer, ConnectedAt: s.connectedAt}
+	for _, typeURL := range xds.TypeURLs() {
+		sub := s.subs[kindOf(typeURL)]
+		if sub == nil {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(sub.states)) {
+			out.Resources = append(out.Resources, sub.states[name].resource(typeURL, name))
+		}
 	}
 	return out, s.node.ID != ""
 }
@@ -192,17 +298,9 @@ func (s *Server) sidecars() []Sidecar {
 	out := make([]Sidecar, 0, len(streams))
 	for _, st := range streams {
 		if sidecar, introduced := st.sidecar(); introduced {
-			sortResources(sidecar.Resources)
 			out = append(out, sidecar)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Sidecar) int { return cmp.Compare(a.Node.ID, b.Node.ID) })
 	return out
-}
-
-func sortResources(resources []ResourceState) {
-	types := xds.TypeURLs()
-	slices.SortFunc(resources, func(a, b ResourceState) int {
-		return cmp.Or(cmp.Compare(slices.Index(types, a.TypeURL), slices.Index(types, b.TypeURL)), cmp.Compare(a.Name, b.Name))
-	})
 }

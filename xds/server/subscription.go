@@ -2,6 +2,7 @@ package server
 
 import (
 	"strings"
+	"time"
 	"unicode"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -15,15 +16,38 @@ const wildcard = "*"
 
 // subscription is what one stream wants of one type, and has. It is guarded by the
 // stream's mu.
+//
+//	open ──something is due──▶ queued ──its turn──▶ a response is sent
+//	  ▲ ▲                        │                      │
+//	  │ └──there is nothing──────┘                      │
+//	  └──────────────the next request of the type───────┘
 type subscription struct {
 	typeURL  string
-	node     xds.Node
+	node     *xds.Node
 	names    map[string]struct{} // asked for by name
 	wildcard bool                // also the scoped Listeners that concern node
 	known    map[string]held     // by name
-	missing  map[string]struct{} // told not to exist, as far as Sidecars tells of them
-	due      bool                // the next response is sent though it may be empty
-	seq      uint64              // of the view that known was up to date with; 0 for none
+	states   map[string]*state   // what Sidecars tells of, by name
+	missing  int                 // states that are DoesNotExist
+
+	open   bool // a response may be sent
+	queued bool // its turn will come
+	answer bool // the next response is sent though it may be empty
+	// What may differ from the view: names, and with all set also everything that is
+	// known or that the wildcard brings.
+	pending map[string]struct{} // nil when empty
+	all     bool
+}
+
+// state is a ResourceState without its name.
+type state struct {
+	version, acked, err string
+	state               State
+	since               time.Time
+}
+
+func (s *state) resource(typeURL, name string) ResourceState {
+	return ResourceState{TypeURL: typeURL, Name: name, Version: s.version, Acked: s.acked, State: s.state, Error: s.err, Since: s.since}
 }
 
 // held is what a sidecar has of a resource.
@@ -50,15 +74,26 @@ func (s *subscription) of(e *entry) held {
 	case e == nil:
 		return held{state: absent}
 	case s.node.Stock && e.bytes > maxStockBytes:
-		return held{e.resource.GetVersion(), withheld}
+		return held{e.version, withheld}
 	default:
-		return held{e.resource.GetVersion(), present}
+		return held{e.version, present}
 	}
 }
 
-func newSubscription(typeURL string, node xds.Node) *subscription {
-	return &subscription{typeURL: typeURL, node: node, names: map[string]struct{}{}, known: map[string]held{}, missing: map[string]struct{}{}}
+func newSubscription(typeURL string, node *xds.Node) *subscription {
+	return &subscription{typeURL: typeURL, node: node, names: map[string]struct{}{}, known: map[string]held{}, states: map[string]*state{}}
 }
+
+// look notes that the sidecar may have to be told of a resource.
+func (s *subscription) look(name string) {
+	if s.pending == nil {
+		s.pending = map[string]struct{}{}
+	}
+	s.pending[name] = struct{}{}
+}
+
+// promising tells whether there may be something to say.
+func (s *subscription) promising() bool { return s.answer || s.all || s.pending != nil }
 
 // add subscribes to a name, which is answered even if it is subscribed already: the
 // sidecar may have dropped what it had (discovery.proto,
@@ -67,13 +102,16 @@ func (s *subscription) add(name string) {
 	if name != wildcard {
 		s.names[name] = struct{}{}
 		delete(s.known, name)
+		s.look(name)
 		return
 	}
-	if s.wildcard {
-		s.forgetUnnamed()
+	for name := range s.known {
+		if _, named := s.names[name]; !named && s.wildcard {
+			s.known[name] = held{state: doubtful}
+		}
 	}
 	// Answered even with nothing, so that the sidecar knows there is nothing.
-	s.wildcard, s.due = true, true
+	s.wildcard, s.answer, s.all = true, true, true
 }
 
 // remove unsubscribes from a name. What the wildcard covers as well is sent again, or
@@ -85,11 +123,12 @@ func (s *subscription) remove(name string) {
 		return
 	}
 	_, named := s.names[name]
+	_, told := s.known[name]
 	delete(s.names, name)
 	delete(s.known, name)
-	delete(s.missing, name)
-	if named && s.wildcard {
+	if s.wildcard && (named || told) {
 		s.known[name] = held{state: doubtful}
+		s.look(name)
 	}
 }
 
@@ -102,11 +141,9 @@ func (s *subscription) forgetUnnamed() {
 }
 
 // change takes in what a request subscribes to, and what the sidecar still has from
-// an earlier stream when it is the first of its type.
-func (s *subscription) change(req *discoveryv3.DeltaDiscoveryRequest, first bool) {
-	if first || len(req.GetResourceNamesSubscribe())+len(req.GetResourceNamesUnsubscribe()) > 0 {
-		s.seq = 0
-	}
+// an earlier stream when it is the first of its type. It returns the names that are
+// asked for now and those that no longer are.
+func (s *subscription) change(req *discoveryv3.DeltaDiscoveryRequest, first bool) (added, removed []string) {
 	for _, name := range req.GetResourceNamesSubscribe() {
 		s.add(name)
 	}
@@ -116,19 +153,47 @@ func (s *subscription) change(req *discoveryv3.DeltaDiscoveryRequest, first bool
 				s.known[name] = held{version, present}
 			}
 		}
+		s.all = s.all || len(s.known) > 0
 	}
 	for _, name := range req.GetResourceNamesUnsubscribe() {
 		s.remove(name)
 	}
+	for _, name := range req.GetResourceNamesSubscribe() {
+		if _, named := s.names[name]; named {
+			added = append(added, name)
+		}
+	}
+	for _, name := range req.GetResourceNamesUnsubscribe() {
+		if _, named := s.names[name]; !named {
+			removed = append(removed, name)
+		}
+	}
+	return added, removed
 }
 
-// miss notes that a name does not exist, false when too many do not.
-func (s *subscription) miss(name string) bool {
-	if _, known := s.missing[name]; !known && len(s.missing) >= maxMissing {
-		return false
+// state returns the state of a resource, which it makes.
+func (s *subscription) state(name string) *state {
+	if s.states[name] == nil {
+		s.states[name] = &state{}
 	}
-	s.missing[name] = struct{}{}
-	return true
+	return s.states[name]
+}
+
+// lose forgets the state of a resource.
+func (s *subscription) lose(name string) {
+	if was := s.states[name]; was != nil && was.state == DoesNotExist {
+		s.missing--
+	}
+	delete(s.states, name)
+}
+
+// miss notes that a name does not exist, unless too many do not.
+func (s *subscription) miss(name string, now time.Time) {
+	s.lose(name)
+	if s.missing < maxMissing {
+		s.missing++
+		s.states[name] = &state{state: DoesNotExist, since: now}
+	}
 }
 
 // wants tells whether a name is subscribed, by itself or by the wildcard.

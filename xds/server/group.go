@@ -1,0 +1,159 @@
+package server
+
+import (
+	"cmp"
+	"sync"
+)
+
+// Group is resources that belong together, such as those of one declared object, and
+// counts the sidecars that it concerns. A sidecar that has, or has asked for, one of
+// the resources is concerned, and one that a scoped Listener among them is for. The
+// counts are kept at each answer of a sidecar and each update; reading them costs
+// nothing. They are those of the view the group is in: one that no view has any more
+// says what it said last, or something older.
+type Group struct {
+	// Set at construction.
+	keys []key
+
+	mu       sync.Mutex
+	members  map[*stream]standing
+	counts   [standsRejected + 1]uint32 // by standing
+	rejected map[*stream]rejection
+}
+
+// Progress counts sidecars.
+type Progress struct {
+	Acked, Pending, Rejected uint32
+	LastError                string // of a rejection
+}
+
+// Total counts all that are concerned.
+func (p Progress) Total() uint32 { return p.Acked + p.Pending + p.Rejected }
+
+// NewGroup returns a group of resources, by type URL and name, whose counts are kept
+// once it is in a View that has all of the resources. The same group may be in many, one
+// after the other.
+func NewGroup(keys [][2]string) *Group {
+	g := &Group{members: map[*stream]standing{}, rejected: map[*stream]rejection{}}
+	for _, k := range keys {
+		g.keys = append(g.keys, key{k[0], k[1]})
+	}
+	return g
+}
+
+// Progress returns the counts. The error is that of the first resource that was refused,
+// at the first sidecar by id.
+func (g *Group) Progress() Progress {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := Progress{Acked: g.counts[standsAcked], Pending: g.counts[standsPending], Rejected: g.counts[standsRejected]}
+	var first *rejection
+	for _, r := range g.rejected {
+		if first == nil || r.compare(first) < 0 {
+			first = &r
+		}
+	}
+	if first != nil {
+		p.LastError = first.err
+	}
+	return p
+}
+
+// standing of a group at one sidecar; the worst of its resources counts.
+type standing int
+
+const (
+	standsAcked standing = iota + 1
+	standsPending
+	standsRejected
+)
+
+// rejection is a sidecar's reason to refuse one of the group's resources.
+type rejection struct {
+	resource int // its place in the group
+	node     string
+	stream   int64
+	err      string
+}
+
+func (r *rejection) compare(other *rejection) int {
+	return cmp.Or(cmp.Compare(r.resource, other.resource), cmp.Compare(r.node, other.node), cmp.Compare(r.stream, other.stream))
+}
+
+// set notes how a stream stands; 0 means that it is not concerned.
+func (g *Group) set(s *stream, is standing, why rejection) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if was := g.members[s]; was != is {
+		if was != 0 {
+			g.counts[was]--
+		}
+		if is != 0 {
+			g.counts[is]++
+			g.members[s] = is
+		} else {
+			delete(g.members, s)
+		}
+		if was == standsRejected {
+			delete(g.rejected, s)
+		}
+	}
+	if is == standsRejected {
+		g.rejected[s] = why
+	}
+}
+
+// count works out how the stream stands in groups.
+func (s *stream) count(groups []*Group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.countIn(s.server.cache.current.Load(), groups)
+}
+
+// countIn is count by a view. A closed stream counts nowhere. mu is held.
+func (s *stream) countIn(v *view, groups []*Group) {
+	for _, g := range groups {
+		if s.closed {
+			g.set(s, 0, rejection{})
+			continue
+		}
+		var worst standing
+		var why rejection
+		for i, k := range g.keys {
+			is := s.standing(v, k)
+			if is == standsRejected && worst != standsRejected {
+				why = rejection{i, s.node.ID, s.id, s.state(k).err}
+			}
+			worst = max(worst, is)
+		}
+		g.set(s, worst, why)
+	}
+}
+
+// recount counts in the groups of resources whose state has changed. mu is held.
+func (s *stream) recount(keys ...key) {
+	v := s.server.cache.current.Load()
+	for _, k := range keys {
+		s.countIn(v, v.groups[k])
+	}
+}
+
+// standing is what the stream made of the version of a resource that is in force. What
+// it said of an older one does not count.
+func (s *stream) standing(v *view, k key) standing {
+	state := s.state(k)
+	switch {
+	case state == nil && v.concerns(k, &s.node):
+		return standsPending
+	case state == nil:
+		return 0
+	case state.version != v.versionOf(k):
+		return standsPending
+	case state.state == Nacked:
+		return standsRejected
+	case state.state == Acked:
+		return standsAcked
+	default:
+		return standsPending
+	}
+}
