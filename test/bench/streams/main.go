@@ -1,11 +1,11 @@
-// Command xds measures what a change of configuration costs a control plane with many
+// Command streams measures what a change of configuration costs a control plane with many
 // sidecars: from the write of a file to the last acknowledgement. The control plane is
 // the real one, in a process of its own; the sidecars are delta streams over loopback
 // TCP, each with a connection, that decode every resource and acknowledge it. No broker
 // is needed.
 //
 //	make bench-xds
-//	.run/bench/xds -streams 1000 -changes 30
+//	.run/bench/bench-xds -streams 1000 -changes 30
 //
 // For each number of streams the last line is
 //

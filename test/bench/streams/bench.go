@@ -141,7 +141,7 @@ func (b *bench) change(ctx context.Context, s *server, streams *fleet, what stri
 	if err != nil {
 		return nil, err
 	}
-	for i := range b.options.changes {
+	for i := range b.changes {
 		if err := wait(ctx, b.pause); err != nil {
 			return nil, err
 		}
@@ -210,7 +210,7 @@ func (b *bench) manyObjects(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(b.out, "%d objects: one changed p50 %s p99 %s, %d rewrites in %s take %.2f cores\n", b.objects,
-		ms(percentile(took, 50)), ms(percentile(took, 99)), rewrites, over, (after.CPU - before.CPU).Seconds()/over.Seconds())
+		ms(percentile(took, 50)), ms(percentile(took, 99)), rewrites, over, (after.CPU-before.CPU).Seconds()/over.Seconds())
 	return nil
 }
 
