@@ -61,7 +61,7 @@ func (s *stream) record(sub *subscription, d *difference, r response) {
 		} else {
 			sub.lose(name)
 		}
-		s.recount(key{sub.typeURL, name})
+		s.recount(key{sub.kind, name})
 	}
 	if len(s.unanswered) == maxUnanswered {
 		s.unanswered[0].span.End(errForgotten)
@@ -99,7 +99,7 @@ func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState 
 			}
 		case r.version == e.version:
 			r.state, r.err, r.since = Nacked, reason, now
-			out = append(out, r.resource(e.typeURL, e.name))
+			out = append(out, r.resource(answered.typeURL, e.name))
 		}
 		s.recount(e.key)
 	}

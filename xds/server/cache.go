@@ -33,7 +33,7 @@ func newCache() *cache {
 var pushOrder = [...]string{xds.TypeCluster, xds.TypeEndpoint, xds.TypeListener, xds.TypeRoute}
 
 // kindOf is the place of a type in the pushOrder, -1 for a type that is not served.
-func kindOf(typeURL string) int { return slices.Index(pushOrder[:], typeURL) }
+func kindOf(typeURL string) int8 { return int8(slices.Index(pushOrder[:], typeURL)) } //nolint:gosec // there are few
 
 // note is what an update tells one stream to look at.
 type note struct {
@@ -69,7 +69,7 @@ func (c *cache) update(from View, now time.Time) {
 
 // swap makes v current and returns who uses what of the changes.
 func (c *cache) swap(v *view, changed []key, groups []*Group) map[*stream]note {
-	slices.SortFunc(changed, func(a, b key) int { return cmp.Compare(kindOf(a.typeURL), kindOf(b.typeURL)) })
+	slices.SortFunc(changed, func(a, b key) int { return cmp.Compare(a.kind, b.kind) })
 	old := c.current.Load()
 	notes := map[*stream]note{}
 	c.mu.Lock()
@@ -129,17 +129,17 @@ func (c *cache) introduce(s *stream, namespace string) {
 }
 
 // use notes which names a stream asks for, and no longer does.
-func (c *cache) use(s *stream, typeURL string, added, removed []string) {
+func (c *cache) use(s *stream, kind int8, added, removed []string) {
 	if len(added)+len(removed) == 0 {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range added {
-		put(c.users, key{typeURL, name}, s)
+		put(c.users, key{kind, name}, s)
 	}
 	for _, name := range removed {
-		drop(c.users, key{typeURL, name}, s)
+		drop(c.users, key{kind, name}, s)
 	}
 }
 

@@ -50,7 +50,7 @@ func (m *model) update() {
 		groups = nil
 		for range 3 {
 			var keys [][2]string
-			for range 1 + m.random.IntN(3) {
+			for range 1 + m.random.IntN(3*modelNames) {
 				keys = append(keys, [2]string{xds.TypeListener, fmt.Sprint([]string{"topic", "subscription"}[m.random.IntN(2)], m.random.IntN(modelNames))})
 			}
 			groups = append(groups, NewGroup(keys))

@@ -60,7 +60,7 @@ func (v *view) causeOf(d *difference, now time.Time) (newest change, ok bool) {
 		consider(e.key, held{e.version, present})
 	}
 	for _, name := range d.removed {
-		consider(key{d.typeURL, name}, held{state: absent})
+		consider(keyOf(d.typeURL, name), held{state: absent})
 	}
 	return newest, ok
 }

@@ -29,7 +29,7 @@ func (s *subscription) difference(v *view) *difference {
 			s.look(name)
 		}
 		for _, scoped := range v.scopes[s.node.Namespace] {
-			if s.wildcard && scoped.typeURL == s.typeURL {
+			if s.wildcard && scoped.kind == s.kind {
 				s.look(scoped.name)
 			}
 		}
@@ -55,7 +55,7 @@ func (s *subscription) difference(v *view) *difference {
 // for is removed only under a wildcard: without one, unsubscribing is the sidecar's own
 // word.
 func (d *difference) look(v *view, s *subscription, name string) bool {
-	e, wild := v.find(key{s.typeURL, name}, s.node)
+	e, wild := v.find(key{s.kind, name}, s.node)
 	_, named := s.names[name]
 	known, told := s.known[name]
 	if !named && (!s.wildcard || !wild) {

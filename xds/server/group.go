@@ -2,6 +2,8 @@ package server
 
 import (
 	"cmp"
+	"iter"
+	"slices"
 	"sync"
 )
 
@@ -13,7 +15,8 @@ import (
 // says what it said last, or something older.
 type Group struct {
 	// Set at construction.
-	keys []key
+	keys   []key
+	places map[key]int // of the keys
 
 	mu       sync.Mutex
 	members  map[*stream]standing
@@ -34,9 +37,13 @@ func (p Progress) Total() uint32 { return p.Acked + p.Pending + p.Rejected }
 // once it is in a View that has all of the resources. The same group may be in many, one
 // after the other.
 func NewGroup(keys [][2]string) *Group {
-	g := &Group{members: map[*stream]standing{}, rejected: map[*stream]rejection{}}
-	for _, k := range keys {
-		g.keys = append(g.keys, key{k[0], k[1]})
+	g := &Group{places: make(map[key]int, len(keys)), members: map[*stream]standing{}, rejected: map[*stream]rejection{}}
+	for _, names := range keys {
+		k := keyOf(names[0], names[1])
+		if _, known := g.places[k]; !known {
+			g.places[k] = len(g.keys)
+			g.keys = append(g.keys, k)
+		}
 	}
 	return g
 }
@@ -118,15 +125,53 @@ func (s *stream) countIn(v *view, groups []*Group) {
 			continue
 		}
 		var worst standing
-		var why rejection
-		for i, k := range g.keys {
+		var first int
+		for i, k := range s.shared(v, g) {
 			is := s.standing(v, k)
-			if is == standsRejected && worst != standsRejected {
-				why = rejection{i, s.node.ID, s.id, s.state(k).err}
+			if is == standsRejected && (worst != standsRejected || i < first) {
+				first = i
 			}
 			worst = max(worst, is)
 		}
+		var why rejection
+		if worst == standsRejected {
+			why = rejection{first, s.node.ID, s.id, s.state(g.keys[first]).err}
+		}
 		g.set(s, worst, why)
+	}
+}
+
+// shared yields the keys of a group that may mean something to the stream, with their
+// places. Some groups have many more keys than a stream has resources: a topic to which
+// hundreds of others send. mu is held.
+func (s *stream) shared(v *view, g *Group) iter.Seq2[int, key] {
+	scoped := v.scopes[s.node.Namespace]
+	has := len(scoped)
+	for _, sub := range s.subs {
+		if sub != nil {
+			has += len(sub.states)
+		}
+	}
+	if len(g.keys) <= has {
+		return slices.All(g.keys)
+	}
+	return func(yield func(int, key) bool) {
+		for _, sub := range s.subs {
+			if sub == nil {
+				continue
+			}
+			for name := range sub.states {
+				k := key{sub.kind, name}
+				if i, ok := g.places[k]; ok && !yield(i, k) {
+					return
+				}
+			}
+		}
+		for _, s := range scoped {
+			if i, ok := g.places[s.key]; ok && !yield(i, s.key) {
+				return
+			}
+		}
 	}
 }
 

@@ -37,7 +37,13 @@ type stream struct {
 	unanswered []response      // oldest first
 }
 
-type key struct{ typeURL, name string }
+// key names a resource.
+type key struct {
+	kind int8 // place of its type in the pushOrder
+	name string
+}
+
+func keyOf(typeURL, name string) key { return key{kindOf(typeURL), name} }
 
 func (s *Server) newStream(ctx context.Context) *stream {
 	st := &stream{server: s, connectedAt: s.now(), mailbox: make(chan struct{}, 1)}
@@ -68,10 +74,10 @@ func (s *stream) forget() {
 			continue
 		}
 		for name := range sub.names {
-			used = append(used, key{sub.typeURL, name})
+			used = append(used, key{sub.kind, name})
 		}
 		for name := range sub.states {
-			s.recount(key{sub.typeURL, name})
+			s.recount(key{sub.kind, name})
 		}
 	}
 	s.recountScoped()
@@ -146,7 +152,7 @@ func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) error {
 	added, removed := sub.change(req, !known)
 	s.subs[kind] = sub
 	// Before a view is looked at: an update sees the names, or they see the update.
-	s.server.cache.use(s, typeURL, added, removed)
+	s.server.cache.use(s, kind, added, removed)
 	more := len(sub.names) - was
 	if err := s.server.admission.take(s, more); err != nil {
 		return err
@@ -187,7 +193,7 @@ func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryReques
 		for name, version := range req.GetInitialResourceVersions() {
 			if sub.wants(name) && len(version) <= maxVersionBytes {
 				*sub.state(name) = state{version: version, acked: version, state: Acked, since: s.server.now()}
-				s.recount(key{sub.typeURL, name})
+				s.recount(key{sub.kind, name})
 			}
 		}
 	}
@@ -207,7 +213,7 @@ func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryReques
 // lose forgets the state of a resource.
 func (s *stream) lose(sub *subscription, name string) {
 	sub.lose(name)
-	s.recount(key{sub.typeURL, name})
+	s.recount(key{sub.kind, name})
 }
 
 // look notes which resources the stream may have to be told of.
@@ -218,7 +224,10 @@ func (s *stream) look(changed []key) {
 		return
 	}
 	for _, k := range changed {
-		if sub := s.subs[kindOf(k.typeURL)]; sub != nil {
+		if k.kind < 0 {
+			continue
+		}
+		if sub := s.subs[k.kind]; sub != nil {
 			sub.look(k.name)
 			s.enqueue(sub)
 		}
@@ -268,7 +277,10 @@ func (s *stream) turn() (*message, error) {
 
 // state of a resource at the sidecar, nil when it has none. mu is held.
 func (s *stream) state(k key) *state {
-	if sub := s.subs[kindOf(k.typeURL)]; sub != nil {
+	if k.kind < 0 {
+		return nil
+	}
+	if sub := s.subs[k.kind]; sub != nil {
 		return sub.states[k.name]
 	}
 	return nil

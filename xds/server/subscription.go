@@ -23,6 +23,7 @@ const wildcard = "*"
 //	  └──────────────the next request of the type───────┘
 type subscription struct {
 	typeURL  string
+	kind     int8
 	node     *xds.Node
 	names    map[string]struct{} // asked for by name
 	wildcard bool                // also the scoped Listeners that concern node
@@ -81,7 +82,7 @@ func (s *subscription) of(e *entry) held {
 }
 
 func newSubscription(typeURL string, node *xds.Node) *subscription {
-	return &subscription{typeURL: typeURL, node: node, names: map[string]struct{}{}, known: map[string]held{}, states: map[string]*state{}}
+	return &subscription{typeURL: typeURL, kind: kindOf(typeURL), node: node, names: map[string]struct{}{}, known: map[string]held{}, states: map[string]*state{}}
 }
 
 // look notes that the sidecar may have to be told of a resource.

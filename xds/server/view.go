@@ -54,11 +54,11 @@ func newView(v View, old *view) *view {
 		scopes: make(map[string][]*scoped, len(old.scopes)), groups: make(map[key][]*Group, len(old.groups)), all: v.Groups,
 	}
 	for _, r := range v.Resources {
-		e := newEntry(r, old.named[key{r.TypeURL, r.Name}])
+		e := newEntry(r, old.named[keyOf(r.TypeURL, r.Name)])
 		out.named[e.key] = e
 	}
 	for _, s := range v.Scoped {
-		k := key{s.Resource.TypeURL, s.Resource.Name}
+		k := keyOf(s.Resource.TypeURL, s.Resource.Name)
 		var before *entry
 		if was := old.scoped[k]; was != nil {
 			before = was.entry
@@ -82,7 +82,7 @@ func newEntry(r wire.Resource, known *entry) *entry {
 		return known
 	}
 	return &entry{
-		key: key{r.TypeURL, r.Name}, version: r.Version, body: resourceBody(r),
+		key: keyOf(r.TypeURL, r.Name), version: r.Version, body: resourceBody(r),
 		bytes: len(r.Name) + len(r.Any.GetTypeUrl()) + len(r.Any.GetValue()) + entryBytes,
 	}
 }
