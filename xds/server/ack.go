@@ -79,7 +79,9 @@ func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState 
 		return nil // a spontaneous request, or an answer too late
 	}
 	answered := s.unanswered[i]
-	s.unanswered = slices.Delete(s.unanswered, i, i+1)
+	if s.unanswered = slices.Delete(s.unanswered, i, i+1); len(s.unanswered) == 0 {
+		s.unanswered = nil // most streams wait for days
+	}
 	s.server.traffic.answered(answered.typeURL, req)
 	refused := refusals(&answered, req)
 	answered.span.End(refusal(req))

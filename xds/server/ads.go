@@ -53,24 +53,19 @@ func (s *stream) serve(g delta) error {
 	// The goroutine ends with the stream, which ends when this function has returned.
 	requests := make(chan *discoveryv3.DeltaDiscoveryRequest)
 	go receive(g, requests)
-	silence := time.NewTimer(s.server.admission.limits.FirstRequest)
-	defer silence.Stop()
+	if err := s.awaitFirst(g, requests); err != nil || s.node.ID == "" {
+		return err
+	}
 	for {
 		select {
 		case <-s.server.ctx.Done():
 			return nil
-		case <-silence.C:
-			return status.Errorf(codes.DeadlineExceeded, "no request came within %v", s.server.admission.limits.FirstRequest)
 		case <-s.mailbox:
 		case req, more := <-requests:
 			if !more {
 				return nil
 			}
-			silence.Stop()
-			if err := s.flush(g); err != nil {
-				return err
-			}
-			if err := s.requested(req); err != nil {
+			if err := s.take(g, req); err != nil {
 				return err
 			}
 		}
@@ -78,6 +73,36 @@ func (s *stream) serve(g delta) error {
 			return err
 		}
 	}
+}
+
+// awaitFirst takes the first request in, which has its time. Without one the stream has
+// ended.
+func (s *stream) awaitFirst(g delta, requests <-chan *discoveryv3.DeltaDiscoveryRequest) error {
+	patience := s.server.admission.limits.FirstRequest
+	silence := time.NewTimer(patience)
+	defer silence.Stop()
+	select {
+	case <-s.server.ctx.Done():
+		return nil
+	case <-silence.C:
+		return status.Errorf(codes.DeadlineExceeded, "no request came within %v", patience)
+	case req, more := <-requests:
+		if !more {
+			return nil
+		}
+		if err := s.take(g, req); err != nil {
+			return err
+		}
+		return s.flush(g)
+	}
+}
+
+// take takes in a request, after what was due when it came.
+func (s *stream) take(g delta, req *discoveryv3.DeltaDiscoveryRequest) error {
+	if err := s.flush(g); err != nil {
+		return err
+	}
+	return s.requested(req)
 }
 
 // receive hands on requests until the stream ends.

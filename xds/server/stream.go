@@ -264,7 +264,9 @@ func (s *stream) turn() (*message, error) {
 	defer s.mu.Unlock()
 	for len(s.due) > 0 {
 		sub := s.due[0]
-		s.due = slices.Delete(s.due, 0, 1)
+		if s.due = slices.Delete(s.due, 0, 1); len(s.due) == 0 {
+			s.due = nil
+		}
 		sub.queued = false
 		v := s.server.cache.current.Load()
 		if d := sub.difference(v); !d.empty() || sub.answer {

@@ -100,8 +100,9 @@ func (b *bench) measure(ctx context.Context, n int) (f figures, err error) {
 	if err != nil {
 		return f, err
 	}
-	f.memory = (loaded.memory()-empty.memory())/n - bare
-	b.say("%d streams: heap %d KB, stack %d KB in all; the transport takes %.1f KB a stream", n, loaded.Heap>>10, loaded.Stack>>10, float64(bare)/1024)
+	own := loaded.above(empty, n)
+	f.memory = own.memory() - bare.memory()
+	b.say("%d streams: a stream takes %d bytes of heap and %d of stack, the transport %d and %d of them", n, own.Heap, own.Stack, bare.Heap, bare.Stack)
 
 	b.say("%d streams: reconnect", n)
 	streams.close()
@@ -114,23 +115,23 @@ func (b *bench) measure(ctx context.Context, n int) (f figures, err error) {
 }
 
 // transport returns the memory a stream takes of a server that only receives.
-func (b *bench) transport(ctx context.Context, n int) (int, error) {
+func (b *bench) transport(ctx context.Context, n int) (bare usage, err error) {
 	s, err := startServer(ctx, "")
 	if err != nil {
-		return 0, err
+		return bare, err
 	}
 	defer s.stop()
 	empty, err := s.ask("memory")
 	if err != nil {
-		return 0, err
+		return bare, err
 	}
 	streams := newFleet(n, mesh{topics: n / users})
 	defer streams.close()
 	if err := streams.connect(ctx, s.address); err != nil {
-		return 0, err
+		return bare, err
 	}
 	loaded, err := s.ask("memory")
-	return (loaded.memory() - empty.memory()) / n, err
+	return loaded.above(empty, n), err
 }
 
 // changes makes changes and returns, in order of size, how long each took until the

@@ -42,6 +42,11 @@ type usage struct {
 
 func (u usage) memory() int { return u.Heap + u.Stack }
 
+// above is the memory that each of n takes, when without them it was that of empty.
+func (u usage) above(empty usage, n int) usage {
+	return usage{Heap: (u.Heap - empty.Heap) / n, Stack: (u.Stack - empty.Stack) / n}
+}
+
 // startServer starts a control plane for a directory; for "" a server that only
 // receives.
 func startServer(ctx context.Context, dir string) (*server, error) {
