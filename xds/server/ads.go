@@ -51,7 +51,7 @@ func (s *service) DeltaAggregatedResources(g delta) error {
 // server closes, and with an error.
 func (s *stream) serve(g delta) error {
 	// The goroutine ends with the stream, which ends when this function has returned.
-	requests := make(chan *discoveryv3.DeltaDiscoveryRequest)
+	requests := make(chan request)
 	go receive(g, requests)
 	if err := s.awaitFirst(g, requests); err != nil || s.node.ID == "" {
 		return err
@@ -77,7 +77,7 @@ func (s *stream) serve(g delta) error {
 
 // awaitFirst takes the first request in, which has its time. Without one the stream has
 // ended.
-func (s *stream) awaitFirst(g delta, requests <-chan *discoveryv3.DeltaDiscoveryRequest) error {
+func (s *stream) awaitFirst(g delta, requests <-chan request) error {
 	patience := s.server.admission.limits.FirstRequest
 	silence := time.NewTimer(patience)
 	defer silence.Stop()
@@ -98,19 +98,23 @@ func (s *stream) awaitFirst(g delta, requests <-chan *discoveryv3.DeltaDiscovery
 }
 
 // take takes in a request, after what was due when it came.
-func (s *stream) take(g delta, req *discoveryv3.DeltaDiscoveryRequest) error {
+func (s *stream) take(g delta, message request) error {
 	if err := s.flush(g); err != nil {
+		return err
+	}
+	req, err := message.decode()
+	if err != nil {
 		return err
 	}
 	return s.requested(req)
 }
 
 // receive hands on requests until the stream ends.
-func receive(g delta, requests chan<- *discoveryv3.DeltaDiscoveryRequest) {
+func receive(g delta, requests chan<- request) {
 	defer close(requests)
 	for {
-		req, err := g.Recv()
-		if err != nil {
+		var req request
+		if err := g.RecvMsg(&req); err != nil {
 			return
 		}
 		select {

@@ -2,8 +2,10 @@ package server
 
 import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -70,6 +72,28 @@ func resourceBody(r wire.Resource) []byte {
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
+
+// request is one in its wire format. The goroutine that receives does not decode it:
+// its stack would grow, and stay so while it waits for days.
+type request []byte
+
+// Unmarshal implements encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if r, ok := v.(*request); ok {
+		*r = data.Materialize()
+		return nil
+	}
+	return c.CodecV2.Unmarshal(data, v)
+}
+
+// decode returns the request that r is. Its error is what gRPC says of such a message.
+func (r request) decode() (*discoveryv3.DeltaDiscoveryRequest, error) {
+	req := new(discoveryv3.DeltaDiscoveryRequest)
+	if err := proto.Unmarshal(r, req); err != nil {
+		return nil, status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
+	}
+	return req, nil
+}
 
 // Marshal implements encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
