@@ -48,15 +48,13 @@ func (s *stream) respond(v *view, sub *subscription, d *difference) (*message, e
 func (s *stream) record(sub *subscription, d *difference, r response) {
 	now := s.server.now()
 	for _, e := range d.changed {
-		if sub.states[e.name] != nil && sub.states[e.name].state == DoesNotExist {
-			sub.lose(e.name)
-		}
-		state := sub.state(e.name)
+		sub.exists(e.name)
+		state := &sub.row(e.name).state
 		state.version, state.state, state.err, state.since = e.version, Sent, "", now
 		s.recount(e.key)
 	}
 	for _, name := range d.removed {
-		if _, named := sub.names[name]; named {
+		if sub.isNamed(name) {
 			sub.miss(name, now)
 		} else {
 			sub.lose(name)

@@ -25,8 +25,10 @@ func (d *difference) empty() bool { return len(d.changed)+len(d.removed)+len(d.w
 func (s *subscription) difference(v *view) *difference {
 	if s.all {
 		s.all = false
-		for name := range s.known {
-			s.look(name)
+		for name, r := range s.rows {
+			if r.told != (held{}) {
+				s.look(name)
+			}
 		}
 		for _, scoped := range v.scopes[s.node.Namespace] {
 			if s.wildcard && scoped.kind == s.kind {
@@ -56,17 +58,19 @@ func (s *subscription) difference(v *view) *difference {
 // word.
 func (d *difference) look(v *view, s *subscription, name string) bool {
 	e, wild := v.find(key{s.kind, name}, s.node)
-	_, named := s.names[name]
-	known, told := s.known[name]
-	if !named && (!s.wildcard || !wild) {
-		if s.wildcard && told {
+	var has row
+	if r := s.rows[name]; r != nil {
+		has = *r
+	}
+	if !has.named && (!s.wildcard || !wild) {
+		if s.wildcard && has.told != (held{}) {
 			d.removed = append(d.removed, name)
 			return true
 		}
 		return false
 	}
 	switch is := s.of(e); {
-	case known == is:
+	case has.told == is:
 		return false
 	case is.state == absent:
 		d.removed = append(d.removed, name)
@@ -99,15 +103,16 @@ func (d *difference) fit() {
 func (d *difference) apply(s *subscription) {
 	for _, entries := range [...][]*entry{d.changed, d.withheld} {
 		for _, e := range entries {
-			s.known[e.name] = s.of(e)
+			s.row(e.name).told = s.of(e)
 			delete(s.pending, e.name)
 		}
 	}
 	for _, name := range d.removed {
-		if _, named := s.names[name]; named {
-			s.known[name] = held{state: absent}
-		} else {
-			delete(s.known, name)
+		if s.isNamed(name) {
+			s.row(name).told = held{state: absent}
+		} else if r := s.rows[name]; r != nil {
+			r.told = held{}
+			s.tidy(name)
 		}
 		delete(s.pending, name)
 	}

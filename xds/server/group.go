@@ -149,7 +149,7 @@ func (s *stream) shared(v *view, g *Group) iter.Seq2[int, key] {
 	has := len(scoped)
 	for _, sub := range s.subs {
 		if sub != nil {
-			has += len(sub.states)
+			has += len(sub.rows)
 		}
 	}
 	if len(g.keys) <= has {
@@ -160,7 +160,7 @@ func (s *stream) shared(v *view, g *Group) iter.Seq2[int, key] {
 			if sub == nil {
 				continue
 			}
-			for name := range sub.states {
+			for name := range sub.rows {
 				k := key{sub.kind, name}
 				if i, ok := g.places[k]; ok && !yield(i, k) {
 					return

@@ -73,10 +73,10 @@ func (s *stream) forget() {
 		if sub == nil {
 			continue
 		}
-		for name := range sub.names {
-			used = append(used, key{sub.kind, name})
-		}
-		for name := range sub.states {
+		for name, r := range sub.rows {
+			if r.named {
+				used = append(used, key{sub.kind, name})
+			}
 			s.recount(key{sub.kind, name})
 		}
 	}
@@ -148,12 +148,12 @@ func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) error {
 	if err := sub.check(req, s.server.admission.limits.Names); err != nil {
 		return err
 	}
-	was := len(sub.names)
+	was := sub.named
 	added, removed := sub.change(req, !known)
 	s.subs[kind] = sub
 	// Before a view is looked at: an update sees the names, or they see the update.
 	s.server.cache.use(s, kind, added, removed)
-	more := len(sub.names) - was
+	more := sub.named - was
 	if err := s.server.admission.take(s, more); err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryReques
 	if first {
 		for name, version := range req.GetInitialResourceVersions() {
 			if sub.wants(name) && len(version) <= maxVersionBytes {
-				*sub.state(name) = state{version: version, acked: version, state: Acked, since: s.server.now()}
+				sub.row(name).state = state{version: version, acked: version, state: Acked, since: s.server.now()}
 				s.recount(key{sub.kind, name})
 			}
 		}
@@ -202,7 +202,7 @@ func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryReques
 			s.lose(sub, name)
 			continue
 		}
-		for name := range sub.states {
+		for name := range sub.rows {
 			if !sub.wants(name) {
 				s.lose(sub, name)
 			}
@@ -283,7 +283,9 @@ func (s *stream) state(k key) *state {
 		return nil
 	}
 	if sub := s.subs[k.kind]; sub != nil {
-		return sub.states[k.name]
+		if r := sub.rows[k.name]; r != nil && r.state.state != 0 {
+			return &r.state
+		}
 	}
 	return nil
 }
@@ -298,8 +300,10 @@ func (s *stream) sidecar() (Sidecar, bool) {
 		if sub == nil {
 			continue
 		}
-		for _, name := range slices.Sorted(maps.Keys(sub.states)) {
-			out.Resources = append(out.Resources, sub.states[name].resource(typeURL, name))
+		for _, name := range slices.Sorted(maps.Keys(sub.rows)) {
+			if r := sub.rows[name]; r.state.state != 0 {
+				out.Resources = append(out.Resources, r.resource(typeURL, name))
+			}
 		}
 	}
 	return out, s.node.ID != ""

@@ -25,11 +25,10 @@ type subscription struct {
 	typeURL  string
 	kind     int8
 	node     *xds.Node
-	names    map[string]struct{} // asked for by name
-	wildcard bool                // also the scoped Listeners that concern node
-	known    map[string]held     // by name
-	states   map[string]*state   // what Sidecars tells of, by name
-	missing  int                 // states that are DoesNotExist
+	rows     map[string]*row // what is known of names
+	named    int             // rows that are asked for by name
+	missing  int             // rows whose state is DoesNotExist
+	wildcard bool            // also the scoped Listeners that concern node
 
 	open   bool // a response may be sent
 	queued bool // its turn will come
@@ -38,6 +37,13 @@ type subscription struct {
 	// known or that the wildcard brings.
 	pending map[string]struct{} // nil when empty
 	all     bool
+}
+
+// row is what is known of one name: nothing is kept of a name that is none of these.
+type row struct {
+	named bool // it is asked for by name
+	told  held // zero when the sidecar was not told of it
+	state      // what Sidecars tells of it; zero for nothing
 }
 
 // state is a ResourceState without its name.
@@ -82,7 +88,7 @@ func (s *subscription) of(e *entry) held {
 }
 
 func newSubscription(typeURL string, node *xds.Node) *subscription {
-	return &subscription{typeURL: typeURL, kind: kindOf(typeURL), node: node, names: map[string]struct{}{}, known: map[string]held{}, states: map[string]*state{}}
+	return &subscription{typeURL: typeURL, kind: kindOf(typeURL), node: node, rows: map[string]*row{}}
 }
 
 // look notes that the sidecar may have to be told of a resource.
@@ -101,14 +107,18 @@ func (s *subscription) promising() bool { return s.answer || s.all || s.pending 
 // DeltaDiscoveryRequest.resource_names_subscribe).
 func (s *subscription) add(name string) {
 	if name != wildcard {
-		s.names[name] = struct{}{}
-		delete(s.known, name)
+		r := s.row(name)
+		if !r.named {
+			r.named = true
+			s.named++
+		}
+		r.told = held{}
 		s.look(name)
 		return
 	}
-	for name := range s.known {
-		if _, named := s.names[name]; !named && s.wildcard {
-			s.known[name] = held{state: doubtful}
+	for _, r := range s.rows {
+		if !r.named && r.told != (held{}) && s.wildcard {
+			r.told = held{state: doubtful}
 		}
 	}
 	// Answered even with nothing, so that the sidecar knows there is nothing.
@@ -123,23 +133,49 @@ func (s *subscription) remove(name string) {
 		s.forgetUnnamed()
 		return
 	}
-	_, named := s.names[name]
-	_, told := s.known[name]
-	delete(s.names, name)
-	delete(s.known, name)
-	if s.wildcard && (named || told) {
-		s.known[name] = held{state: doubtful}
+	r := s.rows[name]
+	if r == nil {
+		return
+	}
+	told := r.named || r.told != (held{})
+	if r.named {
+		r.named = false
+		s.named--
+	}
+	r.told = held{}
+	if s.wildcard && told {
+		r.told = held{state: doubtful}
 		s.look(name)
 	}
+	s.tidy(name)
 }
 
 func (s *subscription) forgetUnnamed() {
-	for name := range s.known {
-		if _, named := s.names[name]; !named {
-			delete(s.known, name)
+	for name, r := range s.rows {
+		if !r.named {
+			r.told = held{}
+			s.tidy(name)
 		}
 	}
 }
+
+// row returns what is known of a name, which may be changed.
+func (s *subscription) row(name string) *row {
+	if s.rows[name] == nil {
+		s.rows[name] = &row{}
+	}
+	return s.rows[name]
+}
+
+// tidy drops a row that says nothing.
+func (s *subscription) tidy(name string) {
+	if r := s.rows[name]; r != nil && !r.named && r.told == (held{}) && r.state.state == 0 {
+		delete(s.rows, name)
+	}
+}
+
+// isNamed tells whether a name is asked for by itself.
+func (s *subscription) isNamed(name string) bool { return s.rows[name] != nil && s.rows[name].named }
 
 // change takes in what a request subscribes to, and what the sidecar still has from
 // an earlier stream when it is the first of its type. It returns the names that are
@@ -151,41 +187,38 @@ func (s *subscription) change(req *discoveryv3.DeltaDiscoveryRequest, first bool
 	if first {
 		for name, version := range req.GetInitialResourceVersions() {
 			if len(version) <= maxVersionBytes {
-				s.known[name] = held{version, present}
+				s.row(name).told = held{version, present}
+				s.all = true
 			}
 		}
-		s.all = s.all || len(s.known) > 0
 	}
 	for _, name := range req.GetResourceNamesUnsubscribe() {
 		s.remove(name)
 	}
 	for _, name := range req.GetResourceNamesSubscribe() {
-		if _, named := s.names[name]; named {
+		if s.isNamed(name) {
 			added = append(added, name)
 		}
 	}
 	for _, name := range req.GetResourceNamesUnsubscribe() {
-		if _, named := s.names[name]; !named {
+		if !s.isNamed(name) {
 			removed = append(removed, name)
 		}
 	}
 	return added, removed
 }
 
-// state returns the state of a resource, which it makes.
-func (s *subscription) state(name string) *state {
-	if s.states[name] == nil {
-		s.states[name] = &state{}
-	}
-	return s.states[name]
-}
-
 // lose forgets the state of a resource.
 func (s *subscription) lose(name string) {
-	if was := s.states[name]; was != nil && was.state == DoesNotExist {
+	r := s.rows[name]
+	if r == nil {
+		return
+	}
+	if r.state.state == DoesNotExist {
 		s.missing--
 	}
-	delete(s.states, name)
+	r.state = state{}
+	s.tidy(name)
 }
 
 // miss notes that a name does not exist, unless too many do not.
@@ -193,24 +226,30 @@ func (s *subscription) miss(name string, now time.Time) {
 	s.lose(name)
 	if s.missing < maxMissing {
 		s.missing++
-		s.states[name] = &state{state: DoesNotExist, since: now}
+		s.row(name).state = state{state: DoesNotExist, since: now}
+	}
+}
+
+// exists takes back that a name does not.
+func (s *subscription) exists(name string) {
+	if r := s.rows[name]; r != nil && r.state.state == DoesNotExist {
+		s.lose(name)
 	}
 }
 
 // wants tells whether a name is subscribed, by itself or by the wildcard.
 func (s *subscription) wants(name string) bool {
-	_, named := s.names[name]
-	return named || s.wildcard
+	return s.wildcard || s.isNamed(name)
 }
 
 // check refuses a request that goes beyond what one stream may ask for.
 func (s *subscription) check(req *discoveryv3.DeltaDiscoveryRequest, limit int) error {
-	total := len(s.names)
+	total := s.named
 	for _, name := range req.GetResourceNamesSubscribe() {
 		if err := checkName(name); err != nil {
 			return err
 		}
-		if _, named := s.names[name]; !named && name != wildcard {
+		if name != wildcard && !s.isNamed(name) {
 			total++
 		}
 		if beyond(total, limit) {
