@@ -17,9 +17,12 @@ type Progress = server.Progress
 // often and must be cheap: what it returns is kept, not worked out.
 type Counter interface{ Progress() Progress }
 
+// kinds in their order.
+var kinds = v1alpha1.Kinds()
+
 func compareNames(a, b v1alpha1.ObjectName) int {
 	return cmp.Or(
-		cmp.Compare(slices.Index(v1alpha1.Kinds(), a.Kind), slices.Index(v1alpha1.Kinds(), b.Kind)),
+		cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)),
 		cmp.Compare(a.Namespace, b.Namespace),
 		cmp.Compare(a.Name, b.Name),
 	)

@@ -67,3 +67,28 @@ func TestAChangeIsPendingWhenItComesIntoForce(t *testing.T) {
 		t.Errorf("when it was refused: %+v", got)
 	}
 }
+
+// A response says of which configuration it is, whatever it tells.
+func TestEveryResponseSaysItsConfiguration(t *testing.T) {
+	t.Parallel()
+	s := server.New(server.Options{})
+	stub := start(t, s)
+	s.Update(server.View{Version: "one", Resources: topic(t, "orders", 1)})
+	c := newClient(t, stub, node("a.shop~1"))
+	c.open()
+	expect := func(what, want string) {
+		t.Helper()
+		if got := c.next().GetSystemVersionInfo(); got != want {
+			t.Errorf("%s: system_version_info is %q, want %q", what, got, want)
+		}
+		c.answer("")
+	}
+	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeRoute, ResourceNamesSubscribe: []string{"topic/shop/orders"}})
+	expect("a resource", "one")
+	c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeListener, ResourceNamesSubscribe: []string{"*"}})
+	expect("nothing", "one")
+	s.Update(server.View{Version: "two", Resources: topic(t, "orders", 2)})
+	expect("a change", "two")
+	s.Update(server.View{Version: "three"})
+	expect("a removal", "three")
+}
