@@ -18,17 +18,17 @@ BUF := $(TOOLS)/buf-$(BUF_VERSION)
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GRPCURL := $(TOOLS)/grpcurl-$(GRPCURL_VERSION)
 
-# Where big programs of others are built once and kept.
+# Large third-party programs are built here once and kept.
 CACHE_DIR ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/warren
 
-# Which RabbitMQ test, faults, soak, bench and demo run on: 3.10, 4.0, 4.3, or nothing
-# for the one that is found or installed. One that is not there is fetched into
-# CACHE_DIR once, which needs Debian and root (internal/localbroker).
+# RabbitMQ version for test, faults, soak, bench and demo: 3.10, 4.0 or 4.3. Empty means
+# the one that is running or installed. A missing version is downloaded into CACHE_DIR
+# once, which needs Debian and root (internal/localbroker/install).
 RABBITMQ ?=
 export RABBITMQ CACHE_DIR
 
-# Tests, benches and the demo's machinery are a module of their own, test/, so that what
-# they need is not what Warren needs. These commands see both modules.
+# Tests, benchmarks and the demo are a module of their own, test/, so that their
+# dependencies are not Warren's. Commands with BOTH see both modules.
 BOTH := GOWORK='$(CURDIR)/test/go.work'
 
 .PHONY: help
@@ -44,18 +44,19 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 	@echo "building the demo"
 	@mkdir -p .run/bin && $(BOTH) go build -o .run/bin/demo ./test/demo && exec .run/bin/demo
 
-# Built first: brokers that start beside a compiler take minutes. Packages that wait
-# for brokers leave a core idle, so that one more runs beside them. make lint vets.
-# A race detector waits a second before each of hundreds of programs ends, for races
-# that goroutines of an ending program might still have: 50 ms do.
+# Everything is built first: a broker that starts while a compiler runs takes minutes. The
+# build mode leaves out the programs, which go build would link and throw away each time.
+# Packages that wait for brokers leave a core idle, so three run at a time on two cores.
+# make lint runs vet. The race detector makes each of hundreds of programs wait a second
+# before it ends, to find races in goroutines that still run: 50 ms are enough.
 PACKAGES ?= ./... ./test/...
-# The driver's conformance suite must have run, and on the version that was asked for.
-CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),-require 'brokertest: rabbit $(RABBITMQ)')
+# The driver's conformance suite must have run, on the version of RABBITMQ.
+CONFORMANCE := $(if $(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),-require 'queueingtest: rabbit $(RABBITMQ)')
 
 .PHONY: test
 test: ## Run all tests, or those of PACKAGES, with a real RabbitMQ and real binaries
 	@echo "compiling with the race detector (minutes when the cache is empty)"
-	@$(BOTH) go build -race ./... ./test/...
+	@$(BOTH) go build -race -buildmode=archive ./... ./test/...
 	@$(BOTH) GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(CONFORMANCE) -- -race -vet=off -count=1 -timeout 20m -p 3 $(PACKAGES)
 
 .PHONY: test-short
@@ -63,22 +64,28 @@ test-short: ## Run the tests that need neither broker nor binaries
 	@$(BOTH) go test -race -short ./... ./test/...
 
 .PHONY: test-files
-test-files: ## Change configuration files 1,000 times in each way people do, and look whether a half shows
+test-files: ## Change configuration files 1,000 times in each common way, and check that no half-written file is read
 	go test -count=1 ./controlplane/source/file -run Half -rounds 1000 -real-rounds 40
 
 .PHONY: test-jaeger
-test-jaeger: ## Run the trace test against a real Jaeger (built once, about 3 minutes)
+test-jaeger: ## Run the trace tests against a real Jaeger (built once, about 3 minutes)
 	@export JAEGER_CACHE='$(CACHE_DIR)/jaeger'; hack/jaeger/jaeger.sh get; \
 	$(BOTH) go run ./test/withbroker -- go test -race -count=1 -timeout 5m -v -tags jaeger ./test/jaeger/...
+
+OLD ?=
+
+.PHONY: test-skew
+test-skew: ## Run the end-to-end tests with the sidecar, then the control plane, of commit OLD
+	hack/skew.sh $(OLD)
 
 .PHONY: jaeger
 jaeger: ## Run Jaeger on loopback: a jaeger on PATH, an image, or built from source
 	@JAEGER_CACHE='$(CACHE_DIR)/jaeger' hack/jaeger/jaeger.sh
 
-# The program is run itself, not by "go run", so that Ctrl-C is its own to handle.
+# The program does not run under "go run", so that it handles Ctrl-C itself.
 FAULTS := @mkdir -p .run/bin && $(BOTH) go build -o .run/bin/faults ./test/faults/cmd/faults && exec .run/bin/faults
 
-# A run of some rows is no report.
+# Rows to run; empty means all. The report is written only for all rows.
 ROWS ?=
 
 .PHONY: faults
@@ -86,7 +93,7 @@ faults: ## Run every row of the fault matrix (or ROWS=1,8,13-15) on real RabbitM
 	$(FAULTS) $(if $(ROWS),-rows '$(ROWS)',-report docs/faults.md)
 
 .PHONY: faults-short
-faults-short: ## Run a short set of all kinds of faults (or ROWS of it), with time bounds for a noisy machine
+faults-short: ## Run the short set of faults (or ROWS of it), with time bounds for a busy machine
 	$(FAULTS) -short -rate 2.3 -slow 30 -rows '$(ROWS)'
 
 DURATION ?= 10m
@@ -94,7 +101,7 @@ SEED ?= 0
 RATE ?= 1
 
 .PHONY: soak
-soak: ## Run random faults for DURATION (default 10m); SEED=n repeats a schedule, RATE=n loads n times as much
+soak: ## Run random faults for DURATION (default 10m); SEED=n repeats a schedule, RATE=n multiplies the load by n
 	$(FAULTS) -soak $(DURATION) -seed $(SEED) -rate $(RATE)
 
 .PHONY: fuzz
@@ -107,7 +114,7 @@ bench: bench-build ## Compare with amqp091-go alone on a real broker, all worklo
 	@$(BENCH_RUN) $(BENCH)
 
 .PHONY: bench-quick
-bench-quick: bench-build ## The same in two minutes at most: four workloads and a last line of ratios
+bench-quick: bench-build ## The same in at most two minutes: four workloads, and the ratios in the last line
 	@$(BENCH_RUN) -quick $(BENCH)
 
 .PHONY: bench-build
@@ -124,7 +131,7 @@ bench-xds: ## Measure a change until the last ACK of 1,000, 5,000 and 10,000 str
 	@.run/bench/bench-xds $(BENCH)
 
 .PHONY: bench-micro
-bench-micro: ## Print time and allocations of the hot path's stages, and hold them to their budgets of allocations
+bench-micro: ## Print time and allocations of the hot path's stages, and check their allocation budgets
 	@go test -run '^$$' -bench . -benchmem -benchtime $${BENCHTIME:-1s} ./proxy/...
 
 .PHONY: lint
@@ -139,7 +146,7 @@ fmt: $(GOLANGCI_LINT) $(BUF) ## Format Go and proto files
 	$(GOLANGCI_LINT) fmt ./... ./test/...
 	$(BUF) format -w
 
-# The commands compare their pages in docs/cli with themselves, or write them.
+# These tests compare the pages in docs/cli with the commands, or write them.
 CLI_REFERENCE := '^TestTheCommandReferenceIsCurrent$$' ./cmd/sidecar ./cmd/controlplane ./cmd/warren
 
 .PHONY: generate
@@ -167,7 +174,7 @@ grpcurl: $(GRPCURL) ## Install the pinned grpcurl into .tools/
 	@echo $(GRPCURL)
 
 .PHONY: clean
-clean: ## Remove what was built and what the demo left
+clean: ## Remove the built programs and the files of the demo
 	rm -rf bin .run
 
 define install_tool

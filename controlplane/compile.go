@@ -22,8 +22,8 @@ type Summary struct {
 	Resources int
 }
 
-// Check reads a directory as a ControlPlane would and returns everything that is
-// wrong with it, sorted by place. Without problems the set would come into force.
+// Check reads a directory as a ControlPlane would and returns all of its problems,
+// sorted by place. Without problems the set would come into force.
 func Check(dir string) (Summary, []declare.Problem) {
 	set, problems := file.Load(dir)
 	c, problems := compile(set, problems, new(encoder))
@@ -40,7 +40,7 @@ func Check(dir string) (Summary, []declare.Problem) {
 	return s, problems
 }
 
-// compiled is a set made ready to serve. It is immutable.
+// compiled is a set that is ready to be served. It is immutable.
 type compiled struct {
 	version  string // hash of the content
 	objects  []declare.Object

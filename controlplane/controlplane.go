@@ -17,7 +17,7 @@ import (
 	"github.com/warrenmesh/warren/controlplane/declare"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/controlplane/status"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/xds/server"
 )
 
@@ -32,7 +32,7 @@ const (
 type ControlPlane struct {
 	// set at construction
 	opts        Options
-	spans       *tracing.Configuration
+	spans       *configuration.Tracer
 	commitments *declare.Commitments
 	state       *status.State
 	outbox      *status.Outbox
@@ -147,7 +147,7 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 // apply takes a set from the source. It is called on the source's goroutine.
 func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.Verdict {
 	defer c.state.Observe()
-	ctx, span := c.spans.StartChange(context.Background(), tracing.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
+	ctx, span := c.spans.StartChange(context.Background(), configuration.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
 	broken := c.commitments.Violations(set)
 	compiled, problems := compile(set, append(problems, broken.Problems...), &c.encoder)
@@ -163,13 +163,13 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 		return file.Refused
 	}
 	c.reloads.applied.Add(1)
-	span.SetConfigVersion(compiled.version)
+	span.SetMeshVersion(compiled.version)
 	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
 	c.commitments.Commit(set)
 	compiled.view.Adopted = func() { c.state.Accept(compiled.inForce()) }
 	c.xds.Update(compiled.view)
 	c.readyOnce.Do(func() { close(c.ready) })
-	c.opts.Logger.InfoContext(ctx, "configuration in force", "config_version", compiled.version, "objects", len(set.Objects))
+	c.opts.Logger.InfoContext(ctx, "configuration in force", "mesh_version", compiled.version, "objects", len(set.Objects))
 	return file.InForce
 }
 
@@ -185,8 +185,8 @@ func whyRefused(problems []declare.Problem) error {
 	}
 }
 
-// maxLoggedProblems bounds the lines that one refused set logs. All of its problems
-// are in GetStatus and in `warren config validate`.
+// maxLoggedProblems bounds the lines that one refused set logs. GetStatus and `warren
+// config validate` list all of its problems.
 const maxLoggedProblems = 20
 
 func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []declare.Problem) {
@@ -201,7 +201,8 @@ func (c *ControlPlane) refuse(ctx context.Context, set declare.Set, problems []d
 		"problems", len(problems), "not_logged", max(0, len(news)-maxLoggedProblems))
 }
 
-// waiting notes what the newest set takes away and therefore waits.
+// waiting notes the objects whose newest declaration waits, because the newest set
+// takes something away.
 func (c *ControlPlane) waiting(losses []file.Loss) {
 	objects := make(map[v1alpha1.ObjectName]string, len(losses))
 	for _, l := range losses {
@@ -210,8 +211,8 @@ func (c *ControlPlane) waiting(losses []file.Loss) {
 	c.state.Wait(objects)
 }
 
-// follow observes after each change, so that conditions carry the time at which
-// they changed, not the time at which somebody asked.
+// follow observes after each change. So conditions carry the time at which they
+// changed, and not the time at which somebody asked.
 func (c *ControlPlane) follow(ctx context.Context) {
 	pause := time.NewTicker(followInterval)
 	defer pause.Stop()

@@ -51,8 +51,8 @@ func encodeAll[T any](m *memory[T], all map[mesh.Name]*T, encode func(*T) ([]wir
 	}
 }
 
-// encode fills the view, in an order that depends on names alone. What a sidecar
-// would refuse is a problem of the object that it comes from.
+// encode fills the view, in an order that depends on names alone. If a sidecar would
+// refuse a resource, the object that it comes from has a problem.
 func (c *compiled) encode(r *resolve.Result, e *encoder) []declare.Problem {
 	var problems []declare.Problem
 	selectors := selectorTexts(c.objects)
@@ -78,8 +78,8 @@ func (c *compiled) encode(r *resolve.Result, e *encoder) []declare.Problem {
 	return problems
 }
 
-// tooLarge refuses what no response could hold: a sidecar would lose its stream over
-// it, again and again.
+// tooLarge refuses resources that no response can hold: a sidecar would lose its
+// stream each time it is sent one.
 func tooLarge(resources []wire.Resource) error {
 	for _, r := range resources {
 		if n := len(r.Any.GetValue()); n > server.MaxResourceBytes {

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/warrenmesh/warren/controlplane/status"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
 // reloads counts sets that were read.
@@ -24,21 +24,21 @@ const (
 	keyKind         = attribute.Key("warren.object.kind")
 	keyCondition    = attribute.Key("warren.object.condition")
 	keyStatus       = attribute.Key("warren.object.status")
-	keyVersion      = attribute.Key("warren.config.version")
+	keyVersion      = attribute.Key("warren.mesh.version")
 	keyResult       = attribute.Key("warren.reload.result")
 )
 
-// instruments show the control plane's state. Nothing is counted for them alone:
-// all is read off when somebody looks.
+// instruments show the control plane's state. Nothing is counted for them alone: each
+// scrape reads the state.
 type instruments struct {
 	ready, configAge, configInfo           metric.Float64ObservableGauge
 	sidecars, objects, resources, problems metric.Int64ObservableUpDownCounter
 	pushes, acks, nacks, reloads           metric.Int64ObservableCounter
 }
 
-// measure shows the state to whoever looks, until stop is called.
+// measure shows the state at each scrape, until stop is called.
 func (c *ControlPlane) measure() (stop func() error, err error) {
-	m := maker{meter: c.opts.Tracing.MeterProvider().Meter(tracing.ScopeName)}
+	m := maker{meter: c.opts.Tracing.MeterProvider().Meter(conventions.ScopeName)}
 	i := &instruments{
 		ready:      m.gauge("warren.controlplane.ready", "", "1 while a good set is in force, else 0."),
 		configAge:  m.gauge("warren.controlplane.config.age", "s", "Time since the configuration in force came into force."),
@@ -116,7 +116,7 @@ func (i *instruments) observeMesh(o metric.Observer, s *status.Snapshot) {
 // shortType is the last word of a type URL.
 func shortType(typeURL string) string { return typeURL[strings.LastIndexByte(typeURL, '.')+1:] }
 
-// maker collects what is wrong with instruments.
+// maker collects the errors of all instruments.
 type maker struct {
 	meter metric.Meter
 	errs  []error

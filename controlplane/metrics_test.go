@@ -86,7 +86,7 @@ func TestMetricsShowTheMesh(t *testing.T) {
 		return len(missing) == 0
 	})
 	text := strings.Join(scrape(t, cp), "\n")
-	for _, part := range []string{"warren_controlplane_config_info{warren_config_version=", "warren_controlplane_config_age_seconds ", `component="controlplane"`} {
+	for _, part := range []string{"warren_controlplane_config_info{warren_mesh_version=", "warren_controlplane_config_age_seconds ", `component="controlplane"`} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in:\n%s", part, text)
 		}

@@ -37,7 +37,7 @@ type Options struct {
 	NoReflection bool
 	// Version of this program, for GetStatus; "" is shown as it is.
 	Version string
-	// Logger receives what comes into force and what is refused; nil discards it.
+	// Logger logs which sets come into force and which are refused; nil discards it.
 	Logger *slog.Logger
 	// Tracing gets a trace for each set that is read, down to the answers of the
 	// sidecars, and the metrics; nil makes none.

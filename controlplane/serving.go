@@ -3,7 +3,6 @@ package controlplane
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -20,7 +19,7 @@ import (
 	"github.com/warrenmesh/warren/internal/listen"
 )
 
-// listeners are the three ways in.
+// listeners are the three ports of the control plane: xDS, mesh API and status.
 type listeners struct{ xds, admin, status net.Listener }
 
 // open opens all of them or none.
@@ -31,7 +30,7 @@ func (l *listeners) open(ctx context.Context, o *Options) error {
 		address string
 		bounds  listen.Bounds
 	}{
-		{&l.xds, o.XDSListen, listen.Bounds{}},
+		{&l.xds, o.XDSListen, listen.Bounds{Name: "xds", Conns: o.xdsConnections(), Protocol: listen.HTTP2, Partial: listen.LoggedPartial(maxPartialBytes, o.Logger)}},
 		{&l.admin, o.AdminListen, listen.Bounds{Name: "admin", Conns: adminConnections, Protocol: listen.HTTP2}},
 		{&l.status, o.StatusListen, listen.Bounds{Name: "status", Conns: statusConnections, Protocol: listen.HTTP1}},
 	} {
@@ -42,22 +41,31 @@ func (l *listeners) open(ctx context.Context, o *Options) error {
 			}
 			return err
 		}
-		*next.to = bounded(listener, next.bounds, o.Logger)
+		next.bounds.Logger = o.Logger
+		*next.to = listen.Bound(listener, next.bounds)
 		opened = append(opened, listener)
 	}
 	return nil
 }
 
-// bounded returns l with the bounds, if there are any.
-func bounded(l net.Listener, b listen.Bounds, logger *slog.Logger) net.Listener {
-	if b.Conns == 0 {
-		return l
+// xdsConnections is how many connections the xDS port has at most: one for each stream
+// that may be open, and some for those that are just made or replaced.
+func (o *Options) xdsConnections() int {
+	streams := o.Limits.WithDefaults().Streams
+	if streams < 0 {
+		return manyConnections
 	}
-	b.Logger = logger
-	return listen.Bound(l, b)
+	return streams + streams/10 + spareConnections
 }
 
 const (
+	// spareConnections are those of the xDS port beyond its streams, manyConnections all of
+	// them where streams are not bounded.
+	spareConnections = 16
+	manyConnections  = 1 << 16
+	// maxPartialBytes bounds requests that have come in part, of all xDS peers: 16 of the
+	// largest.
+	maxPartialBytes = 64 << 20
 	// statusConnections is for probes and scrapes, adminConnections for operators.
 	statusConnections = 64
 	adminConnections  = 64
@@ -86,7 +94,7 @@ func (c *ControlPlane) newAdminServer() *grpc.Server {
 	return s
 }
 
-// stopGRPC lets calls in flight end, for a while.
+// stopGRPC waits for calls in flight, for a bounded time.
 func stopGRPC(s *grpc.Server) {
 	hard := time.AfterFunc(stopTimeout, s.Stop)
 	defer hard.Stop()

@@ -8,9 +8,9 @@ import (
 	"github.com/warrenmesh/warren/internal/listen"
 )
 
-// newStatusServer answers probes: /livez while the process works, /readyz once a
-// good set is in force, which is when sidecars are served. Prometheus finds metrics
-// beside them.
+// newStatusServer answers probes: /livez while the process works, and /readyz once a
+// good set is in force, because only then are sidecars served. /metrics is on the same
+// listener.
 func newStatusServer(ready <-chan struct{}, metrics http.Handler, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)

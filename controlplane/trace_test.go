@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
 
@@ -17,7 +18,7 @@ func TestEverySetThatIsReadIsATrace(t *testing.T) {
 	edit(t, dir, map[string]string{"routes.yaml": routeYAML(0, 0)})
 	changes := func() (out []tracingtest.Span) {
 		for _, s := range spans.Spans() {
-			if s.Name == tracing.SpanChange {
+			if s.Name == configuration.SpanChange {
 				out = append(out, s)
 			}
 		}
@@ -25,10 +26,10 @@ func TestEverySetThatIsReadIsATrace(t *testing.T) {
 	}
 	eventually(t, "two sets were read", func() bool { return len(changes()) == 2 })
 	good, bad := changes()[0], changes()[1]
-	if good.Failed || good.Attrs["warren.config.version"] == nil || good.Attrs["warren.config.objects"] == int64(0) {
+	if good.Failed || good.Attrs["warren.mesh.version"] == nil || good.Attrs["warren.config.objects"] == int64(0) {
 		t.Errorf("the good set: %+v", good)
 	}
-	if !bad.Failed || !strings.Contains(bad.Status, "routes.yaml:8: spec.rules[0].backendRefs: has weights that sum to 0") || bad.Attrs["warren.config.version"] != nil {
+	if !bad.Failed || !strings.Contains(bad.Status, "routes.yaml:8: spec.rules[0].backendRefs: has weights that sum to 0") || bad.Attrs["warren.mesh.version"] != nil {
 		t.Errorf("the broken set: %+v", bad)
 	}
 	for _, change := range []tracingtest.Span{good, bad} {

@@ -50,7 +50,7 @@ func documents(t *testing.T) []document {
 	return out
 }
 
-// kustomization is as much of kustomize's kind as the manifests use.
+// kustomization is the part of kustomize's kind that the manifests use.
 type kustomization struct {
 	metav1.TypeMeta    `json:",inline"`
 	Namespace          string   `json:"namespace"`
@@ -67,7 +67,7 @@ type kustomization struct {
 	} `json:"generatorOptions"`
 }
 
-// monitor is as much of the Prometheus operator's PodMonitor and ServiceMonitor as
+// monitor is the part of the Prometheus operator's PodMonitor and ServiceMonitor that
 // the manifests use.
 type monitor struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -88,8 +88,8 @@ type endpoint struct {
 	Interval string `json:"interval"`
 }
 
-// prometheusRule is as much of the operator's kind as the manifests use; test/metrics
-// looks at the expressions.
+// prometheusRule is the part of the operator's kind that the manifests use.
+// test/metrics checks the expressions.
 type prometheusRule struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
@@ -229,7 +229,7 @@ func TestPrometheusFindsThePortsAndMayReachThem(t *testing.T) {
 			})
 		})
 		if !open {
-			t.Errorf("no network policy lets anybody in to port %d", s.Spec.Ports[i].Port)
+			t.Errorf("no network policy allows access to port %d", s.Spec.Ports[i].Port)
 		}
 	}
 }
@@ -267,7 +267,7 @@ func TestPodsAreRestrictedAndStayClearOfMeshUsers(t *testing.T) {
 		if sc == nil || sc.RunAsNonRoot == nil || !*sc.RunAsNonRoot || sc.SeccompProfile == nil || sc.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 			t.Errorf("pod security context %+v is not restricted", sc)
 		}
-		// Traffic of these users bypasses Istio's and Linkerd's redirection.
+		// Istio and Linkerd do not redirect the traffic of these users.
 		if sc != nil && sc.RunAsUser != nil && (*sc.RunAsUser == 1337 || *sc.RunAsUser == 2102) {
 			t.Errorf("user %d belongs to a mesh proxy", *sc.RunAsUser)
 		}

@@ -1,8 +1,8 @@
 package mesh
 
-// Capabilities says what a broker type can honour. The control plane refuses at
-// apply time what is false here; proxy/broker/brokertest proves that each driver
-// does what is true.
+// Capabilities says what a broker type can do. The control plane refuses a
+// configuration that asks for more; internal/queueingtest proves that each driver
+// does what its type claims.
 type Capabilities struct {
 	Durable     bool // events survive a restart of the broker
 	Priorities  bool // AMQP message priority is kept

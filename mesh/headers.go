@@ -22,9 +22,10 @@ const MaxHeader = 255
 // attributes, Warren's own headers and the broker's.
 var reserved = [...]string{"ce-", "cloudEvents", "warren-", "x-"}
 
-// ReservedHeader reports whether a publisher may never set the header: it would be an
-// attribute, one of Warren's or of the broker's, or the trace context of the hop; CC and
-// BCC make RabbitMQ route the message to more queues.
+// ReservedHeader reports whether a publisher may never set the header. Reserved are
+// CloudEvents attributes, the headers of Warren and of the broker, and the trace
+// context of the hop. CC and BCC are reserved because RabbitMQ would route the message
+// to more queues.
 func ReservedHeader(name string) bool {
 	switch name {
 	case "traceparent", "tracestate", "baggage", "CC", "BCC", PropertyReplyTo, PropertyContentEncoding:

@@ -56,3 +56,40 @@ func TestHeaderListAllows(t *testing.T) {
 		})
 	}
 }
+
+func TestAListOfHeadersIsOneTextThatCanBeCompared(t *testing.T) {
+	t.Parallel()
+	one, same := mesh.NewHeaderList([]string{"tenant", "app-*"}), mesh.NewHeaderList([]string{"tenant", "app-*"})
+	other := mesh.NewHeaderList([]string{"app-*", "tenant"})
+	if one != same || one == other {
+		t.Errorf("%q, %q, %q: the first two are equal, the third is not", one, same, other)
+	}
+	if none := mesh.NewHeaderList(nil); none != "" || none.Entries() != nil || none.Allows("tenant") {
+		t.Errorf("an empty list is %q with %q", none, none.Entries())
+	}
+}
+
+// A list allows what it names, but never a reserved header: CheckHeader alone would not
+// keep "c*" from allowing "ce-id".
+func FuzzAListAllowsWhatItNamesAndNothingReserved(f *testing.F) {
+	for _, seed := range [][2]string{{"tenant", "tenant"}, {"app-*", "app-x"}, {"*", "ce-id"}, {"c*", "ce-id"}, {"x*", "x-death"}, {"reply_to", "reply_to"}, {"*", "CC"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, entry, name string) {
+		if mesh.CheckHeader(entry) != nil {
+			return
+		}
+		list := mesh.NewHeaderList([]string{entry})
+		if got := list.Entries(); len(got) != 1 || got[0] != entry {
+			t.Fatalf("%q became %q", entry, got)
+		}
+		if prefix, open := strings.CutSuffix(entry, "*"); !open && !list.Allows(entry) {
+			t.Errorf("%q does not allow itself", entry)
+		} else if name != "" && list.Allows(name) && name != entry && (!open || !strings.HasPrefix(name, prefix)) {
+			t.Errorf("%q allows %q", entry, name)
+		}
+		if property := name == mesh.PropertyReplyTo || name == mesh.PropertyContentEncoding; list.Allows(name) && mesh.ReservedHeader(name) && (!property || entry != name) {
+			t.Errorf("%q allows %q, which is reserved", entry, name)
+		}
+	})
+}

@@ -1,10 +1,10 @@
-// Package mesh is the resolved configuration a sidecar runs on, as plain Go.
+// Package mesh is the resolved configuration that a sidecar runs on, as plain Go.
 //
-// The control plane builds it from declared kinds, xds/wire turns it into Envoy
-// resources and back, and the proxy compiles it. Every default is filled in and
-// every reference is resolved before a value gets here. It is a leaf: it imports
-// the standard library only. Values are immutable once built and shared freely
-// between goroutines.
+// The control plane builds it from declared kinds. xds/wire turns it into Envoy
+// resources and back, and the proxy compiles it. A value that is here has every
+// default filled in and every reference resolved. Package mesh is a leaf: it imports
+// the standard library only. Values are immutable once built, and goroutines share
+// them freely.
 package mesh
 
 import (
@@ -36,9 +36,9 @@ func (n Name) Compare(m Name) int {
 func Sorted[V any](of map[Name]V) []Name { return slices.SortedFunc(maps.Keys(of), Name.Compare) }
 
 // ParseName reads "name" or "namespace/name"; the first form is in namespace ns. A
-// namespace is an RFC 1123 label, a name an RFC 1123 subdomain, as the kinds have it
-// (api/v1alpha1): nothing else can be declared. The error shows the start of s only,
-// for s may be anybody's.
+// namespace is an RFC 1123 label and a name an RFC 1123 subdomain, as in the kinds
+// (api/v1alpha1). The error quotes only the start of s, because a caller may send any
+// text.
 func ParseName(s, ns string) (Name, error) {
 	n := Name{Namespace: ns, Name: s}
 	if before, after, found := strings.Cut(s, "/"); found {
@@ -223,7 +223,10 @@ type Backoff struct {
 // Delay returns the delay before attempt n+1, n >= 1 being the attempts made.
 func (b Backoff) Delay(n uint32) time.Duration {
 	d := b.Base
-	for ; n > 1 && d < b.Max; n-- {
+	for ; n > 1; n-- {
+		if d > b.Max/2 {
+			return b.Max // twice as much may be more than a Duration holds
+		}
 		d *= 2
 	}
 	return min(d, b.Max)
@@ -253,7 +256,7 @@ type Subscription struct {
 	// MaxElapsed bounds how long an event's key waits for its retries before the
 	// event is dead-lettered. PerKey only.
 	MaxElapsed time.Duration
-	// KeyPolicy says what becomes of a key after one of its events was dead-lettered.
+	// KeyPolicy says what happens to a key after one of its events was dead-lettered.
 	// PerKey only.
 	KeyPolicy KeyPolicy
 	// Dedupe suppresses repeats of an event; the zero value suppresses none.
@@ -281,13 +284,13 @@ func (o Ordering) String() string {
 	}
 }
 
-// KeyPolicy says what becomes of a key after one of its events was dead-lettered.
+// KeyPolicy says what happens to a key after one of its events was dead-lettered.
 type KeyPolicy int
 
 // The key policies.
 const (
 	Continue KeyPolicy = iota // the next event of the key is delivered
-	Hold                      // what follows of the key is dead-lettered too, in order, until it is released
+	Hold                      // the later events of the key are dead-lettered too, in order, until it is released
 )
 
 // String returns the spelling of the EventSubscription kind.
@@ -351,7 +354,6 @@ func (q *Queue) Partition(i uint32) string {
 	return q.Name + ".p" + strconv.FormatUint(uint64(i), 10)
 }
 
-// Members returns the name of a queue beside those of the partitions, to which
-// nothing is published: everybody who consumes from the partitions consumes from it
-// too, and so can be counted.
+// Members returns the name of a queue that only counts consumers: nothing is published
+// to it, and every consumer of the partitions consumes from it too.
 func (q *Queue) Members() string { return q.Name + ".members" }

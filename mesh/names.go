@@ -8,11 +8,12 @@ import (
 // MaxAMQPName is the most bytes of the name of a queue or an exchange (shortstr).
 const MaxAMQPName = 255
 
-// DeadLetters returns the name of the queue that takes what the broker itself drops
-// from a queue, and a subscription's dead letters unless it names another.
+// DeadLetters returns the name of the queue for messages that the broker itself drops
+// from a queue. It takes the subscription's dead letters too, unless the subscription
+// names another.
 func (q *Queue) DeadLetters() string { return q.Name + ".dead" }
 
-// Delay returns the name of the queue in which retries wait so long.
+// Delay returns the name of the queue in which retries wait for this delay.
 func (q *Queue) Delay(d time.Duration) string {
 	return q.Name + ".retry." + strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 }
@@ -22,11 +23,11 @@ func (q *Queue) Delay(d time.Duration) string {
 // a partition.
 func (q *Queue) Partitioner() string { return q.Name + ".partitions" }
 
-// Unpartitioned is told with Partitioner.
+// Unpartitioned is explained at Partitioner.
 func (q *Queue) Unpartitioned() string { return q.Partitioner() + ".unpartitioned" }
 
-// Delays lists the distinct delays that retries wait for in queues, ascending: none
-// when they wait elsewhere.
+// Delays lists the delays that retries wait for in queues, ascending: none when they wait
+// elsewhere. Of delays within one millisecond, which share a queue, it has the first.
 func (s *Subscription) Delays() []time.Duration {
 	if s.Ordering == PerKey || s.Strategy == BrokerDelay {
 		return nil
@@ -34,10 +35,15 @@ func (s *Subscription) Delays() []time.Duration {
 	var out []time.Duration
 	for n := uint32(1); n < s.Attempts; n++ {
 		d := s.Backoff.Delay(n)
-		if d <= 0 || len(out) > 0 && out[len(out)-1] == d {
-			break // there is none, or the backoff has reached its maximum
+		if d <= 0 {
+			break
 		}
-		out = append(out, d)
+		if len(out) == 0 || out[len(out)-1].Milliseconds() != d.Milliseconds() {
+			out = append(out, d)
+		}
+		if d == s.Backoff.Max {
+			break
+		}
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit"
 )
 
@@ -16,16 +17,17 @@ import (
 func (p *Proxy) newDriver(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
 	switch b.Type {
 	case mesh.RabbitMQ:
-		return rabbit.New(rabbit.Options{
+		return queueing.NewNode(rabbit.New(rabbit.Options{
 			Address:        n.Address,
 			VHost:          b.VHost,
 			Credentials:    func() (string, string, error) { return readCredentials(p.opts.CredentialsDir, b.Credentials) },
 			ConnectionName: p.opts.Node.ID,
 			Heartbeat:      b.Heartbeat,
+			OnState:        p.readiness.changed,
 			Logger:         p.opts.Logger.With("broker", b.Name.String()),
-		}), nil
+		})), nil
 	case mesh.Memory:
-		return p.opts.Memory.Node(membroker.NodeOptions{}), nil
+		return queueing.NewNode(p.opts.Memory.Node(membroker.NodeOptions{OnState: p.readiness.changed})), nil
 	default:
 		return nil, fmt.Errorf("broker type %s is not supported", b.Type)
 	}

@@ -10,7 +10,7 @@ import (
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
 )
@@ -33,8 +33,8 @@ func (p *Proxy) ServerInfo() *adminv1.GetServerInfoResponse {
 		out.Uptime = durationpb.New(time.Since(p.startedAt))
 	default:
 	}
-	if cur := p.config.current.Load(); cur != nil {
-		out.ConfigVersion = cur.version
+	if cur := p.config.Current(); cur != nil {
+		out.ConfigVersion = cur.Config.Version
 	}
 	out.ConfigFromDisk = p.xds.Status().FromDisk
 	return out
@@ -53,23 +53,21 @@ func (p *Proxy) deadLetterCounts() (out []*adminv1.DeadLetterCount) {
 // withoutBackstop lists queues that should have a dead-letter queue of their own and have
 // none, of brokers where this sidecar declares and has declared.
 func (p *Proxy) withoutBackstop() (out []string) {
-	cur := p.config.current.Load()
+	cur := p.config.Current()
 	if cur == nil {
 		return nil
 	}
-	for _, name := range mesh.Sorted(cur.mesh.Subscriptions) {
-		s := cur.mesh.Subscriptions[name]
-		if b := cur.mesh.Brokers[s.Broker]; b == nil || b.Topology != mesh.Manage || !p.pool.Declared(s.Broker, xds.SubscriptionResource(name)) {
+	for _, name := range mesh.Sorted(cur.Config.Subscriptions) {
+		s := cur.Config.Subscriptions[name]
+		if b := cur.Config.Brokers[s.Broker]; b == nil || b.Topology != mesh.Manage || !p.pool.Declared(s.Broker, xds.SubscriptionResource(name)) {
 			continue
 		}
 		driver, err := p.pool.PickConsumer(s.Broker)
 		if err != nil {
 			continue
 		}
-		for _, queue := range deliver.Queues(s) {
-			if !driver.Backed(queue) {
-				out = append(out, queue)
-			}
+		if watcher, ok := driver.(broker.Watcher); ok {
+			out = append(out, watcher.Unkept(s)...)
 		}
 	}
 	return out
@@ -88,20 +86,20 @@ func (p *Proxy) ConfigDump() *adminv1.GetConfigDumpResponse {
 	if !status.LastContact.IsZero() {
 		out.ControlPlane.LastContact = timestamppb.New(status.LastContact)
 	}
-	cur := p.config.current.Load()
+	cur := p.config.Current()
 	if cur == nil {
 		return out
 	}
-	out.Version, out.AppliedAt = cur.version, timestamppb.New(cur.at)
-	for _, name := range mesh.Sorted(cur.mesh.Topics) {
-		out.Topics = append(out.Topics, topicDump(cur.mesh.Topics[name]))
+	out.Version, out.AppliedAt = cur.Config.Version, timestamppb.New(cur.At)
+	for _, name := range mesh.Sorted(cur.Config.Topics) {
+		out.Topics = append(out.Topics, topicDump(cur.Config.Topics[name]))
 	}
-	for _, name := range mesh.Sorted(cur.mesh.Subscriptions) {
-		out.Subscriptions = append(out.Subscriptions, subscriptionDump(cur.mesh.Subscriptions[name]))
+	for _, name := range mesh.Sorted(cur.Config.Subscriptions) {
+		out.Subscriptions = append(out.Subscriptions, subscriptionDump(cur.Config.Subscriptions[name]))
 	}
 	nodes := p.brokerNodes()
-	for _, name := range mesh.Sorted(cur.mesh.Brokers) {
-		out.Brokers = append(out.Brokers, brokerDump(cur.mesh.Brokers[name], nodes))
+	for _, name := range mesh.Sorted(cur.Config.Brokers) {
+		out.Brokers = append(out.Brokers, brokerDump(cur.Config.Brokers[name], nodes))
 	}
 	return out
 }
@@ -109,8 +107,8 @@ func (p *Proxy) ConfigDump() *adminv1.GetConfigDumpResponse {
 // brokerNodes joins the declared nodes with the state of their drivers.
 func (p *Proxy) brokerNodes() []*adminv1.BrokerNode {
 	declared := map[string]mesh.Node{}
-	if cur := p.config.current.Load(); cur != nil {
-		for name, b := range cur.mesh.Brokers {
+	if cur := p.config.Current(); cur != nil {
+		for name, b := range cur.Config.Brokers {
 			for _, n := range b.Nodes {
 				declared[name.String()+" "+n.Address] = n
 			}

@@ -18,6 +18,7 @@ func (p *Proxy) Drain(ctx context.Context, phase adminv1.DrainPhase) (clean bool
 	switch phase {
 	case adminv1.DrainPhase_DRAIN_PHASE_ALL:
 		p.draining.Store(true)
+		p.readiness.changed()
 		p.health.Shutdown()
 		p.publish.Drain()
 	case adminv1.DrainPhase_DRAIN_PHASE_DELIVERY:
@@ -40,7 +41,10 @@ func (p *Proxy) noteDrained(phase adminv1.DrainPhase) {
 }
 
 // FailHealthCheck makes the proxy unready by hand, or no longer so.
-func (p *Proxy) FailHealthCheck(fail bool) { p.failed.Store(fail) }
+func (p *Proxy) FailHealthCheck(fail bool) {
+	p.failed.Store(fail)
+	p.readiness.changed()
+}
 
 // Quit makes Run drain and return, as the end of its context does. It returns at
 // once and is idempotent.

@@ -3,12 +3,18 @@
 // It composes the rooms below it and owns their lives. Configuration comes from
 // the control plane through xds/client, is compiled, and is swapped as a whole:
 //
-//	xds/client ──Snapshot──▶ pool.Apply (brokers, topology) ──▶ swap table and subscriptions
+//	xds/client ──Config──▶ snapshot.Apply ──▶ pool (brokers, topology) ──▶ swap table and subscriptions
 //	gRPC Publish   ──▶ publish ──▶ route ──▶ balance ──▶ pool ──▶ broker driver
 //	gRPC Subscribe ◀── deliver ◀── pool ◀── broker driver
 //
 //	p, err := proxy.New(proxy.Options{...})
 //	err = p.Run(ctx) // until ctx ends; then drains
+//
+// proxy.go is its life and options.go what it is given. config.go applies configurations
+// and drivers.go makes drivers; server.go is the event API, status.go the listeners for
+// probes, metrics and operators, and readiness.go, dump.go and operate.go what operators see
+// and do; state_dir.go guards the directory of the last good configuration. The package
+// imports every room below it, drivers included, and nothing of a room imports it.
 package proxy
 
 import (
@@ -24,19 +30,19 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
-	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/internal/memory"
-	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/xds/client"
 )
@@ -46,16 +52,17 @@ type Proxy struct {
 	// set at construction
 	opts      Options
 	ownMemory bool // opts.Memory ends with the proxy
-	config    *configuration
+	config    *snapshot.Store
 	pool      *pool.Pool
 	publish   *publish.Service
 	deliver   *deliver.Service
-	pusher    *deliver.Pusher
+	pusher    *push.Pusher
 	watcher   *deliver.Watcher
 	// deadLetters is for operators; it works beside deliver, on queues of its own.
 	deadLetters *deadletter.Service
 	xds         *client.Client
 	health      *health.Server
+	readiness   signal // Ready may say something else
 	tap         *tap.Bus
 	started     chan struct{} // closed when the listeners are open
 	stopping    chan struct{} // closed when calls that do not end by themselves must
@@ -81,16 +88,17 @@ func New(opts Options) (*Proxy, error) {
 		return nil, fmt.Errorf("sidecar options: %w", err)
 	}
 	p := &Proxy{
-		opts: opts, ownMemory: ownMemory, health: newHealth(), tap: &tap.Bus{},
+		opts: opts, ownMemory: ownMemory, health: newHealth(), readiness: newSignal(), tap: &tap.Bus{},
 		started: make(chan struct{}), stopping: make(chan struct{}), quit: make(chan struct{}),
 	}
-	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Zone: opts.Zone, Logger: opts.Logger})
+	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Zone: opts.Zone, OnDeclared: p.readiness.changed, Logger: opts.Logger})
 	p.xds, err = client.New(client.Options{
 		Server:    opts.ControlPlane,
 		Node:      opts.Node,
 		StateFile: stateFile(opts.StateDir),
 		Topics:    opts.Topics,
 		Apply:     p.apply,
+		OnStatus:  p.readiness.changed,
 		Tracing:   opts.Tracing.Configuration(),
 		Logger:    opts.Logger,
 	})
@@ -101,7 +109,7 @@ func New(opts Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
-	p.config = &configuration{arrived: make(chan struct{}), await: p.xds.Await}
+	p.config = snapshot.New(snapshot.Options{Brokers: p.pool, Fetch: p.fetch})
 	p.publish = publish.New(publish.Options{
 		Namespace: opts.Node.Namespace,
 		Workload:  opts.Node.Workload,
@@ -125,7 +133,7 @@ func New(opts Options) (*Proxy, error) {
 		Logger:        opts.Logger,
 	})
 	p.deadLetters = deadletter.New(deadletter.Options{Subscriptions: p.config, Brokers: p.pool})
-	p.pusher = deliver.NewPusher(p.deliver, deliver.PushOptions{Dial: door.Push(door.PushOptions{
+	p.pusher = deliver.NewPusher(p.deliver, push.Options{Dial: door.Push(door.PushOptions{
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
 	})})
 	p.watcher = deliver.NewWatcher(p.deliver)
@@ -159,48 +167,6 @@ func (p *Proxy) StatusAddress() string { return p.status.Address() }
 // AdminAddress returns where operators are served, by gRPC and HTTP, "" when they
 // are not. Only valid once Started is closed.
 func (p *Proxy) AdminAddress() string { return p.admin.Address() }
-
-// Ready returns nil when configuration has arrived and every broker can be
-// reached; else it says what is missing.
-func (p *Proxy) Ready() error {
-	switch {
-	case p.draining.Load():
-		return errors.New("draining")
-	case p.failed.Load():
-		return errFailedByHand
-	case p.config.current.Load() == nil:
-		return fmt.Errorf("no configuration yet: %s", p.xdsTrouble())
-	default:
-		return p.pool.Unready()
-	}
-}
-
-func (p *Proxy) xdsTrouble() string {
-	if s := p.xds.Status(); s.LastError != "" {
-		return fmt.Sprintf("control plane %s: %s", p.opts.ControlPlane, s.LastError)
-	}
-	return "waiting for control plane " + p.opts.ControlPlane
-}
-
-// apply puts a configuration in force, or refuses it and changes nothing.
-func (p *Proxy) apply(s *client.Snapshot) client.Refusals {
-	if p.opts.MemoryOnly {
-		moved := *s
-		moved.Config = inMemory(s.Config)
-		s = &moved
-	}
-	// Brokers first: whoever sees the new table finds its brokers running.
-	var bad pool.Unbuildable
-	if errors.As(p.pool.Apply(s.Config.Brokers, declarations(s.Config)), &bad) {
-		return client.Refusals(bad)
-	}
-	p.config.swap(s)
-	p.pusher.Apply(p.config.current.Load().subscriptions)
-	p.watcher.Apply(p.config.current.Load().subscriptions)
-	p.opts.Logger.Info("configuration applied", "config_version", s.Version, "from_disk", s.FromDisk,
-		"topics", len(s.Config.Topics), "subscriptions", len(s.Config.Subscriptions), "brokers", len(s.Config.Brokers))
-	return nil
-}
 
 // Run serves until ctx ends or something fails, then drains within
 // Options.DrainTimeout and returns. A clean drain returns nil.
@@ -253,7 +219,7 @@ func (p *Proxy) open(ctx context.Context) error {
 	if p.admin, err = p.openAdmin(ctx); err != nil {
 		return err
 	}
-	partial := p.newPartial()
+	partial := listen.LoggedPartial(p.opts.partialBytes(), p.opts.Logger) // one for all listeners
 	for _, address := range p.opts.Listen {
 		l, err := p.listen(ctx, address, listen.Bounds{
 			Name: "events", Conns: p.opts.connections(p.opts.MaxConnections), Protocol: listen.HTTP2, Partial: partial,
@@ -274,14 +240,6 @@ func (p *Proxy) listen(ctx context.Context, address string, b listen.Bounds) (ne
 	}
 	b.Logger = p.opts.Logger
 	return listen.Bound(l, b), nil
-}
-
-// newPartial is the bound of messages that have come in part, of all listeners.
-func (p *Proxy) newPartial() *listen.Partial {
-	log := pace.NewLog(p.opts.Logger, 5, 10*time.Second)
-	return listen.NewPartial(p.opts.partialBytes(), func(bytes int64) {
-		log.Warn("connection closed: too many bytes of messages that are not whole", "bytes", bytes, "limit", p.opts.partialBytes())
-	})
 }
 
 func (p *Proxy) closeListeners() error {
@@ -307,6 +265,7 @@ func (p *Proxy) stop(ctx context.Context, server *grpc.Server) error {
 	gentle, cancelGentle := context.WithTimeout(ctx, p.opts.DrainTimeout-min(closeReserve, p.opts.DrainTimeout/4))
 	defer cancelGentle()
 	p.draining.Store(true)
+	p.readiness.changed()
 	p.health.Shutdown()
 	p.publish.Drain()
 	p.endDeliveries(gentle)
@@ -355,30 +314,4 @@ func (p *Proxy) endServing(ctx context.Context, server *grpc.Server) <-chan stru
 		server.Stop()
 	}
 	return served
-}
-
-// healthPeriod is how often readiness is looked at.
-const healthPeriod = 250 * time.Millisecond
-
-// watchHealth mirrors readiness into the gRPC health service and logs changes.
-func (p *Proxy) watchHealth(ctx context.Context) error {
-	tick := time.NewTicker(healthPeriod)
-	defer tick.Stop()
-	last := "starting"
-	for {
-		state, reason := healthv1.HealthCheckResponse_SERVING, ""
-		if err := p.Ready(); err != nil {
-			state, reason = healthv1.HealthCheckResponse_NOT_SERVING, err.Error()
-		}
-		if reason != last {
-			last = reason
-			setHealth(p.health, state)
-			p.opts.Logger.Info("readiness changed", "ready", reason == "", "reason", reason)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }

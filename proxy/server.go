@@ -5,7 +5,6 @@ import (
 	"net"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
@@ -49,16 +48,4 @@ func serve(server *grpc.Server, l net.Listener) error {
 		return err
 	}
 	return nil
-}
-
-// newHealth starts out NOT_SERVING; watchHealth keeps it true.
-func newHealth() *health.Server {
-	h := health.NewServer()
-	setHealth(h, healthv1.HealthCheckResponse_NOT_SERVING)
-	return h
-}
-
-func setHealth(h *health.Server, s healthv1.HealthCheckResponse_ServingStatus) {
-	h.SetServingStatus("", s)
-	h.SetServingStatus(eventsv1.EventService_ServiceDesc.ServiceName, s)
 }

@@ -1,36 +1,31 @@
 // Package tracing carries one trace through every hop of an event and sets up
 // OpenTelemetry from the standard OTEL_* variables.
 //
-// It owns the tracer provider and its exporter, the propagation over gRPC and
-// AMQP, the names and attributes of all messaging spans, and the trace ids in
-// logs. It owns the meter provider, the way metrics leave the process (scraped, or
-// pushed by OTLP), and what is measured of the process itself: build, Go runtime,
-// gRPC calls. It does not own other instruments: the rooms that know what to
-// measure do; nor does it decide when a span begins. It imports no other room, so
-// Hop has the fields of broker.TraceContext and converts to and from it.
+// It owns the tracer provider, the meter provider and the gRPC handlers that trace and
+// measure calls, and it measures the process itself: build and Go runtime. Other
+// instruments belong to the packages that measure. Only programs, and the packages that
+// put a control plane or a sidecar together, import it; what is below them gets a
+// Tracer of messaging or configuration. Its parts:
 //
-// Spans follow OpenTelemetry's messaging conventions for RabbitMQ, version 1.43.
-// They bear the service.name of the service beside the sidecar and the attribute
+//	messaging      spans of events, and the words of the messaging conventions
+//	configuration  spans of a change of configuration
+//	tracecontext   the trace context in headers, entries of streams, calls and logs
+//	conventions    scope, keys and error types that spans and metrics share
+//	internal/environment  what the OTEL_* variables say
+//	internal/export       how spans and metrics leave the process
+//	tracingtest    spans in memory, for tests
+//
+// Arrows point down: tracing imports all of them but tracingtest; messaging and
+// configuration import tracecontext and conventions, which import nothing of Warren's;
+// export imports environment. No part imports any other package of Warren.
+//
+// Spans have the service.name of the service beside the sidecar and the attribute
 // warren.component, so that a dependency graph shows service to service.
 //
-// Everything is safe for concurrent use. A Span belongs to the goroutine that
-// started it until it is handed over; End is called once.
+// A Provider is safe for concurrent use.
 //
 //	p, err := tracing.Setup(ctx, tracing.Options{ServiceName: "checkout", Component: "sidecar"})
 //	defer p.Shutdown(context.Background())
 //	mux.Handle("GET /metrics", p.MetricsHandler())
-//	ctx, span := p.Messaging().StartPublish(ctx, tracing.Publish{Topic: "orders", ...})
-//	message.Trace = broker.TraceContext(span.Hop())
-//	span.End(err)
-//
-// Which context wins on the consumer's side:
-//
-// Context: an event can bear two trace contexts, the creation context in its own
-// traceparent attribute, which nobody may change, and the hop, which each
-// publish writes into the message's headers.
-// Decision: the creation context is the event's if valid, else the hop. The
-// process span has it as parent and as link; a hop that differs is a second link.
-// ConsumerParent Link leaves the parent out.
-// Cost: OpenTelemetry recommends links alone. With links alone Jaeger's
-// dependency graph shows no edge between producer and consumer.
+//	ctx, span := p.Messaging().StartPublish(ctx, messaging.Publish{Topic: "orders", ...})
 package tracing

@@ -7,20 +7,22 @@ import (
 	"github.com/warrenmesh/warren/tracing"
 )
 
-func ExampleMessaging_StartProcess() {
-	// Without an exporter nothing is recorded, and the context still goes on.
-	p, err := tracing.Setup(context.Background(), tracing.Options{
-		ServiceName: "billing", Getenv: func(string) string { return "" },
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
+// Without an exporter nothing is recorded. A variable that cannot be understood is an
+// error.
+func ExampleSetup() {
+	for _, sampler := range []string{"", "sometimes"} {
+		p, err := tracing.Setup(context.Background(), tracing.Options{
+			ServiceName: "billing",
+			Getenv:      func(name string) string { return map[string]string{"OTEL_TRACES_SAMPLER": sampler}[name] },
+		})
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println("recording:", p.Enabled())
+		_ = p.Shutdown(context.Background())
 	}
-	ctx, span := p.Messaging().StartProcess(context.Background(), tracing.Process{
-		System: tracing.SystemRabbitMQ, Topic: "shop/orders", EventID: "17",
-		Hop: tracing.Hop{Parent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
-	})
-	defer span.End(nil)
-	fmt.Println(p.Enabled(), tracing.Inject(ctx))
-	// Output: false map[traceparent:00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01]
+	// Output:
+	// recording: false
+	// read OTEL_TRACES_SAMPLER="sometimes": want always_on, always_off, traceidratio or one of these after parentbased_
 }

@@ -10,10 +10,13 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
-// untraced are prefixes of gRPC methods that get no span and no measurement: probes and tools, and
-// streams that live for hours, whose span nobody would ever see ended.
+// untraced are prefixes of gRPC methods that get neither span nor measurement: probes,
+// tools, and streams. A stream lives for hours, so nobody would see its span end.
 var untraced = [...]string{
 	"/grpc.health.",
 	"/grpc.reflection.",
@@ -24,12 +27,12 @@ var untraced = [...]string{
 }
 
 // ServerHandler traces and measures a gRPC server's unary calls. A call from another
-// host does not become part of the caller's trace, it is linked to it: who can reach
-// a port must not decide what is sampled. With neither traces nor metrics the
-// handler only takes over the caller's context.
+// host is linked to the caller's trace and does not join it: a remote caller must not
+// decide what is sampled. With neither traces nor metrics the handler only takes over
+// the caller's context.
 func (p *Provider) ServerHandler() stats.Handler {
 	if !p.enabled && !p.measures() {
-		return extractHandler{propagator: p.propagator}
+		return tracecontext.ServerHandler(p.propagator)
 	}
 	return otelgrpc.NewServerHandler(append(p.handlerOptions(), otelgrpc.WithPublicEndpointFn(fromElsewhere))...)
 }
@@ -38,7 +41,7 @@ func (p *Provider) ServerHandler() stats.Handler {
 // trace context on. With neither traces nor metrics it only does the latter.
 func (p *Provider) ClientHandler() stats.Handler {
 	if !p.enabled && !p.measures() {
-		return injectHandler{propagator: p.propagator}
+		return tracecontext.ClientHandler(p.propagator)
 	}
 	return otelgrpc.NewClientHandler(p.handlerOptions()...)
 }
@@ -51,7 +54,7 @@ func (p *Provider) handlerOptions() []otelgrpc.Option {
 		otelgrpc.WithFilter(traced),
 	}
 	if p.component != "" {
-		opts = append(opts, otelgrpc.WithSpanAttributes(keyComponent.String(p.component)))
+		opts = append(opts, otelgrpc.WithSpanAttributes(conventions.KeyComponent.String(p.component)))
 	}
 	return opts
 }
@@ -65,8 +68,8 @@ func traced(info *stats.RPCTagInfo) bool {
 	return declared(info.FullMethodName)
 }
 
-// declared reports whether this program has the method's description. Callers may
-// ask for any name; those that nobody implements would each be a series of its own.
+// declared reports whether this program has the method's description. Callers may ask
+// for any name, and each unknown one would make a series of its own.
 func declared(fullMethod string) bool {
 	service, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))

@@ -17,6 +17,7 @@ import (
 
 	_ "github.com/warrenmesh/warren/api/events/v1" // declares the methods that are called
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
 
@@ -89,7 +90,7 @@ func TestGRPCHandlersMakeOneTraceOfACall(t *testing.T) {
 func TestGRPCHandlersPassContextOnWhenDisabled(t *testing.T) {
 	t.Parallel()
 	conn, seen, _ := serve(t, tracing.Disabled())
-	ctx := tracing.Extract(t.Context(), map[string]string{"traceparent": hop})
+	ctx := tracecontext.Extract(t.Context(), map[string]string{"traceparent": hop})
 	ctx = metadata.AppendToOutgoingContext(ctx, "k", "v")
 	if err := conn.Invoke(ctx, method, &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
 		t.Fatal(err)

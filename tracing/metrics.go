@@ -5,27 +5,30 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
-	"strings"
-	"time"
 
-	"go.opentelemetry.io/contrib/instrumentation/runtime"
+	runtimemetrics "go.opentelemetry.io/contrib/instrumentation/runtime"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/resource"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/internal/environment"
+	"github.com/warrenmesh/warren/tracing/internal/export"
 )
 
-// maxSeries bounds the attribute sets of one instrument; what is beyond is summed
-// up in one series with otel_metric_overflow="true".
+// maxSeries bounds the attribute sets of one instrument; further ones are summed up in
+// one series with otel_metric_overflow="true".
 const maxSeries = 2000
 
 // meters is a process's metrics. The zero value measures nothing.
 type meters struct {
 	provider metric.MeterProvider
 	scrape   http.Handler
-	shutdown func(context.Context) error // nil when there is nothing to end
+	shutdown func(context.Context) error // nil when nothing needs to be shut down
 }
 
 // MeterProvider makes meters; one that measures nothing when metrics are off.
@@ -50,80 +53,25 @@ func (p *Provider) MetricsHandler() http.Handler {
 // measures reports whether metrics are on.
 func (p *Provider) measures() bool { return p.meters.provider != nil }
 
-// measuring is what the environment wants of metrics.
-type measuring struct {
-	off      bool
-	push     bool // by OTLP, besides what is scraped
-	target   otlpTarget
-	interval time.Duration
-	timeout  time.Duration
-	filter   exemplar.Filter
-}
-
-// metrics reads the variables of metrics. Being scraped by Prometheus is always on
-// unless all is off. OTLP must be asked for by a variable of metrics: Jaeger, the
-// most likely receiver of OTEL_EXPORTER_OTLP_ENDPOINT, takes traces only.
-func (e *environment) metrics() measuring {
-	m := measuring{filter: e.exemplarFilter()}
-	for _, kind := range e.list("OTEL_METRICS_EXPORTER") {
-		switch strings.ToLower(kind) {
-		case "prometheus":
-		case exporterOTLP:
-			m.push = true
-		case exporterNone:
-			return measuring{off: true}
-		default:
-			e.fail("OTEL_METRICS_EXPORTER", kind, "prometheus, otlp or none")
-		}
-	}
-	if own, _ := e.first(signalMetrics.own("ENDPOINT"), signalMetrics.own("PROTOCOL")); own != "" && !e.chosen("OTEL_METRICS_EXPORTER") {
-		m.push = true
-	}
-	if m.push {
-		m.target = e.otlp(signalMetrics)
-		m.interval = e.millis(time.Minute, "OTEL_METRIC_EXPORT_INTERVAL")
-		m.timeout = e.millis(30*time.Second, "OTEL_METRIC_EXPORT_TIMEOUT")
-	}
-	return m
-}
-
-func (e *environment) chosen(list string) bool { return len(e.list(list)) > 0 }
-
-func (e *environment) exemplarFilter() exemplar.Filter {
-	const name = "OTEL_METRICS_EXEMPLAR_FILTER"
-	switch value, _ := e.first(name); strings.ToLower(value) {
-	case "", "trace_based":
-	case "always_on":
-		return exemplar.AlwaysOnFilter
-	case "always_off":
-		return exemplar.AlwaysOffFilter
-	default:
-		e.fail(name, value, "trace_based, always_on or always_off")
-	}
-	return exemplar.TraceBasedFilter
-}
-
-// start builds the instruments' way out and begins to measure the Go runtime.
-func (m measuring) start(ctx context.Context, res *resource.Resource, opts Options) (meters, error) {
-	if m.off {
+// measure builds the instruments' way out and begins to measure the Go runtime.
+func measure(ctx context.Context, m environment.Metrics, res *resource.Resource, opts Options) (meters, error) {
+	if m.Off {
 		return meters{}, nil
 	}
-	scraped, handler, err := newScrape(opts)
+	scraped, handler, err := export.Scrape(opts.Logger)
 	if err != nil {
 		return meters{}, err
 	}
 	readers := []sdkmetric.Option{sdkmetric.WithReader(scraped)}
-	if m.push {
-		exporter, err := m.target.metricExporter(ctx)
+	if m.Push {
+		pushed, err := export.Push(ctx, m, opts.Logger)
 		if err != nil {
-			return meters{}, fmt.Errorf("set up exporter %q of metrics: %w", exporterOTLP, err)
+			return meters{}, err
 		}
-		reporter := &metricReporter{Exporter: exporter, log: opts.Logger, kind: exporterOTLP}
-		readers = append(readers, sdkmetric.WithReader(
-			sdkmetric.NewPeriodicReader(reporter, sdkmetric.WithInterval(m.interval), sdkmetric.WithTimeout(m.timeout))))
+		readers = append(readers, sdkmetric.WithReader(pushed))
 	}
 	mp := sdkmetric.NewMeterProvider(slices.Concat(readers, []sdkmetric.Option{
-		sdkmetric.WithResource(componentOf(res, opts)), sdkmetric.WithCardinalityLimit(maxSeries), sdkmetric.WithExemplarFilter(m.filter),
+		sdkmetric.WithResource(componentOf(res, opts)), sdkmetric.WithCardinalityLimit(maxSeries), sdkmetric.WithExemplarFilter(m.Filter),
 	})...)
 	out := meters{provider: mp, scrape: handler, shutdown: mp.Shutdown}
 	if err := measureProcess(mp, opts); err != nil {
@@ -135,18 +83,18 @@ func (m measuring) start(ctx context.Context, res *resource.Resource, opts Optio
 // componentOf adds warren.component to the resource: spans bear it themselves, but
 // of metrics only target_info can tell a sidecar's from its service's own.
 func componentOf(res *resource.Resource, opts Options) *resource.Resource {
-	attrs := appendString(res.Attributes(), keyComponent, opts.Component)
+	attrs := conventions.AppendString(res.Attributes(), conventions.KeyComponent, opts.Component)
 	return resource.NewWithAttributes(res.SchemaURL(), attrs...)
 }
 
 // measureProcess adds what is known without anybody's help: which build this is,
 // and how the Go runtime does.
 func measureProcess(mp metric.MeterProvider, opts Options) error {
-	if err := runtime.Start(runtime.WithMeterProvider(mp)); err != nil {
+	if err := runtimemetrics.Start(runtimemetrics.WithMeterProvider(mp)); err != nil {
 		return fmt.Errorf("measure the Go runtime: %w", err)
 	}
 	build := metric.WithAttributes(buildAttributes(opts)...)
-	_, err := mp.Meter(ScopeName).Int64ObservableGauge("warren.build.info",
+	_, err := mp.Meter(conventions.ScopeName).Int64ObservableGauge("warren.build.info",
 		metric.WithDescription("Always 1; its attributes say which build this is."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			o.Observe(1, build)
@@ -156,4 +104,18 @@ func measureProcess(mp metric.MeterProvider, opts Options) error {
 		return fmt.Errorf("measure the build: %w", err)
 	}
 	return nil
+}
+
+// Keys of warren.build.info.
+const (
+	keyVersion   = attribute.Key("version")
+	keyRevision  = attribute.Key("revision")
+	keyGoVersion = attribute.Key("goversion")
+)
+
+// buildAttributes has the names Prometheus's own *_build_info metrics use.
+func buildAttributes(opts Options) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{keyVersion.String(opts.Version), keyGoVersion.String(runtime.Version())}
+	attrs = conventions.AppendString(attrs, keyRevision, opts.Commit)
+	return conventions.AppendString(attrs, conventions.KeyComponent, opts.Component)
 }

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // scrape asks p for its metrics as Prometheus does.
@@ -79,7 +81,7 @@ func TestMetricsAreScraped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.Record(tracing.Extract(t.Context(), map[string]string{"traceparent": hop}), 1)
+		h.Record(tracecontext.Extract(t.Context(), map[string]string{"traceparent": hop}), 1)
 		_, _, body := scrape(t, p, openMetrics)
 		contains(t, body, `trace_id="`+remote(hop).TraceID().String()+`"`)
 	})
@@ -87,7 +89,7 @@ func TestMetricsAreScraped(t *testing.T) {
 		t.Parallel()
 		p := setup(t, tracing.Options{})
 		conn, seen, stop := serve(t, p)
-		ctx := tracing.Extract(t.Context(), map[string]string{"traceparent": hop})
+		ctx := tracecontext.Extract(t.Context(), map[string]string{"traceparent": hop})
 		for _, name := range []string{method, "/warren.events.v1.EventService/Made-up", "/made.up.Service/Call"} {
 			if err := conn.Invoke(ctx, name, &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
 				t.Fatal(err)
@@ -192,7 +194,7 @@ func TestMetricsAreNotPushedToWhereTracesGo(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
 	t.Cleanup(server.Close)
 	p := setup(t, tracing.Options{Getenv: env("OTEL_EXPORTER_OTLP_ENDPOINT", server.URL)})
-	_, span := p.Messaging().StartPublish(t.Context(), order())
+	_, span := p.Messaging().StartPublish(t.Context(), messaging.Publish{Topic: "shop/orders"})
 	span.End(nil)
 	if err := p.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)

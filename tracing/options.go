@@ -4,24 +4,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
-
-// ConsumerParent says how a process span relates to the event's producer.
-type ConsumerParent int
-
-// The relations.
-const (
-	Parent ConsumerParent = iota // child of the producer's span, and linked to it
-	Link                         // root of a new trace, linked to the producer's span
-)
-
-// String returns the spelling used in configuration.
-func (c ConsumerParent) String() string {
-	if c == Link {
-		return "link"
-	}
-	return "parent"
-}
 
 // Options says who is traced and measured. The environment says where that goes.
 type Options struct {
@@ -42,8 +27,9 @@ type Options struct {
 	Namespace string
 	// InstanceID is service.instance.id; "" leaves it out.
 	InstanceID string
-	// ConsumerParent relates process spans to producers. The zero value is Parent.
-	ConsumerParent ConsumerParent
+	// ConsumerParent relates process spans to producers. The zero value is
+	// messaging.Parent.
+	ConsumerParent messaging.ConsumerParent
 	// Logger hears of exporters that fail, at most once in 30 seconds. nil drops it.
 	Logger *slog.Logger
 	// Getenv reads the environment; nil is os.Getenv.

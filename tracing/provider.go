@@ -10,6 +10,11 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/warrenmesh/warren/tracing/configuration"
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/messaging"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // shutdownTimeout bounds the last flush, so that a dead collector cannot hold up
@@ -23,7 +28,9 @@ type Provider struct {
 	propagator propagation.TextMapPropagator
 	enabled    bool
 	component  string
-	messaging  Messaging
+	tracer     trace.Tracer
+	messaging  *messaging.Tracer
+	changes    *configuration.Tracer
 	meters     meters
 	shutdown   func(context.Context) error // of the tracer provider; nil when there is nothing to flush
 }
@@ -31,25 +38,33 @@ type Provider struct {
 // Disabled returns a Provider that records and measures nothing and passes incoming
 // trace context on, over gRPC and AMQP.
 func Disabled() *Provider {
-	return newProvider(noop.NewTracerProvider(), w3c, false, Options{})
+	return newProvider(noop.NewTracerProvider(), tracecontext.W3C(), false, Options{})
 }
 
 // New returns a Provider over a tracer provider made elsewhere, propagating W3C
 // trace context and baggage. Shutdown does not end tp.
 func New(tp trace.TracerProvider, opts Options) *Provider {
-	return newProvider(tp, w3c, true, opts)
+	return newProvider(tp, tracecontext.W3C(), true, opts)
 }
 
 func newProvider(
 	tp trace.TracerProvider, prop propagation.TextMapPropagator, enabled bool, opts Options,
 ) *Provider {
-	tracer := tp.Tracer(ScopeName, trace.WithInstrumentationVersion(opts.Version), trace.WithSchemaURL(schemaURL))
+	tracer := tp.Tracer(conventions.ScopeName, trace.WithInstrumentationVersion(opts.Version), trace.WithSchemaURL(conventions.SchemaURL))
+	var recording trace.Tracer
+	if enabled {
+		recording = tracer
+	}
 	return &Provider{
 		tracers:    tp,
 		propagator: prop,
 		enabled:    enabled,
 		component:  opts.Component,
-		messaging:  Messaging{tracer: tracer, enabled: enabled, component: opts.Component, relation: opts.ConsumerParent},
+		tracer:     tracer,
+		messaging: messaging.New(messaging.Options{
+			Tracer: recording, Component: opts.Component, ConsumerParent: opts.ConsumerParent,
+		}),
+		changes: configuration.New(recording, opts.Component),
 	}
 }
 
@@ -57,13 +72,16 @@ func newProvider(
 func (p *Provider) TracerProvider() trace.TracerProvider { return p.tracers }
 
 // Tracer returns the tracer of Warren's own scope.
-func (p *Provider) Tracer() trace.Tracer { return p.messaging.tracer }
+func (p *Provider) Tracer() trace.Tracer { return p.tracer }
 
 // Enabled reports whether spans are recorded at all.
 func (p *Provider) Enabled() bool { return p.enabled }
 
 // Messaging starts the spans of events.
-func (p *Provider) Messaging() *Messaging { return &p.messaging }
+func (p *Provider) Messaging() *messaging.Tracer { return p.messaging }
+
+// Configuration starts the spans of changes of configuration.
+func (p *Provider) Configuration() *configuration.Tracer { return p.changes }
 
 // Shutdown exports what is recorded and ends the exporters, in at most 5 seconds
 // or until ctx ends. Later calls and spans do nothing, later scrapes are empty. It

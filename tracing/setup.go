@@ -3,16 +3,16 @@ package tracing
 import (
 	"context"
 	"errors"
-	"strings"
 
-	"go.opentelemetry.io/contrib/propagators/b3"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/sdk"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/internal/environment"
+	"github.com/warrenmesh/warren/tracing/internal/export"
 )
 
 // Setup reads the OTEL_* variables and returns the telemetry they ask for. Without
@@ -27,26 +27,26 @@ import (
 // and an endpoint on port 4317 without a protocol is spoken to by gRPC.
 func Setup(ctx context.Context, opts Options) (*Provider, error) {
 	opts = opts.withDefaults()
-	env := &environment{get: opts.Getenv}
-	disabled := env.flag("OTEL_SDK_DISABLED")
-	prop := env.propagator()
+	env := environment.New(opts.Getenv)
+	disabled := env.Disabled()
+	prop := env.Propagator()
 	var (
-		pipe      pipeline
-		res       *resource.Resource
-		sampler   sdktrace.Sampler
-		measuring = measuring{off: true}
+		traces  environment.Traces
+		res     *resource.Resource
+		sampler sdktrace.Sampler
+		metrics = environment.Metrics{Off: true}
 	)
 	if !disabled {
-		pipe, res, sampler, measuring = env.pipeline(), env.resource(opts), env.sampler(opts.Logger), env.metrics()
+		traces, res, sampler, metrics = env.Traces(), env.Resource(service(opts)...), env.Sampler(opts.Logger), env.Metrics()
 	}
-	if len(env.errs) > 0 {
-		return nil, errors.Join(env.errs...)
+	if err := env.Err(); err != nil {
+		return nil, err
 	}
-	meters, err := measuring.start(ctx, res, opts)
+	meters, err := measure(ctx, metrics, res, opts)
 	if err != nil {
 		return nil, err
 	}
-	if len(pipe.kinds) == 0 {
+	if len(traces.Kinds) == 0 {
 		p := newProvider(noop.NewTracerProvider(), prop, false, opts)
 		p.meters = meters
 		return p, nil
@@ -54,50 +54,15 @@ func Setup(ctx context.Context, opts Options) (*Provider, error) {
 	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sampler))
 	p := newProvider(tp, prop, true, opts)
 	p.meters, p.shutdown = meters, tp.Shutdown
-	if err := pipe.attach(ctx, tp, opts); err != nil {
+	if err := export.Spans(ctx, traces, tp, opts.Logger, opts.Stdout); err != nil {
 		return nil, errors.Join(err, p.Shutdown(ctx))
 	}
 	return p, nil
 }
 
-// propagator reads OTEL_PROPAGATORS.
-func (e *environment) propagator() propagation.TextMapPropagator {
-	names := e.list("OTEL_PROPAGATORS")
-	if len(names) == 0 {
-		return w3c
-	}
-	var parts []propagation.TextMapPropagator
-	for _, name := range names {
-		switch strings.ToLower(name) {
-		case "tracecontext":
-			parts = append(parts, propagation.TraceContext{})
-		case "baggage":
-			parts = append(parts, propagation.Baggage{})
-		case "b3":
-			parts = append(parts, b3.New(b3.WithInjectEncoding(b3.B3SingleHeader)))
-		case "b3multi":
-			parts = append(parts, b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader)))
-		case "none":
-			return propagation.NewCompositeTextMapPropagator()
-		default:
-			e.fail("OTEL_PROPAGATORS", name, "tracecontext, baggage, b3, b3multi or none")
-		}
-	}
-	return propagation.NewCompositeTextMapPropagator(parts...)
-}
-
-// resource describes the process. OTEL_SERVICE_NAME beats
-// OTEL_RESOURCE_ATTRIBUTES, which beats opts.
-func (e *environment) resource(opts Options) *resource.Resource {
-	attrs := appendString(nil, keyServiceName, opts.ServiceName)
-	attrs = appendString(attrs, keyServiceNamespace, opts.Namespace)
-	attrs = appendString(attrs, keyServiceInstanceID, opts.InstanceID)
-	for _, p := range e.pairs("OTEL_RESOURCE_ATTRIBUTES") {
-		attrs = append(attrs, attribute.String(p.key, p.value))
-	}
-	name, _ := e.first("OTEL_SERVICE_NAME")
-	attrs = appendString(attrs, keyServiceName, name)
-	attrs = append(attrs,
-		semconv.TelemetrySDKName("opentelemetry"), semconv.TelemetrySDKLanguageGo, semconv.TelemetrySDKVersion(sdk.Version()))
-	return resource.NewWithAttributes(schemaURL, attrs...) // of equal keys the last one counts
+// service is what opts say about the service.
+func service(opts Options) []attribute.KeyValue {
+	attrs := conventions.AppendString(nil, semconv.ServiceNameKey, opts.ServiceName)
+	attrs = conventions.AppendString(attrs, semconv.ServiceNamespaceKey, opts.Namespace)
+	return conventions.AppendString(attrs, semconv.ServiceInstanceIDKey, opts.InstanceID)
 }

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 func env(kv ...string) func(string) string {
@@ -111,7 +112,7 @@ func export(t *testing.T, opts tracing.Options) {
 	if !p.Enabled() {
 		t.Fatal("tracing is not enabled")
 	}
-	_, span := p.Messaging().StartPublish(t.Context(), order())
+	_, span := p.Messaging().StartPublish(t.Context(), messaging.Publish{Topic: "shop/orders"})
 	span.End(nil)
 	for range 2 { // the second is to do nothing
 		if err := p.Shutdown(context.Background()); err != nil {

@@ -19,7 +19,7 @@ type Node struct {
 	Workload  string
 	Labels    map[string]string
 	Version   string // of the sidecar
-	// Stock is true of a client that is no Warren sidecar. Proto does not heed it.
+	// Stock is true for a client that is not a Warren sidecar. Proto ignores it.
 	Stock bool
 }
 
@@ -44,7 +44,7 @@ func (n Node) Proto() *corev3.Node {
 	}
 }
 
-// Bounds of what a node says of itself.
+// Bounds of a node's identity.
 const (
 	// MaxNodeName is the most bytes of its id, namespace, workload and version: as many
 	// as a Kubernetes name may have.
@@ -53,9 +53,9 @@ const (
 	MaxNodeMetadata = 8 << 10
 )
 
-// ParseNode is the inverse of Node.Proto. A node without id or namespace is an
-// error: it could not be told what concerns it. So is one whose words are no names,
-// for people read them in logs and tables.
+// ParseNode is the inverse of Node.Proto. A node without id or namespace is an error,
+// because the control plane could not tell which resources concern it. So is one whose
+// words are no names, because people read them in logs and tables.
 func ParseNode(p *corev3.Node) (Node, error) {
 	if p.GetId() == "" {
 		return Node{}, errors.New("node: id is empty")

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Fact is one thing a schema says about a field besides its description.
+// Fact is one property of a field that a schema states beside the description.
 type Fact struct {
 	Name string // "Default", "Range", "Values", "Later"
 	Text string
 }
 
-// Facts lists what is known about a field, for people.
+// Facts lists the facts of a field, as text for people.
 func Facts(n *Node) []Fact {
 	var facts []Fact
 	add := func(name, text string) {
@@ -32,10 +32,11 @@ func Facts(n *Node) []Fact {
 	return facts
 }
 
-// Doc is the description without the facts that Describe added to it.
+// Doc is the description without the facts that Describe added.
 func (n *Node) Doc() string { return strings.TrimSuffix(n.Description, factLine(n)) }
 
-// Describe sets the description to doc and the facts: editors show nothing else.
+// Describe sets the description to doc followed by the facts. Editors show only the
+// description.
 func (n *Node) Describe(doc string) { n.Description = doc + factLine(n) }
 
 func factLine(n *Node) string {
@@ -51,7 +52,7 @@ func factLine(n *Node) string {
 	return b.String()
 }
 
-// TypeName is a field's type, for people: "duration", "list of string".
+// TypeName is a field's type as text for people: "duration", "list of string".
 func TypeName(n *Node) string {
 	switch {
 	case n.Ref != "":
@@ -69,7 +70,8 @@ func TypeName(n *Node) string {
 	}
 }
 
-// values lists what an enumeration allows; a single value is no choice.
+// values lists the values of an enumeration. A single value is no choice and is left
+// out.
 func values(n *Node) []string {
 	if n.Type == "array" {
 		n = n.Items
@@ -95,7 +97,7 @@ func defaultText(n *Node) string {
 		}
 		return strings.Join(texts, ", ")
 	default:
-		text, _ := json.Marshal(d) // a number or a truth value
+		text, _ := json.Marshal(d) // a number or a boolean
 		return string(text)
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Draft is the dialect the schemas are written in.
+// Draft is the JSON Schema dialect of the schemas.
 const Draft = "https://json-schema.org/draft/2020-12/schema"
 
-// defs is where a schema keeps what it refers to.
+// defs is the prefix of references to definitions.
 const defs = "#/$defs/"
 
-// Node is one schema, with the keywords that ours use. A nil pointer and an empty
-// value are an absent keyword.
+// Node is one schema, with the keywords that our schemas use. A nil pointer or an empty
+// value means that the keyword is absent.
 type Node struct {
 	Schema      string `json:"$schema,omitempty"`
 	ID          string `json:"$id,omitempty"`
@@ -52,12 +52,13 @@ type Node struct {
 	Then  *Node   `json:"then,omitempty"`
 	Else  *Node   `json:"else,omitempty"`
 
-	// ErrorMessage and DoNotSuggest are read by Visual Studio Code and by the YAML
-	// language server.
+	// Visual Studio Code and the YAML language server read ErrorMessage and
+	// DoNotSuggest.
 	ErrorMessage string `json:"errorMessage,omitempty"`
 	DoNotSuggest bool   `json:"doNotSuggest,omitempty"`
 
-	// What JSON Schema cannot say; validators skip it. A duration is text to them.
+	// What JSON Schema cannot express. Validators ignore these keywords; a duration is
+	// a string to them.
 	Duration          bool     `json:"x-warren-duration,omitempty"`
 	Low               string   `json:"x-warren-minimum,omitempty"`
 	High              string   `json:"x-warren-maximum,omitempty"`
@@ -73,7 +74,7 @@ func RefTo(name string) *Node { return &Node{Ref: defs + name} }
 
 func (n *Node) refersTo() (string, bool) { return strings.CutPrefix(n.Ref, defs) }
 
-// Additional is the value of additionalProperties: without a Node it is false.
+// Additional is the value of additionalProperties. Without a Node it is false.
 type Additional struct{ Node *Node }
 
 // MarshalJSON implements json.Marshaler.
@@ -100,10 +101,10 @@ type Property struct {
 	Node *Node
 }
 
-// Properties keep the order in which they were declared.
+// Properties keep the order of their declaration.
 type Properties []Property
 
-// Lookup returns the schema of a name.
+// Lookup returns the schema of a property.
 func (p Properties) Lookup(name string) (*Node, bool) {
 	for i := range p {
 		if p[i].Name == name {
@@ -113,7 +114,7 @@ func (p Properties) Lookup(name string) (*Node, bool) {
 	return nil, false
 }
 
-// Names lists the names in order. The caller owns the slice.
+// Names lists the names of the properties in order. The caller owns the slice.
 func (p Properties) Names() []string {
 	names := make([]string, len(p))
 	for i := range p {
@@ -146,7 +147,7 @@ func (p Properties) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// encode is json.Marshal without its escapes for HTML: people read the files.
+// encode is json.Marshal without HTML escapes, because people read the files.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

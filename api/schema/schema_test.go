@@ -20,16 +20,16 @@ func TestEverySchemaIsASchemaOfItsDraft(t *testing.T) {
 		schematest.Compile(t, name)
 		text, _ := schema.JSON(name)
 		if !bytes.Contains(text, []byte(`"$schema": "`+schema.Draft+`"`)) {
-			t.Errorf("%s does not name draft 2020-12", name)
+			t.Errorf("schema %s does not name draft 2020-12", name)
 		}
 	}
 	for _, name := range []string{"Filter", "eventtopic", "../schema", ""} {
 		if _, ok := schema.Kind(name); ok {
-			t.Errorf("%q is a kind", name)
+			t.Errorf("Kind(%q) found a kind", name)
 		}
 	}
 	if _, ok := schema.JSON("EventTopik"); ok {
-		t.Error("there is a schema of EventTopik")
+		t.Error("JSON found a schema of EventTopik")
 	}
 }
 
@@ -58,10 +58,10 @@ func TestEveryFieldHasWordsAndAType(t *testing.T) {
 		walk(name, kind, func(path string, n *schema.Node) {
 			fields++
 			if n.Doc() == "" || (schema.TypeName(n) == "any" && name != "EventPolicy") {
-				t.Errorf("%s: type %s, %q", path, schema.TypeName(n), n.Doc())
+				t.Errorf("%s: type %s, description %q; want both", path, schema.TypeName(n), n.Doc())
 			}
 			if n.Type == "object" && n.Additional == nil {
-				t.Errorf("%s: takes fields that nobody declared", path)
+				t.Errorf("%s: accepts fields that are not declared", path)
 			}
 		})
 		if fields < 12 {
@@ -86,7 +86,7 @@ func TestASchemaSurvivesBeingReadAndWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(out.Bytes(), text) {
-			t.Errorf("%s changed: the model does not know all its keywords", name)
+			t.Errorf("%s changed: the model lacks some of its keywords", name)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func TestTheExamplesAreValid(t *testing.T) {
 	if err != nil || len(examples) < 4 {
 		t.Fatalf("found %d examples: %v", len(examples), err)
 	}
-	more, err := filepath.Glob("../../cmd/warren/example/*.yaml")
+	more, err := filepath.Glob("../../cmd/warren/internal/dev/example/*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 )
 
-// The values of fields that are left out.
+// Defaults of fields that are left out.
 const (
 	DefaultVHost          = "/"
 	DefaultZone           = "default"
@@ -33,7 +33,7 @@ const (
 	DefaultDedupeEntries           = 100_000
 )
 
-// The values enum-like fields know.
+// Values of enum-like fields.
 const (
 	BrokerRabbitMQ = "RabbitMQ"
 	BrokerMemory   = "Memory"
@@ -60,8 +60,8 @@ const (
 	exchangeTopic = "topic"
 )
 
-// RetryConditions lists what a route's retry.on may name, and is its default.
-// The caller owns the slice.
+// RetryConditions lists the allowed values of a route's retry.on; the default is all of
+// them. The caller owns the slice.
 func RetryConditions() []string {
 	return []string{
 		mesh.OnNack.String(), mesh.OnConfirmTimeout.String(),
@@ -69,14 +69,13 @@ func RetryConditions() []string {
 	}
 }
 
-// Default fills in every field that was left out and has a default, in place. It
-// is idempotent, never overwrites what is set and copes with objects that
-// Validate would refuse.
+// Default fills in, in place, every field that was left out and has a default. It is
+// idempotent, never overwrites a value, and accepts objects that Validate would refuse.
 //
-// Three defaults depend on the broker an object ends up on, so they are left to
-// whoever resolves references: a broker of type Memory has neither vhost nor
-// heartbeat, publish.persistent is true and queue.type is quorum where the broker
-// can honour it.
+// Three defaults depend on the type of the object's broker. The code that resolves
+// references fills them in: a broker of type Memory has neither vhost nor heartbeat,
+// publish.persistent is true on brokers that can keep events, and queue.type is quorum
+// on brokers that have quorum queues.
 func Default(obj Object) {
 	if obj.GetNamespace() == "" {
 		obj.SetNamespace(DefaultNamespace)
@@ -145,8 +144,8 @@ func defaultRoute(r *EventRoute) {
 	}
 }
 
-// DefaultRetry fills in a route's retry policy. An empty one becomes the policy of
-// rules, and of topics, that declare none.
+// DefaultRetry fills in a route's retry policy. An empty policy becomes the one of
+// rules and topics that declare none.
 func DefaultRetry(r *RouteRetry) {
 	setPtr(&r.Attempts, DefaultRouteAttempts)
 	if r.On == nil {
@@ -191,8 +190,8 @@ func defaultRef(r *LocalRef, kind, namespace string) {
 	set(&r.Namespace, namespace)
 }
 
-// defaultBackoff keeps base <= max when only one of them was declared and lies
-// beyond the other's default.
+// defaultBackoff keeps base <= max when only one of them was declared and it is beyond
+// the other's default.
 func defaultBackoff(b **Backoff, base, limit time.Duration) {
 	if *b == nil {
 		*b = &Backoff{}

@@ -15,15 +15,15 @@ type EventPolicy struct {
 	Status Status          `json:"status,omitempty"`
 }
 
-// EventPolicySpec holds what applies to its targets.
+// EventPolicySpec holds settings for its targets.
 type EventPolicySpec struct {
 	// TargetRefs are the brokers and topics.
 	TargetRefs []LocalRef `json:"targetRefs,omitempty"`
 	// LoadBalancer chooses among the nodes of a broker.
 	LoadBalancer map[string]any `json:"loadBalancer,omitempty"`
-	// CircuitBreaker bounds what is in flight.
+	// CircuitBreaker bounds the number of events in flight.
 	CircuitBreaker map[string]any `json:"circuitBreaker,omitempty"`
-	// OutlierDetection keeps off nodes that fail.
+	// OutlierDetection stops using nodes that fail.
 	OutlierDetection map[string]any `json:"outlierDetection,omitempty"`
 	// Access says who may publish and receive.
 	Access map[string]any `json:"access,omitempty"`

@@ -1,7 +1,11 @@
 package v1alpha1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/warrenmesh/warren/mesh"
 )
 
 // EventTopic declares a topic: a name services publish events to.
@@ -96,4 +100,61 @@ type PublishSettings struct {
 	// +warren:format=headers
 	// +warren:default:text=none, a publish with headers is refused
 	Headers []string `json:"headers,omitempty"`
+}
+
+func (c *checker) topic(s *EventTopicSpec, p Path) {
+	c.ref(p.Child("brokerRef"), s.BrokerRef, KindEventBroker)
+	if s.Exchange != nil {
+		ep := p.Child("exchange")
+		c.amqpName(ep.Child("name"), s.Exchange.Name, "exchange")
+		c.oneOf(ep.Child("type"), s.Exchange.Type, exchangeTopic, "direct", "fanout", "headers")
+	}
+	c.template(p.Child("routingKey"), s.RoutingKey)
+	if s.Partitions != nil {
+		pp := p.Child("partitions")
+		c.between(pp.Child("count"), int64(s.Partitions.Count), 1, MaxPartitions)
+		c.attribute(pp.Child("key"), s.Partitions.Key)
+	}
+	if s.Publish != nil {
+		c.publish(s.Publish, p.Child("publish"))
+	}
+}
+
+func (c *checker) template(p Path, text string) {
+	segments, err := mesh.Template(text).Segments()
+	if err != nil {
+		c.invalid(p, "%s: want text with {attribute} placeholders, such as \"{type}\"", err)
+		return
+	}
+	literal := 0
+	for _, s := range segments {
+		literal += len(s.Literal)
+	}
+	if literal > mesh.MaxRoutingKey {
+		c.invalid(p, "has %d bytes of literal text: a routing key has at most %d", literal, mesh.MaxRoutingKey)
+	}
+}
+
+func (c *checker) headers(entries []string, p Path) {
+	if len(entries) > MaxHeaders {
+		c.invalid(p, "has %d entries: want at most %d", len(entries), MaxHeaders)
+		return
+	}
+	for i, entry := range entries {
+		if err := mesh.CheckHeader(entry); err != nil {
+			c.invalid(p.Index(i), "%s", err)
+		}
+	}
+}
+
+func (c *checker) publish(s *PublishSettings, p Path) {
+	c.positive(p.Child("confirmTimeout"), s.ConfirmTimeout)
+	c.between(p.Child("priority"), int64(s.Priority), 0, maxPriority)
+	if s.MaxEventBytes != nil {
+		c.between(p.Child("maxEventBytes"), int64(*s.MaxEventBytes), 1, MaxEventBytes)
+	}
+	c.headers(s.Headers, p.Child("headers"))
+	if d := s.TTL; d != nil && (d.Duration < time.Millisecond || d.Duration > maxTTL || d.Duration%time.Millisecond != 0) {
+		c.invalid(p.Child("ttl"), "is %s: want whole milliseconds from 1ms to %s, or leave it out for no expiration", d.Duration, short(maxTTL))
+	}
 }

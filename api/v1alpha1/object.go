@@ -1,13 +1,29 @@
 package v1alpha1
 
 import (
+	"slices"
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Group, version and kinds.
+const (
+	Group      = "warrenmesh.io"
+	Version    = "v1alpha1"
+	APIVersion = Group + "/" + Version
+
+	KindEventBroker       = "EventBroker"
+	KindEventTopic        = "EventTopic"
+	KindEventRoute        = "EventRoute"
+	KindEventSubscription = "EventSubscription"
+	KindEventPolicy       = "EventPolicy"
 )
 
 // DefaultNamespace is the namespace of an object that names none.
 const DefaultNamespace = "default"
 
-// Names of apimachinery's types, so that no other package has to import it.
+// Names for apimachinery's types, so that other packages need not import it.
 type (
 	// ObjectMeta is the metadata of an object.
 	ObjectMeta = metav1.ObjectMeta
@@ -22,13 +38,13 @@ type (
 type Object interface {
 	metav1.Object
 
-	// KindName is the kind, whether or not the object's TypeMeta is filled in.
+	// KindName is the kind, even when the object's TypeMeta is empty.
 	KindName() string
 	// ObjectStatus is the object's status, to read and to write.
 	ObjectStatus() *Status
 }
 
-// kinds lists the registry in the order a reader meets the kinds.
+// kinds lists the kinds in the order in which the pages explain them.
 var kinds = []struct {
 	name string
 	new  func() Object
@@ -130,4 +146,116 @@ func typeMeta(obj Object) *metav1.TypeMeta {
 	default:
 		return new(metav1.TypeMeta)
 	}
+}
+
+// LocalRef names an object. Without a namespace, it is the namespace of the object that
+// refers.
+type LocalRef struct {
+	// Kind of the object; only one is allowed here, so it can be left out.
+	Kind string `json:"kind,omitempty"`
+	// Namespace of the object.
+	// +warren:format=namespace
+	// +warren:default:text=the referrer's namespace
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the object.
+	// +warren:format=name
+	Name string `json:"name"`
+}
+
+// Backoff is exponential: the delay doubles from the base interval up to the maximum.
+type Backoff struct {
+	// BaseInterval is the delay before the second attempt.
+	// +warren:range=1ms..
+	BaseInterval *metav1.Duration `json:"baseInterval,omitempty"`
+	// MaxInterval is the longest delay. It is at least the base interval.
+	// +warren:range=1ms..
+	MaxInterval *metav1.Duration `json:"maxInterval,omitempty"`
+}
+
+// Filter selects events, in the dialects of the CloudEvents Subscriptions API. Exactly
+// one dialect is set. Comparisons are case-sensitive and use the canonical text of an
+// attribute; a missing attribute matches nothing.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:MaxProperties=1
+type Filter struct {
+	// Exact maps attributes to the whole text each must have; all must match.
+	// +warren:format=attributes
+	Exact map[string]string `json:"exact,omitempty"`
+	// Prefix maps attributes to the text each must start with; all must match.
+	// +warren:format=attributes
+	Prefix map[string]string `json:"prefix,omitempty"`
+	// Suffix maps attributes to the text each must end with; all must match.
+	// +warren:format=attributes
+	Suffix map[string]string `json:"suffix,omitempty"`
+	// All filters of the list must match.
+	// +kubebuilder:validation:MinItems=1
+	All []Filter `json:"all,omitempty"`
+	// Any filter of the list must match.
+	// +kubebuilder:validation:MinItems=1
+	Any []Filter `json:"any,omitempty"`
+	// Not matches when its filter does not.
+	Not *Filter `json:"not,omitempty"`
+	// CESQL is an expression in the CloudEvents SQL dialect.
+	// +warren:unsupported
+	CESQL string `json:"cesql,omitempty"`
+}
+
+// Status is the observed state of an object.
+type Status struct {
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Condition types and reasons, as in the Gateway API.
+const (
+	ConditionAccepted     = "Accepted"
+	ConditionResolvedRefs = "ResolvedRefs"
+	ConditionProgrammed   = "Programmed"
+
+	ReasonAccepted    = "Accepted"
+	ReasonResolved    = "ResolvedRefs"
+	ReasonProgrammed  = "Programmed"
+	ReasonPending     = "Pending"
+	ReasonRejected    = "Rejected"
+	ReasonNoSidecars  = "NoSidecars"
+	ReasonUnsupported = "UnsupportedValue"
+	ReasonInvalid     = "Invalid"
+	ReasonRefNotFound = "RefNotFound"
+	ReasonConflicted  = "Conflicted"
+)
+
+// Condition is one aspect of an object's state.
+type Condition = metav1.Condition
+
+// The three values of Condition.Status.
+const (
+	ConditionTrue    = metav1.ConditionTrue
+	ConditionFalse   = metav1.ConditionFalse
+	ConditionUnknown = metav1.ConditionUnknown
+)
+
+// SetCondition adds c to the status, or replaces the condition of its type. If Status
+// changes, the transition time becomes now; otherwise it stays. c.LastTransitionTime is
+// not read.
+func (s *Status) SetCondition(c Condition, now time.Time) {
+	c.LastTransitionTime = metav1.NewTime(now)
+	i := slices.IndexFunc(s.Conditions, func(old Condition) bool { return old.Type == c.Type })
+	if i < 0 {
+		s.Conditions = append(s.Conditions, c)
+		return
+	}
+	if s.Conditions[i].Status == c.Status {
+		c.LastTransitionTime = s.Conditions[i].LastTransitionTime
+	}
+	s.Conditions[i] = c
+}
+
+// Condition returns the condition of the type, nil when there is none. The
+// pointer is valid until the next SetCondition.
+func (s *Status) Condition(conditionType string) *Condition {
+	i := slices.IndexFunc(s.Conditions, func(c Condition) bool { return c.Type == conditionType })
+	if i < 0 {
+		return nil
+	}
+	return &s.Conditions[i]
 }

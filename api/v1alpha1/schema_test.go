@@ -13,8 +13,9 @@ import (
 	"github.com/warrenmesh/warren/api/schema/schematest"
 )
 
-// document is the object as a file declares it: without what the system fills in.
-func document(t *testing.T, obj Object) map[string]any {
+// document is the object as a file declares it, without the fields that the system
+// fills in.
+func document(t testing.TB, obj Object) map[string]any {
 	t.Helper()
 	m := copyOf(t, obj)
 	m["apiVersion"], m["kind"] = APIVersion, obj.KindName()
@@ -25,8 +26,8 @@ func document(t *testing.T, obj Object) map[string]any {
 	return m
 }
 
-// copyOf takes a value through JSON.
-func copyOf(t *testing.T, v any) map[string]any {
+// copyOf encodes a value as JSON and decodes it.
+func copyOf(t testing.TB, v any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -39,8 +40,8 @@ func copyOf(t *testing.T, v any) map[string]any {
 	return m
 }
 
-// beyond are the refusals that no schema can see, by what they compare: a field
-// with another field, with the text of a duration, or with what is inside a list.
+// beyond lists the refusals that a schema cannot express. They compare a field with
+// another field, with the value of a duration, or with the contents of a list.
 var beyond = []string{
 	"annotations of more than Kubernetes takes",
 	"a node named twice", "a gap in priorities",
@@ -48,14 +49,15 @@ var beyond = []string{
 	"an ack deadline that is too short", "an ack deadline that is too long",
 	"a bound of retries that is too short", "a bound of retries that is too long", "a dedupe window that is too short", "a dedupe window that is too long",
 	"a try that outlasts the timeout", "a backoff that shrinks", "a backoff below a millisecond",
+	"a retry that waits longer than a queue may", "a first retry that waits longer than a queue may",
 	"a template that is too long",
 	"a parent of another namespace", "a parent named twice", "two rules of one name", "weights that sum to 0", "a backend named twice",
 	"filters without a bottom", "dead letters in the own queue",
 	"a queue name that leaves no room for the dead letters", "a queue name that leaves no room for the retries", "delays by the broker with order",
 }
 
-// leftOut are refusals of an empty value that JSON leaves out: a file cannot have
-// it, the decoder refuses it before.
+// leftOut lists refusals of an empty value that JSON leaves out. The decoder refuses
+// such a value in a file first.
 var leftOut = []string{"an empty list of conditions", "an empty list of backends", "an empty list of filters", "a filter without attributes"}
 
 func TestJSONSchemaRefusesWhatValidateRefuses(t *testing.T) {
@@ -83,7 +85,7 @@ func TestJSONSchemaRefusesWhatValidateRefuses(t *testing.T) {
 	}
 }
 
-// withEmpty puts an empty list or map where path leads.
+// withEmpty sets the field at path to an empty list or map.
 func withEmpty(t *testing.T, doc map[string]any, path string) map[string]any {
 	t.Helper()
 	var empty any = []any{}
@@ -106,15 +108,15 @@ func TestJSONSchemaAcceptsWhatDefaultMakes(t *testing.T) {
 	}
 }
 
-// leaf is one field of a kind; the path takes the first element of every list.
+// leaf is one field of a kind. Its path takes the first element of every list.
 type leaf struct {
 	kind, path string
 	node       *schema.Node
 	required   bool
 }
 
-// leaves lists the fields of a node that are supported. Types inside themselves are
-// not entered.
+// leaves lists the supported fields below a node. It does not enter types that contain
+// themselves.
 func leaves(kind, path string, n *schema.Node) []leaf {
 	var out []leaf
 	for _, p := range n.Properties {
@@ -159,7 +161,7 @@ func (l leaf) attempt(t *testing.T, value any) []FieldError {
 	t.Helper()
 	doc := copyOf(t, valid(l.kind))
 	if slices.Contains([]string{"spec.retry.maxElapsed", "spec.deadLetter.keyPolicy"}, l.path) {
-		doc = put(doc, split("spec.ordering"), OrderingPerKey) // which they need
+		doc = put(doc, split("spec.ordering"), OrderingPerKey) // both fields need it
 	}
 	text, err := json.Marshal(put(doc, split(l.path), value))
 	if err != nil {
@@ -172,7 +174,7 @@ func (l leaf) attempt(t *testing.T, value any) []FieldError {
 	Default(obj)
 	var about []FieldError
 	for _, e := range Validate(obj) {
-		if e.Path == l.path && !strings.Contains(e.Message, "leave no gap") { // that is about the other nodes
+		if e.Path == l.path && !strings.Contains(e.Message, "leave no gap") { // this is about the other nodes
 			about = append(about, e)
 		}
 	}
@@ -231,7 +233,7 @@ func checkDuration(t *testing.T, l leaf) {
 		t.Errorf("%s.%s: minimum: %v", l.kind, l.path, err)
 	}
 	if strings.HasSuffix(l.path, "maxInterval") {
-		return // bounded by the base interval, which is set along with it
+		return // the base interval, which is set too, is the bound
 	}
 	l.accepts(t, low.String())
 	l.refuses(t, (low - time.Nanosecond).String(), Invalid)
@@ -292,12 +294,12 @@ func TestJSONSchemaRequiresWhatValidateMisses(t *testing.T) {
 	}
 }
 
-// split turns "spec.rules[0].name" into its steps; a number is an index.
+// split splits a path such as "spec.rules[0].name" into steps; a number is an index.
 func split(path string) []string {
 	return strings.FieldsFunc(strings.ReplaceAll(path, "[", ".#"), func(r rune) bool { return r == '.' || r == ']' })
 }
 
-// put puts value where the steps lead, making what is missing on the way.
+// put sets the value at the steps and creates what is missing on the way.
 func put(m map[string]any, steps []string, value any) map[string]any {
 	if m == nil {
 		m = map[string]any{}
@@ -305,7 +307,7 @@ func put(m map[string]any, steps []string, value any) map[string]any {
 	switch {
 	case len(steps) == 1:
 		m[steps[0]] = value
-	case steps[1][0] == '#': // only first elements are asked for
+	case steps[1][0] == '#': // only first elements are used
 		list, _ := m[steps[0]].([]any)
 		if len(list) == 0 {
 			list = []any{nil}
@@ -343,7 +345,7 @@ func lookup(v any, steps []string) (any, bool) {
 	return lookup(inner, steps[1:])
 }
 
-// without takes away what the steps lead to.
+// without removes the field at the steps.
 func without(m map[string]any, steps []string) map[string]any {
 	parent, _ := lookup(m, steps[:len(steps)-1])
 	if p, ok := parent.(map[string]any); ok {

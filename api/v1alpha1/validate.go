@@ -2,42 +2,46 @@ package v1alpha1
 
 import (
 	"fmt"
-	"net"
-	"strconv"
+	"maps"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-
-	"github.com/warrenmesh/warren/mesh"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // Bounds of values.
 const (
-	// MaxEventBytes is the most publish.maxEventBytes may be: RabbitMQ's own
-	// default limit of a message.
+	// MaxEventBytes is the upper bound of publish.maxEventBytes: RabbitMQ's default
+	// limit of a message.
 	MaxEventBytes = 16 << 20
-	// MinAckDeadline and MaxAckDeadline bound ackDeadline; the upper one stays
-	// well under RabbitMQ's consumer_timeout of 30 minutes.
+	// MinAckDeadline and MaxAckDeadline bound ackDeadline. The upper bound stays well
+	// below RabbitMQ's consumer_timeout of 30 minutes.
 	MinAckDeadline = time.Second
 	MaxAckDeadline = 15 * time.Minute
-	// MaxAttempts bounds every retry policy.
+	// MaxAttempts bounds the attempts of every retry policy.
 	MaxAttempts = 100
 	// MaxWeight bounds one weight, as in the Gateway API.
 	MaxWeight = 1_000_000
 	// MaxPort is the largest TCP port.
 	MaxPort = 65535
-	// MaxPrefetch is the most AMQP's basic.qos can say.
+	// MaxPrefetch is the largest prefetch that AMQP's basic.qos can carry.
 	MaxPrefetch = 65535
-	// MaxPartitions bounds partitions.count: each is a queue of every subscription
-	// that is ordered.
+	// MaxPartitions bounds partitions.count: each ordered subscription has a queue for
+	// each partition.
 	MaxPartitions = 1024
-	// MaxHeaders is the most entries of publish.headers.
+	// MaxHeaders bounds the number of entries of publish.headers.
 	MaxHeaders = 100
 	// MinPrefetchBytes and MaxPrefetchBytes bound queue.prefetchBytes.
 	MinPrefetchBytes = 1 << 10
 	MaxPrefetchBytes = 1 << 40
-	// MinMaxElapsed and MaxMaxElapsed bound retry.maxElapsed: a key is held up by a
-	// delivery that is not settled, and RabbitMQ's consumer_timeout ends those.
+	// MinMaxElapsed and MaxMaxElapsed bound retry.maxElapsed. An event that holds up
+	// its key is an unsettled delivery, which RabbitMQ takes back after its
+	// consumer_timeout.
 	MinMaxElapsed = time.Second
 	MaxMaxElapsed = 10 * time.Minute
 	// MinDedupeWindow and MaxDedupeWindow bound dedupe.window, MaxDedupeEntries
@@ -49,14 +53,14 @@ const (
 	maxPriority     = 9
 	maxNodePriority = 128
 	maxHeartbeat    = 10 * time.Minute
-	// maxTTL fits RabbitMQ's 32-bit milliseconds.
+	// maxTTL in milliseconds fits into the 32 bits that RabbitMQ has for it.
 	maxTTL = 49 * 24 * time.Hour
 )
 
-// Validate returns everything that is wrong with one object and can be seen
-// without looking at another; nil when nothing is. The object must have been
-// through Default. What a later version will bring is refused with a message
-// that contains "not supported yet", never ignored.
+// Validate returns all errors of one object that can be found without looking at other
+// objects; nil when there are none. The object must have been through Default. A
+// feature of a later version is always refused, with a message that contains "not
+// supported yet".
 func Validate(obj Object) []FieldError {
 	c := &checker{}
 	c.meta(obj)
@@ -75,6 +79,20 @@ func Validate(obj Object) []FieldError {
 	return c.errs
 }
 
+// maxShortString is the length limit of names in AMQP 0-9-1 (shortstr), in bytes.
+const maxShortString = 255
+
+// checker collects the errors of one object.
+type checker struct{ errs []FieldError }
+
+func (c *checker) invalid(p Path, format string, args ...any) {
+	c.errs = append(c.errs, FieldError{Path: string(p), Message: fmt.Sprintf(format, args...), Kind: Invalid})
+}
+
+func (c *checker) unsupported(p Path, what string) {
+	c.errs = append(c.errs, FieldError{Path: string(p), Message: what + " is not supported yet: remove it", Kind: Unsupported})
+}
+
 func (c *checker) meta(obj Object) {
 	meta := Path("metadata")
 	if obj.GetName() == "" {
@@ -83,149 +101,213 @@ func (c *checker) meta(obj Object) {
 		c.name(meta.Child("name"), obj.GetName())
 	}
 	c.namespace(meta.Child("namespace"), obj.GetNamespace())
-	// As Kubernetes does, so that a file moves there without a surprise.
+	// Kubernetes has this limit: a file that passes here is accepted there.
 	if err := apivalidation.ValidateAnnotationsSize(obj.GetAnnotations()); err != nil {
 		c.invalid(meta.Child("annotations"), "have more than %d KiB together: shorten them, or keep such data elsewhere", apivalidation.TotalAnnotationSizeLimitB>>10)
 	}
 }
 
-func (c *checker) broker(s *EventBrokerSpec, p Path) {
-	c.oneOf(p.Child("type"), s.Type, BrokerRabbitMQ, BrokerMemory)
-	c.oneOf(p.Child("topology"), s.Topology, TopologyManage, TopologyVerify, TopologyIgnore)
-	if s.TLS != nil {
-		c.unsupported(p.Child("tls"), "tls")
+func (c *checker) name(p Path, value string) {
+	if len(validation.IsDNS1123Subdomain(value)) > 0 {
+		c.invalid(p, "is %q: want an RFC 1123 name of a-z, 0-9, '-' and '.', with a letter or digit at both ends, at most 253 characters", value)
 	}
-	if s.ServiceRef != nil {
-		c.unsupported(p.Child("serviceRef"), "serviceRef")
+}
+
+func (c *checker) namespace(p Path, value string) {
+	if len(validation.IsDNS1123Label(value)) > 0 {
+		c.invalid(p, "is %q: want an RFC 1123 label of a-z, 0-9 and '-', with a letter or digit at both ends, at most 63 characters", value)
 	}
-	if s.Type == BrokerMemory {
-		c.memoryBroker(s, p)
+}
+
+func (c *checker) ref(p Path, r LocalRef, kind string) {
+	c.oneOf(p.Child("kind"), r.Kind, kind)
+	if r.Name == "" {
+		c.invalid(p.Child("name"), "is missing: name the %s", kind)
+	} else {
+		c.name(p.Child("name"), r.Name)
+	}
+	c.namespace(p.Child("namespace"), r.Namespace)
+}
+
+func (c *checker) oneOf(p Path, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		c.invalid(p, "is %q: want %s%s", value, list(allowed), DidYouMean(value, allowed))
+	}
+}
+
+func (c *checker) between(p Path, value, low, high int64) {
+	if value < low || value > high {
+		c.invalid(p, "is %d: want %d to %d", value, low, high)
+	}
+}
+
+func (c *checker) positive(p Path, d *Duration) {
+	if d != nil && d.Duration <= 0 {
+		c.invalid(p, "is %s: want a duration longer than 0, such as \"2s\"", d.Duration)
+	}
+}
+
+func (c *checker) attempts(p Path, n *int32) {
+	if n != nil && (*n < 1 || *n > MaxAttempts) {
+		c.invalid(p, "is %d: want 1 to %d, the first attempt included", *n, MaxAttempts)
+	}
+}
+
+func (c *checker) backoff(p Path, b *Backoff) {
+	if b == nil {
 		return
 	}
-	if s.Credentials != nil {
-		c.name(p.Child("credentials").Child("name"), s.Credentials.Name)
+	// Envoy's retry_back_off counts in milliseconds.
+	if d := b.BaseInterval; d != nil && d.Duration < time.Millisecond {
+		c.invalid(p.Child("baseInterval"), "is %s: want at least 1ms", d.Duration)
 	}
-	c.shortString(p.Child("vhost"), s.VHost)
-	c.heartbeat(p.Child("heartbeat"), s.Heartbeat)
-	if len(s.Nodes) == 0 && s.ServiceRef == nil {
-		c.invalid(p.Child("nodes"), "is empty: a broker of type RabbitMQ needs at least one node, such as {address: \"127.0.0.1:5672\"}")
-	}
-	c.nodes(p.Child("nodes"), s.Nodes)
-}
-
-// memoryBroker refuses what only a broker across the network has.
-func (c *checker) memoryBroker(s *EventBrokerSpec, p Path) {
-	refuse := func(field string, set bool) {
-		if set {
-			c.invalid(p.Child(field), "has no meaning for a broker of type Memory, which lives inside one process: remove it")
-		}
-	}
-	refuse("nodes", len(s.Nodes) > 0)
-	refuse("vhost", s.VHost != "")
-	refuse("credentials", s.Credentials != nil)
-	refuse("heartbeat", s.Heartbeat != nil)
-	if s.Topology == TopologyVerify || s.Topology == TopologyIgnore {
-		c.invalid(p.Child("topology"), "is %s, but a broker of type Memory lives inside one process, where nobody else can declare anything: remove it", s.Topology)
+	if b.BaseInterval != nil && b.MaxInterval != nil && b.MaxInterval.Duration < b.BaseInterval.Duration {
+		c.invalid(p.Child("maxInterval"), "is %s, shorter than baseInterval %s: want at least that", b.MaxInterval.Duration, b.BaseInterval.Duration)
 	}
 }
 
-func (c *checker) heartbeat(p Path, d *Duration) {
-	if d == nil {
+// amqpName checks the name of an exchange or a queue.
+func (c *checker) amqpName(p Path, value, what string) {
+	switch {
+	case value == "":
+		c.invalid(p, "is empty: give the %s a name", what)
+	case strings.HasPrefix(value, "amq."):
+		c.invalid(p, "is %q: names that start with \"amq.\" belong to the broker, choose another", value)
+	default:
+		c.shortString(p, value)
+	}
+}
+
+func (c *checker) shortString(p Path, value string) {
+	if len(value) > maxShortString {
+		c.invalid(p, "has %d bytes: AMQP allows %d", len(value), maxShortString)
+	}
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		c.invalid(p, "is %q: it must not contain control characters", value)
+	}
+}
+
+func (c *checker) selector(p Path, s LabelSelector) {
+	if emptySelector(s) {
+		c.invalid(p, "is empty: say which workloads receive the events, such as {matchLabels: {app: billing}}")
 		return
 	}
-	if d.Duration < time.Second || d.Duration > maxHeartbeat || d.Duration%time.Second != 0 {
-		c.invalid(p, "is %s: want whole seconds from 1s to %s", d.Duration, short(maxHeartbeat))
+	opts := metav1validation.LabelSelectorValidationOptions{}
+	for _, err := range metav1validation.ValidateLabelSelector(&s, opts, field.NewPath(string(p))) {
+		c.errs = append(c.errs, FieldError{Path: err.Field, Message: err.ErrorBody(), Kind: Invalid})
 	}
 }
 
-func (c *checker) nodes(p Path, nodes []BrokerNode) {
-	seen := map[string]int{}
-	used := map[int32]bool{}
-	for i := range nodes {
-		n, np := &nodes[i], p.Index(i)
-		if err := checkAddress(n.Address); err != nil {
-			c.invalid(np.Child("address"), "%s: want host:port, such as \"rabbit-0:5672\"", err)
-		} else if first, dup := seen[n.Address]; dup {
-			c.invalid(np.Child("address"), "is %q, as that of nodes[%d] is: name each node once", n.Address, first)
-		} else {
-			seen[n.Address] = i
-		}
-		c.name(np.Child("zone"), n.Zone)
-		c.between(np.Child("priority"), int64(n.Priority), 0, maxNodePriority)
-		used[n.Priority] = true
-	}
-	for i := range nodes {
-		if v := nodes[i].Priority; v > 0 && v <= maxNodePriority && !used[v-1] {
-			c.invalid(p.Index(i).Child("priority"), "is %d but no node has priority %d: priorities start at 0 and leave no gap", v, v-1)
-			return
-		}
+// list writes "a", "a or b" or "one of a, b, c".
+func list(values []string) string {
+	switch len(values) {
+	case 1:
+		return values[0]
+	case 2:
+		return values[0] + " or " + values[1]
+	default:
+		return "one of " + strings.Join(values, ", ")
 	}
 }
 
-func checkAddress(address string) error {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" {
-		return fmt.Errorf("is %q", address)
+// short writes a duration without the zero minutes and seconds of
+// time.Duration.String.
+func short(d time.Duration) string {
+	s := strings.TrimSuffix(d.String(), "0s")
+	if s == "" || s[len(s)-1] != 'm' {
+		return d.String()
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("is %q, whose port is not a number from 1 to 65535", address)
+	if t, ok := strings.CutSuffix(s, "h0m"); ok {
+		return t + "h"
 	}
-	return nil
+	return s
 }
 
-func (c *checker) topic(s *EventTopicSpec, p Path) {
-	c.ref(p.Child("brokerRef"), s.BrokerRef, KindEventBroker)
-	if s.Exchange != nil {
-		ep := p.Child("exchange")
-		c.amqpName(ep.Child("name"), s.Exchange.Name, "exchange")
-		c.oneOf(ep.Child("type"), s.Exchange.Type, exchangeTopic, "direct", "fanout", "headers")
-	}
-	c.template(p.Child("routingKey"), s.RoutingKey)
-	if s.Partitions != nil {
-		pp := p.Child("partitions")
-		c.between(pp.Child("count"), int64(s.Partitions.Count), 1, MaxPartitions)
-		c.attribute(pp.Child("key"), s.Partitions.Key)
-	}
-	if s.Publish != nil {
-		c.publish(s.Publish, p.Child("publish"))
+// maxFilterDepth bounds the nesting of filters, so that compiling and matching them may
+// recurse.
+const maxFilterDepth = 16
+
+func (c *checker) filters(p Path, filters []Filter, depth int) {
+	for i := range filters {
+		c.filter(p.Index(i), &filters[i], depth)
 	}
 }
 
-func (c *checker) template(p Path, text string) {
-	segments, err := mesh.Template(text).Segments()
-	if err != nil {
-		c.invalid(p, "%s: want text with {attribute} placeholders, such as \"{type}\"", err)
+// filter checks one filter. It must have exactly one dialect, and that must not be
+// empty.
+func (c *checker) filter(p Path, f *Filter, depth int) {
+	if depth > maxFilterDepth {
+		c.invalid(p, "is nested deeper than %d filters: flatten it", maxFilterDepth)
 		return
 	}
-	literal := 0
-	for _, s := range segments {
-		literal += len(s.Literal)
+	if f.CESQL != "" {
+		c.unsupported(p.Child("cesql"), "the cesql dialect")
 	}
-	if literal > mesh.MaxRoutingKey {
-		c.invalid(p, "has %d bytes of literal text: a routing key has at most %d", literal, mesh.MaxRoutingKey)
+	dialects := f.dialects()
+	if len(dialects) != 1 {
+		found := "none is"
+		if len(dialects) > 1 {
+			found = strings.Join(dialects, " and ") + " are"
+		}
+		c.invalid(p, "must have exactly one of exact, prefix, suffix, all, any, not, but %s set: combine filters with all or any", found)
+	}
+	c.attributes(p.Child("exact"), f.Exact)
+	c.attributes(p.Child("prefix"), f.Prefix)
+	c.attributes(p.Child("suffix"), f.Suffix)
+	c.filterList(p.Child("all"), f.All, depth)
+	c.filterList(p.Child("any"), f.Any, depth)
+	if f.Not != nil {
+		c.filter(p.Child("not"), f.Not, depth+1)
 	}
 }
 
-func (c *checker) headers(entries []string, p Path) {
-	if len(entries) > MaxHeaders {
-		c.invalid(p, "has %d entries: want at most %d", len(entries), MaxHeaders)
-		return
+// dialects names the dialects that are set, empty maps and lists included.
+func (f *Filter) dialects() []string {
+	var set []string
+	for _, d := range []struct {
+		name string
+		set  bool
+	}{
+		{"exact", f.Exact != nil}, {"prefix", f.Prefix != nil}, {"suffix", f.Suffix != nil},
+		{"all", f.All != nil}, {"any", f.Any != nil}, {"not", f.Not != nil}, {"cesql", f.CESQL != ""},
+	} {
+		if d.set {
+			set = append(set, d.name)
+		}
 	}
-	for i, entry := range entries {
-		if err := mesh.CheckHeader(entry); err != nil {
-			c.invalid(p.Index(i), "%s", err)
+	return set
+}
+
+func (c *checker) filterList(p Path, filters []Filter, depth int) {
+	if filters != nil && len(filters) == 0 {
+		c.invalid(p, "is an empty list: give it at least one filter")
+	}
+	c.filters(p, filters, depth+1)
+}
+
+func (c *checker) attributes(p Path, m map[string]string) {
+	if m != nil && len(m) == 0 {
+		c.invalid(p, "is empty: name at least one attribute, such as {type: com.shop.order.placed}")
+	}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		c.attribute(p.Key(name), name)
+		if m[name] == "" {
+			c.invalid(p.Key(name), "is empty: give the text to compare with")
 		}
 	}
 }
 
-func (c *checker) publish(s *PublishSettings, p Path) {
-	c.positive(p.Child("confirmTimeout"), s.ConfirmTimeout)
-	c.between(p.Child("priority"), int64(s.Priority), 0, maxPriority)
-	if s.MaxEventBytes != nil {
-		c.between(p.Child("maxEventBytes"), int64(*s.MaxEventBytes), 1, MaxEventBytes)
+func (c *checker) attribute(p Path, name string) {
+	if !validAttribute(name) {
+		c.invalid(p, "%q is not the name of a CloudEvents attribute: use a-z and 0-9 only, and not \"data\"", name)
 	}
-	c.headers(s.Headers, p.Child("headers"))
-	if d := s.TTL; d != nil && (d.Duration < time.Millisecond || d.Duration > maxTTL || d.Duration%time.Millisecond != 0) {
-		c.invalid(p.Child("ttl"), "is %s: want whole milliseconds from 1ms to %s, or leave it out for no expiration", d.Duration, short(maxTTL))
+}
+
+func validAttribute(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
 	}
+	return name != "" && name != "data"
 }

@@ -51,13 +51,13 @@ func validSubscription() *EventSubscription {
 	}
 }
 
-// verdict is an object and what Validate says of it.
+// verdict is an object with the errors that Validate returns for it.
 type verdict struct {
 	obj  Object
 	errs []FieldError
 }
 
-// check validates obj after change and its defaults.
+// check applies change and the defaults to obj, then validates it.
 func check[T Object](obj T, change func(T)) verdict {
 	change(obj)
 	Default(obj)
@@ -98,7 +98,7 @@ func ordered(change func(*EventSubscriptionSpec)) verdict {
 	return subscription(func(s *EventSubscriptionSpec) { s.Ordering = OrderingPerKey; change(s) })
 }
 
-// refusal is an object that Validate refuses for one reason.
+// refusal is an object that Validate refuses, for one reason.
 type refusal struct {
 	name, path, message string
 	verdict
@@ -219,6 +219,13 @@ func refusals() []refusal {
 		{"a key policy without order", "spec.deadLetter.keyPolicy", "remove it, or set ordering PerKey", subscription(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = KeyContinue })},
 		{"an unknown key policy", "spec.deadLetter.keyPolicy", "want Continue or Hold", ordered(func(s *EventSubscriptionSpec) { s.DeadLetter.KeyPolicy = "Stop" })},
 		{"an unknown treatment of encodings", "spec.contentEncoding", `did you mean "Decode"`, subscription(func(s *EventSubscriptionSpec) { s.ContentEncoding = "decode" })},
+		{"a retry that waits longer than a queue may", "spec.retry.backoff.maxInterval", "makes retries wait 1176h0m0.001s in a queue: want at most 1176h", subscription(func(s *EventSubscriptionSpec) {
+			s.Retry.Attempts = new(int32(100))
+			s.Retry.Backoff = &Backoff{MaxInterval: duration(maxTTL + time.Millisecond)}
+		})},
+		{"a first retry that waits longer than a queue may", "spec.retry.backoff.baseInterval", "makes retries wait 1177h in a queue: want at most 1176h", subscription(func(s *EventSubscriptionSpec) {
+			s.Retry.Backoff = &Backoff{BaseInterval: duration(1177 * time.Hour)}
+		})},
 		{"a dedupe window that is too short", "spec.dedupe.window", "want 1s to 24h", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.Window = duration(time.Millisecond) })},
 		{"a dedupe window that is too long", "spec.dedupe.window", "want 1s to 24h", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.Window = duration(25 * time.Hour) })},
 		{"a dedupe memory of nothing", "spec.dedupe.maxEntries", "want 1 to 10000000", subscription(func(s *EventSubscriptionSpec) { s.Dedupe.MaxEntries = new(int32(0)) })},
@@ -236,7 +243,7 @@ func TestValidateRefuses(t *testing.T) {
 	}
 }
 
-// later lists objects that say what is not supported yet.
+// later lists objects that use features of a later version.
 func later() []refusal {
 	return []refusal{
 		{"kind", "kind", "not supported yet", check(&EventPolicy{ObjectMeta: ObjectMeta{Name: "p"}}, func(*EventPolicy) {})},

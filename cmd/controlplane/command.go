@@ -16,9 +16,9 @@ import (
 )
 
 const long = `The control plane watches a directory of YAML files, resolves what they declare
-into xDS resources and pushes those to the sidecars they concern. A set with
-errors is refused as a whole, with file, line and field of every problem, and the
-last good one stays in force.
+into xDS resources and pushes those to the sidecars they concern. All errors of
+the directory are reported together, with file, line and field. If there are any,
+the previous configuration stays in force.
 
 Every flag can also be set in the file of --config, by the flag's name, or in the
 environment: --config-dir is WARREN_CONFIG_DIR. Flags win over the environment,
@@ -65,11 +65,11 @@ func newCommand() *cobra.Command {
 	f.SortFlags = false
 	f.String("config-dir", "", "`directory` of YAML files to watch (required)")
 	f.String("listen", "127.0.0.1:17430", "`address` of xDS for sidecars, host:port or unix:/path")
-	f.String("admin-listen", "127.0.0.1:17440", "loopback `address` of the mesh API that 'warren status' asks")
+	f.String("admin-listen", "127.0.0.1:17440", "loopback `address` of the mesh API used by 'warren status'")
 	f.String("status-listen", "127.0.0.1:17431", "`address` of /livez, /readyz and /metrics")
 	f.Bool("no-reflection", false, "turn gRPC server reflection of the mesh API off")
 	f.Int("max-streams", 10000, "`number` of sidecars' streams served at once; more are refused with RESOURCE_EXHAUSTED")
-	f.Int("max-streams-per-peer", 1000, "`number` of them from one address, or by one unix socket")
+	f.Int("max-streams-per-peer", 1000, "`number` of those from one address, or from one unix socket")
 	daemon.AddFlags(f)
 	return cmd
 }

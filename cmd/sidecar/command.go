@@ -31,9 +31,9 @@ environment, the environment over the file. Tracing is set by the standard OTEL_
 variables; without them no span is exported. Metrics are at /metrics of
 --status-listen.
 
-SIGTERM drains: no new publishes, no new deliveries, what services hold may still
-be settled, confirms are awaited, connections are closed, within --drain-timeout.
-A second signal ends the process at once.`
+SIGTERM drains, within --drain-timeout: the sidecar takes no new publishes and no
+new deliveries, lets services settle what they hold, waits for confirms and closes
+its connections. A second signal ends the process at once.`
 
 const example = `  # beside the service "billing", for local work
   sidecar --namespace shop --workload billing --label app=billing
@@ -98,7 +98,7 @@ func newCommand() *cobra.Command {
 	f.String("status-listen", "127.0.0.1:17420", "`address` of /livez, /readyz, /startupz and /metrics; \"\" turns it off")
 	f.String("admin-listen", "127.0.0.1:17410", "loopback `address` for operators, by gRPC for the warren command and by HTTP, GET /help lists the paths; \"\" turns it off")
 	f.String("zone", "", "`zone` this sidecar runs in: broker nodes of the same zone are preferred among those of one priority; \"\" prefers none")
-	f.String("state-dir", "", "`directory` for the last good configuration, used when the control plane is away at the start; \"\" keeps none")
+	f.String("state-dir", "", "`directory` for the last good configuration, used when the control plane cannot be reached at the start; \"\" keeps none")
 	f.String("credentials-dir", "", "`directory` with one directory for each named credential, holding the files username and password")
 	f.Duration("drain-timeout", 10*time.Second, "longest graceful stop")
 	f.Int64("max-in-flight", 16384, "most events between their acceptance and the answer")
@@ -108,7 +108,7 @@ func newCommand() *cobra.Command {
 	f.Bool("no-reflection", false, "turn gRPC server reflection off, on the event API and for operators")
 	f.Bool("admin-quit", false, "let operators stop the process by POST /quitquitquit")
 	f.Bool("admin-profiles", false, "serve profiles of the process at /debug/pprof/ of --admin-listen")
-	f.String("service-name", "", "service.name of the spans, unless OTEL_SERVICE_NAME says so. Default: <workload>")
+	f.String("service-name", "", "service.name of the spans, unless OTEL_SERVICE_NAME is set. Default: <workload>")
 	daemon.AddFlags(f)
 	return cmd
 }
@@ -148,10 +148,16 @@ func run(cmd *cobra.Command, s settings) error {
 	return errors.Join(err, opts.Tracing.Shutdown(context.WithoutCancel(cmd.Context())))
 }
 
-// options turns settings into what the proxy wants; errors name the flag.
+// options turns settings into the proxy's options; errors name the flag.
 func (s settings) options() (proxy.Options, error) {
 	if s.Workload == "" {
 		return proxy.Options{}, errors.New("--workload is required: the name of the service this sidecar stands beside")
+	}
+	if _, err := mesh.ParseName("any", s.Namespace); err != nil {
+		return proxy.Options{}, fmt.Errorf("--namespace %q: want a-z, 0-9 and '-', with a letter or digit at both ends, at most 63 characters", s.Namespace)
+	}
+	if err := s.checkBounds(); err != nil {
+		return proxy.Options{}, err
 	}
 	labels, err := parseLabels(s.Labels, s.Workload)
 	if err != nil {
@@ -190,6 +196,24 @@ func (s settings) options() (proxy.Options, error) {
 
 		MaxInFlight: s.MaxInFlight, MaxInFlightBytes: s.MaxBytes, MaxStreams: s.MaxStreams,
 	}, nil
+}
+
+// checkBounds refuses bounds below zero, which would be taken for none given.
+func (s settings) checkBounds() error {
+	if s.DrainTimeout <= 0 {
+		return fmt.Errorf("--drain-timeout %s: want a positive duration", s.DrainTimeout)
+	}
+	for _, bound := range []struct {
+		flag  string
+		value int64
+	}{
+		{"max-in-flight", s.MaxInFlight}, {"max-in-flight-bytes", s.MaxBytes}, {"max-streams", s.MaxStreams}, {"max-connections", int64(s.MaxConnections)},
+	} {
+		if bound.value < 0 {
+			return fmt.Errorf("--%s %d: want 0 or more", bound.flag, bound.value)
+		}
+	}
+	return nil
 }
 
 func parseLabels(pairs []string, workload string) (map[string]string, error) {

@@ -16,10 +16,10 @@ type Checked struct {
 // Check fills in the defaults of an object, in place, and validates it. The caller
 // gives up o.Value: a source that shares it, as an informer does, hands over a copy.
 //
-// read are the problems that the source met when it read the object, such as a value
+// read are the problems that the source found when it read the object, such as a value
 // of the wrong type. Of several problems about one field, or about fields inside one
-// another, the first alone is told: it is the cause, as a value that could not be
-// read was not taken over either.
+// another, only the first is reported: it causes the others, because a value that
+// could not be read was not set either.
 func Check(o Object, read ...Problem) Checked {
 	v1alpha1.Default(o.Value)
 	problems := slices.Clone(read)
@@ -34,8 +34,8 @@ func Check(o Object, read ...Problem) Checked {
 	return Checked{object: o, problems: problems}
 }
 
-// explained tells whether one of the problems is the cause of what is wrong with
-// path: it is about the same field, one inside or one around.
+// explained reports whether one of the problems causes what is wrong with path: it is
+// about the same field, one inside or one around.
 func explained(path string, problems []Problem) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool {
 		return within(p.Field, path) || within(path, p.Field)

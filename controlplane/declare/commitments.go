@@ -8,11 +8,11 @@ import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
 )
 
-// TombstoneLife is how long a deleted object keeps binding one of its name.
+// TombstoneLife is how long a deleted object restricts a new one of its name.
 const TombstoneLife = 5 * time.Minute
 
-// Commitments know the objects in force, and those that were until a short while ago,
-// which must not change in certain ways: their queues are on a broker and may be in
+// Commitments know the objects that are in force or were deleted recently. Certain
+// fields of those must not change, because their queues are on a broker and may be in
 // use. Use NewCommitments.
 type Commitments struct {
 	now func() time.Time
@@ -25,25 +25,26 @@ type Commitments struct {
 // tombstone is an object that was in force.
 type tombstone struct {
 	object v1alpha1.Object
-	until  time.Time // it binds
+	until  time.Time // until when it restricts its name
 }
 
-// NewCommitments returns commitments to nothing.
+// NewCommitments returns commitments without objects.
 func NewCommitments(now func() time.Time) *Commitments {
 	return &Commitments{now: now, deleted: map[v1alpha1.ObjectName]tombstone{}}
 }
 
-// Violations are what a set must not change.
+// Violations are the changes of a set that are not allowed.
 type Violations struct {
 	Problems []Problem
-	// Passes is true when all of them are about objects that were deleted: in a while
-	// the set may come into force as it is.
+	// Passes is true when all of them are about deleted objects: the set can come into
+	// force unchanged once their TombstoneLife has passed.
 	Passes bool
 }
 
-// Violations lists what would break the order or the queues of an object that is in
-// force, or was until a while ago: a file that is empty for a moment, or an object
-// that is deleted and declared anew, must not get around it.
+// Violations lists changes that would break the order or the queues of an object that
+// is in force or was deleted recently. Deleted ones count too: a file that is empty
+// for a moment, or an object that is deleted and declared anew, must not get around
+// the rule.
 func (c *Commitments) Violations(set Set) Violations {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +89,7 @@ func (c *Commitments) Commit(set Set) {
 	}
 }
 
-// bury forgets deleted objects whose time has come. mu is held.
+// bury forgets deleted objects whose TombstoneLife has passed. mu is held.
 func (c *Commitments) bury() {
 	now := c.now()
 	for name, t := range c.deleted {

@@ -6,26 +6,26 @@ import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
 )
 
-// Batch is all that one source found. The slices are not changed afterwards, so that
-// batches can share what they hold.
+// Batch is everything that one source found. The slices are not changed afterwards, so
+// batches can share their content.
 type Batch struct {
 	// Source is what messages call the source of an object that is in no file, such as
 	// "kubernetes".
 	Source string
 	// Objects in the order of their declaration.
 	Objects []Checked
-	// Problems that belong to no object: text that could not be read as one.
+	// Problems that belong to no object: text that could not be read as an object.
 	Problems []Problem
-	// Incomplete is true when the source could not read all that is declared: a name
-	// that is absent may be in there.
+	// Incomplete is true when the source could not read everything: the unread part
+	// may declare a name that seems to be missing.
 	Incomplete bool
 }
 
-// Declare joins what the sources found into one set. Of several objects of one name
-// it takes the first, whichever batch it is in, and each other one is a problem; an
-// object without a name is none of the set. The problems are those of the batches,
-// of the objects and its own, sorted by place; a set with any must not come into
-// force.
+// Declare joins what the sources found into one set. Of several objects of one name it
+// takes the first, whichever batch it is in, and each other one is a problem. An
+// object without a name is not part of the set. The problems are those of the batches,
+// those of the objects and its own, sorted by place. A set with problems must not come
+// into force.
 func Declare(batches ...Batch) (Set, []Problem) {
 	var set Set
 	var problems []Problem

@@ -1,18 +1,18 @@
 // Package declare turns what sources found into one set of declared objects:
 // defaults, validation of each object, and names that are declared twice. Every
-// source hands its objects through here, so that an object means the same wherever
-// it was declared.
+// source hands its objects through here, so an object means the same wherever it was
+// declared.
 //
 //	source -> Check (each object once) -> Batch (each source) -> Declare -> Set
 //	             |                                                  |
 //	             +- problems of one object -------------------------+- problems
 //
-// It owns Object, Set and Problem, the words in which sources, resolve and status
-// speak of objects, and what must not change while an object is in force
-// (Commitments). It knows no source: an object brings its place along, which is a
-// file and the lines of its fields, or nothing where its kind, namespace and name
-// say where it is, as in Kubernetes. What references mean is controlplane/resolve's
-// business; the rules for one object stand in api/v1alpha1.
+// It owns Object, Set and Problem, which sources, resolve and status share, and the
+// rules for what must not change while an object is in force (Commitments). It knows
+// no source: an object brings its place along, which is a file and the lines of its
+// fields, or nothing where its kind, namespace and name say where it is, as in
+// Kubernetes. What references mean is controlplane/resolve's business; the rules for
+// one object stand in api/v1alpha1.
 //
 // Check, Declare and Sort are pure. A Set is immutable once it was handed on and may
 // be shared between goroutines; Commitments are safe for concurrent use.

@@ -6,8 +6,8 @@ import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
 )
 
-// broken says which field of an object is other than it must stay while before is in
-// force, and why; "" when none is.
+// broken returns the field of an object that must not change while before is in force,
+// and why; "" when the object changes no such field.
 func broken(before, now v1alpha1.Object) (path v1alpha1.Path, what string) {
 	switch before := before.(type) {
 	case *v1alpha1.EventTopic:
@@ -19,10 +19,9 @@ func broken(before, now v1alpha1.Object) (path v1alpha1.Path, what string) {
 	}
 }
 
-// otherPartitions refuses other partitions for a topic. An event goes to the
-// partition that the hash of its key modulo the count names: with another count or
-// another key the events of one key would be in two partitions at a time, in no
-// order.
+// otherPartitions refuses changed partitions of a topic. An event goes to the
+// partition that the hash of its key modulo the count names. With another count or key
+// the events of one key would be in two partitions at a time, in no order.
 func otherPartitions(was *v1alpha1.EventTopic, object v1alpha1.Object) (v1alpha1.Path, string) {
 	now, ok := object.(*v1alpha1.EventTopic)
 	if !ok {
@@ -35,9 +34,9 @@ func otherPartitions(was *v1alpha1.EventTopic, object v1alpha1.Object) (v1alpha1
 	return path, what + ": partitions never change while a topic is in force, or events of one key would overtake each other; put it back, or declare a new topic and move its subscriptions and publishers there"
 }
 
-// otherQueue refuses what would make other queues of a subscription's: with another
-// ordering the old ones would go on to fill with events that nobody takes, and
-// RabbitMQ keeps the delay of a queue as it was declared.
+// otherQueue refuses changes that would give a subscription other queues. With another
+// ordering the old queues would fill with events that nobody receives. RabbitMQ does
+// not change the delay of a queue that exists.
 func otherQueue(was *v1alpha1.EventSubscription, object v1alpha1.Object) (v1alpha1.Path, string) {
 	now, ok := object.(*v1alpha1.EventSubscription)
 	if !ok {
@@ -63,7 +62,7 @@ func otherQueue(was *v1alpha1.EventSubscription, object v1alpha1.Object) (v1alph
 	}
 }
 
-// changed says which field of the partitions is another, and what it was and is.
+// changed names the field of the partitions that differs, with its old and new value.
 func changed(was, now *v1alpha1.Partitions) (path v1alpha1.Path, what string) {
 	path = v1alpha1.Path("spec").Child("partitions")
 	switch {

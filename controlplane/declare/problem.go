@@ -11,15 +11,15 @@ import (
 
 // Problem is one thing wrong with a declared set.
 type Problem struct {
-	// File is relative to the source's root; "" when it is about no file.
+	// File is relative to the source's root; "" when the problem is not about a file.
 	File string
 	// Line from 1; 0 when it is not known.
 	Line int
-	// Field is the path of the field; "" when it is about no single one.
+	// Field is the path of the field; "" when the problem is not about one field.
 	Field string
-	// Message says what is wrong and what would be right.
+	// Message says what is wrong and what would be valid.
 	Message string
-	// Object is the zero value when the problem is about no object.
+	// Object is the zero value when the problem is not about an object.
 	Object v1alpha1.ObjectName
 	// Kind sorts the problem into the reasons conditions speak of.
 	Kind v1alpha1.ErrorKind
@@ -48,8 +48,8 @@ func (p Problem) String() string {
 // Error implements error.
 func (p Problem) Error() string { return p.String() }
 
-// Sort orders problems as a reader meets them: by file, line, field and message.
-// Those in no file are ordered by object first.
+// Sort orders problems in reading order: by file, line, field and message. Problems
+// without a file are ordered by object first.
 func Sort(problems []Problem) {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(

@@ -13,15 +13,15 @@ type Set struct {
 	// defaults. An object with problems is among them, so that a reference
 	// to it is not called dangling as well.
 	Objects []Object
-	// Incomplete is true when there was text from which not even the name of an
-	// object could be read: a name that is absent may be in there.
+	// Incomplete is true when some text could not be read far enough to know an
+	// object's name: it may declare a name that seems to be missing.
 	Incomplete bool
 	// Began and Read are when the source began to read the set and when it had read
-	// it; zero when it does not say.
+	// it; zero when it does not report that.
 	Began, Read time.Time
 }
 
-// Object is one declared object and where it stands.
+// Object is one declared object with its place.
 type Object struct {
 	// Value is the object.
 	Value v1alpha1.Object

@@ -13,6 +13,11 @@
 //	set, problems := declare.Declare(batches...)
 //	result, more := resolve.Resolve(set)
 //
+// resolve.go has the steps in their order. A kind has a file (broker, topic, route,
+// subscription), and so has what several kinds share: references and filters, and the
+// names of exchanges and queues that only one object may claim. The package imports
+// api/v1alpha1, controlplane/declare, mesh and xds (names of resources).
+//
 // # Decision: routes of one topic are merged by age, then by name
 //
 // Context: several routes may name one topic as their parent, and the first rule

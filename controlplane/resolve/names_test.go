@@ -8,8 +8,7 @@ import (
 
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/mesh"
-	proxybroker "github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // The names that are checked here are those that sidecars declare.
@@ -32,12 +31,18 @@ func TestTheNamesAreThoseThatSidecarsDeclare(t *testing.T) {
 		"classic":           func(s *mesh.Subscription) { s.Queue.Type = "classic" },
 		"a whole second":    func(s *mesh.Subscription) { s.Backoff = mesh.Backoff{Base: time.Millisecond, Max: time.Millisecond} },
 		"a fraction of one": func(s *mesh.Subscription) { s.Backoff = mesh.Backoff{Base: 1500 * time.Microsecond, Max: time.Minute} },
+		"two within one": func(s *mesh.Subscription) {
+			s.Backoff = mesh.Backoff{Base: time.Millisecond, Max: 1500 * time.Microsecond}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := base
 			change(&s)
-			layout := deliver.Layout(&s, mesh.Manage)
+			layout := queueing.Layout(&s, mesh.Manage)
+			if names := owned(&s); len(slices.Compact(slices.Sorted(slices.Values(names)))) != len(names) {
+				t.Errorf("a name is checked twice, which looks like two owners: %v", names)
+			}
 			known := append(owned(&s), lettered(&s)...)
 			for _, q := range layout.Queues {
 				if !slices.Contains(known, q.Name) {
@@ -50,7 +55,7 @@ func TestTheNamesAreThoseThatSidecarsDeclare(t *testing.T) {
 				}
 			}
 			for _, d := range s.Delays() {
-				if !slices.ContainsFunc(layout.Queues, func(q proxybroker.Queue) bool { return q.Name == s.Queue.Delay(d) }) {
+				if !slices.ContainsFunc(layout.Queues, func(q queueing.Queue) bool { return q.Name == s.Queue.Delay(d) }) {
 					t.Errorf("%s is checked and not declared", s.Queue.Delay(d))
 				}
 			}

@@ -34,9 +34,9 @@ func (r *resolver) queueOn(s *mesh.Subscription, queue string) queueKey {
 	return queueKey{r.rabbit[s.Broker], queue}
 }
 
-// owned lists the queues that hold a subscription's events: its own, or those of its
-// partitions and its members, for which it keeps its name, and those in which retries
-// wait.
+// owned lists the queues that hold a subscription's events: its own queue, or those of
+// its partitions and its members queue (then its own name stays reserved), and those
+// in which retries wait.
 func owned(s *mesh.Subscription) []string {
 	out := []string{s.Queue.Name}
 	for i := range s.Partitions.Count {
@@ -51,8 +51,8 @@ func owned(s *mesh.Subscription) []string {
 	return out
 }
 
-// lettered lists the queues that take a subscription's dead letters: the one it names
-// and those of what the broker itself drops.
+// lettered lists the queues that hold a subscription's dead letters: the one it names
+// and those for messages that the broker itself drops.
 func lettered(s *mesh.Subscription) []string {
 	out := []string{s.DeadLetterQueue, s.Queue.DeadLetters()}
 	for i := range s.Partitions.Count {
@@ -62,9 +62,9 @@ func lettered(s *mesh.Subscription) []string {
 	return out
 }
 
-// queues refuses a queue that two subscriptions own, each would get only part of
-// its events, and dead letters in a queue that a subscription owns. Several
-// subscriptions may share one queue of dead letters.
+// queues refuses a queue that two subscriptions own, because each would get only a
+// part of its events. It also refuses dead letters in a queue that a subscription
+// owns. Several subscriptions may share one dead-letter queue.
 func (r *resolver) queues() {
 	owners := map[queueKey]*declare.Object{}
 	name := v1alpha1.Path("spec").Child("queue").Child("name")
@@ -95,8 +95,8 @@ func (r *resolver) queues() {
 	r.letterTypes()
 }
 
-// letterTypes refuses a queue of dead letters that two subscriptions declare of two
-// types: only the first that connects could.
+// letterTypes refuses a dead-letter queue that two subscriptions declare with two
+// types: only the first to connect could declare it.
 func (r *resolver) letterTypes() {
 	type declared struct {
 		by       *declare.Object

@@ -13,9 +13,9 @@ import (
 // maxListed is how many declared names a problem lists.
 const maxListed = 8
 
-// reference finds what a reference names. A dangling one is a problem, unless its
-// name is missing, which Validate reports, or may be in text that could not be
-// read.
+// reference finds the object that a reference names. A dangling one is a problem, with
+// two exceptions: Validate reports a missing name, and the name may be in text that
+// could not be read.
 func (r *resolver) reference(from *declare.Object, path v1alpha1.Path, kind, namespace, name string) (mesh.Name, bool) {
 	target := mesh.Name{Namespace: namespace, Name: name}
 	if _, found := r.declared[objectName(kind, target)]; found {

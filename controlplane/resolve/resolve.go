@@ -14,8 +14,8 @@ type Result struct {
 	// Selectors tell, for each subscription, which workloads of its namespace
 	// receive its events. They are safe for concurrent use.
 	Selectors map[mesh.Name]func(labels map[string]string) bool
-	// Resources lists what each object is part of: an object is in force at a
-	// sidecar when all of these that the sidecar has are.
+	// Resources lists the resources each object is part of. An object is in force at a
+	// sidecar when all of these resources that the sidecar has are in force.
 	Resources map[v1alpha1.ObjectName][]ResourceKey
 }
 

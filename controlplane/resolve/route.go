@@ -93,7 +93,7 @@ func (r *resolver) itself(topic mesh.Name) []mesh.Backend {
 	return []mesh.Backend{{Destination: d, Weight: 1}}
 }
 
-// danglingBackends looks at each backend once, however many parents there are.
+// danglingBackends checks each backend once, however many parents there are.
 func (r *resolver) danglingBackends(d declaredRoute) {
 	for i := range d.route.Spec.Rules {
 		path := v1alpha1.Path("spec").Child("rules").Index(i).Child("backendRefs")

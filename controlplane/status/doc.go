@@ -1,6 +1,5 @@
-// Package status knows what is in force on the mesh and how far each declared object
-// has come: the set that is served, the one that was refused, and what the sidecars
-// have answered.
+// Package status tracks the set that is in force, the one that was refused, and the
+// sidecars' answers. From these it computes how far each declared object is.
 //
 //	Accept, Refuse, Wait -+
 //	                      +-> Observe -> Snapshot (MeshService, metrics)
@@ -11,12 +10,12 @@
 // knows no source and serves nothing: objects carry their places, and the control
 // plane's root turns snapshots into answers and metrics.
 //
-// Counters are kept by whoever serves, at each answer. An observation looks at the
-// counter of each object, and what has not changed is taken over from the last one.
+// The server keeps the counters at each answer. An observation looks at the counter of
+// each object, and takes over from the last one what has not changed.
 //
-// Accept, Refuse and Wait are on the way of a change to the sidecars, so they wait for
-// nothing: neither for an observation nor for a writer. All methods are safe for
-// concurrent use; a Snapshot is shared and must not be changed.
+// Accept, Refuse and Wait are on the path of a change to the sidecars, so they never
+// wait for an observation or a writer. All methods are safe for concurrent use; a
+// Snapshot is shared and must not be changed.
 //
 //	outbox := status.NewOutbox(status.OutboxOptions{Writer: status.LogWriter(logger)})
 //	state := status.New(status.Options{Sidecars: server.Sidecars, Outbox: outbox})

@@ -15,7 +15,7 @@ import (
 type OutboxOptions struct {
 	// Writer gets the statuses; required.
 	Writer Writer
-	// Logger gets what could not be written, a few lines a minute; nil discards it.
+	// Logger logs writes that failed, a few lines a minute; nil discards it.
 	Logger *slog.Logger
 	// Interval is the least time between two writes of one object; default 1s.
 	Interval time.Duration
@@ -23,8 +23,8 @@ type OutboxOptions struct {
 	PerSecond float64
 	// Timeout bounds one write; default 10s.
 	Timeout time.Duration
-	// MaxPause bounds the time between two tries to write what could not be written,
-	// which begins with Interval and doubles; default 1m.
+	// MaxPause bounds the pause between two tries after an error. It begins with
+	// Interval and doubles; default 1m.
 	MaxPause time.Duration
 }
 
@@ -82,9 +82,9 @@ func setDefault[T time.Duration | float64](field *T, value T) {
 	}
 }
 
-// Offer takes the statuses of all objects there are, in the order of observation, and
-// notes what changed. It never waits for the writer. What is among them no longer is
-// forgotten.
+// Offer takes the statuses of all existing objects, in the order of observation, and
+// notes what changed. It never waits for the writer. Objects that are missing from it
+// are forgotten.
 func (o *Outbox) Offer(objects []Object) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -102,8 +102,8 @@ func (o *Outbox) Offer(objects []Object) {
 	o.due = slices.DeleteFunc(o.due, func(name v1alpha1.ObjectName) bool { return o.entries[name] == nil })
 }
 
-// enqueue makes an object due whose newest status is not what was written. o.mu is
-// held.
+// enqueue makes an object due if its newest status differs from the one written. o.mu
+// is held.
 func (o *Outbox) enqueue(e *entry) {
 	if e.queued || e.written != nil && same(e.written, &e.newest) {
 		return
@@ -140,14 +140,14 @@ func (o *Outbox) Run(ctx context.Context) error {
 	}
 }
 
-// waiting tells whether anything is due, now or later.
+// waiting reports whether anything is due, now or later.
 func (o *Outbox) waiting() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.due) > 0
 }
 
-// turn takes the objects whose turn it is.
+// turn takes the objects that may be written now.
 func (o *Outbox) turn(now time.Time) []v1alpha1.ObjectName {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -180,8 +180,8 @@ func (o *Outbox) write(ctx context.Context, name v1alpha1.ObjectName) {
 	}
 }
 
-// newest returns what is to be written of an object; false when nothing is: it is gone,
-// or as it was written.
+// newest returns the status of an object to write. It returns false when the object is
+// gone or its status was written already.
 func (o *Outbox) newest(name v1alpha1.ObjectName) (Object, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -192,18 +192,19 @@ func (o *Outbox) newest(name v1alpha1.ObjectName) (Object, bool) {
 	return e.newest, true
 }
 
-// wrote notes how a write went and, after an error, returns when the next one is due.
+// wrote records the result of a write and, after an error, returns when the next one
+// is due.
 func (o *Outbox) wrote(name v1alpha1.ObjectName, status *Object, err error) (again time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	e := o.entries[name]
 	if e == nil {
-		return 0 // it went meanwhile
+		return 0 // the object was deleted meanwhile
 	}
 	if err == nil {
 		e.written, e.pause, e.notBefore = status, 0, time.Time{}
 	} else {
-		// What is there now is not known: the write may have come through.
+		// The stored status is not known now: the failed write may have arrived.
 		e.written = nil
 		e.pause = min(max(o.opts.Interval, 2*e.pause), o.opts.MaxPause)
 		e.notBefore = time.Now().Add(e.pause)
@@ -212,8 +213,8 @@ func (o *Outbox) wrote(name v1alpha1.ObjectName, status *Object, err error) (aga
 	return e.pause
 }
 
-// same tells whether two statuses of an object say the same. A condition that changed
-// and came back is the same, whenever that was.
+// same reports whether two statuses of an object are equal. The time of a transition
+// does not count, so a condition that changed and came back is the same.
 func same(a, b *Object) bool {
 	return a.Progress == b.Progress && slices.EqualFunc(a.Conditions, b.Conditions, func(x, y v1alpha1.Condition) bool {
 		x.LastTransitionTime = y.LastTransitionTime

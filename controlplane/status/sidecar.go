@@ -10,12 +10,12 @@ import (
 const (
 	SidecarSynced  = "SYNCED"
 	SidecarNotSent = "NOT_SENT" // nothing was sent to it
-	SidecarStale   = "STALE"    // an answer is due
+	SidecarStale   = "STALE"    // an answer is outstanding
 	SidecarNack    = "NACK"     // it refused something
 )
 
-// SidecarState sums up what a sidecar made of its resources; versions are those that
-// should be in force.
+// SidecarState sums up how far a sidecar is with its resources; versions are those
+// that should be in force.
 func SidecarState(s *server.Sidecar, versions map[resolve.ResourceKey]string) string {
 	if len(s.Resources) == 0 {
 		return SidecarNotSent

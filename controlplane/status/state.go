@@ -18,9 +18,9 @@ const MaxProblems = 1000
 type Options struct {
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
-	// Sidecars tells who is connected and what each has accepted; required.
+	// Sidecars returns the connected sidecars and what each has accepted; required.
 	Sidecars func() []server.Sidecar
-	// Outbox is offered every object's status as it is observed; nil for none.
+	// Outbox gets every object's status at each observation; nil for none.
 	Outbox *Outbox
 }
 
@@ -46,14 +46,14 @@ type observation struct {
 	places       map[v1alpha1.ObjectName]int // in both
 }
 
-// settings are what conditions follow from, beside the sidecars. What it points to is
-// replaced, never changed.
+// settings are the inputs of conditions, besides the sidecars. Values behind its
+// pointers are replaced, never changed.
 type settings struct {
 	revision int      // grows with each change
 	inForce  *InForce // nil until the first good set
 	loadedAt time.Time
 	refused  *refusal // nil when the newest set is in force
-	// waiting says of objects why their newest declaration waits.
+	// waiting says why the newest declaration of an object waits.
 	waiting map[v1alpha1.ObjectName]string
 }
 
@@ -84,8 +84,8 @@ func (s *State) Accept(c *InForce) {
 	s.set.revision++
 }
 
-// Refuse keeps what is in force and returns the problems that the set refused
-// before did not have.
+// Refuse keeps the set in force. It returns the problems that the set refused before
+// did not have.
 func (s *State) Refuse(objects []declare.Object, problems []declare.Problem) (news []declare.Problem) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,8 +111,8 @@ func (s *State) Refuse(objects []declare.Object, problems []declare.Problem) (ne
 	return news
 }
 
-// Wait takes note of the objects whose newest declaration waits, and why; nil when none
-// does. The caller gives the map up.
+// Wait notes the objects whose newest declaration waits, and why; nil when none does.
+// The caller gives the map up.
 func (s *State) Wait(reasons map[v1alpha1.ObjectName]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,17 +126,17 @@ func (s *State) settings() settings {
 	return s.set
 }
 
-// Snapshot observes and tells the sidecars too.
+// Snapshot observes, and lists the sidecars too.
 func (s *State) Snapshot() Snapshot {
 	out := s.Observe()
 	out.Sidecars = s.opts.Sidecars()
 	return out
 }
 
-// Observe computes the conditions of every object from what the sidecars have
-// answered, and offers them to the outbox. The time of a transition is that of the
-// observation, so it is called whenever something changed. The snapshot is shared with
-// the outbox: it must not be changed.
+// Observe computes the conditions of every object from the sidecars' answers and
+// offers them to the outbox. The time of a transition is that of the observation, so
+// it is called after every change. The snapshot is shared with the outbox: it must not
+// be changed.
 func (s *State) Observe() Snapshot {
 	s.observing.Lock()
 	defer s.observing.Unlock()

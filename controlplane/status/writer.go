@@ -7,18 +7,18 @@ import (
 	"github.com/warrenmesh/warren/api/v1alpha1"
 )
 
-// Writer stores statuses where those who declared the objects look for them. An
-// Outbox calls it.
+// Writer stores statuses where the authors of the objects look for them. An Outbox
+// calls it.
 type Writer interface {
-	// Write stores the status of one object in place of the one before, and may take
-	// its time: newer statuses wait meanwhile. Calls come one at a time. ctx ends with
-	// the outbox, or when the call has taken too long. After an error the object's
-	// status, by then perhaps a newer one, is written again, so writing the same twice
-	// must do no harm. Write must not change o's conditions.
+	// Write stores the status of one object in place of the one before. It may be
+	// slow: newer statuses wait meanwhile. Calls come one at a time. ctx ends with the
+	// outbox, or when the call has taken too long. After an error the object's newest
+	// status is written again, so writing the same status twice must do no harm. Write
+	// must not change o's conditions.
 	Write(ctx context.Context, o Object) error
 }
 
-// WriterFunc is a function as a Writer.
+// WriterFunc is a function that implements Writer.
 type WriterFunc func(ctx context.Context, o Object) error
 
 // Write implements Writer.

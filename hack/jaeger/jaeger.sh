@@ -1,18 +1,18 @@
 #!/bin/sh
 # Gets a real Jaeger and runs it in the foreground, with every port on loopback.
 #
-#   jaeger.sh [run]   get it, say where it listens, run it until a signal comes
-#   jaeger.sh get     get it and stop there, so that a later run starts at once
+#   jaeger.sh [run]   get it, print its addresses, run it until a signal arrives
+#   jaeger.sh get     only get it, so that a later run starts at once
 #
-# It takes the first of these that there is; JAEGER_FROM=path|docker|build picks one:
+# It uses the first of these that exists; JAEGER_FROM=path|docker|build selects one:
 #   path    jaeger (v2) or jaeger-all-in-one (v1) on the PATH
-#   docker  the image, if a Docker daemon answers and has it or can pull it
+#   docker  the image, if a Docker daemon runs and has it or can pull it
 #   build   all-in-one, built from its Go module: about three minutes, once. The
-#           module does not hold the web UI, so this one has the API and a
-#           placeholder page only
+#           module does not contain the web UI, so this one only has the API and a
+#           placeholder page
 #
 # Variables, with their defaults:
-#   JAEGER_CACHE      ${XDG_CACHE_HOME:-$HOME/.cache}/warren/jaeger; where it is built
+#   JAEGER_CACHE      ${XDG_CACHE_HOME:-$HOME/.cache}/warren/jaeger; build directory
 #   JAEGER_OTLP_GRPC  127.0.0.1:4317   spans by gRPC
 #   JAEGER_OTLP_HTTP  127.0.0.1:4318   spans by HTTP
 #   JAEGER_QUERY      127.0.0.1:16686  UI and HTTP API
@@ -20,7 +20,7 @@ set -eu
 
 version=v1.76.0
 module=github.com/jaegertracing/jaeger
-# What the Go checksum database says of the module; anything else is refused.
+# The module's entry in the Go checksum database. Any other content is refused.
 module_sum=h1:sWCOOF1dr+NL0PLil7mFo3BqqQL8k4WiM7aguFbc14g=
 gomod_sum=h1:hqcuJlLDTv7G2x5eFd/BhwcPdLxj3N+90aKhIzdOcKo=
 image=jaegertracing/all-in-one:1.76.0@sha256:ab6f1a1f0fb49ea08bcd19f6b84f6081d0d44b364b6de148e1798eb5816bacac
@@ -37,10 +37,10 @@ die() {
 	exit 1
 }
 
-# wants reports whether the way $1 is wanted.
+# wants reports whether the source $1 may be used.
 wants() { [ "$from" = auto ] || [ "$from" = "$1" ]; }
 
-# find_on_path sets $binary to a Jaeger that is installed.
+# find_on_path sets $binary to an installed Jaeger.
 find_on_path() {
 	wants path || return 1
 	for name in jaeger jaeger-all-in-one; do
@@ -60,7 +60,7 @@ find_image() {
 	docker pull --quiet "$image" >&2
 }
 
-# build sets $binary to all-in-one in the cache, built there if it is not yet.
+# build sets $binary to all-in-one in the cache. It builds it when it is not there.
 build() {
 	cache=${JAEGER_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/warren/jaeger}
 	binary=$cache/all-in-one-$version
@@ -68,7 +68,7 @@ build() {
 		say "taking $binary, built before"
 		return 0
 	fi
-	command -v go >/dev/null || die "Go is needed to build Jaeger, and so is a PATH that has it"
+	command -v go >/dev/null || die "building Jaeger needs Go: install it, or add it to the PATH"
 	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/build.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
@@ -83,13 +83,13 @@ build() {
 	say "built $binary"
 }
 
-# wrap makes $work a module that needs Jaeger at exactly the versions Jaeger's own
-# go.mod and go.sum name. Jaeger replaces a module, which only a main module can.
+# wrap makes $work a module that requires Jaeger with exactly the versions of Jaeger's own
+# go.mod and go.sum. Jaeger replaces a module, which only a main module can do.
 wrap() {
 	say "downloading the module"
 	(cd "$work" && go mod download -json "$module@$version") >"$work/download.json" ||
 		die "cannot download $module $version"
-	grep -q "\"Sum\": \"$module_sum\"" "$work/download.json" || die "$module $version is not what it was"
+	grep -q "\"Sum\": \"$module_sum\"" "$work/download.json" || die "the checksum of $module $version is wrong"
 	source=$(sed -n 's/.*"Dir": "\(.*\)".*/\1/p' "$work/download.json")
 	sed 's|^module .*|module warren.invalid/jaeger|' "$source/go.mod" >"$work/go.mod"
 	cp "$source/go.sum" "$work/go.sum"
@@ -99,7 +99,7 @@ wrap() {
 	(cd "$work" && go mod edit -require="$module@$version")
 }
 
-# compile builds all-in-one with the machine's leftover time and counts aloud.
+# compile builds all-in-one at low priority and prints its progress.
 compile() {
 	(
 		cd "$work"
@@ -117,11 +117,11 @@ compile() {
 
 announce() {
 	say "spans by gRPC: $otlp_grpc   spans by HTTP: $otlp_http   $1: http://$query"
-	say "send to it with OTEL_EXPORTER_OTLP_ENDPOINT=http://$otlp_grpc; Ctrl-C ends it, and its traces with it"
+	say "export spans with OTEL_EXPORTER_OTLP_ENDPOINT=http://$otlp_grpc; Ctrl-C stops Jaeger and deletes its traces"
 }
 
-# run_binary becomes the Jaeger at $binary. Jaeger does not trace itself here, so
-# that only the services of its user are in its list.
+# run_binary replaces this process with the Jaeger at $binary. Jaeger does not trace
+# itself here, so that its list contains only the user's services.
 run_binary() {
 	for name in $(env | sed -n 's/^\(OTEL_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 	OTEL_TRACES_SAMPLER=always_off
@@ -166,7 +166,7 @@ elif wants build; then
 	build
 	ui="API only, without the web UI"
 else
-	die "no Jaeger to be had from $from"
+	die "no Jaeger from $from: install one, start Docker, or use JAEGER_FROM=build"
 fi
 [ "${1:-run}" = get ] && exit 0
 announce "$ui"

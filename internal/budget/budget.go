@@ -1,5 +1,5 @@
-// Package budget holds benchmarks to what their work may allocate, so that a budget is a
-// test and not a comment. Time is no budget: machines are noisy.
+// Package budget makes a benchmark fail when it allocates more than it may, so that
+// the budget is tested. There is no budget of time, because machines are noisy.
 package budget
 
 import (
@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// warm is how many rounds it takes until what is allocated once no longer counts.
+// warm is how many rounds it takes until one-time allocations do not count any more.
 const warm = 1000
 
 // Allocs reports allocations like b.ReportAllocs, and fails b when a round of its loop

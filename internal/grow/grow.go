@@ -1,5 +1,5 @@
-// Package grow has a map that only grows: for what is kept by a key of the configuration,
-// and is found again for every event.
+// Package grow has a map that only grows, for values that belong to the configuration
+// and are looked up for every event.
 package grow
 
 import (
@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// Map is copied whenever a key is added, so that looking one up takes no lock and
-// allocates nothing. It is for few keys that come seldom: adding n of them copies n²/2.
-// The zero value is empty. It is safe for concurrent use.
+// Map is copied whenever a key is added, so that a lookup takes no lock and allocates
+// nothing. It is for few keys that are added rarely: adding n of them copies n²/2. The
+// zero value is empty. It is safe for concurrent use.
 type Map[K comparable, V any] struct {
 	current atomic.Pointer[map[K]V] // nil while empty; replaced, never changed
 

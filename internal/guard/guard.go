@@ -2,9 +2,9 @@
 // A browser reaches loopback, and with DNS rebinding a page of any site looks to the
 // browser like one of the listener's own: only the Host it names tells it apart.
 //
-// It owns the three questions (Host, Origin, Sec-Fetch-Site) for HTTP and for gRPC,
-// not what callers may do: processes on the host are not authenticated. Everything is
-// safe for concurrent use.
+// It owns the three checks (Host, Origin, Sec-Fetch-Site) for HTTP and for gRPC. It
+// does not decide what callers may do: processes on the host are not authenticated.
+// Everything is safe for concurrent use.
 //
 // Decision: a foreign page is refused whatever the method.
 // Context: a page that only reads sees configuration, addresses and passing events.
@@ -23,14 +23,14 @@ import (
 	"strconv"
 )
 
-// request is what is asked of an HTTP request and of a gRPC call.
+// request holds the parts of an HTTP request or a gRPC call that are checked.
 type request struct {
 	host, origin, site string
 	local              net.Addr // of the connection; nil when it is not known
 }
 
-// Handler answers 403 to what a browser sends for another site, and passes everything
-// else on.
+// Handler answers 403 to requests that a browser sends for another site, and passes
+// all others on.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
@@ -45,8 +45,8 @@ func Handler(next http.Handler) http.Handler {
 	})
 }
 
-// check returns why a request is refused. Its errors show the start of what the
-// request said only.
+// check returns why a request is refused. Its errors show only the start of the
+// request's own text.
 func check(r request) error {
 	if err := checkHost(r.host, r.local); err != nil {
 		return err
@@ -64,7 +64,8 @@ func check(r request) error {
 	return nil
 }
 
-// checkHost refuses a name that is not this listener's. Nothing rebinds a unix socket.
+// checkHost refuses a host name that does not belong to this listener. DNS rebinding
+// cannot reach a unix socket.
 func checkHost(host string, local net.Addr) error {
 	tcp, ok := local.(*net.TCPAddr)
 	if !ok {
@@ -75,7 +76,7 @@ func checkHost(host string, local net.Addr) error {
 	}
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
-		name, port = host, "80" // what a browser leaves out
+		name, port = host, "80" // a browser omits the default port
 	}
 	if ip := net.ParseIP(name); name != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return fmt.Errorf("host %.80q is refused: want localhost or a loopback address", host)

@@ -1,7 +1,7 @@
-// Package join waits for goroutines, and for no longer than it is told to.
+// Package join waits for goroutines, until they end or a context does.
 //
-// A sync.WaitGroup can only be waited for to its end. Whoever has to give up earlier
-// leaves a goroutine in Wait behind, which outlives the Stop that started it.
+// A sync.WaitGroup cannot stop waiting early. A caller that gives up leaves a
+// goroutine in Wait behind, which outlives the Stop that started it.
 package join
 
 import (
@@ -17,7 +17,7 @@ type Group struct {
 	idle chan struct{} // guarded by mu; closed when n gets 0; nil while nobody waits
 }
 
-// Add counts one more that runs.
+// Add counts one more running goroutine.
 func (g *Group) Add() {
 	g.mu.Lock()
 	g.n++
@@ -46,7 +46,7 @@ func (g *Group) Go(f func()) {
 	}()
 }
 
-// Wait returns nil once nobody runs, else ctx's error when it ends.
+// Wait returns nil once all have ended. When ctx ends first it returns ctx's error.
 func (g *Group) Wait(ctx context.Context) error {
 	g.mu.Lock()
 	if g.n == 0 {

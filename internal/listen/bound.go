@@ -11,17 +11,17 @@ import (
 	"github.com/warrenmesh/warren/internal/pace"
 )
 
-// Protocol says what is spoken on a listener.
+// Protocol is the protocol of a listener.
 type Protocol int
 
 // The protocols of a listener.
 const (
 	HTTP1  Protocol = iota + 1
 	HTTP2           // from the first byte
-	Either          // what the client begins with
+	Either          // known from the client's first bytes
 )
 
-// Bounds are what the callers of one listener can have.
+// Bounds are what the callers of one listener may use.
 type Bounds struct {
 	// Name is the listener's in the log. Required.
 	Name string
@@ -29,24 +29,27 @@ type Bounds struct {
 	// that has been silent for longest without ever having made a call; when all have
 	// made one, the new one is closed.
 	Conns int
-	// Protocol is what is spoken. Required.
+	// Protocol of the connections. Required.
 	Protocol Protocol
-	// Partial bounds bytes of unfinished gRPC messages; nil does not.
+	// Partial bounds bytes of unfinished gRPC messages; nil means no bound.
 	Partial *Partial
-	// Logger takes accepts that failed and connections that were closed. Required.
+	// Logger logs failed accepts and connections that were closed for a bound.
+	// Required.
 	Logger *slog.Logger
 }
 
 const (
-	// Streams that a client resets, or makes the server reset, cost the server the work
-	// of a call and the client next to nothing. A connection that resets more than
-	// these is read more slowly, and all of a listener's together are.
+	// A stream that a client resets, or makes the server reset, costs the server a
+	// call and the client almost nothing. A connection that resets more than these is
+	// read more slowly. So are all connections of a listener that resets too much in
+	// total.
 	resetsPerSecond    = 500
 	resetBurst         = 1000
 	allResetsPerSecond = 4 * resetsPerSecond
 	allResetBurst      = 4 * resetBurst
 
-	// boundLines are logged at once about one listener, and then one each boundEvery.
+	// boundLines is how many lines about one listener are logged at once; then one
+	// each boundEvery.
 	boundLines = 5
 	boundEvery = 10 * time.Second
 
@@ -54,15 +57,15 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// Bound bounds what l's callers can have. Accept never returns a temporary error: it
-// logs it and goes on when it can.
+// Bound limits what l's callers may use. Accept never returns a temporary error: it
+// logs the error and goes on.
 func Bound(l net.Listener, b Bounds) net.Listener {
 	return &bound{
 		Listener: l, bounds: b,
 		log:    pace.NewLog(b.Logger, boundLines, boundEvery),
 		resets: pace.NewBucket(allResetsPerSecond, allResetBurst),
 		closed: make(chan struct{}),
-		conns:  make(map[*conn]struct{}, b.Conns),
+		conns:  map[*conn]struct{}{},
 	}
 }
 
@@ -142,7 +145,7 @@ func (l *bound) admit(c net.Conn) (net.Conn, bool) {
 	switch {
 	case victim != nil:
 		l.log.Warn("silent connection closed: too many", "listener", l.bounds.Name, "limit", l.bounds.Conns)
-		_ = victim.Close() // nobody is to be told
+		_ = victim.Close() // the peer has not made a call
 	case full:
 		l.log.Warn("connection refused: too many", "listener", l.bounds.Name, "limit", l.bounds.Conns)
 		_ = c.Close() // as above
@@ -248,7 +251,7 @@ func (c *conn) scanned(b []byte) {
 	}
 }
 
-// came is told of the client's frames.
+// came is called for the client's frames.
 func (c *conn) came(f frame) {
 	switch f.kind {
 	case frameHeaders:
@@ -259,7 +262,7 @@ func (c *conn) came(f frame) {
 	}
 }
 
-// went is told of the server's frames.
+// went is called for the server's frames.
 func (c *conn) went(f frame) {
 	switch {
 	case f.kind == frameReset:

@@ -2,5 +2,5 @@
 
 package listen
 
-// Descriptors returns 0: how many may be open is not known.
+// Descriptors returns 0: the limit is not known.
 func Descriptors() int { return 0 }

@@ -16,9 +16,9 @@ const (
 	flagPadded    = 0x8
 )
 
-// frames follows the frames of one direction of an HTTP/2 connection, however they
-// are cut into reads or writes. It keeps nothing of them and allocates nothing. It
-// belongs to whoever reads or writes.
+// frames follows the frames of one direction of an HTTP/2 connection, however they are
+// cut into reads or writes. It keeps no content and allocates nothing. It belongs to
+// the goroutine that reads or writes.
 type frames struct {
 	toMatch []byte // of the preface; nil once it has come, or when there is none
 	plain   bool   // this is no HTTP/2
@@ -29,15 +29,15 @@ type frames struct {
 	pad  int    // bytes of padding at the end; -1 until the length of it is known
 }
 
-// frame is what observe is told of.
+// frame is passed to observe.
 type frame struct {
 	kind, flags byte
 	stream      uint32
 	length      uint32
 }
 
-// scan tells observe about each frame that begins in b and, piece by piece, about the
-// payload of DATA frames without their padding.
+// scan calls observe for each frame that begins in b. It passes the payload of DATA
+// frames on piece by piece, without their padding.
 func (f *frames) scan(b []byte, observe func(frame), data func(stream uint32, piece []byte)) {
 	if len(f.toMatch) > 0 {
 		b = f.match(b)
@@ -87,7 +87,7 @@ func (f *frames) header() frame {
 	}
 }
 
-// payload hands on a piece of a DATA frame's content. f.left counts it still.
+// payload passes on a piece of a DATA frame's content. f.left still counts the piece.
 func (f *frames) payload(b []byte, data func(uint32, []byte)) {
 	fr := f.header()
 	if fr.kind != frameData || data == nil {

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// streamWindow is what a stream may send that nobody reads, connWindow what all
-	// streams of a connection may have on the way. Both are set, or gRPC would let them
-	// grow with the bandwidth: to 16 MiB for each stream that is not read.
+	// streamWindow is how much unread data a stream may send, and connWindow how much
+	// all streams of a connection may. Both are fixed: otherwise gRPC would let them
+	// grow with the bandwidth, to 16 MiB for each unread stream.
 	streamWindow = 64 << 10
 	connWindow   = 1 << 20
 	// maxHeaderList bounds the metadata of one call, which is kept as long as the call.
@@ -26,8 +26,8 @@ const (
 	// maxIdle is how long a connection without a call is kept. Clients connect again by
 	// themselves at their next call.
 	maxIdle = 5 * time.Minute
-	// pingEvery finds callers that are gone without a word; callers may ping as often as
-	// minPing.
+	// pingEvery finds callers that are gone without closing the connection. Callers
+	// may ping as often as minPing.
 	pingEvery   = time.Minute
 	pingTimeout = 20 * time.Second
 	minPing     = 10 * time.Second
@@ -47,12 +47,12 @@ func ServerOptions(streams uint32) []grpc.ServerOption {
 	}, Uncompressed()...)
 }
 
-// Uncompressed refuses compressed requests with UNIMPLEMENTED, as gRPC has it for an
-// encoding that is not served. On loopback compression gains nothing, and 15 KB can
-// unpack to 16 MiB. Nothing is unpacked to find out.
+// Uncompressed refuses compressed requests with UNIMPLEMENTED, gRPC's code for an
+// unknown encoding. Compression gains nothing on loopback, and 15 KB can unpack to 16
+// MiB. A request is refused without unpacking it.
 func Uncompressed() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.RPCDecompressor(unpackNothing{}), //nolint:staticcheck // the registry is the process's, and the OTLP exporter's gzip is in it
+		grpc.RPCDecompressor(unpackNothing{}), //nolint:staticcheck // the OTLP exporter registers gzip for the whole process
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 			if err := compressed(ctx); err != nil {
 				return nil, err
@@ -80,7 +80,7 @@ func compressed(ctx context.Context) error {
 	return nil
 }
 
-// unpackNothing takes the place of gzip: a unary call's message is unpacked before any
+// unpackNothing replaces gzip, because a unary call's message is unpacked before any
 // interceptor runs.
 type unpackNothing struct{}
 
@@ -90,9 +90,9 @@ func (unpackNothing) Do(io.Reader) ([]byte, error) { return nil, nil }
 // Type implements grpc.Decompressor.
 func (unpackNothing) Type() string { return "gzip" }
 
-// LimitStreams refuses a stream with full's error while most of those that counted
-// says are counted are under way. Unary calls are over soon, streams last as long as
-// their callers like.
+// LimitStreams refuses a stream with full's error while most streams are open, of
+// those for which counted returns true. Unary calls are not counted, because they end
+// soon.
 func LimitStreams(most int64, counted func(method string) bool, full func() error) grpc.StreamServerInterceptor {
 	var open atomic.Int64
 	return func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {

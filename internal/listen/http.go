@@ -16,10 +16,10 @@ const (
 	http2Streams = 64
 )
 
-// HTTPServer returns a server of h in which nothing lasts for ever: not a request, not
-// its answer, not the pause between two. A handler whose answer takes longer says so
-// with Unhurried. Both HTTP/1.1 and, when http2 is true, HTTP/2 without TLS are served.
-// Logger takes what net/http has to say.
+// HTTPServer returns a server of h with a timeout on everything: the request, its
+// answer and the pause between two. A handler whose answer takes longer calls
+// Unhurried. The server speaks HTTP/1.1 and, when http2 is true, HTTP/2 without TLS.
+// Logger gets net/http's messages.
 func HTTPServer(h http.Handler, http2 bool, logger *slog.Logger) *http.Server {
 	s := &http.Server{
 		Handler:           h,
@@ -46,9 +46,9 @@ func HTTPServer(h http.Handler, http2 bool, logger *slog.Logger) *http.Server {
 	return s
 }
 
-// Unhurried takes the timeouts of reading and writing off one request.
+// Unhurried removes the timeouts of reading and writing from one request.
 func Unhurried(w http.ResponseWriter) {
 	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Time{})  // not every writer can, and then there is none
+	_ = c.SetReadDeadline(time.Time{})  // a writer without deadlines has none to remove
 	_ = c.SetWriteDeadline(time.Time{}) // as above
 }

@@ -29,9 +29,10 @@ const (
 	socketMode = 0o660
 )
 
-// Open opens "host:port" or "unix:path". A socket left by a process that is gone is
-// replaced; one that answers is an error. A socket is bound in a directory of its
-// owner's and put in its place when its mode is set: nobody else can connect before.
+// Open opens "host:port" or "unix:path". It replaces a socket left by a process that
+// is gone; a socket that answers is an error. The socket is made in a private
+// directory and moved to its place once its mode is set, so that nobody else can
+// connect earlier.
 func Open(ctx context.Context, address string) (net.Listener, error) {
 	var lc net.ListenConfig
 	path, unix := strings.CutPrefix(address, unixScheme)
@@ -66,7 +67,7 @@ func bindPrivately(ctx context.Context, path string) (l net.Listener, err error)
 		return nil, err
 	}
 	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // it will have moved
+		u.SetUnlinkOnClose(false) // it has been moved, as a rule
 	}
 	private := filepath.Join(dir, "s")
 	if err = os.Chmod(private, socketMode); err == nil {
@@ -97,7 +98,8 @@ func (s *socket) Close() error {
 	return err
 }
 
-// checkFree refuses a path where something else is than a socket nobody listens on.
+// checkFree refuses a path unless it is free or holds a socket on which nobody
+// listens.
 func checkFree(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,8 +119,9 @@ func checkFree(ctx context.Context, path string) error {
 	return nil
 }
 
-// CheckLoopback refuses addresses other hosts could reach, and sockets whose place
-// depends on where the process was started. "" is nothing to listen on, and right.
+// CheckLoopback refuses addresses that other hosts could reach, and relative socket
+// paths, whose place depends on the working directory. "" means no listener and is
+// valid.
 func CheckLoopback(address string) error {
 	if path, unix := strings.CutPrefix(address, unixScheme); unix && !filepath.IsAbs(path) {
 		return fmt.Errorf("listen address %q: want unix: and an absolute path", address)

@@ -2,15 +2,18 @@ package listen
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"sync"
 	"sync/atomic"
+
+	"github.com/warrenmesh/warren/internal/pace"
 )
 
-// Partial bounds the bytes of gRPC messages that have come in part, over all
-// connections of its listeners. gRPC buffers a message until it is whole, and opens the
-// stream's window for all of it: a caller that sends all but the last byte of many
-// messages would fill the memory. When there are more bytes than the bound, the
-// connection that has most of them is closed.
+// Partial bounds the bytes of unfinished gRPC messages, over all connections of its
+// listeners. gRPC buffers a message until it is whole, and opens the stream's window
+// for all of it. So a caller that sends all but the last byte of many messages would
+// fill the memory. When there are more bytes than the bound, the connection that has
+// most of them is closed.
 type Partial struct {
 	most  int64
 	total atomic.Int64
@@ -20,8 +23,16 @@ type Partial struct {
 	conns map[*partials]struct{} // guarded by mu: those with some
 }
 
-// NewPartial allows most bytes; onCut is told when a connection was closed for it, and
-// may be nil.
+// LoggedPartial allows most bytes, and logs when a connection was closed for it.
+func LoggedPartial(most int64, logger *slog.Logger) *Partial {
+	log := pace.NewLog(logger, boundLines, boundEvery)
+	return NewPartial(most, func(bytes int64) {
+		log.Warn("connection closed: too many bytes of unfinished messages", "bytes", bytes, "limit", most)
+	})
+}
+
+// NewPartial allows most bytes. onCut is called when a connection was closed for it;
+// it may be nil.
 func NewPartial(most int64, onCut func(bytes int64)) *Partial {
 	if onCut == nil {
 		onCut = func(int64) {}
@@ -46,12 +57,12 @@ func (p *Partial) cut() {
 		delete(p.conns, largest)
 		p.mu.Unlock()
 		p.onCut(largest.bytes.Load())
-		largest.close() // gives back what it has
+		largest.close() // its bytes are given back
 	}
 }
 
-// partials are the unfinished messages of one connection. What the client sends and
-// what the server answers is seen by two goroutines.
+// partials are the unfinished messages of one connection. Two goroutines use it: one
+// sees the client's frames, the other the server's.
 type partials struct {
 	all   *Partial
 	close func()
@@ -63,7 +74,7 @@ type partials struct {
 	ended   bool                   // guarded by mu
 }
 
-// unfinished is a message of which a part has come.
+// unfinished is a message of which only a part has arrived.
 type unfinished struct {
 	prefix [messagePrefix]byte
 	have   int   // bytes of prefix
@@ -107,7 +118,7 @@ func (p *partials) data(stream uint32, b []byte) {
 	}
 }
 
-// whole reports whether b is one message, or several, and nothing besides.
+// whole reports whether b consists of whole messages.
 func whole(b []byte) bool {
 	for len(b) >= messagePrefix {
 		n := int64(binary.BigEndian.Uint32(b[1:messagePrefix]))

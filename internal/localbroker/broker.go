@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// errNotOurs is returned when a broker that was found shall be killed.
+// errNotOurs is returned for an attempt to kill a broker that this package did not
+// start.
 var errNotOurs = errors.New("the broker was found, not started")
 
 // Broker is a RabbitMQ that answered when Start returned it.
 type Broker struct {
 	// URL is its AMQP URL, with credentials.
 	URL string
-	// How says for people which broker it is and how it was got.
+	// How says for people which broker it is and where it comes from.
 	How string
 	// Private is true when Start started it: then Supervise, Kill and Stop act on
 	// it. A broker that was found is left alone by all three.
@@ -38,12 +39,12 @@ type server interface {
 	exited() <-chan struct{}
 	// kill ends the broker's process without warning and returns when it is dead.
 	kill(ctx context.Context) error
-	// stop ends everything that start started, gracefully while ctx lasts, and
-	// returns when it is gone. It works whatever became of start.
+	// stop ends everything that start started, gracefully while ctx lasts, and returns
+	// when it is gone. It works after a failed start too.
 	stop(ctx context.Context) error
 }
 
-// launch starts s for the first time, and leaves nothing behind when that fails.
+// launch starts s for the first time. After a failure it leaves nothing behind.
 func launch(ctx context.Context, o *Options, url, how string, s server) (*Broker, error) {
 	began := time.Now()
 	if err := s.start(ctx); err != nil {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/warrenmesh/warren/internal/localbroker/install"
 )
 
 // epmdScript runs an epmd in a process group that ends with file descriptor 3.
@@ -34,18 +36,18 @@ type Cluster struct {
 	epmd   *run
 }
 
-// StartCluster starts n private nodes of the installed RabbitMQ, or of one that is
-// fetched when Options.Want names a version, in Options.Dir, and returns when all
-// answer as one cluster. Besides these it heeds BootTimeout and Report only. The
-// error is ErrNone when there is no such RabbitMQ.
+// StartCluster starts n private nodes in Options.Dir and returns when they form one
+// cluster. It uses the installed RabbitMQ, or fetches the version that Options.Want
+// names. Of the other options it uses BootTimeout and Report. The error is ErrNone
+// when there is no such RabbitMQ.
 func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error) {
 	o := options.withDefaults()
-	in, err := o.wanted()
+	in, err := install.Find(o.Want)
 	if err != nil && o.Want.Version != "" {
-		in, err = o.fetched(ctx)
+		in, err = install.Fetch(ctx, o.Want, o.report)
 	}
-	if err == nil && in.call == "" {
-		err = fmt.Errorf("%w: there is a rabbitmq-server, but no erl_call", errNotHere)
+	if err == nil && in.Call == "" {
+		err = fmt.Errorf("%w: there is a rabbitmq-server, but no erl_call", install.ErrNotHere)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
@@ -68,9 +70,9 @@ func StartCluster(ctx context.Context, options Options, n int) (*Cluster, error)
 	return c, nil
 }
 
-// prepare starts the epmd and makes the members, which learn of each other by their
+// prepare starts the epmd and makes the members, which find each other by their
 // configuration.
-func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir string, n int) error {
+func (c *Cluster) prepare(ctx context.Context, o *Options, in install.RabbitMQ, dir string, n int) error {
 	ports, err := freePorts(ctx, 2*n+1)
 	if err != nil {
 		return err
@@ -99,7 +101,7 @@ func (c *Cluster) prepare(ctx context.Context, o *Options, in installation, dir 
 	if err := os.WriteFile(filepath.Join(dir, "token"), []byte(marks), 0o600); err != nil {
 		return err
 	}
-	if c.epmd, err = startGuard(in, dir, first.environment(), epmdScript, in.epmd, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
+	if c.epmd, err = startGuard(in, dir, first.environment(), epmdScript, in.EPMD, strconv.Itoa(epmd), filepath.Join(dir, "epmd.pid")); err != nil {
 		return err
 	}
 	return awaitListener(ctx, epmd)
@@ -149,14 +151,14 @@ func (c *Cluster) boot(ctx context.Context) error {
 	return nil
 }
 
-// awaitRunning blocks until RabbitMQ says that it runs, which is some time after it
-// answers clients. Until then it takes no part in what is done on all nodes: it never
-// runs a vhost that is made meanwhile, and refuses its clients.
+// awaitRunning blocks until RabbitMQ reports that it runs, which is some time after it
+// answers clients. A node that does not run yet takes no part in cluster-wide actions:
+// it would never run a vhost that is made meanwhile, and would refuse its clients.
 func (m *Member) awaitRunning(ctx context.Context) error {
 	return m.awaitAnswer(ctx, "rabbit:is_running().", "true")
 }
 
-// awaitAnswer asks a member until it answers what is wanted.
+// awaitAnswer asks a member until it gives the wanted answer.
 func (m *Member) awaitAnswer(ctx context.Context, question, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, m.node.options.BootTimeout)
 	defer cancel()
@@ -173,8 +175,8 @@ func (m *Member) awaitAnswer(ctx context.Context, question, want string) error {
 	}
 }
 
-// Stop ends every process of the cluster by SIGKILL: its data is nobody's. It is
-// idempotent and works whatever became of the members.
+// Stop ends every process of the cluster by SIGKILL; nobody needs its data. It is
+// idempotent and works in whatever state the members are.
 func (c *Cluster) Stop() {
 	for _, m := range c.Members {
 		if r := m.node.current(); r != nil {
@@ -188,8 +190,8 @@ func (c *Cluster) Stop() {
 	c.unlock()
 }
 
-// Member is one node of a Cluster. Its methods are safe for concurrent use, but one
-// life of the node at a time: Start only before the first and after a death.
+// Member is one node of a Cluster. Its methods are safe for concurrent use, except
+// Start: call it before anything else, or after the node has died.
 type Member struct{ node *node }
 
 // Name is the node's in Erlang, name@host.
@@ -242,7 +244,7 @@ func (m *Member) Call(ctx context.Context, expressions string) (string, error) {
 		if value, ok := strings.CutPrefix(answer, "{ok, "); ok && err == nil {
 			return strings.TrimSuffix(value, "}"), nil
 		}
-		// A node that is asked very often now and then accepts no caller; it has then
+		// A node that is asked often sometimes accepts no caller. Then it has
 		// evaluated nothing.
 		const tries = 4
 		if _, dead := m.PID(); dead != nil || try == tries || !strings.Contains(answer, "failed to connect") {
@@ -258,7 +260,7 @@ func (m *Member) Call(ctx context.Context, expressions string) (string, error) {
 // call runs erl_call once and returns all it says.
 func (m *Member) call(ctx context.Context, expressions string) (string, error) {
 	n := m.node
-	cmd := n.install.command(ctx, n.install.call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
+	cmd := n.install.Command(ctx, n.install.Call, "-c", n.cookie, "-address", "localhost:"+strconv.Itoa(n.dist), "-e")
 	cmd.Env = n.environment()
 	cmd.Stdin = strings.NewReader(expressions + "\n")
 	out, err := cmd.CombinedOutput()

@@ -10,13 +10,15 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/warrenmesh/warren/internal/localbroker/install"
 )
 
 // image is what a container runs when any RabbitMQ will do.
 const image = "rabbitmq:4.1.4-alpine"
 
-// image is what a container runs.
-func (w Want) image() string {
+// imageOf is what a container runs.
+func imageOf(w Want) string {
 	if w.Version == "" {
 		return image
 	}
@@ -41,20 +43,20 @@ type container struct {
 func (o *Options) container(ctx context.Context) (*Broker, error) {
 	docker, err := exec.LookPath("docker")
 	if err != nil {
-		return nil, fmt.Errorf("%w: there is no docker command", errNotHere)
+		return nil, fmt.Errorf("%w: there is no docker command", install.ErrNotHere)
 	}
 	answer, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
-	if _, err := command(answer, docker, "version", "--format", "{{.Server.Version}}"); err != nil {
-		return nil, fmt.Errorf("%w: no Docker daemon answers: %w", errNotHere, err)
+	if _, err := install.Output(answer, docker, "version", "--format", "{{.Server.Version}}"); err != nil {
+		return nil, fmt.Errorf("%w: no Docker daemon answers: %w", install.ErrNotHere, err)
 	}
 	free, err := freePorts(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
 	c := &container{options: o, docker: docker, name: "warren-" + strings.ToLower(rand.Text()[:12]), port: free[0]}
-	o.report("broker: starting a container of %s on port %d", o.Want.image(), c.port)
-	how := fmt.Sprintf("a container of %s, on port %d", o.Want.image(), c.port)
+	o.report("broker: starting a container of %s on port %d", imageOf(o.Want), c.port)
+	how := fmt.Sprintf("a container of %s, on port %d", imageOf(o.Want), c.port)
 	return launch(ctx, o, localURL(c.address()), how, c)
 }
 
@@ -70,15 +72,15 @@ func (c *container) start(ctx context.Context) error {
 	c.mu.Unlock()
 	args := []string{"start", c.name}
 	if !made {
-		args = []string{"run", "--detach", "--name", c.name, "--hostname", c.name, "--publish", c.address() + ":5672", c.options.Want.image()}
+		args = []string{"run", "--detach", "--name", c.name, "--hostname", c.name, "--publish", c.address() + ":5672", imageOf(c.options.Want)}
 	}
-	if _, err := command(ctx, c.docker, args...); err != nil {
+	if _, err := install.Output(ctx, c.docker, args...); err != nil {
 		return fmt.Errorf("start container: %w", err)
 	}
 	ended := make(chan struct{})
 	go func() { // ends with the container, which stop removes
 		defer close(ended)
-		_, _ = command(context.WithoutCancel(ctx), c.docker, "wait", c.name)
+		_, _ = install.Output(context.WithoutCancel(ctx), c.docker, "wait", c.name)
 	}()
 	c.mu.Lock()
 	c.ended = ended
@@ -112,25 +114,15 @@ func (c *container) exited() <-chan struct{} {
 
 // kill implements server.
 func (c *container) kill(ctx context.Context) error {
-	_, err := command(ctx, c.docker, "kill", c.name)
+	_, err := install.Output(ctx, c.docker, "kill", c.name)
 	return err
 }
 
 // stop implements server.
 func (c *container) stop(ctx context.Context) error {
-	_, err := command(ctx, c.docker, "rm", "--force", "--volumes", c.name)
+	_, err := install.Output(ctx, c.docker, "rm", "--force", "--volumes", c.name)
 	if ended := c.exited(); ended != nil && err == nil {
 		<-ended
 	}
 	return err
-}
-
-// command runs a short command and returns its output, or an error with it.
-func command(ctx context.Context, name string, args ...string) (string, error) {
-	b, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	out := strings.TrimSpace(string(b))
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", name, args[0], err, out)
-	}
-	return out, nil
 }

@@ -21,9 +21,9 @@ const maxDirs = 9
 // errInUse says that another process holds a directory.
 var errInUse = errors.New("another process uses it")
 
-// claim makes and locks dir, or the first of dir-2 to dir-9 nobody uses, and
-// removes what an earlier node left there, processes included. The lock lasts until
-// unlock or the end of this process.
+// claim makes and locks dir, or the first of dir-2 to dir-9 that is free. It removes
+// what an earlier node left there, processes included. The lock lasts until unlock or
+// the end of this process.
 func claim(dir string) (claimed string, unlock func(), err error) {
 	dir, err = filepath.Abs(dir)
 	if err != nil {
@@ -63,7 +63,8 @@ func lock(dir string) (unlock func(), err error) {
 	case !mine:
 		return nil, fmt.Errorf("lock %s: %w", dir, errInUse)
 	}
-	// Closing alone would leave it to a child that this process is just starting.
+	// Closing alone is not enough: a child that this process is just starting may have
+	// inherited the lock.
 	return func() { _ = held.Unlock() }, nil
 }
 

@@ -17,6 +17,12 @@
 // StartCluster starts several private nodes that are one RabbitMQ, for who wants to
 // break them one by one.
 //
+// Options, steps and what is found are in localbroker.go, the life of a broker in
+// broker.go; node.go, cluster.go and container.go are what can be started, dir.go and
+// process.go what they need of the system, probe.go the handshake. Room install, which
+// only this package imports, finds and fetches the files of a RabbitMQ. Of Warren the
+// package imports nothing else.
+//
 // # A private node
 //
 //	caller ──pipe──▶ guard (sh, a process group of its own)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/warrenmesh/warren/internal/localbroker/install"
 )
 
 // stopGrace is how long a node may take to end by itself.
@@ -45,7 +47,7 @@ exec "$server"
 type node struct {
 	// Set at construction.
 	options *Options
-	install installation
+	install install.RabbitMQ
 	dir     string
 	unlock  func()
 	token   string
@@ -70,7 +72,7 @@ type run struct {
 }
 
 // startNode starts a private node of an installation.
-func (o *Options) startNode(ctx context.Context, in installation) (*Broker, error) {
+func (o *Options) startNode(ctx context.Context, in install.RabbitMQ) (*Broker, error) {
 	dir, unlock, err := claim(o.Dir)
 	if err != nil {
 		return nil, err
@@ -91,7 +93,7 @@ func (o *Options) startNode(ctx context.Context, in installation) (*Broker, erro
 }
 
 // newNode makes a node in a directory that was claimed. It has no ports yet.
-func newNode(o *Options, in installation, dir string, unlock func()) *node {
+func newNode(o *Options, in install.RabbitMQ, dir string, unlock func()) *node {
 	return &node{
 		options: o, install: in, dir: dir, unlock: unlock,
 		token: "warren-" + strings.ToLower(rand.Text()[:12]), cookie: rand.Text(),
@@ -109,7 +111,8 @@ func (n *node) path(name string) string { return filepath.Join(n.dir, name) }
 // epmdArguments are what its command line is recognised by: it takes no token.
 func (n *node) epmdArguments() string { return fmt.Sprintf("-port %d -address 127.0.0.1", n.epmd) }
 
-// prepare writes the files a node needs to know nothing of the system's own.
+// prepare writes the files that keep a node independent of the system's own
+// configuration.
 func (n *node) prepare() error {
 	for _, name := range []string{"home", "mnesia", "log"} {
 		if err := os.MkdirAll(n.path(name), 0o700); err != nil {
@@ -144,7 +147,7 @@ func (n *node) environment() []string {
 			env = append(env, v)
 		}
 	}
-	return append(n.install.environment(env),
+	return append(n.install.Environment(env),
 		"HOME="+n.path("home"),
 		"RABBITMQ_NODENAME="+n.name(),
 		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
@@ -157,8 +160,8 @@ func (n *node) environment() []string {
 		"RABBITMQ_CONFIG_FILE="+n.path("home/rabbitmq.conf"),
 		"RABBITMQ_ADVANCED_CONFIG_FILE="+n.path("home/advanced.config"),
 		"RABBITMQ_CONF_ENV_FILE="+n.path("home/rabbitmq-env.conf"),
-		// Schedulers that have nothing to do sleep: spinning, they would keep the cores
-		// from clients and other nodes, which are on the same few.
+		// Idle schedulers sleep. Spinning, they would take the few cores from clients
+		// and other nodes.
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none -warren "+n.token,
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"ERL_EPMD_PORT="+strconv.Itoa(n.epmd),
@@ -179,7 +182,7 @@ func (n *node) start(ctx context.Context) error {
 	n.mu.Unlock()
 	if err := n.awaitBoot(ctx, r); err != nil {
 		r.end()
-		return fmt.Errorf("start private node: %w; its last words, in %s:\n%s", err, n.path("output.log"), tail(n.path("output.log")))
+		return fmt.Errorf("start private node: %w; its last words, in %s:\n%s", err, n.path("output.log"), install.Tail(n.path("output.log")))
 	}
 	return nil
 }
@@ -190,13 +193,13 @@ func (n *node) spawn() (*run, error) {
 	if n.shared {
 		pidFile = ""
 	}
-	return startGuard(n.install, n.dir, n.environment(), guardScript, n.install.epmd, strconv.Itoa(n.epmd), pidFile, n.token, n.install.server)
+	return startGuard(n.install, n.dir, n.environment(), guardScript, n.install.EPMD, strconv.Itoa(n.epmd), pidFile, n.token, n.install.Server)
 }
 
 // startGuard runs a script in a process group of its own, where the installation is,
 // with its output in output.log of dir. The goroutine that waits for it ends with the group, which
 // end, or the death of what the script runs, brings about.
-func startGuard(in installation, dir string, env []string, script string, args ...string) (*run, error) {
+func startGuard(in install.RabbitMQ, dir string, env []string, script string, args ...string) (*run, error) {
 	output, err := os.OpenFile(filepath.Join(dir, "output.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -207,7 +210,7 @@ func startGuard(in installation, dir string, env []string, script string, args .
 		return nil, err
 	}
 	defer func() { _ = watched.Close() }()
-	line := in.inside(dir, append([]string{"/bin/sh", "-c", script, "warren-guard"}, args...)...)
+	line := in.Inside(dir, append([]string{"/bin/sh", "-c", script, "warren-guard"}, args...)...)
 	//nolint:gosec,noctx // A script of ours. It ends by its pipe, not by a context: it outlives the one of its start.
 	guard := exec.Command(line[0], line[1:]...)
 	guard.Dir = dir
@@ -314,18 +317,3 @@ func (n *node) stop(ctx context.Context) error {
 	r.end()
 	return nil
 }
-
-// tail returns the last lines of a file, for an error.
-func tail(path string) string {
-	const most = 2000
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	if len(b) > most {
-		b = b[len(b)-most:]
-	}
-	return strings.TrimSpace(string(b))
-}
-
-func lastLine(text string) string { return text[strings.LastIndexByte(text, '\n')+1:] }

@@ -41,7 +41,7 @@ func TestPrivateNodeComesBackAndLeavesNothingBehind(t *testing.T) {
 		t.Fatal("no process of the running node is seen, so the test would prove nothing")
 	}
 	first := n.current()
-	wantNothingMounted(t, n.install.root)
+	wantNothingMounted(t, n.install.Root)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

@@ -159,3 +159,21 @@ func TestStartDoesNotReplaceTheBrokerThatWasNamed(t *testing.T) {
 		t.Fatalf("start says %v, want why the named broker does not answer", err)
 	}
 }
+
+func TestABrokerOfAnotherVersionIsNotTaken(t *testing.T) {
+	t.Parallel()
+	address := serve(t, rabbit(all)) // it is 3.10.8
+	want := Want{Version: "4.3"}
+	_, err := Start(t.Context(), Options{URL: "amqp://" + address, Want: want})
+	if err == nil || errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "it is RabbitMQ 3.10.8, and RabbitMQ 4.3 is wanted") {
+		t.Errorf("the broker that was named: start says %v", err)
+	}
+	_, err = Start(t.Context(), Options{Address: address, Want: want, Skip: []Step{Installed, Install, Container}})
+	if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "running broker: not here: it is RabbitMQ 3.10.8, and RabbitMQ 4.3 is wanted") {
+		t.Errorf("the broker that was running: start says %v", err)
+	}
+	b, err := Start(t.Context(), Options{Address: address, Want: Want{Version: "3.10"}})
+	if err != nil || b.Private {
+		t.Errorf("a running broker of the wanted version: %+v, %v", b, err)
+	}
+}

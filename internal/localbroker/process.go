@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// isOurs reports whether a process has mark in its command line: a pid read from a
-// file may be somebody else's by now.
+// isOurs reports whether a process has mark in its command line: the pid in a file may
+// belong to another process by now.
 func isOurs(pid int, mark string) bool {
 	return mark != "" && strings.Contains(commandLine(pid), mark)
 }

@@ -1,8 +1,8 @@
-// Package memory tells how much of it the process may use, and divides it.
+// Package memory finds out how much memory the process may use, and divides it.
 //
-// The bound is the smallest of GOMEMLIMIT, the cgroup's limit (v2 memory.max, v1
-// memory.limit_in_bytes, of every cgroup above, too) and nothing. A container's kernel
-// kills what exceeds the cgroup's.
+// The limit is the smaller of GOMEMLIMIT and the cgroup's limit (v2 memory.max, v1
+// memory.limit_in_bytes, of every cgroup above, too). A container's kernel kills a
+// process that exceeds the cgroup's.
 package memory
 
 import (
@@ -15,8 +15,7 @@ import (
 	"strings"
 )
 
-// unlimited is what cgroup v1 says of no limit, and more; a process that may use so
-// much is not limited.
+// unlimited is the least value of cgroup v1 that means no limit.
 const unlimited = 1 << 50
 
 // Limit returns how many bytes the process may use, 0 when there is no limit.
@@ -28,13 +27,13 @@ func Limit() int64 {
 	return least
 }
 
-// programPages are those of the program's own file, which the kernel counts and the
-// collector does not, and some room for what is between two collections.
+// programPages are the pages of the program's own file, which the kernel counts and
+// the collector does not, and some room for allocations between two collections.
 const programPages = 28 << 20
 
-// SetFromCgroup makes the collector keep below nine tenths of the cgroup's limit, or
-// below what a small one leaves beside the program itself, unless GOMEMLIMIT has set a
-// limit already.
+// SetFromCgroup makes the collector keep below nine tenths of the cgroup's limit. If
+// the limit is small, it is what the limit leaves beside the program itself. A
+// GOMEMLIMIT that is set already stays.
 func SetFromCgroup() {
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return

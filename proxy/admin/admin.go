@@ -67,7 +67,7 @@ func New(l net.Listener, h http.Handler, g *grpc.Server, logger *slog.Logger) *S
 func split(h http.Handler, g *grpc.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-			listen.Unhurried(w) // a tap lasts as long as somebody looks at it
+			listen.Unhurried(w) // a tap lasts as long as its reader
 			g.ServeHTTP(w, r)
 			return
 		}

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// progressPeriod is how often a caller is told how far a job is.
+	// progressPeriod is how often a caller gets the progress of a job.
 	progressPeriod = 250 * time.Millisecond
-	// minRate is the lowest rate of a redrive, one letter in a thousand seconds.
+	// minRate is the lowest rate of a redrive: one dead letter in a thousand seconds.
 	minRate = 0.001
 )
 
@@ -84,8 +84,8 @@ func (s *Service) PurgeDeadLetters(req *adminv1.PurgeDeadLettersRequest, stream 
 	})
 }
 
-// job runs one and sends how far it is, now and then, and how it ended. A caller
-// that is gone ends the job by its context.
+// job runs one job and sends its progress from time to time, and then its result. The
+// job ends when the caller's context does.
 func job(send func(*adminv1.DeadLetterReport) error, run func(progress func(deadletter.Report)) (deadletter.Report, error)) error {
 	var told time.Time
 	report, err := run(func(r deadletter.Report) {
@@ -111,7 +111,7 @@ func jobError(err error) error {
 	return rpcerr.From(err)
 }
 
-// queried is what requests about dead letters have in common.
+// queried is what all requests about dead letters have in common.
 type queried interface {
 	GetSubscription() string
 	GetFilter() *adminv1.DeadLetterFilter

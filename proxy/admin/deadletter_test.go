@@ -20,6 +20,8 @@ import (
 	"github.com/warrenmesh/warren/proxy/admin"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
 )
@@ -27,7 +29,7 @@ import (
 // undertaker is where a service of dead letters finds shop/billing and its broker,
 // and knows held keys.
 type undertaker struct {
-	driver broker.Driver
+	driver queueing.Driver
 
 	mu   sync.Mutex
 	held []string // guarded by mu
@@ -42,7 +44,9 @@ func (u *undertaker) Declared(name mesh.Name) (*mesh.Subscription, error) {
 
 func (u *undertaker) Ready(context.Context, mesh.Name, string) error { return nil }
 
-func (u *undertaker) PickConsumer(mesh.Name) (broker.Driver, error) { return u.driver, nil }
+func (u *undertaker) PickConsumer(mesh.Name) (broker.Driver, error) {
+	return queueing.NewNode(u.driver), nil
+}
 
 func (u *undertaker) HeldKeys(mesh.Name) []string {
 	u.mu.Lock()
@@ -59,9 +63,9 @@ func (u *undertaker) ReleaseKeys(_ mesh.Name, keys ...string) int {
 }
 
 // serveLetters is an admin server beside a queue of n letters.
-func serveLetters(t *testing.T, n int) (*served, *undertaker, *membroker.Broker) {
+func serveLetters(t *testing.T, n int) (*served, *undertaker, *faulty.Broker) {
 	t.Helper()
-	b := membroker.New(membroker.Options{})
+	b := faulty.New(membroker.Options{})
 	u := &undertaker{driver: b.Node(membroker.NodeOptions{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -73,25 +77,23 @@ func serveLetters(t *testing.T, n int) (*served, *undertaker, *membroker.Broker)
 		running.Wait()
 		b.Close()
 	})
-	queues := []broker.Queue{{Name: "billing"}, {Name: "billing.dead"}}
-	if err := u.driver.EnsureTopology(t.Context(), broker.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
+	queues := []queueing.Queue{{Name: "billing"}, {Name: "billing.dead"}}
+	if err := u.driver.EnsureTopology(t.Context(), queueing.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range n {
 		e := &event.Event{ID: fmt.Sprint(i), Source: "/checkout\xff", Type: "placed", Data: []byte("0123456789")}
 		e.Set("subject", event.String("17"))
-		receipt, err := u.driver.Publish(t.Context(), &broker.Message{
+		u.driver.Publish(t.Context(), []queueing.Message{{
 			RoutingKey: "billing.dead", Event: e, OriginExchange: "orders", OriginKey: "placed", AppID: "checkout",
 			Trace: broker.TraceContext{Parent: "00-1-2-01"},
 			DeadLetter: &broker.DeadLetter{Reason: "rejected", Detail: "no such customer", Subscription: "shop/billing", Attempts: 5,
 				FirstFailure: time.Unix(100, 0), Time: time.Unix(200+int64(i), 0)},
+		}}, func(_, _ int, err error) {
+			if err != nil {
+				t.Error(err)
+			}
 		})
-		if err == nil {
-			err = receipt.Wait(t.Context())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	return serve(t, &fakeSidecar{}, func(o *admin.Options) { o.DeadLetters, o.HeldKeys = letters, u }), u, b
 }

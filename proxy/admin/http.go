@@ -20,7 +20,7 @@ import (
 	"github.com/warrenmesh/warren/internal/listen"
 )
 
-// path is one HTTP path; help is what /help says of it.
+// path is one HTTP path; help is its line in /help.
 type path struct {
 	pattern string
 	mutates bool
@@ -89,7 +89,7 @@ func off(flag string) http.Handler {
 	})
 }
 
-// method lets only POST change things and answers a GET of such a path 400, as
+// method allows changes by POST only. It answers a GET of such a path with 400, as
 // Envoy's admin does.
 func method(mutates bool, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

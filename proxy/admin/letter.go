@@ -12,8 +12,8 @@ import (
 )
 
 // letter renders a dead letter with at most payload bytes of its data, which it
-// shares. Of a message that is no event it has the id that Warren gives it, the body,
-// and why it is none, unless the letter has a detail of its own.
+// shares. A message that is no event is rendered with the id that Warren gives it, its
+// body and the reason why it is no event. A detail of its own replaces that reason.
 func letter(d *broker.Delivery, payload uint32) *adminv1.DeadLetter {
 	e, l := d.Event, *d.DeadLetter
 	if e == nil {
@@ -31,8 +31,8 @@ func letter(d *broker.Delivery, payload uint32) *adminv1.DeadLetter {
 		DataBytes: uint64(size), Data: e.Data[:min(len(e.Data), int(payload))],
 		Reason: text(l.Reason), Detail: text(l.Detail), Attempts: l.Attempts,
 		FirstFailure: timestamp(l.FirstFailure), Time: timestamp(l.Time),
-		Exchange: text(d.Exchange), RoutingKey: text(d.RoutingKey),
-		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID), Cut: text(l.Cut), Queue: text(l.Queue),
+		Exchange: text(d.Origin.Name), RoutingKey: text(d.Origin.Key),
+		Traceparent: text(d.Trace.Parent), Publisher: text(d.AppID), Cut: text(l.Cut), Queue: text(l.Part),
 	}
 	if d.Malformed != nil {
 		out.Malformed = text(d.Malformed.Error())

@@ -25,7 +25,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/tap"
 )
 
-// Sidecar is what an operator looks at and steers. Its methods are called
+// Sidecar is the sidecar that operators inspect and control. Its methods are called
 // concurrently.
 type Sidecar interface {
 	// Ready returns nil, or why the sidecar is not ready.
@@ -34,21 +34,21 @@ type Sidecar interface {
 	// block and hold no secrets.
 	ServerInfo() *adminv1.GetServerInfoResponse
 	ConfigDump() *adminv1.GetConfigDumpResponse
-	// Drain ends a phase's work and returns when it has ended, at the latest when
-	// ctx ends; then it reports false. It is idempotent.
+	// Drain runs a phase of a drain and returns when it has ended. It returns false
+	// when ctx ends first. It is idempotent.
 	Drain(ctx context.Context, phase adminv1.DrainPhase) (clean bool)
-	// FailHealthCheck makes the sidecar unready by hand, or no longer so.
+	// FailHealthCheck makes the sidecar unready by hand, or ends that.
 	FailHealthCheck(fail bool)
 	// Quit asks the process to stop, as SIGTERM does. It returns at once.
 	Quit()
 }
 
-// HeldKeys knows the keys of ordered subscriptions that go nowhere until released;
-// deliver.Service does. A subscription it has not heard of has none.
+// HeldKeys finds and releases the keys of ordered subscriptions that are held;
+// deliver.Service implements it. A subscription that it does not know has none.
 type HeldKeys interface {
-	// HeldKeys returns them sorted.
+	// HeldKeys returns the keys, sorted.
 	HeldKeys(subscription mesh.Name) []string
-	// ReleaseKeys lets the named keys go on, all when none is named, and returns how
+	// ReleaseKeys releases the named keys, or all when none is named. It returns how
 	// many were held.
 	ReleaseKeys(subscription mesh.Name, keys ...string) int
 }
@@ -157,7 +157,7 @@ func (s *Service) Drain(ctx context.Context, req *adminv1.DrainRequest) (*adminv
 	return s.drain(ctx, req.GetPhase(), timeout), nil
 }
 
-// drain goes on when the caller goes away: half a drain helps nobody.
+// drain goes on when the caller is gone: a drain that stops half-way helps nobody.
 func (s *Service) drain(ctx context.Context, phase adminv1.DrainPhase, timeout time.Duration) *adminv1.DrainResponse {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()

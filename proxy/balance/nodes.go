@@ -4,8 +4,8 @@ package balance
 type Candidate struct {
 	Priority uint32 // lower is preferred
 	Up       bool   // a publish would be written
-	Blocked  bool   // it is connected, and would be up but for an alarm
-	Avoided  bool   // it has failed too often lately (see Outlier)
+	Blocked  bool   // it is connected and blocked by an alarm only
+	Avoided  bool   // it has failed too often recently (see Outlier)
 	Tried    bool   // an earlier try of this event went there
 	Local    bool   // it is in the sidecar's own zone
 }

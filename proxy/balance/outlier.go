@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Outlier notices that a node fails one publish after the other, and says for how
-// long it is better avoided:
+// Outlier notices that a node fails one publish after the other, and decides for how
+// long the node is avoided:
 //
 //	                5 failures in a row
 //	trusted ────────────────────────────▶ avoided for n × 1 s, at most 30 s
 //	   ▲                                      │
 //	   └──────────── its time is up ──────────┘
 //
-// n is how often that happened without half a minute of peace between. A node whose
-// process is stopped, or behind half a connection, looks connected until a watchdog
-// finds out; meanwhile its failures speak. Times are durations since a moment of the
-// caller's choice, so that no clock that is set has a say. The zero value trusts; it
-// is safe for concurrent use.
+// n is how often that happened without half a minute free of it between. A node whose
+// process is stopped, or behind a half-open connection, looks connected until a
+// watchdog notices; until then only its failures show it. Times are durations since a
+// moment of the caller's choice, so that setting the clock changes nothing. The zero
+// value trusts; it is safe for concurrent use.
 type Outlier struct {
 	failures atomic.Uint32 // in a row
 	until    atomic.Int64  // a time.Duration; 0 when never avoided yet

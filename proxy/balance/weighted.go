@@ -1,7 +1,6 @@
-// Package balance chooses: among the weighted backends of a rule, among the
-// partitions of a topic, and among the nodes of a broker, of which it avoids those
-// that keep failing. It is pure: time and randomness come from the caller. Everything
-// is safe for concurrent use.
+// Package balance chooses among the weighted backends of a rule, the partitions of a
+// topic and the nodes of a broker. It avoids nodes that keep failing. It is pure: the
+// caller passes time and randomness. Everything is safe for concurrent use.
 package balance
 
 // Weighted chooses an index with a probability proportional to its weight.
@@ -10,7 +9,7 @@ type Weighted struct {
 }
 
 // NewWeighted builds a chooser. When all weights are 0 the first index is always
-// chosen: a rule that sends nothing anywhere is refused long before this.
+// chosen; the control plane refuses such a rule.
 func NewWeighted(weights []uint32) Weighted {
 	w := Weighted{cumulative: make([]uint32, len(weights))}
 	var sum uint32

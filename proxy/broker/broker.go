@@ -8,133 +8,180 @@ import (
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
-// Driver is one broker node as a sidecar sees it. Implementations are safe for
-// concurrent use.
+// Driver is one node of a broker as a sidecar sees it. Implementations are safe for
+// concurrent use. What some brokers can do and others cannot is in interfaces of its own,
+// which a driver may have besides: KeyOrder, Letters, Watcher.
 type Driver interface {
+	Runner
+	Declarer
+	Publisher
+	Receiver
+}
+
+// Runner keeps a node's connections.
+type Runner interface {
 	// Run keeps the node's connections up until ctx ends, rebuilding them with
 	// backoff for ever, and returns after everything is closed. It is called once.
 	// Before Run, and while a connection is down, Publish fails with Unavailable
-	// (not sent) and Consume waits.
+	// (not sent) and Receive waits.
 	Run(ctx context.Context) error
-
-	// EnsureTopology makes the exchanges, queues and bindings of t exist and
-	// returns when they do. It is idempotent. An object that exists with another
-	// type is an Error of kind Conflict naming both. The driver remembers t and
-	// declares it again after each reconnect, before publishers and consumers go on.
-	//
-	// Under Verify nothing is declared: what is missing is an Error of kind NotFound
-	// that says what to declare, and bindings are not looked at. Whether another type
-	// is noticed is the driver's to say. Under Ignore nothing happens at all. Either
-	// way, what t names is remembered no more.
-	EnsureTopology(ctx context.Context, t Topology) error
-
-	Publisher
-	Consumer
-
-	// Inspect returns what the broker says of a queue. A missing queue is an Error of
-	// kind NotFound.
-	Inspect(ctx context.Context, queue string) (QueueState, error)
-
-	// Backed reports whether what queue gives up goes to its dead-letter queue: it was
-	// declared here with Queue.DeadLetter, and is like that. A queue that existed without
-	// one stays as it is, which is no Conflict, and is not backed. It does not block.
-	Backed(queue string) bool
-
-	// Watch calls told for each message that the broker itself puts into a dead-letter
-	// queue of Queue.DeadLetter, as a Delivery with DeadLetter set, Event or Malformed,
-	// and without a body if that is large, until ctx ends. It is best effort: what is
-	// given up while the connection is down is not told. told is called by one goroutine
-	// at a time. nil is returned when ctx has ended; an error means that trying again by
-	// itself will not help.
-	Watch(ctx context.Context, deadLetterQueue string, told func(*Delivery)) error
-
-	// State tells whether events can be published and consumed now. It does not
+	// State tells whether events can be published and received now. It does not
 	// block.
 	State() State
 }
 
-// Publisher puts events onto the node.
+// Declarer makes what the configuration names exist on the broker.
+type Declarer interface {
+	// Ensure makes o exist, and returns when it does. It is idempotent. What exists in
+	// another form is an Error of kind Conflict that names both. The driver remembers o
+	// and declares it again after each reconnect, before publishers and receivers go on.
+	//
+	// Under Verify nothing is declared: what is missing is an Error of kind NotFound
+	// that says what to declare. Under Ignore nothing happens at all. Either way, o is
+	// remembered no more.
+	Ensure(ctx context.Context, o Object) error
+	// Keep forgets what Ensure has made and is not among objects, and ends what led to
+	// those that are and is not part of them any more: a subscription that has moved to
+	// another topic gets nothing more of the old one. Nothing that holds events is
+	// removed. After an error it is called again, with the same objects.
+	Keep(ctx context.Context, objects []Object) error
+	// Same reports whether two objects look the same on the broker: one that does needs
+	// no Ensure.
+	Same(a, b Object) bool
+}
+
+// Object is a topic or a subscription; one of the two is set.
+type Object struct {
+	Topic        *mesh.Destination
+	Subscription *mesh.Subscription
+	Policy       mesh.TopologyPolicy // of its broker
+}
+
+// Publisher puts events onto topics.
 type Publisher interface {
-	// Publish writes m and returns without waiting for the confirm. It blocks
-	// while the window of unconfirmed publishes is full, at most until ctx ends.
-	// An error from Publish itself means that nothing was written (outcome
-	// NotSent). m, its event and its data must not be changed until the receipt is
-	// done. Messages given in one goroutine reach one exchange in that order; those of
-	// different partitions need not wait for each other.
-	Publish(ctx context.Context, m *Message) (Receipt, error)
+	// Publish writes the messages of a batch in their order, each to its topic, and does
+	// not wait for their confirms. It blocks while the window of unconfirmed publishes is
+	// full, at most until ctx ends. Every message has one outcome, which told is told
+	// during the call or after it, and at the latest when ctx ends: then that of a message
+	// that was not written is NotSent, by the kind WindowFull or, if it waited for a
+	// connection, Unavailable; that of any other is Unknown, by ConfirmTimeout. The slice is the caller's again when Publish
+	// returns; a message, its event and its data must not be changed until its outcome is
+	// told. Messages that one goroutine gives, in one batch or in several, reach one topic
+	// in that order; those of different partitions need not wait for each other.
+	Publish(ctx context.Context, batch []*Message, told Told)
 }
 
-// Receipt is the pending outcome of one publish.
-type Receipt interface {
-	// Wait blocks until the outcome is known or ctx ends. nil means confirmed by
-	// the broker and routed to at least one queue (if mandatory). When ctx ends
-	// first the error is of kind ConfirmTimeout with outcome Unknown. Wait may be
-	// called once.
-	Wait(ctx context.Context) error
-}
+// Told is told what became of the messages of a batch, many at a time where the broker
+// answered many at a time: those numbered from from up to, and not including, to. A nil
+// err means that the broker has confirmed them, and that a subscription takes each, where
+// its topic asks for that; else it is an Error. It must not block. It may be called by
+// several goroutines at a time, never twice for one message.
+type Told func(from, to int, err error)
 
-// Consumer receives from queues of the node.
-type Consumer interface {
-	// Consume delivers messages of a queue to sink until ctx ends; then it stops
+// Receiver receives the events of subscriptions.
+type Receiver interface {
+	// Receive gives a subscription's deliveries to sink until ctx ends; then it stops
 	// the flow, and returns nil after sink has returned for the last time. It
 	// survives reconnects: sink sees later epochs then. sink is called by one
-	// goroutine at a time and may block; at most opts.Prefetch deliveries are
-	// unsettled at once. Deliveries that are unsettled when Consume returns can
+	// goroutine at a time and may block; it gets what has arrived, in order, all of one
+	// epoch, and the slice is the driver's again when it returns. At most r.Prefetch
+	// deliveries are unsettled at once. Deliveries that are unsettled when Receive returns can
 	// still be settled until the returned drain function is called; drain gives
-	// everything unsettled back to the queue in order by closing the channel, and
-	// is idempotent. An error means that the queue cannot be consumed and trying
-	// again by itself will not help (missing, forbidden, Conflict).
-	Consume(ctx context.Context, opts ConsumeOptions, sink func(*Delivery)) (drain func(), err error)
+	// everything unsettled back, in order, and is idempotent. An error means that
+	// nothing can be received and trying again by itself will not help (missing,
+	// forbidden, Conflict).
+	Receive(ctx context.Context, r Receiving, sink func([]*Delivery)) (drain func(), err error)
 }
 
-// ConsumeOptions says what to consume.
-type ConsumeOptions struct {
-	Queue    string
-	Prefetch int    // at least 1
-	Tag      string // shows up in the broker's tools; made unique by the driver
-	// SingleActive says that the queue lets one consumer at a time receive, as
-	// Queue.SingleActive has it. A driver knows by itself only of queues that were
-	// declared through it, and a broker's queue may have been by another node's.
-	SingleActive bool
-	// MaxBytes is the largest body that is read. Of a larger one only the size is told,
-	// and it costs no memory here. 0 means that any is read.
-	MaxBytes int
-	// Uncounted says that the queue does not count what comes back (its type is classic):
-	// what a message says of that is its publisher's.
-	Uncounted bool
-	// Letters says that the queue is a dead-letter queue: what the broker put there by
-	// itself is read as a dead letter, whose reason is one of those below.
-	Letters bool
-	// Lost, when set, is called when a channel of the consumer is gone and before the
-	// next one is opened, with its epoch: what came by it is stale. It is not called
-	// for the channel that is open when Consume returns.
-	Lost func(epoch uint64)
+// Receiving says what to receive, and how.
+type Receiving struct {
+	Subscription *mesh.Subscription
+	Part         string // of a subscription that is ordered by key: one of KeyOrder.Parts
+	Prefetch     int    // at least 1
+	Tag          string // shows up in the broker's tools; made unique by the driver
+	// AtOnce is the most deliveries that sink gets at once; 0 means one. A sink that blocks
+	// should get one: the deliveries behind it become stale when their epoch ends, and the
+	// next epoch begins only when sink returns.
+	AtOnce int
+	// Largest is the most data that an event of the subscription's topic has, 0 when
+	// that is not known. Of what is larger than such an event can be only the size is
+	// told, and it costs no memory here, where the broker can set it aside by itself.
+	Largest uint32
+	// Lost, when set, is called when an epoch of a part is over and before the next one
+	// begins: what came in it is stale. It is not called for the one that lasts when
+	// Receive returns.
+	Lost func(part string, epoch uint64)
 }
 
-// Message is an event on its way to an exchange, or a copy of a message that was handed
-// out.
+// KeyOrder is what a driver can do that keeps the order of events with one key. The
+// events of a key are in one part of a subscription; whoever receives a part has all
+// of its keys, until its Receive has ended and drained.
+type KeyOrder interface {
+	// Parts names the parts of a subscription.
+	Parts(s *mesh.Subscription) []string
+	// Join makes this one a member of those who share the parts, until ctx ends. An error
+	// says that nobody is counted there.
+	Join(ctx context.Context, s *mesh.Subscription, tag string) error
+	// Members counts those who have joined, on any node.
+	Members(ctx context.Context, s *mesh.Subscription) (int, error)
+}
+
+// Letters is what a driver can do that lets its dead letters be read and sent back.
+type Letters interface {
+	// CountLetters counts the dead letters of s.
+	CountLetters(ctx context.Context, s *mesh.Subscription) (LetterCount, error)
+	// ReadLetters visits dead letters in their order, each once, at most r.Most, until
+	// there are none left. Those that visit settles, by Delivery.Ack, are gone; the others
+	// have their places again when ReadLetters returns. visit's error ends it.
+	ReadLetters(ctx context.Context, s *mesh.Subscription, r Reading, visit Visitor) error
+	// ReviveLetter publishes the message that d was before its first attempt, to s alone or
+	// to the whole topic it came from, and waits for the confirm. d is not settled by it.
+	ReviveLetter(ctx context.Context, s *mesh.Subscription, d *Delivery, toTopic bool) error
+}
+
+// LetterCount is how many letters there are to read, and how many receive them: what
+// those hold is hidden from others.
+type LetterCount struct {
+	Place   string // where they are, as the broker names it
+	Letters int
+	Readers int
+}
+
+// Reading says which letters are read.
+type Reading struct {
+	Most   int
+	Shared bool // others read at the same time
+}
+
+// Visitor looks at a letter and reports whether it settled it. An error ends the reading.
+type Visitor func(d *Delivery) (settled bool, err error)
+
+// Watcher is what a driver can do whose broker makes dead letters by itself.
+type Watcher interface {
+	// Watch calls told for each message of s that the broker itself makes a dead letter,
+	// as a Delivery with DeadLetter set, Event or Malformed, and without a body if that is
+	// large, until ctx ends. It is best effort: what is given up while the connection is
+	// down is not told. told is called by one goroutine at a time. nil is returned when
+	// ctx has ended, or when the broker keeps nothing of s that could be told; an error
+	// means that trying again by itself will not help.
+	Watch(ctx context.Context, s *mesh.Subscription, told func(*Delivery)) error
+	// Unkept names the parts of s of which the broker keeps nothing that it takes out by
+	// itself. It does not block.
+	Unkept(s *mesh.Subscription) []string
+}
+
+// Message is an event on its way to a topic.
 type Message struct {
-	Exchange   string // "" is the default exchange: RoutingKey names the queue
-	RoutingKey string
-	// Of, when set, makes m a copy. The message goes on whole, whether or not it is an
-	// event: every property, header and byte of the body, but for what Warren writes
-	// itself, which is written anew as m says. Event, Headers, ReplyTo, ContentEncoding,
-	// Trace, Priority and AppID are the message's own then, and those of m are not looked
-	// at. Only the driver that handed it out takes it.
-	Of Original
-	// Revived, with Of, puts the message back as it was published first: what Warren added
-	// to earlier copies is gone, and properties that a copy cannot have are there again.
-	Revived bool
-	Event   *event.Event
+	To *mesh.Destination
+	// Key is what the topic's template makes of the event, for brokers that route by keys.
+	Key   string
+	Event *event.Event
 	// Headers, ReplyTo and ContentEncoding travel beside the event, as the like of Delivery.
 	Headers         []Header
 	ReplyTo         string
 	ContentEncoding string
 	Trace           TraceContext
-	Mandatory       bool
-	Persistent      bool
-	Priority        uint8
-	// TTL is how long the broker keeps the message in a queue; 0 means for ever.
+	// TTL is how long the broker keeps the message; 0 means for ever.
 	TTL time.Duration
 	// Expires is when the message's life ends wherever it waits until then, retries
 	// included; the zero value means never. It is carried with the message, for whoever
@@ -143,231 +190,19 @@ type Message struct {
 	AppID   string // workload that publishes
 	// Republished marks a repeat after an unknown outcome of this hop.
 	Republished bool
-	// Attempt is the number the next delivery of this message has, 0 and 1 both
-	// meaning a first delivery.
-	Attempt uint32
-	// OriginExchange and OriginKey say where the event was first published. They
-	// are set on copies that go straight to a queue, so that a later Delivery shows
-	// them as its Exchange and RoutingKey. Both empty: Exchange and RoutingKey are
-	// the origin.
-	OriginExchange string
-	OriginKey      string
-	// FirstFailure is when the first attempt to deliver the event failed; the zero
-	// value means that none has.
-	FirstFailure time.Time
-	// Crashes counts the attempts in which the service went away with the event in its
-	// hands.
-	Crashes uint32
 	// Partition is the event's, when Partitioned is set.
 	Partition   uint32
 	Partitioned bool
-	// DeadLetter, when set, marks m as a dead letter.
-	DeadLetter *DeadLetter
-	// Whole, with DeadLetter, says that nothing may be cut: a letter that does not fit is
-	// TooLarge.
-	Whole bool
 }
-
-// Original is a message as its broker handed it out, whole. Its driver makes it; the
-// rest of Warren passes it on, in Message.Of. It is read-only and shares the bytes of
-// Delivery.Raw.
-type Original interface {
-	// Size is how many bytes it takes, headers and body.
-	Size() int
-}
-
-// Header is a header beside the event: one that is neither an attribute nor a
-// broker's, nor Warren's own. Value is a bool, int64, float64, string, []byte,
-// time.Time, nil, []any of such values, or []Header. It is what people see: in a copy
-// the header has its own type, whatever that is.
-type Header struct {
-	Name  string
-	Value any
-}
-
-// TraceContext is the W3C trace context of one hop; empty strings mean absent.
-type TraceContext struct {
-	Parent  string // traceparent
-	State   string // tracestate
-	Baggage string
-}
-
-// Reasons of dead letters that a broker makes by itself.
-const (
-	ReasonSetAside      = "set-aside"      // Settler.Reject
-	ReasonExpired       = "expired"        // its TTL, or one of a policy
-	ReasonMaxLength     = "max-length"     // pushed out of a queue that was full
-	ReasonDeliveryLimit = "delivery-limit" // taken back too often
-)
-
-// DeadLetter says where a dead letter comes from and why it is one.
-type DeadLetter struct {
-	Reason       string // low-cardinality: rejected, attempts-exhausted, ack-deadline, invalid-event
-	Detail       string // the service's words, at most 200 bytes
-	Subscription string // "namespace/name"
-	Exchange     string // original exchange
-	RoutingKey   string // original routing key
-	Attempts     uint32
-	FirstFailure time.Time // when its first attempt failed; zero when there was none
-	Time         time.Time // when it was given up
-	// Cut says what the broker does not take in one message and was left out, in words;
-	// "" when the letter is whole. The driver cuts, and says so, on its own.
-	Cut string
-	// Queue is the one that gave the message up, in a letter that the broker made; ""
-	// where that is not known, and in those that Warren makes.
-	Queue string
-}
-
-// Delivery is one message handed out by the broker.
-type Delivery struct {
-	// Event is the decoded event. It is nil when the message cannot be one; then
-	// Malformed says why, and only Dead-lettering or Reject make sense.
-	Event     *event.Event
-	Malformed error
-	// ID names a message that is no event: it is made of its content, as it was first
-	// published, so that it is the same after a restart, in every replica and in copies,
-	// and another one for another message. It is "" for an event, which has its own.
-	ID string
-	// Raw is the body as it came. It is nil, and Size says more, for a body over
-	// ConsumeOptions.MaxBytes, which was left behind: the message can be acknowledged,
-	// requeued or rejected, and Malformed says how large it is.
-	Raw  []byte
-	Size int
-	// Original is the message for Message.Of, nil if its body was left behind.
-	Original Original
-	// Headers are those beside the event, in their order. ReplyTo and ContentEncoding are
-	// AMQP's properties of these names: whom to answer, and how Raw is compressed.
-	Headers         []Header
-	ReplyTo         string
-	ContentEncoding string
-	// Lifetime is the TTL that the message was published with, 0 for none. Expires is what
-	// Message.Expires was; whoever published by other means than Warren sets none.
-	Lifetime   time.Duration
-	Expires    time.Time
-	Trace      TraceContext
-	Exchange   string // exchange it was first published to
-	RoutingKey string // its routing key there
-	Queue      string
-	Attempt    uint32 // 1 for the first
-	// Returned is how often the broker took the message back unsettled; it is part
-	// of Attempt. 0 where the broker does not count.
-	Returned uint32
-	// Waited is how often of those its queue made it wait. It says nothing of queues
-	// without a RetryDelay.
-	Waited      uint32
-	Redelivered bool // the broker's flag, or a repeated publish
-	// Returning is the broker's flag alone: this very message was handed out before.
-	Returning bool
-	AppID     string // workload that published, as in Message
-	Priority  uint8  // as in Message
-	// FirstFailure, Crashes, Partition and Partitioned are what they were in Message.
-	FirstFailure time.Time
-	Crashes      uint32
-	Partition    uint32
-	Partitioned  bool
-	// DeadLetter is what Message.DeadLetter was, nil for what is no dead letter.
-	DeadLetter *DeadLetter
-	Epoch      uint64 // of the consumer's channel
-	Tag        uint64 // delivery tag on that channel
-	Settler    Settler
-}
-
-// Settler settles deliveries of one channel. It is safe for concurrent use.
-type Settler interface {
-	// Ack removes the message from its queue. ErrStale when the channel is gone or
-	// the tag was settled before. It does not wait for the broker, nor for the network:
-	// a connection that is lost right after it may bring the message again.
-	Ack(tag uint64) error
-	// Requeue gives the message back, at once unless its queue makes retries wait; the
-	// broker counts the attempt. ErrStale as for Ack.
-	Requeue(tag uint64) error
-	// Reject removes the message from its queue, which gives it to its dead-letter queue,
-	// whole, as Queue.DeadLetter has it; a queue without one drops it. ErrStale as for Ack.
-	Reject(tag uint64) error
-}
-
-// Ack removes the message from its queue; see Settler.
-func (d *Delivery) Ack() error { return d.Settler.Ack(d.Tag) }
-
-// Requeue gives the message back; see Settler.
-func (d *Delivery) Requeue() error { return d.Settler.Requeue(d.Tag) }
-
-// Reject gives the message to its queue's dead-letter queue; see Settler.
-func (d *Delivery) Reject() error { return d.Settler.Reject(d.Tag) }
 
 // State is a driver's condition at one moment.
 type State struct {
 	Publishing bool   // a publish would be written
-	Consuming  bool   // consumers are attached or could be
-	Blocked    bool   // the broker raised an alarm (connection.blocked)
+	Consuming  bool   // receivers are attached or could be
+	Blocked    bool   // the broker raised an alarm and takes no publishes
 	Reason     string // why not, for people; "" when all is well
 	Server     string // product and version as the broker reports them
-	Address    string // node, host:port; "" for membroker
+	Address    string // node, host:port; "" in memory
 	Stale      uint64 // stale settlements dropped since the start
-	Gone       uint64 // queues since the start that were declared here and were found gone
-}
-
-// Topology is what must exist on the broker.
-type Topology struct {
-	Policy    mesh.TopologyPolicy
-	Exchanges []mesh.Exchange
-	Queues    []Queue
-	Bindings  []Binding
-	// Partitioners are declared after the queues they lead to.
-	Partitioners []Partitioner
-	// Gone are bindings, and GonePartitioners what leads from an exchange to a
-	// partitioner, that were wanted before and are removed, under Manage. What is not
-	// there is gone already, its exchange or queue too.
-	Gone             []Binding
-	GonePartitioners []Partitioner
-}
-
-// Partitioner leads what is published to an exchange into one of several queues:
-// a message of partition i (Message.Partition) into Queues[i], and one without a
-// partition, or with one that no queue stands for, into Queues[0]. Confirms and
-// Mandatory work through it.
-type Partitioner struct {
-	Name     string   // of the broker's object that does it; exchanges have names of the same kind
-	Exchange string   // the topic's; not of type direct, which has no binding for all keys
-	Queues   []string // at least one
-}
-
-// QueueState is a queue as the broker sees it.
-type QueueState struct {
-	Messages  int // ready to be handed out
-	Consumers int // attached; those standing by are counted or not, as the broker does
-}
-
-// Queue is a queue to declare. It is durable.
-type Queue struct {
-	Name string
-	Type string // quorum, classic
-	// SingleActive lets one consumer at a time receive; the others stand by. The next
-	// one's turn comes when everything the one before has not settled is back in the
-	// queue: at its drain, if EnsureTopology has named the queue, and when its
-	// connection is lost.
-	SingleActive bool
-	// Delay, when set, makes this a waiting room: every message leaves it after
-	// Delay for the queue Forward. Nobody consumes from it.
-	Delay   time.Duration
-	Forward string
-	// RetryDelay, when set, makes what is requeued wait in the queue. What comes back
-	// by a drain or a lost connection does not wait. It needs RabbitMQ 4.3 or later,
-	// and is a Conflict on others. Being part of what the queue is, it makes one that
-	// exists without it a Conflict, too.
-	RetryDelay time.Duration
-	// DeadLetter, when set, names the queue that gets what this one gives up, at least
-	// once: what is rejected, what expires, and what a limit or a policy of the broker
-	// takes out of it. It is for queues that are declared with it; see Driver.Backed.
-	DeadLetter string
-	// Kept is for dead-letter queues: what a limit or a TTL of a policy takes out of it
-	// stays with the broker, out of sight, as far as the broker can do that.
-	Kept bool
-}
-
-// Binding binds a queue to an exchange.
-type Binding struct {
-	Exchange string
-	Queue    string
-	Key      string
+	Gone       uint64 // objects since the start that were declared here and were found gone
 }

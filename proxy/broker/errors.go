@@ -9,6 +9,9 @@ import (
 // before. Nothing was sent to the broker.
 var ErrStale = errors.New("delivery belongs to a closed channel or is settled")
 
+// ErrTooManyLetters says that more letters must stay than can be read past.
+var ErrTooManyLetters = errors.New("there are more letters than can be read past")
+
 // Kind classifies what went wrong with a broker operation.
 type Kind int
 
@@ -93,6 +96,13 @@ func KindOf(err error) Kind {
 		return e.Kind
 	}
 	return 0
+}
+
+// Never reports whether err says that a message cannot be published as it is, however
+// often that is tried.
+func Never(err error) bool {
+	kind := KindOf(err)
+	return kind == TooLarge || kind == Invalid
 }
 
 // OutcomeOf returns what err says about a publish. An error without

@@ -134,7 +134,8 @@ const beginTimeout = 10 * time.Second
 type job struct {
 	query        Query
 	subscription *mesh.Subscription
-	driver       broker.Driver
+	letters      broker.Letters
+	life         context.Context //nolint:containedctx // of the service; no letter is looked at after it
 	report       Report
 }
 
@@ -152,7 +153,7 @@ func (s *Service) begin(ctx context.Context, q Query) (j *job, working context.C
 	working, cancel := context.WithCancel(ctx)
 	unhook := context.AfterFunc(s.life, cancel)
 	end = func() { unhook(); cancel(); s.leave(id) }
-	j = &job{query: q, subscription: sub, report: Report{Queue: sub.DeadLetterQueue}}
+	j = &job{query: q, subscription: sub, life: s.life, report: Report{Queue: sub.DeadLetterQueue}}
 	if err := j.find(working, s.opts.Brokers); err != nil {
 		end()
 		return nil, nil, nil, s.explain(err)
@@ -188,19 +189,31 @@ func (j *job) find(ctx context.Context, brokers Brokers) error {
 	if err := brokers.Ready(ctx, j.subscription.Broker, xds.SubscriptionResource(j.subscription.Name)); err != nil {
 		return err
 	}
-	var err error
-	if j.driver, err = brokers.PickConsumer(j.subscription.Broker); err != nil {
+	driver, err := brokers.PickConsumer(j.subscription.Broker)
+	if err != nil {
 		return err
 	}
-	state, err := j.driver.Inspect(ctx, j.subscription.DeadLetterQueue)
-	j.report.Total, j.report.Consumers = state.Messages, state.Consumers
+	letters, ok := driver.(broker.Letters)
+	if !ok {
+		return &broker.Error{Kind: broker.Conflict, Op: "read dead letters", Err: errors.New("the broker's dead letters cannot be read")}
+	}
+	count, err := letters.CountLetters(ctx, j.subscription)
+	j.letters, j.report.Total, j.report.Consumers = letters, count.Letters, count.Readers
 	return err
 }
 
 // explain makes a refusal of what ended a job.
 func (s *Service) explain(err error) error {
-	if err != nil && s.life.Err() != nil {
+	switch {
+	case err == nil:
+		return nil
+	case s.life.Err() != nil:
 		return errDraining()
+	case errors.Is(err, broker.ErrTooManyLetters):
+		return &refusal.Error{
+			Class: refusal.Exhausted, Eventless: true,
+			Text: "the queue holds more letters than can be read past: use a limit, or redrive or purge those at its head first",
+		}
 	}
 	return refusal.FromBroker(err)
 }

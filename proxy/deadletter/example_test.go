@@ -8,6 +8,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 )
 
@@ -22,14 +23,15 @@ func ExampleService() {
 	running.Go(func() { _ = r.driver.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
-	queues := []broker.Queue{{Name: "billing"}, {Name: dead}}
-	if err := r.driver.EnsureTopology(ctx, broker.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
+	queues := []queueing.Queue{{Name: "billing"}, {Name: dead}}
+	if err := r.driver.EnsureTopology(ctx, queueing.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
 		panic(err)
 	}
-	receipt, err := r.driver.Publish(ctx, letter("order-17", 0))
-	if err != nil || receipt.Wait(ctx) != nil {
-		panic("not confirmed")
-	}
+	r.driver.Publish(ctx, []queueing.Message{*letter("order-17", 0)}, func(_, _ int, err error) {
+		if err != nil {
+			panic(err)
+		}
+	})
 
 	s := deadletter.New(deadletter.Options{Subscriptions: r, Brokers: r})
 	defer s.Stop(ctx)

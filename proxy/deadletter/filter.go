@@ -28,7 +28,7 @@ func (f *Filter) fits(d *broker.Delivery) bool {
 		e = &event.Event{}
 	}
 	switch {
-	case len(f.IDs) > 0 && !slices.Contains(f.IDs, IDOf(d)),
+	case len(f.IDs) > 0 && !slices.Contains(f.IDs, d.MessageID()),
 		f.Source != "" && f.Source != e.Source,
 		len(f.Types) > 0 && !slices.ContainsFunc(f.Types, func(want string) bool { return fitsType(want, e.Type) }),
 		len(f.Reasons) > 0 && !slices.Contains(f.Reasons, l.Reason),
@@ -37,14 +37,6 @@ func (f *Filter) fits(d *broker.Delivery) bool {
 		return false
 	}
 	return true
-}
-
-// IDOf names a letter: by its event's id, or, if it is no event, by that of the message.
-func IDOf(d *broker.Delivery) string {
-	if d.Event != nil {
-		return d.Event.ID
-	}
-	return d.ID
 }
 
 func fitsType(want, got string) bool {

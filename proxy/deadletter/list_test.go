@@ -10,8 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
@@ -33,7 +35,7 @@ func TestListingFiftyTimesLosesNoneAndChangesNothing(t *testing.T) {
 		report, err := r.List(t.Context(), deadletter.Query{Subscription: billing}, func(d *broker.Delivery) error {
 			s := seen{*d, *d.DeadLetter}
 			// What the broker says of this handing out, not of the letter.
-			s.d.Attempt, s.d.Returned, s.d.Redelivered, s.d.Returning, s.d.Epoch, s.d.Tag, s.d.Settler, s.d.DeadLetter = 0, 0, false, false, 0, 0, nil, nil
+			s.d.Attempt, s.d.Returned, s.d.Redelivered, s.d.Returning, s.d.Epoch, s.d.Tag, s.d.Settler, s.d.Handle, s.d.DeadLetter = 0, 0, false, false, 0, 0, nil, nil, nil
 			all = append(all, s)
 			return nil
 		})
@@ -147,12 +149,12 @@ func TestALostConnectionEndsAListingAndNoLetter(t *testing.T) {
 // wrong is a driver that counts messages others take before they can be read: the
 // first time, or always.
 type wrong struct {
-	broker.Driver
+	queueing.Driver
 	more   int
 	always bool
 }
 
-func (w *wrong) Inspect(ctx context.Context, queue string) (broker.QueueState, error) {
+func (w *wrong) Inspect(ctx context.Context, queue string) (queueing.QueueState, error) {
 	state, err := w.Driver.Inspect(ctx, queue)
 	state.Messages += w.more
 	if !w.always {
@@ -196,7 +198,7 @@ func TestOtherConsumersAreTold(t *testing.T) {
 	taken := make(chan struct{}, 3)
 	var other sync.WaitGroup
 	other.Go(func() {
-		drain, _ := r.driver.Consume(holding, broker.ConsumeOptions{Queue: dead, Prefetch: 2}, func(*broker.Delivery) { taken <- struct{}{} })
+		drain, _ := r.driver.Consume(holding, queueing.ConsumeOptions{Queue: dead, Prefetch: 2}, one.Each(func(*queueing.Delivery) { taken <- struct{}{} }))
 		drain()
 	})
 	<-taken

@@ -75,9 +75,8 @@ func (s *Service) Redrive(ctx context.Context, q Query, how Redrive, progress fu
 func (j *job) redrive(ctx context.Context, d *broker.Delivery, to Destination) (settled bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), putTimeout)
 	defer cancel()
-	err = j.put(ctx, revived(j.subscription, d, to))
-	switch broker.KindOf(err) {
-	case broker.Invalid, broker.TooLarge:
+	err = j.letters.ReviveLetter(ctx, j.subscription, d, to == Topic)
+	if broker.Never(err) {
 		j.failed(d, err)
 		return false, nil
 	}
@@ -85,7 +84,7 @@ func (j *job) redrive(ctx context.Context, d *broker.Delivery, to Destination) (
 		return false, err
 	}
 	if d.Ack() != nil {
-		return false, &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: fmt.Sprintf("remove letter %q", IDOf(d)),
+		return false, &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: fmt.Sprintf("remove letter %q", d.MessageID()),
 			Err: errors.New("it was sent back, but the connection was lost before it could be removed: it is still there, too")}
 	}
 	j.report.Done++
@@ -94,16 +93,7 @@ func (j *job) redrive(ctx context.Context, d *broker.Delivery, to Destination) (
 
 func (j *job) failed(d *broker.Delivery, err error) {
 	j.report.Failed++
-	j.report.Failure = fmt.Sprintf("letter %q: %v", IDOf(d), err)
-}
-
-// put publishes m and waits for the confirm.
-func (j *job) put(ctx context.Context, m *broker.Message) error {
-	receipt, err := j.driver.Publish(ctx, m)
-	if err != nil {
-		return err
-	}
-	return receipt.Wait(ctx)
+	j.report.Failure = fmt.Sprintf("letter %q: %v", d.MessageID(), err)
 }
 
 // What letters of messages that were no event had, before those were kept themselves.
@@ -119,8 +109,8 @@ func unfit(s *mesh.Subscription, d *broker.Delivery, to Destination) error {
 	switch {
 	case d.DeadLetter.Cut != "":
 		return fmt.Errorf("it is not whole, the broker did not take all of it: %s", d.DeadLetter.Cut)
-	case to == Topic && d.Exchange != s.Exchange.Name:
-		return fmt.Errorf("it was published to exchange %q, and that of topic %s is %q: send it to the subscription", d.Exchange, s.Topic, s.Exchange.Name)
+	case to == Topic && d.Origin.Name != s.Exchange.Name:
+		return fmt.Errorf("it was published to exchange %q, and that of topic %s is %q: send it to the subscription", d.Origin.Name, s.Topic, s.Exchange.Name)
 	case d.Event == nil:
 		return nil
 	case d.Event.Type == typeMalformed && d.DeadLetter.Reason == reasonInvalidEvent:
@@ -130,40 +120,6 @@ func unfit(s *mesh.Subscription, d *broker.Delivery, to Destination) error {
 		return fmt.Errorf("its expirytime %s has passed", v)
 	}
 	return nil
-}
-
-// revived is the message that a letter was before its first attempt. Its life begins
-// anew, if it has an end.
-func revived(s *mesh.Subscription, d *broker.Delivery, to Destination) *broker.Message {
-	m := &broker.Message{
-		Of: d.Original, Revived: true, Event: d.Event, Trace: d.Trace, Priority: d.Priority, AppID: d.AppID,
-		Headers: d.Headers, ReplyTo: d.ReplyTo, ContentEncoding: d.ContentEncoding,
-		Mandatory: true, Persistent: true, Republished: true,
-		Partition: d.Partition, Partitioned: d.Partitioned, TTL: d.Lifetime,
-	}
-	if d.Lifetime > 0 {
-		m.Expires = time.Now().Add(d.Lifetime)
-	}
-	if to == Topic {
-		m.Exchange, m.RoutingKey = s.Exchange.Name, d.RoutingKey
-		return m
-	}
-	m.RoutingKey = home(s, d)
-	m.OriginExchange, m.OriginKey = d.Exchange, d.RoutingKey
-	return m
-}
-
-// home is the queue of a subscription that an event comes from: with one queue a
-// partition, where the partitioner would have led it.
-func home(s *mesh.Subscription, d *broker.Delivery) string {
-	switch {
-	case s.Ordering != mesh.PerKey:
-		return s.Queue.Name
-	case d.Partitioned && d.Partition < s.Partitions.Count:
-		return s.Queue.Partition(d.Partition)
-	default:
-		return s.Queue.Partition(0)
-	}
 }
 
 // pacer spreads letters evenly over time.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
@@ -72,8 +73,8 @@ func TestAnOrderedSubscriptionsLetterGoesToItsPartition(t *testing.T) {
 	r := newRig(t)
 	sub := r.subscriptions[billing]
 	sub.Ordering, sub.Partitions = mesh.PerKey, mesh.Partitions{Count: 2, Key: "partitionkey"}
-	queues := []broker.Queue{{Name: sub.Queue.Partition(0)}, {Name: sub.Queue.Partition(1)}}
-	if err := r.driver.EnsureTopology(t.Context(), broker.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
+	queues := []queueing.Queue{{Name: sub.Queue.Partition(0)}, {Name: sub.Queue.Partition(1)}}
+	if err := r.driver.EnsureTopology(t.Context(), queueing.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
 		t.Fatal(err)
 	}
 	led, beyond := letter("led", 0), letter("beyond", 0)
@@ -176,15 +177,16 @@ func TestAFailedPublishLeavesTheLetter(t *testing.T) {
 
 // refusing is a driver that cannot express one event.
 type refusing struct {
-	broker.Driver
+	queueing.Driver
 	id string
 }
 
-func (d *refusing) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	if m.Event.ID == d.id {
-		return nil, &broker.Error{Kind: broker.Invalid, Op: "publish", Err: errors.New("event expired")}
+func (d *refusing) Publish(ctx context.Context, batch []queueing.Message, told broker.Told) {
+	if batch[0].Event.ID == d.id {
+		told(0, len(batch), &broker.Error{Kind: broker.Invalid, Op: "publish", Err: errors.New("event expired")})
+		return
 	}
-	return d.Driver.Publish(ctx, m)
+	d.Driver.Publish(ctx, batch, told)
 }
 
 func TestALetterThatTheBrokerDoesNotTakeStaysAndTheOthersGo(t *testing.T) {
@@ -240,14 +242,13 @@ func TestALetterIsRemovedOnlyAfterItsConfirm(t *testing.T) {
 // cutting is a driver that does something after each publish, before its confirm is
 // waited for.
 type cutting struct {
-	broker.Driver
+	queueing.Driver
 	when func()
 }
 
-func (d *cutting) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	receipt, err := d.Driver.Publish(ctx, m)
+func (d *cutting) Publish(ctx context.Context, batch []queueing.Message, told broker.Told) {
+	d.Driver.Publish(ctx, batch, told)
 	d.when()
-	return receipt, err
 }
 
 func TestACutDuringARedriveLosesNothing(t *testing.T) {

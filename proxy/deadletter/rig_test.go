@@ -10,9 +10,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
@@ -34,14 +37,14 @@ var (
 type rig struct {
 	*testing.T
 	*deadletter.Service
-	broker        *membroker.Broker
-	driver        broker.Driver
+	broker        *faulty.Broker
+	driver        queueing.Driver
 	subscriptions map[mesh.Name]*mesh.Subscription
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	b := membroker.New(membroker.Options{})
+	b := faulty.New(membroker.Options{})
 	r := &rig{T: t, broker: b, driver: b.Node(membroker.NodeOptions{}), subscriptions: map[mesh.Name]*mesh.Subscription{}}
 	for _, name := range []mesh.Name{billing, shipping} {
 		r.subscriptions[name] = &mesh.Subscription{
@@ -59,11 +62,11 @@ func newRig(t *testing.T) *rig {
 		running.Wait()
 		b.Close()
 	})
-	err := r.driver.EnsureTopology(t.Context(), broker.Topology{
+	err := r.driver.EnsureTopology(t.Context(), queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}},
-		Queues:    []broker.Queue{{Name: "shop.billing"}, {Name: "shop.shipping"}, {Name: dead}},
-		Bindings:  []broker.Binding{{Exchange: "orders", Queue: "shop.billing", Key: "#"}, {Exchange: "orders", Queue: "shop.shipping", Key: "#"}},
+		Queues:    []queueing.Queue{{Name: "shop.billing"}, {Name: "shop.shipping"}, {Name: dead}},
+		Bindings:  []queueing.Binding{{Exchange: "orders", Queue: "shop.billing", Key: "#"}, {Exchange: "orders", Queue: "shop.shipping", Key: "#"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,28 +86,28 @@ func (r *rig) Declared(name mesh.Name) (*mesh.Subscription, error) {
 func (r *rig) Ready(context.Context, mesh.Name, string) error { return nil }
 
 // PickConsumer implements deadletter.Brokers.
-func (r *rig) PickConsumer(mesh.Name) (broker.Driver, error) { return r.driver, nil }
+func (r *rig) PickConsumer(mesh.Name) (broker.Driver, error) { return queueing.NewNode(r.driver), nil }
 
 // letter is event id, given up for billing that many minutes after died.
-func letter(id string, minutes int) *broker.Message {
+func letter(id string, minutes int) *queueing.Message {
 	e := &event.Event{ID: id, Source: "/checkout", Type: "com.shop.order.placed", Data: []byte("data of " + id)}
 	e.Set(event.AttrSubject, event.String(id))
-	return &broker.Message{
+	return &queueing.Message{
 		RoutingKey: dead, Event: e, Mandatory: true, Persistent: true, Attempt: 5, AppID: "checkout", Priority: 3,
 		Trace:          broker.TraceContext{Parent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", State: "a=b", Baggage: "c=d"},
 		OriginExchange: "orders", OriginKey: "placed." + id,
 		DeadLetter: &broker.DeadLetter{
-			Reason: "rejected", Detail: "no such customer", Subscription: billing.String(), Exchange: "orders", RoutingKey: "placed." + id,
+			Reason: "rejected", Detail: "no such customer", Subscription: billing.String(), Origin: broker.Origin{Name: "orders", Key: "placed." + id},
 			Attempts: 5, FirstFailure: died.Add(-time.Minute), Time: died.Add(time.Duration(minutes) * time.Minute),
 		},
 	}
 }
 
 // put publishes messages and waits for each confirm.
-func (r *rig) put(messages ...*broker.Message) {
+func (r *rig) put(messages ...*queueing.Message) {
 	r.Helper()
 	for _, m := range messages {
-		receipt, err := r.driver.Publish(r.Context(), m)
+		receipt, err := one.Publish(r.Context(), r.driver.Publish, *m)
 		if err == nil {
 			err = receipt.Wait(r.Context())
 		}

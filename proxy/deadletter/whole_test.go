@@ -9,17 +9,20 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deadletter"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // blind is a driver that takes no message for an event.
-type blind struct{ broker.Driver }
+type blind struct{ queueing.Driver }
 
-func (b blind) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (func(), error) {
-	return b.Driver.Consume(ctx, opts, func(d *broker.Delivery) {
-		d.ID, d.Event, d.Malformed = "malformed-"+d.Event.ID, nil, errors.New("it has no type")
-		sink(d)
+func (b blind) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (func(), error) {
+	return b.Driver.Consume(ctx, opts, func(batch []*queueing.Delivery) {
+		for _, d := range batch {
+			d.ID, d.Event, d.Malformed = "malformed-"+d.Event.ID, nil, errors.New("it has no type")
+		}
+		sink(batch)
 	})
 }
 
@@ -32,7 +35,7 @@ func TestAMessageThatIsNoEventIsListedAndGoesBackAsItWas(t *testing.T) {
 	r.driver = blind{r.driver}
 	var listed []string
 	if _, err := r.List(t.Context(), deadletter.Query{Subscription: billing}, func(d *broker.Delivery) error {
-		listed = append(listed, deadletter.IDOf(d))
+		listed = append(listed, d.MessageID())
 		return nil
 	}); err != nil || strings.Join(listed, " ") != "malformed-a malformed-b" {
 		t.Errorf("listed %q (%v)", listed, err)
@@ -52,18 +55,18 @@ func TestAMessageThatIsNoEventIsListedAndGoesBackAsItWas(t *testing.T) {
 func TestARedriveToTheTopicGoesByTheConfiguration(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	err := r.driver.EnsureTopology(t.Context(), broker.Topology{
+	err := r.driver.EnsureTopology(t.Context(), queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "payroll", Type: "topic"}},
-		Queues:    []broker.Queue{{Name: "payroll.orders"}},
-		Bindings:  []broker.Binding{{Exchange: "payroll", Queue: "payroll.orders", Key: "#"}},
+		Queues:    []queueing.Queue{{Name: "payroll.orders"}},
+		Bindings:  []queueing.Binding{{Exchange: "payroll", Queue: "payroll.orders", Key: "#"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	forged, straight := letter("forged", 0), letter("straight", 0)
-	forged.OriginExchange, forged.DeadLetter.Exchange = "payroll", "payroll"
-	straight.OriginExchange, straight.DeadLetter.Exchange, straight.OriginKey = "", "", "payroll.orders"
+	forged.OriginExchange, forged.DeadLetter.Origin.Name = "payroll", "payroll"
+	straight.OriginExchange, straight.DeadLetter.Origin.Name, straight.OriginKey = "", "", "payroll.orders"
 	r.put(forged, straight, letter("0", 0))
 	report := r.redrive(deadletter.Query{Subscription: billing}, deadletter.Redrive{To: deadletter.Topic})
 	if report.Done != 1 || report.Failed != 2 || !strings.Contains(report.Failure, `exchange ""`) || !strings.Contains(report.Failure, `"orders"`) {
@@ -96,16 +99,16 @@ func TestALetterThatCannotComeBackAliveOrWholeStays(t *testing.T) {
 func TestLettersOfTheBrokerAreThoseOfTheQueueThatGaveThemUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	var queues []broker.Queue
+	var queues []queueing.Queue
 	for _, sub := range []string{"billing", "shipping"} {
-		queues = append(queues, broker.Queue{Name: "backed." + sub, DeadLetter: dead})
+		queues = append(queues, queueing.Queue{Name: "backed." + sub, DeadLetter: dead})
 		r.subscriptions[mesh.Name{Namespace: "shop", Name: sub}].Queue.Name = "backed." + sub
 	}
-	if err := r.driver.EnsureTopology(t.Context(), broker.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
+	if err := r.driver.EnsureTopology(t.Context(), queueing.Topology{Policy: mesh.Manage, Queues: queues}); err != nil {
 		t.Fatal(err)
 	}
 	for _, sub := range []string{"billing", "shipping"} {
-		r.put(&broker.Message{RoutingKey: "backed." + sub, Event: &event.Event{ID: sub, Source: "/s", Type: "t"}, TTL: time.Millisecond, OriginExchange: "orders", OriginKey: "k"})
+		r.put(&queueing.Message{RoutingKey: "backed." + sub, Event: &event.Event{ID: sub, Source: "/s", Type: "t"}, TTL: time.Millisecond, OriginExchange: "orders", OriginKey: "k"})
 	}
 	for len(r.ids(dead)) < 2 {
 		select {

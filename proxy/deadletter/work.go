@@ -3,8 +3,6 @@ package deadletter
 import (
 	"context"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
@@ -18,6 +16,7 @@ const passTime = 10 * time.Minute
 var (
 	errPass = errors.New("pass: give back what is held and begin anew")
 	errEnd  = errors.New("end: the limit is reached")
+	errGone = &broker.Error{Kind: broker.Closed, Op: "remove a letter", Err: errors.New("the connection was lost; the letter is still there: do it again")}
 )
 
 // List shows every letter that q chooses, in the order of the queue, and changes
@@ -39,7 +38,7 @@ func (s *Service) Purge(ctx context.Context, q Query, dryRun bool, progress func
 		}
 		if d.Ack() != nil {
 			j.report.Done--
-			return false, errLost
+			return false, errGone
 		}
 		return true, nil
 	}, progress)
@@ -82,10 +81,9 @@ func (j *job) again(removed int) {
 
 // pass reads n letters and gives back what was not settled.
 func (j *job) pass(ctx context.Context, n int, act action, progress func(Report)) (settled int, err error) {
-	r := newReader(ctx, j.driver, j.subscription.DeadLetterQueue, j.subscription.Queue.Type, n, j.report.Consumers > 0)
-	defer r.giveBack()
 	begin := time.Now()
-	err = r.read(func(d *broker.Delivery) (bool, error) {
+	how := broker.Reading{Most: n, Shared: j.report.Consumers > 0}
+	err = j.letters.ReadLetters(ctx, j.subscription, how, func(d *broker.Delivery) (bool, error) {
 		done, err := j.visit(ctx, d, act)
 		if done {
 			settled++
@@ -106,6 +104,9 @@ func (j *job) pass(ctx context.Context, n int, act action, progress func(Report)
 
 // visit does act to d if it is a letter of the subscription that was chosen.
 func (j *job) visit(ctx context.Context, d *broker.Delivery, act action) (settled bool, err error) {
+	if err := j.life.Err(); err != nil {
+		return false, err
+	}
 	j.report.Read++
 	if !ours(j.subscription, d.DeadLetter) {
 		j.report.Foreign++
@@ -118,19 +119,7 @@ func (j *job) visit(ctx context.Context, d *broker.Delivery, act action) (settle
 	return act(ctx, j, d)
 }
 
-// ours reports whether l is of the subscription: Warren's own letters say whose they are,
-// those that the broker made say which queue gave the message up, if anything.
+// ours reports whether l is a letter of the subscription.
 func ours(s *mesh.Subscription, l *broker.DeadLetter) bool {
-	switch {
-	case l == nil:
-		return false
-	case l.Subscription != "":
-		return l.Subscription == s.Name.String()
-	case l.Queue == "", l.Queue == s.Queue.Name:
-		return true
-	default:
-		rest, ok := strings.CutPrefix(l.Queue, s.Queue.Name+".p")
-		n, err := strconv.ParseUint(rest, 10, 32)
-		return ok && err == nil && n < uint64(s.Partitions.Count)
-	}
+	return l != nil && l.Subscription == s.Name.String()
 }

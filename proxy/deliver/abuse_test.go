@@ -19,11 +19,14 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -179,11 +182,11 @@ type unwilling struct {
 	asked []time.Time // guarded by mu
 }
 
-func (u *unwilling) Publish(context.Context, *broker.Message) (broker.Receipt, error) {
+func (u *unwilling) Publish(_ context.Context, batch []queueing.Message, told broker.Told) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.asked = append(u.asked, time.Now())
-	return nil, &broker.Error{Kind: broker.Blocked, Op: "publish"}
+	told(0, len(batch), &broker.Error{Kind: broker.Blocked, Op: "publish"})
 }
 
 func TestWhatCannotBeSettledRestsBeforeItComesAgain(t *testing.T) {
@@ -208,10 +211,10 @@ func TestWhatCannotBeSettledRestsBeforeItComesAgain(t *testing.T) {
 }
 
 // serving subscribes to a service of its own on another driver.
-func (r *rig) serving(d broker.Driver, use func(*stream)) {
+func (r *rig) serving(d queueing.Driver, use func(*stream)) {
 	r.t.Helper()
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: one{d}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: r.config, Brokers: only(d), Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
 	serve(r.t, service, func(c eventsv1.EventServiceClient) {
 		other := &rig{t: r.t, client: c}
@@ -224,11 +227,11 @@ func (r *rig) serving(d broker.Driver, use func(*stream)) {
 
 // refuser has a queue that cannot be consumed.
 type refuser struct {
-	broker.Driver
+	queueing.Driver
 	kind broker.Kind
 }
 
-func (f refuser) Consume(context.Context, broker.ConsumeOptions, func(*broker.Delivery)) (func(), error) {
+func (f refuser) Consume(context.Context, queueing.ConsumeOptions, func([]*queueing.Delivery)) (func(), error) {
 	return func() {}, &broker.Error{Kind: f.kind, Op: `consume from queue "shop.billing"`}
 }
 
@@ -355,8 +358,8 @@ func TestCreditDoesNotOverflow(t *testing.T) {
 	}
 }
 
-// either is a deliver.Brokers with two nodes that prefers the first that is up.
-type either [2]broker.Driver
+// either is a intake.Brokers with two nodes that prefers the first that is up.
+type either [2]*queueing.Node
 
 func (e either) Ready(context.Context, mesh.Name, string) error { return nil }
 
@@ -376,16 +379,16 @@ func TestPushLeavesANodeThatIsGone(t *testing.T) {
 	run(t, func(context.Context) error { return first.Run(ctx) })
 	eventually(t, "the first node is up", func() bool { return first.State().Consuming })
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: either{first, r.driver}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: r.config, Brokers: either{queueing.NewNode(first), queueing.NewNode(r.driver)}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
 	l, port := listenLoopback(t, "127.0.0.1:0")
 	calls := make(chan string, 2)
 	serviceOf(t, l, calls)
 	sub := subscription()
 	sub.PushPort = port
-	p := deliver.NewPusher(service, deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
+	p := deliver.NewPusher(service, push.Options{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() { p.Stop(context.Background()) })
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
+	p.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	r.publish("1")
 	<-calls
 	r.empty("shop.billing")

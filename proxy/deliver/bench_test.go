@@ -12,9 +12,10 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -34,14 +35,14 @@ func BenchmarkDeliver(b *testing.B) {
 	defer func() { cancel(); <-done }()
 	sub := subscription()
 	sub.Queue.Prefetch = 64
-	if err := node.EnsureTopology(ctx, deliver.Layout(&sub, mesh.Manage)); err != nil {
+	if err := node.EnsureTopology(ctx, queueing.Layout(&sub, mesh.Manage)); err != nil {
 		b.Fatal(err)
 	}
 	cfg := &config{changed: make(chan struct{})}
 	cfg.set(sub)
 	server := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(server, door.New(nil, deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: cfg, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: cfg, Brokers: only(node), Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	}), 0))
 	l := bufconn.Listen(1 << 20)
 	served := make(chan error, 1)
@@ -67,7 +68,7 @@ func BenchmarkDeliver(b *testing.B) {
 	b.ReportAllocs()
 	sent := 0
 	publish := func() {
-		receipt, err := node.Publish(ctx, &broker.Message{Exchange: "orders", RoutingKey: e.Type, Event: e})
+		receipt, err := one.Publish(ctx, node.Publish, queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e})
 		if err == nil {
 			err = receipt.Wait(ctx)
 		}

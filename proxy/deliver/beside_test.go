@@ -12,8 +12,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -33,7 +35,7 @@ func zipped(t *testing.T, s string) []byte {
 // foreign publishes an event with what others put beside it.
 func (r *rig) foreign(id string, data []byte, encoding string, headers ...broker.Header) {
 	r.t.Helper()
-	receipt, err := r.driver.Publish(r.t.Context(), &broker.Message{
+	receipt, err := one.Publish(r.t.Context(), r.driver.Publish, queueing.Message{
 		Exchange: "orders", RoutingKey: "k", Mandatory: true, Event: &event.Event{ID: id, Source: "/shop", Type: "t", Data: data},
 		Headers: headers, ReplyTo: "rpc.q", ContentEncoding: encoding,
 	})

@@ -20,14 +20,18 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -48,22 +52,23 @@ func subscription() mesh.Subscription {
 // rig is a deliver.Service behind a real gRPC server, on one membroker node.
 type rig struct {
 	t       *testing.T
-	broker  *membroker.Broker
-	driver  broker.Driver
+	broker  *faulty.Broker
+	driver  queueing.Driver
+	brokers single // with a node of driver
 	service *deliver.Service
 	client  eventsv1.EventServiceClient
 	config  *config
 	tap     *tap.Bus
 }
 
-// config is a deliver.Subscriptions that can change.
+// config is a session.Subscriptions that can change.
 type config struct {
 	mu      sync.Mutex
-	subs    map[mesh.Name]*deliver.Subscription
+	subs    map[mesh.Name]*snapshot.Subscription
 	changed chan struct{}
 }
 
-func (c *config) Subscription(name mesh.Name) (*deliver.Subscription, <-chan struct{}, error) {
+func (c *config) Subscription(name mesh.Name) (*snapshot.Subscription, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, ok := c.subs[name]
@@ -80,33 +85,35 @@ func (c *config) set(subs ...mesh.Subscription) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.subs = deliver.Compile(&mesh.Config{Subscriptions: compiled}, c.subs)
+	c.subs = snapshot.Subscriptions(&mesh.Config{Subscriptions: compiled})
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// one is a deliver.Brokers with one node.
-type one struct{ broker.Driver }
+// one is a intake.Brokers with one node.
+type single struct{ node *queueing.Node }
 
-func (o one) Ready(context.Context, mesh.Name, string) error { return nil }
-func (o one) PickConsumer(mesh.Name) (broker.Driver, error)  { return o.Driver, nil }
+func only(d queueing.Driver) single { return single{queueing.NewNode(d)} }
+
+func (o single) Ready(context.Context, mesh.Name, string) error { return nil }
+
+func (o single) PickConsumer(mesh.Name) (broker.Driver, error) { return o.node, nil }
+
 func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	t.Helper()
 	sub := subscription()
 	if change != nil {
 		change(&sub)
 	}
-	b := membroker.New(membroker.Options{})
+	b := faulty.New(membroker.Options{})
 	t.Cleanup(b.Close)
 	node := b.Node(membroker.NodeOptions{})
 	run(t, node.Run)
-	if err := node.EnsureTopology(t.Context(), deliver.Layout(&sub, mesh.Manage)); err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{t: t, broker: b, driver: node, config: &config{changed: make(chan struct{})}, tap: &tap.Bus{}}
+	r := &rig{t: t, broker: b, driver: node, brokers: only(node), config: &config{changed: make(chan struct{})}, tap: &tap.Bus{}}
+	r.ensure(&sub)
 	r.config.set(sub)
 	r.service = deliver.New(deliver.Options{
-		Namespace: "shop", Workload: "billing", Subscriptions: r.config, Brokers: one{node},
+		Namespace: "shop", Workload: "billing", Subscriptions: r.config, Brokers: r.brokers,
 		Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler), Heartbeat: time.Second, Tap: r.tap,
 		ShareEvery: 20 * time.Millisecond,
 	})
@@ -123,6 +130,14 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	t.Cleanup(func() { _ = conn.Close() })
 	r.client = eventsv1.NewEventServiceClient(conn)
 	return r
+}
+
+// ensure declares what a subscription needs.
+func (r *rig) ensure(sub *mesh.Subscription) {
+	r.t.Helper()
+	if err := r.brokers.node.Ensure(r.t.Context(), broker.Object{Subscription: sub, Policy: mesh.Manage}); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func run(t *testing.T, f func(context.Context) error) {
@@ -142,7 +157,7 @@ func (r *rig) publish(ids ...string) {
 
 func (r *rig) put(e *event.Event) {
 	r.t.Helper()
-	receipt, err := r.driver.Publish(r.t.Context(), &broker.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true, AppID: "checkout"})
+	receipt, err := one.Publish(r.t.Context(), r.driver.Publish, queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true, AppID: "checkout"})
 	if err == nil {
 		err = receipt.Wait(r.t.Context())
 	}
@@ -376,7 +391,7 @@ func retriedThenDeadLettered(t *testing.T, strategy mesh.RetryStrategy) {
 	}
 	letter := r.letter()
 	if dl := letter.DeadLetter; dl.Reason != "attempts-exhausted" || dl.Detail != "database is away" || dl.Attempts != 3 ||
-		dl.Exchange != "orders" || dl.RoutingKey != "com.shop.order.placed" || dl.Subscription != "shop/billing" {
+		dl.Origin.Name != "orders" || dl.Origin.Key != "com.shop.order.placed" || dl.Subscription != "shop/billing" {
 		t.Errorf("dead letter %+v", dl)
 	}
 	if dl := letter.DeadLetter; !dl.FirstFailure.Before(second) || dl.Time.Before(second) {
@@ -419,9 +434,9 @@ func TestAttemptsAreCountedThoughTheBrokerMakesThemWait(t *testing.T) {
 }
 
 // letter waits for one dead letter.
-func (r *rig) letter() *broker.Message {
+func (r *rig) letter() *queueing.Message {
 	r.t.Helper()
-	var letters []*broker.Message
+	var letters []*queueing.Message
 	eventually(r.t, "a dead letter", func() bool {
 		letters = r.broker.Peek("shop.billing.dead", 2)
 		return len(letters) > 0
@@ -566,7 +581,7 @@ func TestADeliveryMeetsOneConfiguration(t *testing.T) {
 	r := newRig(t, nil)
 	changed := subscription()
 	changed.DeadLetterQueue = "shop.billing.other"
-	other := broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: changed.DeadLetterQueue}}}
+	other := queueing.Topology{Policy: mesh.Manage, Queues: []queueing.Queue{{Name: changed.DeadLetterQueue}}}
 	if err := r.driver.EnsureTopology(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
@@ -588,7 +603,7 @@ func TestADeliveryMeetsOneConfiguration(t *testing.T) {
 	r.empty("shop.billing")
 	for queue, want := range map[string]bool{"shop.billing.dead": true, "shop.billing.other": false} {
 		letters := r.broker.Peek(queue, 1000)
-		if slices.ContainsFunc(letters, func(m *broker.Message) bool { return m.Event.ID == "before" }) != want {
+		if slices.ContainsFunc(letters, func(m *queueing.Message) bool { return m.Event.ID == "before" }) != want {
 			t.Errorf("%s has the event that was handed out before the change: %v, want %v", queue, !want, want)
 		}
 	}
@@ -702,7 +717,7 @@ func TestAMessageThatIsNoEventIsDeadLetteredWithItsBytes(t *testing.T) {
 	r := newRig(t, nil)
 	inner := r.driver
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: one{malformer{inner}}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: r.config, Brokers: only(malformer{inner}), Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
 	r.publish("1")
 	serve(t, service, func(c eventsv1.EventServiceClient) {
@@ -716,13 +731,16 @@ func TestAMessageThatIsNoEventIsDeadLetteredWithItsBytes(t *testing.T) {
 }
 
 // malformer makes every delivery one that cannot be decoded.
-type malformer struct{ broker.Driver }
+type malformer struct{ queueing.Driver }
 
-func (m malformer) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (func(), error) {
-	return m.Driver.Consume(ctx, opts, func(d *broker.Delivery) {
-		broken := *d
-		broken.Raw, broken.Event, broken.Malformed = d.Event.Data, nil, fmt.Errorf("no id")
-		sink(&broken)
+func (m malformer) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (func(), error) {
+	return m.Driver.Consume(ctx, opts, func(batch []*queueing.Delivery) {
+		for i, d := range batch {
+			broken := *d
+			broken.Raw, broken.Event, broken.Malformed = d.Event.Data, nil, fmt.Errorf("no id")
+			batch[i] = &broken
+		}
+		sink(batch)
 	})
 }
 

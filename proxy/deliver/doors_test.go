@@ -16,13 +16,14 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // plainly publishes m to the topic, to no partition.
-func (r *rig) plainly(m *broker.Message) {
+func (r *rig) plainly(m *queueing.Message) {
 	r.t.Helper()
 	m.Exchange, m.RoutingKey, m.Mandatory = "orders", m.Event.Type, true
 	r.send(m)
@@ -48,12 +49,12 @@ func TestWhatExpiresIsADeadLetterAndNotHandedOutAgain(t *testing.T) {
 		s.Backoff = mesh.Backoff{Base: lifetime + lifetime/4, Max: lifetime + lifetime/4}
 	}
 	plain := func() *event.Event { return &event.Event{ID: "1", Source: "/shop", Type: "t"} }
-	for name, message := range map[string]func() *broker.Message{
-		"by its expirytime": func() *broker.Message { return &broker.Message{Event: brief("1", "", lifetime)} },
-		"by the topic's ttl": func() *broker.Message {
-			return &broker.Message{Event: plain(), TTL: lifetime, Expires: time.Now().Add(lifetime)}
+	for name, message := range map[string]func() *queueing.Message{
+		"by its expirytime": func() *queueing.Message { return &queueing.Message{Event: brief("1", "", lifetime)} },
+		"by the topic's ttl": func() *queueing.Message {
+			return &queueing.Message{Event: plain(), TTL: lifetime, Expires: time.Now().Add(lifetime)}
 		},
-		"by an expiration of plain producers": func() *broker.Message { return &broker.Message{Event: plain(), TTL: lifetime} },
+		"by an expiration of plain producers": func() *queueing.Message { return &queueing.Message{Event: plain(), TTL: lifetime} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,7 +115,7 @@ func TestTheKeyOfWhatExpiresGoesOn(t *testing.T) {
 				s.Backoff = mesh.Backoff{Base: time.Minute, Max: time.Minute}
 				s.MaxElapsed = 5 * time.Minute
 			})
-			r.send(&broker.Message{Exchange: "orders", Event: brief("k1", "a", lifetime), Partitioned: true, Partition: 'a' % partitionCount})
+			r.send(&queueing.Message{Exchange: "orders", Event: brief("k1", "a", lifetime), Partitioned: true, Partition: 'a' % partitionCount})
 			r.keyed("a", "k2")
 			s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 5})
 			if d := s.delivery(); d.GetEvent().GetId() != "k1" {
@@ -141,7 +142,7 @@ func narrow(t *testing.T, backed bool, change func(*mesh.Subscription)) *rig {
 	r := newRig(t, change)
 	node := r.broker.Node(membroker.NodeOptions{MaxCopyBytes: 1000})
 	run(t, node.Run)
-	if err := node.EnsureTopology(t.Context(), broker.Topology{Policy: mesh.Manage}); err != nil { // which waits until it is up
+	if err := node.EnsureTopology(t.Context(), queueing.Topology{Policy: mesh.Manage}); err != nil { // which waits until it is up
 		t.Fatal(err)
 	}
 	r.driver = &backing{Driver: node, backed: backed}
@@ -150,7 +151,7 @@ func narrow(t *testing.T, backed bool, change func(*mesh.Subscription)) *rig {
 
 // backing is a driver that says whether queues are backed.
 type backing struct {
-	broker.Driver
+	queueing.Driver
 	backed bool
 }
 
@@ -160,7 +161,7 @@ func (b *backing) Backed(string) bool { return b.backed }
 func (r *rig) with(use func(*stream)) {
 	r.t.Helper()
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: r.config, Brokers: only(r.driver), Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
 	serve(r.t, service, func(c eventsv1.EventServiceClient) {
 		use((&rig{t: r.t, client: c}).subscribe(&eventsv1.SubscribeInit{InitialCredit: 5}))
@@ -178,14 +179,14 @@ func TestWhatIsTooLargeForACopyLeavesByADoor(t *testing.T) {
 	for _, tc := range []struct {
 		name, reason string
 		backed       bool
-		message      *broker.Message
+		message      *queueing.Message
 		cut          string
 		data         int
 	}{
-		{name: "a backed queue keeps it whole", backed: true, message: &broker.Message{Event: small(), Headers: wide}, reason: broker.ReasonSetAside, data: 2},
-		{name: "a backed queue keeps all its data", backed: true, message: &broker.Message{Event: large()}, reason: broker.ReasonSetAside, data: 2000},
-		{name: "without it, headers are cut", message: &broker.Message{Event: small(), Headers: wide}, cut: "1 headers", data: 2},
-		{name: "without it, a stub is left", message: &broker.Message{Event: large()}, cut: "everything but id, source and type, with 2000 bytes of data"},
+		{name: "a backed queue keeps it whole", backed: true, message: &queueing.Message{Event: small(), Headers: wide}, reason: broker.ReasonSetAside, data: 2},
+		{name: "a backed queue keeps all its data", backed: true, message: &queueing.Message{Event: large()}, reason: broker.ReasonSetAside, data: 2000},
+		{name: "without it, headers are cut", message: &queueing.Message{Event: small(), Headers: wide}, cut: "1 headers", data: 2},
+		{name: "without it, a stub is left", message: &queueing.Message{Event: large()}, cut: "everything but id, source and type, with 2000 bytes of data"},
 	} {
 		for how, outcome := range outcomes {
 			for order, change := range map[string]func(*mesh.Subscription){"unordered": nil, "per key": perKey} {
@@ -259,7 +260,7 @@ func TestWhatIsLargerThanTheTopicTakesIsSetAsideOnArrival(t *testing.T) {
 func TestCopiesKeepWhatTheMappingDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(s *mesh.Subscription) { s.Backoff = mesh.Backoff{Base: time.Millisecond, Max: time.Millisecond} })
-	r.plainly(&broker.Message{
+	r.plainly(&queueing.Message{
 		Event: &event.Event{ID: "1", Source: "/shop", Type: "t"}, Priority: 7, ReplyTo: "rpc.q", ContentEncoding: "gzip",
 		Headers: []broker.Header{{Name: "tenant", Value: "acme"}, {Name: "depth", Value: []any{int64(1), "x"}}},
 	})
@@ -334,7 +335,7 @@ func TestDeadLettersAreCountedEachAndLoggedOnceAReason(t *testing.T) {
 	}
 	logged := &lines{}
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: one{rejecting{r.driver}}, Tracing: tracing.Disabled().Messaging(),
+		Namespace: "shop", Subscriptions: r.config, Brokers: only(rejecting{r.driver}), Tracing: tracing.Disabled().Messaging(),
 		Logger: slog.New(slog.NewTextHandler(logged, nil)),
 	})
 	serve(t, service, func(c eventsv1.EventServiceClient) {
@@ -351,11 +352,13 @@ func TestDeadLettersAreCountedEachAndLoggedOnceAReason(t *testing.T) {
 }
 
 // rejecting is a driver that takes no message for an event.
-type rejecting struct{ broker.Driver }
+type rejecting struct{ queueing.Driver }
 
-func (b rejecting) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (func(), error) {
-	return b.Driver.Consume(ctx, opts, func(d *broker.Delivery) {
-		d.ID, d.Event, d.Malformed = "malformed-"+d.Event.ID, nil, errors.New("it has no type")
-		sink(d)
+func (b rejecting) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (func(), error) {
+	return b.Driver.Consume(ctx, opts, func(batch []*queueing.Delivery) {
+		for _, d := range batch {
+			d.ID, d.Event, d.Malformed = "malformed-"+d.Event.ID, nil, errors.New("it has no type")
+		}
+		sink(batch)
 	})
 }

@@ -8,7 +8,6 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/deliver"
 )
 
 // withoutRooms is a rig whose subscription has a backoff and no waiting rooms, as
@@ -23,18 +22,6 @@ func withoutRooms(t *testing.T, backoff mesh.Backoff, change func(*mesh.Subscrip
 	}
 	r.config.set(sub)
 	return r
-}
-
-func TestExistingTopologiesAreNotAskedForBindingsAndRooms(t *testing.T) {
-	t.Parallel()
-	sub := subscription()
-	sub.Backoff = mesh.Backoff{Base: time.Second, Max: time.Minute}
-	for policy, want := range map[mesh.TopologyPolicy][3]int{mesh.Manage: {1, 4, 1}, mesh.Verify: {1, 2, 0}, mesh.Ignore: {1, 2, 0}} {
-		l := deliver.Layout(&sub, policy)
-		if got := [3]int{len(l.Exchanges), len(l.Queues), len(l.Bindings)}; got != want || l.Policy != policy {
-			t.Errorf("%s: got %v exchanges, queues and bindings, want %v", policy, got, want)
-		}
-	}
 }
 
 func TestWithoutAWaitingRoomARetryWaitsInTheSidecar(t *testing.T) {

@@ -10,8 +10,9 @@ import (
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
@@ -40,12 +41,12 @@ func (r *rig) keyed(key, id string) {
 	r.t.Helper()
 	e := &event.Event{ID: id, Source: "/shop", Type: "com.shop.order.placed", Data: []byte("order " + id)}
 	e.Set(event.AttrPartitionKey, event.String(key))
-	r.send(&broker.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true, Partitioned: true, Partition: uint32(key[0]) % partitionCount})
+	r.send(&queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true, Partitioned: true, Partition: uint32(key[0]) % partitionCount})
 }
 
-func (r *rig) send(m *broker.Message) {
+func (r *rig) send(m *queueing.Message) {
 	r.t.Helper()
-	receipt, err := r.driver.Publish(r.t.Context(), m)
+	receipt, err := one.Publish(r.t.Context(), r.driver.Publish, *m)
 	if err == nil {
 		err = receipt.Wait(r.t.Context())
 	}
@@ -149,7 +150,7 @@ func TestEventsOfPlainProducersAreOrderedByTheirKeyInTheFirstPartition(t *testin
 	for _, id := range []string{"1", "2"} {
 		e := &event.Event{ID: id, Source: "/legacy", Type: "com.shop.order.placed"}
 		e.Set(event.AttrPartitionKey, event.String("b"))
-		r.send(&broker.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true})
+		r.send(&queueing.Message{Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true})
 	}
 	if ready, _ := r.broker.Len("shop.billing.p0"); ready != 2 {
 		t.Fatalf("%d events in the first partition, want 2", ready)
@@ -217,7 +218,7 @@ func TestARetryEndsAfterItsAttemptsOrItsTime(t *testing.T) {
 			s.ack(s.next("a2"))
 			dl := r.letter().DeadLetter
 			if dl.Reason != test.reason || dl.Attempts != test.after || dl.FirstFailure.IsZero() || dl.Time.Before(dl.FirstFailure) ||
-				dl.Exchange != "orders" || dl.RoutingKey != "com.shop.order.placed" {
+				dl.Origin.Name != "orders" || dl.Origin.Key != "com.shop.order.placed" {
 				t.Errorf("dead letter %+v, want %s", dl, test.reason)
 			}
 			r.settledDown()

@@ -19,7 +19,9 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 
 // handler is a service that is pushed to; answer decides about each call.
@@ -59,23 +61,21 @@ func listenLoopback(t *testing.T, address string) (net.Listener, uint32) {
 }
 
 // pushing starts a pusher for the rig's subscription on port.
-func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *deliver.Pusher {
+func (r *rig) pushing(port uint32, change func(*mesh.Subscription)) *push.Pusher {
 	r.t.Helper()
 	sub := subscription()
 	sub.PushPort = port
 	if change != nil {
 		change(&sub)
 	}
-	if err := r.driver.EnsureTopology(r.t.Context(), deliver.Layout(&sub, mesh.Manage)); err != nil {
-		r.t.Fatal(err)
-	}
-	p := deliver.NewPusher(r.service, deliver.PushOptions{Dial: door.Push(door.PushOptions{HealthPeriod: 20 * time.Millisecond})})
+	r.ensure(&sub)
+	p := deliver.NewPusher(r.service, push.Options{Dial: door.Push(door.PushOptions{HealthPeriod: 20 * time.Millisecond})})
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		p.Stop(ctx)
 	})
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
+	p.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	return p
 }
 
@@ -267,7 +267,7 @@ func TestPushFollowsTheConfiguration(t *testing.T) {
 	sub := subscription()
 	sub.PushPort = port
 	r.publish("2")
-	p.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
+	p.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 	if got := <-calls; got != "2" {
 		t.Errorf("after coming back: event %s, want 2", got)
 	}

@@ -1,156 +1,21 @@
-// Package deliver is the way of an event from a queue to the service beside the
-// sidecar, and of the service's outcome back: consume → filter → hand out → settle.
-//
-// Each Subscribe stream is a session with its own broker consumer. What a service
-// has not settled when its stream ends goes back to the queue. A delivery is
-// acknowledged to the broker only after its outcome is durable: a retry or a dead
-// letter is published and confirmed first.
-//
-// A delivery's life:
-//
-//	queue ──▶ waiting for credit ──▶ handed out ──┬─ ack ─────────▶ gone
-//	  ▲                                           ├─ retry ───────▶ waiting room ──▶ queue (attempt+1)
-//	  │                                           ├─ dead-letter ─▶ dead-letter queue
-//	  │                                           └─ ack deadline ▶ as retry
-//	  └──── stream, channel or connection ends ◀──┘
-//
-// Of a subscription that is ordered by key there is a queue for each partition, and
-// a delivery keeps its place:
-//
-//	queues ──▶ in the line of its key ──▶ handed out ──┬─ ack ─────────▶ gone, the next of its key
-//	  ▲               ▲                                ├─ dead-letter ─▶ dead-letter queue, then as ack
-//	  │               └──── waits, and its key ◀───────┴─ retry, ack deadline
-//	  └──── stream, channel or connection ends, or the partition is given up
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/intake"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/ledger"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
+	"github.com/warrenmesh/warren/proxy/deliver/session"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/proxy/refusal"
-	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
-
-// Subscription is a compiled subscription.
-type Subscription struct {
-	*mesh.Subscription
-	Filter route.Filter
-	// FullName and TopicName are "namespace/name" of the subscription and its topic,
-	// and System is what its broker is to telemetry.
-	FullName  string
-	TopicName string
-	System    string
-	// largest is the most data that an event of its topic has, 0 if that is not known.
-	largest uint32
-	// topics are the topics of other exchanges on its broker, as far as they are known.
-	topics map[string]string
-}
-
-// topicOf names the topic that d was published to: another one's if it came by the
-// exchange of that one, as after the subscription has moved.
-func (s *Subscription) topicOf(d *delivery) string {
-	if d.Exchange == s.Exchange.Name {
-		return s.TopicName
-	}
-	if other, ok := s.topics[d.Exchange]; ok {
-		return other
-	}
-	return s.TopicName
-}
-
-// Compile builds the subscriptions of a configuration. before are those of the one in
-// force until now, nil for none: what they say of a topic that is not part of cfg any
-// more is kept, for its events may still be in the queues.
-func Compile(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Name]*Subscription {
-	topics := topicsOf(cfg, before)
-	out := make(map[mesh.Name]*Subscription, len(cfg.Subscriptions))
-	for name, s := range cfg.Subscriptions {
-		out[name] = &Subscription{
-			topics: topics[s.Broker], largest: largestOf(cfg, s),
-			Subscription: s, Filter: route.CompileFilters(s.Filters),
-			FullName: s.Name.String(), TopicName: s.Topic.String(), System: route.System(cfg, s.Broker),
-		}
-	}
-	return out
-}
-
-// largestOf returns the most data that an event of the subscription's topic has, as far as
-// that is known here: it comes with the subscription only where its prefetch is bounded by
-// bytes, and with the topic only where that is used.
-func largestOf(cfg *mesh.Config, s *mesh.Subscription) uint32 {
-	most := s.Queue.MaxEventBytes
-	for _, t := range cfg.Topics {
-		for i := range t.Rules {
-			for j := range t.Rules[i].Backends {
-				if d := &t.Rules[i].Backends[j].Destination; d.Topic == s.Topic {
-					most = max(most, d.MaxEventBytes)
-				}
-			}
-		}
-	}
-	return most
-}
-
-// maxTopics bounds the exchanges of a broker whose topics are remembered.
-const maxTopics = 10_000
-
-// topicsOf names the topics of exchanges, by broker.
-func topicsOf(cfg *mesh.Config, before map[mesh.Name]*Subscription) map[mesh.Name]map[string]string {
-	out := map[mesh.Name]map[string]string{}
-	add := func(b mesh.Name, exchange, topic string) {
-		if out[b] == nil {
-			out[b] = map[string]string{}
-		}
-		// Two topics may share an exchange: the same one is named each time.
-		if had, ok := out[b][exchange]; (!ok && len(out[b]) < maxTopics) || (ok && topic < had) {
-			out[b][exchange] = topic
-		}
-	}
-	for _, s := range cfg.Subscriptions {
-		add(s.Broker, s.Exchange.Name, s.Topic.String())
-	}
-	for _, t := range cfg.Topics {
-		for i := range t.Rules {
-			for j := range t.Rules[i].Backends {
-				d := &t.Rules[i].Backends[j].Destination
-				add(d.Broker, d.Exchange.Name, d.Topic.String())
-			}
-		}
-	}
-	for _, s := range before {
-		for exchange, topic := range s.topics {
-			if _, known := out[s.Broker][exchange]; !known {
-				add(s.Broker, exchange, topic)
-			}
-		}
-	}
-	return out
-}
-
-// Subscriptions finds subscriptions in the configuration in force.
-type Subscriptions interface {
-	// Subscription returns a subscription of this workload and a channel that is
-	// closed when the configuration changes. It never blocks. The error is a
-	// refusal.
-	Subscription(name mesh.Name) (*Subscription, <-chan struct{}, error)
-}
-
-// Brokers finds running drivers; pool.Pool is one.
-type Brokers interface {
-	// Ready waits within ctx until what key needs is declared on the broker.
-	Ready(ctx context.Context, name mesh.Name, key string) error
-	// PickConsumer chooses a node to consume from. It never blocks.
-	PickConsumer(name mesh.Name) (broker.Driver, error)
-}
 
 // Options configure a Service.
 type Options struct {
@@ -159,10 +24,10 @@ type Options struct {
 	// Workload is written into dead letters as their app_id.
 	Workload string
 	// Subscriptions and Brokers are required.
-	Subscriptions Subscriptions
-	Brokers       Brokers
+	Subscriptions session.Subscriptions
+	Brokers       intake.Brokers
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
-	Tracing *tracing.Messaging
+	Tracing *messaging.Tracer
 	// Metrics measures deliveries; nil measures nothing.
 	Metrics *metrics.Events
 	// Tap shows deliveries to operators; nil shows none.
@@ -181,126 +46,52 @@ type Options struct {
 
 // Service hands events to services, for whatever door they come in by.
 type Service struct {
-	opts  Options
-	stale atomic.Uint64
-
-	ledger  ledger
-	reports reports
-
-	memory   sync.Mutex              // held while looking a subscription up
-	heldKeys map[mesh.Name]*heldKeys // guarded by memory
-	inboxes  map[mesh.Name]*inbox    // guarded by memory
-
-	drainOnce sync.Once
-	draining  chan struct{}      // closed when Drain begins: take nothing new
-	life      context.Context    //nolint:containedctx // of all sessions; ends when Drain's time is up: leave now
-	cut       context.CancelFunc // ends life
-
-	mu       sync.Mutex
-	closed   bool       // guarded by mu; no new sessions
-	sessions join.Group // added to under mu
+	shared   *settler.Shared
+	intake   *intake.Intake
+	sessions *session.Server
 }
 
 // New builds a Service.
 func New(opts Options) *Service {
-	if opts.Heartbeat <= 0 {
-		opts.Heartbeat = 30 * time.Second
+	shared := &settler.Shared{
+		Tracing: opts.Tracing, Metrics: opts.Metrics, Tap: opts.Tap, Logger: opts.Logger,
+		ReportEvery: cmp.Or(max(opts.ReportEvery, 0), time.Minute),
 	}
-	if opts.ShareEvery <= 0 {
-		opts.ShareEvery = defaultShareEvery
-	}
-	if opts.ReportEvery <= 0 {
-		opts.ReportEvery = time.Minute
-	}
-	s := &Service{opts: opts, draining: make(chan struct{}), heldKeys: map[mesh.Name]*heldKeys{}, inboxes: map[mesh.Name]*inbox{}}
-	s.life, s.cut = context.WithCancel(context.Background())
-	return s
+	in := intake.New(intake.Options{
+		Workload: opts.Workload, Brokers: opts.Brokers, Logger: opts.Logger, ShareEvery: opts.ShareEvery,
+	})
+	return &Service{shared: shared, intake: in, sessions: session.NewServer(shared, in, session.Options{
+		Namespace: opts.Namespace, Subscriptions: opts.Subscriptions, Heartbeat: opts.Heartbeat,
+	})}
 }
 
-// StaleSettlements counts settlements that came too late to have an effect.
-func (s *Service) StaleSettlements() uint64 { return s.stale.Load() }
-
-// Subscribe serves a client's stream of deliveries. It returns when the client ends it, the subscription goes away, or the sidecar drains.
-func (s *Service) Subscribe(stream Stream) error {
-	if !s.enter() {
-		return errDraining()
-	}
-	defer s.sessions.Done()
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	w := newWire(stream)
-	go w.read(ctx) // ends when this call has returned, for then Receive fails
-	init, err := s.awaitInit(ctx, w)
-	if err != nil {
-		return err
-	}
-	ss, err := s.newSession(w, init)
-	if err != nil {
-		return err
-	}
-	return ss.run(ctx)
-}
-
-func errDraining() error { return refusal.Later(refusal.Draining, "the sidecar is shutting down") }
-
-func (s *Service) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.sessions.Add()
-	return true
-}
-
-// cutTimeout is how long a session may take to end once Drain's time is up. Only a
-// broker that does not answer makes it take long; then closing the broker's
-// connection ends it.
-const cutTimeout = time.Second
+// Subscribe serves a client's stream of deliveries. It returns when the client ends it,
+// the subscription goes away, or the sidecar drains.
+func (s *Service) Subscribe(stream session.Stream) error { return s.sessions.Serve(stream) }
 
 // Drain stops the flow of deliveries, lets services settle what they hold until
 // ctx ends, then ends all streams. It returns when they have ended, at the latest a
-// second after ctx, and is idempotent. What was not settled goes back to its queue.
-func (s *Service) Drain(ctx context.Context) {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.drainOnce.Do(func() { close(s.draining) })
-	if s.sessions.Wait(ctx) != nil {
-		s.cut()
-		awaitCut(&s.sessions)
-	}
-}
+// second after ctx, and is idempotent. What was not settled goes back.
+func (s *Service) Drain(ctx context.Context) { s.sessions.Drain(ctx) }
 
-// awaitCut waits until what was cut has ended, at most for cutTimeout.
-func awaitCut(g *join.Group) {
-	ctx, cancel := context.WithTimeout(context.Background(), cutTimeout)
-	defer cancel()
-	_ = g.Wait(ctx) // what is left then waits for a broker that does not answer
-}
+// NewPusher builds a Pusher that shares s's brokers and counters.
+func NewPusher(s *Service, opts push.Options) *push.Pusher { return push.New(s.shared, s.intake, opts) }
 
-// initTimeout is how long a stream may take until it says what it wants: until then it
-// only takes a place.
-const initTimeout = 10 * time.Second
+// StaleSettlements counts settlements that came too late to have an effect.
+func (s *Service) StaleSettlements() uint64 { return s.shared.Stale() }
 
-// awaitInit returns the first message of a stream.
-func (s *Service) awaitInit(ctx context.Context, w *wire) (init Init, err error) {
-	late := time.NewTimer(initTimeout)
-	defer late.Stop()
-	select {
-	case <-late.C:
-		return init, refusal.Late(broker.NotSent, "init: has not come within "+initTimeout.String()+" of the stream's begin")
-	case first := <-w.requests:
-		init, ok := first.(Init)
-		if !ok {
-			return init, refusal.Field(refusal.InvalidRequest, "init", "must be the first message of the stream")
-		}
-		return init, nil
-	case err := <-w.readErr:
-		return init, err
-	case <-s.draining:
-		return init, errDraining()
-	case <-ctx.Done():
-		return init, ctx.Err()
-	}
+// DeadLetters lists what became a dead letter here, by subscription and reason.
+func (s *Service) DeadLetters() []ledger.DeadLetters { return s.shared.Ledger.Reports.List() }
+
+// HeldKeys lists, sorted, the keys of a subscription that this sidecar holds back:
+// one of their events was dead-lettered, under mesh.Hold, and what follows of them
+// is dead-lettered too until ReleaseKeys. They are kept in memory: a restart of the
+// sidecar, and another sidecar that takes the partition over, know nothing of them.
+func (s *Service) HeldKeys(sub mesh.Name) []string { return s.shared.Holds.Of(sub).List() }
+
+// ReleaseKeys lets the named keys of a subscription flow again, all of them when
+// none is named, and returns how many were held. What was dead-lettered meanwhile
+// stays a dead letter.
+func (s *Service) ReleaseKeys(sub mesh.Name, names ...string) int {
+	return s.shared.Holds.Of(sub).Release(names)
 }

@@ -11,8 +11,9 @@ import (
 	"time"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -152,12 +153,12 @@ func never() bool              { return false }
 func (r *rig) surely(key string, n int) {
 	e := &event.Event{ID: fmt.Sprintf("%s/%d", key, n), Source: "/shop", Type: "com.shop.order.placed"}
 	e.Set(event.AttrPartitionKey, event.String(key))
-	m := &broker.Message{
+	m := &queueing.Message{
 		Exchange: "orders", RoutingKey: e.Type, Event: e, Mandatory: true,
 		Partitioned: true, Partition: uint32(key[0]) % partitionCount,
 	}
 	for r.t.Context().Err() == nil {
-		receipt, err := r.driver.Publish(r.t.Context(), m)
+		receipt, err := one.Publish(r.t.Context(), r.driver.Publish, *m)
 		if err == nil && receipt.Wait(r.t.Context()) == nil {
 			return
 		}

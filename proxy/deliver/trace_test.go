@@ -7,6 +7,7 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 )
@@ -17,12 +18,12 @@ func traced(t *testing.T, r *rig, use func(*stream)) *tracingtest.Recorder {
 	provider, recorder := tracingtest.New(t, tracing.Options{})
 	sub := subscription()
 	subs := &config{changed: make(chan struct{})}
-	subs.subs = deliver.Compile(&mesh.Config{
+	subs.subs = snapshot.Subscriptions(&mesh.Config{
 		Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub},
 		Brokers:       map[mesh.Name]*mesh.Broker{sub.Broker: {Name: sub.Broker, Type: mesh.Memory}},
-	}, nil)
+	})
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: subs, Brokers: one{r.driver}, Tracing: provider.Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: subs, Brokers: only(r.driver), Tracing: provider.Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
 	serve(t, service, func(c eventsv1.EventServiceClient) {
 		s := (&rig{t: t, client: c}).subscribe(&eventsv1.SubscribeInit{InitialCredit: 10})

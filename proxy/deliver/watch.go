@@ -2,21 +2,24 @@ package deliver
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/warrenmesh/warren/internal/pace"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/intake"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/ledger"
+	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 )
 
-// Watcher reports what a policy of the broker takes out of the queues of subscriptions:
+// Watcher reports what a policy of the broker takes out of subscriptions:
 // with a counter, a line in the log, and DeadLetters. A policy is set on the broker by
-// whoever may, AMQP cannot ask for it, and what it takes is an event whose publisher was
-// told OK. The event itself is in the dead-letter queue; each sidecar of the workload
+// whoever may, the sidecar cannot ask for it, and what it takes is an event whose publisher was
+// told OK. The event itself is a dead letter; each sidecar of the workload
 // reports it.
 //
 // It follows the configuration, a goroutine for each subscription.
@@ -31,7 +34,7 @@ type Watcher struct {
 
 // watch is one subscription's.
 type watch struct {
-	subscription *Subscription
+	subscription *snapshot.Subscription
 	cancel       context.CancelFunc
 }
 
@@ -39,7 +42,7 @@ type watch struct {
 func NewWatcher(s *Service) *Watcher { return &Watcher{service: s, watches: map[mesh.Name]*watch{}} }
 
 // Apply makes the watches those of the subscriptions.
-func (w *Watcher) Apply(subs map[mesh.Name]*Subscription) {
+func (w *Watcher) Apply(subs map[mesh.Name]*snapshot.Subscription) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -61,8 +64,8 @@ func (w *Watcher) Apply(subs map[mesh.Name]*Subscription) {
 	}
 }
 
-func sameBackstop(a, b *Subscription) bool {
-	return sameSource(a, b) && a.DeadLetterQueue == b.DeadLetterQueue
+func sameBackstop(a, b *snapshot.Subscription) bool {
+	return intake.SameSource(a, b) && a.DeadLetterQueue == b.DeadLetterQueue
 }
 
 // Stop ends all watches and returns when they have ended. It is idempotent.
@@ -80,70 +83,64 @@ func (w *Watcher) Stop() {
 // how often it looks whether its node is still the one to ask.
 const watchPause = 2 * time.Second
 
-func (w *Watcher) run(ctx context.Context, sub *Subscription) {
+func (w *Watcher) run(ctx context.Context, sub *snapshot.Subscription) {
 	told := ""
 	for ctx.Err() == nil {
 		if err := w.serve(ctx, sub); err != nil && err.Error() != told {
 			told = err.Error()
-			w.service.opts.Logger.Warn("what policies of the broker take cannot be watched",
+			w.service.shared.Logger.Warn("what policies of the broker take cannot be watched",
 				"subscription", sub.FullName, "queue", sub.DeadLetterQueue, "error", err)
 		}
 		pace.Sleep(ctx, watchPause)
 	}
 }
 
-// serve watches on one node until ctx ends or the node is gone and another is up. Where
-// no queue of the subscription is backed there is nothing to watch: what a policy takes
-// there is gone, which the driver has logged.
-func (w *Watcher) serve(ctx context.Context, sub *Subscription) error {
-	brokers := w.service.opts.Brokers
-	if brokers.Ready(ctx, sub.Broker, xds.SubscriptionResource(sub.Name)) != nil {
+// serve watches on one node until ctx ends or the node is gone and another is up, or
+// returns at once where there is nothing to watch now.
+func (w *Watcher) serve(ctx context.Context, sub *snapshot.Subscription) error {
+	in := w.service.intake
+	if in.Ready(ctx, sub) != nil {
 		return nil // others say so
 	}
-	driver, err := brokers.PickConsumer(sub.Broker)
-	if err != nil || !anyBacked(driver, sub) {
+	driver, err := in.Pick(sub)
+	if err != nil {
 		return nil // it has none now
 	}
+	watcher, ok := driver.(broker.Watcher)
+	if !ok {
+		return nil // its broker makes no dead letters by itself
+	}
 	ctx, leave := context.WithCancel(ctx)
-	st := &settler{service: w.service, name: sub.Name, driver: driver}
-	st.subscription.Store(sub)
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	looking.Go(func() {
 		for pace.Sleep(ctx, watchPause) {
-			if st.strandedBeside(brokers) {
+			if in.Stranded(driver, sub) {
 				leave()
 			}
 		}
 	})
 	defer leave()
-	return driver.Watch(ctx, sub.DeadLetterQueue, func(d *broker.Delivery) { st.given(st.received(d)) })
+	return watcher.Watch(ctx, sub.Subscription, func(d *broker.Delivery) {
+		w.given(driver, &delivery.Delivery{Delivery: d, Subscription: sub})
+	})
 }
 
-func anyBacked(d broker.Driver, s *Subscription) bool {
-	for _, queue := range Queues(s.Subscription) {
-		if d.Backed(queue) {
-			return true
-		}
-	}
-	return false
-}
-
-// given reports d, which the broker put into the dead-letter queue, if a policy made it.
-func (st *settler) given(d *delivery) {
-	sub := d.sub
-	if d.DeadLetter == nil || !byPolicy(d, time.Now()) || !slices.Contains(Queues(sub.Subscription), d.DeadLetter.Queue) {
+// given reports d, which the broker of the driver made a dead letter, if a policy did.
+func (w *Watcher) given(driver broker.Driver, d *delivery.Delivery) {
+	sub := d.Subscription
+	if d.DeadLetter == nil || !byPolicy(d, time.Now()) {
 		return
 	}
-	reason := d.DeadLetter.Reason
-	st.service.opts.Metrics.TakenByPolicy(metrics.Delivery{
-		Subscription: st.name, Topic: sub.Topic, System: sub.System, Address: st.driver.State().Address,
+	shared, reason := w.service.shared, d.DeadLetter.Reason
+	shared.Metrics.TakenByPolicy(metrics.Delivery{
+		Subscription: sub.Name, Topic: sub.Topic, System: sub.System, Address: driver.State().Address,
 	}, reason)
-	n := st.service.reports.add(reportKey{st.name, reason, true}, idText(d), time.Now(), st.service.opts.ReportEvery)
+	n := shared.Ledger.Reports.Add(ledger.Kind{Subscription: sub.Name, Reason: reason, ByBroker: true}, d.MessageID(), time.Now(), shared.ReportEvery)
 	if n > 0 {
-		st.service.opts.Logger.Warn("a policy on the broker takes events out of the subscription's queue: they are dead letters, though nobody refused them",
-			"subscription", st.name.String(), "reason", reason, "count", n, "queue", d.DeadLetter.Queue,
-			"dead_letter_queue", sub.DeadLetterQueue, "event_id", clip(idText(d)))
+		shared.Logger.Warn("a policy on the broker takes events out of the subscription's queue: they are dead letters, though nobody refused them",
+			"subscription", sub.FullName, "reason", reason, "count", n, "queue", d.DeadLetter.Part,
+			"dead_letter_queue", sub.DeadLetterQueue, "event_id", settler.Clip(d.MessageID()))
 	}
 }
 
@@ -153,12 +150,12 @@ const lifeSlack = 2 * time.Second
 
 // byPolicy reports whether the broker gave d up for no reason of Warren's or its
 // publisher's. Warren rejects messages itself; and a message may have had a TTL.
-func byPolicy(d *delivery, now time.Time) bool {
+func byPolicy(d *delivery.Delivery, now time.Time) bool {
 	switch d.DeadLetter.Reason {
 	case broker.ReasonSetAside:
 		return false
 	case broker.ReasonExpired:
-		end := endOf(d)
+		end := d.EndOfLife()
 		return d.Lifetime == 0 && end.IsZero() || !end.IsZero() && now.Add(lifeSlack).Before(end)
 	default:
 		return true

@@ -11,13 +11,15 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 // compiled are the subscriptions in force.
-func (c *config) compiled() map[mesh.Name]*deliver.Subscription {
+func (c *config) compiled() map[mesh.Name]*snapshot.Subscription {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.subs
@@ -33,16 +35,16 @@ func TestWhatAPolicyTakesIsReported(t *testing.T) {
 			r := newRig(t, change)
 			logged := &lines{}
 			service := deliver.New(deliver.Options{
-				Namespace: "shop", Subscriptions: r.config, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(),
+				Namespace: "shop", Subscriptions: r.config, Brokers: only(r.driver), Tracing: tracing.Disabled().Messaging(),
 				Logger: slog.New(slog.NewTextHandler(logged, nil)),
 			})
 			w := deliver.NewWatcher(service)
 			w.Apply(r.config.compiled())
 			defer w.Stop()
-			taken := func() []deliver.DeadLetters { return service.DeadLetters() }
+			taken := service.DeadLetters
 			e := &event.Event{ID: "own", Source: "/shop", Type: "t"}
 			// Its own life ends, which is nobody's policy.
-			r.plainly(&broker.Message{Event: e, TTL: time.Millisecond, Expires: time.Now().Add(time.Millisecond)})
+			r.plainly(&queueing.Message{Event: e, TTL: time.Millisecond, Expires: time.Now().Add(time.Millisecond)})
 			// A watch begins some time after it is asked for.
 			r.publishUntil("taken", func() bool { return len(taken()) > 0 })
 			got := taken()
@@ -68,7 +70,7 @@ func (r *rig) publishUntil(id string, done func() bool) {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for deadline := time.After(20 * time.Second); !done(); {
-		r.plainly(&broker.Message{Event: &event.Event{ID: id, Source: "/shop", Type: "t"}, TTL: time.Millisecond, Expires: time.Now().Add(time.Hour)})
+		r.plainly(&queueing.Message{Event: &event.Event{ID: id, Source: "/shop", Type: "t"}, TTL: time.Millisecond, Expires: time.Now().Add(time.Hour)})
 		select {
 		case <-again.C:
 		case <-deadline:
@@ -80,7 +82,7 @@ func (r *rig) publishUntil(id string, done func() bool) {
 // unwatchable is a driver that may not watch.
 type unwatchable struct{ rejecting }
 
-func (unwatchable) Watch(context.Context, string, func(*broker.Delivery)) error {
+func (unwatchable) Watch(context.Context, string, func(*queueing.Delivery)) error {
 	return &broker.Error{Kind: broker.Refused, Op: "watch", Err: errors.New("no")}
 }
 
@@ -89,7 +91,7 @@ func TestAWatchThatIsRefusedIsLoggedOnceAndEnds(t *testing.T) {
 	r := newRig(t, nil)
 	logged := &lines{}
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: one{unwatchable{rejecting{r.driver}}}, Tracing: tracing.Disabled().Messaging(),
+		Namespace: "shop", Subscriptions: r.config, Brokers: only(unwatchable{rejecting{r.driver}}), Tracing: tracing.Disabled().Messaging(),
 		Logger: slog.New(slog.NewTextHandler(logged, nil)),
 	})
 	w := deliver.NewWatcher(service)
@@ -107,12 +109,10 @@ func TestEventsOfATopicThatASubscriptionHasLeftKeepItsName(t *testing.T) {
 	r.publish("old")
 	moved := subscription()
 	moved.Topic.Name, moved.Exchange.Name = "returns", "returns"
-	if err := r.driver.EnsureTopology(t.Context(), deliver.Layout(&moved, mesh.Manage)); err != nil {
-		t.Fatal(err)
-	}
+	r.ensure(&moved)
 	r.config.set(moved)
-	r.send(&broker.Message{Exchange: "returns", Event: &event.Event{ID: "new", Source: "/shop", Type: "t"}, Mandatory: true})
-	r.send(&broker.Message{RoutingKey: "shop.billing", Event: &event.Event{ID: "straight", Source: "/shop", Type: "t"}, Mandatory: true})
+	r.send(&queueing.Message{Exchange: "returns", Event: &event.Event{ID: "new", Source: "/shop", Type: "t"}, Mandatory: true})
+	r.send(&queueing.Message{RoutingKey: "shop.billing", Event: &event.Event{ID: "straight", Source: "/shop", Type: "t"}, Mandatory: true})
 	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 5})
 	for _, want := range [][2]string{{"old", "shop/orders"}, {"new", "shop/returns"}, {"straight", "shop/returns"}} {
 		d := s.delivery()

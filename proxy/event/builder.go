@@ -7,7 +7,7 @@ import (
 )
 
 // MaxAttributes is the most attributes an event may have besides the required ones.
-// Nobody needs that many; without a bound one message could have a hundred thousand.
+// Without a bound one message could have a hundred thousand.
 const MaxAttributes = 1000
 
 // Builder makes an event of attributes that come in any order. Set keeps an event
@@ -93,7 +93,7 @@ func (k Kind) article() string {
 	return "a"
 }
 
-// lastOfEach drops what says nothing and keeps, of equal names, the one added last.
+// lastOfEach drops empty trace contexts and keeps, of equal names, the one added last.
 func lastOfEach(sorted []Attr) []Attr {
 	out := sorted[:0]
 	for i, a := range sorted {

@@ -1,12 +1,12 @@
 package event
 
-// Outcome is what a service says of an event that it was handed.
+// Outcome is how a service settles a delivery.
 type Outcome int
 
 // The outcomes.
 const (
-	Unsaid     Outcome = iota // it said nothing that is known
-	Ack                       // it is done with the event
-	Retry                     // it wants it again, later
-	DeadLetter                // nobody can handle it
+	Unsaid     Outcome = iota // no known outcome
+	Ack                       // the service is done with the event
+	Retry                     // deliver it again later
+	DeadLetter                // no retry can help
 )

@@ -37,8 +37,8 @@ func Timed(name string) bool {
 	return name == AttrTime || name == AttrExpiryTime || name == attrRecordedTime
 }
 
-// Textual reports whether the specification, or a documented extension, says that the
-// attribute is text of some kind, so that bytes in its place can only be meant as text.
+// Textual reports whether the specification, or a documented extension, defines the
+// attribute as text. Bytes in such an attribute are read as text.
 func Textual(name string) bool {
 	switch name {
 	case AttrID, AttrSource, AttrSpecVersion, AttrType, AttrDataContentType, AttrDataSchema, AttrSubject,

@@ -11,7 +11,7 @@ import (
 // FieldError says which attribute of an event is wrong and why.
 type FieldError struct {
 	Field  string // attribute name, or "data"
-	Reason string // what would be right
+	Reason string // what a valid value looks like
 }
 
 // Error implements error.
@@ -74,7 +74,8 @@ func (a *Attr) validate() error {
 	return nil
 }
 
-// validateKnown holds an attribute to what its name promises.
+// validateKnown checks an attribute whose name the specification or an extension
+// defines.
 func (a *Attr) validateKnown() error {
 	text := a.Value.text
 	switch a.Name {
@@ -94,7 +95,7 @@ func (a *Attr) validateKnown() error {
 		if a.Value.kind != KindTimestamp {
 			return &FieldError{a.Name, "must be an RFC 3339 timestamp"}
 		}
-	case AttrExpiryTime: // Warren acts on it, so what it cannot read is refused
+	case AttrExpiryTime: // Warren acts on it, so a value that it cannot read is refused
 		if a.Value.kind != KindTimestamp && (a.Value.kind != KindString || text != "") {
 			return &FieldError{a.Name, "must be an RFC 3339 timestamp"}
 		}

@@ -1,25 +1,25 @@
-// Package metrics measures the way of events: what is published, delivered,
-// settled, repeated and given up.
+// Package metrics measures events: how many are published, delivered, settled,
+// retried and dead-lettered, and how long that takes.
 //
 // It owns the instruments and the attribute sets of events; names, units, buckets
 // and attributes of messaging.* follow OpenTelemetry's conventions for RabbitMQ,
 // our own begin with warren. (docs/metrics.md lists all). It owns how a sidecar's
 // State is shown, not where it comes from, and not the meter provider.
 //
-// Cardinality is that of the configuration: attributes name topics, subscriptions
-// and broker nodes, outcomes and kinds of error; never an event's id, type, subject
-// or key. Sets are built once for each combination and kept, so an event builds none
-// and takes no lock. Counters are atomic integers that are read when somebody looks:
-// a count through the SDK costs 250 ns, and has no exemplar that a duration lacks.
+// The configuration bounds the cardinality: attributes name topics, subscriptions,
+// broker nodes, outcomes and kinds of error; never an event's id, type, subject or
+// key. Each set is built once and kept, so an event builds none and takes no lock.
+// Counters are atomic integers that a scrape reads: a count through the SDK costs
+// 250 ns, and has no exemplar that a duration lacks.
 //
 // Everything is safe for concurrent use, but a Sending and a Processing belong to
 // the event they measure. A nil *Events measures nothing.
 //
 //	events, err := metrics.New(meterProvider)
-//	sending := events.Send(topic, tracing.SystemRabbitMQ)
+//	sending := events.Send(topic, messaging.SystemRabbitMQ)
 //	sending.To(driver.State().Address)
 //	sending.Written()
-//	sending.Settled(err)
+//	sending.Answered(err)
 //	sending.End(ctx, err)
 package metrics
 
@@ -32,11 +32,11 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/warrenmesh/warren/internal/grow"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
-// Buckets returns the bounds of every duration, in seconds: those of the messaging
-// conventions, for the SDK's own default is made for milliseconds.
+// Buckets returns the bounds of every duration, in seconds. They are those of the
+// messaging conventions: the SDK's own default is made for milliseconds.
 func Buckets() []float64 {
 	return []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
 }
@@ -60,7 +60,7 @@ type Events struct {
 // New makes the instruments. It returns nil, which measures nothing, when the
 // provider measures nothing.
 func New(provider metric.MeterProvider) (*Events, error) {
-	b := builder{meter: provider.Meter(tracing.ScopeName)}
+	b := builder{meter: provider.Meter(conventions.ScopeName)}
 	e := &Events{
 		operation:  b.seconds("messaging.client.operation.duration", "Duration of a publish, confirm and retries included, or of a settlement."),
 		processing: b.seconds("messaging.process.duration", "Time from handing an event to the service to its outcome."),
@@ -75,7 +75,7 @@ func New(provider metric.MeterProvider) (*Events, error) {
 	return e, nil
 }
 
-// builder collects what is wrong with instruments.
+// builder collects the errors of all instruments.
 type builder struct {
 	meter metric.Meter
 	errs  []error
@@ -94,21 +94,21 @@ func (b *builder) counter(name, unit, description string) metric.Int64Observable
 	return c
 }
 
-// level is a number of things that are there.
+// level is a number of things that exist at the moment.
 func (b *builder) level(name, unit, description string) metric.Int64ObservableUpDownCounter {
 	l, err := b.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
 	b.errs = append(b.errs, err)
 	return l
 }
 
-// gauge is a value that cannot be summed up over sidecars.
+// gauge is a value that must not be summed over sidecars.
 func (b *builder) gauge(name, unit, description string) metric.Float64ObservableGauge {
 	g, err := b.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
 	b.errs = append(b.errs, err)
 	return g
 }
 
-// observe makes the instruments that are read when somebody looks.
+// observe makes the instruments that are read at each scrape.
 func (b *builder) observe(e *Events) {
 	var (
 		sent         = b.counter("messaging.client.sent.messages", "{message}", "Attempts to publish an event that were written to the broker's connection.")

@@ -20,7 +20,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -115,24 +115,24 @@ func TestAPublishIsMeasured(t *testing.T) {
 	r := newRig(t)
 	lost := &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}
 
-	s := r.Send(orders, tracing.SystemRabbitMQ)
+	s := r.Send(orders, messaging.SystemRabbitMQ)
 	s.To("127.0.0.1:5672")
 	s.Written()
-	waiting := r.Send(orders, tracing.SystemRabbitMQ)
+	waiting := r.Send(orders, messaging.SystemRabbitMQ)
 	r.want(
 		"warren.publish.pending {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
 		"warren.publish.unconfirmed {message}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 1",
 		"warren.publish.retries.postponed {retry}{messaging.destination.template=shop/orders messaging.system=rabbitmq} 0")
 
-	s.Settled(lost)
+	s.Answered(lost)
 	s.Postponed()
 	s.Retry(lost)
 	s.To("127.0.0.1:5673")
 	s.Written()
-	s.Settled(nil)
+	s.Answered(nil)
 	s.End(t.Context(), nil)
 	waiting.Written()
-	waiting.Settled(&broker.Error{Kind: broker.WindowFull, Op: "publish"}) // not sent
+	waiting.Answered(&broker.Error{Kind: broker.WindowFull, Op: "publish"}) // not sent
 	waiting.End(t.Context(), &broker.Error{Kind: broker.Unavailable, Op: "pick"})
 
 	const on = " messaging.operation.name=publish"
@@ -150,7 +150,7 @@ func TestAPublishIsMeasured(t *testing.T) {
 func TestADeliveryIsMeasured(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	d := metrics.Delivery{Subscription: billing, Topic: orders, System: tracing.SystemMemory}
+	d := metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemMemory}
 	deliver := func(attempt uint32, redelivered bool) metrics.Processing {
 		d := d
 		d.Attempt, d.Redelivered = attempt, redelivered
@@ -174,10 +174,10 @@ func TestADeliveryIsMeasured(t *testing.T) {
 		"warren.delivery.deduplicated {message}{"+sub+mem+"} 0",
 		"warren.delivery.outstanding {message}{"+sub+mem+"} 3")...)
 
-	r.Settle(t.Context(), tracing.Ack, d, time.Now(), nil)
+	r.Settle(t.Context(), messaging.Ack, d, time.Now(), nil)
 	first.End(t.Context(), nil)
 	again.End(t.Context(), errors.New("no"))
-	r.Settle(t.Context(), tracing.Reject, d, time.Now(), broker.ErrStale)
+	r.Settle(t.Context(), messaging.Reject, d, time.Now(), broker.ErrStale)
 	cut.End(t.Context(), context.DeadlineExceeded)
 	r.DeadLetter(d, "rejected")
 	r.Deduplicated(d)
@@ -234,17 +234,17 @@ func TestManyEventsAtOnceAreAllCounted(t *testing.T) {
 }
 
 func publishOne(ctx context.Context, e *metrics.Events) {
-	s := e.Send(orders, tracing.SystemRabbitMQ)
+	s := e.Send(orders, messaging.SystemRabbitMQ)
 	s.To("127.0.0.1:5672")
 	s.Written()
-	s.Settled(nil)
+	s.Answered(nil)
 	s.End(ctx, nil)
 }
 
 func deliverOne(ctx context.Context, e *metrics.Events) {
-	d := metrics.Delivery{Subscription: billing, Topic: orders, System: tracing.SystemRabbitMQ, Address: "127.0.0.1:5672", Attempt: 1}
+	d := metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemRabbitMQ, Address: "127.0.0.1:5672", Attempt: 1}
 	p := e.Process(d)
-	e.Settle(ctx, tracing.Ack, d, time.Now(), nil)
+	e.Settle(ctx, messaging.Ack, d, time.Now(), nil)
 	p.End(ctx, nil)
 }
 

@@ -11,17 +11,18 @@ import (
 	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
-// subscriptionKey tells apart what a subscription was before its topic or broker
-// changed.
+// subscriptionKey includes topic and broker, so that counts from before a change of
+// either stay separate.
 type subscriptionKey struct {
 	name, topic mesh.Name
 	system      string
 }
 
-// subscription is what is kept for a subscription that is delivered.
+// subscription holds the counters of one subscription.
 type subscription struct {
 	attrs       []attribute.KeyValue // must not be changed
 	own         metric.ObserveOption
@@ -38,7 +39,7 @@ type subscription struct {
 type source struct {
 	consumed   *series
 	processing *outcomes
-	settling   map[tracing.SettleOp]*outcomes
+	settling   map[messaging.SettleOp]*outcomes
 }
 
 // Values of warren.redelivery.cause, by their place in subscription.redelivered.
@@ -49,9 +50,9 @@ const (
 
 func newSubscription(k subscriptionKey) *subscription {
 	attrs := []attribute.KeyValue{
-		tracing.KeySystem.String(k.system),
-		tracing.KeySubscription.String(k.name.String()),
-		tracing.KeyDestinationTemplate.String(k.topic.String()),
+		messaging.KeySystem.String(k.system),
+		messaging.KeySubscription.String(k.name.String()),
+		messaging.KeyDestinationTemplate.String(k.topic.String()),
 	}
 	s := &subscription{
 		attrs: attrs, own: metric.WithAttributeSet(attribute.NewSet(concat(attrs)...)),
@@ -60,7 +61,8 @@ func newSubscription(k subscriptionKey) *subscription {
 			byBroker: newSeries(attrs, keyCause.String("broker")),
 		},
 	}
-	// They are there from the start: an alert on their increase must not miss the first.
+	// All causes exist from the start, because an alert on their increase must not
+	// miss the first.
 	for _, reason := range [...]string{broker.ReasonExpired, broker.ReasonMaxLength, broker.ReasonDeliveryLimit} {
 		s.taken.Add(reason, func() *series { return newSeries(attrs, keyReason.String(reason)) })
 	}
@@ -71,11 +73,11 @@ func (s *subscription) from(address string) *source {
 	if src, ok := s.nodes.Get(address); ok {
 		return src
 	}
-	attrs := tracing.AppendServer(concat(s.attrs), address)
-	process := concat(attrs, tracing.KeyOperationName.String(tracing.OpProcess))
-	src := &source{consumed: newSeries(process), processing: newOutcomes(process), settling: map[tracing.SettleOp]*outcomes{}}
-	for _, op := range []tracing.SettleOp{tracing.Ack, tracing.Nack, tracing.Reject} {
-		src.settling[op] = newOutcomes(concat(attrs, tracing.KeyOperationName.String(string(op)), tracing.KeyOperationType.String(tracing.TypeSettle)))
+	attrs := messaging.AppendServer(concat(s.attrs), address)
+	process := concat(attrs, messaging.KeyOperationName.String(messaging.OpProcess))
+	src := &source{consumed: newSeries(process), processing: newOutcomes(process), settling: map[messaging.SettleOp]*outcomes{}}
+	for _, op := range []messaging.SettleOp{messaging.Ack, messaging.Nack, messaging.Reject} {
+		src.settling[op] = newOutcomes(concat(attrs, messaging.KeyOperationName.String(string(op)), messaging.KeyOperationType.String(messaging.TypeSettle)))
 	}
 	return s.nodes.Add(address, func() *source { return src })
 }
@@ -89,7 +91,7 @@ func (e *Events) subscription(d Delivery) *subscription {
 	return s
 }
 
-// Delivery says what is handed to the service or settled.
+// Delivery describes a delivery to metrics.
 type Delivery struct {
 	Subscription mesh.Name
 	Topic        mesh.Name
@@ -99,8 +101,8 @@ type Delivery struct {
 	Redelivered  bool   // the broker's flag, or a repeated publish
 }
 
-// Processing measures one delivery in the hands of the service. The zero value
-// measures nothing.
+// Processing measures one delivery while the service holds it. The zero value measures
+// nothing.
 type Processing struct {
 	events       *Events
 	subscription *subscription
@@ -108,8 +110,8 @@ type Processing struct {
 	begun        time.Time
 }
 
-// Process counts a delivery that is handed to the service now. The caller ends it
-// with End.
+// Process counts a delivery that is handed to the service now. The caller ends it with
+// End.
 func (e *Events) Process(d Delivery) Processing {
 	if e == nil {
 		return Processing{}
@@ -127,28 +129,28 @@ func (e *Events) Process(d Delivery) Processing {
 	return p
 }
 
-// End says what became of the delivery, nil when the service took it; ctx has its
-// span. It is called once.
+// End ends the measurement; a nil err means that the service acknowledged. ctx has the
+// delivery's span. It is called once.
 func (p Processing) End(ctx context.Context, err error) {
 	if p.events == nil {
 		return
 	}
 	p.subscription.outstanding.Add(-1)
-	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, tracing.ErrorHandler).record...)
+	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, conventions.ErrorHandler).record...)
 }
 
 // Settle measures a settlement that began at the given time and is done.
-func (e *Events) Settle(ctx context.Context, op tracing.SettleOp, d Delivery, begun time.Time, err error) {
+func (e *Events) Settle(ctx context.Context, op messaging.SettleOp, d Delivery, begun time.Time, err error) {
 	if e == nil {
 		return
 	}
 	if set, ok := e.subscription(d).from(d.Address).settling[op]; ok {
-		e.operation.Record(ctx, seconds(begun), set.of(err, tracing.ErrorOther).record...)
+		e.operation.Record(ctx, seconds(begun), set.of(err, conventions.ErrorOther).record...)
 	}
 }
 
-// DeadLetter counts a delivery that was put into its subscription's dead-letter
-// queue. reason is one of few.
+// DeadLetter counts a delivery that was put into its subscription's dead-letter queue.
+// There are only a few reasons.
 func (e *Events) DeadLetter(d Delivery, reason string) {
 	if e == nil {
 		return
@@ -157,8 +159,8 @@ func (e *Events) DeadLetter(d Delivery, reason string) {
 	s.count(&s.deadLetters, reason)
 }
 
-// TakenByPolicy counts an event that the broker itself took out of a subscription's
-// queue, as a policy told it. reason is one of few.
+// TakenByPolicy counts an event that the broker took out of a subscription's queue
+// because of a policy. There are only a few reasons.
 func (e *Events) TakenByPolicy(d Delivery, reason string) {
 	if e == nil {
 		return

@@ -11,26 +11,28 @@ import (
 	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
-// topicKey tells apart what a topic was before its broker changed.
+// topicKey includes the broker, so that counts from before a change of it stay
+// separate.
 type topicKey struct {
 	name   mesh.Name
 	system string
 }
 
-// topic is what is kept for a topic that is published to.
+// topic holds the counters of one topic.
 type topic struct {
 	key       topicKey
 	own       metric.ObserveOption
 	nodes     grow.Map[string, *destination] // by address
-	none      *destination                   // of publishes that found no node
+	none      *destination                   // of publishes for which no node was found
 	retries   *outcomes
-	postponed atomic.Int64 // retries that found no room
+	postponed atomic.Int64 // retries for which the retry budget had no room
 
 	inFlight    atomic.Int64 // accepted and not answered
-	unconfirmed atomic.Int64 // written and not settled
+	unconfirmed atomic.Int64 // written and not answered
 }
 
 // destination is a topic on one node.
@@ -40,7 +42,7 @@ type destination struct {
 }
 
 func newTopic(k topicKey) *topic {
-	own := []attribute.KeyValue{tracing.KeySystem.String(k.system), tracing.KeyDestinationTemplate.String(k.name.String())}
+	own := []attribute.KeyValue{messaging.KeySystem.String(k.system), messaging.KeyDestinationTemplate.String(k.name.String())}
 	return &topic{
 		key: k, own: metric.WithAttributeSet(attribute.NewSet(concat(own)...)),
 		none: newDestination(k, ""), retries: newOutcomes(own),
@@ -48,14 +50,14 @@ func newTopic(k topicKey) *topic {
 }
 
 func newDestination(k topicKey, address string) *destination {
-	attrs := tracing.AppendServer([]attribute.KeyValue{
-		tracing.KeySystem.String(k.system),
-		tracing.KeyOperationName.String(tracing.OpPublish),
-		tracing.KeyDestinationTemplate.String(k.name.String()),
+	attrs := messaging.AppendServer([]attribute.KeyValue{
+		messaging.KeySystem.String(k.system),
+		messaging.KeyOperationName.String(messaging.OpPublish),
+		messaging.KeyDestinationTemplate.String(k.name.String()),
 	}, address)
 	return &destination{
 		sent:      newOutcomes(attrs),
-		operation: newOutcomes(concat(attrs, tracing.KeyOperationType.String(tracing.TypeSend))),
+		operation: newOutcomes(concat(attrs, messaging.KeyOperationType.String(messaging.TypeSend))),
 	}
 }
 
@@ -83,8 +85,8 @@ func (e *Events) Send(name mesh.Name, system string) Sending {
 	return Sending{events: e, topic: t, to: t.none, begun: time.Now()}
 }
 
-// To says which node, by its address as configured, the next try goes to; "" is
-// the broker in this process.
+// To records the node of the next try, by its address as configured; "" is the broker
+// in this process.
 func (s *Sending) To(address string) {
 	if s.topic == nil {
 		return
@@ -96,45 +98,45 @@ func (s *Sending) To(address string) {
 	s.to = d
 }
 
-// Written says that the try was written. Settled follows.
+// Written records that the try was written. Answered follows.
 func (s *Sending) Written() {
 	if s.topic != nil {
 		s.topic.unconfirmed.Add(1)
 	}
 }
 
-// Settled counts a try that was written; err is what became of it, nil when it was
-// confirmed. One that waited for its turn on the connection and never got it was
-// not sent and does not count.
-func (s *Sending) Settled(err error) {
+// Answered counts a try that was written; a nil err means that it was confirmed. A try
+// that waited for the connection and was never written does not count.
+func (s *Sending) Answered(err error) {
 	if s.topic == nil {
 		return
 	}
 	s.topic.unconfirmed.Add(-1)
 	if err == nil || broker.OutcomeOf(err) != broker.NotSent {
-		s.to.sent.of(err, tracing.ErrorOther).n.Add(1)
+		s.to.sent.of(err, conventions.ErrorOther).n.Add(1)
 	}
 }
 
 // Retry counts a further try, made because of err.
 func (s *Sending) Retry(err error) {
 	if s.topic != nil {
-		s.topic.retries.of(err, tracing.ErrorOther).n.Add(1)
+		s.topic.retries.of(err, conventions.ErrorOther).n.Add(1)
 	}
 }
 
-// Postponed counts a further try that was put off because too many were under way.
+// Postponed counts a retry that was put off because too many were under way.
 func (s *Sending) Postponed() {
 	if s.topic != nil {
 		s.topic.postponed.Add(1)
 	}
 }
 
-// End says how the publish ended; ctx has its span. It is called once.
+// End ends the measurement with the publish's outcome. ctx has its span. It is called
+// once.
 func (s *Sending) End(ctx context.Context, err error) {
 	if s.topic == nil {
 		return
 	}
 	s.topic.inFlight.Add(-1)
-	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, tracing.ErrorOther).record...)
+	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, conventions.ErrorOther).record...)
 }

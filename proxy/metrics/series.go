@@ -7,11 +7,11 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/warrenmesh/warren/internal/grow"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
 )
 
-// series is one attribute set of one instrument: counted here and read when
-// somebody looks, which costs an event next to nothing, or recorded by the SDK.
+// series is one attribute set of one instrument. A counter is an atomic integer that a
+// scrape reads; the SDK records durations.
 type series struct {
 	n      atomic.Int64
 	as     metric.ObserveOption
@@ -38,12 +38,12 @@ type outcomes struct {
 
 func newOutcomes(attrs []attribute.KeyValue) *outcomes { return &outcomes{attrs: attrs} }
 
-// of returns the series of err, nil being success; otherwise is the type of errors
-// that name none.
+// of returns the series of err, nil being success. otherwise is the error type for
+// errors that have none.
 func (o *outcomes) of(err error, otherwise string) *series {
 	errorType := ""
 	if err != nil {
-		errorType = tracing.ErrorType(err, otherwise)
+		errorType = conventions.ErrorType(err, otherwise)
 	}
 	if s, ok := o.byType.Get(errorType); ok {
 		return s
@@ -51,7 +51,7 @@ func (o *outcomes) of(err error, otherwise string) *series {
 	if errorType == "" {
 		return o.byType.Add("", func() *series { return newSeries(o.attrs) })
 	}
-	return o.byType.Add(errorType, func() *series { return newSeries(o.attrs, tracing.KeyErrorType.String(errorType)) })
+	return o.byType.Add(errorType, func() *series { return newSeries(o.attrs, conventions.KeyErrorType.String(errorType)) })
 }
 
 func (o *outcomes) observe(to metric.Observer, c metric.Int64Observable) {
@@ -60,7 +60,7 @@ func (o *outcomes) observe(to metric.Observer, c metric.Int64Observable) {
 	}
 }
 
-// concat copies: sets sort what they are made of.
+// concat copies, because attribute sets sort their input in place.
 func concat(attrs []attribute.KeyValue, more ...attribute.KeyValue) []attribute.KeyValue {
 	return append(append(make([]attribute.KeyValue, 0, len(attrs)+len(more)), attrs...), more...)
 }

@@ -10,7 +10,8 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/conventions"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // State is the condition of a sidecar at one moment.
@@ -68,10 +69,9 @@ const (
 	stateDown    = "down"
 )
 
-// Watch calls read whenever somebody looks at the metrics, until stop is called.
-// read must not block.
+// Watch calls read at each scrape, until stop is called. read must not block.
 func Watch(provider metric.MeterProvider, read func() State) (stop func() error, err error) {
-	b := builder{meter: provider.Meter(tracing.ScopeName)}
+	b := builder{meter: provider.Meter(conventions.ScopeName)}
 	i := stateInstruments{
 		ready:       b.gauge("warren.ready", "", "1 while the sidecar is ready, else 0."),
 		connections: b.level("warren.broker.connections", "{connection}", "Connections to broker nodes, by role and state."),
@@ -105,7 +105,7 @@ func (i *stateInstruments) observe(o metric.Observer, s State, now time.Time) {
 	for _, c := range s.Connections {
 		i.observeConnection(o, c, "publish", publishState(c.State))
 		i.observeConnection(o, c, "consume", consumeState(c.State))
-		o.ObserveInt64(i.gone, int64(c.Gone), metric.WithAttributes(tracing.AppendServer([]attribute.KeyValue{keyBroker.String(c.Broker.String())}, c.Address)...)) //nolint:gosec // as above
+		o.ObserveInt64(i.gone, int64(c.Gone), metric.WithAttributes(messaging.AppendServer([]attribute.KeyValue{keyBroker.String(c.Broker.String())}, c.Address)...)) //nolint:gosec // as above
 	}
 	if c := s.Config; c != nil {
 		source := "control-plane"
@@ -125,7 +125,7 @@ func (i *stateInstruments) observe(o metric.Observer, s State, now time.Time) {
 }
 
 func (i *stateInstruments) observeConnection(o metric.Observer, c Connection, role, state string) {
-	attrs := tracing.AppendServer([]attribute.KeyValue{keyBroker.String(c.Broker.String()), keyRole.String(role)}, c.Address)
+	attrs := messaging.AppendServer([]attribute.KeyValue{keyBroker.String(c.Broker.String()), keyRole.String(role)}, c.Address)
 	for _, s := range []string{stateUp, stateBlocked, stateDown} {
 		n := int64(0)
 		if s == state {

@@ -40,6 +40,7 @@ type shared struct {
 	driver   broker.Driver
 	identity identity
 	log      *slog.Logger
+	declared func()
 	signal   chan struct{} // cap 1: wanted was replaced
 
 	cancel context.CancelFunc // set by start
@@ -50,8 +51,8 @@ type shared struct {
 	wanted atomic.Pointer[[]*declaration]
 }
 
-func newNode(d broker.Driver, id identity, log *slog.Logger) *shared {
-	s := &shared{driver: d, identity: id, log: log.With("broker_node", id.address), signal: make(chan struct{}, 1)}
+func newNode(d broker.Driver, id identity, o Options) *shared {
+	s := &shared{driver: d, identity: id, log: o.Logger.With("broker_node", id.address), declared: o.OnDeclared, signal: make(chan struct{}, 1)}
 	s.wanted.Store(new([]*declaration))
 	return s
 }
@@ -110,7 +111,6 @@ func (s *shared) declareAll(ctx context.Context) {
 // node has declared. What no configuration wants any more is forgotten.
 func (s *shared) declareRound(ctx context.Context, before map[*declaration]bool) (declared map[*declaration]bool, failed bool) {
 	wanted := *s.wanted.Load()
-	s.forget(ctx, before, wanted)
 	declared = make(map[*declaration]bool, len(wanted))
 	for _, d := range wanted {
 		if before[d] || s.declareOne(ctx, d) {
@@ -119,41 +119,22 @@ func (s *shared) declareRound(ctx context.Context, before map[*declaration]bool)
 			failed = true
 		}
 	}
-	if !s.unbind(ctx, before, declared) {
-		failed = true
-	}
-	return declared, failed
+	return declared, !s.keep(ctx, wanted) || failed
 }
 
-// unbind removes what led to the queues of declared before and is not part of it any
-// more: a subscription that has moved to another topic is to get nothing more of the old
-// one. What cannot be removed now is kept in declared, to be tried again.
-func (s *shared) unbind(ctx context.Context, before, declared map[*declaration]bool) (done bool) {
-	left := moved(before, declared)
-	if len(left.Gone)+len(left.GonePartitioners) == 0 {
-		return true
+// keep has the driver forget what no configuration wants any more, and reports whether that
+// needs no further try.
+func (s *shared) keep(ctx context.Context, wanted []*declaration) (done bool) {
+	objects := make([]broker.Object, 0, len(wanted))
+	for _, d := range wanted {
+		objects = append(objects, d.object)
 	}
-	err := s.driver.EnsureTopology(ctx, left)
+	err := s.driver.Keep(ctx, objects)
 	if err == nil || ctx.Err() != nil {
 		return true
 	}
-	s.log.Warn("old bindings cannot be removed: what is published there still comes", "error", err)
-	for d := range before {
-		declared[d] = true
-	}
+	s.log.Warn("what the configuration names no more cannot be given up: what is published there still comes", "error", err)
 	return false
-}
-
-// forget tells the driver not to declare again, after a reconnect, what was declared
-// and is wanted no more.
-func (s *shared) forget(ctx context.Context, before map[*declaration]bool, wanted []*declaration) {
-	gone := orphans(before, wanted)
-	if len(gone.Exchanges)+len(gone.Queues) == 0 {
-		return
-	}
-	if err := s.driver.EnsureTopology(ctx, gone); err != nil && ctx.Err() == nil {
-		s.log.Warn("topology cannot be given up", "error", err)
-	}
 }
 
 // declareOne reports whether d needs no further try. It gives up as soon as d is
@@ -165,11 +146,13 @@ func (s *shared) declareOne(ctx context.Context, d *declaration) bool {
 	if d.life.Err() != nil {
 		return true
 	}
-	err := s.driver.EnsureTopology(ctx, d.topology)
+	err := s.driver.Ensure(ctx, d.object)
 	if ctx.Err() != nil {
 		return true // dropped, or the node stops
 	}
-	switch d.settle(err) {
+	verdict := d.conclude(err)
+	s.declared()
+	switch verdict {
 	case refused:
 		s.log.Error("topology cannot be declared", "object", d.key, "error", err)
 	case healed:

@@ -13,16 +13,17 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 )
 
-// Node is one node of a broker, claimed for one publish.
+// Node is one node of a broker, claimed for one batch.
 type Node interface {
 	// Address is host:port; "" in memory.
 	Address() string
 	// Publish is broker.Publisher's.
-	Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error)
-	// Settled is told what became of the publish: nil when it was confirmed, else a
-	// failure that speaks against the node. A node that fails one publish after the
-	// other is avoided for a while, as long as there are others. It does not block.
-	Settled(err error)
+	Publish(ctx context.Context, batch []*broker.Message, told broker.Told)
+	// Answered is told what became of an event that was published: nil when it was
+	// confirmed, else a failure that speaks against the node. A node that fails one event
+	// after the other is avoided for a while, as long as there are others. It does not
+	// block.
+	Answered(err error)
 }
 
 // Claim waits within ctx until what key needs is declared on the broker, as Ready does,
@@ -58,12 +59,12 @@ func (n *node) isAmong(tried []Node) bool {
 func (n *node) Address() string { return n.identity.address }
 
 // Publish implements Node.
-func (n *node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	return n.driver.Publish(ctx, m)
+func (n *node) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	n.driver.Publish(ctx, batch, told)
 }
 
-// Settled implements Node. The only node of its broker is never avoided.
-func (n *node) Settled(err error) {
+// Answered implements Node. The only node of its broker is never avoided.
+func (n *node) Answered(err error) {
 	switch {
 	case n.alone:
 	case err == nil:

@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/pool"
 )
 
@@ -72,7 +73,7 @@ func (r *rig) pickConsumers(n int) string {
 func (r *rig) fail(node, times int) {
 	n := r.claim(r.built[node])
 	for range times {
-		n.Settled(&broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: "publish"})
+		n.Answered(&broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: "publish"})
 	}
 }
 
@@ -214,7 +215,7 @@ func TestANodeThatKeepsFailingIsAvoidedForAWhile(t *testing.T) {
 			r := newRig(t)
 			r.apply(rabbit("a", "b"))
 			r.fail(0, 4)
-			r.claim(r.built[0]).Settled(nil)
+			r.claim(r.built[0]).Answered(nil)
 			r.fail(0, 4)
 			if got := r.picks(4); got != "ab" {
 				t.Errorf("published to %s after 4 failures, want ab", got)
@@ -263,8 +264,8 @@ func TestANodeThatKeepsFailingIsAvoidedForAWhile(t *testing.T) {
 		r.apply(rabbit("a", "b"))
 		gone := r.claim(r.built[0])
 		r.apply(rabbit("b", "c"))
-		gone.Settled(nil)
-		gone.Settled(errors.New("closed"))
+		gone.Answered(nil)
+		gone.Answered(errors.New("closed"))
 		if got := r.picks(4); got != "bc" {
 			t.Errorf("published to %s, want bc", got)
 		}
@@ -277,7 +278,7 @@ func BenchmarkClaim(b *testing.B) {
 	defer broke.Close()
 	p := pool.New(pool.Options{
 		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) {
-			return broke.Node(membroker.NodeOptions{}), nil
+			return queueing.NewNode(broke.Node(membroker.NodeOptions{})), nil
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	})
@@ -292,6 +293,6 @@ func BenchmarkClaim(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		n.Settled(nil)
+		n.Answered(nil)
 	}
 }

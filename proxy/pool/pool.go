@@ -9,8 +9,8 @@
 //	p.Start(ctx)
 //	err := p.Apply(cfg.Brokers, declarations) // at each configuration
 //	node, err := p.Claim(ctx, broker, key, nil) // waits until key can be used
-//	receipt, err := node.Publish(ctx, message)
-//	node.Settled(receipt.Wait(ctx))
+//	node.Publish(ctx, batch, told)
+//	node.Answered(err)                           // for each event that told is told of
 //	err = p.Stop(ctx)
 package pool
 
@@ -40,6 +40,9 @@ type Options struct {
 	// Zone is the sidecar's: nodes of the same zone are preferred among those of one
 	// priority. Empty means no preference.
 	Zone string
+	// OnDeclared is called when a declaration was made or refused, by any goroutine. It must
+	// return at once. nil means that nobody needs to know.
+	OnDeclared func()
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -67,9 +70,9 @@ type entry struct {
 	spec         *mesh.Broker
 	nodes        []*node
 	declarations map[string]*declaration
-	// settled becomes true when every declaration has been tried, and stays so over
+	// tried becomes true when every declaration has been tried, and stays so over
 	// later configurations: a topic's first use must not make the sidecar unready.
-	settled *atomic.Bool
+	tried *atomic.Bool
 
 	// Round robin among equal nodes; a counter for each purpose and broker, for two
 	// that take turns would each get every second node only. They begin at random:
@@ -80,6 +83,9 @@ type entry struct {
 
 // New builds a pool without brokers.
 func New(opts Options) *Pool {
+	if opts.OnDeclared == nil {
+		opts.OnDeclared = func() {}
+	}
 	p := &Pool{opts: opts, began: time.Now()}
 	p.view.Store(&map[mesh.Name]*entry{})
 	return p
@@ -106,10 +112,10 @@ func (p *Pool) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Declaration is topology that must exist before a key is used.
+// Declaration is an object that must exist before a key is used.
 type Declaration struct {
-	Key      string // e.g. the resource name of the topic or subscription
-	Topology broker.Topology
+	Key    string // e.g. the resource name of the topic or subscription
+	Object broker.Object
 }
 
 // Unbuildable says why brokers of a configuration cannot have drivers.
@@ -178,9 +184,9 @@ func (p *Pool) build(old map[mesh.Name]*entry, brokers map[mesh.Name]*mesh.Broke
 // reconcile builds the entry of a broker, taking over what is unchanged in old,
 // which may be nil, and starts those of its nodes that do not run.
 func (p *Pool) reconcile(old *entry, spec *mesh.Broker, nodes []*node, wanted []Declaration) *entry {
-	e := &entry{spec: spec, nodes: nodes, declarations: make(map[string]*declaration, len(wanted)), settled: new(atomic.Bool)}
+	e := &entry{spec: spec, nodes: nodes, declarations: make(map[string]*declaration, len(wanted)), tried: new(atomic.Bool)}
 	if old != nil {
-		e.settled = old.settled
+		e.tried = old.tried
 	}
 	e.publishTurn.Store(rand.Uint32())
 	e.consumeTurn.Store(rand.Uint32())
@@ -201,7 +207,7 @@ func (p *Pool) reconcile(old *entry, spec *mesh.Broker, nodes []*node, wanted []
 // may be another broker altogether, of which nothing is known.
 func (p *Pool) takeDeclaration(old, next *entry, w Declaration) *declaration {
 	if old != nil && slices.ContainsFunc(old.nodes, next.has) {
-		if d, ok := old.declarations[w.Key]; ok && equalTopology(d.topology, w.Topology) {
+		if d, ok := old.declarations[w.Key]; ok && next.nodes[0].driver.Same(d.object, w.Object) {
 			return d
 		}
 	}
@@ -226,7 +232,7 @@ func (p *Pool) takeNode(old *entry, spec *mesh.Broker, n mesh.Node) (*node, erro
 	if err != nil {
 		return nil, fmt.Errorf("node %q: %w", n.Address, err)
 	}
-	return newNode(driver, identity, p.opts.Logger).as(n, p.opts.Zone), nil
+	return newNode(driver, identity, p.opts).as(n, p.opts.Zone), nil
 }
 
 // retire ends what old has and next, which may be nil, has not.
@@ -322,7 +328,7 @@ func (p *Pool) Unready() error {
 	for _, name := range mesh.Sorted(view) {
 		err := view[name].unready()
 		if err == nil {
-			err = view[name].unsettled()
+			err = view[name].untried()
 		}
 		if err != nil {
 			reasons = append(reasons, fmt.Sprintf("broker %s: %v", name, err))
@@ -358,10 +364,10 @@ func (e *entry) unready() error {
 	return errors.New(strings.Join(reasons, "; "))
 }
 
-// unsettled names a declaration that no node has tried yet, of those a broker has
-// at first. One that was refused is settled: readiness cannot heal it.
-func (e *entry) unsettled() error {
-	if e.settled.Load() {
+// untried names a declaration that no node has tried yet, of those a broker has
+// at first. One that was refused counts as tried: readiness cannot heal it.
+func (e *entry) untried() error {
+	if e.tried.Load() {
 		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(e.declarations)) {
@@ -369,6 +375,6 @@ func (e *entry) unsettled() error {
 			return fmt.Errorf("%s is not declared yet", key)
 		}
 	}
-	e.settled.Store(true)
+	e.tried.Store(true)
 	return nil
 }

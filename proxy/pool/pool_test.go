@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,9 +16,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/pool"
 )
@@ -36,26 +39,18 @@ type driver struct {
 
 	mu       sync.Mutex
 	state    broker.State            // guarded by mu
-	answers  map[string]func() error // guarded by mu; by queue, what EnsureTopology comes to
-	declared []string                // guarded by mu; queues, in order
-	gone     []string                // guarded by mu; what is to be forgotten, in order
+	answers  map[string]func() error // guarded by mu; by subscription, what Ensure comes to; that of Keep by "keep"
+	declared []string                // guarded by mu; subscriptions, in order
+	kept     []string                // guarded by mu; what Keep was told, each time, in order
 }
 
-func (d *driver) forget(t broker.Topology) {
+// keeps lists what Keep was told, and forgets it.
+func (d *driver) keeps() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, x := range t.Exchanges {
-		d.gone = append(d.gone, x.Name)
-	}
-	for _, q := range t.Queues {
-		d.gone = append(d.gone, q.Name)
-	}
-}
-
-func (d *driver) removed() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.gone)
+	kept := d.kept
+	d.kept = nil
+	return kept
 }
 
 func (d *driver) Run(ctx context.Context) error {
@@ -65,8 +60,8 @@ func (d *driver) Run(ctx context.Context) error {
 	return nil
 }
 
-// EnsureTopology waits while the driver is down, as real ones do.
-func (d *driver) EnsureTopology(ctx context.Context, t broker.Topology) error {
+// Ensure waits while the driver is down, as real ones do.
+func (d *driver) Ensure(ctx context.Context, o broker.Object) error {
 	for !d.State().Consuming {
 		select {
 		case <-time.After(time.Millisecond):
@@ -74,32 +69,38 @@ func (d *driver) EnsureTopology(ctx context.Context, t broker.Topology) error {
 			return &broker.Error{Kind: broker.Unavailable, Op: "declare", Err: ctx.Err()}
 		}
 	}
-	if t.Policy == mesh.Ignore {
-		d.forget(t)
-		return nil
-	}
-	queue := "unbind"
-	if len(t.Queues) > 0 {
-		queue = t.Queues[0].Name
-	}
-	d.mu.Lock()
-	answer := d.answers[queue]
-	d.mu.Unlock()
-	if answer != nil {
-		if err := answer(); err != nil {
-			return err
-		}
+	name := o.Subscription.Name.Name
+	if err := d.answered(name); err != nil {
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.declared = append(d.declared, queue)
-	for _, b := range t.Gone {
-		d.gone = append(d.gone, b.Exchange+" to "+b.Queue)
-	}
-	for _, p := range t.GonePartitioners {
-		d.gone = append(d.gone, p.Exchange+" to "+p.Name)
-	}
+	d.declared = append(d.declared, name)
 	return nil
+}
+
+func (d *driver) Keep(_ context.Context, objects []broker.Object) error {
+	var names []string
+	for _, o := range objects {
+		names = append(names, o.Subscription.Name.Name)
+	}
+	slices.Sort(names)
+	d.mu.Lock()
+	d.kept = append(d.kept, strings.Join(names, " "))
+	d.mu.Unlock()
+	return d.answered("keep")
+}
+
+func (d *driver) Same(a, b broker.Object) bool { return reflect.DeepEqual(a, b) }
+
+func (d *driver) answered(what string) error {
+	d.mu.Lock()
+	answer := d.answers[what]
+	d.mu.Unlock()
+	if answer == nil {
+		return nil
+	}
+	return answer()
 }
 
 func (d *driver) State() broker.State {
@@ -192,11 +193,19 @@ func (r *rig) apply(b *mesh.Broker, queues ...string) {
 	}
 }
 
+// object is a subscription of that name, and of a queue of that name and type.
+func object(name, kind string) broker.Object {
+	return broker.Object{Policy: mesh.Manage, Subscription: &mesh.Subscription{
+		Name: mesh.Name{Namespace: "shop", Name: name}, Exchange: mesh.Exchange{Name: "orders", Type: "topic"},
+		Queue: mesh.Queue{Name: name, Type: kind}, DeadLetterQueue: name + ".dead",
+	}}
+}
+
 // declare makes a declaration for each queue, with the queue's name as its key.
 func declare(queues ...string) []pool.Declaration {
 	var out []pool.Declaration
 	for _, q := range queues {
-		out = append(out, pool.Declaration{Key: q, Topology: broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: q}}}})
+		out = append(out, pool.Declaration{Key: q, Object: object(q, "quorum")})
 	}
 	return out
 }
@@ -309,7 +318,7 @@ func TestStopIsBounded(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	p := pool.New(pool.Options{
-		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) { return stubborn{release}, nil },
+		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) { return stubborn{release: release}, nil },
 		Logger:    slog.New(slog.DiscardHandler),
 	})
 	p.Start(t.Context())
@@ -328,29 +337,16 @@ func TestStopIsBounded(t *testing.T) {
 }
 
 // stubborn ends when it wants to.
-type stubborn struct{ release chan struct{} }
+type stubborn struct {
+	broker.Driver
+	release chan struct{}
+}
 
 func (s stubborn) Run(context.Context) error { <-s.release; return nil }
 
-func (stubborn) EnsureTopology(context.Context, broker.Topology) error { return nil }
-
-func (stubborn) Publish(context.Context, *broker.Message) (broker.Receipt, error) {
-	return nil, conflict()
-}
-
-func (stubborn) Consume(context.Context, broker.ConsumeOptions, func(*broker.Delivery)) (func(), error) {
-	return func() {}, nil
-}
-
-func (stubborn) Inspect(context.Context, string) (broker.QueueState, error) {
-	return broker.QueueState{}, nil
-}
-
 func (stubborn) State() broker.State { return broker.State{} }
 
-func (stubborn) Backed(string) bool { return false }
-
-func (stubborn) Watch(context.Context, string, func(*broker.Delivery)) error { return nil }
+func (stubborn) Keep(context.Context, []broker.Object) error { return nil }
 
 func TestADeclarationIsMadeOnceByEachNode(t *testing.T) {
 	t.Parallel()
@@ -455,82 +451,26 @@ func TestADeclarationThatIsDroppedIsNotTriedAgain(t *testing.T) {
 	})
 }
 
-func TestWhatIsDroppedIsForgottenUnlessSomethingElseNeedsIt(t *testing.T) {
+func TestANodeIsToldWhatIsWantedUntilItHasKeptIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
-		declaration := func(key, exchange string, queues ...string) pool.Declaration {
-			d := pool.Declaration{Key: key, Topology: broker.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: exchange}}}}
-			for _, q := range queues {
-				d.Topology.Queues = append(d.Topology.Queues, broker.Queue{Name: q})
-			}
-			return d
-		}
-		apply := func(ds ...pool.Declaration) string {
-			t.Helper()
-			if err := r.Apply(map[mesh.Name]*mesh.Broker{main: rabbit("a")}, map[mesh.Name][]pool.Declaration{main: ds}); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-			d := r.built[0]
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			gone := strings.Join(d.gone, " ")
-			d.gone = nil
-			return gone
-		}
-		if got := apply(declaration("a", "x", "qa", "qa.dead"), declaration("b", "x", "qb"), declaration("c", "y", "qc")); got != "" {
-			t.Errorf("forgot %q at first", got)
-		}
-		if got := apply(declaration("b", "x", "qb"), declaration("c", "y", "qc")); got != "qa qa.dead" {
-			t.Errorf("without a: forgot %q, want its queues and not the exchange", got)
-		}
-		if got := apply(declaration("b", "x", "qb"), declaration("c", "x", "qc")); got != "y" {
-			t.Errorf("with c moved: forgot %q, want the exchange it left", got)
-		}
-		if got := apply(declaration("b", "x", "qb"), declaration("c", "x", "qc")); got != "" {
-			t.Errorf("without a change: forgot %q", got)
-		}
-	})
-}
-
-func TestWhatLedToAQueueThatHasMovedIsRemovedAfterwards(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		of := func(exchange string) []pool.Declaration {
-			return []pool.Declaration{{Key: "sub", Topology: broker.Topology{
-				Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: exchange}}, Queues: []broker.Queue{{Name: "q"}},
-				Bindings:     []broker.Binding{{Exchange: exchange, Queue: "q", Key: "#"}},
-				Partitioners: []broker.Partitioner{{Name: "p", Exchange: exchange, Queues: []string{"q"}}},
-			}}, {Key: "topic", Topology: broker.Topology{
-				Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "old"}}, Queues: []broker.Queue{{Name: "other"}},
-			}}}
-		}
-		spec := map[mesh.Name]*mesh.Broker{main: rabbit("a", "b")}
-		apply := func(exchange string) {
-			if err := r.Apply(spec, map[mesh.Name][]pool.Declaration{main: of(exchange)}); err != nil {
-				t.Fatal(err)
-			}
-			synctest.Wait()
-		}
-		apply("old")
-		a, b := r.built[0], r.built[1]
-		a.answer("unbind", func() error { return errors.New("not now") })
-		apply("new")
-		want := []string{"old to q", "old to p"}
-		if !slices.Equal(b.removed(), want) || len(a.removed()) != 0 {
-			t.Errorf("nodes removed %q and %q, want nothing and %q", a.removed(), b.removed(), want)
-		}
-		a.answer("unbind", nil)
-		<-time.After(6 * time.Second)
+		r.apply(rabbit("a"), "p", "q")
 		synctest.Wait()
-		if !slices.Equal(a.removed(), want) {
-			t.Errorf("when it can the first removed %q, want %q", a.removed(), want)
+		d := r.built[0]
+		if got := slices.Compact(d.keeps()); !slices.Equal(got, []string{"p q"}) {
+			t.Errorf("kept %q", got)
 		}
-		<-time.After(time.Minute)
-		if synctest.Wait(); !slices.Equal(a.removed(), want) || !slices.Equal(b.removed(), want) {
-			t.Errorf("later they removed %q and %q, want nothing more", a.removed(), b.removed())
+		d.answer("keep", func() error { return errors.New("not now") })
+		r.apply(rabbit("a"), "q")
+		<-time.After(12 * time.Second)
+		d.answer("keep", nil)
+		<-time.After(time.Hour)
+		if got := d.keeps(); len(got) < 3 || slices.ContainsFunc(got, func(s string) bool { return s != "q" }) {
+			t.Errorf("after failures and a success it was told %q", got)
+		}
+		if n := d.declarations("q"); n != 1 {
+			t.Errorf("what stayed was declared %d times", n)
 		}
 	})
 }
@@ -544,7 +484,7 @@ func TestReadyFollowsAChangeOfTheDeclarationItWaitsFor(t *testing.T) {
 		ready := make(chan error, 1)
 		go func() { ready <- r.Ready(t.Context(), main, "q") }()
 		synctest.Wait()
-		classic := []pool.Declaration{{Key: "q", Topology: broker.Topology{Queues: []broker.Queue{{Name: "q", Type: "classic"}}}}}
+		classic := []pool.Declaration{{Key: "q", Object: object("q", "classic")}}
 		r.down = false
 		if err := r.Apply(map[mesh.Name]*mesh.Broker{main: rabbit("b")}, map[mesh.Name][]pool.Declaration{main: classic}); err != nil {
 			t.Fatal(err)
@@ -698,8 +638,10 @@ func TestAMemoryBrokerHasOneNode(t *testing.T) {
 	b := membroker.New(membroker.Options{})
 	t.Cleanup(b.Close)
 	p := pool.New(pool.Options{
-		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) { return b.Node(membroker.NodeOptions{}), nil },
-		Logger:    slog.New(slog.DiscardHandler),
+		NewDriver: func(*mesh.Broker, mesh.Node) (broker.Driver, error) {
+			return queueing.NewNode(b.Node(membroker.NodeOptions{})), nil
+		},
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	p.Start(t.Context())
 	t.Cleanup(func() { _ = p.Stop(context.Background()) })
@@ -713,7 +655,7 @@ func TestAMemoryBrokerHasOneNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt, err := n.Publish(ctx, &broker.Message{RoutingKey: "q", Mandatory: true, Event: &event.Event{ID: "1", Source: "/s", Type: "t"}})
+	receipt, err := one.Publish(ctx, n.Publish, &broker.Message{To: &mesh.Destination{Exchange: mesh.Exchange{Name: "orders"}, Mandatory: true}, Event: &event.Event{ID: "1", Source: "/s", Type: "t"}})
 	if err == nil {
 		err = receipt.Wait(ctx)
 	}

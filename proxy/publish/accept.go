@@ -8,31 +8,10 @@ import (
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
 )
-
-// live stamps m with how long it may live, in queues and between retries: from this try on
-// for the topic's TTL, and not beyond its event's expirytime. It returns false when that
-// has passed.
-func (s *Service) live(b *route.Backend, m *broker.Message) bool {
-	expiry, ok := m.Event.Lookup(event.AttrExpiryTime)
-	ok = ok && expiry.Kind() == event.KindTimestamp // an empty one is none
-	if !ok && b.TTL == 0 {
-		return true
-	}
-	now := s.opts.Now()
-	m.Expires = now.Add(b.TTL)
-	if ok && (b.TTL == 0 || expiry.Time().Before(m.Expires)) {
-		m.Expires = expiry.Time()
-	}
-	m.TTL = m.Expires.Sub(now)
-	return m.TTL > 0
-}
-
-func expired() error {
-	return refusal.Field(refusal.EventExpired, "event."+event.AttrExpiryTime, "is in the past; the event was not sent")
-}
 
 // Invalid names the field of an event that cannot be one; doors answer with it what they
 // cannot decode.
@@ -60,16 +39,13 @@ func (s *Service) message(b *route.Backend, e *event.Event, beside *Submission) 
 			fmt.Sprintf("its routing key by template %q has %d bytes; AMQP allows %d", b.Destination.RoutingKey, len(key), mesh.MaxRoutingKey))
 	}
 	m := &broker.Message{
-		Exchange:   b.Exchange.Name,
-		RoutingKey: key,
-		Event:      e,
-		Mandatory:  b.Mandatory,
-		Persistent: b.Persistent,
-		Priority:   b.Priority,
-		AppID:      s.opts.Workload,
+		To:    b.Destination,
+		Key:   key,
+		Event: e,
+		AppID: s.opts.Workload,
 	}
-	if !s.live(b, m) {
-		return nil, expired()
+	if !s.sender.Live(b, m) {
+		return nil, passage.Expired()
 	}
 	m.Partition, m.Partitioned = partition(b, e)
 	if err := beside.addTo(m, b); err != nil {

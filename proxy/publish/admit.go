@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
@@ -32,11 +33,13 @@ const holdPeriod = 2 * time.Millisecond
 // wait 1.3 s (row 45 of the fault matrix).
 const streamShare = 4
 
-// hold makes a stream wait for room: reading no further is its back-pressure.
-func (s *Service) hold(ctx context.Context, deadline time.Time, bytes int64) error {
+// hold makes a stream wait for room: reading no further is its back-pressure. What it has
+// gathered is written before it waits.
+func (s *Service) hold(ctx context.Context, deadline time.Time, bytes int64, together *passage.Gathering) error {
 	if s.opts.InFlight.TryTakeOf(bytes, streamShare) {
 		return nil
 	}
+	together.Write()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	tick := time.NewTicker(holdPeriod)

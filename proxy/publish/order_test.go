@@ -17,6 +17,8 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
@@ -204,26 +206,26 @@ type shakyNode struct {
 	shaky *shaky
 }
 
-func (n shakyNode) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	switch n.shaky.roll(20) {
-	case 0:
-		return nil, &broker.Error{Kind: broker.Unavailable, Op: "publish"}
-	case 1:
-		return receipt{&broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"}}, nil
-	case 2:
-		if _, err := n.Driver.Publish(ctx, m); err != nil {
-			return nil, err
+func (n shakyNode) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	for i := range batch {
+		one := func(_, _ int, err error) { told(i, i+1, err) }
+		switch n.shaky.roll(20) {
+		case 0:
+			one(0, 1, &broker.Error{Kind: broker.Unavailable, Op: "publish"})
+		case 1:
+			one(0, 1, &broker.Error{Kind: broker.Nacked, Outcome: broker.Unknown, Op: "publish"})
+		case 2:
+			n.Driver.Publish(ctx, batch[i:i+1], func(_, _ int, err error) {
+				if broker.OutcomeOf(err) != broker.NotSent || err == nil {
+					err = &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}
+				}
+				told(i, i+1, err)
+			})
+		default:
+			n.Driver.Publish(ctx, batch[i:i+1], one)
 		}
-		return receipt{&broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: "publish"}}, nil
-	default:
-		return n.Driver.Publish(ctx, m)
 	}
 }
-
-// receipt is done.
-type receipt struct{ err error }
-
-func (r receipt) Wait(context.Context) error { return r.err }
 
 // Twenty publishers send batches, each with keys of its own, while confirms are held
 // back and connections cut at random: whatever was answered with OK is in the queue,
@@ -246,7 +248,7 @@ func orderHoldsUnderFaults(t *testing.T) {
 	defer func() { cancel(); <-ran }()
 	s := enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Tracing: tracing.Disabled().Messaging(),
-		Brokers: &shaky{nodes: [2]broker.Driver{r.driver, second}, random: rand.New(rand.NewPCG(1, 4))},
+		Brokers: &shaky{nodes: [2]broker.Driver{r.driver, queueing.NewNode(second)}, random: rand.New(rand.NewPCG(1, 4))},
 	})
 	ok := make([]map[string][]int, publishers) // numbers confirmed of each key
 	var working sync.WaitGroup
@@ -305,7 +307,7 @@ func orderHoldsUnderFaults(t *testing.T) {
 }
 
 // faults holds confirms back and cuts connections until working is done.
-func faults(b *membroker.Broker, working *sync.WaitGroup) {
+func faults(b *faulty.Broker, working *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() { working.Wait(); close(done) }()
 	tick := time.NewTicker(time.Millisecond)

@@ -22,6 +22,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -34,11 +35,13 @@ func failure(kind broker.Kind, outcome broker.Outcome) error {
 type scripted struct {
 	broker.Driver
 	name string
-	play func(ctx context.Context, m *broker.Message) (broker.Receipt, error)
+	play func(ctx context.Context, m *broker.Message) error // blocks until the outcome is known
 }
 
-func (s *scripted) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	return s.play(ctx, m)
+func (s *scripted) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	for i, m := range batch {
+		go func() { told(i, i+1, s.play(ctx, m)) }()
+	}
 }
 
 func (s *scripted) State() broker.State { return broker.State{Publishing: true, Address: s.name} }
@@ -47,8 +50,8 @@ func (s *scripted) State() broker.State { return broker.State{Publishing: true, 
 type cluster struct {
 	nodes []*scripted
 
-	mu      sync.Mutex
-	settled []string // guarded by mu
+	mu       sync.Mutex
+	answered []string // guarded by mu
 }
 
 func (c *cluster) Claim(_ context.Context, _ mesh.Name, _ string, tried []pool.Node) (pool.Node, error) {
@@ -65,18 +68,18 @@ type claimed struct {
 	cluster *cluster
 }
 
-func (n claimed) Settled(err error) {
+func (n claimed) Answered(err error) {
 	n.cluster.mu.Lock()
 	defer n.cluster.mu.Unlock()
 	kind := "ok"
 	if err != nil {
 		kind = broker.KindOf(err).String()
 	}
-	n.cluster.settled = append(n.cluster.settled, n.Address()+" "+kind)
+	n.cluster.answered = append(n.cluster.answered, n.Address()+" "+kind)
 }
 
 // on is a service on c with the topics of the rig.
-func (r *rig) on(c publish.Brokers, budget *limit.Budget) *service {
+func (r *rig) on(c passage.Brokers, budget *limit.Budget) *service {
 	return enter(publish.Options{
 		Namespace: "shop", Topics: r.topics, Brokers: c, Tracing: tracing.Disabled().Messaging(), InFlight: budget,
 	})
@@ -87,15 +90,12 @@ func publishTo(ctx context.Context, s *service, e *eventsv1.CloudEvent) error {
 	return err
 }
 
-// script makes each try come to the next of errs; "written" ones come by receipt.
-func script(errs ...error) func(context.Context, *broker.Message) (broker.Receipt, error) {
-	return func(context.Context, *broker.Message) (broker.Receipt, error) {
+// script makes each try come to the next of errs.
+func script(errs ...error) func(context.Context, *broker.Message) error {
+	return func(context.Context, *broker.Message) error {
 		err := errs[0]
 		errs = errs[1:]
-		if err != nil && broker.OutcomeOf(err) == broker.NotSent {
-			return nil, err
-		}
-		return receipt{err}, nil
+		return err
 	}
 }
 
@@ -134,22 +134,22 @@ func TestARetryGoesToANodeThatWasNotTried(t *testing.T) {
 	if err := publishTo(t.Context(), r.on(c, nil), event()); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a connection-lost", "c ok"}; !slices.Equal(c.settled, want) {
-		t.Errorf("told of %v, want %v: a nack does not speak against its node", c.settled, want)
+	if want := []string{"a connection-lost", "c ok"}; !slices.Equal(c.answered, want) {
+		t.Errorf("told of %v, want %v: a nack does not speak against its node", c.answered, want)
 	}
 }
 
 func TestWhatSpeaksAgainstANode(t *testing.T) {
 	t.Parallel()
-	silent := func(ctx context.Context, _ *broker.Message) (broker.Receipt, error) { return unconfirmed{}, ctx.Err() }
+	silent := func(ctx context.Context, _ *broker.Message) error { return unconfirmed(ctx) }
 	t.Run("a confirm that did not come in the time a try has", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, func(rule *mesh.Rule) { rule.Retry.Attempts = 1 })
 			c := &cluster{nodes: []*scripted{{name: "a", play: silent}}}
 			_ = publishTo(t.Context(), r.on(c, nil), event())
-			if want := []string{"a confirm-timeout"}; !slices.Equal(c.settled, want) {
-				t.Errorf("told of %v, want %v", c.settled, want)
+			if want := []string{"a confirm-timeout"}; !slices.Equal(c.answered, want) {
+				t.Errorf("told of %v, want %v", c.answered, want)
 			}
 		})
 	})
@@ -161,17 +161,15 @@ func TestWhatSpeaksAgainstANode(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 			defer cancel()
 			_ = publishTo(ctx, r.on(c, nil), event())
-			if len(c.settled) != 0 {
-				t.Errorf("told of %v", c.settled)
+			if len(c.answered) != 0 {
+				t.Errorf("told of %v", c.answered)
 			}
 		})
 	})
 }
 
-// unconfirmed is a receipt that never comes.
-type unconfirmed struct{}
-
-func (unconfirmed) Wait(ctx context.Context) error {
+// unconfirmed waits for a confirm that never comes.
+func unconfirmed(ctx context.Context) error {
 	<-ctx.Done()
 	return failure(broker.ConfirmTimeout, broker.Unknown)
 }
@@ -184,14 +182,14 @@ func TestRepeatsOfWhatWasWrittenKeepToTheBudget(t *testing.T) {
 		r := newRig(t, func(rule *mesh.Rule) { rule.Retry.Attempts = 2 })
 		gate := make(chan struct{})
 		var repeating, most atomic.Int64
-		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) (broker.Receipt, error) {
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) error {
 			if !m.Republished {
-				return receipt{failure(broker.Closed, broker.Unknown)}, nil
+				return failure(broker.Closed, broker.Unknown)
 			}
 			most.Store(max(most.Load(), repeating.Add(1)))
 			defer repeating.Add(-1)
 			<-gate
-			return receipt{}, nil
+			return nil
 		}}}}
 		s := r.on(c, nil)
 		errs := make(chan error, 40)
@@ -219,11 +217,11 @@ func TestARepeatForWhichThereIsNeverRoomIsUnknown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(rule *mesh.Rule) { rule.Retry.PerTryTimeout = time.Hour })
-		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) (broker.Receipt, error) {
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(ctx context.Context, m *broker.Message) error {
 			if !m.Republished {
-				return receipt{failure(broker.Closed, broker.Unknown)}, nil
+				return failure(broker.Closed, broker.Unknown)
 			}
-			return unconfirmed{}, nil
+			return unconfirmed(ctx)
 		}}}}
 		s := r.on(c, nil)
 		began := time.Now()
@@ -251,14 +249,14 @@ func TestThoseWhoWaitForABrokerNeedNoRoomInTheBudget(t *testing.T) {
 			rule.Retry.Backoff = mesh.Backoff{Base: 50 * time.Millisecond, Max: 200 * time.Millisecond}
 		})
 		began := time.Now()
-		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) (broker.Receipt, error) {
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(_ context.Context, m *broker.Message) error {
 			if m.Republished {
 				t.Error("flagged as a repeat of what was never written")
 			}
 			if time.Since(began) < 3*time.Second {
-				return nil, failure(broker.Unavailable, broker.NotSent)
+				return failure(broker.Unavailable, broker.NotSent)
 			}
-			return receipt{}, nil
+			return nil
 		}}}}
 		s := r.on(c, nil)
 		errs := make(chan error, 200)
@@ -282,9 +280,9 @@ func TestABlockedBrokerIsToldOfAtOnceAndNotRetried(t *testing.T) {
 		r := newRig(t, partitions)
 		budget := limit.NewBudget(100, 1<<20)
 		var tries atomic.Int64
-		c := &cluster{nodes: []*scripted{{name: "a", play: func(context.Context, *broker.Message) (broker.Receipt, error) {
+		c := &cluster{nodes: []*scripted{{name: "a", play: func(context.Context, *broker.Message) error {
 			tries.Add(1)
-			return nil, failure(broker.Blocked, broker.NotSent)
+			return failure(broker.Blocked, broker.NotSent)
 		}}}}
 		s := r.on(c, budget)
 		began := time.Now()

@@ -1,13 +1,19 @@
 // Package publish is the way of an event from a door to the broker's confirm: accept
 // (check) → match → stages of the rule → pick → try, again where the route's retry policy
-// says so → answer. One stage a file; batch and stream put many
-// events through the same stages as a pipeline.
+// says so → answer. Batch and stream put many events through the same stages as a pipeline.
+//
+// service.go routes; admit.go, accept.go and submission.go refuse what need not be tried;
+// depart.go puts that together. batch.go, stream.go and outbox.go are calls with many
+// events. Room passage is the way of an event that was accepted: tries, order, flights.
+//
+// Doors call it. It imports route and balance, which say where an event goes, limit and
+// refusal, and of brokers the seam; passage imports pool, which has the nodes.
 //
 // It is the only layer that repeats a publish. What it answers is honest: OK only
 // after a confirm; a failure says whether the broker may have the event. Events of
 // one key of a topic with partitions are confirmed in the order in which they were
-// accepted (see lines). A Service is safe for concurrent use; only events of one key
-// wait for each other.
+// accepted. A Service is safe for concurrent use; only events of one key wait for each
+// other.
 package publish
 
 import (
@@ -22,27 +28,20 @@ import (
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/metrics"
-	"github.com/warrenmesh/warren/proxy/pool"
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
 	"github.com/warrenmesh/warren/proxy/tap"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
 // Topics finds topics in the configuration in force.
 type Topics interface {
 	// Lookup returns a topic that is in force. It never blocks.
 	Lookup(name mesh.Name) (*route.Topic, bool)
-	// Topic is Lookup for a topic that may never have been used before; it waits for
+	// Await is Lookup for a topic that may never have been used before; it waits for
 	// it within ctx. The error is a refusal.
-	Topic(ctx context.Context, name mesh.Name) (*route.Topic, error)
-}
-
-// Brokers claims nodes; pool.Pool is one.
-type Brokers interface {
-	// Claim waits within ctx until what key needs is declared on the broker, and chooses
-	// a node, preferring those not in tried.
-	Claim(ctx context.Context, name mesh.Name, key string, tried []pool.Node) (pool.Node, error)
+	Await(ctx context.Context, name mesh.Name) (*route.Topic, error)
 }
 
 // Options configure a Service.
@@ -53,11 +52,11 @@ type Options struct {
 	Workload string
 	// Topics and Brokers are required.
 	Topics  Topics
-	Brokers Brokers
+	Brokers passage.Brokers
 	// Tap shows publishes to operators; nil shows none.
 	Tap *tap.Bus
 	// Tracing is required; tracing.Disabled().Messaging() makes no spans.
-	Tracing *tracing.Messaging
+	Tracing *messaging.Tracer
 	// Metrics measures publishes; nil measures nothing.
 	Metrics *metrics.Events
 	// InFlight bounds the events that are between acceptance and answer; nil means
@@ -82,8 +81,7 @@ type Service struct {
 	opts     Options
 	drain    sync.Once
 	draining chan struct{} // closed when Drain begins
-	lines    lines
-	budgets  budgets
+	sender   *passage.Sender
 }
 
 // New builds a Service.
@@ -106,7 +104,11 @@ func New(opts Options) *Service {
 	if opts.UnreadFor <= 0 {
 		opts.UnreadFor = defaultUnreadFor
 	}
-	return &Service{opts: opts, draining: make(chan struct{})}
+	sender := passage.New(passage.Options{
+		Namespace: opts.Namespace, Brokers: opts.Brokers, Tap: opts.Tap, Tracing: opts.Tracing, Metrics: opts.Metrics,
+		InFlight: opts.InFlight, Now: opts.Now, Random: opts.Random,
+	})
+	return &Service{opts: opts, draining: make(chan struct{}), sender: sender}
 }
 
 // Drain makes every further publish fail with UNAVAILABLE, reason DRAINING; those
@@ -126,16 +128,16 @@ func (s *Service) isDraining() bool {
 // Publish publishes one event and returns when the broker has confirmed it. The error is
 // a refusal.
 func (s *Service) Publish(ctx context.Context, topic string, p *Submission) (Receipt, error) {
-	t, err := s.departEvent(ctx, answerBy(ctx), topic, p, s.refuse)
+	t, err := s.departEvent(ctx, answerBy(ctx), topic, p, s.refuse, nil)
 	if err != nil {
 		return Receipt{}, err
 	}
-	return s.arrive(t, s.wait(t))
+	return s.arrive(t, s.sender.Wait(t))
 }
 
 // route finds where e is to go, by deadline at the latest.
-func (s *Service) route(ctx context.Context, deadline time.Time, topicName string, e *event.Event) (*route.Rule, *route.Backend, error) {
-	topic, err := s.topic(ctx, deadline, topicName)
+func (s *Service) route(ctx context.Context, deadline time.Time, topicName string, e *event.Event, g *passage.Gathering) (*route.Rule, *route.Backend, error) {
+	topic, err := s.topic(ctx, deadline, topicName, g)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,7 +170,7 @@ func identity(e *event.Event) uint64 {
 	return d.Sum64()
 }
 
-func (s *Service) topic(ctx context.Context, deadline time.Time, topicName string) (*route.Topic, error) {
+func (s *Service) topic(ctx context.Context, deadline time.Time, topicName string, g *passage.Gathering) (*route.Topic, error) {
 	if s.isDraining() {
 		return nil, refusal.Later(refusal.Draining, "the sidecar is shutting down")
 	}
@@ -179,9 +181,10 @@ func (s *Service) topic(ctx context.Context, deadline time.Time, topicName strin
 	if t, ok := s.opts.Topics.Lookup(name); ok {
 		return t, nil
 	}
+	g.Write()
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	return s.opts.Topics.Topic(ctx, name)
+	return s.opts.Topics.Await(ctx, name)
 }
 
 const (
@@ -199,11 +202,4 @@ func answerBy(ctx context.Context) time.Time {
 		return now.Add(defaultDeadline)
 	}
 	return deadline.Add(-min(answerMargin, max(deadline.Sub(now), 0)/20))
-}
-
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/pool"
@@ -37,8 +39,8 @@ var (
 // events go to queue "q".
 type rig struct {
 	*service
-	broker *membroker.Broker
-	driver broker.Driver
+	broker *faulty.Broker
+	driver *queueing.Node
 	topics topics
 	tap    *tap.Bus
 }
@@ -50,14 +52,14 @@ func (ts topics) Lookup(name mesh.Name) (*route.Topic, bool) {
 	return t, ok
 }
 
-func (ts topics) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
+func (ts topics) Await(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	if t, ok := ts[name]; ok {
 		return t, nil
 	}
 	return nil, refusal.Missing(refusal.TopicNotFound, "EventTopic", name.String(), "not declared")
 }
 
-// one is a publish.Brokers with one node.
+// one is a passage.Brokers with one node.
 type one struct{ broker.Driver }
 
 // service is a publish.Service as gRPC clients see it.
@@ -82,7 +84,7 @@ type node struct{ broker.Driver }
 
 func (n node) Address() string { return n.State().Address }
 
-func (n node) Settled(error) {}
+func (n node) Answered(error) {}
 
 func destination() mesh.Destination {
 	return mesh.Destination{
@@ -99,18 +101,18 @@ func newRig(t *testing.T, change func(*mesh.Rule)) *rig {
 // newRigOf is newRig with a queue for so many messages.
 func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
 	t.Helper()
-	b := membroker.New(membroker.Options{MaxQueueLength: length})
+	b := faulty.New(membroker.Options{MaxQueueLength: length})
 	t.Cleanup(b.Close)
 	node := b.Node(membroker.NodeOptions{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- node.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	err := node.EnsureTopology(ctx, broker.Topology{
+	err := node.EnsureTopology(ctx, queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}},
-		Queues:    []broker.Queue{{Name: "q"}},
-		Bindings:  []broker.Binding{{Exchange: "orders", Queue: "q", Key: "com.shop.#"}},
+		Queues:    []queueing.Queue{{Name: "q"}},
+		Bindings:  []queueing.Binding{{Exchange: "orders", Queue: "q", Key: "com.shop.#"}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -128,9 +130,9 @@ func newRigOf(t *testing.T, length int, change func(*mesh.Rule)) *rig {
 	}
 	table := route.Compile(&mesh.Config{Topics: map[mesh.Name]*mesh.Topic{orders: {Name: orders, Rules: []mesh.Rule{rule}}}})
 	topic, _ := table.Topic(orders)
-	r := &rig{broker: b, driver: node, topics: topics{orders: topic}, tap: &tap.Bus{}}
+	r := &rig{broker: b, driver: queueing.NewNode(node), topics: topics{orders: topic}, tap: &tap.Bus{}}
 	r.service = enter(publish.Options{
-		Namespace: "shop", Workload: "checkout", Topics: r.topics, Brokers: one{node}, Tracing: tracing.Disabled().Messaging(), Tap: r.tap,
+		Namespace: "shop", Workload: "checkout", Topics: r.topics, Brokers: one{r.driver}, Tracing: tracing.Disabled().Messaging(), Tap: r.tap,
 	})
 	return r
 }
@@ -352,12 +354,15 @@ type flaky struct {
 	failures int
 }
 
-func (f *flaky) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	if f.failures > 0 {
-		f.failures--
-		return nil, &broker.Error{Kind: broker.Unavailable, Op: "publish", Err: errors.New("down")}
+func (f *flaky) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	for i := range batch {
+		if f.failures > 0 {
+			f.failures--
+			told(i, i+1, &broker.Error{Kind: broker.Unavailable, Op: "publish", Err: errors.New("down")})
+			continue
+		}
+		f.Driver.Publish(ctx, batch[i:i+1], func(_, _ int, err error) { told(i, i+1, err) })
 	}
-	return f.Driver.Publish(ctx, m)
 }
 
 func TestARetryThatWorksIsASuccess(t *testing.T) {

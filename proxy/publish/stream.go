@@ -8,8 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 const (
@@ -42,8 +43,7 @@ type stream struct {
 	service  *Service
 	client   Stream
 	requests chan Request
-	done     chan struct{} // the dispatcher is done with a large request
-	readErr  chan error    // cap 1
+	readErr  chan error // cap 1
 	underWay chan entry
 	beside   sync.WaitGroup // events that others must not wait for: of a key, or repeated
 	results  *outbox
@@ -55,7 +55,7 @@ type stream struct {
 type entry struct {
 	id      uint64
 	took    int64 // of Options.Unread
-	transit *transit
+	transit *passage.Transit
 	refused error
 }
 
@@ -74,7 +74,6 @@ func (s *Service) PublishStream(client Stream) error {
 	st := &stream{
 		service: s, client: client,
 		requests: make(chan Request),
-		done:     make(chan struct{}),
 		readErr:  make(chan error, 1),
 		underWay: make(chan entry, Window),
 		results:  newOutbox(),
@@ -135,7 +134,7 @@ func (st *stream) read(ctx context.Context) {
 			st.readErr <- err
 			return
 		}
-		if r.Held > 0 && !st.service.opts.Held.TryTake(r.Held) {
+		if !st.hold(ctx, r) {
 			st.readErr <- refusal.Full(refusal.BufferFull, "the sidecar holds as many large requests of streams as it may; nothing of the last one was sent")
 			return
 		}
@@ -145,14 +144,25 @@ func (st *stream) read(ctx context.Context) {
 			st.release(r)
 			return
 		}
-		if r.Held == 0 {
-			continue // the next one may be read meanwhile
-		}
-		select {
-		case <-st.done:
-		case <-ctx.Done():
-			return
-		}
+	}
+}
+
+// nothing is a request that asks for nothing.
+var nothing = Request{Batch: Batch{Entries: func(func(*Entry) bool) {}}}
+
+// hold takes what a request costs in memory, and reports whether there was room. What is
+// read while the one before it is still being written may take half of the room: the
+// rest is for streams that hold nothing yet. The dispatcher takes another when it is
+// done with the one before.
+func (st *stream) hold(ctx context.Context, r Request) bool {
+	if r.Held == 0 || st.service.opts.Held.TryTakeOf(r.Held, 2) {
+		return true
+	}
+	select {
+	case st.requests <- nothing:
+		return st.service.opts.Held.TryTake(r.Held)
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -185,43 +195,49 @@ func (st *stream) dispatch(ctx context.Context) error {
 	}
 }
 
-// departAll writes the entries of a request and lets the reader go on if it waits.
+// departAll writes the entries of a request.
 func (st *stream) departAll(ctx context.Context, req Request) bool {
 	defer st.release(req)
+	together := st.service.sender.Gather()
+	defer together.Write()
 	for e := range req.Entries {
-		if !st.depart(ctx, req.Topic, e) {
-			return false
-		}
-	}
-	if req.Held > 0 {
-		select {
-		case st.done <- struct{}{}:
-		case <-ctx.Done():
+		if !st.depart(ctx, req.Topic, e, &together) {
 			return false
 		}
 	}
 	return true
 }
 
-// depart writes one entry when the window has a place for it.
-func (st *stream) depart(ctx context.Context, topic string, e *Entry) bool {
-	select {
-	case st.slots <- struct{}{}:
-	case <-ctx.Done():
+// depart writes one entry when the window has a place for it, with those gathered before.
+func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *passage.Gathering) bool {
+	if ctx.Err() != nil {
 		return false
 	}
-	took, ok := st.widen(ctx, e.idLen())
+	select {
+	case st.slots <- struct{}{}:
+	default:
+		together.Write()
+		select {
+		case st.slots <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	took, ok := st.widen(ctx, e.idLen(), together)
 	if !ok {
 		return false
 	}
 	if e.Topic != "" {
 		topic = e.Topic
 	}
-	ctx = tracing.Extract(ctx, e.Trace)
-	t, err := st.service.departEntry(ctx, time.Now().Add(defaultDeadline), topic, e, st.service.hold)
+	ctx = tracecontext.Extract(ctx, e.Trace)
+	admit := func(ctx context.Context, deadline time.Time, bytes int64) error {
+		return st.service.hold(ctx, deadline, bytes, together)
+	}
+	t, err := st.service.departEntry(ctx, time.Now().Add(defaultDeadline), topic, e, admit, together)
 	under := entry{id: e.ID, took: took, transit: t, refused: err}
-	if err == nil && t.place != nil {
-		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.wait(t))) })
+	if err == nil && t.Ordered() {
+		st.beside.Go(func() { st.answer(under, st.service.result(t, st.service.sender.Wait(t))) })
 		return true
 	}
 	st.underWay <- under
@@ -231,7 +247,7 @@ func (st *stream) depart(ctx context.Context, topic string, e *Entry) bool {
 // widen waits until the result of an event with such an id may be kept until the client
 // reads it, and returns what that takes of Options.Unread: nothing within the stream's
 // own window.
-func (st *stream) widen(ctx context.Context, id int) (took int64, ok bool) {
+func (st *stream) widen(ctx context.Context, id int, together *passage.Gathering) (took int64, ok bool) {
 	if len(st.slots) <= ownWindow && id <= ownID {
 		return 0, true
 	}
@@ -239,6 +255,7 @@ func (st *stream) widen(ctx context.Context, id int) (took int64, ok bool) {
 	if st.service.opts.Unread.TryTake(took) {
 		return took, true
 	}
+	together.Write()
 	tick := time.NewTicker(holdPeriod)
 	defer tick.Stop()
 	for {
@@ -264,7 +281,7 @@ func (st *stream) finish() {
 			st.answer(e, Result{Err: e.refused})
 			continue
 		}
-		if err := st.service.wait(e.transit); err != nil {
+		if err := st.service.sender.Wait(e.transit); err != nil {
 			st.beside.Go(func() { st.answer(e, st.service.result(e.transit, err)) })
 			continue
 		}

@@ -43,9 +43,9 @@ type late struct {
 
 func (l late) Lookup(mesh.Name) (*route.Topic, bool) { return nil, false }
 
-func (l late) Topic(ctx context.Context, name mesh.Name) (*route.Topic, error) {
+func (l late) Await(ctx context.Context, name mesh.Name) (*route.Topic, error) {
 	l.clock.advance(time.Minute)
-	return l.topics.Topic(ctx, name)
+	return l.topics.Await(ctx, name)
 }
 
 func TestAnEventThatExpiresOnItsWayIsNotSent(t *testing.T) {
@@ -95,10 +95,11 @@ type slowly struct {
 	clock *clock
 }
 
-func (s slowly) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
-	receipt, err := s.Driver.Publish(ctx, m)
-	s.clock.advance(time.Minute)
-	return receipt, err
+func (s slowly) Publish(ctx context.Context, batch []*broker.Message, told broker.Told) {
+	s.Driver.Publish(ctx, batch, func(from, to int, err error) {
+		s.clock.advance(time.Minute)
+		told(from, to, err)
+	})
 }
 
 func TestACallersDeadlineIsKept(t *testing.T) {

@@ -131,6 +131,30 @@ func TestLargeRequestsThatWaitAreBounded(t *testing.T) {
 	waitFor(t, func() bool { _, bytes := held.InUse(); return bytes == 0 })
 }
 
+func TestLargeRequestsThatFollowEachOtherAllFindRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	held := limit.NewBudget(0, 256<<10)
+	service := r.bounded(func(o *publish.Options) { o.Held = held })
+	s, _ := openStream(t, service)
+	const requests, each, size = 10, 80, 900 // of about 93 KB: two do not fit into half of what may be held
+	go func() {
+		for n := range requests {
+			var entries []*eventsv1.PublishStreamEntry
+			for i := range each {
+				e := numbered(n*each + i)
+				e.Data = &eventsv1.CloudEvent_BinaryData{BinaryData: make([]byte, size)}
+				entries = append(entries, &eventsv1.PublishStreamEntry{RequestId: uint64(n*each + i), Event: e})
+			}
+			put(t, s, entries...)
+		}
+	}()
+	if _, err := results(t, s, requests*each); err != nil { // every event is answered, as taken or as nacked
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { n, bytes := held.InUse(); return n == 0 && bytes == 0 })
+}
+
 func TestATopicNameThatIsNoneIsRefusedBeforeAnybodyIsAsked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -29,8 +29,9 @@ var classes = map[broker.Kind]class{
 	broker.Invalid:        {Invalid, InvalidEvent, false},
 }
 
-// FromBroker turns what a driver returned into what the caller gets. A refusal passes
-// unchanged; what a driver did not classify is told to nobody outside.
+// FromBroker turns a driver's error into the refusal that the caller gets. A refusal
+// passes unchanged. The text of an error that a driver did not classify is not shown
+// to callers.
 func FromBroker(err error) error {
 	if err == nil {
 		return nil

@@ -18,7 +18,7 @@ type Budget struct {
 	repeating atomic.Int64
 }
 
-// The budget of a broker for which nothing else is said.
+// The default budget of a broker.
 const (
 	DefaultPercent = 20
 	DefaultLeast   = 3
@@ -33,7 +33,7 @@ func NewBudget(percent, least uint32) *Budget {
 // Begin counts a publish as in flight, until End.
 func (b *Budget) Begin() { b.inFlight.Add(1) }
 
-// End is the end of what Begin began.
+// End ends a publish that Begin counted.
 func (b *Budget) End() { b.inFlight.Add(-1) }
 
 // TryRepeat begins a repeat and reports true when the budget has room for it; it
@@ -46,5 +46,5 @@ func (b *Budget) TryRepeat() bool {
 	return false
 }
 
-// Repeated is the end of a repeat.
+// Repeated ends a repeat that TryRepeat began.
 func (b *Budget) Repeated() { b.repeating.Add(-1) }

@@ -1,5 +1,5 @@
-// Package retry decides whether and when a failed publish is tried again. It is
-// the only layer that does. It is pure: time and randomness come from the caller.
+// Package retry decides whether and when a failed publish is tried again. It is the
+// only layer that decides this. It is pure: the caller passes time and randomness.
 package retry
 
 import (

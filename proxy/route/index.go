@@ -51,7 +51,8 @@ func (x *index) add(rule int, filters []mesh.Filter) bool {
 	return false
 }
 
-// of returns the rules by value of an attribute, nil when there are enough others.
+// of returns the rules by value of an attribute. It returns nil when the index has its
+// maximum of attributes.
 func (x *index) of(attribute string) map[string][]int {
 	for i := range x.attributes {
 		if x.attributes[i].name == attribute {

@@ -36,6 +36,9 @@ func stagesOf(topic mesh.Name, rule *mesh.Rule, makers []Maker) []Stage {
 	return out
 }
 
+// HasStages reports whether Pass may do anything.
+func (r *Rule) HasStages() bool { return len(r.stages) > 0 }
+
 // Pass leads e through the rule's stages until one refuses it. A rule without stages, as
 // all are today, costs a comparison.
 func (r *Rule) Pass(ctx context.Context, e *event.Event, to *Backend) error {

@@ -16,7 +16,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/retry"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -47,8 +47,8 @@ type Topic struct {
 	index index
 }
 
-// Match returns the first rule whose filters all match e. It is never nil for a
-// topic the control plane built, whose last rule matches everything.
+// Match returns the first rule whose filters all match e. It is never nil for a topic
+// that the control plane built, because that topic's last rule matches everything.
 func (t *Topic) Match(e *event.Event) *Rule {
 	if i := t.index.first(t.rules, e); i < len(t.rules) {
 		return &t.rules[i]
@@ -69,9 +69,10 @@ type Rule struct {
 	stages   []Stage
 }
 
-// Key returns what must keep e on the same backend as others of its key: the value
-// of the attribute that the first backend with partitions is keyed by, "" when there
-// is none. With the key on one side of a canary, its order is a matter of that side.
+// Key returns the value that keeps e on the same backend as other events of its key:
+// that of the attribute by which the first backend with partitions is keyed. It is ""
+// when no backend has partitions. All events of a key thus stay on one side of a
+// canary.
 func (r *Rule) Key(e *event.Event) string {
 	if r.backends.key == "" {
 		return ""
@@ -99,9 +100,9 @@ type Backend struct {
 // System returns the messaging.system of telemetry for the broker called name.
 func System(cfg *mesh.Config, name mesh.Name) string {
 	if b, ok := cfg.Brokers[name]; ok && b.Type == mesh.Memory {
-		return tracing.SystemMemory
+		return messaging.SystemMemory
 	}
-	return tracing.SystemRabbitMQ
+	return messaging.SystemRabbitMQ
 }
 
 // RoutingKey expands the destination's template for e; a missing attribute
@@ -117,8 +118,9 @@ func (b *Backend) RoutingKey(e *event.Event) string {
 	return string(out)
 }
 
-// Key returns the value of the attribute that the destination is partitioned by, ""
-// when it has no partitions or e no such attribute: then e has no order to keep.
+// Key returns the value of the attribute by which the destination is partitioned. It
+// is "" when the destination has no partitions or e lacks the attribute; then e has no
+// order to keep.
 func (b *Backend) Key(e *event.Event) string {
 	if b.Partitions.Count == 0 {
 		return ""

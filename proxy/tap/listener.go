@@ -13,14 +13,14 @@ import (
 
 // Options choose what a listener sees.
 type Options struct {
-	// Topic shows what is published to it or led to it, and what is delivered from
-	// it. Subscription shows what is delivered for it. Of both set, either will do;
-	// of none, everything is shown.
+	// Topic shows events that are published to it, routed to it or delivered from it.
+	// Subscription shows events that are delivered for it. With both, an event that
+	// matches one of them is shown; with neither, every event.
 	Topic        mesh.Name
 	Subscription mesh.Name
-	// SamplePercent is the share of events shown; 0 means all, as 100 does. The
-	// event's source and id decide, so that an event is shown at all stages or none,
-	// and at all sidecars alike.
+	// SamplePercent is the share of events shown; 0 means all, as 100 does. A hash of
+	// the event's source and id decides. So an event is shown at every stage and at
+	// every sidecar, or at none.
 	SamplePercent float64
 	// PayloadBytes of each payload are kept, at most MaxPayloadBytes; 0 keeps none.
 	PayloadBytes int

@@ -1,6 +1,6 @@
-// Package abuse attacks a real sidecar with the limits of the manifests, as somebody
-// who reaches its event API would, and looks at what that costs: the sidecar's memory,
-// by the kernel's own high-water mark, and the time other callers wait.
+// Package abuse attacks a real sidecar that has the limits of the manifests, as any
+// process that reaches its event API could. It measures the cost: the sidecar's peak
+// memory, as the kernel reports it, and how long other callers wait.
 package abuse
 
 import (
@@ -32,14 +32,14 @@ import (
 )
 
 const (
-	// podLimit and memoryLimit are what manifests/shop gives a sidecar.
+	// podLimit and memoryLimit are the limits that manifests/shop gives a sidecar.
 	podLimit    = 128 << 20
 	memoryLimit = "GOMEMLIMIT=100MiB"
-	// attackTime is how long an attack lasts that has no end of its own.
+	// attackTime is how long an attack lasts that does not end by itself.
 	attackTime = 2 * time.Second
-	// patience is far above the 300 ms that others may wait at the 99th percentile on a
-	// machine that has nothing else to do; the figure itself is logged. The attackers run
-	// in this process, on the same cores.
+	// patience is far above the bound of 300 ms at the 99th percentile that holds on an
+	// idle machine: the attackers run in this process, on the same cores. The measured
+	// value is logged.
 	patience = 2 * time.Minute
 )
 
@@ -60,7 +60,7 @@ var programs product.Programs
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := gzip.SetLevel(1); err != nil { // packing is the attacker's work, on the same cores
+	if err := gzip.SetLevel(1); err != nil { // the attacker compresses on the sidecar's cores: use the cheapest level
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -96,7 +96,7 @@ func start(t *testing.T) *victim {
 	return &victim{s, t}
 }
 
-// peak is the most memory the sidecar has had in use.
+// peak is the sidecar's peak memory in bytes.
 func (v *victim) peak() int64 {
 	v.t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", v.PID()))
@@ -116,8 +116,8 @@ func (v *victim) peak() int64 {
 	return 0
 }
 
-// others publish 30 times a second until stop is called, which returns how long they
-// waited, sorted.
+// others publishes 30 times a second until stop is called. stop returns the sorted
+// waiting times.
 func (v *victim) others() (stop func() []time.Duration) {
 	v.t.Helper()
 	client := eventsv1.NewEventServiceClient(v.Dial(v.Socket))
@@ -164,7 +164,7 @@ func event(id string, size int) *eventsv1.CloudEvent {
 	}
 }
 
-// dial is a connection of the attacker's.
+// dial opens a connection for the attacker.
 func (v *victim) dial(opts ...grpc.DialOption) *grpc.ClientConn {
 	conn, err := grpc.NewClient(v.TCP, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
@@ -174,19 +174,19 @@ func (v *victim) dial(opts ...grpc.DialOption) *grpc.ClientConn {
 	return conn
 }
 
-// notReading opens streams that publish and never read what they are answered.
+// notReading opens streams that publish and never read an answer.
 func notReading(streams, size int) func(context.Context, *victim) {
 	return func(ctx context.Context, v *victim) {
 		var attack sync.WaitGroup
 		for range streams {
-			// A small window, or the client's transport reads what the client does not.
+			// With a large window, the client's transport would read the answers.
 			conn := v.dial(grpc.WithInitialWindowSize(64<<10), grpc.WithInitialConnWindowSize(64<<10))
 			attack.Go(func() {
 				s, err := eventsv1.NewEventServiceClient(conn).PublishStream(ctx)
 				if err != nil {
 					return
 				}
-				var message grpc.PreparedMsg // made once: the attack is not to be the slowest part
+				var message grpc.PreparedMsg // made once, so that the attacker is not the slowest part
 				err = message.Encode(s, &eventsv1.PublishStreamRequest{Topic: "orders", Entries: []*eventsv1.PublishStreamEntry{{
 					Event: event(strings.Repeat("i", 200), size),
 				}}})
@@ -200,13 +200,13 @@ func notReading(streams, size int) func(context.Context, *victim) {
 }
 
 func gzipBombs(ctx context.Context, v *victim) {
-	ctx = context.WithoutCancel(ctx) // packing them takes longer than the sidecar
+	ctx = context.WithoutCancel(ctx) // compressing them takes longer than attackTime
 	var attack sync.WaitGroup
 	for range 40 {
 		client := eventsv1.NewEventServiceClient(v.dial())
 		attack.Go(func() {
 			_, err := client.Publish(ctx, &eventsv1.PublishRequest{Topic: "orders", Event: event("bomb", 4<<20)},
-				grpc.UseCompressor(gzip.Name), grpc.WaitForReady(true)) // its handshake may time out beside the packing
+				grpc.UseCompressor(gzip.Name), grpc.WaitForReady(true)) // the handshake may time out while others compress
 			if status.Code(err) != codes.Unimplemented {
 				v.t.Errorf("a bomb: %v, want UNIMPLEMENTED", err)
 			}
@@ -228,7 +228,7 @@ func unfinished(ctx context.Context, v *victim) {
 			for round := 0; ctx.Err() == nil; round++ {
 				id := r.call("/warren.events.v1.EventService/Publish")
 				first := append([]byte{0, 0, 0xf0, 0, 0}, piece[5:]...) // promises 15 MB
-				for range 4 {                                           // a window
+				for range 4 {                                           // as many as fit into a window
 					if err := r.WriteData(id, false, first); err != nil {
 						return
 					}
@@ -296,7 +296,7 @@ func rapidReset(ctx context.Context, v *victim) {
 				return
 			}
 			defer r.Close()
-			go func() { _, _ = io.Copy(io.Discard, r.Conn) }() // ends with the connection
+			go func() { _, _ = io.Copy(io.Discard, r.Conn) }() // ends when the connection ends
 			_ = r.SetWriteDeadline(time.Now().Add(attackTime))
 			for ctx.Err() == nil {
 				if err := r.WriteRSTStream(r.call("/warren.events.v1.EventService/Publish"), http2.ErrCodeCancel); err != nil {
@@ -331,7 +331,8 @@ func unknownTopics(ctx context.Context, v *victim) {
 func longNames(ctx context.Context, v *victim) {
 	client := eventsv1.NewEventServiceClient(v.dial())
 	for ctx.Err() == nil {
-		// The attack's end must not cut a call short: then its own deadline would answer it.
+		// The end of the attack must not cancel a call: the sidecar's answer is
+		// checked.
 		_, err := client.Publish(context.WithoutCancel(ctx), &eventsv1.PublishRequest{Topic: strings.Repeat("n", 5<<20), Event: event("1", 1)})
 		if code := status.Code(err); code != codes.InvalidArgument {
 			v.t.Errorf("a name of 5 MB: %v, want INVALID_ARGUMENT", code)
@@ -395,7 +396,7 @@ func TestUnderAttackASidecarStaysWithinThePodsMemoryAndServesOthers(t *testing.T
 			if p99 > patience {
 				t.Errorf("others waited %s at the 99th percentile", p99)
 			}
-			v.AwaitReady() // and is well afterwards
+			v.AwaitReady() // and it still works
 		})
 	}
 }
@@ -414,7 +415,7 @@ func connect(ctx context.Context, address string) (*raw, error) {
 		return nil, err
 	}
 	r := &raw{Conn: c, Framer: http2.NewFramer(c, c), next: 1}
-	_, _ = io.WriteString(c, http2.ClientPreface) // the next write tells
+	_, _ = io.WriteString(c, http2.ClientPreface) // the next write reports an error
 	_ = r.WriteSettings()                         // as above
 	return r, nil
 }
@@ -427,10 +428,10 @@ func (r *raw) call(method string) uint32 {
 		{":method", "POST"}, {":scheme", "http"}, {":path", method}, {":authority", "localhost"},
 		{"content-type", "application/grpc"}, {"te", "trailers"},
 	} {
-		_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // a buffer never fails
+		_ = enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // writing to a buffer never fails
 	}
 	id := r.next
 	r.next += 2
-	_ = r.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true}) // the next write tells
+	_ = r.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block.Bytes(), EndHeaders: true}) // the next read reports an error
 	return id
 }

@@ -1,14 +1,14 @@
-// Command bench measures what Warren costs: the same load goes straight to RabbitMQ
-// by amqp091-go and through a sidecar, in turns, on the broker AMQP_URL names. It
-// prints a table, and as its last line the ratios.
+// Command bench measures what Warren costs. It sends the same load straight to RabbitMQ
+// with amqp091-go and through a sidecar, in turns, on the broker that AMQP_URL names.
+// It prints a table, and the ratios as its last line.
 //
 //	make bench-quick
 //	go run -C test ./withbroker -- ../.run/bench/bench -workloads stream -rounds 9
 //
-// The exit code is 0 when the figures are valid, 3 when the run is void: lines that
-// begin with "void:" say why, and the figures are not to be quoted. 1 means that
-// there are no figures: something failed, or messages were lost or doubled. The
-// method is in README.md.
+// The exit code is 0 when the figures are valid. It is 3 when the run is void: lines
+// that begin with "void:" say why, and the figures must not be quoted. It is 1 when
+// there are no figures: something failed, or messages were lost or repeated. README.md
+// describes the method.
 package main
 
 import (
@@ -58,7 +58,7 @@ func run(args []string, url string, stdout, stderr io.Writer) int {
 	return r.print(stdout, results)
 }
 
-// all opens, runs and closes.
+// all opens the targets, runs the comparison and closes the targets.
 func (r *runner) all(ctx context.Context) (results []*result, err error) {
 	if err = r.open(ctx); err == nil {
 		results, err = r.run(ctx)

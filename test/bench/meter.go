@@ -10,10 +10,10 @@ import (
 	"github.com/warrenmesh/warren/test/bench/internal/proc"
 )
 
-// meter reads the CPU time of everything that takes part.
+// meter reads the CPU time of all processes of the comparison.
 type meter struct {
-	broker int   // process, 0 when it is not of this machine
-	others []int // of the comparison, but measured for nobody: control planes
+	broker int   // process id; 0 when it runs on another machine
+	others []int // part of the comparison but of no target: control planes
 }
 
 // newMeter finds the broker's process.
@@ -29,15 +29,15 @@ func newMeter(url string) (*meter, error) {
 	return &meter{broker: broker}, err
 }
 
-// reading is what had been used at a moment.
+// reading is the CPU time used up to a moment.
 type reading struct {
 	at                                        time.Time
 	driver, sidecars, broker, others, machine time.Duration
-	count                                     int // messages done
+	count                                     int // messages so far
 }
 
-// read reads everything. sidecars are those of the target that is measured;
-// those of other targets are idle meanwhile.
+// read reads all CPU times. sidecars belong to the measured target; the sidecars of
+// other targets are idle meanwhile.
 func (m *meter) read(sidecars []int, count int) (reading, error) {
 	r := reading{at: time.Now(), count: count}
 	errs := make([]error, 5)
@@ -62,12 +62,12 @@ func sum(pids []int) (total time.Duration, err error) {
 	return total, nil
 }
 
-// sample is what one phase of one target showed.
+// sample is the result of one phase of one target.
 type sample struct {
 	rate                    float64 // messages a second
 	p50, p99                time.Duration
 	driver, sidecar, broker float64 // µs of CPU a message
-	foreign                 float64 // cores that were busy with something else
+	foreign                 float64 // cores that other processes used
 }
 
 // between computes a sample's rate and times from the readings at both ends.
@@ -83,7 +83,7 @@ func (m *meter) between(a, b reading) sample {
 		sidecar: micros(b.sidecars - a.sidecars),
 		broker:  micros(b.broker - a.broker),
 	}
-	if m.broker > 0 { // else nobody can say what is foreign
+	if m.broker > 0 { // otherwise the rest cannot be told apart
 		ours := (b.driver - a.driver) + (b.sidecars - a.sidecars) + (b.broker - a.broker) + (b.others - a.others)
 		s.foreign = max(0, float64(b.machine-a.machine-ours)/float64(elapsed))
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// near allows for what floating point loses.
+// near compares with a tolerance for floating-point errors.
 func near(a, b float64) bool { return a-b < 1e-9 && b-a < 1e-9 }
 
 func TestASampleIsWhatHappenedBetweenTwoReadings(t *testing.T) {
@@ -23,7 +23,7 @@ func TestASampleIsWhatHappenedBetweenTwoReadings(t *testing.T) {
 	if got := m.between(a, b); got.foreign != 0 {
 		t.Errorf("without the broker's time %v cores count as foreign", got.foreign)
 	}
-	b.machine = a.machine // of a coarser grain than the rest
+	b.machine = a.machine // its resolution is coarser
 	if got := (&meter{broker: 1}).between(a, b); got.foreign != 0 {
 		t.Errorf("foreign %v, want 0", got.foreign)
 	}

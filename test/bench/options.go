@@ -16,7 +16,7 @@ type options struct {
 	socket                        string // unix or tcp
 	queue                         string // classic or quorum
 	rounds                        int
-	repeats                       int           // of a workload's disturbed rounds, at most
+	repeats                       int           // at most so many disturbed rounds of a workload are measured again
 	measured                      time.Duration // of a publishing phase
 	warmup                        time.Duration // before it
 	drain                         int           // messages
@@ -38,7 +38,7 @@ var presets = map[bool]options{
 	},
 }
 
-// parse reads the command line. Flags change what -quick or its absence presets.
+// parse reads the command line. Flags override the preset of -quick or of its absence.
 func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -73,7 +73,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, o.choose(*workloads)
 }
 
-// choose narrows the workloads down, and checks what has few values.
+// choose selects the workloads, and checks the flags that have few allowed values.
 func (o *options) choose(names string) error {
 	if !slices.Contains([]string{"unix", "tcp"}, o.socket) {
 		return fmt.Errorf("-socket is %q, want unix or tcp", o.socket)

@@ -13,33 +13,33 @@ import (
 	"github.com/warrenmesh/warren/test/bench/internal/stat"
 )
 
-// patience is how long a phase may take beyond what is measured; filling a queue is
-// part of it.
+// patience is how long a phase may take beyond the measured time, filling a queue
+// included.
 const patience = 5 * time.Minute
 
-// fillWindow is the window with which a queue is filled for a drain.
+// fillWindow is the window used to fill a queue for a drain.
 const fillWindow = 1024
 
-var errEarly = errors.New("the load ended by itself")
+var errEarly = errors.New("the load ended before it was stopped")
 
-// target is a load.Target with what the runner has to know of it.
+// target is a load.Target with the data that the runner needs about it.
 type target struct {
 	load.Target
 	name     string
 	queue    string
 	sidecars []int
-	mesh     *mesh.Mesh // nil: there are no sidecars
+	mesh     *mesh.Mesh // nil for a target without sidecars
 }
 
 // phases runs single phases.
 type phases struct {
 	opts  *options
 	meter *meter
-	queue *amqp.Channel // to look at queues and empty them
-	begin func()        // called when a phase begins to be measured; nil: nobody is told
+	queue *amqp.Channel // to inspect and purge queues
+	begin func()        // called when the measured part of a phase begins; may be nil
 }
 
-// measure runs one phase and checks its books.
+// measure runs one phase and checks that no message was lost or repeated.
 func (p *phases) measure(ctx context.Context, t *target, w workload) (s sample, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.opts.measured+patience, fmt.Errorf("%s of %s is stuck", w.name, t.name))
 	defer cancel()
@@ -63,8 +63,8 @@ func (p *phases) measure(ctx context.Context, t *target, w workload) (s sample, 
 	return s, nil
 }
 
-// publish measures a load that nobody receives. What was confirmed must be in the
-// queue, no more and no less.
+// publish measures publishing without a consumer. Afterwards the queue must hold
+// exactly the confirmed messages.
 func (p *phases) publish(ctx context.Context, t *target, run func(*load.Feed) error) (sample, error) {
 	feed := load.NewFeed(0)
 	running := start(func() error { return run(feed) })
@@ -81,8 +81,8 @@ func (p *phases) publish(ctx context.Context, t *target, run func(*load.Feed) er
 	return s, p.empty(t, published)
 }
 
-// drain fills the queue, then measures how it is received. It starts the clock with
-// the first message.
+// drain fills the queue, then measures how fast it is received. The measured time
+// begins with the first message.
 func (p *phases) drain(ctx context.Context, t *target) (sample, error) {
 	feed := load.NewFeed(p.opts.drain)
 	if err := t.Stream(ctx, fillWindow, feed); err != nil {
@@ -115,8 +115,8 @@ func (p *phases) drain(ctx context.Context, t *target) (sample, error) {
 	return s, p.empty(t, 0)
 }
 
-// endToEnd measures what arrives while it is published. Everything that was
-// confirmed must arrive, once.
+// endToEnd measures receiving while publishing. Every confirmed message must arrive
+// exactly once.
 func (p *phases) endToEnd(ctx context.Context, t *target, window int) (sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -146,7 +146,7 @@ func (p *phases) endToEnd(ctx context.Context, t *target, window int) (sample, e
 	return s, p.empty(t, 0)
 }
 
-// window measures a running load for the measured time after the warm-up.
+// window lets a running load warm up and then measures it.
 func (p *phases) window(ctx context.Context, t *target, running running, count func() int, record func()) (sample, error) {
 	if err := running.last(ctx, p.opts.warmup); err != nil {
 		return sample{}, err
@@ -163,7 +163,7 @@ func (p *phases) window(ctx context.Context, t *target, running running, count f
 	return p.meter.between(before, after), err
 }
 
-// read reads the meter where the measured part of a phase begins.
+// read reads the meter when the measured part of a phase begins.
 func (p *phases) read(t *target, count int) (reading, error) {
 	if p.begin != nil {
 		p.begin()
@@ -171,7 +171,7 @@ func (p *phases) read(t *target, count int) (reading, error) {
 	return p.meter.read(t.sidecars, count)
 }
 
-// empty empties the queue and wants so many messages in it.
+// empty purges the queue and checks that it held want messages.
 func (p *phases) empty(t *target, want int) error {
 	got, err := p.queue.QueuePurge(t.queue, false)
 	if err != nil {
@@ -180,7 +180,7 @@ func (p *phases) empty(t *target, want int) error {
 	return wantMessages(t.queue, got, want)
 }
 
-// holds wants so many messages in the queue.
+// holds checks that the queue holds want messages.
 func (p *phases) holds(t *target, want int) error {
 	q, err := p.queue.QueueDeclarePassive(t.queue, true, false, false, false, nil)
 	if err != nil {
@@ -200,7 +200,7 @@ func percentiles(latencies []time.Duration) (p50, p99 time.Duration) {
 	return stat.Percentile(latencies, 0.5), stat.Percentile(latencies, 0.99)
 }
 
-// running delivers how a load ended.
+// running receives the result of a load when it ends.
 type running chan error
 
 func start(run func() error) running {
@@ -209,7 +209,7 @@ func start(run func() error) running {
 	return r
 }
 
-// last waits for d; it is an error when the load ends before.
+// last waits for d. It returns an error when the load ends before.
 func (r running) last(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -219,7 +219,7 @@ func (r running) last(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case err := <-r:
-		r <- nil // for wait
+		r <- nil // wait reads it
 		return errors.Join(err, errEarly)
 	}
 }

@@ -26,7 +26,8 @@ func table(w io.Writer, results []*result, targets []*target) {
 	_ = tw.Flush()
 }
 
-// latency of a drain is not measured: its messages waited in the queue.
+// latency formats a latency. A drain has none, because its messages waited in the
+// queue.
 func latency(ms float64) string {
 	if ms == 0 {
 		return "-"
@@ -41,7 +42,8 @@ func micros(t *target, us float64) string {
 	return fmt.Sprintf("%.1f", us)
 }
 
-// line is the summary of one target that scripts read; "-" is what was not measured.
+// line is the summary of one target, for scripts; "-" stands for values that were not
+// measured.
 func line(results []*result, name string) string {
 	out := "bench:"
 	if name != warrenName {
@@ -71,7 +73,7 @@ func line(results []*result, name string) string {
 	return out
 }
 
-// changes prints how this sidecar compares with the one before, round by round.
+// changes prints how this sidecar compares with the one of -before, round by round.
 func changes(w io.Writer, results []*result) {
 	for _, r := range results {
 		x := r.ratio(warrenName, beforeName)

@@ -11,7 +11,7 @@ import (
 // round has one sample of each target, by its name.
 type round map[string]sample
 
-// foreign is that of the target it was worst for.
+// foreign is the largest foreign CPU use of the round's samples.
 func (r round) foreign() float64 {
 	worst := 0.0
 	for _, s := range r {
@@ -24,8 +24,8 @@ func (r round) foreign() float64 {
 type result struct {
 	workload  workload
 	samples   map[string][]sample // by target, in the order of the rounds
-	repeated  int                 // rounds thrown away and measured again
-	disturbed int                 // rounds that stayed disturbed and count all the same
+	repeated  int                 // rounds that were discarded and measured again
+	disturbed int                 // disturbed rounds that were not measured again and count
 }
 
 func (r *result) add(round round, disturbed bool) {
@@ -37,7 +37,7 @@ func (r *result) add(round round, disturbed bool) {
 	}
 }
 
-// each picks one figure out of every sample of a target.
+// each picks one figure from every sample of a target.
 func (r *result) each(name string, pick func(sample) float64) []float64 {
 	var out []float64
 	for _, s := range r.samples[name] {
@@ -62,11 +62,11 @@ func broker(s sample) float64  { return s.broker }
 func p50(s sample) float64     { return float64(s.p50) / float64(time.Millisecond) }
 func p99(s sample) float64     { return float64(s.p99) / float64(time.Millisecond) }
 
-// maxDrift is how far lib's CPU time for a message of one workload may be from what
-// its other workloads let expect.
+// maxDrift bounds how far lib's CPU time for a message of one workload may be from the
+// value that its other workloads predict.
 const maxDrift = 0.25
 
-// faults returns why a run is void, nothing when it is valid.
+// faults returns the reasons for which a run is void; none when it is valid.
 func faults(results []*result, queue string) []string {
 	var out []string
 	for _, r := range results {
@@ -76,14 +76,14 @@ func faults(results []*result, queue string) []string {
 		}
 	}
 	if queue != "classic" {
-		return out // the references are of classic queues
+		return out // the references are for classic queues
 	}
 	return append(out, drifted(results)...)
 }
 
-// drifted checks that lib's workloads cost what they should in proportion to each
-// other: a machine may be faster or slower than that of the references, but then in
-// all of them. With fewer than three there is no telling which one is off.
+// drifted checks the ratios of lib's CPU times between workloads. A machine may be
+// faster or slower than the one of the references, but then it is so in all workloads.
+// It takes at least three workloads to tell which one is off.
 func drifted(results []*result) []string {
 	var known []*result
 	var factors []float64

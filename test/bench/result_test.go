@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// measured is a result with one sample of lib and one of warren for each pair of
-// rates.
+// measured is a result with one sample of lib and one of warren for each pair of rates.
 func measured(w workload, rates ...[2]float64) *result {
 	r := &result{workload: w, samples: map[string][]sample{}}
 	for _, pair := range rates {
@@ -16,7 +15,7 @@ func measured(w workload, rates ...[2]float64) *result {
 	return r
 }
 
-// costing is a result whose lib took so many µs of CPU a message.
+// costing is a result in which lib used driver µs of CPU a message.
 func costing(w workload, driver float64) *result {
 	r := &result{workload: w, samples: map[string][]sample{}}
 	r.add(round{libName: {driver: driver}}, false)

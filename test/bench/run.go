@@ -25,20 +25,20 @@ const (
 	beforeName = "before"
 )
 
-// maxForeign is how many cores may be busy with something else in a phase.
+// maxForeign is how many cores other processes may use in a phase.
 const maxForeign = 0.25
 
 // runner compares the targets.
 type runner struct {
 	opts    options
-	say     io.Writer // progress, for people
+	say     io.Writer // progress for the user
 	phases  phases
-	targets []*target // lib first, warren second
+	targets []*target // lib is first, warren second
 	closers []func() error
 	began   time.Time
 }
 
-// open starts and connects everything.
+// open starts and connects all targets.
 func (r *runner) open(ctx context.Context) error {
 	meter, err := newMeter(r.opts.url)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *runner) openMesh(ctx context.Context, as, name, sidecar string) error {
 	return nil
 }
 
-// close undoes open, the last first.
+// close undoes the steps of open in reverse order.
 func (r *runner) close() error {
 	var errs []error
 	for i := len(r.closers) - 1; i >= 0; i-- {
@@ -105,7 +105,7 @@ func (r *runner) close() error {
 	return errors.Join(errs...)
 }
 
-// run measures every workload, or takes profiles of it instead.
+// run measures every workload, or only takes profiles.
 func (r *runner) run(ctx context.Context) ([]*result, error) {
 	if r.opts.profiles != "" {
 		return nil, r.takeProfiles(ctx)
@@ -122,8 +122,7 @@ func (r *runner) run(ctx context.Context) ([]*result, error) {
 	return results, nil
 }
 
-// compare measures one workload in rounds, in each of which every target has its
-// turn.
+// compare measures one workload in rounds. Each target is measured once in each round.
 func (r *runner) compare(ctx context.Context, w workload) (*result, error) {
 	res := &result{workload: w, samples: map[string][]sample{}}
 	for n := 1; n <= r.opts.rounds; {
@@ -155,7 +154,7 @@ func (r *runner) round(ctx context.Context, w workload) (round, error) {
 	return out, nil
 }
 
-// report tells of one round.
+// report prints one round.
 func (r *runner) report(w workload, n int, round round, disturbed bool) {
 	_, _ = fmt.Fprintf(r.say, "%-8s round %d:", w.name, n)
 	for _, t := range r.targets {
@@ -193,7 +192,7 @@ func (r *runner) profile(ctx context.Context, w workload, t *target) (err error)
 	var profileErr error
 	defer func() {
 		if err != nil {
-			cancel() // nobody wants the rest of the profile
+			cancel() // the rest of the profile is not needed
 		}
 		profiling.Wait()
 		cancel()

@@ -5,9 +5,9 @@ type kind int
 
 const (
 	kindUnary    kind = iota + 1 // n callers, each waits for its confirm
-	kindStream                   // n unconfirmed at most
-	kindDrain                    // receive what a queue holds
-	kindEndToEnd                 // publish as a stream, receive meanwhile
+	kindStream                   // at most n unconfirmed
+	kindDrain                    // receive the messages of a full queue
+	kindEndToEnd                 // publish as a stream and receive at the same time
 )
 
 // workload is one thing that is measured.
@@ -16,8 +16,8 @@ type workload struct {
 	kind kind
 	n    int // callers, or the window
 	// reference is the CPU time in µs that amqp091-go took for one message of this
-	// workload, on a classic queue of a quiet machine; 0 means not known. Only the
-	// proportions of the references matter: they tell a disturbed run.
+	// workload, on a classic queue of an idle machine; 0 means unknown. Only the ratios
+	// of the references matter: they detect a disturbed run.
 	reference float64
 }
 

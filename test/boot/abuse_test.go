@@ -28,7 +28,7 @@ func (p *product) limited(change func(*proxy.Options)) *sidecar {
 	p.t.Helper()
 	opts := proxy.Options{
 		Node:         xds.Node{ID: "checkout~limited", Namespace: "shop", Workload: "checkout", Labels: map[string]string{"app": "billing"}},
-		ControlPlane: p.plane.XDSAddr(), Memory: p.memory, Listen: []string{"127.0.0.1:0"}, Logger: slog.New(slog.DiscardHandler),
+		ControlPlane: p.plane.XDSAddr(), Memory: p.memory.Broker, Listen: []string{"127.0.0.1:0"}, Logger: slog.New(slog.DiscardHandler),
 	}
 	change(&opts)
 	px, err := proxy.New(opts)
@@ -49,8 +49,8 @@ func sized(id string, bytes int) *eventsv1.PublishRequest {
 	}}
 }
 
-// peak samples what is live on the heap until stop is called, which returns the
-// most it saw above what was there before.
+// peak samples the live heap until stop is called. stop returns the highest value minus
+// the value at the start.
 func peak() (stop func() uint64) {
 	var before, now runtime.MemStats
 	runtime.GC()
@@ -75,13 +75,13 @@ func peak() (stop func() uint64) {
 	return func() uint64 { close(quit); return <-result }
 }
 
-// The broker confirms nothing for a while and services flood the sidecar with some
-// 75 MiB; what it holds stays within its bounds.
+// The broker confirms nothing for a while, and services send the sidecar some 75 MiB.
+// The memory of the sidecar stays within its bounds.
 func TestSizesAndAbuseMemoryStaysFlatUnderAFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("floods for seconds")
 	}
-	p := startOn(t, membroker.Options{MaxQueueBytes: 8 << 20}) // the broker is in this heap, too
+	p := startOn(t, membroker.Options{MaxQueueBytes: 8 << 20}) // the broker is in this process, too
 	s := p.limited(func(o *proxy.Options) { o.MaxInFlight, o.MaxInFlightBytes = 1000, 2<<20 })
 	if _, err := s.events.Publish(t.Context(), sized("first", 1)); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestSizesAndAbuseMemoryStaysFlatUnderAFlood(t *testing.T) {
 	var exhausted atomic.Int64
 	var callers sync.WaitGroup
 	began := time.Now()
-	for range 128 { // of whom 68 fill the bound
+	for range 128 { // 68 of them fill the bound
 		callers.Go(func() {
 			for exhausted.Load() < refusals && time.Since(began) < 30*time.Second {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -114,7 +114,7 @@ func TestSizesAndAbuseMemoryStaysFlatUnderAFlood(t *testing.T) {
 	if n := exhausted.Load(); n < refusals {
 		t.Errorf("%d calls were refused, want %d: the bound was hardly reached", n, refusals)
 	}
-	// The callers' own copies and the broker's queue are in it too.
+	// The heap also contains the callers' own copies and the broker's queue.
 	if limit := uint64(64 << 20); most > limit {
 		t.Errorf("heap grew by %d MiB, want at most %d", most>>20, limit>>20)
 	}

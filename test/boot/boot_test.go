@@ -1,6 +1,6 @@
-// Package boot_test starts the whole product in one process: the control plane on
-// a directory of YAML and two sidecars on the in-process broker, and talks to them
-// as services do.
+// Package boot_test starts the whole product in one process: the control plane on a
+// directory of YAML, and two sidecars on the in-process broker. The tests use it as
+// services do.
 package boot_test
 
 import (
@@ -26,6 +26,7 @@ import (
 	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/xds"
@@ -84,7 +85,7 @@ type product struct {
 	t      *testing.T
 	dir    string
 	plane  *controlplane.ControlPlane
-	memory *membroker.Broker
+	memory *faulty.Broker
 	stop   func() // ends the control plane
 }
 
@@ -100,10 +101,10 @@ func startOn(t *testing.T, broker membroker.Options) *product {
 	return p
 }
 
-// newProduct is a product in which nothing runs yet.
+// newProduct is a product in which no process runs yet.
 func newProduct(t *testing.T, broker membroker.Options) *product {
 	t.Helper()
-	p := &product{t: t, dir: t.TempDir(), memory: membroker.New(broker)}
+	p := &product{t: t, dir: t.TempDir(), memory: faulty.New(broker)}
 	t.Cleanup(p.memory.Close)
 	p.write("broker.yaml", brokerYAML)
 	p.write("route.yaml", routeYAML(1, 0))
@@ -139,7 +140,7 @@ func (p *product) run(f func(context.Context) error) (stop func()) {
 	return stop
 }
 
-// write replaces a file as editors do: a new file is renamed over the old one.
+// write replaces a file as editors do: it renames a new file over the old one.
 func (p *product) write(name, text string) {
 	p.t.Helper()
 	temp := filepath.Join(p.dir, "."+name+".tmp")
@@ -163,7 +164,7 @@ func (p *product) sidecar(workload, state string, change ...func(*proxy.Options)
 	p.t.Helper()
 	opts := proxy.Options{
 		Node:         xds.Node{ID: workload + "~" + p.t.Name(), Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
-		ControlPlane: p.plane.XDSAddr(), StateDir: state, Memory: p.memory,
+		ControlPlane: p.plane.XDSAddr(), StateDir: state, Memory: p.memory.Broker,
 		Listen:       []string{"127.0.0.1:0", "unix:" + filepath.Join(p.t.TempDir(), "w.sock")},
 		StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		Logger: slog.New(slog.DiscardHandler),
@@ -225,7 +226,7 @@ func (s *sidecar) publish(ctx context.Context, topic, id string) (*eventsv1.Publ
 	}})
 }
 
-// subscribe opens a stream with plenty of credit.
+// subscribe opens a stream with more credit than a test needs.
 func (s *sidecar) subscribe(t *testing.T, subscription string) *incoming {
 	t.Helper()
 	stream, err := s.events.Subscribe(t.Context())
@@ -245,7 +246,7 @@ func (s *sidecar) subscribe(t *testing.T, subscription string) *incoming {
 	return &incoming{EventService_SubscribeClient: stream}
 }
 
-// incoming is a stream and what its last message had that was not taken.
+// incoming is a stream and the deliveries of its last message that were not taken yet.
 type incoming struct {
 	eventsv1.EventService_SubscribeClient
 	rest []*eventsv1.Delivery

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 	"github.com/warrenmesh/warren/xds"
 )
@@ -43,7 +44,7 @@ func (p *traced) add(workload string) {
 	provider, spans := tracingtest.New(p.t, tracing.Options{Component: "sidecar", ServiceName: workload})
 	px, err := proxy.New(proxy.Options{
 		Node:         xds.Node{ID: workload + "~traced", Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
-		ControlPlane: p.plane.XDSAddr(), Memory: p.memory, Listen: []string{"127.0.0.1:0"}, Tracing: provider, Logger: slog.New(slog.DiscardHandler),
+		ControlPlane: p.plane.XDSAddr(), Memory: p.memory.Broker, Listen: []string{"127.0.0.1:0"}, Tracing: provider, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -58,8 +59,10 @@ func (p *traced) add(workload string) {
 	p.spans[workload], p.sidecars[workload] = spans, s
 }
 
-// changes returns the ended roots.
-func (p *traced) changes() []tracingtest.Span { return named(p.planeSpans.Spans(), tracing.SpanChange) }
+// changes returns the root spans that have ended.
+func (p *traced) changes() []tracingtest.Span {
+	return named(p.planeSpans.Spans(), configuration.SpanChange)
+}
 
 func named(spans []tracingtest.Span, name string) []tracingtest.Span {
 	return slices.DeleteFunc(spans, func(s tracingtest.Span) bool { return s.Name != name })
@@ -72,8 +75,8 @@ func below(spans []tracingtest.Span, parent tracingtest.Span) []tracingtest.Span
 	})
 }
 
-// answers waits until each workload has answered the newest change, and returns the
-// change and the push spans by workload.
+// answers waits until each workload has answered the newest change. It returns the span
+// of the change and the push spans by workload.
 func (p *traced) answers(before int, workloads ...string) (tracingtest.Span, map[string][]tracingtest.Span) {
 	p.t.Helper()
 	var change tracingtest.Span
@@ -84,7 +87,7 @@ func (p *traced) answers(before int, workloads ...string) (tracingtest.Span, map
 			return fmt.Errorf("%d changes", len(all))
 		}
 		change, pushes = all[len(all)-1], map[string][]tracingtest.Span{}
-		for _, s := range named(below(p.planeSpans.Spans(), change), tracing.SpanPush) {
+		for _, s := range named(below(p.planeSpans.Spans(), change), configuration.SpanPush) {
 			workload, _ := s.Attrs["warren.workload"].(string)
 			pushes[workload] = append(pushes[workload], s)
 		}
@@ -106,10 +109,10 @@ func TestConfigChangeAsATraceFromTheFileToEveryAnswer(t *testing.T) {
 	if change.Parent.IsValid() || change.Failed || change.Attrs["warren.component"] != "controlplane" {
 		t.Errorf("the root: %+v", change)
 	}
-	if version := p.status().GetVersion(); change.Attrs["warren.config.version"] != version {
-		t.Errorf("the root has version %v, in force is %s", change.Attrs["warren.config.version"], version)
+	if version := p.status().GetVersion(); change.Attrs["warren.mesh.version"] != version {
+		t.Errorf("the root has version %v, in force is %s", change.Attrs["warren.mesh.version"], version)
 	}
-	for _, name := range []string{tracing.SpanRead, tracing.SpanResolve} {
+	for _, name := range []string{configuration.SpanRead, configuration.SpanResolve} {
 		if got := named(below(p.planeSpans.Spans(), change), name); len(got) != 1 || got[0].Failed {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -123,7 +126,7 @@ func TestConfigChangeAsATraceFromTheFileToEveryAnswer(t *testing.T) {
 		if push.Failed || push.Attrs["warren.sidecar"] != workload+"~traced" || push.Attrs["warren.resource.type"] != "RouteConfiguration" {
 			t.Errorf("the answer of %s: %+v", workload, push)
 		}
-		applied := named(below(p.spans[workload].Spans(), push), tracing.SpanApply)
+		applied := named(below(p.spans[workload].Spans(), push), configuration.SpanApply)
 		if len(applied) != 1 || applied[0].Attrs["warren.component"] != "sidecar" {
 			t.Fatalf("what %s applied below its push: %+v", workload, applied)
 		}
@@ -167,17 +170,17 @@ func TestConfigChangeAsATraceHoldsWhatFollowsFromIt(t *testing.T) {
 	t.Parallel()
 	p := startTraced(t, "billing")
 	before := len(p.changes())
-	// A subscription on a broker the sidecar does not know yet: it asks for the broker
-	// when it has the subscription, and applies both together.
+	// The sidecar does not know the broker of this subscription yet. It requests the
+	// broker when it has the subscription, and applies both together.
 	p.write("late.yaml", lateYAML)
 	eventually(t, "the sidecar applied the subscription", func() error {
-		if n := len(named(p.spans["billing"].Spans(), tracing.SpanApply)); n != 1 {
+		if n := len(named(p.spans["billing"].Spans(), configuration.SpanApply)); n != 1 {
 			return fmt.Errorf("%d applications", n)
 		}
 		return nil
 	})
 	change, pushes := p.answers(before, "shop/billing")
-	applied := p.spans["billing"].Only(tracing.SpanApply)
+	applied := p.spans["billing"].Only(configuration.SpanApply)
 	if applied.Context.TraceID() != change.Context.TraceID() {
 		t.Error("the application is in another trace")
 	}
@@ -209,15 +212,16 @@ func TestConfigChangeAsATraceEndsWithTheChange(t *testing.T) {
 		return nil
 	})
 	broken := p.changes()[len(p.changes())-1]
-	if !strings.Contains(broken.Status, "route.yaml:10") || broken.Attrs["warren.config.version"] != nil {
+	if !strings.Contains(broken.Status, "route.yaml:10") || broken.Attrs["warren.mesh.version"] != nil {
 		t.Errorf("the broken edit: %+v", broken)
 	}
-	// A sidecar that starts later takes the same resources for a reason of its own.
+	// A sidecar that starts later receives the same resources, but not because of a
+	// change.
 	p.add("checkout")
-	if got := named(p.planeSpans.Spans(), tracing.SpanPush); len(got) > 0 {
+	if got := named(p.planeSpans.Spans(), configuration.SpanPush); len(got) > 0 {
 		t.Errorf("pushes that no change made due are traced: %+v", got)
 	}
-	if got := named(p.spans["checkout"].Spans(), tracing.SpanApply); len(got) > 0 {
+	if got := named(p.spans["checkout"].Spans(), configuration.SpanApply); len(got) > 0 {
 		t.Errorf("the start of a sidecar is traced as a change: %+v", got)
 	}
 }

@@ -38,7 +38,7 @@ func TestReflectionIsOnOrOffOnEveryListener(t *testing.T) {
 	}
 }
 
-// reflects returns how a listing of services ends.
+// reflects returns the status with which a listing of services ends.
 func reflects(t *testing.T, address string) codes.Code {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -47,7 +47,7 @@ func reflects(t *testing.T, address string) codes.Code {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = info.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}) // Recv tells
+	_ = info.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}) // Recv returns the error
 	_, err = info.Recv()
 	return status.Code(err)
 }

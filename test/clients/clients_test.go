@@ -21,21 +21,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// language is what differs between the pages.
+// language holds the differences between the pages.
 type language struct {
 	name string
 	env  []string
-	// missing says what would have to be installed, "" when all is there.
+	// missing names what must be installed; "" when nothing is missing.
 	missing func() string
-	// skip reports whether a preparation is not needed again.
+	// skip reports whether a preparation need not be repeated.
 	skip func(line string) bool
-	// exit is the code after SIGTERM; a JVM says which signal it was.
+	// exit is the exit code after SIGTERM: 0, or 128+15 for a JVM.
 	exit int
 }
 
 func TestClientsOfOthersGo(t *testing.T) {
 	t.Parallel()
-	language{name: "go", env: []string{"GOFLAGS=-race", "GORACE=atexit_sleep_ms=10"}}.test(t)
+	language{name: "go", env: []string{"GOFLAGS=-race '-ldflags=-s -w' -buildvcs=false", "GORACE=atexit_sleep_ms=10"}}.test(t)
 }
 
 func TestClientsOfOthersNode(t *testing.T) {
@@ -57,7 +57,7 @@ func TestClientsOfOthersNode(t *testing.T) {
 	}.test(t)
 }
 
-// modulesCurrent reports whether npm installed what the lock file names.
+// modulesCurrent reports whether npm installed the versions of the lock file.
 func modulesCurrent() bool {
 	lock, err := os.Stat(filepath.Join(docs, "node/package-lock.json"))
 	if err != nil {
@@ -69,7 +69,7 @@ func modulesCurrent() bool {
 
 func TestClientsOfOthersPython(t *testing.T) {
 	t.Parallel()
-	const debian = "/usr/bin" // before any other Python on PATH: it is the one that apt serves
+	const debian = "/usr/bin" // before any other Python on PATH: apt installs packages for this one
 	language{
 		name: "python",
 		env:  []string{"PATH=" + debian + ":" + os.Getenv("PATH")},
@@ -105,12 +105,12 @@ func TestClientsOfOthersJava(t *testing.T) {
 const javaPackages = "default-jdk-headless protobuf-compiler protobuf-compiler-grpc-java-plugin libprotobuf-dev " +
 	"libprotobuf-java libgrpc-java libguava-java libnetty-java libperfmark-java"
 
-// required reports whether a language must not be skipped here.
+// required reports whether the tests of a language must not be skipped.
 func required(name string) bool {
 	return slices.Contains(strings.Split(os.Getenv("WARREN_CLIENTS"), ","), name)
 }
 
-// session is one language's programs at one mesh.
+// session is the programs of one language on one mesh.
 type session struct {
 	language
 	t        *testing.T
@@ -121,7 +121,8 @@ type session struct {
 
 var programName = regexp.MustCompile(`(?i)\b(publish|stream|subscribe|handler)\b`)
 
-// prepare runs what the page runs before its programs, and finds those.
+// prepare runs the commands that the page runs before its programs, and finds the
+// programs.
 func (l language) prepare(t *testing.T) *session {
 	t.Helper()
 	if testing.Short() {
@@ -181,7 +182,7 @@ func ids(prefix string, n int) []string {
 	return all
 }
 
-// test drives the four programs of a language while the relay does its worst.
+// test runs the four programs of a language behind the relay.
 func (l language) test(t *testing.T) {
 	t.Helper()
 	s := l.prepare(t)
@@ -250,8 +251,8 @@ func checkConfirmed(t *testing.T, p *program, want []string) {
 	}
 }
 
-// checkRepeats checks that what the relay left unanswered was sent again, and
-// nothing else.
+// checkRepeats checks that exactly the events that the relay left unanswered were sent
+// again.
 func checkRepeats(t *testing.T, stream *program) {
 	t.Helper()
 	counts := make(map[string]int)
@@ -259,7 +260,7 @@ func checkRepeats(t *testing.T, stream *program) {
 		_, reason, _ := strings.Cut(line, " ")
 		counts[reason]++
 	}
-	// The window may have been filled up behind the relay's back.
+	// The window may have been full when the relay broke the stream.
 	if n := counts["STREAM_ENDED unknown"]; counts["CONNECTION_LOST unknown"] != 1 || len(counts) != 2 || n < cutEntries-cutAnswers || n > 64 {
 		t.Errorf("repeats by reason are %v", counts)
 	}

@@ -10,20 +10,21 @@ import (
 	"testing"
 )
 
-// Addresses as the pages write them.
+// Addresses in the pages.
 const (
 	sidecarInDocs = "127.0.0.1:17400"
 	handlerInDocs = "127.0.0.1:9090"
 )
 
-// mesh is a running `warren dev` on the pages' configuration.
+// mesh is a running `warren dev` with the pages' configuration.
 type mesh struct {
-	sidecar string // the real one
-	relay   string // before it
+	sidecar string // the sidecar
+	relay   string // the relay in front of it
 	handler string // where events are pushed to
 }
 
-// built is where binaries stay: the next run links only what has changed.
+// built is the path of a binary. Binaries stay, so that the next run links only what
+// has changed.
 func built(t *testing.T, name string) string {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join(root, ".run", "clients", name))
@@ -36,17 +37,17 @@ func built(t *testing.T, name string) string {
 	return dir + string(filepath.Separator)
 }
 
-// linking keeps the tests from building the same binary at the same time.
+// linking prevents the tests from building the same binary at the same time.
 var linking sync.Mutex
 
 func build(t *testing.T, dir, line string) {
 	t.Helper()
 	linking.Lock()
 	defer linking.Unlock()
-	mustRun(t, dir, line, "GOFLAGS=-race") // as the tests: its packages are in the cache
+	mustRun(t, dir, line, "GOFLAGS=-race") // like the tests, whose packages are in the cache
 }
 
-// startMesh runs the README's commands, on ports of its own.
+// startMesh runs the README's commands on other ports.
 func startMesh(t *testing.T) mesh {
 	t.Helper()
 	m := mesh{handler: freePort(t)}
@@ -81,7 +82,7 @@ func startMesh(t *testing.T) mesh {
 	return m
 }
 
-// moved replaces the one occurrence of a text in a file.
+// moved replaces a text in a file, which must contain it exactly once.
 func moved(t *testing.T, path, from, to string) {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -96,7 +97,7 @@ func moved(t *testing.T, path, from, to string) {
 	}
 }
 
-// freePort is a loopback address nobody listens on.
+// freePort is a loopback address on which nothing listens.
 func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -22,7 +22,7 @@ type block struct {
 
 var fence = regexp.MustCompile("(?ms)^```(\\w*) *(\\S*)\n(.*?)^```$")
 
-// blocks reads all of a page.
+// blocks reads all blocks of a page.
 func blocks(t *testing.T, page string) []block {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(docs, page))
@@ -39,12 +39,13 @@ func blocks(t *testing.T, page string) []block {
 	return all
 }
 
-// command is one line of a shell block and the directory it is run in.
+// command is one line of a shell block, and the directory in which it runs.
 type command struct {
 	dir, line string
 }
 
-// commands reads the shell blocks of a page; each begins at the root.
+// commands reads the shell blocks of a page. Each block begins at the root of the
+// repository.
 func commands(t *testing.T, page string) []command {
 	t.Helper()
 	var all []command
@@ -75,7 +76,7 @@ func TestEveryProgramInTheClientPagesIsTheFileThatIsRun(t *testing.T) {
 	for _, page := range pages {
 		for _, b := range blocks(t, filepath.Base(page)) {
 			if b.language == "sh" {
-				continue // its commands are run by the tests of the languages
+				continue // the tests of the languages run its commands
 			}
 			content, err := os.ReadFile(filepath.Join(docs, b.file))
 			if b.file == "" || err != nil {

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// patience bounds every wait for something that normally takes a moment.
+	// patience bounds every wait. Normally a wait takes a moment.
 	patience = 4 * time.Minute
 	// grace is how long a program may take to end after SIGTERM.
 	grace = 20 * time.Second
 )
 
-// program is a command of the pages that runs. Its lines may be read while it does.
+// program is a running command of the pages. Its lines may be read while it runs.
 type program struct {
 	t    *testing.T
 	line string
@@ -32,7 +32,8 @@ type program struct {
 	errors bytes.Buffer
 }
 
-// start runs a command line in a directory. It ends with the test at the latest.
+// start runs a command line in a directory. The command ends with the test at the
+// latest.
 func start(t *testing.T, dir, line string, env ...string) *program {
 	t.Helper()
 	p := &program{t: t, line: line, done: make(chan struct{})}
@@ -45,12 +46,12 @@ func start(t *testing.T, dir, line string, env ...string) *program {
 		t.Fatalf("start %s: %v", line, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended is in the process state
+		_ = p.cmd.Wait() // the process state holds the result
 		close(p.done)
 	}()
 	t.Cleanup(func() {
 		if !p.ended() {
-			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // its group is its own
+			_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it has a process group of its own
 			<-p.done
 		}
 		if t.Failed() {
@@ -68,7 +69,7 @@ func run(t *testing.T, dir, line string, env ...string) *program {
 	return p
 }
 
-// mustRun is run for a command that must not fail.
+// mustRun is run for a command that must succeed.
 func mustRun(t *testing.T, dir, line string, env ...string) *program {
 	t.Helper()
 	p := run(t, dir, line, env...)
@@ -78,14 +79,14 @@ func mustRun(t *testing.T, dir, line string, env ...string) *program {
 	return p
 }
 
-// terminate sends SIGTERM; the program must end with a code.
+// terminate sends SIGTERM. The program must end with the wanted code.
 func (p *program) terminate(want int) {
 	p.t.Helper()
 	if p.ended() {
 		p.t.Errorf("%s ended by itself with code %d", p.line, p.code())
 		return
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may end just now
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	p.await(grace, "to end after SIGTERM", p.ended)
 	if code := p.code(); code != want {
 		p.t.Errorf("%s: %v after SIGTERM, want code %d", p.line, p.cmd.ProcessState, want)
@@ -103,7 +104,7 @@ func (p *program) ended() bool {
 
 func (p *program) code() int { return p.cmd.ProcessState.ExitCode() }
 
-// await polls until ok; a program that ends before is a failure.
+// await polls until ok. It fails the test when the program ends before.
 func (p *program) await(limit time.Duration, what string, ok func() bool) {
 	p.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -122,7 +123,7 @@ func (p *program) await(limit time.Duration, what string, ok func() bool) {
 	}
 }
 
-// says returns the ids that follow a word, in order.
+// says returns, in order, the ids that the program printed after a word.
 func (p *program) says(word string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,7 +136,7 @@ func (p *program) says(word string) []string {
 	return ids
 }
 
-// awaitAll waits until the program has said a word of every id.
+// awaitAll waits until the program has printed a word for every id.
 func (p *program) awaitAll(word string, ids []string) {
 	p.t.Helper()
 	p.await(patience, "to say "+word+" of all events", func() bool {
@@ -169,7 +170,7 @@ func (p *program) Write(b []byte) (int, error) {
 	}
 }
 
-// complain takes standard error.
+// complain records standard error.
 func (p *program) complain(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,16 +20,16 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// What the relay spoils.
+// The faults of the relay.
 const (
-	hiddenCall   = 3   // this unary publish reaches the broker, its answer says unknown
-	cutEntries   = 100 // so many entries of the first publish stream reach the broker
-	cutAnswers   = 50  // of which so many are answered before the stream breaks
+	hiddenCall   = 3   // this unary publish reaches the broker, and the relay answers "unknown"
+	cutEntries   = 100 // as many entries of the first publish stream reach the broker
+	cutAnswers   = 50  // and as many of them are answered before the stream breaks
 	cutDelivered = 10  // deliveries of the first subscription stream before it breaks
 )
 
-// relay stands before a real sidecar and does to its answers what a bad day does:
-// the events arrive, the answers do not. Each fault happens once.
+// relay is a proxy in front of a real sidecar. It lets events through and loses
+// answers. Each fault happens once.
 type relay struct {
 	eventsv1.UnimplementedEventServiceServer
 	sidecar eventsv1.EventServiceClient
@@ -61,7 +61,7 @@ func startRelay(t *testing.T, sidecar string) string {
 	return listener.Addr().String()
 }
 
-// next counts up and returns the number, from 1.
+// next increments a counter and returns it, from 1.
 func (r *relay) next(counter *int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *relay) next(counter *int) int {
 	return *counter
 }
 
-// unknown is the error of a lost confirm, as the sidecar makes it.
+// unknown is the error that a sidecar returns for a lost confirm.
 func unknown(reason string) *status.Status {
 	st, err := status.New(codes.Unavailable, "the relay hides the answer").WithDetails(
 		&errdetails.ErrorInfo{Reason: reason, Domain: "warrenmesh.io", Metadata: map[string]string{"outcome": "unknown"}},
@@ -102,8 +102,8 @@ func (r *relay) PublishStream(down eventsv1.EventService_PublishStreamServer) er
 	return pass(up, down, func(*eventsv1.PublishStreamResponse) error { return nil })
 }
 
-// cutStream takes entries to the broker one by one, answers the first of them, in
-// the wrong order and one with an unknown outcome, and breaks the stream.
+// cutStream sends entries to the broker one by one. It answers the first of them in the
+// wrong order, one with an unknown outcome, and breaks the stream.
 func (r *relay) cutStream(down eventsv1.EventService_PublishStreamServer) error {
 	var open []*eventsv1.PublishStreamResult
 	for taken := 0; taken < cutEntries; {
@@ -129,7 +129,7 @@ func (r *relay) cutStream(down eventsv1.EventService_PublishStreamServer) error 
 	return unknown("DRAINING").Err()
 }
 
-// answerBadly answers the last entry first, and the first with an unknown outcome.
+// answerBadly answers the last entry first, and the first one with an unknown outcome.
 func answerBadly(down eventsv1.EventService_PublishStreamServer, results []*eventsv1.PublishStreamResult) error {
 	lost := unknown("CONNECTION_LOST").Proto()
 	results[0].Result = &eventsv1.PublishResult{Status: &eventsv1.Status{
@@ -161,13 +161,14 @@ func (r *relay) Subscribe(down eventsv1.EventService_SubscribeServer) error {
 	})
 }
 
-// pass relays both directions until the sidecar ends the stream or each objects.
+// pass relays both directions until the sidecar ends the stream or each returns an
+// error.
 func pass[Req, Res any](up grpc.BidiStreamingClient[Req, Res], down grpc.BidiStreamingServer[Req, Res], each func(*Res) error) error {
-	go func() { // ends when the caller has returned, for then Recv fails
+	go func() { // ends when the caller has returned, because Recv then fails
 		for {
 			req, err := down.Recv()
 			if errors.Is(err, io.EOF) {
-				_ = up.CloseSend() // what is wrong comes out of up.Recv
+				_ = up.CloseSend() // up.Recv returns the error
 				return
 			}
 			if err != nil || up.Send(req) != nil {

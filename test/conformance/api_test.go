@@ -1,5 +1,5 @@
 // Package conformance_test runs batch, stream and push of the event API on both
-// drivers: what brokertest is for a driver, this is for the API above it.
+// drivers. It does for the API what brokertest does for a driver.
 package conformance_test
 
 import (
@@ -24,31 +24,34 @@ import (
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/pool"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
 const events = 50
 
-// rig is the event API over one driver, and a service that is pushed to.
+// rig is the event API on one driver, and a service that is pushed to.
 type rig struct {
 	client eventsv1.EventServiceClient
-	pushed chan string // ids, in the order of the calls
+	pushed chan string // ids in the order of the calls
 }
 
-// config is everything the rooms ask their composition root for.
+// config holds everything that publish and deliver get from the composition root.
 type config struct {
 	table  *route.Table
 	driver broker.Driver
 }
 
-func (c config) Topic(_ context.Context, name mesh.Name) (*route.Topic, error) {
+func (c config) Await(_ context.Context, name mesh.Name) (*route.Topic, error) {
 	if t, ok := c.table.Topic(name); ok {
 		return t, nil
 	}
@@ -60,18 +63,18 @@ func (c config) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Nod
 	return claimed{c.driver}, nil
 }
 func (c config) PickConsumer(mesh.Name) (broker.Driver, error) { return c.driver, nil }
-func (c config) Subscription(mesh.Name) (*deliver.Subscription, <-chan struct{}, error) {
+func (c config) Subscription(mesh.Name) (*snapshot.Subscription, <-chan struct{}, error) {
 	return nil, nil, errors.New("only push here")
 }
 
-// claimed is the only node there is.
+// claimed is a broker's only node.
 type claimed struct{ broker.Driver }
 
 func (n claimed) Address() string { return n.State().Address }
 
-func (n claimed) Settled(error) {}
+func (n claimed) Answered(error) {}
 
-// OnEvent takes one event.
+// handler records the events that are pushed.
 type handler struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
 	pushed chan string
@@ -90,7 +93,7 @@ func run(t *testing.T, f func(context.Context) error) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// listen serves s and returns its port.
+// listen serves s on a free port and returns the port.
 func listen(t *testing.T, s *grpc.Server) int {
 	t.Helper()
 	var lc net.ListenConfig
@@ -107,18 +110,18 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	t.Helper()
 	run(t, driver.Run)
 	r := &rig{pushed: make(chan string, 4*events)}
-	push := grpc.NewServer()
-	eventsv1.RegisterEventHandlerServiceServer(push, handler{pushed: r.pushed})
+	service := grpc.NewServer()
+	eventsv1.RegisterEventHandlerServiceServer(service, handler{pushed: r.pushed})
 	name := func(s string) mesh.Name { return mesh.Name{Namespace: "api", Name: s} }
 	exchange := mesh.Exchange{Name: unique, Type: "topic"}
 	sub := &mesh.Subscription{
 		Name: name("billing"), Topic: name("orders"), Broker: name("main"), Exchange: exchange,
-		Queue:       mesh.Queue{Name: unique + ".q", Type: "classic", Prefetch: 1}, // one call at a time keeps the order visible
-		AckDeadline: time.Minute, Attempts: 1, DeadLetterQueue: unique + ".dead", PushPort: uint32(listen(t, push)),
+		Queue:       mesh.Queue{Name: unique + ".q", Type: "classic", Prefetch: 1}, // with one call at a time the order is visible
+		AckDeadline: time.Minute, Attempts: 1, DeadLetterQueue: unique + ".dead", PushPort: uint32(listen(t, service)),
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if err := driver.EnsureTopology(ctx, deliver.Layout(sub, mesh.Manage)); err != nil {
+	if err := driver.Ensure(ctx, broker.Object{Subscription: sub, Policy: mesh.Manage}); err != nil {
 		t.Fatal(err)
 	}
 	cfg := &mesh.Config{
@@ -136,13 +139,13 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	cfg.Topics[name("ledger")] = &mesh.Topic{Name: name("ledger"), Rules: []mesh.Rule{byKey}}
 	c := config{table: route.Compile(cfg), driver: driver}
 	traces, log := tracing.Disabled().Messaging(), slog.New(slog.DiscardHandler)
-	pusher := deliver.NewPusher(deliver.New(deliver.Options{Namespace: "api", Subscriptions: c, Brokers: c, Tracing: traces, Logger: log}), deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
+	pusher := deliver.NewPusher(deliver.New(deliver.Options{Namespace: "api", Subscriptions: c, Brokers: c, Tracing: traces, Logger: log}), push.Options{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(cfg, nil))
+	pusher.Apply(snapshot.Subscriptions(cfg))
 	api := grpc.NewServer()
 	eventsv1.RegisterEventServiceServer(api, door.New(publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces}), nil, 0))
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", listen(t, api)), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -158,7 +161,7 @@ func numberedEvent(i int) *eventsv1.CloudEvent {
 	return &eventsv1.CloudEvent{Id: fmt.Sprint(i), Source: "/api", SpecVersion: "1.0", Type: "com.shop.order"}
 }
 
-// wantPushed takes n calls and checks their order.
+// wantPushed receives n calls and checks their order.
 func (r *rig) wantPushed(t *testing.T, n int) {
 	t.Helper()
 	for i := range n {
@@ -262,7 +265,7 @@ func TestPublishManyAndPushOnMembroker(t *testing.T) {
 		t.Helper()
 		b := membroker.New(membroker.Options{})
 		t.Cleanup(b.Close)
-		return b.Node(membroker.NodeOptions{})
+		return queueing.NewNode(b.Node(membroker.NodeOptions{}))
 	})
 }
 
@@ -276,8 +279,8 @@ func TestPublishManyAndPushOnRabbitMQ(t *testing.T) {
 	})
 }
 
-// rabbitNodes returns the address of the RabbitMQ to test with, and what makes
-// drivers for it.
+// rabbitNodes returns the address of the RabbitMQ to test with, and a function that
+// makes drivers for it.
 func rabbitNodes(t *testing.T) (address string, newNode func() broker.Driver) {
 	t.Helper()
 	if testing.Short() {
@@ -293,14 +296,14 @@ func rabbitNodes(t *testing.T) (address string, newNode func() broker.Driver) {
 		t.Fatal(err)
 	}
 	return address, func() broker.Driver {
-		return rabbit.New(rabbit.Options{
+		return queueing.NewNode(rabbit.New(rabbit.Options{
 			Address: u.Host, VHost: parsed.Vhost, Logger: slog.New(slog.DiscardHandler),
 			Credentials: func() (string, string, error) { return parsed.Username, parsed.Password, nil },
-		})
+		}))
 	}
 }
 
-// clean removes what a behaviour left, after its driver has ended.
+// clean deletes the topology of a behaviour, after its driver has ended.
 func clean(t *testing.T, address, unique string) {
 	t.Helper()
 	conn, err := amqp.Dial(address)

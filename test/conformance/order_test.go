@@ -16,9 +16,12 @@ import (
 	"github.com/warrenmesh/warren/proxy/balance"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/tracing"
 )
 
@@ -27,19 +30,19 @@ const (
 	orderedPartitions = 4
 )
 
-// ledger notes what the services of a subscription were called with.
+// ledger records the calls to the services of a subscription.
 type ledger struct {
 	t *testing.T
 
 	mu      sync.Mutex
 	newest  map[string]int         // by key
-	keys    map[string]map[int]int // by key: calls of each number
-	callees map[string]int         // by service: calls
+	keys    map[string]map[int]int // number of calls for each event, by key
+	callees map[string]int         // number of calls, by service
 	grown   chan struct{}          // cap 1
 }
 
-// note takes a call for the event n of a key, numbered from 1. The first of each
-// must follow the one before it.
+// note records a call for event n of a key, numbered from 1. The first call for each
+// event must follow the call for the event before it.
 func (l *ledger) note(service, key string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +61,7 @@ func (l *ledger) note(service, key string, n int) {
 	}
 }
 
-// await blocks until the ledger satisfies ok, which is called with its lock held.
+// await blocks until ok returns true. It calls ok with its lock held.
 func (l *ledger) await(what string, ok func() bool) {
 	l.t.Helper()
 	deadline := time.After(60 * time.Second)
@@ -119,13 +122,13 @@ func pushTo(t *testing.T, driver broker.Driver, sub mesh.Subscription, h keyedHa
 	pusher := deliver.NewPusher(deliver.New(deliver.Options{
 		Namespace: "api", Subscriptions: c, Brokers: c, Tracing: tracing.Disabled().Messaging(),
 		Logger: slog.New(slog.DiscardHandler), ShareEvery: 100 * time.Millisecond,
-	}), deliver.PushOptions{Dial: door.Push(door.PushOptions{})})
+	}), push.Options{Dial: door.Push(door.PushOptions{})})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		pusher.Stop(ctx)
 	})
-	pusher.Apply(deliver.Compile(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}, nil))
+	pusher.Apply(snapshot.Subscriptions(&mesh.Config{Subscriptions: map[mesh.Name]*mesh.Subscription{sub.Name: &sub}}))
 }
 
 // publishRound publishes the n-th event of each key.
@@ -137,21 +140,20 @@ func publishRound(t *testing.T, driver broker.Driver, exchange string, n int) {
 		key := fmt.Sprintf("key-%02d-", k)
 		e := &event.Event{ID: fmt.Sprint(key, n), Source: "/api", Type: "com.shop.order"}
 		e.Set(event.AttrPartitionKey, event.String(key))
-		receipt, err := driver.Publish(ctx, &broker.Message{
-			Exchange: exchange, RoutingKey: e.Type, Event: e, Mandatory: true, Persistent: true,
+		confirmed := make(chan error, 1)
+		driver.Publish(ctx, []*broker.Message{{
+			To:  &mesh.Destination{Exchange: mesh.Exchange{Name: exchange}, Mandatory: true, Persistent: true},
+			Key: e.Type, Event: e,
 			Partitioned: true, Partition: balance.Partition(key, orderedPartitions),
-		})
-		if err == nil {
-			err = receipt.Wait(ctx)
-		}
-		if err != nil {
+		}}, func(_, _ int, err error) { confirmed <- err })
+		if err := <-confirmed; err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// sharing has two sidecars of one subscription share its partitions, then cuts one
-// off. newNode makes a sidecar's own connection to the broker.
+// sharing lets two sidecars of one subscription share its partitions, then disconnects
+// one. newNode makes a sidecar's own connection to the broker.
 func sharing(t *testing.T, unique string, newNode func() broker.Driver) {
 	t.Helper()
 	sub := orderedSubscription(unique)
@@ -166,7 +168,7 @@ func sharing(t *testing.T, unique string, newNode func() broker.Driver) {
 	for _, node := range []broker.Driver{one, two} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		if err := node.EnsureTopology(ctx, deliver.Layout(sub, mesh.Manage)); err != nil {
+		if err := node.Ensure(ctx, broker.Object{Subscription: sub, Policy: mesh.Manage}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +203,7 @@ func sharing(t *testing.T, unique string, newNode func() broker.Driver) {
 	for range 10 {
 		round()
 	}
-	stopOne() // with events in hand
+	stopOne() // it still holds events
 	for range 10 {
 		round()
 	}
@@ -212,7 +214,7 @@ func TestPartitionsAreSharedInOrderOnMembroker(t *testing.T) {
 	t.Parallel()
 	b := membroker.New(membroker.Options{})
 	t.Cleanup(b.Close)
-	sharing(t, "orders", func() broker.Driver { return b.Node(membroker.NodeOptions{}) })
+	sharing(t, "orders", func() broker.Driver { return queueing.NewNode(b.Node(membroker.NodeOptions{})) })
 }
 
 func TestPartitionsAreSharedInOrderOnRabbitMQ(t *testing.T) {

@@ -4,20 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/warrenmesh/warren/examples/shop/account"
 )
 
 // pollEvery is how often the journals are read.
 const pollEvery = 200 * time.Millisecond
 
-// await polls the journals and shows the progress until done says so. It gives up
-// when nothing at all has moved for as long as the options allow.
+// await polls the journals and shows the progress until done returns true. It gives up
+// when no journal has grown for options.stall.
 func (d *demo) await(ctx context.Context, what string, done func() (bool, error)) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	moved := time.Now()
 	for {
-		grew, err := d.watch.poll()
+		grew, err := d.watch.Poll()
 		if err != nil {
 			return err
 		}
@@ -33,7 +36,7 @@ func (d *demo) await(ctx context.Context, what string, done func() (bool, error)
 			return nil
 		}
 		if time.Since(moved) > d.options.stall {
-			return errors.Join(fmt.Errorf("wait for %s: nothing moved for %v; see the logs in %s", what, d.options.stall, d.files.rel(d.files.demo("logs"))), err)
+			return errors.Join(fmt.Errorf("wait for %s: no journal has grown for %v; see the logs in %s", what, d.options.stall, d.files.Rel(d.files.Demo("logs"))), err)
 		}
 		select {
 		case <-tick.C:
@@ -45,11 +48,25 @@ func (d *demo) await(ctx context.Context, what string, done func() (bool, error)
 
 func (d *demo) allSubscribed() bool {
 	for _, s := range d.services {
-		for _, subscription := range s.subscriptions {
-			if !d.watch.subscribed(s.name, subscription) {
+		for _, subscription := range s.Subscriptions {
+			if !d.watch.Subscribed(s.Name, subscription) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// progress is the status line. More orders may be placed than were asked for while the
+// shop is open.
+func progress(books account.Books, orders int) string {
+	var b strings.Builder
+	for i, row := range books.Rows {
+		if i == 0 {
+			fmt.Fprintf(&b, "orders %d/%d, confirmed %d, received by", row.Published, max(orders, row.Published), row.Confirmed)
+			continue
+		}
+		fmt.Fprintf(&b, " %s %d", row.Service, row.Received)
+	}
+	return b.String()
 }

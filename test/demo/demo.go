@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/internal/process"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 // stopGrace bounds how long each layer of programs may take to end.
@@ -30,31 +31,31 @@ type options struct {
 	flags    []string // more of go build
 }
 
-// demo is one run. Its methods are called by one goroutine, but for kill.
+// demo is one run. One goroutine calls its methods; only kill may be called by another.
 type demo struct {
 	// Set at construction.
 	options options
-	files   layout
+	files   shop.Files
 	screen  *screen
 	runID   string
-	// Programs, in layers that stop one after the other, the first first.
+	// Programs in layers, in the order in which they stop.
 	tools, apps, sidecars, control *process.Group
 
 	// Set by the steps, in the order of run.
 	shipping  bool
-	services  []service
-	broker    *localbroker.Broker // nil for the embedded one
+	services  []shop.Service
+	broker    *localbroker.Broker // nil for the in-process broker
 	traces    traces
 	addresses meshAddresses
-	watch     *watch
-	books     account.Books // of the last poll
+	watch     *shop.Watch
+	books     account.Books // at the last poll
 	meshConn  *grpc.ClientConn
 	mesh      adminv1.MeshServiceClient
 	edited    time.Time // when the canary's file was renamed
 	inForce   time.Time // when all sidecars had acknowledged it
 }
 
-func newDemo(o options, files layout, screen *screen) *demo {
+func newDemo(o options, files shop.Files, screen *screen) *demo {
 	return &demo{
 		options: o, files: files, screen: screen,
 		runID: "run" + time.Now().UTC().Format("0102150405"),
@@ -62,10 +63,10 @@ func newDemo(o options, files layout, screen *screen) *demo {
 	}
 }
 
-// run plays the demo and stops everything it started, whatever happens. The last
-// line it prints is the books' summary.
+// run plays the demo and stops everything it started, in every case. The last line it
+// prints is the summary of the books.
 func (d *demo) run(ctx context.Context) error {
-	unlock, err := d.files.lock()
+	unlock, err := d.files.Lock()
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,8 @@ func (d *demo) run(ctx context.Context) error {
 	return errors.Join(err, d.conclude())
 }
 
-// cause prefers the reason a run was ended for over what that led to.
+// cause returns the reason for which a run was ended, if there is one, and otherwise
+// err.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -104,10 +106,10 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// prepare gets everything that must be there before the first program starts: a
-// broker, binaries, Node's libraries, the configuration.
+// prepare gets everything that must exist before the first program starts: a broker,
+// binaries, Node's libraries, the configuration.
 func (d *demo) prepare(ctx context.Context) error {
-	if err := d.files.clean(); err != nil {
+	if err := d.files.Clean(); err != nil {
 		return err
 	}
 	var none bool
@@ -120,18 +122,18 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	if none {
-		d.screen.say("broker: the one inside `warren dev`: NOTHING IS DURABLE, what is in flight is gone when the process ends")
+		d.screen.say("broker: `warren dev` brings its own. NOTHING IS DURABLE: events in flight are lost when the process ends")
 	}
 	d.shipping = leftOut == ""
 	if !d.shipping {
-		d.screen.say("shipping: left out: %s", leftOut)
+		d.screen.say("shipping: the demo leaves this service out: %s", leftOut)
 	}
-	d.services = shopServices(d.shipping)
-	d.watch = newWatch(d.files, d.services)
-	return errors.Join(d.files.copyConfig(), d.declareBroker())
+	d.services = shop.Services(d.shipping)
+	d.watch = shop.NewWatch(d.files, d.services)
+	return errors.Join(d.files.CopyConfig(), d.declareBroker())
 }
 
-// start brings up the mesh and the services that receive.
+// start starts the mesh and the services that receive.
 func (d *demo) start(ctx context.Context) (err error) {
 	if err := d.startTraces(ctx); err != nil {
 		return err
@@ -150,25 +152,24 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, s := range d.services[1:] { // checkout starts when the rest listens
-		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.name].events)); err != nil {
+	for _, s := range d.services[1:] { // checkout starts when all others are ready
+		if _, err := d.apps.Start(d.spec(s, d.addresses.sidecars[s.Name].events)); err != nil {
 			return err
 		}
 	}
-	err = d.await(ctx, "every service to have its subscriptions open", func() (bool, error) { return d.allSubscribed(), nil })
+	err = d.await(ctx, "every service to open its subscriptions", func() (bool, error) { return d.allSubscribed(), nil })
 	if err == nil {
-		d.screen.say("services: %s receive; billing by push, the others by their own streams", strings.Join(names(d.services[1:]), ", "))
+		d.screen.say("services: %s receive events; the sidecar pushes them to billing, and the others open streams", strings.Join(names(d.services[1:]), ", "))
 	}
 	return err
 }
 
-// tend restarts a private broker that dies, and ends the run when another program
-// does.
+// tend restarts a private broker that dies. It ends the run when another program dies.
 func (d *demo) tend(ctx context.Context, cancel context.CancelCauseFunc) {
 	var tending sync.WaitGroup
 	defer tending.Wait()
 	if d.broker != nil {
-		tending.Go(func() { _ = d.broker.Supervise(ctx) }) // it reports for itself
+		tending.Go(func() { _ = d.broker.Supervise(ctx) }) // it reports by itself
 	}
 	select {
 	case err := <-d.apps.Failed():
@@ -200,18 +201,18 @@ func (d *demo) stop() {
 	}
 }
 
-// kill ends all programs at once, for a second Ctrl-C. A private broker ends by
-// itself with this process.
+// kill ends all programs at once, for a second Ctrl-C. A private broker ends with this
+// process.
 func (d *demo) kill() {
 	for _, layer := range []*process.Group{d.tools, d.apps, d.sidecars, d.control} {
 		layer.Kill()
 	}
 }
 
-func names(services []service) []string {
+func names(services []shop.Service) []string {
 	var out []string
 	for _, s := range services {
-		out = append(out, s.name)
+		out = append(out, s.Name)
 	}
 	return out
 }

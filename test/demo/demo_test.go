@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,105 +11,10 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/examples/shop/journal"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func shopFile(t *testing.T, elements ...string) string {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "examples", "shop"}, elements...)...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
-
-func TestTheBrokerThatWasFoundIsWrittenIntoTheShopsFile(t *testing.T) {
-	t.Parallel()
-	got, err := setBroker(shopFile(t, "config", brokerFile), "127.0.0.1:24321", "a$1 b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{`- {address: "127.0.0.1:24321"}`, `  vhost: "a$1 b"`, "credentials: {name: main}"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("the file lacks %s:\n%s", want, got)
-		}
-	}
-}
-
-func TestTheFreePortIsWrittenIntoBillingsSubscriptions(t *testing.T) {
-	t.Parallel()
-	before := shopFile(t, "config", pushFile)
-	after, err := setPushPort(before, "24321")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(after, "delivery: {push: {port: 24321}}"); n != 2 {
-		t.Errorf("the port is there %d times, want 2", n)
-	}
-	if undone := strings.ReplaceAll(after, "24321", "9090"); undone != before {
-		t.Errorf("edited file:\n%s", after)
-	}
-}
-
-func TestTheCanaryEditChangesTheTwoWeightsAndNothingElse(t *testing.T) {
-	t.Parallel()
-	before := shopFile(t, "config", routeFile)
-	after, err := setWeights(before, 50, 50)
-	if err != nil {
-		t.Fatal(err)
-	}
-	undone := strings.NewReplacer("orders, weight: 50", "orders, weight: 100", "orders-next, weight: 50", "orders-next, weight: 0").Replace(after)
-	if before == after || undone != before {
-		t.Errorf("edited file:\n%s", after)
-	}
-}
-
-func TestTheBrokenEditKnowsItsLine(t *testing.T) {
-	t.Parallel()
-	broken, line, err := misspell(shopFile(t, "config", routeFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text := strings.Split(broken, "\n")[line-1]; !strings.Contains(text, misspelled) {
-		t.Errorf("line %d is %q", line, text)
-	}
-}
-
-func TestAFileThatIsNotTheShopsIsNotEdited(t *testing.T) {
-	t.Parallel()
-	if _, err := setWeights("weight: 1", 50, 50); err == nil {
-		t.Error("setWeights edited something else")
-	}
-	if _, err := setBroker("nodes: []", "a:1", "/"); err == nil {
-		t.Error("setBroker edited something else")
-	}
-	if _, err := setPushPort("push: {port: 1}", "2"); err == nil {
-		t.Error("setPushPort edited something else")
-	}
-	if _, _, err := misspell(""); err == nil {
-		t.Error("misspell edited something else")
-	}
-}
-
-func TestAnAMQPURLIsTakenApart(t *testing.T) {
-	t.Parallel()
-	for url, want := range map[string]amqpAddress{
-		"amqp://127.0.0.1":                     {"127.0.0.1:5672", "/", "guest", "guest"},
-		"amqp://me:se%40cret@[::1]:5673/":      {"[::1]:5673", "/", "me", "se@cret"},
-		"amqp://guest:guest@127.0.0.1:1/%2f":   {"127.0.0.1:1", "/", "guest", "guest"},
-		"amqp://u:p@broker.example:5672/a%20b": {"broker.example:5672", "a b", "u", "p"},
-	} {
-		if got, err := parseAMQP(url); err != nil || got != want {
-			t.Errorf("%s is %+v, %v; want %+v", url, got, err, want)
-		}
-	}
-	for _, url := range []string{"amqps://127.0.0.1", "127.0.0.1:5672", "amqp://u:secret@[::1"} {
-		if _, err := parseAMQP(url); err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: error is %v; want one without the password", url, err)
-		}
-	}
-}
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
@@ -121,26 +24,7 @@ func confirmed(second int, topic string) journal.Record {
 	return journal.Record{Time: at(second), What: journal.Confirmed, Topic: topic, Attempt: 1, Trace: topic}
 }
 
-func TestTheSplitLeavesOutWhatWasOnItsWay(t *testing.T) {
-	t.Parallel()
-	s := splitAt([]journal.Record{
-		confirmed(1, stableTopic), confirmed(2, stableTopic),
-		{Time: at(1), What: journal.Published, Topic: "orders"},
-		confirmed(11, canaryTopic), // between the edit and its coming into force
-		confirmed(21, canaryTopic), confirmed(22, stableTopic), confirmed(23, canaryTopic), confirmed(24, canaryTopic),
-	}, at(10), at(20))
-	if s.before[stableTopic] != 2 || s.before[canaryTopic] != 0 || s.after[stableTopic] != 1 || s.after[canaryTopic] != 3 {
-		t.Errorf("split is %+v", s)
-	}
-	if got := share(s.after, canaryTopic); got != 0.75 {
-		t.Errorf("share is %v, want 0.75", got)
-	}
-	if got := share(nil, canaryTopic); got != 0 {
-		t.Errorf("share of nothing is %v", got)
-	}
-}
-
-func TestASplitThatChanceDoesNotExplainIsAnError(t *testing.T) {
+func TestASplitThatChanceCannotExplainIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name                   string
@@ -157,9 +41,9 @@ func TestASplitThatChanceDoesNotExplainIsAnError(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			err := checkSplit(split{
-				before: map[string]int{stableTopic: 100, canaryTopic: tc.before},
-				after:  map[string]int{stableTopic: tc.stable, canaryTopic: tc.canary},
+			err := checkSplit(shop.Split{
+				Before: map[string]int{stableTopic: 100, canaryTopic: tc.before},
+				After:  map[string]int{stableTopic: tc.stable, canaryTopic: tc.canary},
 			})
 			if (err == nil) != tc.ok {
 				t.Errorf("error is %v, want ok=%v", err, tc.ok)
@@ -170,7 +54,7 @@ func TestASplitThatChanceDoesNotExplainIsAnError(t *testing.T) {
 
 func TestARefusalMustNameFileLineAndFieldAndKeepTheOldConfiguration(t *testing.T) {
 	t.Parallel()
-	good := &adminv1.Problem{File: routeFile, Line: 15, Field: "spec.rules[0].backendRefs[1].name"}
+	good := &adminv1.Problem{File: shop.RouteFile, Line: 15, Field: "spec.rules[0].backendRefs[1].name"}
 	for _, tc := range []struct {
 		name    string
 		version string
@@ -179,9 +63,9 @@ func TestARefusalMustNameFileLineAndFieldAndKeepTheOldConfiguration(t *testing.T
 	}{
 		{"as it should be", "v1", good, true},
 		{"the configuration changed", "v2", good, false},
-		{"another line", "v1", &adminv1.Problem{File: routeFile, Line: 3, Field: "spec"}, false},
+		{"another line", "v1", &adminv1.Problem{File: shop.RouteFile, Line: 3, Field: "spec"}, false},
 		{"another file", "v1", &adminv1.Problem{File: "topics.yaml", Line: 15, Field: "spec"}, false},
-		{"no field", "v1", &adminv1.Problem{File: routeFile, Line: 15}, false},
+		{"no field", "v1", &adminv1.Problem{File: shop.RouteFile, Line: 15}, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +77,7 @@ func TestARefusalMustNameFileLineAndFieldAndKeepTheOldConfiguration(t *testing.T
 	}
 }
 
-func TestProgrammedMeansThatNobodyIsPending(t *testing.T) {
+func TestProgrammedMeansThatNoSidecarIsPending(t *testing.T) {
 	t.Parallel()
 	object := func(status string, pending uint32) *adminv1.GetStatusResponse {
 		return &adminv1.GetStatusResponse{Objects: []*adminv1.Object{
@@ -217,7 +101,7 @@ func TestProgrammedMeansThatNobodyIsPending(t *testing.T) {
 	}
 }
 
-func TestInSyncMeansThatEverySidecarIsThereAndSynced(t *testing.T) {
+func TestInSyncMeansThatEverySidecarIsConnectedAndSynced(t *testing.T) {
 	t.Parallel()
 	mesh := func(states ...string) *adminv1.GetStatusResponse {
 		status := &adminv1.GetStatusResponse{}
@@ -234,7 +118,7 @@ func TestInSyncMeansThatEverySidecarIsThereAndSynced(t *testing.T) {
 	}
 }
 
-func TestTraceCandidatesBeginWithOrdersOfOneCall(t *testing.T) {
+func TestTraceCandidatesBeginWithOrdersThatNeededOneCall(t *testing.T) {
 	t.Parallel()
 	repeated := confirmed(11, "second")
 	repeated.Attempt = 2
@@ -261,7 +145,7 @@ func TestTheTableShowsEveryServiceAndLeftovers(t *testing.T) {
 	}
 }
 
-func TestProgressFitsALine(t *testing.T) {
+func TestProgressIsOneLine(t *testing.T) {
 	t.Parallel()
 	line := progress(account.Books{Rows: []account.Row{
 		{Service: "checkout", Published: 4000, Confirmed: 3999}, {Service: "billing", Received: 4000},
@@ -269,22 +153,5 @@ func TestProgressFitsALine(t *testing.T) {
 	}}, 4000)
 	if want := "orders 4000/4000, confirmed 3999, received by billing 4000 shipping 4000 audit 8000"; line != want {
 		t.Errorf("line is %q, want %q", line, want)
-	}
-}
-
-func TestAFileIsReplacedByRenaming(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a.yaml")
-	for _, text := range []string{"one", "two"} {
-		if err := replaceFile(path, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != text {
-			t.Errorf("file holds %q, %v; want %q", got, err, text)
-		}
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
-		t.Errorf("the directory holds %v, %v; want one file", left, err)
 	}
 }

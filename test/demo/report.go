@@ -13,27 +13,28 @@ import (
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/examples/shop/account"
 	"github.com/warrenmesh/warren/examples/shop/journal"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
-// settle compares what the journals held at the last poll.
+// settle compares the journals as of the last poll.
 func (d *demo) settle() account.Books {
-	return account.Settle(account.Shop(d.shipping), d.runID+"-", d.watch.records)
+	return account.Settle(account.Shop(d.shipping), d.runID+"-", d.watch.Records)
 }
 
-// finalBooks reads all journals once more, from the beginning.
+// finalBooks reads all journals again, from the beginning.
 func (d *demo) finalBooks() (account.Books, error) {
 	journals := make(map[string][]journal.Record)
 	for _, s := range d.services {
-		records, err := journal.Read(d.files.journal(s.name))
+		records, err := journal.Read(d.files.Journal(s.Name))
 		if err != nil {
 			return account.Books{}, err
 		}
-		journals[s.name] = records
+		journals[s.Name] = records
 	}
 	return account.Settle(account.Shop(d.shipping), d.runID+"-", journals), nil
 }
 
-// report prints what the run has shown.
+// report prints the results of the run.
 func (d *demo) report(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -41,16 +42,16 @@ func (d *demo) report(ctx context.Context) error {
 	d.screen.settle(progress(d.books, d.options.orders))
 	var split error
 	if !d.inForce.IsZero() {
-		d.screen.say("\nthe canary's split, whole run:")
+		d.screen.say("\nwhere the orders of the whole run went:")
 		d.showSplit()
-		split = checkSplit(splitAt(d.watch.records["checkout"], d.edited, d.inForce))
+		split = checkSplit(shop.SplitAt(d.watch.Records["checkout"], d.edited, d.inForce))
 	}
 	table := d.showTable(d.books)
 	d.screen.say("\none order, every hop:")
 	return errors.Join(split, table, d.showTrace(ctx), d.showStatus(ctx))
 }
 
-// conclude reads the journals once more and prints the last line.
+// conclude reads the journals again and prints the last line.
 func (d *demo) conclude() error {
 	books, err := d.finalBooks()
 	if err != nil {
@@ -71,7 +72,7 @@ func (d *demo) sayBooks(books account.Books) error {
 	return errors.Join(faults...)
 }
 
-// stay leaves everything up until Ctrl-C, which is then a good end.
+// stay keeps everything running until Ctrl-C, which then ends the run without an error.
 func (d *demo) stay(ctx context.Context) error {
 	err := d.conclude()
 	d.showNext()
@@ -101,15 +102,15 @@ func writeTable(w io.Writer, books account.Books) error {
 	return nil
 }
 
-// showTable prints the table and what is wrong with the books.
+// showTable prints the table and the faults of the books.
 func (d *demo) showTable(books account.Books) error {
 	d.screen.say("\nper service, from the journals in %s (received: distinct events; repeated: published by more than one call, same id)",
-		d.files.rel(d.files.demo("journals")))
+		d.files.Rel(d.files.Demo("journals")))
 	return d.screen.write(func(w io.Writer) error { return writeTable(w, books) })
 }
 
-// showStatus waits until every sidecar has acknowledged everything and runs
-// `warren status`, as a user would.
+// showStatus waits until every sidecar has acknowledged everything, and runs `warren
+// status` as a user would.
 func (d *demo) showStatus(ctx context.Context) error {
 	err := d.await(ctx, "every sidecar to be in sync", func() (bool, error) {
 		status, err := d.meshStatus(ctx)
@@ -118,7 +119,7 @@ func (d *demo) showStatus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, d.files.bin("warren"), "status", "--control-plane", d.addresses.admin) //nolint:gosec // built by the demo
+	cmd := exec.CommandContext(ctx, d.files.Bin("warren"), "status", "--control-plane", d.addresses.admin) //nolint:gosec // built by the demo
 	cmd.Env = d.environment("warren")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -131,8 +132,8 @@ func (d *demo) showStatus(ctx context.Context) error {
 	return nil
 }
 
-// inSync reports whether as many sidecars as expected are connected and all of
-// them run on what was declared.
+// inSync reports whether the expected number of sidecars is connected and all of them
+// run the declared configuration.
 func inSync(status *adminv1.GetStatusResponse, sidecars int) bool {
 	for _, s := range status.GetSidecars() {
 		if s.GetState() != "SYNCED" {
@@ -142,20 +143,20 @@ func inSync(status *adminv1.GetStatusResponse, sidecars int) bool {
 	return len(status.GetSidecars()) == sidecars
 }
 
-// showNext prints what can be tried while everything stays up.
+// showNext prints commands to try while everything is running.
 func (d *demo) showNext() {
-	rel := func(path string) string { return d.files.rel(path) }
+	rel := func(path string) string { return d.files.Rel(path) }
 	checkout, audit := d.addresses.sidecars["checkout"], d.addresses.sidecars["audit"]
-	warren := rel(d.files.bin("warren"))
-	d.screen.say("\nKEEP=1: everything stays up until Ctrl-C. From %s, try:", d.files.root)
+	warren := rel(d.files.Bin("warren"))
+	d.screen.say("\nKEEP=1: everything runs until Ctrl-C. Commands to try from %s:", d.files.Root)
 	for _, line := range []string{
 		fmt.Sprintf("%s status --control-plane %s", warren, d.addresses.admin),
 		fmt.Sprintf(`%s publish orders --sidecar %s --type com.shop.order.placed --source /me --data '{"cents":100}'`, warren, checkout.events),
 		fmt.Sprintf("%s subscribe audit-invoices --sidecar %s   # shares them with the audit service", warren, audit.events),
 		fmt.Sprintf("grpcurl -plaintext %s list", checkout.events),
 		fmt.Sprintf(`grpcurl -plaintext -d '{"topic":"orders","event":{"id":"mine-1","source":"/me","spec_version":"1.0","type":"com.shop.order.placed","binary_data":"e30="}}' %s warren.events.v1.EventService/Publish`, checkout.events),
-		fmt.Sprintf("tail -f %s", rel(d.files.journal("audit"))),
-		fmt.Sprintf("edit %s and watch the sidecars follow", rel(d.files.route())),
+		fmt.Sprintf("tail -f %s", rel(d.files.Journal("audit"))),
+		fmt.Sprintf("edit %s and watch the sidecars follow", rel(d.files.Route())),
 	} {
 		d.screen.say("  %s", line)
 	}

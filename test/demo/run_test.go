@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
-// closedPort is a loopback address nobody listens on.
+// closedPort is a loopback address on which nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -38,24 +39,24 @@ func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 		t.Skip("builds and runs all programs; part of make test")
 	}
 	t.Parallel()
-	root, err := findRoot()
+	root, err := shop.FindRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
 	d := newDemo(options{
 		orders: 300, rate: 300, stall: 2 * time.Minute,
-		flags: []string{"-race", "-buildvcs=false"}, // as test/internal/product builds into the same directory
+		flags: []string{"-race", "-buildvcs=false"}, // test/internal/product uses the same flags and directory
 		broker: localbroker.Options{
 			Address: closedPort(t), Dir: t.TempDir(),
 			Skip: []localbroker.Step{localbroker.Installed, localbroker.Install, localbroker.Container},
 		},
-	}, layout{root: root, run: t.TempDir(), bins: filepath.Join(root, ".run", "test")}, &screen{out: &out})
+	}, shop.Files{Root: root, Run: t.TempDir(), Bins: filepath.Join(root, ".run", "test")}, &screen{out: &out})
 	err = d.run(t.Context())
 	t.Logf("the demo printed:\n%s", &out)
 	if err != nil {
 		for _, p := range []string{"warren-dev", "checkout", "billing", "audit", "shipping"} {
-			if text, err := os.ReadFile(d.files.log(p)); err == nil {
+			if text, err := os.ReadFile(d.files.Log(p)); err == nil {
 				t.Logf("%s:\n%s", p, text)
 			}
 		}
@@ -73,8 +74,9 @@ func TestWithoutAnyRabbitMQTheDemoRunsOnTheEmbeddedBroker(t *testing.T) {
 			t.Errorf("the demo did not print %s", want)
 		}
 	}
-	// Every order has its invoice; both go to audit, orders to billing, and to
-	// shipping where Node is. Slow machines take more than 300 orders.
+	// Every order has its invoice. Audit receives both, billing receives orders, and
+	// shipping receives orders where Node is installed. Slow machines take more than
+	// 300 orders.
 	last := regexp.MustCompile(`(?m)^demo: (\d+) published, (\d+) confirmed, (\d+) delivered, 0 lost\n\z`).FindSubmatch(out.Bytes())
 	if last == nil {
 		t.Fatal("the demo's last line is not its books")

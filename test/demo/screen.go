@@ -8,13 +8,11 @@ import (
 	"time"
 )
 
-// quietFor is how long a status line stands before the next one is printed where
-// lines cannot be updated.
+// quietFor is the least time between two status lines where lines cannot be updated.
 const quietFor = time.Second
 
-// screen prints the demo's story: lines that stay, and a status that is updated in
-// place on a terminal and printed now and then elsewhere. It is safe for
-// concurrent use.
+// screen prints lines that stay, and a status. On a terminal the status is updated in
+// place; elsewhere it is printed now and then. It is safe for concurrent use.
 type screen struct {
 	out io.Writer
 	tty bool
@@ -55,7 +53,7 @@ func (s *screen) show(status string) {
 	}
 }
 
-// settle leaves the last status standing as a line.
+// settle prints the last status as a line that stays.
 func (s *screen) settle(status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestATerminalsStatusIsUpdatedInPlace(t *testing.T) {
+func TestOnATerminalTheStatusIsUpdatedInPlace(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	s := &screen{out: &out, tty: true}
@@ -22,7 +22,7 @@ func TestATerminalsStatusIsUpdatedInPlace(t *testing.T) {
 	}
 }
 
-func TestElsewhereTheStatusIsALineNowAndThen(t *testing.T) {
+func TestWithoutATerminalTheStatusIsPrintedNowAndThen(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	s := &screen{out: &out}

@@ -10,7 +10,7 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/spans"
 )
 
-// Where a Jaeger on this machine is looked for.
+// Addresses where the demo looks for a Jaeger.
 const (
 	jaegerOTLP = "127.0.0.1:4317"
 	jaegerURL  = "http://127.0.0.1:16686"
@@ -19,19 +19,19 @@ const (
 // traceTimeout bounds the wait for one whole trace.
 const traceTimeout = 45 * time.Second
 
-// traces is where all spans go: a Jaeger that was found, or the demo itself.
+// traces receives all spans: a Jaeger that was found, or the demo itself.
 type traces struct {
 	otlp      string // address for the exporters
 	jaeger    *spans.Jaeger
 	collector *spans.Collector
 }
 
-// startTraces finds a Jaeger or starts an own receiver.
+// startTraces finds a Jaeger or starts its own receiver.
 func (d *demo) startTraces(ctx context.Context) error {
 	jaeger := &spans.Jaeger{URL: jaegerURL}
 	if answers(ctx, jaegerOTLP) && jaeger.Answers(ctx) {
 		d.traces = traces{otlp: jaegerOTLP, jaeger: jaeger}
-		d.screen.say("traces: to the Jaeger on %s, %s", jaegerOTLP, jaegerURL)
+		d.screen.say("traces: every program sends them to the Jaeger on %s; its page is %s", jaegerOTLP, jaegerURL)
 		return nil
 	}
 	collector := spans.NewCollector(0)
@@ -40,7 +40,7 @@ func (d *demo) startTraces(ctx context.Context) error {
 		return err
 	}
 	d.traces = traces{otlp: address, collector: collector}
-	d.screen.say("traces: no Jaeger on %s; the demo collects them itself (`make jaeger` gets one)", jaegerOTLP)
+	d.screen.say("traces: there is no Jaeger on %s, so the demo collects them itself (`make jaeger` gets one)", jaegerOTLP)
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (t *traces) fetch(ctx context.Context, id string) (spans.Trace, error) {
 // showTrace prints one order's whole trace, from checkout through all sidecars and
 // services to the invoice's arrival.
 func (d *demo) showTrace(ctx context.Context) error {
-	trace, err := d.wholeTrace(ctx, traceCandidates(d.watch.records["checkout"], d.inForce))
+	trace, err := d.wholeTrace(ctx, traceCandidates(d.watch.Records["checkout"], d.inForce))
 	if err != nil {
 		return err
 	}
@@ -84,9 +84,9 @@ func (d *demo) showTrace(ctx context.Context) error {
 	return nil
 }
 
-// traceCandidates are traces of orders that were confirmed soon after a moment:
-// long enough ago that their spans have arrived. Orders that needed one call only
-// come first: their traces are easier to read.
+// traceCandidates returns the traces of orders that were confirmed after a moment, long
+// enough ago that their spans have arrived. Orders that needed only one call come
+// first, because their traces are easier to read.
 func traceCandidates(records []journal.Record, after time.Time) []string {
 	const enough = 20
 	var first, rest []string
@@ -103,18 +103,18 @@ func traceCandidates(records []journal.Record, after time.Time) []string {
 	return append(first, rest...)
 }
 
-// flushed is longer than a process holds its spans back.
+// flushed is longer than a process delays the export of its spans.
 const flushed = 700 * time.Millisecond
 
-// wholeTrace waits until one of the candidates is complete: one root, no parent
-// missing, every service in it, and nothing more coming.
+// wholeTrace waits until one of the candidates is complete: it has one root, no missing
+// parent and a span of every service, and it does not grow any more.
 func (d *demo) wholeTrace(ctx context.Context, candidates []string) (spans.Trace, error) {
 	ctx, cancel := context.WithTimeout(ctx, traceTimeout)
 	defer cancel()
 	tick := time.NewTicker(flushed)
 	defer tick.Stop()
 	var best spans.Trace
-	before := make(map[string]int) // spans at the last look
+	before := make(map[string]int) // number of spans at the last look
 	for {
 		for _, id := range candidates {
 			trace, err := d.traces.fetch(ctx, id)
@@ -136,7 +136,7 @@ func (d *demo) wholeTrace(ctx context.Context, candidates []string) (spans.Trace
 				return nil, errors.New("no trace of an order arrived")
 			}
 			_ = d.screen.write(best.Write)
-			return nil, errors.New("no trace holds every service's spans under one root; the fullest one is above")
+			return nil, errors.New("no trace has the spans of every service under one root; the trace with the most spans is above")
 		}
 	}
 }

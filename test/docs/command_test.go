@@ -9,12 +9,12 @@ import (
 
 // command is one command of a sh or console block.
 type command struct {
-	line   string // of several lines perhaps
-	output string // that the page shows
+	line   string // may have several lines
+	output string // as the page shows it
 }
 
-// commands takes a block apart. In a console block "$ " begins a command; in both a
-// command goes on until the shell calls it complete.
+// commands splits a block into commands. In a console block "$ " begins a command. In
+// both kinds a command continues until the shell calls it complete.
 func (b *block) commands(ctx context.Context) ([]command, error) {
 	var all []command
 	unfinished := ""
@@ -44,7 +44,7 @@ func (b *block) commands(ctx context.Context) ([]command, error) {
 	return all, nil
 }
 
-// complete reports whether the shell would not ask for more.
+// complete reports whether the shell would not ask for more input.
 func complete(ctx context.Context, script string) bool {
 	if strings.HasSuffix(strings.TrimRight(script, "\n"), `\`) {
 		return false

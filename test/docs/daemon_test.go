@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// daemon starts a command that runs until Ctrl-C, if c is one, and waits until it
-// listens. Its defaults are made the session's.
+// daemon starts c when it is a command that runs until Ctrl-C, and waits until it
+// listens. The session's addresses replace its defaults.
 func (s *session) daemon(b *block, c command) bool {
 	s.Helper()
 	line := strings.TrimSuffix(c.line, " &")
@@ -36,7 +36,7 @@ func (s *session) daemon(b *block, c command) bool {
 	}
 	c.line = line
 	if strings.Contains(line, "warren dev") {
-		s.end() // the pages say that one ends before the next begins
+		s.end() // the pages say that one must end before the next begins
 	}
 	p := s.start(b, c, env)
 	s.daemons = append(s.daemons, p)
@@ -53,8 +53,8 @@ func (s *session) daemon(b *block, c command) bool {
 
 var selected = regexp.MustCompile(`matchLabels: \{app: ([a-z-]+)`)
 
-// devDefaults are the flags that `warren dev` goes by when they are left out, with
-// the session's ports.
+// devDefaults adds the flags that `warren dev` has defaults for, with the session's
+// ports.
 func (s *session) devDefaults(line string) string {
 	s.Helper()
 	var flags strings.Builder
@@ -64,7 +64,7 @@ func (s *session) devDefaults(line string) string {
 		}
 	}
 	if strings.Contains(line, "--workload") {
-		return flags.String() // with their ports
+		return flags.String() // they have their ports already
 	}
 	var apps []string
 	for _, file := range s.devFiles(strings.Fields(line)[2:]) {
@@ -84,10 +84,10 @@ func (s *session) devDefaults(line string) string {
 	return flags.String()
 }
 
-// devFiles are the files that `warren dev` would read.
+// devFiles lists the files that `warren dev` would read.
 func (s *session) devFiles(args []string) []string {
 	s.Helper()
-	pattern := filepath.Join(s.programs.Root(), "cmd/warren/example/*.yaml")
+	pattern := filepath.Join(s.programs.Root(), "cmd/warren/internal/dev/example/*.yaml")
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		pattern = filepath.Join(s.path(args[0]), "*.yaml")
 	}

@@ -1,13 +1,13 @@
-// Package docs holds the documentation to its word: every fenced block of README.md
-// and of docs/ is run, compiled or read by the code it is meant for.
+// Package docs tests the documentation: every fenced block of README.md and of docs/ is
+// run, compiled or parsed.
 //
-// It owns what a block's info string means and which output counts as equal. It does
-// not know what the pages say, and leaves folders to the tests that own them (see
-// ownTests). Nothing is written into the tree: each page gets a directory of its own,
-// with the built programs in bin/ and a copy of the examples. Pages are tested side
-// by side, the blocks of a page from top to bottom.
+// It owns the meaning of a block's info string, and the rule by which outputs are
+// equal. It does not know the content of the pages. Folders with tests of their own are
+// left to those (see ownTests). Nothing is written into the tree: each page gets a
+// directory with the built programs in bin/ and a copy of the examples. Pages are
+// tested in parallel, the blocks of a page from top to bottom.
 //
-// What a block is, by its info string:
+// The info string says what a block is:
 //
 //	sh         commands; each must exit with 0
 //	console    "$ " begins a command; what follows is its output
@@ -18,9 +18,9 @@
 //	json       parsed
 //	mermaid    a known kind of diagram
 //
-// In outputs white space does not count, "…" stands for anything, and ids, times and
-// the like are equal to each other (see volatile). Addresses are those of the pages:
-// a port of theirs becomes a free one, in commands, files and programs.
+// White space does not count in outputs, "…" stands for any text, and ids, times and
+// the like are equal to each other (see volatile). Each loopback port of a page is
+// replaced by a free one, in commands, files and programs.
 //
 // HTML comments before a block say what its info string cannot:
 //

@@ -17,8 +17,8 @@ import (
 const buildTime = 10 * time.Minute // on a slow machine with an empty cache
 
 var (
-	programs product.Programs // built by TestMain
-	goDir    string           // bin/ in it has the programs of go blocks, built by TestMain
+	programs product.Programs // TestMain builds them
+	goDir    string           // its bin/ has the programs of go blocks, which TestMain builds
 )
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// build builds the product, then what the pages have in Go.
+// build builds the product, then the Go programs of the pages.
 func build() (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
@@ -69,7 +69,7 @@ func build() (err error) {
 	return compile(ctx, goDir, inGo)
 }
 
-// ownTests are the folders whose pages have tests of their own.
+// ownTests lists the folders whose pages have tests of their own.
 var ownTests = map[string]string{
 	"docs/clients/": "test/clients",
 	"docs/cli/":     "cmd/warren",
@@ -116,7 +116,7 @@ func mustRead(t *testing.T, page string) (string, []*block) {
 	return text, all
 }
 
-// has reports whether what a block needs is here. RabbitMQ must be.
+// has reports whether the program that a block needs is installed. RabbitMQ must be.
 func has(t *testing.T, b *block) bool {
 	t.Helper()
 	switch need := b.mark["needs"]; need {
@@ -129,12 +129,12 @@ func has(t *testing.T, b *block) bool {
 		}
 		return err == nil
 	default:
-		t.Fatalf("%s: nobody knows whether %s is here", b, need)
+		t.Fatalf("%s: the mark needs names %s, which this test does not know", b, need)
 		return false
 	}
 }
 
-// tryPage goes through a page from top to bottom.
+// tryPage tests a page from top to bottom.
 func tryPage(t *testing.T, all []*block) {
 	t.Helper()
 	var s *session
@@ -159,7 +159,7 @@ func tryPage(t *testing.T, all []*block) {
 	}
 }
 
-// check is what can be said about a block without running it.
+// check tests a block without running it.
 func (b *block) check(dir string, above []*block) error {
 	switch b.lang {
 	case "sh", "console":
@@ -174,7 +174,7 @@ func (b *block) check(dir string, above []*block) error {
 	case "mermaid":
 		return checkMermaid(b.text)
 	default:
-		return fmt.Errorf("nobody knows how to check a block of %q: mark it as not run, with the reason", b.lang)
+		return fmt.Errorf("this test cannot check a block of %q: mark it as not run, with the reason", b.lang)
 	}
 }
 
@@ -188,7 +188,7 @@ func (b *block) acts() bool {
 	}
 }
 
-// act does what a block is for.
+// act runs a block, or writes its file.
 func (s *session) act(b *block) {
 	s.Helper()
 	switch b.lang {

@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// packages are those that a block without import clauses may use.
+// packages are the packages that a block may use without import clauses.
 var packages = map[string]string{
 	"codes":      "google.golang.org/grpc/codes",
 	"context":    "context",
@@ -33,18 +33,18 @@ var packages = map[string]string{
 	"time":       "time",
 }
 
-// goProgram is a go block as a program, or as a package when it is not to be run.
+// goProgram is a go block as a program, or as a package when it is only compiled.
 type goProgram struct {
 	block  *block
-	name   string // of its folder and its binary
+	name   string // of its directory and its binary
 	source string
-	output string // that it is to print; "" when it is only compiled, or run by a command
+	output string // that it must print; "" when it is only compiled, or run by a command
 }
 
 // outputComment ends a block that is run, as in an Example.
 var outputComment = regexp.MustCompile(`(?s)// Output: ?(.*)\z`)
 
-// listenOrDial finds the addresses of pages in Go.
+// listenOrDial finds the addresses in Go blocks.
 var listenOrDial = regexp.MustCompile(`"127\.0\.0\.1:(\d+)"`)
 
 // goProgramOf makes a program of a go block.
@@ -76,7 +76,7 @@ func goProgramOf(b *block) (goProgram, error) {
 	return p, err
 }
 
-// environmentAddresses lets a program have its addresses from the session.
+// environmentAddresses makes a program read its addresses from the environment.
 func environmentAddresses(text string) string {
 	text, changed := listenOrDial.ReplaceAllString(text, `os.Getenv("ADDRESS_$1")`), listenOrDial.MatchString(text)
 	if changed && strings.Contains(text, "import (\n") && !strings.Contains(text, "\t\"os\"\n") {
@@ -85,7 +85,7 @@ func environmentAddresses(text string) string {
 	return text
 }
 
-// importsOf returns the import clauses a file needs.
+// importsOf returns the import clauses that a file needs.
 func importsOf(source string) (string, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "block.go", source, 0)
 	if err != nil {
@@ -107,15 +107,15 @@ func importsOf(source string) (string, error) {
 	return clauses.String(), nil
 }
 
-// compile builds all programs into dir, as if they stood below this folder: an
-// overlay puts them there for the compiler, and nothing is written into the tree.
+// compile builds all programs into dir as if they were below this folder. An overlay
+// puts them there for the compiler, so that nothing is written into the tree.
 func compile(ctx context.Context, dir string, programs []goProgram) error {
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	here, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-race", "-buildvcs=false", "-overlay", filepath.Join(dir, "overlay.json")}
+	args := []string{"build", "-race", "-buildvcs=false", "-ldflags=-s -w", "-overlay", filepath.Join(dir, "overlay.json")}
 	if slices.ContainsFunc(programs, func(p goProgram) bool { return strings.HasPrefix(p.source, "package main\n") }) {
 		args = append(args, "-o", dir+"/bin/")
 	}
@@ -141,7 +141,7 @@ func compile(ctx context.Context, dir string, programs []goProgram) error {
 	return nil
 }
 
-// blame puts the places of the blocks in place of their files.
+// blame replaces the names of temporary files with the positions of their blocks.
 func blame(out []byte, programs []goProgram) []byte {
 	for _, p := range programs {
 		file := regexp.MustCompile(`\S*/` + regexp.QuoteMeta(p.name) + `\.go\b`)
@@ -150,8 +150,8 @@ func blame(out []byte, programs []goProgram) []byte {
 	return out
 }
 
-// runGo runs a program if it says what it prints, and puts one that has a file's
-// name where `go run` finds it.
+// runGo runs a program whose block shows its output. A program whose block names a file
+// is put where `go run` finds it.
 func (s *session) runGo(b *block) {
 	s.Helper()
 	p, err := goProgramOf(b)

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// grpcurl finds the one that `make grpcurl` installs, or one on PATH.
+// grpcurl finds the grpcurl that `make grpcurl` installs, or one on PATH.
 func grpcurl() (string, error) {
 	found, err := filepath.Glob(filepath.Join(root, ".tools/grpcurl-v*"))
 	if err == nil && len(found) > 0 {

@@ -42,8 +42,7 @@ var (
 // prose is a page without its blocks.
 func prose(text string) string { return fenced.ReplaceAllString(text, "") }
 
-// follow says what is wrong with a link of a page; those to other sites are not
-// followed.
+// follow checks a link of a page. It does not follow links to other sites.
 func follow(page, target string) error {
 	if strings.Contains(target, "://") {
 		return nil

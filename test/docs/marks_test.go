@@ -8,18 +8,18 @@ import (
 	"testing"
 )
 
-// notRun are all blocks that are neither run nor compiled: how many each page has. A
-// block that is added here needs a reason that holds: what it shows cannot be had in
-// a test, or is met by another one, which its mark names.
+// notRun is the number of blocks of each page that are neither run nor compiled. A
+// block added here needs a good reason: a test cannot have what it shows, or another
+// test covers it, which its mark names.
 var notRun = map[string]int{
 	"README.md":                   1, // the demo, which test/demo runs
-	"docs/existing-topologies.md": 1, // an error's message
-	"docs/getting-started.md":     2, // Jaeger, the demo's trace
-	"docs/metrics.md":             2, // the configuration of others
-	"docs/rabbitmq.md":            2, // messages as a plain client sees them
-	"docs/tracing.md":             2, // Jaeger, a tree of spans
+	"docs/existing-topologies.md": 1, // the message of an error
+	"docs/getting-started.md":     2, // Jaeger, and the trace of the demo
+	"docs/metrics.md":             2, // configuration of other programs
+	"docs/rabbitmq.md":            2, // messages, as a plain client sees them
+	"docs/tracing.md":             2, // Jaeger, and a tree of spans
 	"docs/troubleshooting.md":     2, // messages of errors
-	"docs/upgrading.md":           1, // an error's message
+	"docs/upgrading.md":           1, // the message of an error
 }
 
 func TestDocsBlocksThatAreNotRunAreKnown(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// volatile is what differs from run to run, and by what it is replaced on both sides
-// before they are compared.
+// volatile lists the parts of an output that differ from run to run, and their
+// replacements. Both sides are replaced before they are compared.
 var volatile = []struct {
 	what    *regexp.Regexp
 	replace string
@@ -30,7 +30,7 @@ var volatile = []struct {
 
 var space = regexp.MustCompile(`\s+`)
 
-// canonical is text without what does not count.
+// canonical is text without the parts that do not count.
 func canonical(text string) string {
 	for _, v := range volatile {
 		text = v.what.ReplaceAllString(text, v.replace)
@@ -38,12 +38,12 @@ func canonical(text string) string {
 	return space.ReplaceAllString(text, "")
 }
 
-// matches reports whether got is the output a page shows.
+// matches reports whether got is the output that a page shows.
 func matches(want, got string) bool {
 	return pattern(want, `\z`).MatchString(canonical(got))
 }
 
-// begins reports whether got begins as the page shows.
+// begins reports whether got begins with what the page shows.
 func begins(want, got string) bool {
 	return pattern(want, ``).MatchString(canonical(got))
 }

@@ -22,12 +22,12 @@ type block struct {
 	page string // path from the root
 	line int    // of its text
 	lang string
-	file string // that the info string names
+	file string // named by the info string
 	text string
-	mark map[string]string // the HTML comments before it
+	mark map[string]string // from the HTML comments before it
 }
 
-// String says where the block is.
+// String is the position of the block.
 func (b *block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
 var (
@@ -99,7 +99,7 @@ func read(page string) (string, []*block, error) {
 	return string(content), all, err
 }
 
-// checkJSON parses values that follow each other.
+// checkJSON parses a sequence of values.
 func checkJSON(text string) error {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	for n := 0; ; n++ {
@@ -113,7 +113,7 @@ func checkJSON(text string) error {
 	}
 }
 
-// checkMermaid knows the kinds of diagram that are used.
+// checkMermaid checks the kind of a diagram, and that every part that begins ends.
 func checkMermaid(text string) error {
 	kind := strings.Fields(text + " ?")[0]
 	if !slices.Contains([]string{"flowchart", "sequenceDiagram", "stateDiagram-v2"}, kind) {

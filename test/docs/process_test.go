@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// process is a command that runs, with all that it starts.
+// process is a running command, with all processes that it starts.
 type process struct {
 	command
 	block *block
@@ -39,12 +39,12 @@ func (s *session) start(b *block, c command, env []string) *process {
 	p := &process{command: c, block: b, done: make(chan struct{})}
 	line := s.here(c.line)
 	if program, ok := strings.CutPrefix(line, "go run ./"); ok {
-		line = "bin/" + program // compiled from its block
+		line = "bin/" + program // built from its block
 	}
 	if s.rabbit != nil && strings.HasPrefix(line, "printf guest") {
 		line = s.rabbit.account(line)
 	}
-	p.cmd = exec.Command("bash", "-e", "-o", "pipefail", "-c", line) //nolint:gosec // of our pages; ended by a signal, see stop
+	p.cmd = exec.Command("bash", "-e", "-o", "pipefail", "-c", line) //nolint:gosec // a command of our pages; ended by a signal, see stop
 	p.cmd.Dir = s.dir
 	p.cmd.Env = s.environment(env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
@@ -53,19 +53,20 @@ func (s *session) start(b *block, c command, env []string) *process {
 		s.Fatalf("%s: %v", b, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended is in the process state
+		_ = p.cmd.Wait() // the process state holds the result
 		close(p.done)
 	}()
 	return p
 }
 
-// kill ends the process and all that it started.
+// kill ends the process and all processes that it started.
 func (p *process) kill() {
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 	<-p.done
 }
 
-// stop asks it to end and returns its exit code.
+// stop sends SIGTERM, kills the process if it does not end in time, and returns the exit
+// code.
 func (p *process) stop() int {
 	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
 	select {

@@ -11,14 +11,14 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// rabbit is the RabbitMQ of AMQP_URL in place of the pages' one, with exchanges and
-// queues that only one session uses.
+// rabbit is the RabbitMQ of AMQP_URL, which replaces the one of the pages. Its
+// exchanges and queues belong to one session.
 type rabbit struct {
 	uri    amqp.URI
 	prefix string
 }
 
-// findRabbit fails where there is none: `make test` always has one.
+// findRabbit fails the test when there is none: `make test` always provides one.
 func findRabbit(t *testing.T) *rabbit {
 	t.Helper()
 	url := os.Getenv("AMQP_URL")
@@ -39,7 +39,7 @@ var (
 	subscriptionObject = regexp.MustCompile(`(?m)^kind: EventSubscription\nmetadata: \{name: ([a-z-]+),.*\nspec:\n(?:  .*\n)*?  queue: \{`)
 )
 
-// declare makes declared objects the session's.
+// declare gives the exchanges and queues of declared objects the session's names.
 func (r *rabbit) declare(text string) string {
 	text = strings.ReplaceAll(text, "127.0.0.1:5672", fmt.Sprintf("%s:%d", r.uri.Host, r.uri.Port))
 	text = strings.ReplaceAll(text, "vhost: /\n", fmt.Sprintf("vhost: %q\n", r.uri.Vhost))
@@ -47,7 +47,8 @@ func (r *rabbit) declare(text string) string {
 	return subscriptionObject.ReplaceAllString(text, "${0}name: "+r.prefix+"$1, ")
 }
 
-// account puts the broker's account in place of the one it has out of the box.
+// account replaces RabbitMQ's default account in a command with the account of the
+// broker.
 func (r *rabbit) account(line string) string {
 	if strings.HasSuffix(line, "/username") {
 		return strings.ReplaceAll(line, "guest", r.uri.Username)
@@ -55,7 +56,7 @@ func (r *rabbit) account(line string) string {
 	return strings.ReplaceAll(line, "guest", r.uri.Password)
 }
 
-// clean deletes what the shop's sidecars declared.
+// clean deletes the topology that the shop's sidecars declared.
 func (r *rabbit) clean(t *testing.T, url string) {
 	t.Helper()
 	conn, err := amqp.Dial(url)

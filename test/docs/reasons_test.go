@@ -28,7 +28,8 @@ func TestDocsEveryReasonOfAnErrorIsExplained(t *testing.T) {
 	}
 }
 
-// startsParagraph reports whether a paragraph's bold beginning names a reason.
+// startsParagraph reports whether the bold text at the beginning of a paragraph
+// contains a reason.
 func startsParagraph(page, reason string) bool {
 	for line := range strings.Lines(page) {
 		bold, isBold := strings.CutPrefix(line, "**")
@@ -42,7 +43,7 @@ func startsParagraph(page, reason string) bool {
 	return false
 }
 
-// reasons are the constants in capitals of proxy/refusal.
+// reasons are the constants of proxy/refusal in capitals.
 func reasons(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "proxy/refusal/refusal.go"), nil, 0)

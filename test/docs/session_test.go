@@ -16,21 +16,22 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// patience bounds every wait for something that normally takes a moment.
+// patience bounds every wait. Normally a wait takes a moment.
 const patience = 4 * time.Minute
 
-// session is what a reader of one page has: a directory, and terminals in it.
+// session is the state of a reader who follows one page: a directory, and terminals in
+// it.
 type session struct {
 	*testing.T
 	programs product.Programs
 	dir      string
 	base     int        // see takePorts
-	daemons  []*process // to be stopped when the page ends
-	meantime []*process // to have ended when the page ends, with what they are to print
-	rabbit   *rabbit    // nil if the page needs none
+	daemons  []*process // stopped when the page ends
+	meantime []*process // must print their output and end before the page ends
+	rabbit   *rabbit    // nil when the page needs none
 }
 
-// newSession makes a directory with the programs and the examples that pages name.
+// newSession makes a directory with the programs and the examples that the pages name.
 func newSession(t *testing.T, page []*block) *session {
 	t.Helper()
 	s := &session{T: t, programs: programs, dir: t.TempDir(), base: takePorts(t)}
@@ -91,13 +92,13 @@ func (s *session) write(name, text string) {
 	}
 }
 
-// address finds the loopback ports of pages: ours, and that of a service.
+// address finds the loopback ports of the pages: those of Warren and of a service.
 var (
 	address = regexp.MustCompile(`(\b127\.0\.0\.1:|\bport: |--workload [a-z]+:)(17[45]\d\d|9090|5672)\b`)
 	ours    = regexp.MustCompile(`\b127\.0\.0\.1:[23]\d{4}\b`)
 )
 
-// here puts free ports in place of a page's.
+// here replaces a page's ports with free ones.
 func (s *session) here(text string) string {
 	return address.ReplaceAllStringFunc(text, func(found string) string {
 		m := address.FindStringSubmatch(found)
@@ -105,7 +106,7 @@ func (s *session) here(text string) string {
 	})
 }
 
-// declared is what a page declares, as it is here.
+// declared is the text of a page's objects with the session's ports and names.
 func (s *session) declared(text string) string {
 	if s.rabbit != nil {
 		text = s.rabbit.declare(text)
@@ -116,7 +117,7 @@ func (s *session) declared(text string) string {
 // there puts a page's ports back.
 func (s *session) there(text string) string {
 	return ours.ReplaceAllStringFunc(text, func(found string) string {
-		n, _ := strconv.Atoi(strings.TrimPrefix(found, "127.0.0.1:")) // see ours
+		n, _ := strconv.Atoi(strings.TrimPrefix(found, "127.0.0.1:")) // the pattern ours matches digits only
 		switch offset := n - s.base; {
 		case offset == handlerPort:
 			return loopback(9090)
@@ -129,17 +130,18 @@ func (s *session) there(text string) string {
 	})
 }
 
-// Ports of a session: 200 from a multiple of 200 on, below those the kernel hands
-// out, so that nothing takes one before the page's program listens.
+// Ports of a session: 200 ports from a multiple of 200 on. They are below the ports
+// that the kernel assigns, so that no connection takes one before the page's program
+// listens.
 const (
 	lowestPort, highestPort = 20000, 32000
 	portsOfSession          = 200
-	lockPort                = portsOfSession - 1  // held as long as the session
+	lockPort                = portsOfSession - 1  // held as long as the session runs
 	handlerPort             = portsOfSession - 10 // of the service that is pushed to
-	brokerPort              = portsOfSession - 20 // of a broker that is not there: see rabbit
+	brokerPort              = portsOfSession - 20 // of the missing broker of a page: see rabbit
 )
 
-// takePorts finds ports that nobody uses.
+// takePorts finds ports that no session uses.
 func takePorts(t *testing.T) int {
 	t.Helper()
 	const blocks = (highestPort - lowestPort) / portsOfSession
@@ -174,7 +176,7 @@ func free(t *testing.T, ports ...int) bool {
 
 func loopback(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
 
-// port returns the port that stands for a page's.
+// port returns the session's port for a page's port.
 func (s *session) port(page string) string {
 	switch page {
 	case "9090":
@@ -182,12 +184,12 @@ func (s *session) port(page string) string {
 	case "5672":
 		return strconv.Itoa(s.base + brokerPort)
 	}
-	n, _ := strconv.Atoi(page) // see address
+	n, _ := strconv.Atoi(page) // the pattern address matches digits only
 	return strconv.Itoa(s.base + n - 17400)
 }
 
-// environment is that of every command: the pages' default addresses are the
-// session's, and nothing else of ours is set.
+// environment is the environment of every command. It sets the session's addresses as
+// defaults, and no other variable of Warren.
 func (s *session) environment(extra ...string) []string {
 	env := []string{
 		"PATH=" + s.path("bin") + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=/tmp", "LC_ALL=C", "NO_COLOR=1",
@@ -204,11 +206,11 @@ func (s *session) environment(extra ...string) []string {
 	return append(env, extra...)
 }
 
-// asks are the commands that change nothing: they are repeated until the page is
+// asks matches the commands that change nothing. They are repeated until the page is
 // right, because a mesh takes a moment to follow.
 var asks = regexp.MustCompile(`^(bin/)?warren (status|config dump)|^curl -s [^X]*$|^bin/grpcurl .* list$`)
 
-// run does the commands of a block.
+// run runs the commands of a block.
 func (s *session) run(b *block) {
 	s.Helper()
 	commands, err := b.commands(s.Context())
@@ -233,14 +235,14 @@ func (s *session) run(b *block) {
 	}
 }
 
-// finish runs a command to its end.
+// finish runs a command until it ends.
 func (s *session) finish(b *block, c command) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	var before string // what it printed the last time
+	var before string // what it printed the time before
 	for {
 		p := s.start(b, c, nil)
 		select {
@@ -273,7 +275,7 @@ func (s *session) wrong(b *block, c command, got string, code int) {
 	s.Fatalf("%s: %s\nthe page shows\n%s\nit is, with exit code %d,\n%s", b, c.line, c.output, code, got)
 }
 
-// await waits until a process has printed what is right.
+// await waits until a process has printed the wanted output.
 func (s *session) await(p *process, what string, right func(got string) bool) {
 	s.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -292,7 +294,7 @@ func (s *session) await(p *process, what string, right func(got string) bool) {
 	}
 }
 
-// end stops what runs, newest first.
+// end stops the running processes, the newest first.
 func (s *session) end() {
 	s.Helper()
 	for i := len(s.daemons) - 1; i >= 0; i-- {
@@ -307,8 +309,8 @@ func (s *session) end() {
 	s.daemons, s.meantime = nil, nil
 }
 
-// settle waits until what goes on meanwhile has printed what the pages show, at the
-// end of a page, or as far as it ends by itself.
+// settle waits until the commands in the background have printed what the page shows:
+// all of them at the end of a page, otherwise only those that end by themselves.
 func (s *session) settle(kind string) {
 	s.Helper()
 	s.meantime = slices.DeleteFunc(s.meantime, func(p *process) bool {

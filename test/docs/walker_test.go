@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// These tests hold the walker itself to its word: a page that is wrong must fail.
+// These tests check the tests of the pages: a page with an error must fail.
 
 func TestABlockKeepsItsPlaceItsFileAndItsMarks(t *testing.T) {
 	t.Parallel()
@@ -39,7 +39,7 @@ func TestPagesThatHideSomethingAreRefused(t *testing.T) {
 				err = all[0].check(t.TempDir(), nil)
 			}
 			if err == nil {
-				t.Error("it passes")
+				t.Error("a page with this error passes")
 			}
 		})
 	}

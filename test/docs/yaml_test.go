@@ -12,9 +12,9 @@ import (
 	"github.com/warrenmesh/warren/controlplane"
 )
 
-// checkObjects says what `warren config validate` would about a yaml block, together
-// with what its mark names and, if it is saved, with what is saved beside it by the
-// blocks above. An object of the block replaces theirs.
+// checkObjects checks a yaml block as `warren config validate` would. It adds the files
+// that the block's mark names. If the block is saved, it also adds the blocks above
+// that are saved beside it; an object of the block replaces theirs.
 func (b *block) checkObjects(dir string, above []*block) error {
 	files := map[string]string{"block.yaml": b.text}
 	for _, other := range above {
@@ -45,7 +45,7 @@ func (b *block) checkObjects(dir string, above []*block) error {
 	return nil
 }
 
-// addFiles adds a file, or those of a directory, without the objects of text.
+// addFiles adds a file, or the files of a directory, without the objects that text has.
 func addFiles(files map[string]string, with, text string) error {
 	pattern := filepath.Join(root, with)
 	if !strings.HasSuffix(with, ".yaml") {
@@ -60,7 +60,7 @@ func addFiles(files map[string]string, with, text string) error {
 		if err != nil {
 			return err
 		}
-		// A file that declared nothing else is not there: an empty one is being written.
+		// A file that declares nothing else is left out, because the block replaces it.
 		if rest := without(string(content), text); rest != "" {
 			files["with-"+filepath.Base(file)] = rest
 		}
@@ -70,7 +70,7 @@ func addFiles(files map[string]string, with, text string) error {
 
 var identity = regexp.MustCompile(`(?m)^kind: (\w+)\nmetadata: \{name: ([a-z0-9-]+), namespace: ([a-z0-9-]+)\}$`)
 
-// without leaves out the objects of text that block has, too.
+// without removes the objects from text that block has, too.
 func without(text, block string) string {
 	var rest []string
 	for object := range strings.SplitSeq(text, "\n---\n") {

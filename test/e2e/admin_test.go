@@ -22,7 +22,7 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// operated is a mesh of two workloads with a canary, for an operator to look at.
+// operated is a mesh of two workloads with a canary, for the operator's commands.
 func operated(t *testing.T) (r *rig, plane *product.Process, checkout, billing *service) {
 	t.Helper()
 	r = newRig(t)
@@ -47,7 +47,7 @@ spec:
 `, r.namespace, 100-next, next)
 }
 
-// warren runs the command against a sidecar's admin address and wants exit code 0.
+// warren runs the command against a sidecar's admin address. It must exit with 0.
 func (s *service) warren(args ...string) string {
 	s.rig.Helper()
 	out, errs, code := s.rig.mesh.Warren(s.rig.Context(), append(args, "--admin", s.Admin)...)
@@ -57,7 +57,7 @@ func (s *service) warren(args ...string) string {
 	return out
 }
 
-// admin asks one of the HTTP paths.
+// admin calls one of the HTTP paths.
 func (s *service) admin(method, path string) (code int, body string) {
 	s.rig.Helper()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -94,7 +94,7 @@ func (s *service) info() *adminv1.GetServerInfoResponse {
 func TestAdminAPIAndCommandsShowWhatASidecarRunsOn(t *testing.T) {
 	t.Parallel()
 	r, plane, checkout, billing := operated(t)
-	checkout.mustPublish("orders", "1") // a topic is asked for at its first use
+	checkout.mustPublish("orders", "1") // a sidecar requests a topic at its first use
 
 	_, password := credentials(t, r.mesh.Broker.URL)
 	for _, s := range []*service{checkout, billing} {
@@ -248,9 +248,9 @@ func TestAdminAPIAndCommandsDrainAndSteer(t *testing.T) {
 		}
 		return nil
 	})
-	in.ack(held) // what a service holds may be settled
+	in.ack(held) // a service may still settle its deliveries
 	draining.Wait()
-	billing.warren("drain") // again does no harm
+	billing.warren("drain") // draining twice does no harm
 	if _, err := billing.open(&eventsv1.SubscribeInit{Subscription: "billing", InitialCredit: 1}); rpcerr.Reason(err) != reasons.Draining {
 		t.Errorf("subscribe to a drained sidecar: %v", err)
 	}
@@ -267,9 +267,9 @@ func TestAdminAPIAndCommandsDrainAndSteer(t *testing.T) {
 	if code := billing.AwaitExit(callTime); code != 0 {
 		t.Errorf("exit code %d after /quitquitquit", code)
 	}
-	billing.Signal(syscall.SIGTERM) // it has ended, as the test wanted
+	billing.Signal(syscall.SIGTERM) // it has ended already; this tells the rig that the end is right
 
-	// What nobody took is still there for the next.
+	// Events that were not delivered are still in the queue for another sidecar.
 	next := r.service("billing")
 	again := next.subscribe("billing")
 	for got := map[string]bool{}; len(got) < 2; {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// lastLine is the contract with whoever reads the load driver's output.
+// lastLine is the format of the benchmark's last line, which other programs parse.
 var lastLine = regexp.MustCompile(`^bench: unary64/lib [\d.]+ stream/lib [\d.]+ drain/lib [\d.]+ e2e/lib [\d.]+ cpu_stream_us [\d.]+ cpu_unary_us [\d.]+$`)
 
 func TestTheLoadDriverFindsEveryMessageOfEveryTarget(t *testing.T) {
@@ -22,17 +22,17 @@ func TestTheLoadDriverFindsEveryMessageOfEveryTarget(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	sidecar := programs.Path("sidecar")
-	cmd := exec.CommandContext(ctx, programs.Path("bench"), //nolint:gosec // a program of ours
+	cmd := exec.CommandContext(ctx, programs.Path("bench"), //nolint:gosec // one of our programs
 		"-sidecar", sidecar, "-before", sidecar, "-controlplane", programs.Path("controlplane"), "-socket", "tcp",
 		"-quick", "-rounds", "1", "-repeats", "0", "-seconds", "0.05", "-drain", "300")
 	cmd.Env, cmd.Stderr = os.Environ(), t.Output()
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its own programs
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it then ends the programs it started
 	cmd.WaitDelay = time.Minute
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	_ = cmd.Run() // the code says how it ended
+	_ = cmd.Run() // the exit code holds the result
 	text := strings.TrimSpace(out.String())
-	void := strings.Contains(text, "\nvoid: ") // a busy machine; the books balance all the same
+	void := strings.Contains(text, "\nvoid: ") // a busy machine makes the run void; no message may be lost in any case
 	if code := cmd.ProcessState.ExitCode(); void && code != 3 || !void && code != 0 {
 		t.Errorf("exit code %d, void %t\n%s", code, void, text)
 	}

@@ -35,8 +35,7 @@ func TestEverythingConfirmedIsDeliveredThoughTheBrokerIsKilled(t *testing.T) {
 	}
 }
 
-// privateBroker starts a RabbitMQ that only this test uses, and that comes back
-// when it dies.
+// privateBroker starts a RabbitMQ for this test alone. It restarts when it dies.
 func privateBroker(t *testing.T) *localbroker.Broker {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "warren-rabbit")

@@ -17,8 +17,8 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// life is how long the events of the cases live, and pause what a retry waits: the life
-// ends between the second attempt and the third.
+// life is the lifetime of the events in these cases, and pause is the delay of a retry.
+// The lifetime ends between the second attempt and the third.
 const (
 	life  = 3 * time.Second
 	pause = 2 * time.Second
@@ -48,7 +48,7 @@ func (r *rig) expiresInRetry(perKey, ttl bool) {
 		if d.GetEvent().GetId() != "brief" {
 			return ack
 		}
-		if time.Since(end) > 5*time.Second { // generous: the machine may do much else
+		if time.Since(end) > 5*time.Second { // a generous bound, because the machine may be busy
 			late = append(late, fmt.Sprintf("attempt %d", d.GetAttempt()))
 		}
 		return retry
@@ -67,7 +67,7 @@ func (r *rig) expiresInRetry(perKey, ttl bool) {
 	app.getsThrough("in", in)
 	r.boundedDeliveries(in, 2)
 	if len(late) > 0 {
-		r.Errorf("handed out long after its end: %q", late)
+		r.Errorf("delivered long after it expired: %q", late)
 	}
 }
 
@@ -81,14 +81,14 @@ func (r *rig) expiresInQueue() {
 	r.wantEmpty("billing") // it waits in the delay queue
 	first.close()
 	app.mustPublish("in", "unseen")
-	product.Eventually(r, "the broker gives up what has expired", func() error {
+	product.Eventually(r, "the broker dead-letters the expired event", func() error {
 		if len(r.letters("billing")) == 0 {
 			return errors.New("nothing is a dead letter")
 		}
 		return nil
 	})
-	// RabbitMQ 3 knows nothing of the life of what comes out of a delay queue. The sidecar
-	// does, as soon as somebody asks for it.
+	// RabbitMQ 3 ignores the TTL of a message that leaves a delay queue. The sidecar
+	// checks it when it delivers the message.
 	in := app.watch("billing", always(ack))
 	for _, l := range r.awaitDead("billing", 2) {
 		if reason := why(&l); reason != "expired" {
@@ -103,8 +103,8 @@ func (r *rig) expiresInQueue() {
 	}
 }
 
-// getsThrough publishes events of one key until one comes. On a machine that does much
-// else the life of one may end on its way.
+// getsThrough publishes events of one key until one arrives. On a busy machine an event
+// may expire on its way.
 func (s *service) getsThrough(topic string, in *watcher) {
 	s.rig.Helper()
 	n := 0
@@ -141,8 +141,8 @@ func (r *rig) attemptsAreOfOneMessage() {
 	}
 }
 
-// crashedOnce lets a service go away with so many messages in its hands. Each comes back
-// as its second attempt.
+// crashedOnce lets a service disconnect while it holds n messages. Each comes back as
+// its second attempt.
 func (r *rig) crashedOnce(app *service, n int, publish func()) {
 	r.Helper()
 	held := app.subscribe("billing")
@@ -165,10 +165,10 @@ func (r *rig) crashedOnce(app *service, n int, publish func()) {
 		}
 		again = append(again, d)
 	}
-	for _, d := range again { // only now: next reads over results
+	for _, d := range again { // only now, because next discards results
 		in.ack(d)
 	}
-	for settled := 0; settled < n; { // before the stream ends, or they would be lost again
+	for settled := 0; settled < n; { // wait for all results: the end of the stream would return the messages
 		res, err := in.Recv()
 		if err != nil {
 			r.Fatal(err)
@@ -203,7 +203,7 @@ func (r *rig) movedTopic() {
 		r.Fatal(errNew)
 	}
 	if err == nil {
-		in.await("old") // it was routed, so it is owed
+		in.await("old") // it was routed to the queue before the change, so it must be delivered
 	} else if got := refusalOf(r.T, err); got.reason != "UNROUTABLE" {
 		r.Errorf("to the old topic: %v", err)
 	}
@@ -219,7 +219,7 @@ func (r *rig) movedTopic() {
 	}
 }
 
-// longQueueName: beside the queue of that name there are ".dead" and ".retry.1000ms".
+// longQueueName: the names ".dead" and ".retry.1000ms" are appended to a queue's name.
 func (r *rig) longQueueName() {
 	const longest = 255 - len(".retry.1000ms")
 	validate := func(length int, more string) (said string, code int) {
@@ -246,7 +246,8 @@ func (r *rig) longQueueName() {
 	r.exchanges, r.queues = nil, nil // nothing was declared on the broker
 }
 
-// refusedIsNotSent: a certain refusal is not an unknown outcome.
+// refusedIsNotSent: an event that the broker certainly refused does not have an unknown
+// outcome.
 func (r *rig) refusedIsNotSent() {
 	exchange := func(name string, internal bool) {
 		if err := r.plain.ExchangeDeclare(r.name(name), "topic", true, false, internal, false, nil); err != nil {

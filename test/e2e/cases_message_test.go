@@ -11,7 +11,7 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// header is a plain message with one odd header.
+// header is a plain message with one unusual header.
 func header(id string, v rawamqp.Value) rawamqp.Message {
 	return rawamqp.Message{Properties: rawamqp.Properties{MessageID: id, DeliveryMode: 2, Headers: []rawamqp.Field{{Name: "odd", Value: v}}}, Body: []byte("{}")}
 }
@@ -47,7 +47,7 @@ func (r *rig) headerCostsItself(queue string) {
 	}
 }
 
-// wantWhole checks that a message is among dead letters, as it was sent.
+// wantWhole checks that the dead letters contain a message as it was sent.
 func (r *rig) wantWhole(letters []rawamqp.Got, m rawamqp.Message) {
 	r.Helper()
 	for i := range letters {
@@ -98,7 +98,8 @@ func (r *rig) acceptedIsDeadLettered() {
 	r.boundedDeliveries(in, 3)
 }
 
-// boundedDeliveries checks that no event came more often than its attempts.
+// boundedDeliveries checks that no event is delivered more often than its attempts
+// allow.
 func (r *rig) boundedDeliveries(w *watcher, attempts int) {
 	r.Helper()
 	times := map[string]int{}
@@ -122,7 +123,7 @@ func (r *rig) largeIsDeadLettered() {
 		event("120 KB beside the event", []byte("{}"), rawamqp.Field{Name: "note", Value: rawamqp.Text(strings.Repeat("n", 120_000))}),
 		event("one byte over the topic's size", make([]byte, 1<<20+1)),
 	}
-	if version, _ := r.conn.Properties["version"].(string); version < "4" { // from 4.0 on the broker itself takes 16 MiB at most
+	if version, _ := r.conn.Properties["version"].(string); version < "4" { // from 4.0 on, RabbitMQ itself accepts 16 MiB at most
 		messages = append(messages, event("an event of 17 MiB", make([]byte, 17<<20)),
 			rawamqp.Message{Properties: rawamqp.Properties{MessageID: "17 MiB", DeliveryMode: 2}, Body: bytes.Repeat([]byte("x"), 17<<20)})
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// The smallest inputs on which Warren was wrong once, as people reported their like of
-// others, and more members of the same kinds. Each has its right value.
+// Each case is the smallest input for which Warren once did the wrong thing, or a close
+// relative of one. Users of similar systems reported the same kinds of errors.
 var cases = []struct {
 	name string
 	run  func(r *rig)
@@ -48,7 +48,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// raw publishes a message as it is, byte by byte.
+// raw publishes a message byte by byte.
 func (r *rig) raw(topic string, m rawamqp.Message) {
 	r.Helper()
 	conn, err := rawamqp.Dial(r.Context(), os.Getenv("AMQP_URL"))
@@ -61,7 +61,7 @@ func (r *rig) raw(topic string, m rawamqp.Message) {
 	}
 }
 
-// letters reads the dead letters of a subscription, which stay.
+// letters reads the dead letters of a subscription. They stay in their queue.
 func (r *rig) letters(subscription string) []rawamqp.Got {
 	r.Helper()
 	got, err := rawamqp.Take(r.Context(), os.Getenv("AMQP_URL"), r.name(subscription)+".dead", rawamqp.Keep)
@@ -71,7 +71,7 @@ func (r *rig) letters(subscription string) []rawamqp.Got {
 	return got
 }
 
-// awaitDead waits until a subscription has so many dead letters, and returns them.
+// awaitDead waits until a subscription has n dead letters, and returns them.
 func (r *rig) awaitDead(subscription string, n int) (got []rawamqp.Got) {
 	r.Helper()
 	product.Eventually(r, fmt.Sprintf("%s has %d dead letters", subscription, n), func() error {
@@ -83,7 +83,7 @@ func (r *rig) awaitDead(subscription string, n int) (got []rawamqp.Got) {
 	return got
 }
 
-// why is the reason of a dead letter: Warren's word, or the broker's.
+// why is the reason of a dead letter, as Warren or the broker recorded it.
 func why(m *rawamqp.Got) string {
 	if reason, ok := m.Header("warren-dead-letter-reason"); ok {
 		return reason.Text()
@@ -100,15 +100,15 @@ func why(m *rawamqp.Got) string {
 	return ""
 }
 
-// watcher takes deliveries in the order in which they come, and settles each at once.
+// watcher records deliveries in their order and settles each at once.
 type watcher struct {
 	rig *rig
 	mu  sync.Mutex
 	got []*eventsv1.Delivery
 }
 
-// watch settles what comes from a subscription until the test ends, by another stream
-// when one ends.
+// watch settles the deliveries of a subscription until the test ends. It opens a new
+// stream when one ends.
 func (s *service) watch(subscription string, outcome func(d *eventsv1.Delivery) eventsv1.Outcome) *watcher {
 	s.rig.Helper()
 	w := &watcher{rig: s.rig}
@@ -119,7 +119,7 @@ func (s *service) watch(subscription string, outcome func(d *eventsv1.Delivery) 
 		w.settle(first, outcome)
 		for ctx.Err() == nil {
 			if in, err := s.Subscribe(ctx); err == nil {
-				// An error of Send comes out of Recv.
+				// Recv returns the error of Send.
 				_ = in.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{Subscription: subscription, InitialCredit: 1 << 20}}})
 				w.settle(in, outcome)
 			}
@@ -137,7 +137,7 @@ func (s *service) watch(subscription string, outcome func(d *eventsv1.Delivery) 
 	return w
 }
 
-// settle is the life of one stream.
+// settle settles the deliveries of one stream until it ends.
 func (w *watcher) settle(in eventsv1.EventService_SubscribeClient, outcome func(d *eventsv1.Delivery) eventsv1.Outcome) {
 	for {
 		res, err := in.Recv()
@@ -152,7 +152,7 @@ func (w *watcher) settle(in eventsv1.EventService_SubscribeClient, outcome func(
 			settle.Settlements = append(settle.Settlements, &eventsv1.Settlement{Token: d.GetToken(), Outcome: outcome(d), Reason: "case"})
 		}
 		if len(settle.Settlements) > 0 {
-			_ = in.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: &settle}}) // its error comes out of Recv
+			_ = in.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: &settle}}) // Recv returns its error
 		}
 	}
 }
@@ -167,7 +167,7 @@ const (
 	dead  = eventsv1.Outcome_OUTCOME_DEAD_LETTER
 )
 
-// ids are those of the events that came, in their order.
+// ids lists the ids of the delivered events, in order.
 func (w *watcher) ids() (ids []string) {
 	for _, d := range w.deliveries() {
 		ids = append(ids, d.GetEvent().GetId())
@@ -181,7 +181,7 @@ func (w *watcher) deliveries() []*eventsv1.Delivery {
 	return slices.Clone(w.got)
 }
 
-// await waits until an event of that id came.
+// await waits until an event with each id was delivered.
 func (w *watcher) await(ids ...string) {
 	w.rig.Helper()
 	for _, id := range ids {

@@ -57,10 +57,10 @@ type stream struct {
 	eventsv1.EventService_SubscribeClient
 	t     *testing.T
 	close func()               // ends the stream
-	rest  []*eventsv1.Delivery // of the last message
+	rest  []*eventsv1.Delivery // deliveries of the last message that were not taken yet
 }
 
-// open opens a stream; the error is the answer to init.
+// open opens a stream. It returns the error with which init was answered.
 func (s *service) open(init *eventsv1.SubscribeInit) (*stream, error) {
 	ctx, cancel := context.WithTimeout(s.rig.Context(), callTime)
 	s.rig.Cleanup(cancel)
@@ -68,7 +68,7 @@ func (s *service) open(init *eventsv1.SubscribeInit) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An error of Send comes out of Recv.
+	// Recv returns the error of Send.
 	_ = client.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: init}})
 	first, err := client.Recv()
 	if err == nil && first.GetReady() == nil {
@@ -77,7 +77,7 @@ func (s *service) open(init *eventsv1.SubscribeInit) (*stream, error) {
 	return &stream{EventService_SubscribeClient: client, t: s.rig.T, close: cancel}, err
 }
 
-// subscribe opens a stream that takes as much as may come.
+// subscribe opens a stream with unlimited credit.
 func (s *service) subscribe(subscription string) *stream {
 	s.rig.Helper()
 	out, err := s.open(&eventsv1.SubscribeInit{Subscription: subscription, InitialCredit: 1 << 20})
@@ -117,15 +117,15 @@ func (s *stream) ack(d *eventsv1.Delivery) {
 	s.settle(d, eventsv1.Outcome_OUTCOME_ACK, "")
 }
 
-// refusal is what a service sees of an error.
+// refusal is the part of an error that a service sees.
 type refusal struct {
 	code    codes.Code
 	reason  string
 	outcome string
 }
 
-// refusalOf reads an error as any gRPC client can; it is an error of the test when
-// there is not exactly one ErrorInfo of ours.
+// refusalOf reads an error as any gRPC client can. It fails the test unless the error
+// has exactly one ErrorInfo of Warren.
 func refusalOf(t *testing.T, err error) refusal {
 	t.Helper()
 	infos := infosOf(err)
@@ -145,10 +145,10 @@ func infosOf(err error) []*errdetails.ErrorInfo {
 	return infos
 }
 
-// id names event i of a series.
+// id is the id of event i of a series.
 func id(series string, i int) string { return fmt.Sprintf("%s-%05d", series, i) }
 
-// ids is the set of ids of those of the first n events that pick wants.
+// ids is the set of the ids of those of the first n events that pick selects.
 func ids(series string, n int, pick func(int) bool) map[string]bool {
 	out := make(map[string]bool, n)
 	for i := range n {

@@ -15,9 +15,9 @@ const (
 	corpusEvents = 186
 )
 
-// findCorpus returns the path of the real events: $WARREN_CORPUS, a file or its
-// directory, else the folder beside the checkout. Without them the test is skipped,
-// but not in CI and not when they were named.
+// findCorpus returns the path of the real events: $WARREN_CORPUS, which is a file or
+// its directory, else the folder beside the checkout. Without the events the test is
+// skipped; it fails instead in CI, or when the variable is set.
 func findCorpus(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("WARREN_CORPUS")
@@ -37,10 +37,10 @@ func findCorpus(t *testing.T) string {
 	return path
 }
 
-// readCorpus returns the data of every event by its id, in the bytes of the file.
+// readCorpus returns the data of every event by its id, byte for byte.
 func readCorpus(t *testing.T, path string) map[string][]byte {
 	t.Helper()
-	file, err := os.Open(path) //nolint:gosec // named by whoever runs the test
+	file, err := os.Open(path) //nolint:gosec // the user of the test gives the path
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// buried is a mesh whose service has refused three orders, behind which n letters
-// wait that a sidecar wrote at another time, all of billing.
+// buried is a mesh whose service has refused three orders. Behind them are n dead
+// letters of billing that a sidecar wrote at another time.
 func buried(t *testing.T, n int) (r *rig, billing *service) {
 	t.Helper()
 	r = newRig(t)
@@ -34,9 +34,9 @@ func buried(t *testing.T, n int) (r *rig, billing *service) {
 	for i := range 3 {
 		checkout.mustPublish("orders", id("refused", i))
 		in.settle(in.next(), eventsv1.Outcome_OUTCOME_DEAD_LETTER, "no such customer")
-		r.awaitLetters(i + 1) // outcomes are carried out side by side
+		r.awaitLetters(i + 1) // outcomes are carried out concurrently
 	}
-	in.close() // what was not carried out yet would be given up
+	in.close() // only now, so that every outcome was carried out
 	for i := range n {
 		r.putLetter(id("old", i), "")
 	}
@@ -44,8 +44,8 @@ func buried(t *testing.T, n int) (r *rig, billing *service) {
 	return r, billing
 }
 
-// putLetter puts a dead letter into billing's queue as docs/rabbitmq.md describes
-// it, with a payload that ends in padding.
+// putLetter puts a dead letter into billing's queue in the form that docs/rabbitmq.md
+// describes. Its payload ends in padding.
 func (r *rig) putLetter(id, padding string) {
 	r.Helper()
 	err := r.plain.PublishWithContext(r.Context(), "", r.name("billing.dead"), true, false, amqp.Publishing{
@@ -60,14 +60,14 @@ func (r *rig) putLetter(id, padding string) {
 		},
 	})
 	if err != nil {
-		r.Fatalf("publish letter %s: %v", id, err)
+		r.Fatalf("publish dead letter %s: %v", id, err)
 	}
 }
 
-// awaitLetters waits until so many letters are ready in billing's queue.
+// awaitLetters waits until n dead letters are ready in billing's queue.
 func (r *rig) awaitLetters(n int) {
 	r.Helper()
-	product.Eventually(r.T, fmt.Sprintf("%d letters are ready", n), func() error {
+	product.Eventually(r.T, fmt.Sprintf("%d dead letters are ready", n), func() error {
 		q, err := r.plain.QueueDeclarePassive(r.name("billing.dead"), true, false, false, false, nil)
 		if err != nil {
 			r.Fatal(err)
@@ -79,8 +79,8 @@ func (r *rig) awaitLetters(n int) {
 	})
 }
 
-// takeLetters removes all letters and returns them without what the broker says of
-// this handing out.
+// takeLetters removes all dead letters and returns them without the broker's headers
+// about this delivery.
 func (r *rig) takeLetters() []amqp.Delivery {
 	r.Helper()
 	var out []amqp.Delivery
@@ -92,14 +92,14 @@ func (r *rig) takeLetters() []amqp.Delivery {
 		if !ok {
 			return out
 		}
-		delete(d.Headers, "x-delivery-count") // the broker's own
+		delete(d.Headers, "x-delivery-count") // the broker's own header
 		delete(d.Headers, "x-acquired-count") // from RabbitMQ 4.0 on
 		d.Acknowledger, d.DeliveryTag, d.MessageCount, d.Redelivered = nil, 0, 0, false
 		out = append(out, d)
 	}
 }
 
-// listed runs warren deadletter list and returns what its lines say.
+// listed runs warren deadletter list and returns the dead letters of its lines.
 func (s *service) listed(args ...string) []*adminv1.DeadLetter {
 	s.rig.Helper()
 	var out []*adminv1.DeadLetter
@@ -113,7 +113,7 @@ func (s *service) listed(args ...string) []*adminv1.DeadLetter {
 	return out
 }
 
-// asked calls what the command calls, as often as one likes.
+// asked makes the same call as the command, without starting a process.
 func (s *service) asked(admin adminv1.AdminServiceClient, payload uint32) []*adminv1.DeadLetter {
 	s.rig.Helper()
 	ctx, cancel := context.WithTimeout(s.rig.Context(), callTime)
@@ -166,7 +166,8 @@ func TestDeadLetterCommandsListFiftyTimesLosesNoneAndChangesNothing(t *testing.T
 	const old = 90
 	want := slices.Concat([]string{"large"}, series(3, old))
 	r, billing := buried(t, old)
-	// A large letter makes a reader's windows small: order must hold over six channels.
+	// A large dead letter makes a reader's window small. The order must hold over six
+	// channels.
 	r.putLetter("large", strings.Repeat(" ", 2<<20))
 	r.awaitLetters(len(want))
 	for range 3 + old { // to the head of the queue
@@ -184,17 +185,17 @@ func TestDeadLetterCommandsListFiftyTimesLosesNoneAndChangesNothing(t *testing.T
 	r.awaitLetters(len(want))
 	first := billing.listed("--payload=1024")
 	if got := eventIDs(first); !slices.Equal(got, want) {
-		t.Fatalf("listed %d letters: %q", len(got), got)
+		t.Fatalf("listed %d dead letters: %q", len(got), got)
 	}
-	// The command does no more than call this; 48 more processes would prove no more.
+	// The command only makes this call: 48 more processes would prove nothing more.
 	admin := adminv1.NewAdminServiceClient(billing.Dial(billing.Admin))
 	for i := range 48 {
 		if again := billing.asked(admin, 1024); !sameLetters(again, first) {
-			t.Fatalf("listing %d differs: %d letters\n%v", i+2, len(again), again)
+			t.Fatalf("listing %d differs: %d dead letters\n%v", i+2, len(again), again)
 		}
 	}
 	if again := billing.listed("--payload=1024"); !sameLetters(again, first) {
-		t.Fatalf("the last listing differs: %d letters\n%v", len(again), again)
+		t.Fatalf("the last listing differs: %d dead letters\n%v", len(again), again)
 	}
 	r.awaitLetters(len(want))
 	letters := r.takeLetters()
@@ -203,13 +204,13 @@ func TestDeadLetterCommandsListFiftyTimesLosesNoneAndChangesNothing(t *testing.T
 		got = append(got, d.MessageId)
 	}
 	if !slices.Equal(got, want) {
-		t.Fatalf("%d letters are left, in this order: %q", len(got), got)
+		t.Fatalf("%d dead letters are left, in this order: %q", len(got), got)
 	}
 	r.putLetter(id("old", 0), "")
 	r.awaitLetters(1)
 	fresh := r.takeLetters()[0]
 	if was := letters[4]; !maps.Equal(was.Headers, fresh.Headers) || !bytes.Equal(was.Body, fresh.Body) || was.AppId != fresh.AppId || was.ContentType != fresh.ContentType {
-		t.Errorf("after 50 listings a letter is\n%+v\na fresh one is\n%+v", was, fresh)
+		t.Errorf("after 50 listings a dead letter is\n%+v\na fresh one is\n%+v", was, fresh)
 	}
 }
 
@@ -246,7 +247,7 @@ func TestDeadLetterCommandsRedriveWhatIsChosen(t *testing.T) {
 	letters := r.takeLetters()
 	if last := letters[7].Headers; last["warren-dead-letter-attempts"] != int64(1) || last["warren-dead-letter-detail"] != "still not" ||
 		last["warren-origin-exchange"] != r.name("orders") || last["warren-origin-key"] != "com.shop.order.cancelled" {
-		t.Errorf("given up again: %v", last)
+		t.Errorf("dead-lettered again: %v", last)
 	}
 }
 
@@ -286,6 +287,6 @@ func TestDeadLetterCommandsPurgeOnlyWhatIsOld(t *testing.T) {
 		t.Errorf("left: %q, want %q", got, want)
 	}
 	if since := eventIDs(billing.listed("--since", time.Now().Add(-time.Hour).Format(time.RFC3339))); !slices.Equal(since, series(3, 0)) {
-		t.Errorf("given up within the hour: %q", since)
+		t.Errorf("dead-lettered within the hour: %q", since)
 	}
 }

@@ -22,15 +22,15 @@ func TestAnEventIsRetriedAfterItsDelayAndThenDeadLettered(t *testing.T) {
 	r.retriedAndDeadLettered(r.service("billing"))
 }
 
-// On RabbitMQ 4.3 and later a retry can wait in its own queue. An older server
-// ignores what it does not know, so there it is refused.
+// On RabbitMQ 4.3 and later, a retry can wait in its own queue. An older server ignores
+// arguments that it does not know, so Warren refuses the strategy there.
 func TestRetriesByTheBrokerWaitAsLongOrAreSaidToNeedANewerOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	declared := r.subscription(subscription{name: "billing", topic: "orders", app: "billing", attempts: 3, backoff: retryDelay})
 	r.start(r.topic("orders"), strings.Replace(declared, "retry: {", "retry: {strategy: BrokerDelay, ", 1))
 	billing := r.service("billing")
-	if version, _ := r.conn.Properties["version"].(string); version >= "4.3" { // 3.x to 4.9 are told apart by their text
+	if version, _ := r.conn.Properties["version"].(string); version >= "4.3" { // the version is compared as text, which is right from 3.x to 4.9
 		r.retriedAndDeadLettered(billing)
 		return
 	}
@@ -59,7 +59,7 @@ func (r *rig) retriedAndDeadLettered(billing *service) {
 		}
 		in.settle(d, eventsv1.Outcome_OUTCOME_RETRY, "the database is away")
 	}
-	// A lower bound only: the delay must have been kept, twice.
+	// Only a lower bound: the delay must have passed twice.
 	if took := time.Since(began); took < 2*retryDelay {
 		t.Errorf("three attempts took %s, want at least twice %s", took, retryDelay)
 	}
@@ -104,8 +104,8 @@ func TestARejectedEventIsDeadLetteredAtOnce(t *testing.T) {
 	r.wantEmpty("billing")
 }
 
-// checkLetter compares all headers but the times, which must be recent, and the
-// broker's own.
+// checkLetter compares all headers, except those of the broker and the times, which
+// must be recent.
 func (r *rig) checkLetter(letter amqp.Delivery, want amqp.Table) {
 	r.Helper()
 	have := maps.Clone(letter.Headers)
@@ -121,14 +121,14 @@ func (r *rig) checkLetter(letter amqp.Delivery, want amqp.Table) {
 		times[i] = at
 	}
 	if times[0].After(times[1]) {
-		r.Errorf("the first attempt failed at %s, after the event was given up at %s", times[0], times[1])
+		r.Errorf("the first attempt failed at %s, after the event was dead-lettered at %s", times[0], times[1])
 	}
 	if !maps.Equal(have, want) {
 		r.Errorf("dead letter's headers are\n%v\nwant\n%v", have, want)
 	}
 }
 
-// wantEmpty waits until a subscription's queue has nothing ready.
+// wantEmpty waits until a subscription's queue has no ready message.
 func (r *rig) wantEmpty(subscription string) {
 	r.Helper()
 	product.Eventually(r, "the queue of "+subscription+" is empty", func() error {
@@ -167,7 +167,7 @@ func TestDeliveriesOfAKilledSidecarGoToAnother(t *testing.T) {
 	for len(got) < events-len(settled) {
 		d := in.next()
 		if settled[d.GetEvent().GetId()] {
-			continue // its ack may have died with the sidecar
+			continue // its ack may have been lost with the sidecar
 		}
 		if got[d.GetEvent().GetId()] = true; !d.GetRedelivered() {
 			t.Errorf("%s came again and is not marked as redelivered", d.GetEvent().GetId())

@@ -14,8 +14,8 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// legacy is a topology that somebody made by hand, with a plain client, long before
-// Warren: a direct exchange, and classic queues with bindings of their own.
+// legacy declares a topology with a plain client, without Warren: a direct exchange,
+// and classic queues with bindings of their own.
 func (r *rig) legacy() {
 	r.Helper()
 	r.exchanges = append(r.exchanges, r.name("books"))
@@ -37,8 +37,8 @@ func (r *rig) must(err error) {
 	}
 }
 
-// legacyConfig names what is there: two topics share the exchange, each with its
-// routing keys.
+// legacyConfig declares objects for that topology. Two topics share the exchange; each
+// has its own routing keys.
 func (r *rig) legacyConfig(policy string) string {
 	broker := strings.Replace(r.mesh.Broker.YAML(r.namespace), "spec:\n", "spec:\n  topology: "+policy+"\n", 1)
 	return broker + fmt.Sprintf(`apiVersion: warrenmesh.io/v1alpha1
@@ -81,8 +81,8 @@ func categorized(id, category string) *event {
 	return e
 }
 
-// TestExistingTopologies meets a topology made by hand and goes through it, under
-// both policies that leave it alone.
+// TestExistingTopologies uses a topology that Warren did not declare, under both
+// policies that leave it unchanged.
 func TestExistingTopologies(t *testing.T) {
 	t.Parallel()
 	for _, policy := range []string{"Verify", "Ignore"} {
@@ -120,7 +120,7 @@ func TestExistingTopologies(t *testing.T) {
 		}
 		in, err := r.service("bookkeeping").open(&eventsv1.SubscribeInit{Subscription: "bookkeeping", InitialCredit: 1})
 		for err == nil {
-			_, err = in.Recv() // the stream may be ready before the queue is found missing
+			_, err = in.Recv() // the stream may become ready before the missing queue is noticed
 		}
 		if status.Code(err) != codes.NotFound || !strings.Contains(status.Convert(err).Message(), r.name("invoices.in")) {
 			t.Errorf("subscribe to a queue that is not there: %v", err)
@@ -128,8 +128,8 @@ func TestExistingTopologies(t *testing.T) {
 	})
 }
 
-// retriedWithoutARoom lets the service fail a delivery twice: it waits in the
-// sidecar, for nobody declared a waiting room, and then lies with the dead letters.
+// retriedWithoutARoom lets the service fail a delivery twice. It waits in the sidecar,
+// because there is no delay queue, and then becomes a dead letter.
 func (r *rig) retriedWithoutARoom(in *stream, d *eventsv1.Delivery) {
 	r.Helper()
 	began := time.Now()
@@ -144,8 +144,8 @@ func (r *rig) retriedWithoutARoom(in *stream, d *eventsv1.Delivery) {
 	}
 }
 
-// takesFromOthers receives what a program without Warren publishes, by the binding
-// that Warren knows nothing of.
+// takesFromOthers receives the events of a program without Warren, through a binding
+// that Warren does not know.
 func (r *rig) takesFromOthers(in *stream) {
 	r.Helper()
 	r.must(r.plain.PublishWithContext(r.Context(), r.name("books"), "credit-note", true, false, amqp.Publishing{
@@ -158,7 +158,7 @@ func (r *rig) takesFromOthers(in *stream) {
 	in.ack(d)
 }
 
-// bindsNothing checks that nobody widened what is there, or added to it.
+// bindsNothing checks that Warren changed no binding and added none.
 func (r *rig) bindsNothing(checkout *service) {
 	r.Helper()
 	for topic, e := range map[string]*event{"invoices": categorized("2", "reminder"), "receipts": order("3")} {
@@ -168,7 +168,7 @@ func (r *rig) bindsNothing(checkout *service) {
 		}
 	}
 	for _, name := range []string{"invoices.in.retry.300ms", "invoices.in.dead", "bookkeeping"} {
-		ch, err := r.conn.Channel() // a missing queue closes it
+		ch, err := r.conn.Channel() // a passive declare of a missing queue closes the channel
 		r.must(err)
 		if _, err := ch.QueueDeclarePassive(r.name(name), true, false, false, false, nil); err == nil {
 			r.Errorf("queue %s was declared", r.name(name))

@@ -43,8 +43,8 @@ func TestAnEventGoesFromServiceToService(t *testing.T) {
 		if !proto.Equal(got.GetEvent(), sent) {
 			t.Errorf("%s: received %v, want %v", name, got.GetEvent(), sent)
 		}
-		// Whether it is redelivered is the broker's word: the stream before this one may
-		// have had it for a moment while it closed.
+		// The redelivered flag is not compared: the broker sets it when the stream
+		// before this one received the message while it closed.
 		if got.GetAttempt() != 1 || got.GetTopic() != r.namespace+"/orders" {
 			t.Errorf("%s: delivered as %v", name, got)
 		}
@@ -60,7 +60,7 @@ func TestASidecarIsHealthyAndDescribesItsAPI(t *testing.T) {
 	billing := r.service("billing")
 	conn := billing.Dial(billing.TCP)
 	for _, name := range []string{"", "warren.events.v1.EventService"} {
-		product.Eventually(t, "health of "+name, func() error { // it follows readiness by a moment
+		product.Eventually(t, "health of "+name, func() error { // health follows readiness after a moment
 			answer, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{Service: name})
 			if err == nil && answer.GetStatus() != healthv1.HealthCheckResponse_SERVING {
 				err = fmt.Errorf("it is %v", answer.GetStatus())
@@ -77,8 +77,8 @@ func TestASidecarIsHealthyAndDescribesItsAPI(t *testing.T) {
 	callWithGRPCurl(t, r, billing.TCP)
 }
 
-// callWithGRPCurl does what a person does first, with the program they do it with;
-// `make grpcurl` installs it.
+// callWithGRPCurl calls the event API with grpcurl, as a user's first call would. `make
+// grpcurl` installs it.
 func callWithGRPCurl(t *testing.T, r *rig, target string) {
 	t.Helper()
 	installed, err := filepath.Glob(filepath.Join(programs.Root(), ".tools", "grpcurl-*"))
@@ -110,7 +110,7 @@ func reflect(t *testing.T, conn *grpc.ClientConn, request *reflectionv1.ServerRe
 	return answer
 }
 
-// reflected lists the services reflection knows.
+// reflected lists the services that reflection returns.
 func reflected(t *testing.T, conn *grpc.ClientConn) []string {
 	t.Helper()
 	var names []string

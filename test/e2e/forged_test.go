@@ -9,8 +9,8 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// TestHeadersThatAPlainProducerForgesDoNotCount has one that writes what only Warren and
-// the broker write.
+// TestHeadersThatAPlainProducerForgesDoNotCount publishes with a plain client headers
+// that only Warren and the broker write.
 func TestHeadersThatAPlainProducerForgesDoNotCount(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"quorum", "classic"} {
@@ -39,15 +39,15 @@ func TestHeadersThatAPlainProducerForgesDoNotCount(t *testing.T) {
 			r.awaitLetters(4)
 			for _, l := range billing.listed() {
 				if l.GetExchange() != r.name("orders") || l.GetAttempts() != 1 || l.GetReason() != "rejected" {
-					t.Errorf("letter %s says exchange %q, %d attempts, %s", l.GetEventId(), l.GetExchange(), l.GetAttempts(), l.GetReason())
+					t.Errorf("dead letter %s says exchange %q, %d attempts, %s", l.GetEventId(), l.GetExchange(), l.GetAttempts(), l.GetReason())
 				}
 			}
 		})
 	}
 }
 
-// TestARedriveToTheTopicIgnoresAForgedExchange has a letter of somebody who can write to the
-// dead-letter queue, and no further.
+// TestARedriveToTheTopicIgnoresAForgedExchange redrives a dead letter that an attacker
+// wrote, who may write to the dead-letter queue only.
 func TestARedriveToTheTopicIgnoresAForgedExchange(t *testing.T) {
 	t.Parallel()
 	r, billing := buried(t, 1)
@@ -75,7 +75,7 @@ func TestARedriveToTheTopicIgnoresAForgedExchange(t *testing.T) {
 	r.awaitLetters(2)
 	for _, l := range billing.listed() {
 		if !strings.HasPrefix(l.GetEventId(), "forged") {
-			t.Errorf("letter %s was not redriven", l.GetEventId())
+			t.Errorf("dead letter %s was not redriven", l.GetEventId())
 		}
 	}
 	if q, err := r.plain.QueueDeclarePassive(payroll, true, false, false, false, nil); err != nil || q.Messages != 0 {

@@ -20,7 +20,7 @@ const (
 	anotherTrace = "00-11111111111111111111111111111111-2222222222222222-01"
 )
 
-// get takes one message off a queue with the plain client.
+// get takes one message from a queue with the plain client.
 func (r *rig) get(queue string) amqp.Delivery {
 	r.Helper()
 	var d amqp.Delivery
@@ -37,8 +37,8 @@ func (r *rig) get(queue string) amqp.Delivery {
 	return d
 }
 
-// queue declares a queue of the plain client's own, bound to everything of an
-// exchange that a sidecar is to declare in the same way later.
+// queue declares a queue of the plain client that is bound to all messages of an
+// exchange. A sidecar later declares the same exchange.
 func (r *rig) queue(name, exchange string) string {
 	r.Helper()
 	r.queues = append(r.queues, r.name(name))

@@ -15,11 +15,11 @@ func TestTheLedgerSeesWhatIsOutOfOrder(t *testing.T) {
 	t.Parallel()
 	for ids, want := range map[string]int{
 		"a/0 b/0 a/1 b/1":     0, // each in order
-		"a/0 a/0 a/1":         0, // retried
-		"a/0 a/1 a/2 a/1 a/2": 0, // again from where it was killed
-		"a/1 a/0":             1, // overtaken
-		"a/0 a/2":             1, // lost, or late
-		"a/0 a/1 a/0 a/2":     1, // again, and one of it not
+		"a/0 a/0 a/1":         0, // with a retry
+		"a/0 a/1 a/2 a/1 a/2": 0, // again from the event that was unsettled when the sidecar was killed
+		"a/1 a/0":             1, // one event overtook another
+		"a/0 a/2":             1, // one is lost or late
+		"a/0 a/1 a/0 a/2":     1, // again, with one missing
 		"a/x":                 1,
 	} {
 		l := newLedger()
@@ -32,12 +32,12 @@ func TestTheLedgerSeesWhatIsOutOfOrder(t *testing.T) {
 	}
 }
 
-// ledger writes down the deliveries of all receivers in the order in which they
-// came: an event is written before it is acknowledged, and so before the next one
-// of its key can come to anybody.
+// ledger records the deliveries of all receivers in the order in which they came. An
+// event is recorded before it is acknowledged, and so before the next event of its key
+// can be delivered.
 type ledger struct {
 	mu         sync.Mutex
-	last       map[string]int // number of the event that came last, by key
+	last       map[string]int // number of the last delivered event, by key
 	acked      map[string]bool
 	again      int
 	violations []string
@@ -45,9 +45,9 @@ type ledger struct {
 
 func newLedger() *ledger { return &ledger{last: map[string]int{}, acked: map[string]bool{}} }
 
-// note writes a delivery down. After event n of a key comes n again or n+1; what was
-// acknowledged may come again when its sidecar was killed, and then what follows it
-// comes again in order. mu is held.
+// note records a delivery. After event n of a key comes n again, or n+1. When a sidecar
+// was killed, acknowledged events may come again, and then the events after them come
+// again in order. mu is held.
 func (l *ledger) note(by, id string) {
 	name, number, _ := strings.Cut(id, "/")
 	n, err := strconv.Atoi(number)
@@ -72,7 +72,7 @@ func (l *ledger) verdict() (violations []string, again int) {
 	return slices.Clone(l.violations), l.again
 }
 
-// complete tells whether the first n events of every key are acknowledged.
+// complete returns nil when the first n events of every key are acknowledged.
 func (l *ledger) complete(n int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,7 +86,7 @@ func (l *ledger) complete(n int) error {
 	return nil
 }
 
-// receiver takes the deliveries of one sidecar.
+// receiver records the deliveries of one sidecar.
 type receiver struct {
 	ledger *ledger
 	name   string
@@ -97,7 +97,7 @@ type receiver struct {
 	holds, abandons bool
 }
 
-// receive opens a stream and settles what comes until the stream ends: every
+// receive opens a stream and settles its deliveries until the stream ends. Every
 // seventh event of a key is retried once.
 func (l *ledger) receive(s *service, name string) *receiver {
 	s.rig.Helper()
@@ -131,7 +131,8 @@ func (rec *receiver) run() {
 	}
 }
 
-// take decides about a delivery; false means that it is not settled.
+// take decides the outcome of a delivery. It returns false when the delivery is not
+// settled.
 func (rec *receiver) take(d *eventsv1.Delivery) (eventsv1.Outcome, bool) {
 	l := rec.ledger
 	l.mu.Lock()
@@ -161,11 +162,11 @@ func (rec *receiver) locked(f func()) {
 
 func (rec *receiver) count() (n int) { rec.locked(func() { n = rec.received }); return n }
 
-// hold leaves what comes from now on unsettled; unsettled counts it.
+// hold stops settling; unsettled counts the deliveries since.
 func (rec *receiver) hold() { rec.locked(func() { rec.holds = true }) }
 
 func (rec *receiver) unsettled() (n int) { rec.locked(func() { n = rec.open }); return n }
 
-// abandon writes nothing down any more: when the sidecar is killed, what is still on
-// its way here comes to others.
+// abandon stops recording. After a sidecar is killed, deliveries still in transit here
+// are delivered to others.
 func (rec *receiver) abandon() { rec.locked(func() { rec.abandons = true }) }

@@ -22,15 +22,15 @@ const (
 	attemptTime = 5 * time.Second // of one publish call under load
 )
 
-// producer publishes orders of one series by several goroutines until it is told
-// to stop or has confirmed enough.
+// producer publishes the orders of one series with several goroutines, until it is
+// stopped or has confirmed enough.
 type producer struct {
 	service *service
 	topic   string
 	series  string
-	// count is how many events there are; 0 means until stop.
+	// count is the number of events; 0 means until stop.
 	count int
-	// repeat means to repeat a failed publish with the same id until it is OK.
+	// repeat means that a failed publish is repeated with the same id until it is OK.
 	repeat bool
 
 	numbers atomic.Int64
@@ -38,9 +38,9 @@ type producer struct {
 	running sync.WaitGroup
 
 	mu sync.Mutex
-	// confirmed holds, by event id, the topic an OK named.
+	// confirmed holds, by event id, the topic that the OK names.
 	confirmed map[string]string
-	// failed holds the last error of events that got no OK.
+	// failed holds the last error of the events without an OK.
 	failed map[string]error
 }
 
@@ -55,7 +55,7 @@ func (s *service) load(p *producer) *producer {
 	return p
 }
 
-// stop ends the load and waits for the answers that are due. It is idempotent.
+// stop ends the load and waits for outstanding answers. It is idempotent.
 func (p *producer) stop() {
 	p.mu.Lock()
 	select {
@@ -87,7 +87,7 @@ func (p *producer) run() {
 	}
 }
 
-// place publishes once and reports whether nothing more is to be done for event.
+// place publishes event once. It returns true when the event needs no other call.
 func (p *producer) place(event *event) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
 	defer cancel()
@@ -104,14 +104,14 @@ func (p *producer) place(event *event) bool {
 		return true
 	}
 	select {
-	case <-time.After(repeatAfter): // also keeps a load against nobody from spinning
+	case <-time.After(repeatAfter): // the pause also limits the rate while nobody answers
 		return false
 	case <-p.stopped:
 		return true
 	}
 }
 
-// oks is the set of events that got an OK.
+// oks is the set of events with an OK.
 func (p *producer) oks() map[string]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +122,7 @@ func (p *producer) oks() map[string]bool {
 	return out
 }
 
-// topics counts OKs by the topic they named.
+// topics counts the OKs by the topic they name.
 func (p *producer) topics() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +133,7 @@ func (p *producer) topics() map[string]int {
 	return out
 }
 
-// await waits until n more events than now got an OK.
+// await waits until n more events have an OK.
 func (p *producer) await(n int) {
 	p.service.rig.Helper()
 	goal := len(p.oks()) + n
@@ -145,15 +145,15 @@ func (p *producer) await(n int) {
 	})
 }
 
-// wait waits until count events got an OK.
+// wait waits until count events have an OK.
 func (p *producer) wait() {
 	p.service.rig.Helper()
 	p.await(p.count - len(p.oks()))
 	p.stop()
 }
 
-// consumer acknowledges everything a subscription brings, and subscribes again
-// when the stream ends.
+// consumer acknowledges all deliveries of a subscription. It subscribes again when the
+// stream ends.
 type consumer struct {
 	service      *service
 	subscription string
@@ -162,9 +162,9 @@ type consumer struct {
 
 	mu  sync.Mutex
 	got map[string]int // deliveries by event id
-	// silent counts repeated deliveries that were not marked as such.
+	// silent counts repeated deliveries without the redelivered flag.
 	silent  int
-	streams int // opened
+	streams int // number of streams opened
 }
 
 // consume starts a consumer and waits until it has subscribed. It ends with the test.
@@ -216,7 +216,7 @@ func (c *consumer) receive(ctx context.Context) error {
 	}
 	_ = stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{
 		Subscription: c.subscription, InitialCredit: 1 << 20,
-	}}}) // its error comes out of Recv
+	}}}) // Recv returns its error
 	for {
 		message, err := stream.Recv()
 		if err != nil {
@@ -247,7 +247,7 @@ func (c *consumer) note(d *eventsv1.Delivery) {
 	}
 }
 
-// ids is the set of events received.
+// ids is the set of received events.
 func (c *consumer) ids() map[string]bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -258,8 +258,8 @@ func (c *consumer) ids() map[string]bool {
 	return out
 }
 
-// repeats counts deliveries beyond the first of each event, and those of them that
-// did not say so.
+// repeats counts the deliveries after the first one of each event, and those of them
+// without the redelivered flag.
 func (c *consumer) repeats() (all, silent int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -269,7 +269,7 @@ func (c *consumer) repeats() (all, silent int) {
 	return all, c.silent
 }
 
-// wantAll waits until consumers together have received every event of want.
+// wantAll waits until the consumers together have received every event of want.
 func (r *rig) wantAll(want map[string]bool, consumers ...*consumer) {
 	r.Helper()
 	product.Eventually(r, fmt.Sprintf("all %d events are delivered", len(want)), func() error {

@@ -15,7 +15,7 @@ import (
 
 const buildTime = 10 * time.Minute // on a slow machine with an empty cache
 
-// programs are the binaries under test, built by TestMain.
+// programs are the binaries under test. TestMain builds them.
 var programs product.Programs
 
 func TestMain(m *testing.M) {
@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1) //nolint:gocritic // nothing is left to clean up
 		}
+		programs = programs.Others(os.Getenv)
 	}
 	goleak.VerifyTestMain(m)
 }

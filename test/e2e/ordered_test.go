@@ -22,8 +22,8 @@ const (
 	keys       = 24
 )
 
-// ordered declares a topic with partitions and a subscription to it that is ordered
-// by key.
+// ordered declares a topic with partitions and a subscription to it with ordering
+// PerKey.
 func (r *rig) ordered(name, topic, app string) string {
 	text := r.topic(topic, fmt.Sprintf("partitions: {count: %d}", partitions)) +
 		r.subscription(subscription{name: name, topic: topic, app: app, attempts: 10, backoff: 20 * time.Millisecond, more: []string{"ordering: PerKey"}})
@@ -36,7 +36,7 @@ func (r *rig) ordered(name, topic, app string) string {
 	return text
 }
 
-// numbered is event n, from 0, of a key.
+// numbered is event n of a key, from 0.
 func numbered(key string, n int) *event {
 	e := order(key + "/" + strconv.Itoa(n))
 	e.Attributes["partitionkey"] = text(key)
@@ -45,15 +45,15 @@ func numbered(key string, n int) *event {
 
 func key(i int) string { return fmt.Sprintf("key-%02d", i) }
 
-// rounds publishes the next events of every key, each round by another call, until
-// it is told to stop.
+// rounds publishes the next events of every key until it is stopped. Each round uses
+// another kind of call.
 type rounds struct {
 	*service
 	topic string
 	next  int // number of each key's next event
 }
 
-// batch publishes n events of each key in one batch, in which the keys take turns.
+// batch publishes n events of each key in one batch. The keys alternate.
 func (p *rounds) batch(n int) {
 	p.rig.Helper()
 	req := &eventsv1.PublishBatchRequest{Topic: p.topic}
@@ -71,7 +71,8 @@ func (p *rounds) batch(n int) {
 	}
 }
 
-// pipeline does the same by a stream on which nothing is waited for.
+// pipeline publishes n events of each key on a stream, without waiting for confirms in
+// between.
 func (p *rounds) pipeline(n int) {
 	p.rig.Helper()
 	ctx, cancel := context.WithTimeout(p.rig.Context(), callTime)
@@ -87,7 +88,7 @@ func (p *rounds) pipeline(n int) {
 		for i, e := range events {
 			entry := &eventsv1.PublishStreamEntry{RequestId: uint64(i), Event: e}
 			if out.Send(&eventsv1.PublishStreamRequest{Topic: p.topic, Entries: []*eventsv1.PublishStreamEntry{entry}}) != nil {
-				return // the receiver sees why
+				return // the receiver gets the reason
 			}
 		}
 		_ = out.CloseSend()
@@ -125,8 +126,8 @@ func (p *rounds) confirmed(result *eventsv1.PublishResult) {
 	}
 }
 
-// What follows a dead letter of its key is held back, until somebody has looked:
-// then the key goes on, and its letters come again in order.
+// After a dead letter, later events of the key are held back until an operator releases
+// the key. Then the key continues, and its dead letters come again in order.
 func TestAHeldKeyIsReleasedAndItsLettersAreRedrivenInOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -177,7 +178,7 @@ func TestOrderPerKeyOutlivesASidecarThatIsKilled(t *testing.T) {
 	first, second := r.service("billing"), r.service("billing")
 	victim, survivor := l.receive(first, "victim"), l.receive(second, "survivor")
 
-	// The first to come has all partitions until the two have shared them.
+	// The first sidecar has all partitions until the two have shared them.
 	product.Eventually(t, "both receive", func() error {
 		checkout.batch(2)
 		checkout.pipeline(3)
@@ -216,7 +217,7 @@ func TestOrderPerKeyOutlivesASidecarThatIsKilled(t *testing.T) {
 	t.Logf("%d events of %d keys, %d to the victim, %d to the survivor, %d of them again", checkout.next*keys, keys, victim.count(), survivor.count(), again)
 }
 
-// A service that knows nothing of partitions is a producer, too.
+// A service without partitions is a producer, too.
 func TestOrderPerKeyPutsPlainProducersIntoPartitionZero(t *testing.T) {
 	t.Parallel()
 	const n = 50
@@ -244,7 +245,7 @@ func TestOrderPerKeyPutsPlainProducersIntoPartitionZero(t *testing.T) {
 			want = n
 		}
 		queue := fmt.Sprintf("%s.p%d", r.name("billing"), i)
-		// Quorum queues count what they have confirmed a little later.
+		// Quorum queues update their count a little after the confirm.
 		product.Eventually(t, fmt.Sprintf("%s has %d messages", queue, want), func() error {
 			q, err := r.plain.QueueDeclarePassive(queue, true, false, false, false, nil)
 			if err == nil && q.Messages != want {

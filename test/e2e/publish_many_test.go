@@ -83,7 +83,7 @@ func TestPublishStreamConfirmsAPipelineOfEvents(t *testing.T) {
 		for i := range n {
 			entry := &eventsv1.PublishStreamEntry{RequestId: uint64(i), Event: order(strconv.Itoa(i))}
 			if out.Send(&eventsv1.PublishStreamRequest{Topic: "orders", Entries: []*eventsv1.PublishStreamEntry{entry}}) != nil {
-				return // the receiver sees why
+				return // the receiver gets the reason
 			}
 		}
 		_ = out.CloseSend()
@@ -116,7 +116,7 @@ func TestPublishStreamConfirmsAPipelineOfEvents(t *testing.T) {
 	}
 }
 
-// pushed is a service that takes events by OnEvent.
+// pushed is a service that implements OnEvent.
 type pushed struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
 	calls chan *eventsv1.OnEventRequest

@@ -63,7 +63,7 @@ func TestRefusedPublishesSayWhyByCodeAndErrorInfo(t *testing.T) {
 			t.Errorf("%s: the message %q lacks %q", name, message, test.text)
 		}
 	}
-	// After all that the same connection still works.
+	// After all refusals, the same connection still works.
 	r.queue("late", "orders")
 	checkout.mustPublish("orders", "good")
 	if got := r.get(r.name("late")); got.MessageId != "good" {

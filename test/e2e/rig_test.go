@@ -14,7 +14,7 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// rig is one test's mesh, with a namespace of its own, and a plain AMQP client.
+// rig is the mesh of one test, with a namespace of its own, and a plain AMQP client.
 type rig struct {
 	*testing.T
 	mesh      *product.Mesh
@@ -25,7 +25,7 @@ type rig struct {
 	exchanges, queues []string // to delete
 }
 
-// newRig returns a rig on the broker AMQP_URL names. Nothing runs yet.
+// newRig returns a rig on the broker that AMQP_URL names. It starts no process.
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	if testing.Short() {
@@ -61,12 +61,12 @@ func (r *rig) connect(url string) {
 	r.mesh = product.NewMesh(r, programs, broker)
 }
 
-// deleteTopology removes what the test left on the broker.
+// deleteTopology deletes the exchanges and queues of the test.
 func (r *rig) deleteTopology() {
 	for _, name := range r.queues {
 		if _, err := r.plain.QueueDelete(name, false, false, false); err != nil {
 			r.Logf("delete queue %s: %v", name, err)
-			return // the channel is closed
+			return // an error closes the channel
 		}
 	}
 	for _, name := range r.exchanges {
@@ -77,7 +77,7 @@ func (r *rig) deleteTopology() {
 	}
 }
 
-// name is an AMQP name only this test uses.
+// name is an AMQP name that only this test uses.
 func (r *rig) name(s string) string { return r.namespace + "." + s }
 
 // topic declares a topic, whose exchange is name(topic).
@@ -98,11 +98,11 @@ spec:
 type subscription struct {
 	name, topic, app string
 	attempts         int           // 0 means 1
-	backoff          time.Duration // the one delay between attempts
-	more             []string      // further lines of the spec
+	backoff          time.Duration // base and maximum of the backoff
+	more             []string      // more lines of the spec
 }
 
-// subscription declares one; its queue is name(s.name).
+// subscription declares a subscription. Its queue is name(s.name).
 func (r *rig) subscription(s subscription) string {
 	queue := r.name(s.name)
 	r.queues = append(r.queues, queue, queue+".dead", fmt.Sprintf("%s.retry.%dms", queue, s.backoff.Milliseconds()))
@@ -119,8 +119,7 @@ spec:
 `, s.name, r.namespace, s.topic, s.app, max(s.attempts, 1), backoff, backoff, strings.Join(s.more, "\n  "))
 }
 
-// start declares objects in shop.yaml, with the broker, and starts the control
-// plane.
+// start writes the broker and objects to shop.yaml and starts the control plane.
 func (r *rig) start(objects ...string) *product.Process {
 	r.Helper()
 	r.mesh.Write("shop.yaml", r.mesh.Broker.YAML(r.namespace)+strings.Join(objects, ""))

@@ -56,8 +56,8 @@ func TestASidecarToldToStopUnderLoadFinishesWhatItHasBegun(t *testing.T) {
 	t.Logf("%d events confirmed, %d refused", len(load.oks()), len(load.failed))
 }
 
-// certain reports whether an error says that nothing was sent: the sidecar says so,
-// or there was no connection to it any more.
+// certain reports whether an error says that nothing was sent: either the sidecar says
+// so, or there was no connection to it.
 func certain(err error) bool {
 	if status.Code(err) != codes.Unavailable {
 		return false
@@ -78,7 +78,7 @@ func TestASecondSignalEndsADrainingSidecarAtOnce(t *testing.T) {
 	billing.AwaitReady()
 	in := billing.subscribe("billing")
 	checkout.mustPublish("orders", "held")
-	in.next() // and not settled: the drain waits for it
+	in.next() // it is not settled: the drain waits for it
 	billing.Signal(syscall.SIGTERM)
 	product.Eventually(t, "the sidecar drains", func() error {
 		if err := billing.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "draining") {

@@ -1,8 +1,8 @@
-// Package faults breaks everything around Warren and checks that nothing is lost,
-// nothing is said that is not so, and nothing is out of order.
+// Package faults injects faults into everything around Warren and checks that no event
+// is lost, no answer is wrong and nothing is out of order.
 //
-// It runs the built sidecar and control plane against real RabbitMQ nodes, as a
-// user does, under a load that records every call and every delivery:
+// It runs the built sidecar and control plane against real RabbitMQ nodes, as a user
+// does, under a load that records every call and every delivery:
 //
 //	publishers ──gRPC──▶ sidecar ══▶ toxic link ══▶ RabbitMQ ══▶ toxic link ══▶ sidecar ──gRPC──▶ services
 //	    │               "checkout"                 1 or 3 nodes                "billing"             │
@@ -16,24 +16,33 @@
 //	                                              ▼
 //	                                check: I1 to I8, in one pass
 //
-// A Scenario is one row of the matrix. Its function builds a World, disturbs it,
-// heals it, and finishes: the load ends, the queues are drained, what is left in
-// them is collected. Every fault comes with the proof that it took hold and with
-// what was in flight at that moment; a run without is a failed run, however well
-// everything went. A scenario may check more than the invariants; it says so by
-// failing its trial, as a test does.
+// A rig.Scenario is one row of the matrix. Its function starts the rig.World, injects a
+// fault, heals it, and finishes: the load ends, the queues are drained, and the messages
+// left in them are collected. Every fault comes with a proof that it took effect and
+// with the number of calls and deliveries in flight at that moment. A run without them
+// fails, even if nothing else went wrong. A scenario may check more than the
+// invariants; it fails its trial, as a test does.
 //
-// Scenarios run one at a time. They share the nodes, which are started once, and
-// nothing else: each has a vhost, a namespace and processes of its own.
+// This package runs scenarios one at a time and writes the page about them. They share
+// only the nodes, which are started once: each scenario has a vhost, a namespace and
+// processes of its own.
 //
-//	rig, err := faults.New(ctx, faults.Options{Dir: ".run/faults"})
-//	defer rig.Close()
+//	runner, err := faults.New(ctx, faults.Options{Dir: ".run/faults"})
+//	defer runner.Close()
 //	for _, s := range faults.Scenarios() {
-//		result, err := rig.Run(ctx, s)
+//		result, err := runner.Run(ctx, s)
 //		...
 //	}
 //
-// Packages: load (publishers and services), hostile (a client that attacks), toxic (the network), middle (the way to
-// the control plane), history (the record), check (the judge), schedule (what a soak
-// does when), cmd/faults (the program).
+// Packages, each of which imports only packages below it:
+//
+//   - cmd/faults: the program
+//   - faults: the Runner, the list of the rows and the page
+//   - soak: random faults from a seed
+//   - rows/broker, rows/process, rows/event, rows/stranger: the rows, by what is at fault
+//   - rig: the world of a scenario
+//   - load, toxic, middle, foreign, hostile: publishers and services, the network to the
+//     broker, the connection to the control plane, messages of other programs, attacks
+//   - check: the judgement
+//   - history: the records
 package faults

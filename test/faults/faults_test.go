@@ -11,12 +11,13 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults/check"
 	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A busy machine must not fail a test: times are bounded so loosely that only what
-// hangs breaks them.
+// A busy machine must not fail a test. The time bounds are so loose that only a hang
+// exceeds them.
 const loose = 30
 
 // TestUnderFaults runs a handful of the scenarios on a node of its own.
@@ -25,27 +26,27 @@ func TestUnderFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a RabbitMQ; not with -short")
 	}
-	rig, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.3, Slow: loose, Short: true, Race: true, Want: localbroker.WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }})
+	runner, err := New(t.Context(), Options{Dir: t.TempDir(), Scale: 0.3, Slow: loose, Short: true, Race: true, Want: localbroker.WantFrom(os.Getenv), Report: func(line string) { t.Log(line) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rig.Close()
+	defer runner.Close()
 	for _, s := range Scenarios() {
 		if !s.Quick {
 			continue
 		}
 		t.Run(s.Name, func(t *testing.T) {
-			if result := play(t, rig, s); !result.Passed() {
+			if result := play(t, runner, s); !result.Passed() {
 				t.Errorf("%s\n%s", explain(result), strings.Join(result.Failures, "\n"))
 			}
 		})
 	}
 	t.Run("a run that nothing disturbs fails", func(t *testing.T) {
-		result := play(t, rig, Scenario{Name: "undisturbed", Nodes: 1, run: func(w *World) check.Expect {
-			w.start(setup{})
-			w.awaitOK(100)
-			w.finish()
-			return w.expect()
+		result := play(t, runner, rig.Scenario{Name: "undisturbed", Nodes: 1, Run: func(w *rig.World) check.Expect {
+			w.Start(rig.Setup{})
+			w.AwaitOK(100)
+			w.Finish()
+			return w.Expect()
 		}})
 		if !result.Report.Broken(check.I0Proof) {
 			t.Errorf("it passed:\n%s", explain(result))
@@ -53,10 +54,10 @@ func TestUnderFaults(t *testing.T) {
 	})
 }
 
-func play(t *testing.T, rig *Rig, s Scenario) *Result {
+func play(t *testing.T, runner *Runner, s rig.Scenario) *Result {
 	t.Helper()
 	began := time.Now()
-	result, err := rig.Run(t.Context(), s)
+	result, err := runner.Run(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestEveryRowHasAScenarioOrAReason(t *testing.T) {
 			t.Errorf("row %d has two scenarios, %s and %s", s.Row, seen[s.Row], s.Name)
 		}
 		seen[s.Row] = s.Name
-		if s.Nodes != 1 && s.Nodes != 3 || s.Fault == "" || s.run == nil {
+		if s.Nodes != 1 && s.Nodes != 3 || s.Fault == "" || s.Run == nil {
 			t.Errorf("row %d is not complete: %+v", s.Row, s)
 		}
 	}
@@ -113,38 +114,13 @@ func TestRowsAreSelected(t *testing.T) {
 	}
 }
 
-func TestATrialEndsAtFatalAndCleansUpBackwards(t *testing.T) {
-	t.Parallel()
-	var order []string
-	tr := &trial{ctx: t.Context()}
-	failures := tr.run(func() {
-		tr.Cleanup(func() { order = append(order, "first") })
-		tr.Cleanup(func() {
-			tr.Cleanup(func() { order = append(order, "added") })
-			tr.Fatalf("in %s", "cleanup")
-		})
-		tr.Errorf("goes on")
-		tr.Fatal("ends")
-		order = append(order, "never")
-	})
-	if want := "added first"; strings.Join(order, " ") != want {
-		t.Errorf("order %v, want %s", order, want)
-	}
-	if want := "goes on|ends|in cleanup"; strings.Join(failures, "|") != want {
-		t.Errorf("failures %q, want %s", failures, want)
-	}
-	if got := (&trial{ctx: t.Context()}).run(func() { panic("broken") }); len(got) != 1 || !strings.Contains(got[0], "broken") {
-		t.Errorf("a panic is the failure %q", got)
-	}
-}
-
-func TestThePageTellsOfEveryResult(t *testing.T) {
+func TestThePageShowsEveryResult(t *testing.T) {
 	t.Parallel()
 	failed := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := Page{
 		Results: []*Result{
-			{Scenario: Scenario{Row: 2, Name: "two", Fault: "a fault", Holds: "more holds"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
-			{Scenario: Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
+			{Scenario: rig.Scenario{Row: 2, Name: "two", Fault: "a fault", Holds: "more holds"}, Report: failed, Failures: []string{"what failed\nin many lines"}},
+			{Scenario: rig.Scenario{Row: 1, Name: "one", Fault: "another"}, Report: failed, Faults: []string{"p1", "p2", "p3", "p4", "p5"}},
 		},
 		Command: "make faults", Facts: Facts{Date: "2026-01-02", Cores: 2, Go: "1", RabbitMQ: "3"}, Took: 90 * time.Second,
 	}
@@ -159,13 +135,5 @@ func TestThePageTellsOfEveryResult(t *testing.T) {
 	}
 	if strings.Index(text, "**1 one**") > strings.Index(text, "**2 two**") {
 		t.Error("the rows are not in order")
-	}
-}
-
-func TestMemoryOfThisProcessIsMeasured(t *testing.T) {
-	t.Parallel()
-	rss, anon, err := memory(os.Getpid())
-	if err != nil || rss < 1<<20 || anon == 0 || anon > rss {
-		t.Errorf("rss %d, anonymous %d, %v", rss, anon, err)
 	}
 }

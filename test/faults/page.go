@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
-// Page is what a run found, for docs/faults.md, where each minor version of RabbitMQ
-// has a section.
+// Page is the result of a run for docs/faults.md. Each minor version of RabbitMQ has a
+// section there.
 type Page struct {
 	Results []*Result
 	Command string
@@ -21,7 +22,7 @@ type Page struct {
 	Took    time.Duration
 }
 
-// Facts are those of the machine that numbers depend on.
+// Facts describe the machine and the versions, which the numbers depend on.
 type Facts struct {
 	Date     string
 	Cores    int
@@ -29,8 +30,8 @@ type Facts struct {
 	RabbitMQ string
 }
 
-// Facts asks the cluster that ran last.
-func (r *Rig) Facts(ctx context.Context) Facts {
+// Facts reads the versions from the cluster that ran last.
+func (r *Runner) Facts(ctx context.Context) Facts {
 	f := Facts{Date: time.Now().UTC().Format(time.DateOnly), Cores: runtime.NumCPU(), Go: strings.TrimPrefix(runtime.Version(), "go"), RabbitMQ: "unknown"}
 	if r.cluster != nil {
 		if version, err := r.cluster.Members[0].Call(ctx, "rabbit_misc:version()."); err == nil {
@@ -44,24 +45,26 @@ const pageHead = `# The fault matrix
 
 <!-- written by 'make faults'; do not edit -->
 
-Every row is a fault that was injected into the built sidecar and control plane,
-under load, on real RabbitMQ nodes, and the proof that it took hold. One checker
-judges all of them by the recorded history of every publish and every delivery:
+Every row is a fault that the rig injected into the built sidecar and control plane,
+under load, on real RabbitMQ nodes, with the proof that it took effect. One checker
+judges every row by the recorded history of each publish and each delivery:
 
-- I0: the fault is proven, and met something in flight.
-- I1: every OK is delivered, per subscription. I2: nothing that failed for certain is.
-- I3: duplicates are flagged, and not more than were in flight.
-- I4: per key, first deliveries are in order, and one is handed out after the other is settled.
-- I5: nothing leaves the broker that no service acknowledged. I6: every answer is honest and in time,
-  and an event is a dead letter only for a reason that the row gives.
-- I7: service resumes within the row's bound. I8: memory, goroutines and descriptors stay flat.
+- I0: the fault is proven, and something was in flight when it began.
+- I1: every subscription receives every event that was answered OK. I2: no service receives an event
+  that certainly failed.
+- I3: duplicates are flagged, and there are no more than events were in flight.
+- I4: the first deliveries of a key are in order, and a service gets an event after the one before is settled.
+- I5: the broker drops no event that no service acknowledged. I6: every answer is true and in time,
+  and an event is a dead letter only for a reason that the row allows.
+- I7: service resumes within the row's bound. I8: memory, goroutines and descriptors do not grow.
 
 Each version of RabbitMQ has a report of its own. [compatibility.md](compatibility.md)
 says what else was tested with it.
 
 `
 
-// Markdown renders the page anew. What an earlier page says of other versions stays.
+// Markdown renders the page. It keeps the sections of an earlier page about other
+// versions.
 func (p *Page) Markdown(earlier string) string {
 	sections := others(earlier, p.Facts.RabbitMQ)
 	sections[p.Facts.RabbitMQ] = p.section()
@@ -73,7 +76,7 @@ func (p *Page) Markdown(earlier string) string {
 	return b.String()
 }
 
-// section renders what was found, without a heading.
+// section renders the results, without a heading.
 func (p *Page) section() string {
 	var b strings.Builder
 	events, failed := 0, 0
@@ -97,7 +100,7 @@ func (p *Page) section() string {
 	return b.String()
 }
 
-// tell writes a row's line, and what failed in it.
+// tell writes the line of a row, and its failures.
 func (r *Result) tell(b *strings.Builder) {
 	fmt.Fprintf(b, "- **%d %s**: %s.", r.Scenario.Row, r.Scenario.Name, r.Scenario.Fault)
 	if r.Scenario.Holds != "" {
@@ -116,6 +119,6 @@ func (r *Result) tell(b *strings.Builder) {
 		fmt.Fprintf(b, "  - %s %s: %d\n", v.Invariant, v.What, v.Count)
 	}
 	for _, f := range r.Failures {
-		fmt.Fprintf(b, "  - %s\n", firstLine(f))
+		fmt.Fprintf(b, "  - %s\n", rig.FirstLine(f))
 	}
 }

@@ -1,18 +1,18 @@
 package faults
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
-// sectionHead begins the part of the page that one version of RabbitMQ has.
+// sectionHead begins the section of one version of RabbitMQ on the page.
 const sectionHead = "## RabbitMQ "
 
-// others are the sections of an earlier page about other versions than this one, by
-// version and without their headings. A section of the same major and minor version
-// is the one that is written anew.
+// others returns the sections of an earlier page about other versions, by version and
+// without their headings. It leaves out the section of the same major and minor
+// version, which is written anew.
 func others(earlier, version string) map[string]string {
 	found := map[string]string{}
 	parts := strings.Split("\n"+earlier, "\n## ")
@@ -26,23 +26,10 @@ func others(earlier, version string) map[string]string {
 	return found
 }
 
-// minorOf is a version without what follows its second number.
+// minorOf is the major and minor version.
 func minorOf(version string) string {
 	numbers := strings.SplitN(version, ".", 3)
 	return strings.Join(numbers[:min(2, len(numbers))], ".")
-}
-
-// byVersion orders versions, the newest first.
-func byVersion(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range min(len(x), len(y)) {
-		m, _ := strconv.Atoi(x[i]) // what is no number comes last
-		n, _ := strconv.Atoi(y[i])
-		if m != n {
-			return cmp.Compare(n, m)
-		}
-	}
-	return cmp.Compare(len(y), len(x))
 }
 
 // joinSections writes sections in order.
@@ -51,7 +38,7 @@ func joinSections(sections map[string]string) string {
 	for version := range sections {
 		versions = append(versions, version)
 	}
-	slices.SortFunc(versions, byVersion)
+	slices.SortFunc(versions, rig.ByVersion)
 	var b strings.Builder
 	for _, version := range versions {
 		b.WriteString(sectionHead + version + "\n\n" + sections[version] + "\n")

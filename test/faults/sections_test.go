@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenmesh/warren/test/faults/check"
 	"github.com/warrenmesh/warren/test/faults/history"
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
 func TestThePageKeepsTheSectionsOfOtherVersions(t *testing.T) {
@@ -13,7 +14,7 @@ func TestThePageKeepsTheSectionsOfOtherVersions(t *testing.T) {
 	report := check.Check(&history.Run{Scenario: "made"}, check.Expect{})
 	page := func(version, name string) *Page {
 		return &Page{
-			Results: []*Result{{Scenario: Scenario{Row: 1, Name: name, Fault: "a fault"}, Report: report}},
+			Results: []*Result{{Scenario: rig.Scenario{Row: 1, Name: name, Fault: "a fault"}, Report: report}},
 			Command: "make faults", Facts: Facts{RabbitMQ: version},
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// inMemory is a mesh that needs no RabbitMQ: its configuration is what is watched.
+// inMemory is a mesh without RabbitMQ: the test is about its configuration.
 const inMemory = `apiVersion: warrenmesh.io/v1alpha1
 kind: EventBroker
 metadata: {name: main, namespace: shop}
@@ -43,14 +43,14 @@ spec:
 
 const planeService = "warren-controlplane"
 
-// TestConfigChangeAsATraceInJaeger edits a file of a running mesh and looks at what
-// Jaeger shows of it: who read, who was told, who runs on it, and what was published
-// by it.
+// TestConfigChangeAsATraceInJaeger edits a file of a running mesh and checks what
+// Jaeger shows: the control plane that read it, the sidecars that it was pushed to and
+// that applied it, and an event that was published with it.
 func TestConfigChangeAsATraceInJaeger(t *testing.T) {
 	t.Parallel()
 	jaeger := start(t)
 	env := (&shop{jaeger: jaeger}).environment()
-	broker, err := product.NewBroker("amqp://guest:guest@127.0.0.1:5672/") // not used
+	broker, err := product.NewBroker("amqp://guest:guest@127.0.0.1:5672/") // no process connects to it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,14 +63,15 @@ func TestConfigChangeAsATraceInJaeger(t *testing.T) {
 		sidecar := mesh.StartSidecar(product.Sidecar{Namespace: "shop", Workload: workload, Env: env})
 		sidecar.AwaitReady()
 		events[workload] = eventsv1.NewEventServiceClient(sidecar.Dial(sidecar.TCP))
-		publishTo(t, events[workload], "shop/orders") // it is asked for at its first use
+		publishTo(t, events[workload], "shop/orders") // a sidecar requests a topic at its first use
 	}
 	mesh.Write("shop.yaml", fmt.Sprintf(inMemory, 0, 1))
 
 	query := "/api/traces?service=" + planeService + "&operation=" + url.QueryEscape("push configuration")
 	change := eventually(t, jaeger, query, func(traces []trace) bool {
 		return len(traces) == 1 && !slices.ContainsFunc(workloads, func(w string) bool { return traces[0].find(w, "apply configuration") == nil }) &&
-			traces[0].find(planeService, "change configuration") != nil
+			traces[0].find(planeService, "change configuration") != nil &&
+			strings.Count(traces[0].String(), "push configuration") >= len(workloads) // one span for each, which are exported later
 	})[0]
 	root := change.find(planeService, "change configuration")
 	if root.parent() != "" {

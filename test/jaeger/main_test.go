@@ -16,7 +16,7 @@ import (
 
 const buildTime = 10 * time.Minute // on a slow machine with an empty cache
 
-// programs are Warren's commands and the shop's services, built by TestMain.
+// programs are Warren's commands and the shop's services. TestMain builds them.
 var programs product.Programs
 
 func TestMain(m *testing.M) {

@@ -10,27 +10,28 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
-// TestSpansOfTwoSidecarsMakeOneTrace sends what the sidecars of two services
-// record for one event, by the tracing package alone.
+// TestSpansOfTwoSidecarsMakeOneTrace exports the spans that the sidecars of two
+// services record for one event. It uses the tracing package alone.
 func TestSpansOfTwoSidecarsMakeOneTrace(t *testing.T) {
 	t.Parallel()
 	jaeger := start(t)
 	checkout, billing := provider(t, jaeger, "checkout"), provider(t, jaeger, "billing")
 
 	ctx, placing := checkout.Tracer().Start(t.Context(), "place order")
-	_, publish := checkout.Messaging().StartPublish(ctx, tracing.Publish{
-		System: tracing.SystemRabbitMQ, Exchange: "orders", Topic: "shop/orders", EventID: "17", EventSource: "/checkout",
+	_, publish := checkout.Messaging().StartPublish(ctx, messaging.Publish{
+		System: messaging.SystemRabbitMQ, Exchange: "orders", Topic: "shop/orders", EventID: "17", EventSource: "/checkout",
 	})
 	publish.End(nil)
 	placing.End()
-	process := tracing.Process{
-		System: tracing.SystemRabbitMQ, Exchange: "orders", Queue: "shop.billing", Topic: "shop/orders",
+	process := messaging.Process{
+		System: messaging.SystemRabbitMQ, Exchange: "orders", Queue: "shop.billing", Topic: "shop/orders",
 		EventID: "17", EventSource: "/checkout", DeliveryTag: 1, Attempt: 1, Hop: publish.Hop(),
 	}
 	ctx, processing := billing.Messaging().StartProcess(t.Context(), process)
-	_, settle := billing.Messaging().StartSettle(ctx, tracing.Ack, process)
+	_, settle := billing.Messaging().StartSettle(ctx, messaging.Ack, process)
 	settle.End(nil)
 	processing.End(nil)
 	for _, p := range []*tracing.Provider{checkout, billing} {
@@ -64,7 +65,7 @@ func TestSpansOfTwoSidecarsMakeOneTrace(t *testing.T) {
 		func(edges []edge) bool { return hasEdge(edges, "checkout", "billing") })
 }
 
-// provider sets tracing up as a sidecar beside service does, for OTLP by gRPC.
+// provider sets up tracing as a sidecar beside service does, with OTLP over gRPC.
 func provider(t *testing.T, jaeger *server, service string) *tracing.Provider {
 	t.Helper()
 	p, err := tracing.Setup(t.Context(), tracing.Options{

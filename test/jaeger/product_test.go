@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// hop is a span that a trace of an order must hold.
+// hop is a span that the trace of an order must have.
 type hop struct {
-	service   string // by whose name it is recorded
+	service   string // service.name of the resource
 	name      string
 	kind      string
 	component string // warren.component: "sidecar", or "" for the service itself
 }
 
-// hops are the way of one order, each below the one before it; between the two there
-// may be gRPC's own spans, but none where the broker is: the parent of a process span
-// is the publish span itself.
+// hops are the spans of one order. Each is below the one before it. Spans of gRPC may
+// be between two of them, but not where the broker is: the parent of a process span is
+// the publish span.
 var hops = []hop{
 	{"checkout", "place order", "internal", ""},
 	{"checkout", "publish orders", "producer", "sidecar"},
@@ -31,8 +31,8 @@ var hops = []hop{
 	{"audit", "audit event", "internal", ""},
 }
 
-// TestAnOrderIsOneTraceFromCheckoutToAudit runs the built product and the shop's own
-// services on a real RabbitMQ, and looks at what a real Jaeger shows.
+// TestAnOrderIsOneTraceFromCheckoutToAudit runs the built product and the shop's
+// services on a real RabbitMQ, and checks what a real Jaeger shows.
 func TestAnOrderIsOneTraceFromCheckoutToAudit(t *testing.T) {
 	t.Parallel()
 	jaeger := start(t)
@@ -56,7 +56,7 @@ func TestAnOrderIsOneTraceFromCheckoutToAudit(t *testing.T) {
 		})
 }
 
-// checkHops follows the parents from each hop up to the one before it.
+// checkHops follows the parents from each hop to the one before it.
 func checkHops(t *testing.T, got *trace) {
 	t.Helper()
 	for i, h := range hops {
@@ -86,7 +86,8 @@ func checkHops(t *testing.T, got *trace) {
 	}
 }
 
-// checkMessaging looks at what a person looks for on the spans beside the broker.
+// checkMessaging checks the attributes that a user looks for on the spans next to the
+// broker.
 func checkMessaging(t *testing.T, got *trace) {
 	t.Helper()
 	order, ok := got.hop(hops[1]).tag("cloudevents.event_id").(string)

@@ -19,10 +19,10 @@ import (
 
 const (
 	script     = "../../hack/jaeger/jaeger.sh"
-	getTime    = 15 * time.Minute // to build it on a slow machine
+	getTime    = 15 * time.Minute // for building it on a slow machine
 	startTime  = time.Minute
 	stopTime   = 15 * time.Second
-	answerTime = time.Minute // until sent spans can be read
+	answerTime = time.Minute // until exported spans can be read
 	pollEvery  = 100 * time.Millisecond
 )
 
@@ -32,11 +32,11 @@ type server struct {
 	query string // http URL of the API
 }
 
-// startTries bounds how often start looks for free ports anew.
+// startTries bounds the number of attempts with new ports.
 const startTries = 5
 
-// start gets a Jaeger as the script does, runs it on free loopback ports and
-// returns when it answers. It ends with the test.
+// start gets a Jaeger as the script does, runs it on free loopback ports, and returns
+// when it answers. It ends with the test.
 func start(t *testing.T) *server {
 	t.Helper()
 	path := get(t)
@@ -59,16 +59,16 @@ func get(t *testing.T) string {
 	ctx, cancel := context.WithTimeout(t.Context(), getTime)
 	defer cancel()
 	get := exec.CommandContext(ctx, "sh", path, "get")
-	get.Stdout, get.Stderr = os.Stderr, os.Stderr // progress to read
+	get.Stdout, get.Stderr = os.Stderr, os.Stderr // so that a user sees the progress
 	if err := get.Run(); err != nil {
 		t.Fatalf("get Jaeger: %v", err)
 	}
 	return path
 }
 
-// run starts Jaeger once and waits until it answers. It returns nil when Jaeger
-// ended before: its ports were free when they were looked for, but it takes them
-// later, and what runs beside this test may have had one of them meanwhile.
+// run starts Jaeger once and waits until it answers. It returns nil when Jaeger ended
+// before. Jaeger opens its ports some time after the test has found them free, and
+// another program may have taken one of them meanwhile.
 func run(t *testing.T, path string) *server {
 	t.Helper()
 	grpc, http, query := freeAddress(t), freeAddress(t), freeAddress(t)
@@ -106,7 +106,7 @@ func run(t *testing.T, path string) *server {
 	}
 }
 
-// stop ends the process by a signal and waits for it.
+// stop ends the process with a signal and waits for it.
 func stop(t *testing.T, process *os.Process, exited <-chan error) {
 	t.Helper()
 	if err := process.Signal(syscall.SIGTERM); err != nil {
@@ -121,7 +121,7 @@ func stop(t *testing.T, process *os.Process, exited <-chan error) {
 	}
 }
 
-// freeAddress returns a loopback address nobody listens on at this moment.
+// freeAddress returns a loopback address on which nothing listens at this moment.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -132,13 +132,13 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// read decodes what the API answers at path into v.
+// read decodes the API's answer for path into v.
 func (s *server) read(ctx context.Context, path string, v any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.query+path, nil)
 	if err != nil {
 		return err
 	}
-	request.Close = true // or an idle connection outlives the test
+	request.Close = true // an idle connection would outlive the test
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -154,8 +154,8 @@ func (s *server) read(ctx context.Context, path string, v any) error {
 	return json.Unmarshal(body, v)
 }
 
-// eventually reads path into a new T until good is true of it, and fails the test
-// with the last answer when that does not happen.
+// eventually reads path into a new T until good returns true. When that takes too long,
+// it fails the test with the last answer.
 func eventually[T any](t *testing.T, s *server, path string, good func(T) bool) T {
 	t.Helper()
 	ticker := time.NewTicker(pollEvery)

@@ -19,9 +19,9 @@ import (
 	"github.com/warrenmesh/warren/test/internal/product"
 )
 
-// declared is the shop's flow without its canary: %[1]s is the namespace, %[2]s the
-// port billing's events are pushed to. Exchanges and queues are named after the
-// namespace, so that the broker may be shared.
+// declared is the shop's configuration without its canary: %[1]s is the namespace,
+// %[2]s the port that billing's events are pushed to. Exchanges and queues are named
+// after the namespace, so that the broker may be shared.
 const declared = `apiVersion: warrenmesh.io/v1alpha1
 kind: EventTopic
 metadata: {name: orders, namespace: %[1]s}
@@ -50,8 +50,8 @@ spec:
   retry: {attempts: 1}
 `
 
-// shop runs the control plane, and checkout, billing and audit beside a sidecar
-// each, sending their spans to jaeger.
+// shop runs the control plane, and checkout, billing and audit with a sidecar each. All
+// send their spans to jaeger.
 type shop struct {
 	*testing.T
 	jaeger    *server
@@ -61,7 +61,7 @@ type shop struct {
 	dir       string
 }
 
-// openShop starts everything but checkout.
+// openShop starts everything except checkout.
 func openShop(t *testing.T, jaeger *server) *shop {
 	t.Helper()
 	url := os.Getenv("AMQP_URL")
@@ -109,7 +109,7 @@ func (s *shop) deleteTopology() {
 	}
 }
 
-// environment sends spans to Jaeger, soon.
+// environment makes a program send its spans to Jaeger without much delay.
 func (s *shop) environment() []string {
 	return []string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT=" + s.jaeger.otlp, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc",
@@ -130,8 +130,8 @@ func (s *shop) service(name string, args ...string) *product.Process {
 
 func (s *shop) journal(name string) string { return filepath.Join(s.dir, name+".ndjson") }
 
-// placeOrders runs checkout to its end and returns the trace of its last order, as
-// checkout wrote it down.
+// placeOrders runs checkout until it ends. It returns the trace of its last order,
+// which is in checkout's journal.
 func (s *shop) placeOrders(n int) (traceID string) {
 	s.Helper()
 	s.service("checkout", "--count", fmt.Sprint(n), "--rate", "0", "--run", s.namespace)
@@ -154,7 +154,7 @@ func (s *shop) placeOrders(n int) (traceID string) {
 	return traceID
 }
 
-// line is what this test reads of a journal's lines.
+// line holds the fields of a journal line that this test reads.
 type line struct{ What, Trace, Error string }
 
 func (s *shop) read(name string) []line {
@@ -170,7 +170,7 @@ func (s *shop) read(name string) []line {
 	var lines []line
 	for scanner := bufio.NewScanner(file); scanner.Scan(); {
 		var l line
-		if json.Unmarshal(scanner.Bytes(), &l) == nil { // the last may be half-written
+		if json.Unmarshal(scanner.Bytes(), &l) == nil { // the last line may be incomplete
 			lines = append(lines, l)
 		}
 	}

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// trace is what /api/traces/{id} answers.
+// trace is the answer of /api/traces/{id}.
 type trace struct {
 	TraceID   string
 	Spans     []span
 	Processes map[string]process
 }
 
-// process is who recorded spans.
+// process is the process that recorded a span.
 type process struct {
 	ServiceName string
 	Tags        []tag
@@ -39,7 +39,7 @@ type tag struct {
 	Value any
 }
 
-// find returns the value of a tag, nil if there is none of that key.
+// find returns the value of a tag; nil when there is none with that key.
 func find(tags []tag, key string) any {
 	for _, tag := range tags {
 		if tag.Key == key {
@@ -49,10 +49,10 @@ func find(tags []tag, key string) any {
 	return nil
 }
 
-// tag returns the value of a tag, nil if the span has none of that key.
+// tag returns the value of a tag; nil when the span has none with that key.
 func (s *span) tag(key string) any { return find(s.Tags, key) }
 
-// parent returns the id of the span's parent, "" for a root.
+// parent returns the id of the span's parent; "" for a root.
 func (s *span) parent() string {
 	for _, ref := range s.References {
 		if ref.RefType == "CHILD_OF" {
@@ -62,7 +62,7 @@ func (s *span) parent() string {
 	return ""
 }
 
-// find returns the first span of that service and name, or nil.
+// find returns the first span with that service and name; nil when there is none.
 func (t *trace) find(service, name string) *span {
 	for i := range t.Spans {
 		if s := &t.Spans[i]; s.OperationName == name && t.Processes[s.ProcessID].ServiceName == service {
@@ -72,7 +72,7 @@ func (t *trace) find(service, name string) *span {
 	return nil
 }
 
-// hop returns the first span that h describes, or nil.
+// hop returns the first span that h describes; nil when there is none.
 func (t *trace) hop(h hop) *span {
 	for i := range t.Spans {
 		s := &t.Spans[i]
@@ -87,8 +87,8 @@ func (t *trace) hop(h hop) *span {
 	return nil
 }
 
-// between returns the names of the spans from s, without it, up to above, with it;
-// nil when above is not among them.
+// between returns the names of the spans between s and above, both excluded for s and
+// included for above; nil when above is no ancestor of s.
 func (t *trace) between(s, above *span) []string {
 	var names []string
 	for parent := s.parent(); parent != ""; {
@@ -105,7 +105,7 @@ func (t *trace) between(s, above *span) []string {
 	return nil
 }
 
-// String lists the spans, for failures.
+// String lists the spans, for failure messages.
 func (t trace) String() string {
 	lines := make([]string, 0, len(t.Spans))
 	for _, s := range t.Spans {
@@ -115,7 +115,7 @@ func (t trace) String() string {
 	return strings.Join(lines, ", ")
 }
 
-// edge is one of /api/dependencies.
+// edge is one dependency in /api/dependencies.
 type edge struct {
 	Parent, Child string
 	CallCount     int

@@ -22,13 +22,14 @@ import (
 	"github.com/warrenmesh/warren/controlplane"
 	"github.com/warrenmesh/warren/proxy"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
 	"github.com/warrenmesh/warren/tracing"
 	"github.com/warrenmesh/warren/xds"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what normally takes a moment.
+// patience bounds every wait. Normally a wait takes a moment.
 const patience = 4 * time.Minute
 
 const declared = `apiVersion: warrenmesh.io/v1alpha1
@@ -70,15 +71,15 @@ spec:
   delivery: {push: {port: %d}}
 `
 
-// mesh is a running mesh and what its services hold.
+// mesh is a running mesh with the connections of its services.
 type mesh struct {
 	*testing.T
-	memory   *membroker.Broker
+	memory   *faulty.Broker
 	plane    *controlplane.ControlPlane
 	checkout *sidecar
 	billing  *sidecar
 	stream   eventsv1.EventService_SubscribeClient // billing's subscription "billing"
-	pushed   chan string                           // ids that came by push
+	pushed   chan string                           // ids of the pushed events
 }
 
 type sidecar struct {
@@ -89,7 +90,7 @@ type sidecar struct {
 
 func newMesh(t *testing.T) *mesh {
 	t.Helper()
-	m := &mesh{T: t, memory: membroker.New(membroker.Options{}), pushed: make(chan string, 4096)}
+	m := &mesh{T: t, memory: faulty.New(membroker.Options{}), pushed: make(chan string, 4096)}
 	t.Cleanup(m.memory.Close)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "shop.yaml"), fmt.Appendf(nil, declared, m.startService()), 0o600); err != nil {
@@ -111,7 +112,7 @@ func newMesh(t *testing.T) *mesh {
 	return m
 }
 
-// telemetry traces every call, so that there are exemplars, and throws the spans away.
+// telemetry traces every call, so that there are exemplars, and discards the spans.
 func (m *mesh) telemetry(service, component string) *tracing.Provider {
 	m.Helper()
 	p, err := tracing.Setup(m.Context(), tracing.Options{
@@ -151,7 +152,7 @@ func (m *mesh) sidecar(workload string) *sidecar {
 	m.Helper()
 	p, err := proxy.New(proxy.Options{
 		Node:         xds.Node{ID: workload + ".shop~1", Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
-		ControlPlane: m.plane.XDSAddr(), Memory: m.memory,
+		ControlPlane: m.plane.XDSAddr(), Memory: m.memory.Broker,
 		Listen: []string{"127.0.0.1:0"}, StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
 		Tracing: m.telemetry(workload, "sidecar"), Logger: slog.New(slog.DiscardHandler),
 	})
@@ -221,7 +222,7 @@ func (m *mesh) eventually(what string, check func() error) {
 	}
 }
 
-// event has attributes of its own in every place that could become a label.
+// event has a unique value in every attribute that might become a label.
 func event(id string) *eventsv1.CloudEvent {
 	text := func(s string) *eventsv1.CloudEvent_CloudEventAttributeValue {
 		return &eventsv1.CloudEvent_CloudEventAttributeValue{Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: s}}
@@ -256,7 +257,7 @@ func (m *mesh) subscribe() eventsv1.EventService_SubscribeClient {
 	if err != nil {
 		m.Fatal(err)
 	}
-	m.Cleanup(func() { // reads to the end, so that nothing goes on in the background
+	m.Cleanup(func() { // reads to the end, so that no goroutine continues
 		cancel()
 		for err := error(nil); err == nil; _, err = stream.Recv() {
 		}
@@ -273,7 +274,7 @@ func (m *mesh) subscribe() eventsv1.EventService_SubscribeClient {
 	return stream
 }
 
-// receive settles the next n deliveries by the outcome that decide says.
+// receive settles the next n deliveries with the outcomes that decide returns.
 func (m *mesh) receive(n int, decide func(*eventsv1.Delivery) eventsv1.Outcome) {
 	m.Helper()
 	for n > 0 {
@@ -308,8 +309,8 @@ func (m *mesh) receivePushed(n int) {
 	}
 }
 
-// day is a day's work in short: events that are taken, retried and given up, and one
-// whose confirm is late.
+// day runs a short load: events that are acknowledged, retried and dead-lettered, and
+// one whose confirm is late.
 func (m *mesh) day() {
 	m.Helper()
 	m.mustPublish("taken", "retried", "given-up")
@@ -331,7 +332,7 @@ func (m *mesh) day() {
 	m.receivePushed(5)
 }
 
-// scrape asks for metrics as Prometheus does.
+// scrape requests metrics as Prometheus does.
 func (m *mesh) scrape(address string) samples {
 	m.Helper()
 	return m.scrapePath(address, "/metrics")

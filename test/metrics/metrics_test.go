@@ -65,7 +65,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		{"warren_controlplane_config_problems", nil, 0},
 		{"warren_controlplane_config_reloads_total", labels{"warren_reload_result": "applied"}, 1},
 	} {
-		// Counting goes on for a moment after the last answer.
+		// Counters may change for a moment after the last answer.
 		m.eventually(fmt.Sprintf("%s%v", want.name, want.labels), func() error {
 			found := m.scrapeAll().of(want.name, want.labels)
 			if len(found) == 0 || found.sum() != want.sum {
@@ -81,7 +81,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	m := newMesh(t)
 	m.day()
 	all := m.scrapeAll()
-	// WIRE 1.3: the attributes there may be, required ones first.
+	// WIRE 1.3 lists the allowed attributes; required ones come first.
 	for name, attributes := range map[string]struct{ required, allowed []string }{
 		"messaging_client_operation_duration_seconds_count": {
 			[]string{"messaging_operation_name", "messaging_system"},
@@ -214,7 +214,7 @@ func TestMetricsStayBoundedWhateverEventsSay(t *testing.T) {
 	}
 	for _, secret := range []string{"com.shop", "key-", "subject-", "/checkout/", "nowhere", "made.up"} {
 		if strings.Contains(text, secret) {
-			t.Errorf("%q of an event or a caller is in a label:\n%s", secret, text)
+			t.Errorf("%q, a value of an event or a caller, is in a label:\n%s", secret, text)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// query is what a PromQL expression asks for: metrics, and the labels it names.
+// query holds the metrics and the labels that a PromQL expression names.
 type query struct {
 	metrics []string
 	labels  []string
@@ -20,18 +20,18 @@ var (
 	word      = regexp.MustCompile(`^[a-zA-Z_:]`)
 )
 
-// Words of the language that are not followed by a parenthesis, and those that are
-// followed by labels in one.
+// Words of PromQL that are not followed by a parenthesis, and words that are followed
+// by labels in parentheses.
 var (
 	operators = []string{"and", "or", "unless", "bool", "offset", "inf", "nan"}
 	groupings = []string{"by", "without", "on", "ignoring", "group_left", "group_right"}
 )
 
-// ask takes an expression apart. It knows as much of PromQL as the dashboard and the
-// alerts use, and refuses what it cannot tell apart.
+// ask parses an expression. It knows the parts of PromQL that the dashboard and the
+// alerts use, and returns an error for anything else.
 func ask(expr string) (query, error) {
 	var q query
-	// Grafana's variables stand for numbers, durations and strings.
+	// Grafana's variables are replaced: they stand for numbers, durations and strings.
 	words := tokens.FindAllString(variables.ReplaceAllString(expr, "1"), -1)
 	for i := 0; i < len(words); i++ {
 		switch w := words[i]; {
@@ -65,7 +65,7 @@ func ask(expr string) (query, error) {
 			i = end
 		case !word.MatchString(w), slices.Contains(operators, strings.ToLower(w)):
 		case i+1 < len(words) && (words[i+1] == "(" || slices.Contains(groupings, words[i+1])):
-			// a function or an aggregation
+			// Anything else is a function or an aggregation.
 		default:
 			q.metrics = append(q.metrics, w)
 		}
@@ -76,7 +76,7 @@ func ask(expr string) (query, error) {
 	return q, nil
 }
 
-// closing finds the end of what opens at words[at].
+// closing finds the end of the bracket that opens at words[at].
 func closing(words []string, at int, begin, end string) (int, error) {
 	if at >= len(words) || words[at] != begin {
 		return 0, fmt.Errorf("want %q", begin)
@@ -88,11 +88,11 @@ func closing(words []string, at int, begin, end string) (int, error) {
 	return at + n, nil
 }
 
-// check says which metrics and labels of an expression do not exist.
+// check returns the metrics and labels of an expression that do not exist.
 func (q query) check(names map[string]map[string]bool) []string {
 	var wrong []string
 	known := map[string]bool{}
-	for _, label := range []string{"job", "instance", "namespace", "pod"} { // of the target, by Prometheus
+	for _, label := range []string{"job", "instance", "namespace", "pod"} { // Prometheus adds the labels of the target
 		known[label] = true
 	}
 	for _, name := range q.metrics {

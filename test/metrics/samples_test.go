@@ -12,11 +12,11 @@ import (
 
 // sample is one line of a scrape.
 type sample struct {
-	name     string // as in queries, with _bucket, _total and the like
-	kind     string // of its family: counter, gauge, histogram
+	name     string // as in queries, with the suffix _bucket, _total and the like
+	kind     string // type of its family: counter, gauge, histogram
 	labels   map[string]string
 	value    float64
-	exemplar map[string]string // labels of the exemplar, nil without one
+	exemplar map[string]string // labels of the exemplar; nil without one
 }
 
 type samples []sample
@@ -27,7 +27,7 @@ var (
 	label      = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"`)
 )
 
-// parse reads OpenMetrics as far as Warren writes it, and nothing else.
+// parse reads the parts of OpenMetrics that Warren writes.
 func parse(text string) (samples, error) {
 	var all samples
 	kind := ""
@@ -69,7 +69,7 @@ func labelsOf(text string) map[string]string {
 	return out
 }
 
-// of returns the samples of a name that have the labels given.
+// of returns the samples with a name and with all given labels.
 func (all samples) of(name string, labels map[string]string) samples {
 	return slices.DeleteFunc(slices.Clone(all), func(s sample) bool {
 		if s.name != name {
@@ -84,7 +84,7 @@ func (all samples) of(name string, labels map[string]string) samples {
 	})
 }
 
-// sum adds the values up.
+// sum adds up the values.
 func (all samples) sum() float64 {
 	total := 0.0
 	for _, s := range all {
@@ -93,7 +93,7 @@ func (all samples) sum() float64 {
 	return total
 }
 
-// labelNames are those of all samples of a name, sorted.
+// labelNames lists the labels of all samples with a name, sorted.
 func (all samples) labelNames(name string) []string {
 	set := map[string]bool{}
 	for _, s := range all.of(name, nil) {

@@ -26,8 +26,8 @@ func readFile(t *testing.T, path string) []byte {
 	return content
 }
 
-// exported are the names that a mesh in work exports, with their labels. Labels that
-// only nodes on a network have are added: the broker here is in the process.
+// exported returns the names that a mesh exports, with their labels. It adds the labels
+// that only nodes on a network have, because the broker here is in the process.
 func exported(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	m := newMesh(t)
@@ -51,7 +51,7 @@ func missing(names map[string]map[string]bool, name string) error {
 	return nil
 }
 
-// dashboard is as much of Grafana's model as is looked at.
+// dashboard is the part of Grafana's model that the tests check.
 type dashboard struct {
 	UID         string `json:"uid"`
 	Annotations struct {
@@ -94,7 +94,7 @@ func TestMetricsOfTheDashboardExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.UID != "warren-mesh" {
-		t.Errorf("uid %q: links to it must stay", d.UID)
+		t.Errorf("uid %q has changed: existing links would break", d.UID)
 	}
 	names := exported(t)
 	expect := func(where, expr string) {
@@ -105,7 +105,7 @@ func TestMetricsOfTheDashboardExist(t *testing.T) {
 			return
 		}
 		if wrong := q.check(names); len(wrong) > 0 {
-			t.Errorf("%s asks for what nobody exports: %s", where, strings.Join(wrong, ", "))
+			t.Errorf("%s uses what Warren does not export: %s", where, strings.Join(wrong, ", "))
 		}
 	}
 	variables := map[string]string{}
@@ -121,7 +121,7 @@ func TestMetricsOfTheDashboardExist(t *testing.T) {
 			continue
 		}
 		if wrong := (query{metrics: m[1:2], labels: m[2:3]}).check(names); len(wrong) > 0 {
-			t.Errorf("variable %s asks for what nobody exports: %v", v.Name, wrong)
+			t.Errorf("variable %s uses what Warren does not export: %v", v.Name, wrong)
 		}
 	}
 	if variables["datasource"] != "datasource" || variables["jaeger"] != "datasource" {
@@ -144,14 +144,14 @@ func TestMetricsOfTheDashboardExist(t *testing.T) {
 			}
 			expect("panel "+p.Title, target.Expr)
 			if target.Exemplar && !p.leadsToJaeger() {
-				t.Errorf("panel %q has exemplars that lead nowhere", p.Title)
+				t.Errorf("panel %q has exemplars without a link to a trace", p.Title)
 			}
 		}
 	}
 }
 
 // leadsToJaeger reports whether the panel's trace ids are links to the Jaeger that the
-// reader has chosen.
+// user has selected.
 func (p *panel) leadsToJaeger() bool {
 	for _, o := range p.FieldConfig.Overrides {
 		if o.Matcher.Options == "trace_id" && strings.Contains(string(o.Properties), "${jaeger}") {
@@ -221,7 +221,7 @@ func TestMetricsOfTheAlertsExist(t *testing.T) {
 				q.labels = append(q.labels, m[1])
 			}
 			if wrong := q.check(names); len(wrong) > 0 {
-				t.Errorf("%s asks for what nobody exports: %s", r.Alert, strings.Join(wrong, ", "))
+				t.Errorf("%s uses what Warren does not export: %s", r.Alert, strings.Join(wrong, ", "))
 			}
 			anchor := "https://github.com/warrenmesh/warren/blob/main/docs/metrics.md#" + strings.ToLower(r.Alert)
 			if r.Annotations["runbook_url"] != anchor || !strings.Contains(documented, "\n### "+r.Alert+"\n") {
@@ -264,7 +264,7 @@ func TestMetricsAreDocumentedAsTheyAre(t *testing.T) {
 	}
 	for name := range kinds {
 		if !seen[name] {
-			t.Errorf("docs/metrics.md describes %s, which nobody exports", name)
+			t.Errorf("docs/metrics.md describes %s, which Warren does not export", name)
 		}
 	}
 }

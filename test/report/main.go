@@ -1,9 +1,8 @@
-// Command report runs "go test -json" with the arguments it is given and prints
-// what a person wants to read: a line for each package as it ends, the output of
-// what failed, and the lines of the broker conformance suite. It ends with go
-// test's own lines and the number of tests. With -require TEXT it also fails when
-// no line of output begins with TEXT, so that a suite that silently did not run is
-// a failure.
+// Command report runs "go test -json" with its arguments and prints a readable report.
+// It prints a line for each package as it ends, the output of failures, and the lines
+// of the broker conformance suite. At the end it prints go test's own lines and the
+// number of tests. With -require TEXT it also fails when no line of output begins with
+// TEXT, so that a suite that did not run is a failure.
 //
 //	go run -C test ./report -require 'brokertest: rabbit' -- -race ./...
 package main
@@ -37,7 +36,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer, require string, args []string) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...) //nolint:gosec // the arguments are the caller's own
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...) //nolint:gosec // the arguments are those of the caller
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
@@ -62,16 +61,16 @@ type event struct {
 	Elapsed float64
 }
 
-// report gathers what has been printed.
+// report collects the output.
 type report struct {
 	out      io.Writer
 	begin    time.Time
 	require  string
 	found    bool
-	output   map[string][]string // of tests and packages that have not ended
-	last     []string            // go test's own closing lines
+	output   map[string][]string // of tests and packages that are still running
+	last     []string            // go test's last lines
 	packages int
-	counts   map[string]int // tests by how they ended
+	counts   map[string]int // tests by result
 }
 
 func newReport(out io.Writer, require string) *report {
@@ -84,7 +83,7 @@ func (r *report) read(in io.Reader) error {
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Fprintln(r.out, lines.Text()) // not an event: a build error
+			fmt.Fprintln(r.out, lines.Text()) // not an event but a build error
 			continue
 		}
 		r.take(e)
@@ -109,7 +108,7 @@ func (r *report) line(e event, key string) {
 	if r.require != "" && strings.HasPrefix(text, r.require) {
 		r.found = true
 	}
-	if strings.HasPrefix(text, "brokertest: ") {
+	if strings.HasPrefix(text, "brokertest: ") || strings.HasPrefix(text, "queueingtest: ") {
 		fmt.Fprintln(r.out, text)
 	}
 	if e.Test == "" && (strings.HasPrefix(text, "ok  \t") || strings.HasPrefix(text, "FAIL\t") || strings.HasPrefix(text, "?   \t")) {
@@ -125,7 +124,7 @@ func (r *report) ended(e event, key string) {
 		r.packages++
 		outcome := e.Action
 		if outcome == "skip" {
-			outcome = "none" // a package without tests; nothing was left out
+			outcome = "none" // a package without tests
 		}
 		fmt.Fprintf(r.out, "%6.1fs %4d  %-4s %s (%.1fs)\n", time.Since(r.begin).Seconds(), r.packages, outcome, e.Package, e.Elapsed)
 	}
@@ -135,7 +134,7 @@ func (r *report) ended(e event, key string) {
 	delete(r.output, key)
 }
 
-// finish prints the closing lines and says what is missing.
+// finish prints the last lines. It returns an error when the required line is missing.
 func (r *report) finish() error {
 	fmt.Fprintf(r.out, "\n%s\n%d passed, %d failed, %d skipped\n", strings.Join(r.last, "\n"), r.counts["pass"], r.counts["fail"], r.counts["skip"])
 	if r.require != "" && !r.found {

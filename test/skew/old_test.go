@@ -12,9 +12,10 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// judge is what the recorded version's sidecar says of a resource: it reads it with
-// the descriptors it had, and refuses what is set and not in its table. It is a
-// second implementation of the rule, so that today's cannot excuse itself.
+// judge returns the answer of the recorded version's sidecar to a resource. It reads
+// the resource with the recorded descriptors, and refuses set fields that are not in
+// the recorded table. It implements the rule a second time, so that an error in today's
+// implementation does not hide itself.
 func (r *recording) judge(a *anypb.Any) error {
 	m, err := r.unpack(a)
 	if err != nil {

@@ -32,11 +32,11 @@ const (
 	configFile      = "config.yaml"
 )
 
-// recording is what one version knew.
+// recording holds what one version knew.
 type recording struct {
 	dir       string
 	types     *dynamicpb.Types                   // of api/xds/v1
-	supported map[protoreflect.FullName][]string // what its sidecar implemented
+	supported map[protoreflect.FullName][]string // the fields that its sidecar implemented
 	resources []*discoveryv3.DeltaDiscoveryResponse
 }
 
@@ -104,8 +104,8 @@ func (r *recording) responses(t *testing.T) []*discoveryv3.DeltaDiscoveryRespons
 	}
 }
 
-// makeRecording writes down the present: what today's control plane sends for the
-// configuration that was put into the recording's directory.
+// makeRecording records today's version: the resources that today's control plane sends
+// for the configuration in the recording's directory.
 func makeRecording(t *testing.T, version string) {
 	t.Helper()
 	dir := filepath.Join("testdata", version)
@@ -113,7 +113,7 @@ func makeRecording(t *testing.T, version string) {
 	if err != nil {
 		t.Fatalf("write %s first: %v", configFile, err)
 	}
-	supported, err := os.ReadFile("../../xds/wire/testdata/supported.txt")
+	supported, err := os.ReadFile("../../xds/wire/message/testdata/supported.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func makeRecording(t *testing.T, version string) {
 	}
 }
 
-// descriptors is api/xds/v1 with what it imports, imports first.
+// descriptors is api/xds/v1 with its imports, imports first.
 func descriptors() *descriptorpb.FileDescriptorSet {
 	set := &descriptorpb.FileDescriptorSet{}
 	seen := map[string]bool{}

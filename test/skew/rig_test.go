@@ -29,12 +29,12 @@ import (
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
-// patience is how long a test waits for what must happen. It is no measure.
+// patience bounds every wait. It is not a performance requirement.
 const patience = 4 * time.Minute
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// What the configurations of all recordings declare in namespace shop.
+// Objects that the configurations of all recordings declare in namespace shop.
 var (
 	topics = []string{"topic/shop/orders", "topic/shop/orders-next"}
 	orders = mesh.Name{Namespace: "shop", Name: "orders"}
@@ -107,7 +107,7 @@ func dial(t *testing.T, target string) *grpc.ClientConn {
 	return conn
 }
 
-// mesh is what "warren status" prints.
+// mesh is the state that "warren status" prints.
 func (p *plane) mesh(t *testing.T) *adminv1.GetStatusResponse {
 	t.Helper()
 	out, err := adminv1.NewMeshServiceClient(dial(t, p.AdminAddr())).GetStatus(t.Context(), &adminv1.GetStatusRequest{})
@@ -117,7 +117,7 @@ func (p *plane) mesh(t *testing.T) *adminv1.GetStatusResponse {
 	return out
 }
 
-// seen is what the control plane knows of the one sidecar there is, by the names of
+// seen is the state of the only sidecar as the control plane knows it, by the names of
 // its resources, and of the declared objects, by kind and name.
 type seen struct {
 	state     string
@@ -141,7 +141,7 @@ func (p *plane) seen(t *testing.T) seen {
 	return out
 }
 
-// eventually polls until the control plane has seen what ok wants.
+// eventually polls until ok returns true for the state in the control plane.
 func (p *plane) eventually(t *testing.T, what string, ok func(seen) bool) seen {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -155,12 +155,13 @@ func (p *plane) eventually(t *testing.T, what string, ok func(seen) bool) seen {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("%s: not so, the sidecar is %q with %v", what, now.state, now.resources)
+			t.Fatalf("waited for: %s; the sidecar is %q with %v", what, now.state, now.resources)
 		}
 	}
 }
 
-// reader is a sidecar's side of xDS by hand. It refuses what judge refuses.
+// reader is a sidecar's xDS client, without the rest. It refuses the resources that
+// judge refuses.
 type reader struct {
 	t       *testing.T
 	stream  grpc.BidiStreamingClient[discoveryv3.DeltaDiscoveryRequest, discoveryv3.DeltaDiscoveryResponse]
@@ -179,7 +180,7 @@ func connect(t *testing.T, target string, version *recording) *reader {
 	return &reader{t: t, stream: stream, version: version}
 }
 
-// readAll asks for everything there is for the workload and answers it.
+// readAll requests all resources of the workload and answers the responses.
 func (r *reader) readAll() []*discoveryv3.DeltaDiscoveryResponse {
 	r.t.Helper()
 	return []*discoveryv3.DeltaDiscoveryResponse{
@@ -228,7 +229,7 @@ func (r *reader) send(req *discoveryv3.DeltaDiscoveryRequest) {
 	}
 }
 
-// today is today's sidecar, as far as configuration goes.
+// today is the xDS client of today's sidecar.
 type today struct {
 	*client.Client
 	applied chan *mesh.Config
@@ -252,7 +253,7 @@ func follow(t *testing.T, server string) *today {
 	return s
 }
 
-// config returns the first configuration that is complete in the eyes of ok.
+// config returns the first configuration for which ok returns true.
 func (s *today) config(t *testing.T, ok func(*mesh.Config) bool) *mesh.Config {
 	t.Helper()
 	deadline := time.After(patience)
@@ -287,7 +288,7 @@ func serve(t *testing.T, register func(*grpc.Server), stop func(), opts ...grpc.
 	return lis.Addr().String()
 }
 
-// show writes a configuration out, for a failed comparison.
+// show formats a configuration for a failure message.
 func show(c *mesh.Config) string {
 	text, err := json.MarshalIndent(map[string]any{
 		"topics": slices.Collect(maps.Values(c.Topics)), "subscriptions": slices.Collect(maps.Values(c.Subscriptions)), "brokers": slices.Collect(maps.Values(c.Brokers)),

@@ -22,7 +22,8 @@ import (
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
-// TestUpgradeSkew puts every recorded version on either side of today's.
+// TestUpgradeSkew runs every recorded version against today's, once as sidecar and once
+// as control plane.
 func TestUpgradeSkew(t *testing.T) {
 	t.Parallel()
 	if *record != "" {
@@ -81,8 +82,8 @@ func files(t *testing.T, r *recording, change func(string) string) map[string]st
 	return map[string]string{configFile: text}
 }
 
-// A field that is added must not be set where nobody asks for it, or every older
-// sidecar refuses everything on the day of the upgrade.
+// A new field must be set only where the configuration asks for it. Otherwise every
+// older sidecar would refuse all resources after an upgrade.
 func olderSidecarAccepts(t *testing.T, old *recording) {
 	t.Helper()
 	p := launch(t, files(t, old, nil))
@@ -115,14 +116,14 @@ func addBytes(text string) string {
 	return strings.Replace(text, "prefetch: 64", "prefetch: 64, prefetchBytes: 1048576", 1)
 }
 
-// addOrder makes it a configuration whose events of a key keep their order.
+// addOrder makes the topic partitioned and the subscription ordered.
 func addOrder(text string) string {
 	text = strings.Replace(text, "  routingKey:", "  partitions: {count: 8}\n  routingKey:", 1)
 	return strings.Replace(text, "  ordering: None\n", "  ordering: PerKey\n", 1)
 }
 
-// It must not publish without a partition, nor receive from a queue that is not
-// there.
+// The sidecar must not publish without a partition, nor receive from a queue that does
+// not exist.
 func olderSidecarRefusesOrder(t *testing.T, old *recording) {
 	t.Helper()
 	p := launch(t, files(t, old, addOrder))
@@ -137,7 +138,7 @@ func olderSidecarRefusesOrder(t *testing.T, old *recording) {
 		}
 	}
 	if r := now.resources[xds.TypeRoute+" "+topics[1]]; r.GetState() != "ACKED" {
-		t.Errorf("a topic without partitions was drawn in: %v", r)
+		t.Errorf("a topic without partitions was affected: %v", r)
 	}
 }
 
@@ -158,7 +159,7 @@ func olderSidecarRefuses(t *testing.T, old *recording, change func(string) strin
 	}
 }
 
-// refusal tells whether a sidecar has answered everything, and refused something.
+// refusal reports whether a sidecar has answered everything and refused something.
 func refusal(s seen) bool {
 	for _, r := range s.resources {
 		if r.GetState() == "SENT" {
@@ -168,7 +169,7 @@ func refusal(s seen) bool {
 	return s.state == "NACK"
 }
 
-// refused checks what people see of a subscription that a sidecar refused.
+// refused checks what users see of a subscription that a sidecar refused.
 func refused(t *testing.T, s seen, why string) {
 	t.Helper()
 	if r := s.resources[xds.TypeListener+" "+billing]; r.GetState() != "NACKED" || !strings.Contains(r.GetError(), why) {
@@ -185,19 +186,19 @@ func refused(t *testing.T, s seen, why string) {
 	}
 	for name, r := range s.resources {
 		if !strings.HasSuffix(name, billing) && r.GetState() != "ACKED" {
-			t.Errorf("%s was drawn in: %v", name, r)
+			t.Errorf("%s was affected: %v", name, r)
 		}
 	}
 }
 
-// tomorrow is a control plane of a later version: today's, whose answers get a field
-// that nobody knows yet.
+// tomorrow is a control plane of a later version: it adds an unknown field to the
+// responses of today's.
 type tomorrow struct {
 	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
 	today discoveryv3.AggregatedDiscoveryServiceClient
 }
 
-// fieldOfTomorrow has a number that no message of ours has.
+// fieldOfTomorrow is a field number that none of our messages has.
 const fieldOfTomorrow = 1000
 
 func serveTomorrow(t *testing.T, p *plane) string {
@@ -206,8 +207,8 @@ func serveTomorrow(t *testing.T, p *plane) string {
 	return serve(t, func(s *grpc.Server) { discoveryv3.RegisterAggregatedDiscoveryServiceServer(s, later) }, func() {}, server.ServerOptions()...)
 }
 
-// DeltaAggregatedResources carries requests to today's control plane and its
-// responses, changed, back.
+// DeltaAggregatedResources forwards requests to today's control plane, and returns its
+// changed responses.
 func (l *tomorrow) DeltaAggregatedResources(down discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
 	g, ctx := errgroup.WithContext(down.Context())
 	up, err := l.today.DeltaAggregatedResources(ctx)
@@ -284,8 +285,9 @@ func todayRefusesTomorrow(t *testing.T, version *recording) {
 	}
 }
 
-// newerSidecarRuns compares what today's sidecar makes of the recorded bytes with
-// what it makes of today's: fields that were added since have their defaults.
+// newerSidecarRuns compares the configuration that today's sidecar makes from the
+// recorded bytes with the one it makes from today's resources. Fields that were added
+// since have their defaults.
 func newerSidecarRuns(t *testing.T, old *recording) {
 	t.Helper()
 	complete := func(c *mesh.Config) bool { return len(c.Topics) == 1 && len(c.Subscriptions) == 1 }
@@ -296,7 +298,7 @@ func newerSidecarRuns(t *testing.T, old *recording) {
 	}
 }
 
-// replay serves what the older control plane sent.
+// replay serves the resources that the older control plane sent.
 func replay(t *testing.T, old *recording) string {
 	t.Helper()
 	var view server.View

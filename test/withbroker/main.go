@@ -2,10 +2,9 @@
 //
 //	go run -C test ./withbroker -- go test ./e2e
 //
-// It takes the broker AMQP_URL names, or finds or starts one, gives its URL to the
-// command as AMQP_URL, and exits with the command's code. What it started has ended
-// by then, whichever signal came. Without a RabbitMQ it exits with 1 and says what
-// to do.
+// It uses the broker that AMQP_URL names, or finds or starts one. It sets AMQP_URL for
+// the command, and exits with the command's code. Everything that it started has ended
+// by then, after a signal too. Without a RabbitMQ it exits with 1 and says what to do.
 package main
 
 import (
@@ -22,8 +21,8 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 )
 
-// grace is how long the command may take to end after a signal, and the broker
-// after the command.
+// grace is how long the command may take to end after a signal, and how long the broker
+// may take after the command.
 const grace = time.Minute
 
 func main() {
@@ -41,7 +40,7 @@ func main() {
 func run(dir string, args []string) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer cancel()
-	context.AfterFunc(ctx, cancel) // a second signal ends this process, and so the broker, at once
+	context.AfterFunc(ctx, cancel) // a second signal ends this process, and the broker with it, at once
 	b, err := localbroker.Start(ctx, localbroker.Options{URL: os.Getenv("AMQP_URL"), Dir: dir, Want: localbroker.WantFrom(os.Getenv), Report: say})
 	if err != nil {
 		say("withbroker: " + err.Error())
@@ -60,7 +59,7 @@ func run(dir string, args []string) int {
 	return code
 }
 
-// command runs args in a process group of its own, which gets SIGINT when ctx ends
+// command runs args in a process group of its own. The group gets SIGINT when ctx ends,
 // and SIGKILL if it does not end then.
 func command(ctx context.Context, url string, args []string) int {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -75,7 +74,7 @@ func command(ctx context.Context, url string, args []string) int {
 		return 127
 	}
 	if ctx.Err() != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what did not listen
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // processes that ignored the signal
 		return 130
 	}
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {

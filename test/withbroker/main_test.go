@@ -47,7 +47,7 @@ func TestSignalEndsCommandAndBroker(t *testing.T) {
 	}
 	killer := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer killer.Stop()
-	_ = cmd.Wait() // the code says how it ended
+	_ = cmd.Wait() // the exit code holds the result
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("exit code is %d, want 130", code)
 	}
@@ -63,13 +63,13 @@ func TestWithoutBrokerItFails(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), build(t), "-dir", t.TempDir(), "--", "true")
 	cmd.Env = append(os.Environ(), "AMQP_URL=amqp://127.0.0.1:1/")
-	out, _ := cmd.CombinedOutput() // the code says how it ended
+	out, _ := cmd.CombinedOutput() // the exit code holds the result
 	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(string(out), "AMQP_URL") {
 		t.Errorf("exit code is %d, want 1, and it says %q", code, out)
 	}
 }
 
-// processesWith returns the command lines of processes with variable in their
+// processesWith returns the command lines of the processes that have variable in their
 // environment.
 func processesWith(t *testing.T, variable string) []string {
 	t.Helper()
@@ -79,7 +79,7 @@ func processesWith(t *testing.T, variable string) []string {
 	}
 	var found []string
 	for _, dir := range dirs {
-		environ, _ := os.ReadFile(filepath.Join(dir, "environ")) // may be gone
+		environ, _ := os.ReadFile(filepath.Join(dir, "environ")) // the process may have ended
 		if strings.Contains(string(environ), variable) {
 			cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 			found = append(found, strings.ReplaceAll(string(cmdline), "\x00", " "))

@@ -20,7 +20,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/warrenmesh/warren/tracing" //nolint:depguard // not a room: tests of rooms are what it is for
+	"github.com/warrenmesh/warren/tracing"
 )
 
 // Span is an ended span in a form that compares well.

@@ -38,8 +38,8 @@ func BenchmarkOneRouteOfAThousandChanges(b *testing.B) {
 	c.advance()
 	tell(xds.TypeEndpoint, "v1", rs, err)
 	c.advance()
-	if applied != 1 || len(c.applied.topics) != topics {
-		b.Fatalf("%d snapshots, %d topics", applied, len(c.applied.topics))
+	if applied != 1 || len(c.applied.Config().Topics) != topics {
+		b.Fatalf("%d snapshots, %d topics", applied, len(c.applied.Config().Topics))
 	}
 	changed, err := wire.EncodeTopic(topicTo(mesh.Name{Namespace: "shop", Name: "topic-7"}, broker))
 	b.ReportAllocs()

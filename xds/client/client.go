@@ -10,15 +10,17 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/internal/pace"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/assembly"
+	"github.com/warrenmesh/warren/xds/client/lastgood"
+	"github.com/warrenmesh/warren/xds/client/resource"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
 // Keys of log attributes.
 const (
 	keyServer   = "server"
-	keyTopic    = "topic"
 	keyType     = "type"
 	keyResource = "resource"
 	keyVersion  = "version"
@@ -30,12 +32,12 @@ const (
 	keySubs     = "subscriptions"
 )
 
-// Client keeps a sidecar's configuration in step with the control plane.
+// Client keeps a sidecar's configuration up to date with the control plane.
 type Client struct {
 	// set at construction
 	opts   Options
-	decode decodeFunc
-	saver  *saver // nil without a state file
+	decode resource.Decode
+	saver  *lastgood.Saver // nil without a state file
 	wake   chan struct{}
 
 	running atomic.Bool
@@ -43,11 +45,12 @@ type Client struct {
 	mu sync.Mutex // guards what follows; only Run writes, but for wanted
 	// wanted are the topics asked for.
 	wanted wants
-	table  table
-	// applied is what the snapshot in force was made of; snapshot is nil before the first.
-	applied  *forms
+	table  resource.Table
+	// applied are the entries of the snapshot in force; snapshot is nil before the
+	// first.
+	applied  *assembly.Forms
 	snapshot *Snapshot
-	barred   barred
+	barred   assembly.Barred
 	doubted  bool // something was refused since nothing was
 	// changed is closed and replaced when Await has reason to look again.
 	changed        chan struct{}
@@ -57,11 +60,12 @@ type Client struct {
 	stateFileError string
 	unsaved        bool // what belongs into the state file changed, and the snapshot did not
 
-	// missing logs names that do not exist: whoever can publish can make them up.
+	// missing logs names that do not exist. It is bounded, because publishers can make
+	// names up.
 	missing *pace.Log
 
-	// cause is the push that the next Apply is due to; Run only.
-	cause   tracing.Hop
+	// cause is the push that makes the next Apply necessary; Run only.
+	cause   tracecontext.Hop
 	told    string // the failure to connect that was logged last; Run only
 	heard   bool   // that the control plane answers was logged since; Run only
 	applies int    // calls of Apply, or resources that came or went; Run only
@@ -80,13 +84,13 @@ func New(opts Options) (*Client, error) {
 		wake:    make(chan struct{}, 1),
 		wanted:  newWants(opts.Topics, opts.NewTopics),
 		missing: pace.NewLog(opts.Logger, missingBurst, missingEvery),
-		table:   newTable(),
-		applied: newForms(0),
-		barred:  barred{},
+		table:   resource.New(),
+		applied: assembly.New(0),
+		barred:  assembly.Barred{},
 		changed: make(chan struct{}),
 	}
 	if opts.StateFile != "" {
-		c.saver = newSaver(opts.StateFile, opts.SaveDelay, c.noteSaved)
+		c.saver = lastgood.NewSaver(opts.StateFile, opts.SaveDelay, c.noteSaved)
 	}
 	return c, nil
 }
@@ -102,12 +106,12 @@ func (c *Client) Run(ctx context.Context) error {
 		c.restore()
 		saving, stop := context.WithCancel(context.WithoutCancel(ctx))
 		var wg sync.WaitGroup
-		wg.Go(func() { c.saver.run(saving) })
+		wg.Go(func() { c.saver.Run(saving) })
 		defer wg.Wait()
 		defer stop()
 	}
 	for fruitless := 0; ; {
-		progress, err := c.session(ctx)
+		progress, err := c.follow(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -121,12 +125,13 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// pause waits before a reconnect. It reports false when ctx ended. The same
-// failure is told once.
+// pause waits before a reconnect. It reports false when ctx ended. The same failure is
+// logged once.
 func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool {
 	c.mu.Lock()
 	c.lastError = err.Error()
 	c.mu.Unlock()
+	c.opts.OnStatus()
 	if c.told != err.Error() {
 		c.told, c.heard = err.Error(), false
 		c.opts.Logger.Warn("control plane lost", keyServer, c.opts.Server, keyError, err, keyRetryIn, delay)
@@ -141,8 +146,8 @@ func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool
 	}
 }
 
-// noteAnswered tells that the control plane is there, once after each failure that
-// was told.
+// noteAnswered logs that the control plane is reachable again, once after each failure
+// that was logged.
 func (c *Client) noteAnswered() {
 	if !c.heard {
 		c.heard = true
@@ -150,10 +155,11 @@ func (c *Client) noteAnswered() {
 	}
 }
 
-// advance assembles what the table now holds, applies it if it differs from what
-// is in force, and returns what has to be subscribed to, and what Apply refused: that is
-// bad from then on, and the rest is assembled without it.
-func (c *Client) advance() (needs, []refused) {
+// advance assembles the table. It applies the result if it differs from the
+// configuration in force. It returns what has to be subscribed to, and what Apply
+// refused. A refused resource is bad from then on, and the rest is assembled without
+// it.
+func (c *Client) advance() (resource.Needs, []refused) {
 	var all []refused
 	for {
 		n, bad := c.step()
@@ -166,11 +172,11 @@ func (c *Client) advance() (needs, []refused) {
 
 // step is one assembly. Each that is refused makes a resource bad, so that there are
 // fewer of them than resources.
-func (c *Client) step() (needs, []refused) {
+func (c *Client) step() (resource.Needs, []refused) {
 	c.mu.Lock()
 	c.wanted.answered(c.table)
-	next, n := assemble(c.table, c.wanted.names, c.applied, c.barred)
-	due := !next.equal(c.applied)
+	next, n := assembly.Next(c.table, c.wanted.names, c.applied, c.barred)
+	due := !next.Equal(c.applied)
 	fromDisk := c.lastContact.IsZero()
 	c.mu.Unlock()
 	if due {
@@ -178,13 +184,13 @@ func (c *Client) step() (needs, []refused) {
 			if bad := c.refuse(next, why); len(bad) > 0 {
 				return nil, bad
 			}
-			n.cover(c.applied) // nothing new is at fault: what is in force stays as it is
+			c.applied.Cover(n) // nothing new is at fault: what is in force stays as it is
 		}
 	}
 	c.mu.Lock()
-	c.table.keep(n)
-	c.barred.keep(c.table)
-	settled := c.table.settled()
+	c.table.Keep(n)
+	c.barred.Keep(c.table)
+	answered := c.table.Answered()
 	first := c.snapshot == nil && !due && c.firstIsDue()
 	unsaved := c.unsaved && c.snapshot != nil
 	c.mu.Unlock()
@@ -192,8 +198,8 @@ func (c *Client) step() (needs, []refused) {
 		c.apply(next, newSnapshot(next, fromDisk))
 	}
 	due = due || first
-	if due || settled { // else it waits for what a new resource names
-		c.cause = tracing.Hop{}
+	if due || answered { // else it waits for what a new resource names
+		c.cause = tracecontext.Hop{}
 	}
 	if !fromDisk && (due || unsaved) {
 		c.save()
@@ -201,32 +207,9 @@ func (c *Client) step() (needs, []refused) {
 	return n, nil
 }
 
-// firstIsDue reports whether an empty configuration is the whole truth: the
-// control plane has answered, and no answer is outstanding. c.mu is held.
-func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.settled() }
-
-// apply hands a snapshot over and, unless it is refused, shows it to Await and Status.
-func (c *Client) apply(f *forms, s *Snapshot) Refusals {
-	span := c.opts.Tracing.StartApply(c.cause, s.Version)
-	why := c.opts.Apply(s)
-	c.applies++
-	span.End(why.Err())
-	if len(why) > 0 {
-		c.opts.Logger.Warn("configuration refused", keyError, why.Err())
-		return why
-	}
-	c.mu.Lock()
-	c.applied, c.snapshot = f, s
-	if c.doubted {
-		c.table.redeem(f.entries())
-		c.doubted = len(c.barred) > 0
-	}
-	c.announce()
-	c.mu.Unlock()
-	c.opts.Logger.Debug("configuration applied", keyVersion, s.Version,
-		keyTopics, len(s.Config.Topics), keySubs, len(s.Config.Subscriptions))
-	return nil
-}
+// firstIsDue reports whether an empty configuration is complete: the control plane has
+// answered, and no answer is outstanding. c.mu is held.
+func (c *Client) firstIsDue() bool { return !c.lastContact.IsZero() && c.table.Answered() }
 
 // announce wakes everyone in Await. c.mu is held.
 func (c *Client) announce() {

@@ -7,17 +7,21 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/lastgood"
+	"github.com/warrenmesh/warren/xds/client/resource"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -188,8 +192,8 @@ func TestAResourceIsRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if e, err := decodeFunc(wire.Decode).entry(tc.typeURL, tc.resource, "v1", tc.content); err == nil {
-				t.Errorf("got %+v, want an error", e.decoded)
+			if e, err := resource.Decode(wire.Decode).Entry(tc.typeURL, tc.resource, "v1", tc.content); err == nil {
+				t.Errorf("got %+v, want an error", e.Decoded)
 			}
 		})
 	}
@@ -295,8 +299,15 @@ func saved(t *testing.T) (path, version string) {
 	answer(t, c, "Listener", "topic shop/orders v1")
 	answer(t, c, "RouteConfiguration", "route shop/orders v1 shop/mem")
 	answer(t, c, "Cluster", "cluster shop/mem v1 memory")
-	c.saver.write(<-c.saver.slot)
+	flush(c)
 	return path, version
+}
+
+// flush writes at once what waits for the saver.
+func flush(c *Client) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	c.saver.Run(ctx)
 }
 
 func TestTheStateFileIsItsOwnersAlone(t *testing.T) {
@@ -359,7 +370,7 @@ func TestADamagedStateFileIsPutAside(t *testing.T) {
 		"empty":         func([]byte) []byte { return nil },
 		"one bit wrong": func(b []byte) []byte { b[len(b)/2] ^= 4; return b },
 		"of a later format": func([]byte) []byte {
-			return fmt.Appendf(nil, `{"xxhash64":%q,"body":{"format":99}}`, checksum([]byte(`{"format":99}`)))
+			return fmt.Appendf(nil, `{"xxhash64":%q,"body":{"format":99}}`, strconv.FormatUint(xxhash.Sum64String(`{"format":99}`), 16))
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -387,16 +398,16 @@ func TestADamagedStateFileIsPutAside(t *testing.T) {
 func TestAStoredResourceThatIsRefusedNowIsLeftOut(t *testing.T) {
 	t.Parallel()
 	path, _ := saved(t)
-	g, err := readLastGood(path)
+	g, err := lastgood.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	extra, err := store(&entry{typeURL: xds.TypeListener, name: "subscription/shop/billing", version: "v1", any: &anypb.Any{TypeUrl: xds.TypeListener}})
+	extra, err := lastgood.NewResource(xds.TypeListener, "subscription/shop/billing", "v1", &anypb.Any{TypeUrl: xds.TypeListener})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Resources = append(g.Resources, extra, storedResource{TypeURL: "unknown", Name: "x"})
-	if err := writeLastGood(path, g); err != nil {
+	g.Resources = append(g.Resources, extra, lastgood.Resource{TypeURL: "unknown", Name: "x"})
+	if err := lastgood.Write(path, g); err != nil {
 		t.Fatal(err)
 	}
 	s, _, logged := startFrom(t, path, nil)
@@ -416,7 +427,8 @@ func TestAStateFileThatCannotBeWrittenIsToldOnce(t *testing.T) {
 		o.StateFile, o.Logger = path, slog.New(slog.NewTextHandler(&log, nil))
 	}))
 	for range 2 {
-		c.saver.write(&lastGood{})
+		c.saver.Put(&lastgood.Content{})
+		flush(c)
 	}
 	if n := strings.Count(log.String(), "not saved"); n != 1 {
 		t.Errorf("told %d times, want once: %s", n, log.String())
@@ -427,66 +439,9 @@ func TestAStateFileThatCannotBeWrittenIsToldOnce(t *testing.T) {
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	c.saver.write(&lastGood{})
+	c.saver.Put(&lastgood.Content{})
+	flush(c)
 	if got := c.Status().StateFileError; got != "" {
 		t.Errorf("the status still shows %q after a good write", got)
 	}
-}
-
-func TestASlowDiskIsWrittenToLessOften(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var takes time.Duration
-		done := make(chan struct{})
-		s := newSaver(filepath.Join(t.TempDir(), "last-good.json"), time.Second, func(error) {
-			pass(takes)
-			done <- struct{}{}
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { s.run(ctx) })
-		next := func(takesNow time.Duration) time.Duration {
-			began := time.Now()
-			takes = takesNow
-			s.put(&lastGood{Format: lastGoodFormat})
-			<-done
-			return time.Since(began) - takesNow
-		}
-		next(2 * time.Second)
-		if got := next(time.Hour); got != 40*time.Second {
-			t.Errorf("after a write of 2 s the next one comes after %v, want 40 s", got)
-		}
-		if got := next(0); got != time.Minute {
-			t.Errorf("after a write of an hour the next one comes after %v, want a minute", got)
-		}
-		cancel()
-		wg.Wait()
-	})
-}
-
-func TestABurstOfChangesIsOneWrite(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "last-good.json")
-		var writes int
-		s := newSaver(path, time.Second, func(error) { writes++ })
-		ctx, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() { s.run(ctx) })
-		for i := range 10 {
-			s.put(&lastGood{Format: lastGoodFormat, Version: fmt.Sprint(i)})
-			pass(50 * time.Millisecond)
-		}
-		pass(time.Second)
-		synctest.Wait()
-		if g, err := readLastGood(path); err != nil || writes != 1 || g.Version != "9" {
-			t.Errorf("%d writes, the file has %+v (%v); want one of the last state", writes, g, err)
-		}
-		s.put(&lastGood{Format: lastGoodFormat, Version: "flushed"})
-		cancel()
-		wg.Wait()
-		if g, err := readLastGood(path); err != nil || g.Version != "flushed" {
-			t.Errorf("after the stop the file has %+v (%v)", g, err)
-		}
-	})
 }

@@ -7,34 +7,42 @@
 // ClusterLoadAssignments, and the last-good file. It does not own what the
 // resources mean (xds/wire decodes them) nor what is done with a Config (Apply).
 //
+// It is the door to its rooms, which nobody else imports and which have no lock:
+//
+//	client ──▶ assembly (a Config out of the table) ──▶ resource (the table)
+//	       └─▶ lastgood (the file)
+//
+// The stream and the topics in use stay here: both live on the Client's one lock. Of Warren
+// it imports mesh, xds, xds/wire, tracing and internal/pace besides.
+//
 // # What is subscribed
 //
 // Subscriptions of the workload come by the wildcard "*" on Listeners. Topics are
-// asked for by name, at the first [Client.Want] or [Client.Await]. Routes,
-// clusters and endpoints are asked for by the names that those listeners and
-// their routes use, and given up when nothing uses them any more. What is given
-// up in the same step as something new is asked for is unsubscribed in the same
-// message, and nothing a running Config stands on is ever given up.
+// asked for by name, at the first [Client.Await]. Routes, clusters
+// and endpoints are asked for by the names that those listeners and their routes
+// use, and unsubscribed when nothing uses them any more. A step that asks for new
+// names and drops others sends both in one message. A name that a running Config
+// needs is never unsubscribed.
 //
 // # What is applied
 //
 // A topic is listener, route, and for every backend a cluster with its nodes; a
 // subscription is listener and cluster with nodes. Only complete ones are in a
 // Config. An existing one keeps its previous complete form until the next is
-// complete, so a broker a new route names is never missing. Apply is called when
-// the assembled Config differs from the last one, not for every response, and the
-// ACK of the response that completed it is sent after Apply has returned. What Apply
-// refuses is bad as if it had not decoded, with the reason in the NACK. Values
-// reached through a Config are shared between snapshots: a pointer that is equal
-// is the same, unchanged object.
+// complete, so a broker a new route names is never missing. Apply is called when the
+// assembled Config differs from the last one, not for every response, and the ACK of
+// the response that completed it is sent after Apply has returned. A resource that
+// Apply refuses is treated as one that does not decode, with the reason in the NACK.
+// Values reached through a Config are shared between snapshots: a pointer that is
+// equal is the same, unchanged object.
 //
 // # What is deleted
 //
 // A topic (or route, cluster, endpoints) that the control plane deletes keeps
 // serving in the running process, marked DoesNotExist in [Client.Status]: an
 // accident in the control plane must not stop publishers. It is left out of the
-// last-good file. A subscription that is deleted is gone at once: the workload no
-// longer has it, and to go on consuming would take another's events.
+// last-good file. A subscription that is deleted ends at once: the workload no
+// longer has it, and would take another workload's events if it went on consuming.
 //
 // # A resource's state
 //

@@ -14,6 +14,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/resource"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -205,14 +206,14 @@ func (w *world) say() {
 	w.client.take(response)
 }
 
-// advance does what the session does after every event, and checks that all a
+// advance does what the stream does after every event, and checks that all a
 // snapshot stands on stays subscribed.
-func (w *world) advance() needs {
+func (w *world) advance() resource.Needs {
 	n, _ := w.client.advance()
-	for _, e := range w.client.applied.entries() {
-		_, isSub := e.decoded.(*wire.Subscription)
-		if !isSub && !n.has(e.typeURL, e.name) {
-			w.t.Fatalf("%s %q is in force and not subscribed to", shortType(e.typeURL), e.name)
+	for _, e := range w.client.applied.Entries() {
+		_, isSub := e.Decoded.(*wire.Subscription)
+		if !isSub && !n.Has(e.TypeURL, e.Name) {
+			w.t.Fatalf("%s %q is in force and not subscribed to", shortType(e.TypeURL), e.Name)
 		}
 	}
 	return n
@@ -291,7 +292,7 @@ func (w *world) heal() {
 		for _, typeURL := range xds.TypeURLs() {
 			response := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: typeURL}
 			for _, name := range w.names(typeURL) {
-				if !n.has(typeURL, name) && !isSubscription(typeURL, name) {
+				if !n.Has(typeURL, name) && !resource.IsSubscription(typeURL, name) {
 					continue
 				}
 				if r := w.encode(typeURL, name); r != nil {
@@ -309,25 +310,25 @@ func (w *world) heal() {
 
 func (w *world) compare() {
 	f := w.client.applied
-	for _, e := range f.entries() {
-		n, err := xds.ParseTopicResource(e.name)
+	for _, e := range f.Entries() {
+		n, err := xds.ParseTopicResource(e.Name)
 		if err == nil && w.topics[n] == nil {
 			continue // deleted, and keeps serving
 		}
-		if want := w.version(e.typeURL, e.name); e.version != want {
-			w.t.Errorf("%s %q is %s, want %s", shortType(e.typeURL), e.name, e.version, want)
+		if want := w.version(e.TypeURL, e.Name); e.Version != want {
+			w.t.Errorf("%s %q is %s, want %s", shortType(e.TypeURL), e.Name, e.Version, want)
 		}
 	}
 	for n := range w.topics {
 		_, wanted := w.client.wanted.names[n]
-		if _, got := f.topics[n]; got != wanted {
+		if got := f.Has(n); got != wanted {
 			w.t.Errorf("topic %s: in the snapshot %v, wanted %v", n, got, wanted)
 		}
 	}
-	if !slices.Equal(sorted(f.subscriptions), sorted(w.subscriptions)) {
-		w.t.Errorf("subscriptions are %v, want %v", sorted(f.subscriptions), sorted(w.subscriptions))
+	if !slices.Equal(sorted(f.Config().Subscriptions), sorted(w.subscriptions)) {
+		w.t.Errorf("subscriptions are %v, want %v", sorted(f.Config().Subscriptions), sorted(w.subscriptions))
 	}
-	if oldest, ok := w.client.table.oldestAsked(); ok {
+	if oldest, ok := w.client.table.OldestAsked(); ok {
 		w.t.Errorf("a clock runs since %v without a stream", time.Since(oldest))
 	}
 }

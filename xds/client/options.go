@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -27,24 +27,27 @@ type Options struct {
 	Node xds.Node
 	// StateFile is where the last good configuration is kept. "" keeps none.
 	StateFile string
-	// Topics are asked for from the start, before any Want.
+	// Topics are asked for from the start, before any Await.
 	Topics []mesh.Name
 	// MaxTopics bounds how many topics are asked for at once. 0 means 10,000. When
 	// it is reached a name known not to exist makes room; without one, Await fails
 	// with ErrTooManyTopics.
 	MaxTopics int
-	// Apply puts a new configuration in force, or none of it: what it refuses is NACKed
-	// with the reason, as what does not decode is, and the rest comes again without it.
-	// It is called by one goroutine, one call at a time, and must return soon: nothing is
-	// read from the control plane meanwhile. Required.
+	// Apply puts a new configuration in force, or none of it. What it refuses is
+	// NACKed with the reason, like a resource that does not decode; then the rest
+	// comes again without it. One goroutine calls it, one call at a time. It must
+	// return soon, because nothing is read from the control plane meanwhile. Required.
 	Apply func(*Snapshot) Refusals
+	// OnStatus is called when Status says another LastError, by the goroutine that calls
+	// Apply. nil means that nobody needs to know.
+	OnStatus func()
 	// Tracing gets a span for each Apply that a traced push made due; nil makes none.
-	Tracing *tracing.Configuration
+	Tracing *configuration.Tracer
 	// Logger takes what happens to the connection and to resources. Required.
 	Logger *slog.Logger
 	// NewTopics is how many names that turn out not to exist may be asked for at once;
-	// 0 means 256. A sixteenth of it comes back each second. Beyond it Await fails with
-	// ErrTooManyNewTopics: names are whoever publishes' to make up, and each costs the
+	// 0 means 256. A sixteenth of it comes back each second. Beyond it Await fails
+	// with ErrTooManyNewTopics: publishers can make names up, and each name costs the
 	// control plane an answer.
 	NewTopics int
 	// ForgetAfter is how long a name that is not known to exist stays asked for after
@@ -70,7 +73,7 @@ const (
 	defaultMaxTopics    = 10_000
 	defaultNewTopics    = 256
 	defaultForgetAfter  = time.Minute
-	// recovery is the part of NewTopics that comes back each second.
+	// recovery is the part of NewTopics that is available again each second.
 	recovery = 1.0 / 16
 	// missingBurst lines about names that do not exist are logged at once, and then one
 	// every missingEvery.
@@ -111,6 +114,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Backoff == nil {
 		o.Backoff = fullJitter
+	}
+	if o.OnStatus == nil {
+		o.OnStatus = func() {}
 	}
 	if len(o.Topics) > o.MaxTopics {
 		return o, fmt.Errorf("client options: %d topics, MaxTopics is %d", len(o.Topics), o.MaxTopics)

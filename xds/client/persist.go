@@ -8,6 +8,9 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/assembly"
+	"github.com/warrenmesh/warren/xds/client/lastgood"
+	"github.com/warrenmesh/warren/xds/client/resource"
 )
 
 // save hands the configuration in force to the saver. Topics that were deleted
@@ -18,27 +21,27 @@ func (c *Client) save() {
 	}
 	c.mu.Lock()
 	c.unsaved = false
-	keep := c.applied.without(func(f topicForm) bool {
-		r, ok := c.table[xds.TypeListener][f.listener.name]
-		return ok && r.state == DoesNotExist
+	keep := c.applied.Without(func(listener *resource.Entry) bool {
+		r, ok := c.table[xds.TypeListener][listener.Name]
+		return ok && r.State == resource.DoesNotExist
 	})
 	c.mu.Unlock()
-	g := &lastGood{Format: lastGoodFormat, Namespace: c.opts.Node.Namespace, Workload: c.opts.Node.Workload}
-	for name := range keep.topics {
+	g := &lastgood.Content{Format: lastgood.Format, Namespace: c.opts.Node.Namespace, Workload: c.opts.Node.Workload}
+	for name := range keep.Topics() {
 		g.Topics = append(g.Topics, name.String())
 	}
 	slices.Sort(g.Topics)
-	es := keep.entries()
-	g.Version = versionOf(es) // sorts them
+	es := keep.Entries()
+	g.Version = assembly.Version(es) // sorts them
 	for _, e := range es {
-		r, err := store(e)
+		r, err := lastgood.NewResource(e.TypeURL, e.Name, e.Version, e.Any)
 		if err != nil {
 			c.noteSaved(err)
 			return
 		}
 		g.Resources = append(g.Resources, r)
 	}
-	c.saver.put(g)
+	c.saver.Put(g)
 }
 
 // noteSaved keeps and logs the result of a write; the same error is told once.
@@ -59,11 +62,11 @@ func (c *Client) noteSaved(err error) {
 // restore starts from the state file. Whatever is wrong with it is reported and
 // never stops the sidecar.
 func (c *Client) restore() {
-	g, err := readLastGood(c.opts.StateFile)
+	g, err := lastgood.Read(c.opts.StateFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return
-	case errors.Is(err, errCorrupt):
+	case errors.Is(err, lastgood.ErrCorrupt):
 		err = errors.Join(err, os.Rename(c.opts.StateFile, c.opts.StateFile+".corrupt"))
 		fallthrough
 	case err != nil:
@@ -96,21 +99,21 @@ func (c *Client) restore() {
 
 // restoreResource takes a stored resource by the same path as one from the stream.
 // One that does not decode any more is left out: the control plane sends it again.
-func (c *Client) restoreResource(r storedResource) {
-	a, err := r.unpack()
+func (c *Client) restoreResource(r lastgood.Resource) {
+	a, err := r.Unpack()
 	if err == nil && !known(r.TypeURL) {
 		err = errors.New("unknown type")
 	}
-	var e *entry
+	var e *resource.Entry
 	if err == nil {
-		e, err = c.decode.entry(r.TypeURL, r.Name, r.Version, a)
+		e, err = c.decode.Entry(r.TypeURL, r.Name, r.Version, a)
 	}
 	if err != nil {
 		c.opts.Logger.Warn("last-good resource not usable", keyType, shortType(r.TypeURL), keyResource, r.Name, keyError, err)
 		return
 	}
 	c.mu.Lock()
-	c.table.accept(e)
+	c.table.Accept(e)
 	c.mu.Unlock()
 }
 

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/warrenmesh/warren/xds/client/resource"
 )
 
 // Status is what the client knows at one moment, for readiness, admin and logs.
@@ -23,7 +25,7 @@ type Status struct {
 	Version   string
 	AppliedAt time.Time
 	// FromDisk is true while the snapshot in force comes from the state file and the
-	// control plane has not been heard since the start.
+	// control plane has not answered since the start.
 	FromDisk bool
 	// StateFileError is why the state file could not be read or written the last
 	// time; "" when it could.
@@ -31,6 +33,17 @@ type Status struct {
 	// Resources is everything asked for or brought by the wildcard, by type and name.
 	Resources []ResourceStatus
 }
+
+// State is what is known of one resource.
+type State = resource.State
+
+// The states of a resource; the package comment draws them.
+const (
+	Requested    = resource.Requested
+	Acked        = resource.Acked
+	Nacked       = resource.Nacked
+	DoesNotExist = resource.DoesNotExist
+)
 
 // ResourceStatus is the state of one resource.
 type ResourceStatus struct {
@@ -64,7 +77,7 @@ func (c *Client) Status() Status {
 	}
 	for typeURL, rows := range c.table {
 		for name, r := range rows {
-			rs := ResourceStatus{TypeURL: typeURL, Name: name, State: r.state, Version: r.version(), RejectedVersion: r.rejected, Error: r.err}
+			rs := ResourceStatus{TypeURL: typeURL, Name: name, State: r.State, Version: r.Version(), RejectedVersion: r.Rejected, Error: r.Err}
 			s.Resources = append(s.Resources, rs)
 		}
 	}

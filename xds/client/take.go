@@ -5,15 +5,16 @@ import (
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
-// take notes in the table what a response says. It returns the bad resources, and
-// false for a response of a type that is not ours.
+// take notes in the table what a response contains. It returns the bad resources, and
+// false for a response of a type that Warren does not use.
 func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.Rejection, ok bool) {
 	typeURL := response.GetTypeUrl()
 	c.mu.Lock()
@@ -27,7 +28,7 @@ func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.
 		if err := c.takeResource(typeURL, r); err != nil {
 			bad = append(bad, wire.Rejection{Resource: resourceName(r), Error: err.Error()})
 		} else if parent, state := xds.ParseTraceMetadata(r.GetMetadata()); parent != "" {
-			c.cause = tracing.Hop{Parent: parent, State: state}
+			c.cause = tracecontext.Hop{Parent: parent, State: state}
 		}
 	}
 	for _, name := range response.GetRemovedResources() {
@@ -42,8 +43,8 @@ func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.
 	return bad, true
 }
 
-// takeResource notes one resource and returns what is wrong with it. What nobody
-// asked for (any more) is passed over; any Listener was asked for by the wildcard.
+// takeResource notes one resource and returns what is wrong with it. A resource that
+// is not asked for (any more) is ignored. Any Listener was asked for by the wildcard.
 func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 	name := resourceName(r)
 	c.mu.Lock()
@@ -52,19 +53,19 @@ func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 	if !asked && typeURL != xds.TypeListener {
 		return nil
 	}
-	e, err := c.decode.entry(typeURL, name, r.GetVersion(), r.GetResource())
+	e, err := c.decode.Entry(typeURL, name, r.GetVersion(), r.GetResource())
 	c.mu.Lock()
 	news := false
 	if err == nil {
-		before := c.table.accepted(typeURL, name)
-		returned, changed := c.table.accept(e)
-		c.barred.allow(before)
+		before := c.table.Accepted(typeURL, name)
+		returned, changed := c.table.Accept(e)
+		c.barred.Allow(before)
 		c.unsaved = returned || c.unsaved
 		if changed {
 			c.applies++
 		}
 	} else {
-		news = c.table.reject(typeURL, name, r.GetVersion(), err)
+		news = c.table.Reject(typeURL, name, r.GetVersion(), err)
 	}
 	c.mu.Unlock()
 	if news {
@@ -76,7 +77,7 @@ func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 // takeRemoved notes that a resource is gone.
 func (c *Client) takeRemoved(typeURL, name, why string) {
 	c.mu.Lock()
-	news := c.table.remove(typeURL, name, why)
+	news := c.table.Remove(typeURL, name, why)
 	if news {
 		c.unsaved = true
 		c.applies++
@@ -98,9 +99,22 @@ func (c *Client) takeError(typeURL string, e *discoveryv3.ResourceError) {
 		c.takeRemoved(typeURL, name, why)
 	default:
 		c.mu.Lock()
-		if r, ok := c.table[typeURL][name]; ok && r.state == Requested {
-			r.err = why
-		}
+		c.table.Explain(typeURL, name, why)
 		c.mu.Unlock()
 	}
+}
+
+func resourceName(r *discoveryv3.Resource) string {
+	if r.GetName() != "" {
+		return r.GetName()
+	}
+	return r.GetResourceName().GetName()
+}
+
+// errorDetail says what is bad, one line per resource; nil means a good response.
+func errorDetail(bad []wire.Rejection) *rpcstatus.Status {
+	if len(bad) == 0 {
+		return nil
+	}
+	return &rpcstatus.Status{Code: int32(codes.InvalidArgument), Message: wire.FormatRejections(bad)}
 }

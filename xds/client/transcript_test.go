@@ -24,6 +24,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/client/lastgood"
 )
 
 var update = flag.Bool("update", false, "rewrite the transcripts under testdata")
@@ -330,7 +331,7 @@ func (p *player) status() {
 }
 
 func (p *player) file() {
-	g, err := readLastGood(p.state)
+	g, err := lastgood.Read(p.state)
 	if err != nil {
 		p.record(p.plain(err.Error()))
 		return

@@ -7,7 +7,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -20,17 +20,17 @@ type response struct {
 	nonce   string
 	typeURL string
 	sent    []*entry
-	span    tracing.Span // until the answer
+	span    configuration.Span // until the answer
 }
 
-// carries tells whether a resource was in it.
+// carries reports whether a resource was in it.
 func (r *response) carries(name string) bool {
 	return slices.ContainsFunc(r.sent, func(e *entry) bool { return e.name == name })
 }
 
-// respond makes the response that says a difference, and takes note of it as sent. One
-// that a change made due gets a span, whose context travels in its resources' metadata.
-// mu is held.
+// respond makes the response for a difference and notes it as sent. One that a change
+// made necessary gets a span, whose context travels in its resources' metadata. mu is
+// held.
 func (s *stream) respond(v *view, sub *subscription, d *difference) (*message, error) {
 	s.nonce++
 	nonce := strconv.FormatUint(s.nonce, 10)
@@ -68,10 +68,10 @@ func (s *stream) record(sub *subscription, d *difference, r response) {
 	s.unanswered = append(s.unanswered, r)
 }
 
-// settle applies the verdict of an ACK or NACK and returns what is refused by it.
-// A resource that a NACK does not name was applied (gRFC A46); one that names none
-// refuses all. mu is held.
-func (s *stream) settle(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState {
+// answer applies an ACK or NACK and returns the resources it refuses. A resource that
+// a NACK does not name was applied (gRFC A46). A NACK that names none refuses all. mu
+// is held.
+func (s *stream) answer(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState {
 	i := slices.IndexFunc(s.unanswered, func(r response) bool { return r.nonce == req.GetResponseNonce() })
 	if i < 0 {
 		return nil // a spontaneous request, or an answer too late
@@ -139,7 +139,7 @@ func refusals(r *response, req *discoveryv3.DeltaDiscoveryRequest) map[string]st
 	return out
 }
 
-// cut bounds what is kept of others' texts. It copies, or the whole would be kept.
+// cut bounds text from peers. It copies, so that the whole text can be freed.
 func cut(text string) string {
 	if len(text) <= maxErrorBytes {
 		return text

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// admission counts who is connected and says who may come in.
+// admission counts connected streams and decides which may connect.
 type admission struct {
 	limits Limits
 	logger *slog.Logger
@@ -29,7 +29,7 @@ type admission struct {
 type usage struct{ streams, names int }
 
 func newAdmission(limits Limits, logger *slog.Logger) *admission {
-	return &admission{limits: limits.withDefaults(), logger: logger, streams: map[*stream]struct{}{}, peers: map[string]*usage{}}
+	return &admission{limits: limits.WithDefaults(), logger: logger, streams: map[*stream]struct{}{}, peers: map[string]*usage{}}
 }
 
 // enter gives s a place, which leave gives back.
@@ -89,8 +89,8 @@ func (a *admission) open() []*stream {
 	return out
 }
 
-// refusalInterval is the least time between two lines about refused streams: who is
-// refused comes again.
+// refusalInterval is the least time between two log lines about refused streams: a
+// refused client tries again.
 const refusalInterval = time.Second
 
 // tell logs why a stream was refused.

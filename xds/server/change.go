@@ -3,18 +3,18 @@ package server
 import (
 	"time"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // traceWindow is how long after a change its pushes belong to the change's trace.
 // A sidecar that connects later gets the same resources for a reason of its own.
 const traceWindow = time.Minute
 
-// change says why a resource got its version, or went.
+// change is why a resource got its version, or was removed.
 type change struct {
-	held   held // absent when it went
+	held   held // absent when it was removed
 	at     time.Time
-	cause  tracing.Hop
+	cause  tracecontext.Hop
 	config string // version of the configuration that the change made
 }
 
@@ -27,7 +27,7 @@ func (v *view) trace(old *view, changed []key, from View, now time.Time) {
 			v.changes[k] = c
 		}
 	}
-	if from.Cause == (tracing.Hop{}) {
+	if from.Cause == (tracecontext.Hop{}) {
 		return
 	}
 	for _, k := range changed {
@@ -44,8 +44,8 @@ func (v *view) heldOf(k key) held {
 	return held{state: absent}
 }
 
-// causeOf returns the newest recent change that made a response due, false when
-// none did: then the sidecar asked by itself.
+// causeOf returns the newest recent change that made a response necessary. It returns
+// false when no change did: the sidecar asked by itself.
 func (v *view) causeOf(d *difference, now time.Time) (newest change, ok bool) {
 	if len(v.changes) == 0 {
 		return change{}, false

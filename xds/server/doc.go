@@ -1,9 +1,9 @@
 // Package server pushes resources to sidecars by delta ADS and knows which of
 // them each sidecar has accepted.
 //
-// It owns the protocol (nonces, subscriptions, what was told), who gets what, and the
-// ACK state. It does not own where resources come from, nor listening, TLS or the
-// lifetime of the gRPC server.
+// It owns the protocol (nonces, subscriptions, what a sidecar was told), which sidecar
+// gets which resources, and the ACK state. It does not own where resources come from,
+// nor listening, TLS or the lifetime of the gRPC server.
 //
 //	Update -> view, swapped whole -> index: who uses what changed
 //	                                     |
@@ -14,9 +14,9 @@
 // All methods of Server are safe for concurrent use. Update never waits for a
 // sidecar: it leaves a note at each stream that uses something of what changed, and
 // the stream's own goroutine works out the difference when it gets to it, from the
-// view that is current then. A slow sidecar so misses intermediate states, never the
-// last one. A stream has a lock of its own, and each group; the index has one, which
-// neither a push nor an answer takes.
+// view that is current then. So a slow sidecar misses intermediate states, but never
+// the last one. Each stream has its own lock, and so has each group. The index has one
+// lock, which neither a push nor an answer takes.
 //
 // Context: ten thousand streams, of which a change concerns all or ten. Decision: this
 // package speaks the protocol itself, on a codec that takes messages marshalled

@@ -2,8 +2,8 @@ package server
 
 import "time"
 
-// Limits bound what peers, who are not authenticated, can make the server hold. A
-// zero field means its default, a negative one no bound.
+// Limits bound what unauthenticated peers can make the server hold. A zero field means
+// its default, a negative one no bound.
 type Limits struct {
 	// Streams in all; default 10,000.
 	Streams int
@@ -19,7 +19,8 @@ type Limits struct {
 	FirstRequest time.Duration
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with its zero fields set.
+func (l Limits) WithDefaults() Limits {
 	for _, d := range []struct {
 		field *int
 		value int
@@ -34,15 +35,15 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// beyond tells whether n is above a limit.
+// beyond reports whether n is above a limit.
 func beyond(n, limit int) bool { return limit >= 0 && n > limit }
 
 const (
 	// MaxResourceBytes is the largest resource that can be served. A response is not
 	// split within a resource, and Warren's sidecars receive 16 MiB at most.
 	MaxResourceBytes = 15 << 20
-	// maxStockBytes is the largest resource for other clients, which receive 4 MiB as a
-	// rule: their stream would end, and they would come again, for ever.
+	// maxStockBytes is the largest resource for other clients, which usually receive 4
+	// MiB at most. A larger one would end their stream each time they reconnect.
 	maxStockBytes = 4<<20 - 64<<10
 
 	// maxResponseBytes is what a response holds unless its only resource is larger.
@@ -63,11 +64,11 @@ const (
 	// maxTypes bounds the type URLs of one stream, those that are not served included.
 	maxTypes     = 16
 	maxTypeBytes = 256
-	// maxMissing bounds the names of one type that do not exist and whose state is kept
-	// for Sidecars: they are made up at no cost, and all of them are looked at with each
-	// change. Beyond it they are answered, and not told of.
+	// maxMissing bounds the names of one type that do not exist and whose state is
+	// kept for Sidecars: names cost a peer nothing, and each change looks at all of
+	// them. Names beyond it are answered, and Sidecars does not list them.
 	maxMissing = 100
-	// maxErrorBytes is what is kept of a sidecar's reason to refuse a resource.
+	// maxErrorBytes bounds the reason that is kept of a sidecar's NACK.
 	maxErrorBytes = 1 << 10
 	// maxLoggedRejections bounds the lines that one refused response logs.
 	maxLoggedRejections = 10

@@ -6,7 +6,8 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds"
 )
 
@@ -16,7 +17,7 @@ var (
 	errHungUp    = errors.New("the stream ended before the answer")
 )
 
-// refusedError is a sidecar's refusal, as telemetry sees it.
+// refusedError is a sidecar's NACK, as telemetry sees it.
 type refusedError string
 
 func (e refusedError) Error() string   { return string(e) }
@@ -32,15 +33,15 @@ func refusal(req *discoveryv3.DeltaDiscoveryRequest) error {
 
 // startPush begins the span of a response and returns the metadata that puts its context
 // into the resources: the wire format of a Resource with nothing else. mu is held.
-func (s *stream) startPush(d *difference, cause change) (span tracing.Span, metadata []byte, err error) {
-	if cause.cause == (tracing.Hop{}) {
-		return tracing.Span{}, nil, nil
+func (s *stream) startPush(d *difference, cause change) (span configuration.Span, metadata []byte, err error) {
+	if cause.cause == (tracecontext.Hop{}) {
+		return configuration.Span{}, nil, nil
 	}
 	names := make([]string, 0, len(d.changed)+len(d.removed))
 	for _, e := range d.changed {
 		names = append(names, e.name)
 	}
-	span = s.server.tracing.StartPush(cause.cause, tracing.Push{
+	span = s.server.tracing.StartPush(cause.cause, configuration.Push{
 		Version: cause.config, Sidecar: s.node.ID, Workload: s.node.Namespace + "/" + s.node.Workload,
 		Type: shortType(d.typeURL), Resources: append(names, d.removed...),
 	})
@@ -51,7 +52,7 @@ func (s *stream) startPush(d *difference, cause change) (span tracing.Span, meta
 	return span, metadata, err
 }
 
-// hangUp ends the spans nobody will answer any more. mu is held.
+// hangUp ends the spans of responses that will not be answered any more. mu is held.
 func (s *stream) hangUp() {
 	for _, r := range s.unanswered {
 		r.span.End(errHungUp)

@@ -7,13 +7,15 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
 	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/tracing/tracingtest"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/server"
 )
 
 // watched is a server that records spans, and a client that has topic orders.
-func watched(t *testing.T, now func() time.Time) (*server.Server, *client, *tracing.Configuration, *tracingtest.Recorder) {
+func watched(t *testing.T, now func() time.Time) (*server.Server, *client, *configuration.Tracer, *tracingtest.Recorder) {
 	t.Helper()
 	provider, spans := tracingtest.New(t, tracing.Options{})
 	s := server.New(server.Options{Tracing: provider.Configuration(), Now: now})
@@ -29,9 +31,9 @@ func watched(t *testing.T, now func() time.Time) (*server.Server, *client, *trac
 }
 
 // hop is the context of a change.
-func hop(t *testing.T, c *tracing.Configuration) tracing.Hop {
+func hop(t *testing.T, c *configuration.Tracer) tracecontext.Hop {
 	t.Helper()
-	_, span := c.StartChange(t.Context(), tracing.Change{})
+	_, span := c.StartChange(t.Context(), configuration.Change{})
 	defer span.End(nil)
 	return span.Hop()
 }
@@ -44,7 +46,7 @@ func pushes(t *testing.T, spans *tracingtest.Recorder, n int) []tracingtest.Span
 	for {
 		var out []tracingtest.Span
 		for _, s := range spans.Spans() {
-			if s.Name == tracing.SpanPush {
+			if s.Name == configuration.SpanPush {
 				out = append(out, s)
 			}
 		}
@@ -89,7 +91,7 @@ func TestAPushIsASpanUntilItsAnswer(t *testing.T) {
 			if cause.Parent[:35] != parent[:35] || cause.Parent[36:52] != got.Parent.SpanID().String() {
 				t.Errorf("pushed below %s, the change is %s", got.Parent.SpanID(), cause.Parent)
 			}
-			if got.Attrs["warren.config.version"] != "v2" || got.Attrs["warren.sidecar"] != "billing.shop~1" {
+			if got.Attrs["warren.mesh.version"] != "v2" || got.Attrs["warren.sidecar"] != "billing.shop~1" {
 				t.Errorf("attributes %v", got.Attrs)
 			}
 		})

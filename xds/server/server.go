@@ -10,7 +10,8 @@ import (
 	_ "google.golang.org/grpc/encoding/proto" // the codec that ours is upon
 	"google.golang.org/grpc/keepalive"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/configuration"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -24,7 +25,7 @@ type Options struct {
 	Limits Limits
 	// Tracing gets a span for each answer of a sidecar to a change, from the send to
 	// the answer; nil makes none.
-	Tracing *tracing.Configuration
+	Tracing *configuration.Tracer
 }
 
 // Server serves delta ADS. Make it with New.
@@ -32,7 +33,7 @@ type Server struct {
 	// Set at construction.
 	logger  *slog.Logger
 	now     func() time.Time
-	tracing *tracing.Configuration
+	tracing *configuration.Tracer
 	ctx     context.Context //nolint:containedctx // the life of all streams, ended by Close
 	stop    context.CancelFunc
 
@@ -65,7 +66,7 @@ func (s *Server) Register(g *grpc.Server) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &service{Server: s})
 }
 
-// View is everything there is to serve.
+// View is everything that is served.
 type View struct {
 	// Resources are sent to whoever asks for them by name.
 	Resources []wire.Resource
@@ -73,7 +74,7 @@ type View struct {
 	Scoped []Scoped
 	// Cause is the trace context of the change that made the view; zero means that
 	// its pushes belong to no trace. Version names the view in their spans.
-	Cause   tracing.Hop
+	Cause   tracecontext.Hop
 	Version string
 	// Groups whose counts are kept while the view is served.
 	Groups []*Group
@@ -99,9 +100,9 @@ type Scoped struct {
 // of one type and name the last wins.
 func (s *Server) Update(v View) { s.cache.update(v, s.now()) }
 
-// Sidecars tells who is connected and what each has accepted, ordered by node id.
-// Several streams may say that they are one node: a connection that died without
-// saying so, or somebody else. All of them are told, the oldest first.
+// Sidecars returns the connected sidecars and what each has accepted, ordered by node
+// id. Several streams may claim to be one node: an old connection that is not known to
+// be dead yet, or an impostor. All of them are returned, the oldest first.
 func (s *Server) Sidecars() []Sidecar { return s.sidecars() }
 
 // Changed returns a channel that is closed when what Sidecars returns has changed

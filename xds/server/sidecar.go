@@ -7,7 +7,7 @@ import (
 	"github.com/warrenmesh/warren/xds"
 )
 
-// State is what a sidecar has made of the version of a resource it was last sent.
+// State is what a sidecar did with the version of a resource that it was sent last.
 type State int
 
 // The states of a resource. Sent is not accepted: only Acked is.
@@ -15,7 +15,8 @@ const (
 	Sent State = iota + 1
 	Acked
 	Nacked
-	// DoesNotExist: the sidecar asked for the name and was told so.
+	// DoesNotExist: the sidecar asked for the name, and the server answered that there
+	// is none.
 	DoesNotExist
 )
 

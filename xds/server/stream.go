@@ -15,8 +15,8 @@ import (
 	"github.com/warrenmesh/warren/xds"
 )
 
-// stream is one connection's state. Its lock is its own, so that a stream that makes
-// much of it holds up no other.
+// stream is one connection's state. It has its own lock, so that a busy stream does
+// not block others.
 type stream struct {
 	// Set at construction.
 	server      *Server
@@ -51,7 +51,7 @@ func (s *Server) newStream(ctx context.Context) *stream {
 	return st
 }
 
-// close gives back all the stream holds.
+// close releases everything the stream holds.
 func (s *stream) close() {
 	s.mu.Lock()
 	s.hangUp()
@@ -92,9 +92,9 @@ func (s *stream) recountScoped() {
 	}
 }
 
-// requested takes in a request: who asks, which is for the first request to say, what
-// is subscribed, what the sidecar still has from an earlier stream, and its verdict on
-// a response. An error, which is a gRPC status, ends the stream.
+// requested processes a request: the node (first request only), the subscriptions,
+// what the sidecar still has from an earlier stream, and its ACK or NACK of a
+// response. An error, which is a gRPC status, ends the stream.
 func (s *stream) requested(req *discoveryv3.DeltaDiscoveryRequest) error {
 	rejected, err := s.takeIn(req)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *stream) takeIn(req *discoveryv3.DeltaDiscoveryRequest) (rejected []Reso
 	if err := s.subscribe(req); err != nil {
 		return nil, err
 	}
-	return s.settle(req), nil
+	return s.answer(req), nil
 }
 
 // introduce takes the node of the first request. "Only the first message on the stream
@@ -134,7 +134,7 @@ func (s *stream) introduce(req *discoveryv3.DeltaDiscoveryRequest) error {
 	return nil
 }
 
-// subscribe takes in what is subscribed, or nothing of it.
+// subscribe applies all of a request's subscriptions, or none of them.
 func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) error {
 	typeURL := req.GetTypeUrl()
 	kind := kindOf(typeURL)
@@ -187,7 +187,7 @@ func (s *stream) countType(typeURL string) error {
 	return nil
 }
 
-// recall keeps the states of resources in step with what is subscribed.
+// recall keeps the states of resources in step with the subscriptions.
 func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryRequest, first bool) {
 	if first {
 		for name, version := range req.GetInitialResourceVersions() {
@@ -290,7 +290,7 @@ func (s *stream) state(k key) *state {
 	return nil
 }
 
-// sidecar tells what is known of the stream, false before its first request.
+// sidecar returns what is known of the stream, false before its first request.
 func (s *stream) sidecar() (Sidecar, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -309,7 +309,7 @@ func (s *stream) sidecar() (Sidecar, bool) {
 	return out, s.node.ID != ""
 }
 
-// sidecars tells who is connected, ordered by id, then by arrival.
+// sidecars lists the connected sidecars by id, then by arrival.
 func (s *Server) sidecars() []Sidecar {
 	streams := s.admission.open()
 	slices.SortFunc(streams, func(a, b *stream) int { return cmp.Compare(a.id, b.id) })

@@ -63,14 +63,14 @@ type held struct {
 	state   knowledge
 }
 
-// knowledge says what a held means. The zero value is known to nobody, so that what
-// is not in a map differs from all else.
+// knowledge says what a held means. The zero value is never stored, so a missing map
+// entry differs from every held.
 type knowledge int
 
 const (
 	present  knowledge = iota + 1 // it has the version
-	absent                        // it was told that there is none
-	doubtful                      // it must be told anew, whatever it has
+	absent                        // it was told that the resource does not exist
+	doubtful                      // it must be sent again, whatever it has
 	withheld                      // it was told that the version is too large for it
 )
 
@@ -237,7 +237,7 @@ func (s *subscription) exists(name string) {
 	}
 }
 
-// wants tells whether a name is subscribed, by itself or by the wildcard.
+// wants reports whether a name is subscribed to, by itself or by the wildcard.
 func (s *subscription) wants(name string) bool {
 	return s.wildcard || s.isNamed(name)
 }

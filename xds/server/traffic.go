@@ -51,7 +51,7 @@ func (t traffic) answered(typeURL string, req *discoveryv3.DeltaDiscoveryRequest
 	}
 }
 
-// signal tells whoever waits that something changed.
+// signal wakes everyone who waits for a change.
 type signal struct {
 	mu sync.Mutex
 	ch chan struct{} // nil when nobody waits; guarded by mu

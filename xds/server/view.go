@@ -150,7 +150,7 @@ func (v *view) changedSince(old *view) []key {
 	return out
 }
 
-// newGroups lists the groups that v has and old has not.
+// newGroups lists the groups that v has and old does not have.
 func (v *view) newGroups(old *view) []*Group {
 	if old == nil {
 		return nil // there are no streams

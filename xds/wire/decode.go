@@ -1,13 +1,15 @@
 package wire
 
 import (
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/wire/cluster"
+	"github.com/warrenmesh/warren/xds/wire/field"
+	"github.com/warrenmesh/warren/xds/wire/listener"
+	"github.com/warrenmesh/warren/xds/wire/message"
+	"github.com/warrenmesh/warren/xds/wire/route"
 )
 
 // Decode reads one resource of type typeURL and checks it. The error names the
@@ -15,44 +17,36 @@ import (
 func Decode(typeURL string, body *anypb.Any) (Decoded, error) {
 	switch typeURL {
 	case xds.TypeListener:
-		var m listenerv3.Listener
-		if err := unpack("", body, &m); err != nil {
+		var l listenerv3.Listener
+		if err := message.Unpack("", body, &l); err != nil {
 			return nil, err
 		}
-		return decodeListener(&m)
+		return decodeListener(&l)
 	case xds.TypeRoute:
-		var m routev3.RouteConfiguration
-		actions, err := unpackRoutes(body, &m)
-		if err != nil {
-			return nil, err
-		}
-		return noNil(decodeRoutes(&m, actions))
+		topic, rules, err := route.Decode(body)
+		return orError(&Routes{Name: topic, Rules: rules}, err)
 	case xds.TypeCluster:
-		var m clusterv3.Cluster
-		if err := unpack("", body, &m); err != nil {
-			return nil, err
-		}
-		return noNil(decodeCluster(&m))
+		b, endpoints, err := cluster.Decode(body)
+		return orError(&Cluster{Broker: b, EndpointName: endpoints}, err)
 	case xds.TypeEndpoint:
-		var m endpointv3.ClusterLoadAssignment
-		if err := unpack("", body, &m); err != nil {
-			return nil, err
-		}
-		return noNil(decodeEndpoints(&m))
+		broker, nodes, err := cluster.DecodeEndpoints(body)
+		return orError(&Endpoints{Name: broker, Nodes: nodes}, err)
 	default:
-		return nil, path("").errorf("resource type %q is not supported", typeURL)
+		return nil, field.Path("").Errorf("resource type %q is not supported", typeURL)
 	}
 }
 
 func decodeListener(l *listenerv3.Listener) (Decoded, error) {
-	if holds(l.GetApiListener().GetApiListener()) == subscriptionListener {
-		return noNil(decodeSubscription(l))
+	if listener.IsSubscription(l) {
+		s := &Subscription{}
+		return orError(s, listener.DecodeSubscription(l, &s.Subscription))
 	}
-	return noNil(decodeTopicListener(l))
+	topic, routes, err := listener.DecodeTopic(l)
+	return orError(&TopicListener{Name: topic, RouteConfig: routes}, err)
 }
 
-// noNil keeps a nil pointer from becoming a non-nil Decoded.
-func noNil[T Decoded](d T, err error) (Decoded, error) {
+// orError returns the error alone if there is one.
+func orError(d Decoded, err error) (Decoded, error) {
 	if err != nil {
 		return nil, err
 	}

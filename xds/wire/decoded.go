@@ -8,8 +8,8 @@ import (
 	"github.com/warrenmesh/warren/xds"
 )
 
-// Decoded is what one resource says: a *TopicListener, *Subscription, *Routes,
-// *Cluster or *Endpoints.
+// Decoded is one decoded resource: a *TopicListener, *Subscription, *Routes, *Cluster
+// or *Endpoints.
 type Decoded interface {
 	// ResourceName is the xDS name the resource carries.
 	ResourceName() string

@@ -9,7 +9,15 @@
 //
 // Decoding is honest: a field that is set, changes behaviour and is not
 // implemented is an error that names its path. What is implemented is one table,
-// kept readable in testdata/supported.txt.
+// kept readable in message/testdata/supported.txt.
+//
+// The package is the door to its rooms; nobody else imports them:
+//
+//	wire ──▶ listener, route, cluster ──▶ filter ──▶ message ──▶ field
+//
+// listener, route and cluster have a resource each and do not know each other. An arrow
+// may skip rooms. wire puts together what they encode, in a Resource with its version, and
+// gives what they decode its type. Of Warren it imports mesh and xds besides.
 //
 // Stock clients: gRPC's own ACKs a topic, its routes, a broker and its endpoints as
 // they are encoded here (with grpc-go 1.85.0), with two limits. It does not read a

@@ -20,7 +20,7 @@ func FormatRejections(rs []Rejection) string {
 }
 
 // ParseRejections is the inverse of FormatRejections. Lines of another form are
-// skipped: a client that is not ours may write what it likes.
+// skipped: other clients may write anything.
 func ParseRejections(text string) []Rejection {
 	var out []Rejection
 	for line := range strings.SplitSeq(text, "\n") {

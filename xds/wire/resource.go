@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/warrenmesh/warren/xds/wire/message"
 )
 
 // Resource is one xDS resource, marshalled.
@@ -17,11 +19,9 @@ type Resource struct {
 	Any     *anypb.Any
 }
 
-const typePrefix = "type.googleapis.com/"
-
 // newResource marshals m and proves that a sidecar would accept it.
 func newResource(name string, m proto.Message) (Resource, error) {
-	body, err := toAny(m)
+	body, err := message.Pack(m)
 	if err != nil {
 		return Resource{}, fmt.Errorf("encode %s: %w", name, err)
 	}
@@ -30,13 +30,4 @@ func newResource(name string, m proto.Message) (Resource, error) {
 	}
 	sum := sha256.Sum256(body.GetValue())
 	return Resource{TypeURL: body.GetTypeUrl(), Name: name, Version: hex.EncodeToString(sum[:8]), Any: body}, nil
-}
-
-// toAny marshals deterministically, so that content versions are stable.
-func toAny(m proto.Message) (*anypb.Any, error) {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	return &anypb.Any{TypeUrl: typePrefix + string(proto.MessageName(m)), Value: b}, nil
 }

@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// TapStage is a place on an event's way through a sidecar.
+// TapStage is a stage of an event's way through a sidecar.
 type TapStage int32
 
 const (
@@ -31,7 +31,7 @@ const (
 	TapStage_TAP_STAGE_UNSPECIFIED TapStage = 0
 	// The broker confirmed it, or the publish failed.
 	TapStage_TAP_STAGE_PUBLISHED TapStage = 1
-	// It was handed out to the service.
+	// The event was delivered to the service.
 	TapStage_TAP_STAGE_DELIVERED TapStage = 2
 	// The service's outcome was carried out.
 	TapStage_TAP_STAGE_SETTLED TapStage = 3
@@ -80,16 +80,16 @@ func (TapStage) EnumDescriptor() ([]byte, []int) {
 	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{0}
 }
 
-// DrainPhase is a part of a sidecar's work that can be ended before the process.
+// DrainPhase is a part of a sidecar's work that can be ended before the process ends.
 type DrainPhase int32
 
 const (
 	// Not set; in GetServerInfoResponse: nothing is drained.
 	DrainPhase_DRAIN_PHASE_UNSPECIFIED DrainPhase = 0
-	// No new deliveries; what services hold may still be settled. Publishing goes
-	// on. For a preStop hook: the service is about to be stopped.
+	// No new deliveries. Services may still settle the deliveries they have, and
+	// publishing continues. For a preStop hook: the service is about to be stopped.
 	DrainPhase_DRAIN_PHASE_DELIVERY DrainPhase = 1
-	// No new publishes either, and not ready.
+	// No new deliveries, no new publishes, and the sidecar is not ready.
 	DrainPhase_DRAIN_PHASE_ALL DrainPhase = 2
 )
 
@@ -184,17 +184,18 @@ type GetServerInfoResponse struct {
 	Labels map[string]string `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Version of the sidecar.
 	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
-	// How long the process has served.
+	// How long the process has been running.
 	Uptime *durationpb.Duration `protobuf:"bytes,6,opt,name=uptime,proto3" json:"uptime,omitempty"`
-	// Whether it has configuration and reaches its brokers.
+	// Whether the sidecar has configuration and reaches its brokers.
 	Ready bool `protobuf:"varint,7,opt,name=ready,proto3" json:"ready,omitempty"`
-	// Why it is not ready.
+	// Why it is not ready; empty when it is.
 	Reason string `protobuf:"bytes,8,opt,name=reason,proto3" json:"reason,omitempty"`
-	// How far it is drained.
+	// The furthest phase that was drained.
 	Drained DrainPhase `protobuf:"varint,9,opt,name=drained,proto3,enum=warren.admin.v1.DrainPhase" json:"drained,omitempty"`
 	// Version of the configuration in force; empty when there is none.
 	ConfigVersion string `protobuf:"bytes,10,opt,name=config_version,json=configVersion,proto3" json:"config_version,omitempty"`
-	// Whether that comes from the disk, not heard from the control plane since.
+	// Whether that configuration was read from the disk, and the control plane has not
+	// been reached since.
 	ConfigFromDisk bool `protobuf:"varint,11,opt,name=config_from_disk,json=configFromDisk,proto3" json:"config_from_disk,omitempty"`
 	// Settlements that came too late to have an effect.
 	StaleSettlements uint64 `protobuf:"varint,12,opt,name=stale_settlements,json=staleSettlements,proto3" json:"stale_settlements,omitempty"`
@@ -204,12 +205,12 @@ type GetServerInfoResponse struct {
 	Listeners []string `protobuf:"bytes,14,rep,name=listeners,proto3" json:"listeners,omitempty"`
 	// Level of the log; empty when it cannot be changed.
 	LogLevel string `protobuf:"bytes,15,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
-	// Taps that are open.
+	// Number of open taps.
 	Taps uint32 `protobuf:"varint,16,opt,name=taps,proto3" json:"taps,omitempty"`
-	// What became dead letters here since the sidecar started, by subscription and reason.
+	// Dead letters since the sidecar started, by subscription and reason.
 	DeadLetters []*DeadLetterCount `protobuf:"bytes,20,rep,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
-	// Queues of subscriptions that have no dead-letter queue of their own, though this
-	// sidecar declares them: what a policy of the broker takes out of them is gone.
+	// Queues that this sidecar declares and that have no dead-letter queue of their own.
+	// Messages that a policy of the broker removes from them are lost.
 	QueuesWithoutBackstop []string `protobuf:"bytes,21,rep,name=queues_without_backstop,json=queuesWithoutBackstop,proto3" json:"queues_without_backstop,omitempty"`
 	unknownFields         protoimpl.UnknownFields
 	sizeCache             protoimpl.SizeCache
@@ -376,15 +377,15 @@ type DeadLetterCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Subscription, as "namespace/name".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Reason.
+	// Reason, as in DeadLetter.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// How many.
 	Count uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
-	// Whether the broker made them by itself, as a policy on it told it.
+	// Whether the broker made them, because of a policy, and not Warren.
 	ByPolicy bool `protobuf:"varint,4,opt,name=by_policy,json=byPolicy,proto3" json:"by_policy,omitempty"`
-	// When the last one was.
+	// When the last one was dead-lettered.
 	Last *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last,proto3" json:"last,omitempty"`
-	// Id of the last one.
+	// Event id of the last one.
 	LastId        string `protobuf:"bytes,6,opt,name=last_id,json=lastId,proto3" json:"last_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -469,22 +470,22 @@ type BrokerNode struct {
 	Broker string `protobuf:"bytes,1,opt,name=broker,proto3" json:"broker,omitempty"`
 	// Address, host:port; empty for the broker in memory.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	// Product and version as the node reports them.
+	// Product and version, as the node reports them.
 	Server string `protobuf:"bytes,3,opt,name=server,proto3" json:"server,omitempty"`
-	// Whether a publish would be written.
+	// Whether the node takes publishes.
 	Publishing bool `protobuf:"varint,4,opt,name=publishing,proto3" json:"publishing,omitempty"`
-	// Whether consumers are attached or could be.
+	// Whether consumers are attached, or could be.
 	Consuming bool `protobuf:"varint,5,opt,name=consuming,proto3" json:"consuming,omitempty"`
 	// Whether the node raised an alarm (connection.blocked).
 	Blocked bool `protobuf:"varint,6,opt,name=blocked,proto3" json:"blocked,omitempty"`
-	// Why not; empty when all is well.
+	// Why the node takes no publishes or no consumers; empty when all is well.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Where it is preferred: 0 is tried first.
+	// Priority of the node: nodes with 0 are tried first.
 	Priority uint32 `protobuf:"varint,8,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Zone.
 	Zone string `protobuf:"bytes,9,opt,name=zone,proto3" json:"zone,omitempty"`
-	// How many queues since the start the sidecar had declared and found gone: deleted, or
-	// expired by a policy, with what was in them.
+	// How many of its queues disappeared since the sidecar started: they were deleted, or
+	// a policy expired them, with the messages in them.
 	QueuesGone    uint64 `protobuf:"varint,10,opt,name=queues_gone,json=queuesGone,proto3" json:"queues_gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -627,7 +628,7 @@ func (*GetConfigDumpRequest) Descriptor() ([]byte, []int) {
 	return file_warren_admin_v1_admin_service_proto_rawDescGZIP(), []int{4}
 }
 
-// GetConfigDumpResponse is the configuration in force and where it comes from.
+// GetConfigDumpResponse is the configuration in force and its origin.
 type GetConfigDumpResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// xDS node id.
@@ -636,23 +637,26 @@ type GetConfigDumpResponse struct {
 	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Workload.
 	Workload string `protobuf:"bytes,3,opt,name=workload,proto3" json:"workload,omitempty"`
-	// Hash over the versions of the resources in force; empty when there are none.
+	// Hash over the versions of the resources in force, elsewhere called config_version;
+	// empty when there are none.
 	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	// When it came into force.
 	AppliedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=applied_at,json=appliedAt,proto3" json:"applied_at,omitempty"`
-	// Whether it comes from the disk, not heard from the control plane since.
+	// Whether it was read from the disk, and the control plane has not been reached
+	// since.
 	FromDisk bool `protobuf:"varint,6,opt,name=from_disk,json=fromDisk,proto3" json:"from_disk,omitempty"`
-	// Why the last good configuration could not be read or written.
+	// Why the last good configuration could not be read from the disk or written to it.
 	StateFileError string `protobuf:"bytes,7,opt,name=state_file_error,json=stateFileError,proto3" json:"state_file_error,omitempty"`
-	// Where configuration comes from.
+	// Connection that the configuration comes from.
 	ControlPlane *ControlPlaneContact `protobuf:"bytes,8,opt,name=control_plane,json=controlPlane,proto3" json:"control_plane,omitempty"`
 	// Topics in use, by name.
 	Topics []*TopicConfig `protobuf:"bytes,9,rep,name=topics,proto3" json:"topics,omitempty"`
 	// Subscriptions of the workload, by name.
 	Subscriptions []*SubscriptionConfig `protobuf:"bytes,10,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
-	// Brokers that those use, by name.
+	// Brokers that those topics and subscriptions use, by name.
 	Brokers []*BrokerConfig `protobuf:"bytes,11,rep,name=brokers,proto3" json:"brokers,omitempty"`
-	// Every xDS resource asked for or brought by the wildcard, by type and name.
+	// Every xDS resource that was requested, or that a wildcard request brought, by type
+	// and name.
 	Resources     []*ConfigResource `protobuf:"bytes,12,rep,name=resources,proto3" json:"resources,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -777,9 +781,9 @@ type ControlPlaneContact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its address.
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	// Whether a stream stands.
+	// Whether the stream is open.
 	Connected bool `protobuf:"varint,2,opt,name=connected,proto3" json:"connected,omitempty"`
-	// When the last message came; absent when none ever did.
+	// When the last message arrived; absent when none has.
 	LastContact *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_contact,json=lastContact,proto3" json:"last_contact,omitempty"`
 	// Why there is no stream, or why the last one ended.
 	LastError     string `protobuf:"bytes,4,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
@@ -900,20 +904,20 @@ func (x *TopicConfig) GetRules() []*RuleConfig {
 	return nil
 }
 
-// RuleConfig is what happens to the events that filters match.
+// RuleConfig says what happens to the events that its filters match.
 type RuleConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// "route/rule", empty for the topic's own.
+	// "route/rule"; empty for the topic's own rule.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Filters, all of which must match, as text: prefix(type, "com.shop.").
 	Filters []string `protobuf:"bytes,2,rep,name=filters,proto3" json:"filters,omitempty"`
 	// Where its events go.
 	Backends []*BackendConfig `protobuf:"bytes,3,rep,name=backends,proto3" json:"backends,omitempty"`
-	// Total deadline of a publish; absent means the caller's alone.
+	// Deadline of a publish, all its tries included; absent means the caller's alone.
 	Timeout *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	// Tries in all.
+	// Number of tries, the first included.
 	Attempts uint32 `protobuf:"varint,5,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// Failures that are tried again.
+	// Failures after which another try is made.
 	RetryOn       []string `protobuf:"bytes,6,rep,name=retry_on,json=retryOn,proto3" json:"retry_on,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -996,7 +1000,7 @@ type BackendConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Topic, as "namespace/name".
 	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
-	// Share among the rule's backends.
+	// Share of the events, relative to the rule's other backends.
 	Weight uint32 `protobuf:"varint,2,opt,name=weight,proto3" json:"weight,omitempty"`
 	// Broker, as "namespace/name".
 	Broker string `protobuf:"bytes,3,opt,name=broker,proto3" json:"broker,omitempty"`
@@ -1006,13 +1010,13 @@ type BackendConfig struct {
 	ExchangeType string `protobuf:"bytes,5,opt,name=exchange_type,json=exchangeType,proto3" json:"exchange_type,omitempty"`
 	// Template of the routing key.
 	RoutingKey string `protobuf:"bytes,6,opt,name=routing_key,json=routingKey,proto3" json:"routing_key,omitempty"`
-	// How long a confirm is waited for.
+	// How long one try waits for the broker's confirm.
 	ConfirmTimeout *durationpb.Duration `protobuf:"bytes,7,opt,name=confirm_timeout,json=confirmTimeout,proto3" json:"confirm_timeout,omitempty"`
 	// Largest payload in bytes.
 	MaxEventBytes uint32 `protobuf:"varint,8,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
 	// Partitions of the topic; absent when it has none.
 	Partitions *PartitionsConfig `protobuf:"bytes,9,opt,name=partitions,proto3" json:"partitions,omitempty"`
-	// What publishers may set beside an event, as the topic's publish.headers.
+	// Headers that publishers may set beside an event, as in the topic's publish.headers.
 	Headers       []string `protobuf:"bytes,10,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1118,10 +1122,10 @@ func (x *BackendConfig) GetHeaders() []string {
 	return nil
 }
 
-// PartitionsConfig is how the events of a key are kept together.
+// PartitionsConfig says how the events of a key are kept in order.
 type PartitionsConfig struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many partitions there are.
+	// Number of partitions.
 	Count uint32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
 	// Attribute whose value is the key.
 	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
@@ -1186,32 +1190,34 @@ type SubscriptionConfig struct {
 	Queue string `protobuf:"bytes,4,opt,name=queue,proto3" json:"queue,omitempty"`
 	// Type of the queue.
 	QueueType string `protobuf:"bytes,5,opt,name=queue_type,json=queueType,proto3" json:"queue_type,omitempty"`
-	// Most unsettled deliveries.
+	// Most deliveries that may be unsettled at once.
 	Prefetch uint32 `protobuf:"varint,6,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
 	// Filters, all of which must match, as text.
 	Filters []string `protobuf:"bytes,7,rep,name=filters,proto3" json:"filters,omitempty"`
 	// How long the service has to settle a delivery.
 	AckDeadline *durationpb.Duration `protobuf:"bytes,8,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
-	// Deliveries in all.
+	// Number of attempts, the first included.
 	Attempts uint32 `protobuf:"varint,9,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// Where dead letters go.
+	// Queue of the dead letters.
 	DeadLetterQueue string `protobuf:"bytes,10,opt,name=dead_letter_queue,json=deadLetterQueue,proto3" json:"dead_letter_queue,omitempty"`
 	// Order of the deliveries: None or PerKey.
 	Ordering string `protobuf:"bytes,11,opt,name=ordering,proto3" json:"ordering,omitempty"`
-	// Partitions, when ordering is PerKey; each has a queue, named after queue.
+	// Partitions, when ordering is PerKey. Each has a queue, named after queue.
 	Partitions *PartitionsConfig `protobuf:"bytes,12,opt,name=partitions,proto3" json:"partitions,omitempty"`
-	// How long an event may hold up its key; absent without order.
+	// How long an event may hold up its key; absent when ordering is None.
 	MaxElapsed *durationpb.Duration `protobuf:"bytes,13,opt,name=max_elapsed,json=maxElapsed,proto3" json:"max_elapsed,omitempty"`
-	// What becomes of a key after a dead letter: Continue or Hold; empty without order.
+	// What happens to a key after a dead letter: Continue or Hold; empty when ordering is
+	// None.
 	KeyPolicy string `protobuf:"bytes,14,opt,name=key_policy,json=keyPolicy,proto3" json:"key_policy,omitempty"`
-	// Bound of the payload that is prefetched, in bytes; 0 means prefetch alone.
+	// Bound of the prefetched payload, in bytes; 0 means that only prefetch bounds it.
 	PrefetchBytes uint64 `protobuf:"varint,15,opt,name=prefetch_bytes,json=prefetchBytes,proto3" json:"prefetch_bytes,omitempty"`
-	// How long acknowledged events are remembered, to suppress repeats; absent means
-	// not at all.
+	// How long acknowledged events are remembered, to suppress repeats; absent means that
+	// none are.
 	DedupeWindow *durationpb.Duration `protobuf:"bytes,16,opt,name=dedupe_window,json=dedupeWindow,proto3" json:"dedupe_window,omitempty"`
-	// How many are.
+	// How many acknowledged events are remembered.
 	DedupeMaxEntries uint32 `protobuf:"varint,17,opt,name=dedupe_max_entries,json=dedupeMaxEntries,proto3" json:"dedupe_max_entries,omitempty"`
-	// Up to how many bytes compressed data is decoded; 0 means that it is handed on as it is.
+	// Compressed data is decoded up to this many bytes; 0 means that it is delivered as
+	// it is.
 	MaxDecodedBytes uint32 `protobuf:"varint,18,opt,name=max_decoded_bytes,json=maxDecodedBytes,proto3" json:"max_decoded_bytes,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1382,7 +1388,7 @@ type BrokerConfig struct {
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	// Virtual host.
 	Vhost string `protobuf:"bytes,3,opt,name=vhost,proto3" json:"vhost,omitempty"`
-	// Name of the credentials; their content is never shown.
+	// Name of the credentials. Their content is never shown.
 	Credentials string `protobuf:"bytes,4,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Who declares exchanges and queues: Manage, Verify or Ignore.
 	Topology string `protobuf:"bytes,5,opt,name=topology,proto3" json:"topology,omitempty"`
@@ -1464,7 +1470,7 @@ func (x *BrokerConfig) GetNodes() []*BrokerNode {
 	return nil
 }
 
-// ConfigResource is one xDS resource as the sidecar has it.
+// ConfigResource is one xDS resource, as the sidecar has it.
 type ConfigResource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Type URL.
@@ -1473,11 +1479,11 @@ type ConfigResource struct {
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// REQUESTED, ACKED, NACKED or DOES_NOT_EXIST.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
-	// The last good version, in force even while a later one is refused.
+	// The last accepted version. It stays in force while a later one is refused.
 	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	// The version that was refused.
 	RejectedVersion string `protobuf:"bytes,5,opt,name=rejected_version,json=rejectedVersion,proto3" json:"rejected_version,omitempty"`
-	// Why it was refused or does not exist.
+	// Why the version was refused, or why the resource does not exist.
 	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1555,17 +1561,17 @@ func (x *ConfigResource) GetError() string {
 	return ""
 }
 
-// TapRequest says which events to show. Topic and subscription may both be set:
-// then either will do. With neither, all events are shown.
+// TapRequest says which events to show. With topic and subscription both set, an event
+// that matches either is shown; with neither, all events are shown.
 type TapRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Topic, "name" or "namespace/name": what is published to it by name or by
-	// route, and what is delivered from it.
+	// Topic, "name" or "namespace/name". It matches events published to it, by name or by
+	// route, and events delivered from it.
 	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
-	// Subscription, "name" or "namespace/name": what is delivered for it.
+	// Subscription, "name" or "namespace/name". It matches events delivered for it.
 	Subscription string `protobuf:"bytes,2,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Share of the events to show, in percent, above 0 and at most 100; absent
-	// means all. All that passes of one event is shown, or none of it.
+	// Share of the events to show, in percent, above 0 and at most 100; absent means all.
+	// Either every stage of an event is shown, or none.
 	SamplePercent *float64 `protobuf:"fixed64,3,opt,name=sample_percent,json=samplePercent,proto3,oneof" json:"sample_percent,omitempty"`
 	// Bytes of the payload to show, at most 65536; 0 shows none.
 	MaxPayloadBytes uint32 `protobuf:"varint,4,opt,name=max_payload_bytes,json=maxPayloadBytes,proto3" json:"max_payload_bytes,omitempty"`
@@ -1631,12 +1637,12 @@ func (x *TapRequest) GetMaxPayloadBytes() uint32 {
 	return 0
 }
 
-// TapResponse is one event that passed. The first message of a stream has none.
+// TapResponse is one event that passed. The first message of a stream carries none.
 type TapResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where on its way the event is.
+	// Stage that the event has reached.
 	Stage TapStage `protobuf:"varint,1,opt,name=stage,proto3,enum=warren.admin.v1.TapStage" json:"stage,omitempty"`
-	// When it was there.
+	// When it reached the stage.
 	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	// Id of the event.
 	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
@@ -1648,25 +1654,27 @@ type TapResponse struct {
 	Attributes map[string]string `protobuf:"bytes,6,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Size of the payload in bytes.
 	DataBytes uint64 `protobuf:"varint,7,opt,name=data_bytes,json=dataBytes,proto3" json:"data_bytes,omitempty"`
-	// The beginning of the payload, as far as was asked for.
+	// The beginning of the payload, up to max_payload_bytes.
 	Data []byte `protobuf:"bytes,8,opt,name=data,proto3" json:"data,omitempty"`
-	// Topic, as "namespace/name": that it goes to, or that it comes from.
+	// Topic, as "namespace/name": where a published event goes, or where a delivered one
+	// comes from.
 	Topic string `protobuf:"bytes,9,opt,name=topic,proto3" json:"topic,omitempty"`
 	// Rule that chose the topic, as "route/rule"; only on PUBLISHED.
 	Route string `protobuf:"bytes,10,opt,name=route,proto3" json:"route,omitempty"`
 	// Subscription, as "namespace/name"; not on PUBLISHED.
 	Subscription string `protobuf:"bytes,11,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Exchange it is or was published to.
+	// Exchange the event is or was published to.
 	Exchange string `protobuf:"bytes,12,opt,name=exchange,proto3" json:"exchange,omitempty"`
 	// Routing key.
 	RoutingKey string `protobuf:"bytes,13,opt,name=routing_key,json=routingKey,proto3" json:"routing_key,omitempty"`
-	// Tries made of a publish; number of the delivery, from 1.
+	// On PUBLISHED, the tries that were made; otherwise the number of the delivery, from
+	// 1.
 	Attempt uint32 `protobuf:"varint,14,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// On SETTLED: ack, retry or dead-letter.
 	Outcome string `protobuf:"bytes,15,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	// Why a publish failed, why a delivery was refused.
+	// Why the publish failed, or why the service refused the delivery.
 	Error string `protobuf:"bytes,16,opt,name=error,proto3" json:"error,omitempty"`
-	// From acceptance to confirm, or from hand-out to settlement.
+	// Time from acceptance to confirm, or from delivery to settlement.
 	Took *durationpb.Duration `protobuf:"bytes,17,opt,name=took,proto3" json:"took,omitempty"`
 	// W3C traceparent of the hop.
 	Traceparent string `protobuf:"bytes,18,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
@@ -1842,11 +1850,11 @@ func (x *TapResponse) GetDropped() uint64 {
 // DrainRequest says what to end.
 type DrainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required.
+	// Phase to drain. Required.
 	Phase DrainPhase `protobuf:"varint,1,opt,name=phase,proto3,enum=warren.admin.v1.DrainPhase" json:"phase,omitempty"`
-	// How long services may take to settle what they hold; what is left then goes
-	// back to its queue. Absent means the sidecar's own drain timeout, which is
-	// also the most.
+	// How long services may take to settle the deliveries they have; unsettled deliveries
+	// then go back to their queue. Absent means the sidecar's own drain timeout, which is
+	// also the maximum.
 	Timeout       *durationpb.Duration `protobuf:"bytes,2,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1899,7 +1907,7 @@ func (x *DrainRequest) GetTimeout() *durationpb.Duration {
 // DrainResponse says that the phase has ended.
 type DrainResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long it took.
+	// How long the drain took.
 	Took *durationpb.Duration `protobuf:"bytes,1,opt,name=took,proto3" json:"took,omitempty"`
 	// Whether everything was settled in time.
 	Clean         bool `protobuf:"varint,2,opt,name=clean,proto3" json:"clean,omitempty"`

@@ -34,40 +34,41 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AdminService is what a sidecar shows and does for its operator, on loopback. It
-// only reads, but for Drain, which wants its phase named, and for redrive, purge and
-// release, which want their subscription named.
+// AdminService shows the state of a sidecar to its operator, on loopback. Most calls
+// only read. Drain, RedriveDeadLetters, PurgeDeadLetters and ReleaseHeldKeys change
+// something: Drain requires a phase, the others require a subscription.
 type AdminServiceClient interface {
-	// GetServerInfo tells who the sidecar is and how it fares.
+	// GetServerInfo returns the identity and the condition of the sidecar.
 	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
-	// GetConfigDump tells what the sidecar runs on and what it was told. There are
-	// no secrets in it: credentials are names.
+	// GetConfigDump returns the configuration that is in force and the resources received
+	// from the control plane. It contains no secrets: credentials are names.
 	GetConfigDump(ctx context.Context, in *GetConfigDumpRequest, opts ...grpc.CallOption) (*GetConfigDumpResponse, error)
-	// Tap streams the events that pass the sidecar, from now on, until the caller
-	// goes away. It never slows an event down: what the caller does not take in
-	// time is dropped and counted. The first message says that the tap is open.
-	// RESOURCE_EXHAUSTED when too many taps are open.
+	// Tap streams the events that pass the sidecar, from now on, until the caller ends
+	// the call. It never slows an event down: events that the caller does not read in
+	// time are dropped and counted. The first message says that the tap is open. The call
+	// fails with RESOURCE_EXHAUSTED when too many taps are open.
 	Tap(ctx context.Context, in *TapRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TapResponse], error)
-	// Drain ends a part of the sidecar's work and answers when that has ended. It
-	// is idempotent, goes on when the caller goes away, and cannot be undone: the
+	// Drain ends a part of the sidecar's work and answers when that part has ended. It is
+	// idempotent, continues when the caller ends the call, and cannot be undone: the
 	// process is expected to end.
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
-	// ListDeadLetters streams the dead letters of a subscription, in the order of
-	// their queue, then one report. It takes none away: all have their place again
-	// when the call ends. ABORTED while another call works on the queue, here and
-	// below.
+	// ListDeadLetters streams the dead letters of a subscription, in the order of their
+	// queue, then one report. It removes none: each is back in its place when the call
+	// ends. This call, RedriveDeadLetters and PurgeDeadLetters fail with ABORTED while
+	// another of them works on the same queue.
 	ListDeadLetters(ctx context.Context, in *ListDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListDeadLettersResponse], error)
-	// RedriveDeadLetters sends dead letters back as first attempts, one after the
-	// other, and streams how far it is. Each is confirmed where it goes before it is
-	// removed; what fails stays. It ends when the caller goes away.
+	// RedriveDeadLetters sends dead letters back as first attempts, one after the other,
+	// and streams its progress. The broker confirms each one before it is removed from
+	// the dead-letter queue; a dead letter that cannot be sent stays. The work ends when
+	// the caller ends the call.
 	RedriveDeadLetters(ctx context.Context, in *RedriveDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RedriveDeadLettersResponse], error)
-	// PurgeDeadLetters removes dead letters for good and streams how far it is. It
-	// ends when the caller goes away.
+	// PurgeDeadLetters removes dead letters permanently and streams its progress. The
+	// work ends when the caller ends the call.
 	PurgeDeadLetters(ctx context.Context, in *PurgeDeadLettersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PurgeDeadLettersResponse], error)
-	// ListHeldKeys tells which keys of an ordered subscription this sidecar holds.
+	// ListHeldKeys returns the keys of an ordered subscription that this sidecar holds.
 	ListHeldKeys(ctx context.Context, in *ListHeldKeysRequest, opts ...grpc.CallOption) (*ListHeldKeysResponse, error)
-	// ReleaseHeldKeys lets keys go on; what of them was dead-lettered meanwhile stays
-	// so.
+	// ReleaseHeldKeys lets the events of held keys be delivered again. Events that were
+	// dead-lettered while their key was held stay dead letters.
 	ReleaseHeldKeys(ctx context.Context, in *ReleaseHeldKeysRequest, opts ...grpc.CallOption) (*ReleaseHeldKeysResponse, error)
 }
 
@@ -209,40 +210,41 @@ func (c *adminServiceClient) ReleaseHeldKeys(ctx context.Context, in *ReleaseHel
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
 //
-// AdminService is what a sidecar shows and does for its operator, on loopback. It
-// only reads, but for Drain, which wants its phase named, and for redrive, purge and
-// release, which want their subscription named.
+// AdminService shows the state of a sidecar to its operator, on loopback. Most calls
+// only read. Drain, RedriveDeadLetters, PurgeDeadLetters and ReleaseHeldKeys change
+// something: Drain requires a phase, the others require a subscription.
 type AdminServiceServer interface {
-	// GetServerInfo tells who the sidecar is and how it fares.
+	// GetServerInfo returns the identity and the condition of the sidecar.
 	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)
-	// GetConfigDump tells what the sidecar runs on and what it was told. There are
-	// no secrets in it: credentials are names.
+	// GetConfigDump returns the configuration that is in force and the resources received
+	// from the control plane. It contains no secrets: credentials are names.
 	GetConfigDump(context.Context, *GetConfigDumpRequest) (*GetConfigDumpResponse, error)
-	// Tap streams the events that pass the sidecar, from now on, until the caller
-	// goes away. It never slows an event down: what the caller does not take in
-	// time is dropped and counted. The first message says that the tap is open.
-	// RESOURCE_EXHAUSTED when too many taps are open.
+	// Tap streams the events that pass the sidecar, from now on, until the caller ends
+	// the call. It never slows an event down: events that the caller does not read in
+	// time are dropped and counted. The first message says that the tap is open. The call
+	// fails with RESOURCE_EXHAUSTED when too many taps are open.
 	Tap(*TapRequest, grpc.ServerStreamingServer[TapResponse]) error
-	// Drain ends a part of the sidecar's work and answers when that has ended. It
-	// is idempotent, goes on when the caller goes away, and cannot be undone: the
+	// Drain ends a part of the sidecar's work and answers when that part has ended. It is
+	// idempotent, continues when the caller ends the call, and cannot be undone: the
 	// process is expected to end.
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
-	// ListDeadLetters streams the dead letters of a subscription, in the order of
-	// their queue, then one report. It takes none away: all have their place again
-	// when the call ends. ABORTED while another call works on the queue, here and
-	// below.
+	// ListDeadLetters streams the dead letters of a subscription, in the order of their
+	// queue, then one report. It removes none: each is back in its place when the call
+	// ends. This call, RedriveDeadLetters and PurgeDeadLetters fail with ABORTED while
+	// another of them works on the same queue.
 	ListDeadLetters(*ListDeadLettersRequest, grpc.ServerStreamingServer[ListDeadLettersResponse]) error
-	// RedriveDeadLetters sends dead letters back as first attempts, one after the
-	// other, and streams how far it is. Each is confirmed where it goes before it is
-	// removed; what fails stays. It ends when the caller goes away.
+	// RedriveDeadLetters sends dead letters back as first attempts, one after the other,
+	// and streams its progress. The broker confirms each one before it is removed from
+	// the dead-letter queue; a dead letter that cannot be sent stays. The work ends when
+	// the caller ends the call.
 	RedriveDeadLetters(*RedriveDeadLettersRequest, grpc.ServerStreamingServer[RedriveDeadLettersResponse]) error
-	// PurgeDeadLetters removes dead letters for good and streams how far it is. It
-	// ends when the caller goes away.
+	// PurgeDeadLetters removes dead letters permanently and streams its progress. The
+	// work ends when the caller ends the call.
 	PurgeDeadLetters(*PurgeDeadLettersRequest, grpc.ServerStreamingServer[PurgeDeadLettersResponse]) error
-	// ListHeldKeys tells which keys of an ordered subscription this sidecar holds.
+	// ListHeldKeys returns the keys of an ordered subscription that this sidecar holds.
 	ListHeldKeys(context.Context, *ListHeldKeysRequest) (*ListHeldKeysResponse, error)
-	// ReleaseHeldKeys lets keys go on; what of them was dead-lettered meanwhile stays
-	// so.
+	// ReleaseHeldKeys lets the events of held keys be delivered again. Events that were
+	// dead-lettered while their key was held stay dead letters.
 	ReleaseHeldKeys(context.Context, *ReleaseHeldKeysRequest) (*ReleaseHeldKeysResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }

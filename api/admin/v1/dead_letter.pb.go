@@ -22,13 +22,13 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// RedriveDestination is where letters are sent back to.
+// RedriveDestination is where dead letters are sent back to.
 type RedriveDestination int32
 
 const (
 	// Not set: the subscription.
 	RedriveDestination_REDRIVE_DESTINATION_UNSPECIFIED RedriveDestination = 0
-	// The subscription's own queue: nobody else gets the event again.
+	// The subscription's own queue: no other subscription gets the event again.
 	RedriveDestination_REDRIVE_DESTINATION_SUBSCRIPTION RedriveDestination = 1
 	// The topic's exchange: every subscription gets it again.
 	RedriveDestination_REDRIVE_DESTINATION_TOPIC RedriveDestination = 2
@@ -75,7 +75,8 @@ func (RedriveDestination) EnumDescriptor() ([]byte, []int) {
 	return file_warren_admin_v1_dead_letter_proto_rawDescGZIP(), []int{0}
 }
 
-// DeadLetterFilter chooses dead letters: those that fit every field that is set.
+// DeadLetterFilter chooses dead letters. A dead letter must match every field that is
+// set.
 type DeadLetterFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Any of these event ids.
@@ -86,9 +87,9 @@ type DeadLetterFilter struct {
 	Types []string `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
 	// Any of these reasons, e.g. "rejected".
 	Reasons []string `protobuf:"bytes,4,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	// Given up then or later.
+	// Dead-lettered at this time or later.
 	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
-	// Given up before.
+	// Dead-lettered before this time.
 	Until         *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -166,10 +167,10 @@ func (x *DeadLetterFilter) GetUntil() *timestamppb.Timestamp {
 	return nil
 }
 
-// DeadLetter is an event that was given up for a subscription.
+// DeadLetter is an event in a dead-letter queue of a subscription.
 type DeadLetter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id of the event; of a message that is no event, an id made of its content.
+	// Id of the event. A message that is no event gets an id made from its content.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// Source of the event.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
@@ -179,31 +180,32 @@ type DeadLetter struct {
 	Attributes map[string]string `protobuf:"bytes,4,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Size of the payload in bytes.
 	DataBytes uint64 `protobuf:"varint,5,opt,name=data_bytes,json=dataBytes,proto3" json:"data_bytes,omitempty"`
-	// The beginning of the payload, as far as was asked for.
+	// The beginning of the payload, up to max_payload_bytes.
 	Data []byte `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"`
-	// Why it was given up: rejected, attempts-exhausted, ack-deadline, invalid-event,
-	// retries-elapsed, key-held, expired, too-large, set-aside, delivery-limit or max-length.
+	// Why it was dead-lettered: rejected, attempts-exhausted, ack-deadline,
+	// invalid-event, retries-elapsed, key-held, expired, too-large, set-aside,
+	// delivery-limit or max-length.
 	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The service's words, or what else is known.
+	// Explanation of the reason, by the service or by Warren.
 	Detail string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
 	// Attempts that were made.
 	Attempts uint32 `protobuf:"varint,9,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// When the first attempt failed; absent when there was none.
+	// When the first attempt failed; absent when none did.
 	FirstFailure *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=first_failure,json=firstFailure,proto3" json:"first_failure,omitempty"`
-	// When it was given up; absent when the letter does not say.
+	// When it was dead-lettered; absent when that is not recorded.
 	Time *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=time,proto3" json:"time,omitempty"`
 	// Exchange it was first published to.
 	Exchange string `protobuf:"bytes,12,opt,name=exchange,proto3" json:"exchange,omitempty"`
-	// Its routing key there.
+	// Routing key it was first published with.
 	RoutingKey string `protobuf:"bytes,13,opt,name=routing_key,json=routingKey,proto3" json:"routing_key,omitempty"`
 	// W3C traceparent of the hop.
 	Traceparent string `protobuf:"bytes,14,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	// Workload that published it.
 	Publisher string `protobuf:"bytes,15,opt,name=publisher,proto3" json:"publisher,omitempty"`
-	// What the broker did not take in one message and was left out; empty when the letter is
-	// whole.
+	// What the broker did not accept and Warren left out; empty when the message is
+	// complete.
 	Cut string `protobuf:"bytes,16,opt,name=cut,proto3" json:"cut,omitempty"`
-	// Queue that gave it up, of a letter that the broker made by itself.
+	// Queue that the broker removed it from; only when the broker made the dead letter.
 	Queue string `protobuf:"bytes,17,opt,name=queue,proto3" json:"queue,omitempty"`
 	// Why the message is no event; empty when it is one.
 	Malformed     string `protobuf:"bytes,18,opt,name=malformed,proto3" json:"malformed,omitempty"`
@@ -367,31 +369,31 @@ func (x *DeadLetter) GetMalformed() string {
 	return ""
 }
 
-// DeadLetterReport says how far a call on a dead-letter queue is. A call ends with
-// one, also when it fails.
+// DeadLetterReport is the progress of a call on a dead-letter queue. Every call ends
+// with one, a failed call too.
 type DeadLetterReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The queue.
 	Queue string `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
-	// Letters that were ready when the call began. No more are read.
+	// Messages that were ready when the call began. No more are read.
 	Total uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
-	// Of those, read so far.
+	// Messages read so far, of total.
 	Read uint64 `protobuf:"varint,3,opt,name=read,proto3" json:"read,omitempty"`
-	// Of those, of other subscriptions that share the queue, or no letters of
-	// Warren's. They are left alone.
+	// Messages of those read that are left alone: dead letters of other subscriptions
+	// that share the queue, and messages that Warren did not put there.
 	Foreign uint64 `protobuf:"varint,4,opt,name=foreign,proto3" json:"foreign,omitempty"`
-	// Of those, chosen by subscription and filter.
+	// Dead letters of those read that the subscription and the filter choose.
 	Matched uint64 `protobuf:"varint,5,opt,name=matched,proto3" json:"matched,omitempty"`
-	// Sent back or removed; in a dry run, what would have been.
+	// Dead letters sent back or removed; in a dry run, those that would have been.
 	Done uint64 `protobuf:"varint,6,opt,name=done,proto3" json:"done,omitempty"`
-	// Chosen, but they could not be sent back, and stay.
+	// Chosen dead letters that stay, because sending them back failed.
 	Failed uint64 `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
-	// Why the last of those failed.
+	// Error of the last one that failed.
 	Failure string `protobuf:"bytes,8,opt,name=failure,proto3" json:"failure,omitempty"`
-	// Consumers that others had on the queue when the call began. What those hold
-	// cannot be seen.
+	// Other consumers of the queue when the call began. Messages that they hold cannot be
+	// seen.
 	Consumers uint32 `protobuf:"varint,9,opt,name=consumers,proto3" json:"consumers,omitempty"`
-	// Whether all that was there was read, or the limit was reached.
+	// Whether the call has finished: every message was read, or the limit was reached.
 	Complete      bool `protobuf:"varint,10,opt,name=complete,proto3" json:"complete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -497,14 +499,14 @@ func (x *DeadLetterReport) GetComplete() bool {
 	return false
 }
 
-// ListDeadLettersRequest says which letters to show.
+// ListDeadLettersRequest says which dead letters to show.
 type ListDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: a subscription of the workload, "name" or "namespace/name".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Absent means all.
+	// Absent means all dead letters.
 	Filter *DeadLetterFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Most letters; 0 means all.
+	// Most dead letters; 0 means all.
 	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
 	// Bytes of each payload to show; 0 shows none.
 	MaxPayloadBytes uint32 `protobuf:"varint,4,opt,name=max_payload_bytes,json=maxPayloadBytes,proto3" json:"max_payload_bytes,omitempty"`
@@ -570,10 +572,10 @@ func (x *ListDeadLettersRequest) GetMaxPayloadBytes() uint32 {
 	return 0
 }
 
-// ListDeadLettersResponse is a letter, or the report that ends the stream.
+// ListDeadLettersResponse is a dead letter, or the report that ends the stream.
 type ListDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is.
+	// A dead letter or the report.
 	//
 	// Types that are valid to be assigned to Response:
 	//
@@ -644,12 +646,12 @@ type isListDeadLettersResponse_Response interface {
 }
 
 type ListDeadLettersResponse_Letter struct {
-	// One letter.
+	// One dead letter.
 	Letter *DeadLetter `protobuf:"bytes,1,opt,name=letter,proto3,oneof"`
 }
 
 type ListDeadLettersResponse_Report struct {
-	// The end.
+	// The report, after all dead letters.
 	Report *DeadLetterReport `protobuf:"bytes,2,opt,name=report,proto3,oneof"`
 }
 
@@ -657,21 +659,21 @@ func (*ListDeadLettersResponse_Letter) isListDeadLettersResponse_Response() {}
 
 func (*ListDeadLettersResponse_Report) isListDeadLettersResponse_Response() {}
 
-// RedriveDeadLettersRequest says which letters to send back, and how.
+// RedriveDeadLettersRequest says which dead letters to send back, and how.
 type RedriveDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: a subscription of the workload, "name" or "namespace/name".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Absent means all.
+	// Absent means all dead letters.
 	Filter *DeadLetterFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Most letters; 0 means all.
+	// Most dead letters; 0 means all.
 	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
-	// Only count.
+	// Only count, and send nothing back.
 	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
-	// Most letters a second, 0.001 at least; absent means as fast as they are
+	// Most dead letters a second, 0.001 at least; absent means as fast as they are
 	// confirmed.
 	PerSecond *float64 `protobuf:"fixed64,5,opt,name=per_second,json=perSecond,proto3,oneof" json:"per_second,omitempty"`
-	// Where to.
+	// Where to send them.
 	Destination   RedriveDestination `protobuf:"varint,6,opt,name=destination,proto3,enum=warren.admin.v1.RedriveDestination" json:"destination,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -749,11 +751,11 @@ func (x *RedriveDeadLettersRequest) GetDestination() RedriveDestination {
 	return RedriveDestination_REDRIVE_DESTINATION_UNSPECIFIED
 }
 
-// RedriveDeadLettersResponse is how far it is, several times a second while letters
-// are read, and at the end.
+// RedriveDeadLettersResponse is the progress, sent several times a second while dead
+// letters are read, and at the end.
 type RedriveDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// So far.
+	// Progress so far.
 	Report        *DeadLetterReport `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -796,16 +798,16 @@ func (x *RedriveDeadLettersResponse) GetReport() *DeadLetterReport {
 	return nil
 }
 
-// PurgeDeadLettersRequest says which letters to remove.
+// PurgeDeadLettersRequest says which dead letters to remove.
 type PurgeDeadLettersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: a subscription of the workload, "name" or "namespace/name".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Absent means all of the subscription.
+	// Absent means all dead letters of the subscription.
 	Filter *DeadLetterFilter `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Most letters; 0 means all.
+	// Most dead letters; 0 means all.
 	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
-	// Only count.
+	// Only count, and remove nothing.
 	DryRun        bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -869,11 +871,11 @@ func (x *PurgeDeadLettersRequest) GetDryRun() bool {
 	return false
 }
 
-// PurgeDeadLettersResponse is how far it is, several times a second while letters
-// are read, and at the end.
+// PurgeDeadLettersResponse is the progress, sent several times a second while dead
+// letters are read, and at the end.
 type PurgeDeadLettersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// So far.
+	// Progress so far.
 	Report        *DeadLetterReport `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -962,7 +964,8 @@ func (x *ListHeldKeysRequest) GetSubscription() string {
 	return ""
 }
 
-// ListHeldKeysResponse lists keys whose events are dead-lettered until released.
+// ListHeldKeysResponse lists the keys whose events are dead-lettered until the keys are
+// released.
 type ListHeldKeysResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The keys, sorted.
@@ -1008,7 +1011,7 @@ func (x *ListHeldKeysResponse) GetKeys() []string {
 	return nil
 }
 
-// ReleaseHeldKeysRequest says which keys to let go on.
+// ReleaseHeldKeysRequest says which keys to release.
 type ReleaseHeldKeysRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required: a subscription of the workload, "name" or "namespace/name".
@@ -1075,7 +1078,7 @@ func (x *ReleaseHeldKeysRequest) GetAll() bool {
 // ReleaseHeldKeysResponse says what was released.
 type ReleaseHeldKeysResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Keys that were held and are no more.
+	// Number of keys that were released.
 	Released      uint32 `protobuf:"varint,1,opt,name=released,proto3" json:"released,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -72,12 +72,13 @@ func (x *GetStatusRequest) GetNamespace() string {
 // GetStatusResponse is the state of the mesh at one moment.
 type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Hash of the configuration in force.
+	// Hash over all resources in force: warren.mesh.version in spans and metrics. A
+	// sidecar receives a part of them and has a hash of its own, config_version.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
 	// When it came into force.
 	LoadedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=loaded_at,json=loadedAt,proto3" json:"loaded_at,omitempty"`
-	// Problems of the newest configuration that was refused; empty when the newest
-	// one is in force.
+	// Errors of the newest configuration, when it was refused; empty when the newest one
+	// is in force.
 	Problems []*Problem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	// Every declared object.
 	Objects []*Object `protobuf:"bytes,4,rep,name=objects,proto3" json:"objects,omitempty"`
@@ -161,12 +162,12 @@ func (x *GetStatusResponse) GetControlPlaneVersion() string {
 	return ""
 }
 
-// Problem is one thing wrong with a declared configuration.
+// Problem is one error in a declared configuration.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// File, relative to the watched directory.
 	File string `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
-	// Line, from 1; 0 when it is not known.
+	// Line, from 1; 0 when it is unknown.
 	Line uint32 `protobuf:"varint,2,opt,name=line,proto3" json:"line,omitempty"`
 	// Path of the field, e.g. "spec.rules[0].backendRefs[1].weight".
 	Field string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
@@ -256,11 +257,11 @@ type Object struct {
 	Conditions []*Condition `protobuf:"bytes,4,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Sidecars that acknowledged this generation.
 	Acked uint32 `protobuf:"varint,5,opt,name=acked,proto3" json:"acked,omitempty"`
-	// Sidecars it concerns that have not answered yet.
+	// Sidecars that use the object and have not answered yet.
 	Pending uint32 `protobuf:"varint,6,opt,name=pending,proto3" json:"pending,omitempty"`
 	// Sidecars that refused it.
 	Rejected uint32 `protobuf:"varint,7,opt,name=rejected,proto3" json:"rejected,omitempty"`
-	// The newest refusal, in the sidecar's words.
+	// Error of the newest refusal, as the sidecar reported it.
 	LastError     string `protobuf:"bytes,8,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -361,7 +362,7 @@ type Condition struct {
 	Status string `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
 	// CamelCase reason.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// For people.
+	// Explanation for people.
 	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 	// When status last changed.
 	LastTransitionTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_transition_time,json=lastTransitionTime,proto3" json:"last_transition_time,omitempty"`
@@ -449,7 +450,7 @@ type Sidecar struct {
 	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
 	// How long it has been connected.
 	ConnectedFor *durationpb.Duration `protobuf:"bytes,6,opt,name=connected_for,json=connectedFor,proto3" json:"connected_for,omitempty"`
-	// Its state: SYNCED, NOT_SENT, STALE or NACK, over all resources.
+	// State over all its resources: SYNCED, NOT_SENT, STALE or NACK.
 	State string `protobuf:"bytes,7,opt,name=state,proto3" json:"state,omitempty"`
 	// Its resources.
 	Resources []*SidecarResource `protobuf:"bytes,8,rep,name=resources,proto3" json:"resources,omitempty"`
@@ -569,7 +570,7 @@ type SidecarResource struct {
 	Error string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
 	// Version that was sent last.
 	SentVersion string `protobuf:"bytes,7,opt,name=sent_version,json=sentVersion,proto3" json:"sent_version,omitempty"`
-	// Since when it is in this state.
+	// When it entered this state.
 	Since         *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

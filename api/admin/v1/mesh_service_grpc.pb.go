@@ -26,10 +26,10 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// MeshService is the control plane's read-only view of the mesh: what was
-// declared, what each sidecar has acknowledged, what is wrong.
+// MeshService is the control plane's read-only view of the mesh: the declared objects,
+// the version each sidecar runs, and the errors.
 type MeshServiceClient interface {
-	// GetStatus tells the state of every object and of every connected sidecar.
+	// GetStatus returns the state of every object and of every connected sidecar.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
 }
 
@@ -55,10 +55,10 @@ func (c *meshServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest,
 // All implementations must embed UnimplementedMeshServiceServer
 // for forward compatibility.
 //
-// MeshService is the control plane's read-only view of the mesh: what was
-// declared, what each sidecar has acknowledged, what is wrong.
+// MeshService is the control plane's read-only view of the mesh: the declared objects,
+// the version each sidecar runs, and the errors.
 type MeshServiceServer interface {
-	// GetStatus tells the state of every object and of every connected sidecar.
+	// GetStatus returns the state of every object and of every connected sidecar.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
 	mustEmbedUnimplementedMeshServiceServer()
 }

@@ -24,10 +24,9 @@ const (
 )
 
 // CloudEvent is a CloudEvents 1.0 event. It is wire-identical to
-// io.cloudevents.v1.CloudEvent (same field numbers and types), so bytes made
-// with the official schema parse here and the other way round; it has a name of
-// its own because two copies of the official descriptor cannot live in one
-// process.
+// io.cloudevents.v1.CloudEvent (same field numbers and types): bytes made with either
+// schema parse with the other. It has a name of its own because one process cannot
+// register the official descriptor twice.
 type CloudEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique within source. Required, non-empty.
@@ -41,8 +40,8 @@ type CloudEvent struct {
 	// Optional and extension attributes by name ([a-z0-9], never "data"):
 	// datacontenttype, dataschema, subject, time, partitionkey, traceparent, ...
 	Attributes map[string]*CloudEvent_CloudEventAttributeValue `protobuf:"bytes,5,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// The payload. Delivered events always carry binary_data, whichever form was
-	// published: the body crosses the broker byte for byte.
+	// The payload. The body crosses the broker byte for byte, so delivered events always
+	// carry binary_data, whichever form was published.
 	//
 	// Types that are valid to be assigned to Data:
 	//
@@ -168,8 +167,8 @@ type CloudEvent_TextData struct {
 }
 
 type CloudEvent_ProtoData struct {
-	// Payload as a protobuf message; its value bytes are sent, dataschema is the
-	// type URL and datacontenttype application/protobuf unless they are set.
+	// Payload as a protobuf message; its value bytes are sent. Unless they are set,
+	// dataschema becomes the type URL and datacontenttype application/protobuf.
 	ProtoData *anypb.Any `protobuf:"bytes,8,opt,name=proto_data,json=protoData,proto3,oneof"`
 }
 

@@ -31,9 +31,9 @@ type OnEventRequest struct {
 	Subscription string `protobuf:"bytes,2,opt,name=subscription,proto3" json:"subscription,omitempty"`
 	// The topic, as "namespace/name".
 	Topic string `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
-	// 1 for the first attempt; counts every later one.
+	// Number of the attempt, from 1.
 	Attempt uint32 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// True when the event may have been handed out before.
+	// True when the event may have been delivered before.
 	Redelivered bool `protobuf:"varint,5,opt,name=redelivered,proto3" json:"redelivered,omitempty"`
 	// As in Delivery.
 	Headers map[string]*HeaderValue `protobuf:"bytes,6,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`

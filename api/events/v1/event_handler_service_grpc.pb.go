@@ -26,16 +26,21 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// EventHandlerService is what a service implements to have events pushed to it.
-// The sidecar asks grpc.health.v1 of the service first, under this service's name
-// or under ""; while it is not SERVING no event is taken from the queue. A service
-// without health checks counts as ready.
+// EventHandlerService is implemented by a service to have events pushed to it. The
+// sidecar first asks the service's grpc.health.v1, under this service's name or under
+// "". While the answer is not SERVING, the sidecar takes no event from the queue. A
+// service without health checks counts as ready.
 type EventHandlerServiceClient interface {
-	// OnEvent hands over one event; its deadline is the ack deadline. OK with
-	// OUTCOME_UNSPECIFIED counts as OUTCOME_ACK. INVALID_ARGUMENT counts as
-	// OUTCOME_DEAD_LETTER. UNAVAILABLE means that the service is gone: the call is
-	// repeated when it is ready again, within the deadline. Any other status counts
-	// as OUTCOME_RETRY, with the delay of google.rpc.RetryInfo if there is one.
+	// OnEvent delivers one event; the deadline of the call is the ack deadline. The
+	// status of the call decides:
+	//   - OK: the outcome of the response. OUTCOME_UNSPECIFIED counts as OUTCOME_ACK.
+	//   - INVALID_ARGUMENT: OUTCOME_DEAD_LETTER.
+	//   - UNAVAILABLE: the service is gone. The sidecar repeats the call within the
+	//     deadline, as soon as the service is ready again; after the deadline it counts
+	//     as OUTCOME_RETRY.
+	//   - RESOURCE_EXHAUSTED: OUTCOME_RETRY, with the delay of google.rpc.RetryInfo if
+	//     there is one.
+	//   - Any other: OUTCOME_RETRY.
 	OnEvent(ctx context.Context, in *OnEventRequest, opts ...grpc.CallOption) (*OnEventResponse, error)
 }
 
@@ -61,16 +66,21 @@ func (c *eventHandlerServiceClient) OnEvent(ctx context.Context, in *OnEventRequ
 // All implementations must embed UnimplementedEventHandlerServiceServer
 // for forward compatibility.
 //
-// EventHandlerService is what a service implements to have events pushed to it.
-// The sidecar asks grpc.health.v1 of the service first, under this service's name
-// or under ""; while it is not SERVING no event is taken from the queue. A service
-// without health checks counts as ready.
+// EventHandlerService is implemented by a service to have events pushed to it. The
+// sidecar first asks the service's grpc.health.v1, under this service's name or under
+// "". While the answer is not SERVING, the sidecar takes no event from the queue. A
+// service without health checks counts as ready.
 type EventHandlerServiceServer interface {
-	// OnEvent hands over one event; its deadline is the ack deadline. OK with
-	// OUTCOME_UNSPECIFIED counts as OUTCOME_ACK. INVALID_ARGUMENT counts as
-	// OUTCOME_DEAD_LETTER. UNAVAILABLE means that the service is gone: the call is
-	// repeated when it is ready again, within the deadline. Any other status counts
-	// as OUTCOME_RETRY, with the delay of google.rpc.RetryInfo if there is one.
+	// OnEvent delivers one event; the deadline of the call is the ack deadline. The
+	// status of the call decides:
+	//   - OK: the outcome of the response. OUTCOME_UNSPECIFIED counts as OUTCOME_ACK.
+	//   - INVALID_ARGUMENT: OUTCOME_DEAD_LETTER.
+	//   - UNAVAILABLE: the service is gone. The sidecar repeats the call within the
+	//     deadline, as soon as the service is ready again; after the deadline it counts
+	//     as OUTCOME_RETRY.
+	//   - RESOURCE_EXHAUSTED: OUTCOME_RETRY, with the delay of google.rpc.RetryInfo if
+	//     there is one.
+	//   - Any other: OUTCOME_RETRY.
 	OnEvent(context.Context, *OnEventRequest) (*OnEventResponse, error)
 	mustEmbedUnimplementedEventHandlerServiceServer()
 }

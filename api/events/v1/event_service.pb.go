@@ -32,9 +32,9 @@ const (
 	Outcome_OUTCOME_UNSPECIFIED Outcome = 0
 	// Done. The event is not delivered again.
 	Outcome_OUTCOME_ACK Outcome = 1
-	// Deliver it again later, while attempts are left; then dead-letter it.
+	// Deliver it again later, while attempts are left; otherwise dead-letter it.
 	Outcome_OUTCOME_RETRY Outcome = 2
-	// Never deliver it again; put it into the dead-letter queue now.
+	// Dead-letter it now.
 	Outcome_OUTCOME_DEAD_LETTER Outcome = 3
 )
 
@@ -88,13 +88,13 @@ type PublishRequest struct {
 	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
 	// The event.
 	Event *CloudEvent `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
-	// Headers beside the event, by name, as far as the topic's publish.headers allows
-	// them. They reach plain AMQP clients as headers of the message.
+	// Headers beside the event, by name. The topic's publish.headers must allow them.
+	// Plain AMQP clients receive them as headers of the message.
 	Headers map[string]*HeaderValue `protobuf:"bytes,3,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// AMQP property: whom to answer. The topic must allow it, as a header.
+	// AMQP property: where to send the answer. The topic's publish.headers must allow it.
 	ReplyTo string `protobuf:"bytes,4,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
-	// AMQP property: how the data is compressed, such as "gzip"; Warren does not look
-	// into it. The topic must allow it, as a header.
+	// AMQP property: how the data is compressed, such as "gzip". Warren does not check
+	// it. The topic's publish.headers must allow it.
 	ContentEncoding string `protobuf:"bytes,5,opt,name=content_encoding,json=contentEncoding,proto3" json:"content_encoding,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -165,8 +165,7 @@ func (x *PublishRequest) GetContentEncoding() string {
 	return ""
 }
 
-// PublishResponse says what became of a published event. It is sent after the
-// broker's confirm.
+// PublishResponse describes a published event. It is sent after the broker's confirm.
 type PublishResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event's id.
@@ -545,7 +544,7 @@ func (x *Status) GetDetails() []*anypb.Any {
 // PublishStreamRequest carries events of a publish stream.
 type PublishStreamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Topic of the entries that name none.
+	// Topic of the entries that do not name one.
 	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
 	// The events to publish, in order.
 	Entries       []*PublishStreamEntry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
@@ -600,8 +599,7 @@ func (x *PublishStreamRequest) GetEntries() []*PublishStreamEntry {
 // PublishStreamEntry is one event of a publish stream.
 type PublishStreamEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Chosen by the client, unique among its unanswered requests; the result
-	// carries it back.
+	// Chosen by the client, unique among its unanswered requests. The result repeats it.
 	RequestId uint64 `protobuf:"varint,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The event.
 	Event *CloudEvent `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
@@ -703,8 +701,8 @@ type PublishStreamResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Results, in any order.
 	Results []*PublishStreamResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	// How many unanswered events the sidecar accepts on this stream; it reads no
-	// further while that many are unanswered.
+	// How many events may be unanswered on this stream. The sidecar reads no further
+	// while that many are.
 	Window        uint32 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -812,7 +810,7 @@ func (x *PublishStreamResult) GetResult() *PublishResult {
 // SubscribeRequest is one message from the service on a Subscribe stream.
 type SubscribeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the service says.
+	// The request.
 	//
 	// Types that are valid to be assigned to Request:
 	//
@@ -935,8 +933,8 @@ type SubscribeInit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Subscription: "billing" in the service's own namespace, or "shop/billing".
 	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
-	// Upper bound of unsettled deliveries on this stream; it becomes the AMQP
-	// prefetch. 0 means the subscription's own prefetch, which is also the most.
+	// Upper bound of unsettled deliveries on this stream, which the sidecar uses as AMQP
+	// prefetch. 0 means the subscription's own prefetch, which is also the maximum.
 	MaxOutstandingMessages uint32 `protobuf:"varint,2,opt,name=max_outstanding_messages,json=maxOutstandingMessages,proto3" json:"max_outstanding_messages,omitempty"`
 	// Upper bound of the payload bytes of unsettled deliveries. 0 means 64 MiB.
 	// One delivery is always allowed, however large.
@@ -944,9 +942,10 @@ type SubscribeInit struct {
 	// Time to settle a delivery before it counts as failed; 0 means the
 	// subscription's own.
 	AckDeadline *durationpb.Duration `protobuf:"bytes,4,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
-	// Deliveries allowed at once, as if a credit message followed.
+	// Deliveries allowed at once: the same as a first SubscribeCredit.
 	InitialCredit uint32 `protobuf:"varint,5,opt,name=initial_credit,json=initialCredit,proto3" json:"initial_credit,omitempty"`
-	// Ask for a result of every settlement; without it only failures are answered.
+	// Return a result for every settlement. Without it, only failed settlements are
+	// answered.
 	SettleResults bool `protobuf:"varint,6,opt,name=settle_results,json=settleResults,proto3" json:"settle_results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1123,12 +1122,13 @@ type Settlement struct {
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// What the service decided.
 	Outcome Outcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=warren.events.v1.Outcome" json:"outcome,omitempty"`
-	// With OUTCOME_RETRY: wait this long before the next attempt, rounded up to a
-	// delay of the subscription's backoff and at most its longest; unset means the
-	// backoff's own.
+	// With OUTCOME_RETRY: wait this long before the next attempt; unset means the delay
+	// of the subscription's backoff. With strategy DelayQueues it is rounded up to one of
+	// the backoff's delays, and is at most the longest. With ordering PerKey it is at
+	// most what is left of maxElapsed. With strategy BrokerDelay it has no effect.
 	RetryAfter *durationpb.Duration `protobuf:"bytes,3,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	// With OUTCOME_RETRY and OUTCOME_DEAD_LETTER: why, in at most 200 bytes. It is
-	// kept in the dead letter's headers.
+	// With OUTCOME_RETRY and OUTCOME_DEAD_LETTER: why, in at most 200 bytes. The headers
+	// of the dead letter keep it.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1250,7 +1250,7 @@ func (x *SubscribeExtend) GetAckDeadline() *durationpb.Duration {
 // SubscribeResponse is one message from the sidecar on a Subscribe stream.
 type SubscribeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the sidecar says.
+	// The response.
 	//
 	// Types that are valid to be assigned to Response:
 	//
@@ -1366,7 +1366,7 @@ type SubscribeResponse_Settled struct {
 }
 
 type SubscribeResponse_Heartbeat struct {
-	// Sent when nothing else was for 30 seconds.
+	// Sent when nothing else was sent for 30 seconds.
 	Heartbeat *SubscribeHeartbeat `protobuf:"bytes,4,opt,name=heartbeat,proto3,oneof"`
 }
 
@@ -1378,7 +1378,7 @@ func (*SubscribeResponse_Settled) isSubscribeResponse_Response() {}
 
 func (*SubscribeResponse_Heartbeat) isSubscribeResponse_Response() {}
 
-// SubscribeReady answers init with what is in force on this stream.
+// SubscribeReady answers init with the values in force on this stream.
 type SubscribeReady struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The subscription, as "namespace/name".
@@ -1497,31 +1497,32 @@ func (x *SubscribeDeliveries) GetDeliveries() []*Delivery {
 	return nil
 }
 
-// Delivery is one attempt to hand one event to the service.
+// Delivery is one attempt to deliver one event to the service.
 type Delivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Opaque; settles this delivery on this stream and nowhere else.
+	// Opaque. It settles this delivery, on this stream only.
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// The event.
 	Event *CloudEvent `protobuf:"bytes,2,opt,name=event,proto3" json:"event,omitempty"`
-	// 1 for the first attempt; counts every later one.
+	// Number of the attempt, from 1.
 	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// True when the event may have been handed out before: by the broker's word,
-	// or because the publish was repeated after an unknown outcome.
+	// True when the event may have been delivered before: the broker said so, or the
+	// publish was repeated after an unknown outcome.
 	Redelivered bool `protobuf:"varint,4,opt,name=redelivered,proto3" json:"redelivered,omitempty"`
 	// W3C trace context of this hop: parent of the service's handler span.
 	TraceContext map[string]string `protobuf:"bytes,5,rep,name=trace_context,json=traceContext,proto3" json:"trace_context,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The topic, as "namespace/name".
 	Topic string `protobuf:"bytes,6,opt,name=topic,proto3" json:"topic,omitempty"`
-	// When the delivery counts as failed unless it is settled or extended.
+	// When the delivery counts as failed, unless it is settled or extended before.
 	AckDeadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
-	// Headers of the message that are neither attributes of the event, nor the broker's,
-	// nor Warren's own, by name.
+	// Headers of the message by name, without the attributes of the event, the broker's
+	// headers and Warren's own.
 	Headers map[string]*HeaderValue `protobuf:"bytes,8,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// AMQP property: whom the publisher wants to be answered.
+	// AMQP property: where the publisher wants the answer.
 	ReplyTo string `protobuf:"bytes,9,opt,name=reply_to,json=replyTo,proto3" json:"reply_to,omitempty"`
-	// AMQP property: how the data is compressed, or its charset. Empty when it is neither,
-	// or when the subscription has contentEncoding Decode and the data is decoded.
+	// AMQP property: how the data is compressed, or its charset. Empty when the message
+	// has none, and when the subscription has contentEncoding Decode and the data was
+	// decoded.
 	ContentEncoding string `protobuf:"bytes,10,opt,name=content_encoding,json=contentEncoding,proto3" json:"content_encoding,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1630,7 +1631,7 @@ func (x *Delivery) GetContentEncoding() string {
 // SubscribeSettled answers settlements and extensions.
 type SubscribeSettled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One result for each token that is answered.
+	// One result for each answered token.
 	Results       []*SettleResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1678,9 +1679,9 @@ type SettleResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The delivery's token.
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	// Why it had no effect (ErrorInfo reason ACK_ID_INVALID: unknown, already
-	// settled, deadline passed, or the broker connection was rebuilt since); absent
-	// means it took effect.
+	// Why it had no effect; absent means it took effect. With ErrorInfo reason
+	// ACK_ID_INVALID the token is unknown or already settled, its deadline has passed, or
+	// the broker connection was lost since.
 	Status        *Status `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1730,7 +1731,7 @@ func (x *SettleResult) GetStatus() *Status {
 	return nil
 }
 
-// SubscribeHeartbeat keeps a quiet stream visibly alive.
+// SubscribeHeartbeat shows that a quiet stream is alive.
 type SubscribeHeartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

@@ -29,24 +29,24 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// EventService is what a sidecar offers the service beside it, on loopback TCP
+// EventService is the event API of a sidecar for the service beside it, on loopback TCP
 // and on a unix socket.
 //
-// Errors carry one google.rpc.ErrorInfo with domain "warrenmesh.io". A failure
-// after which the event may nevertheless have reached the broker says
-// outcome=unknown in its metadata: repeat it with the same event id. A failure
-// before anything was written says outcome=not_sent.
+// Every error carries one google.rpc.ErrorInfo with domain "warrenmesh.io". Its
+// metadata says outcome=unknown when the event may have reached the broker in spite of
+// the failure: repeat the call with the same event id. It says outcome=not_sent when
+// nothing was written.
 type EventServiceClient interface {
 	// Publish sends one event and answers OK only after the broker confirmed it.
 	Publish(ctx context.Context, in *PublishRequest, opts ...grpc.CallOption) (*PublishResponse, error)
-	// PublishBatch sends several events and answers one result for each, in input
-	// order. The call itself fails only when nothing was tried.
+	// PublishBatch sends several events and returns one result for each, in input order.
+	// The call itself fails only when no event was tried.
 	PublishBatch(ctx context.Context, in *PublishBatchRequest, opts ...grpc.CallOption) (*PublishBatchResponse, error)
-	// PublishStream sends events as a pipeline. Results carry the request id and
-	// may come in another order than the requests.
+	// PublishStream sends events as a pipeline. Each result carries the request id of its
+	// event; results may come in any order.
 	PublishStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PublishStreamRequest, PublishStreamResponse], error)
-	// Subscribe receives the events of one subscription. The first request is
-	// init; the server answers ready, then delivers as long as there is credit.
+	// Subscribe delivers the events of one subscription. The first request is init; the
+	// sidecar answers ready, then delivers while there is credit.
 	Subscribe(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SubscribeRequest, SubscribeResponse], error)
 }
 
@@ -108,24 +108,24 @@ type EventService_SubscribeClient = grpc.BidiStreamingClient[SubscribeRequest, S
 // All implementations must embed UnimplementedEventServiceServer
 // for forward compatibility.
 //
-// EventService is what a sidecar offers the service beside it, on loopback TCP
+// EventService is the event API of a sidecar for the service beside it, on loopback TCP
 // and on a unix socket.
 //
-// Errors carry one google.rpc.ErrorInfo with domain "warrenmesh.io". A failure
-// after which the event may nevertheless have reached the broker says
-// outcome=unknown in its metadata: repeat it with the same event id. A failure
-// before anything was written says outcome=not_sent.
+// Every error carries one google.rpc.ErrorInfo with domain "warrenmesh.io". Its
+// metadata says outcome=unknown when the event may have reached the broker in spite of
+// the failure: repeat the call with the same event id. It says outcome=not_sent when
+// nothing was written.
 type EventServiceServer interface {
 	// Publish sends one event and answers OK only after the broker confirmed it.
 	Publish(context.Context, *PublishRequest) (*PublishResponse, error)
-	// PublishBatch sends several events and answers one result for each, in input
-	// order. The call itself fails only when nothing was tried.
+	// PublishBatch sends several events and returns one result for each, in input order.
+	// The call itself fails only when no event was tried.
 	PublishBatch(context.Context, *PublishBatchRequest) (*PublishBatchResponse, error)
-	// PublishStream sends events as a pipeline. Results carry the request id and
-	// may come in another order than the requests.
+	// PublishStream sends events as a pipeline. Each result carries the request id of its
+	// event; results may come in any order.
 	PublishStream(grpc.BidiStreamingServer[PublishStreamRequest, PublishStreamResponse]) error
-	// Subscribe receives the events of one subscription. The first request is
-	// init; the server answers ready, then delivers as long as there is credit.
+	// Subscribe delivers the events of one subscription. The first request is init; the
+	// sidecar answers ready, then delivers while there is credit.
 	Subscribe(grpc.BidiStreamingServer[SubscribeRequest, SubscribeResponse]) error
 	mustEmbedUnimplementedEventServiceServer()
 }

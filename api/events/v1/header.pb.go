@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// HeaderValue is the value of a header beside an event, in one of the types AMQP has.
+// HeaderValue is the value of a header beside an event, in one of AMQP's types.
 type HeaderValue struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The value.
@@ -167,7 +167,7 @@ type isHeaderValue_Value interface {
 }
 
 type HeaderValue_BoolValue struct {
-	// Truth value.
+	// Boolean.
 	BoolValue bool `protobuf:"varint,1,opt,name=bool_value,json=boolValue,proto3,oneof"`
 }
 
@@ -182,12 +182,12 @@ type HeaderValue_DoubleValue struct {
 }
 
 type HeaderValue_StringValue struct {
-	// Text. A delivery has AMQP's decimals here, too, as digits.
+	// Text. AMQP decimals are delivered as text, too, in digits.
 	StringValue string `protobuf:"bytes,4,opt,name=string_value,json=stringValue,proto3,oneof"`
 }
 
 type HeaderValue_BytesValue struct {
-	// Bytes; text that is not UTF-8.
+	// Bytes, or text that is not UTF-8.
 	BytesValue []byte `protobuf:"bytes,5,opt,name=bytes_value,json=bytesValue,proto3,oneof"`
 }
 

@@ -1,5 +1,5 @@
-// Package schematest validates documents against the schemas as a stock JSON Schema
-// validator does, for tests.
+// Package schematest validates documents against the schemas in tests, with an ordinary
+// JSON Schema validator.
 //
 //	s := schematest.Compile(t, "EventTopic")
 //	if err := s.Validate(document); err != nil { ... }
@@ -21,8 +21,8 @@ import (
 // Schema is a compiled schema, safe for concurrent use.
 type Schema struct{ compiled *jsonschema.Schema }
 
-// Compile compiles the schema of a kind, or of all kinds with schema.All. It checks
-// the schema itself against the draft it names.
+// Compile compiles the schema of a kind, or of all kinds with schema.All. It checks the
+// schema itself against the draft that it names.
 func Compile(t testing.TB, name string) *Schema {
 	t.Helper()
 	text, ok := schema.JSON(name)
@@ -50,7 +50,7 @@ func CompileText(t testing.TB, text []byte) *Schema {
 	return &Schema{compiled}
 }
 
-// Validate checks a document as decoded from JSON or YAML; the error names the
+// Validate checks a document that was decoded from JSON or YAML. The error names the
 // fields.
 func (s *Schema) Validate(document any) error { return s.compiled.Validate(document) }
 

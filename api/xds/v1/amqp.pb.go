@@ -30,7 +30,7 @@ const (
 	BrokerType_BROKER_TYPE_UNSPECIFIED BrokerType = 0
 	// A RabbitMQ cluster.
 	BrokerType_BROKER_TYPE_RABBITMQ BrokerType = 1
-	// The in-process broker: one process, nothing durable.
+	// The in-process broker, for one process. Nothing is durable.
 	BrokerType_BROKER_TYPE_MEMORY BrokerType = 2
 )
 
@@ -83,9 +83,9 @@ const (
 	TopologyPolicy_TOPOLOGY_POLICY_UNSPECIFIED TopologyPolicy = 0
 	// The sidecar declares what it needs.
 	TopologyPolicy_TOPOLOGY_POLICY_MANAGE TopologyPolicy = 1
-	// The sidecar checks what is there.
+	// The sidecar declares nothing and checks that what it needs exists.
 	TopologyPolicy_TOPOLOGY_POLICY_VERIFY TopologyPolicy = 2
-	// The sidecar takes what is there as given.
+	// The sidecar declares nothing and checks nothing.
 	TopologyPolicy_TOPOLOGY_POLICY_IGNORE TopologyPolicy = 3
 )
 
@@ -138,7 +138,7 @@ type Ordering int32
 const (
 	// None.
 	Ordering_ORDERING_UNSPECIFIED Ordering = 0
-	// An event is delivered when all before it of its key are settled.
+	// An event is delivered once all earlier events of its key are settled.
 	Ordering_ORDERING_PER_KEY Ordering = 1
 )
 
@@ -181,13 +181,13 @@ func (Ordering) EnumDescriptor() ([]byte, []int) {
 	return file_warren_xds_v1_amqp_proto_rawDescGZIP(), []int{2}
 }
 
-// KeyPolicy says what becomes of a key after one of its events was dead-lettered.
+// KeyPolicy says what happens to a key after one of its events was dead-lettered.
 type KeyPolicy int32
 
 const (
 	// The next event of the key is delivered.
 	KeyPolicy_KEY_POLICY_UNSPECIFIED KeyPolicy = 0
-	// What follows of the key is dead-lettered too, until the key is released.
+	// Later events of the key are dead-lettered too, until the key is released.
 	KeyPolicy_KEY_POLICY_HOLD KeyPolicy = 1
 )
 
@@ -234,10 +234,10 @@ func (KeyPolicy) EnumDescriptor() ([]byte, []int) {
 type RetryStrategy int32
 
 const (
-	// In a queue for each delay.
+	// In a delay queue, of which there is one for each delay.
 	RetryStrategy_RETRY_STRATEGY_UNSPECIFIED RetryStrategy = 0
-	// In its own queue, which makes it wait for base_interval after each attempt
-	// (RabbitMQ 4.3 and later).
+	// In its own queue: RabbitMQ 4.3 or later delays it by base_interval after each
+	// attempt.
 	RetryStrategy_RETRY_STRATEGY_BROKER_DELAY RetryStrategy = 1
 )
 
@@ -283,7 +283,7 @@ func (RetryStrategy) EnumDescriptor() ([]byte, []int) {
 // Exchange names an AMQP exchange.
 type Exchange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name; never empty, never "amq." something.
+	// Name; never empty, never starting with "amq.".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// AMQP exchange type: "topic", "direct", "fanout" or "headers".
 	Type          string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
@@ -335,9 +335,9 @@ func (x *Exchange) GetType() string {
 	return ""
 }
 
-// AmqpRoute says how events reach one topic. It stands in
-// typed_per_filter_config["warren.amqp"], wrapped in an optional FilterConfig, on
-// a route's ClusterWeight.
+// AmqpRoute says how events reach one topic. It is in
+// typed_per_filter_config["warren.amqp"], wrapped in an optional FilterConfig, on a
+// route's ClusterWeight.
 type AmqpRoute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The backend topic, as "namespace/name".
@@ -346,9 +346,9 @@ type AmqpRoute struct {
 	Exchange *Exchange `protobuf:"bytes,2,opt,name=exchange,proto3" json:"exchange,omitempty"`
 	// Routing-key template: text with {attribute} placeholders.
 	RoutingKey string `protobuf:"bytes,3,opt,name=routing_key,json=routingKey,proto3" json:"routing_key,omitempty"`
-	// Publish with the mandatory flag: an event that no queue takes is returned.
+	// Publish with the mandatory flag: the broker returns an event that no queue takes.
 	Mandatory bool `protobuf:"varint,4,opt,name=mandatory,proto3" json:"mandatory,omitempty"`
-	// Delivery mode 2.
+	// Publish with delivery mode 2.
 	Persistent bool `protobuf:"varint,5,opt,name=persistent,proto3" json:"persistent,omitempty"`
 	// How long one try waits for the broker's confirm.
 	ConfirmTimeout *durationpb.Duration `protobuf:"bytes,6,opt,name=confirm_timeout,json=confirmTimeout,proto3" json:"confirm_timeout,omitempty"`
@@ -358,11 +358,12 @@ type AmqpRoute struct {
 	Priority uint32 `protobuf:"varint,8,opt,name=priority,proto3" json:"priority,omitempty"`
 	// Largest payload, in bytes.
 	MaxEventBytes uint32 `protobuf:"varint,9,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
-	// What keeps the events of one key in order; unset means nothing does. The header
-	// of the key stands among the route's hash_policy.
+	// Partitions that keep the events of one key in order; unset means no order. The
+	// route's hash_policy contains the header of the key.
 	Partitions *Partitions `protobuf:"bytes,10,opt,name=partitions,proto3" json:"partitions,omitempty"`
-	// What publishers may set beside an event: names of headers, beginnings of names
-	// followed by "*", and the words reply_to and content_encoding for those properties.
+	// Headers that publishers may set beside an event: names, or beginnings of names
+	// followed by "*". The words reply_to and content_encoding allow those AMQP
+	// properties.
 	Headers       []string `protobuf:"bytes,11,rep,name=headers,proto3" json:"headers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -475,11 +476,11 @@ func (x *AmqpRoute) GetHeaders() []string {
 	return nil
 }
 
-// Partitions split a topic by a key. The partition of an event is the xxhash of
-// its key modulo the count, and never changes.
+// Partitions split a topic by a key. The partition of an event is the 64-bit xxhash of
+// its key modulo the count. This never changes.
 type Partitions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many, 1 to 1024.
+	// Number of partitions, 1 to 1024.
 	Count uint32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
 	// CloudEvents attribute whose value is the key.
 	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
@@ -531,15 +532,15 @@ func (x *Partitions) GetKey() string {
 	return ""
 }
 
-// AmqpProtocolOptions stands in Cluster.typed_extension_protocol_options.
+// AmqpProtocolOptions is in Cluster.typed_extension_protocol_options.
 type AmqpProtocolOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which driver.
+	// Driver of the broker.
 	Type BrokerType `protobuf:"varint,1,opt,name=type,proto3,enum=warren.xds.v1.BrokerType" json:"type,omitempty"`
 	// Virtual host.
 	Vhost string `protobuf:"bytes,2,opt,name=vhost,proto3" json:"vhost,omitempty"`
-	// Name of the credentials on the sidecar's side; empty means none are sent but
-	// RabbitMQ's default guest account.
+	// Name of the credentials on the sidecar's side; empty means RabbitMQ's default guest
+	// account.
 	Credentials string `protobuf:"bytes,3,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Who declares exchanges and queues.
 	Topology TopologyPolicy `protobuf:"varint,4,opt,name=topology,proto3,enum=warren.xds.v1.TopologyPolicy" json:"topology,omitempty"`
@@ -614,7 +615,7 @@ func (x *AmqpProtocolOptions) GetHeartbeat() *durationpb.Duration {
 	return nil
 }
 
-// SubscriptionListener stands in the api_listener of a subscription's Listener.
+// SubscriptionListener is in the api_listener of a subscription's Listener.
 type SubscriptionListener struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The topic, as "namespace/name".
@@ -625,7 +626,8 @@ type SubscriptionListener struct {
 	Exchange *Exchange `protobuf:"bytes,3,opt,name=exchange,proto3" json:"exchange,omitempty"`
 	// The queue.
 	Queue *Queue `protobuf:"bytes,4,opt,name=queue,proto3" json:"queue,omitempty"`
-	// Which events are delivered; all must match. Others are acked unseen.
+	// Which events are delivered; all filters must match. Other events are acknowledged
+	// without delivery.
 	Filters []*Filter `protobuf:"bytes,5,rep,name=filters,proto3" json:"filters,omitempty"`
 	// How long a service may take to settle a delivery.
 	AckDeadline *durationpb.Duration `protobuf:"bytes,6,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
@@ -633,20 +635,21 @@ type SubscriptionListener struct {
 	Redelivery *Redelivery `protobuf:"bytes,7,opt,name=redelivery,proto3" json:"redelivery,omitempty"`
 	// Queue for dead letters.
 	DeadLetterQueue string `protobuf:"bytes,8,opt,name=dead_letter_queue,json=deadLetterQueue,proto3" json:"dead_letter_queue,omitempty"`
-	// Loopback port the service is pushed to; 0 means it pulls by stream.
+	// Loopback port of the service to push to; 0 means that the service pulls by stream.
 	PushPort uint32 `protobuf:"varint,9,opt,name=push_port,json=pushPort,proto3" json:"push_port,omitempty"`
 	// Order of the deliveries.
 	Ordering Ordering `protobuf:"varint,10,opt,name=ordering,proto3,enum=warren.xds.v1.Ordering" json:"ordering,omitempty"`
-	// The topic's, when ordering is by key; each partition has a queue then. Unset
-	// else.
+	// The topic's partitions, each of which has a queue; only set when ordering is by
+	// key.
 	Partitions *Partitions `protobuf:"bytes,11,opt,name=partitions,proto3" json:"partitions,omitempty"`
-	// What becomes of a key after one of its events was dead-lettered; only when
+	// What happens to a key after one of its events was dead-lettered; only set when
 	// ordering is by key.
 	KeyPolicy KeyPolicy `protobuf:"varint,12,opt,name=key_policy,json=keyPolicy,proto3,enum=warren.xds.v1.KeyPolicy" json:"key_policy,omitempty"`
-	// Suppression of events that were acknowledged before; unset means none.
+	// Suppression of events that were acknowledged before; unset means that all are
+	// delivered.
 	Dedupe *Dedupe `protobuf:"bytes,13,opt,name=dedupe,proto3" json:"dedupe,omitempty"`
-	// Data with the content encoding gzip, deflate or zstd is decoded for the service,
-	// up to this many bytes; 0 means that it is handed on as it is.
+	// Data with the content encoding gzip, deflate or zstd is decoded for the service, up
+	// to this many bytes; 0 means that it is delivered as it is.
 	MaxDecodedBytes uint32 `protobuf:"varint,14,opt,name=max_decoded_bytes,json=maxDecodedBytes,proto3" json:"max_decoded_bytes,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -785,7 +788,7 @@ type Dedupe struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How long an event is remembered.
 	Window *durationpb.Duration `protobuf:"bytes,1,opt,name=window,proto3" json:"window,omitempty"`
-	// How many are, at least 1; the oldest are forgotten first.
+	// How many events are remembered, at least 1; the oldest are forgotten first.
 	MaxEntries    uint32 `protobuf:"varint,2,opt,name=max_entries,json=maxEntries,proto3" json:"max_entries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -844,9 +847,9 @@ type Queue struct {
 	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	// Upper bound of unacknowledged messages per consumer, at least 1.
 	Prefetch uint32 `protobuf:"varint,3,opt,name=prefetch,proto3" json:"prefetch,omitempty"`
-	// Upper bound of their payload, in bytes; 0 means none.
+	// Upper bound of their payload, in bytes; 0 means no bound.
 	PrefetchBytes uint64 `protobuf:"varint,4,opt,name=prefetch_bytes,json=prefetchBytes,proto3" json:"prefetch_bytes,omitempty"`
-	// Largest payload of the topic, in bytes; set with prefetch_bytes, and only then.
+	// Largest payload of the topic, in bytes; set only together with prefetch_bytes.
 	MaxEventBytes uint32 `protobuf:"varint,5,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -920,17 +923,15 @@ func (x *Queue) GetMaxEventBytes() uint32 {
 // Redelivery says how often and how soon a failed delivery is repeated.
 type Redelivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All attempts, the first included; at least 1.
+	// Number of attempts, the first included; at least 1.
 	Attempts uint32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
 	// Delay before the second attempt; it doubles from there.
 	BaseInterval *durationpb.Duration `protobuf:"bytes,2,opt,name=base_interval,json=baseInterval,proto3" json:"base_interval,omitempty"`
 	// Upper bound of the delay.
 	MaxInterval *durationpb.Duration `protobuf:"bytes,3,opt,name=max_interval,json=maxInterval,proto3" json:"max_interval,omitempty"`
-	// How long an event may hold up its key; required when ordering is by key, and
-	// unset else.
+	// How long an event may hold up its key; set exactly when ordering is by key.
 	MaxElapsed *durationpb.Duration `protobuf:"bytes,4,opt,name=max_elapsed,json=maxElapsed,proto3" json:"max_elapsed,omitempty"`
-	// Where an event without order waits for its next attempt; unset when ordering is
-	// by key.
+	// Where an event waits for its next attempt; unset when ordering is by key.
 	Strategy      RetryStrategy `protobuf:"varint,5,opt,name=strategy,proto3,enum=warren.xds.v1.RetryStrategy" json:"strategy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

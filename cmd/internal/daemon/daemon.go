@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/warrenmesh/warren/tracing"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Exit codes.
@@ -45,6 +45,14 @@ func Main(cmd *cobra.Command) int {
 	defer stop()
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &UsageError{err} })
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return &UsageError{err}
+			}
+			return nil
+		}
+	}
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
 		return ExitOK
@@ -91,5 +99,5 @@ func NewLogger(w io.Writer, format, level, component, version string) (*slog.Log
 	default:
 		return nil, nil, &UsageError{fmt.Errorf("log-format %q: want json or text", format)}
 	}
-	return slog.New(tracing.LogHandler(h)).With("component", component, "version", version), lv, nil
+	return slog.New(tracecontext.LogHandler(h)).With("component", component, "version", version), lv, nil
 }

@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -88,6 +91,9 @@ func loadFile(k *koanf.Koanf, path string, flags *pflag.FlagSet) error {
 		if !isSetting(flags, key) {
 			return fmt.Errorf("settings file %s: unknown key %q; known are %s", path, key, strings.Join(settingNames(flags), ", "))
 		}
+		if err := checkValue(flags.Lookup(key), k.Get(key)); err != nil {
+			return fmt.Errorf("settings file %s: %s %w", path, key, err)
+		}
 	}
 	return nil
 }
@@ -95,7 +101,8 @@ func loadFile(k *koanf.Koanf, path string, flags *pflag.FlagSet) error {
 // loadEnv takes the variables that name a setting; lists are separated by commas.
 // Other WARREN_ variables belong to other commands.
 func loadEnv(k *koanf.Koanf, environ []string, flags *pflag.FlagSet) error {
-	return k.Load(env.Provider(delimiter, env.Opt{
+	var wrong error
+	err := k.Load(env.Provider(delimiter, env.Opt{
 		Prefix:      envPrefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(key, value string) (string, any) {
@@ -103,12 +110,61 @@ func loadEnv(k *koanf.Koanf, environ []string, flags *pflag.FlagSet) error {
 			if !isSetting(flags, name) || value == "" {
 				return "", nil
 			}
-			if _, list := flags.Lookup(name).Value.(pflag.SliceValue); list {
-				return name, strings.Split(value, ",")
+			flag := flags.Lookup(name)
+			if _, list := flag.Value.(pflag.SliceValue); list {
+				items := strings.Split(value, ",")
+				for i := range items {
+					items[i] = strings.TrimSpace(items[i])
+				}
+				return name, items
+			}
+			if err := checkValue(flag, value); err != nil && wrong == nil {
+				wrong = fmt.Errorf("%s %w", key, err)
 			}
 			return name, value
 		},
 	}), nil)
+	return cmp.Or(wrong, err)
+}
+
+// checkValue refuses what the flag itself would refuse. Decoding alone would make ten
+// nanoseconds of "10", and a number of a truth value.
+func checkValue(flag *pflag.Flag, value any) error {
+	if value == nil {
+		return nil // as if it were empty
+	}
+	text, isText := value.(string)
+	if _, list := flag.Value.(pflag.SliceValue); list {
+		items, isList := value.([]any)
+		if !isText && !isList || slices.ContainsFunc(items, func(item any) bool { _, ok := item.(string); return !ok }) {
+			return fmt.Errorf("is %v: want a list of texts; put each in quotes", value)
+		}
+		return nil
+	}
+	if !isText {
+		text = fmt.Sprint(value)
+	}
+	var err error
+	want := "text, in quotes"
+	switch flag.Value.Type() {
+	case "duration":
+		want = "a duration with its unit, such as 10s"
+		_, err = time.ParseDuration(text)
+	case "int", "int64":
+		want = "a whole number"
+		_, err = strconv.ParseInt(text, 0, 64)
+	case "bool":
+		want = "true or false"
+		_, err = strconv.ParseBool(text)
+	default:
+		if !isText {
+			err = strconv.ErrSyntax
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("is %q: want %s", text, want)
+	}
+	return nil
 }
 
 func isSetting(flags *pflag.FlagSet, name string) bool {

@@ -21,8 +21,8 @@ type File struct {
 	Data []byte
 }
 
-// Decode turns files into a set, as declare.Declare makes it of what they hold. It
-// never panics, whatever the bytes are.
+// Decode turns files into a set, with declare.Declare. It never panics, whatever the
+// bytes are.
 func Decode(files ...File) (declare.Set, []declare.Problem) {
 	batches := make([]declare.Batch, 0, len(files))
 	for _, f := range files {
@@ -31,14 +31,14 @@ func Decode(files ...File) (declare.Set, []declare.Problem) {
 	return declare.Declare(batches...)
 }
 
-// reader reads what one file declares.
+// reader reads the declarations of one file.
 type reader struct {
 	name  string // of the file
 	batch declare.Batch
 }
 
-// decode returns what a file declares. It is not changed once it is there, so that
-// sets can share it.
+// decode returns the declarations of a file. They are not changed afterwards, so sets
+// can share them.
 func decode(f File) declare.Batch {
 	r := &reader{name: f.Name}
 	decoder := yaml.NewDecoder(bytes.NewReader(f.Data))
@@ -61,17 +61,17 @@ func decode(f File) declare.Batch {
 	}
 }
 
-// unread notes text of which not even an object's name is known.
+// unread notes text in which not even an object's name can be read.
 func (r *reader) unread(problems ...declare.Problem) {
 	r.batch.Incomplete = true
 	r.batch.Problems = append(r.batch.Problems, problems...)
 }
 
-// declares tells whether there was an object in the file, good or bad.
+// declares reports whether the file has an object, valid or not.
 func (r *reader) declares() bool { return len(r.batch.Objects) > 0 || len(r.batch.Problems) > 0 }
 
-// empty refuses a file that declares nothing. As a rule somebody is about to write
-// it, and what it declared before must not go meanwhile.
+// empty refuses a file that declares nothing. Usually an editor is about to write it,
+// and its former objects must not disappear meanwhile.
 func (r *reader) empty() {
 	r.unread(declare.Problem{
 		File: r.name, Message: "is empty: it declares nothing, as while it is being written; declare an object in it or delete the file",
@@ -102,7 +102,7 @@ func syntaxProblem(name string, err error) declare.Problem {
 	line, _ := strconv.Atoi(place[1]) // "" when the library names no line: 0
 	return declare.Problem{
 		File: name, Line: line,
-		Message: fmt.Sprintf("is not YAML: %s: mend the indentation, quotes or brackets here or just above", strings.TrimPrefix(text, place[0])),
+		Message: fmt.Sprintf("is not YAML: %s: fix the indentation, quotes or brackets here or just above", strings.TrimPrefix(text, place[0])),
 	}
 }
 

@@ -76,15 +76,15 @@ func TestDecodeSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"an empty element", route("  - filters:\n    -\n"), `a.yaml:8: spec.rules[0].filters[0]: is empty: give it a value or remove it`},
 		{"a duplicate key", topic("  routingKey: a\n  routingKey: b\n"), `a.yaml:7: spec.routingKey: is set twice, first on line 6: remove one of the two`},
 		{"a merge key", "x: &x {a: b}\n" + topic("  publish:\n    <<: {ttl: 5s}\n"), "a.yaml:1: x: unknown field \"x\": want one of apiVersion, kind, metadata, spec\na.yaml:8: spec.publish: has a merge key \"<<\", which is not supported: write the fields out"},
-		{"status", topic("status: {}\n"), `a.yaml:6: status: is not for a file to say, it is filled in by the system: remove it; want only apiVersion, kind, metadata, spec`},
-		{"metadata that Kubernetes writes", head + "kind: EventPolicy\nmetadata: {name: p, uid: x}\n", "a.yaml:2: kind: kind EventPolicy is not supported yet: remove it\na.yaml:3: metadata.uid: is not for a file to say, it is filled in by the system: remove it; want only name, namespace, labels, annotations"},
+		{"status", topic("status: {}\n"), `a.yaml:6: status: is set by the system: remove it; want only apiVersion, kind, metadata, spec`},
+		{"metadata that Kubernetes writes", head + "kind: EventPolicy\nmetadata: {name: p, uid: x}\n", "a.yaml:2: kind: kind EventPolicy is not supported yet: remove it\na.yaml:3: metadata.uid: is set by the system: remove it; want only name, namespace, labels, annotations"},
 		{"what is not supported yet", route("  - mirror: {topicRef: {name: audit}}\n"), `a.yaml:7: spec.rules[0].mirror: mirror is not supported yet: remove it`},
 		{"a missing name", head + "kind: EventTopic\nspec: {brokerRef: {name: main}, exchange: {name: x}}\n", `a.yaml:1: metadata.name: is missing: give the object a name, such as "orders"`},
 		{"an unknown kind", head + "kind: EventTopik\n", `a.yaml:2: kind: is "EventTopik": want one of EventBroker, EventTopic, EventRoute, EventSubscription, EventPolicy (did you mean "EventTopic"?)`},
 		{"no kind", head, `a.yaml:1: kind: is missing: want one of EventBroker, EventTopic, EventRoute, EventSubscription, EventPolicy`},
 		{"another version", "apiVersion: warrenmesh.io/v1\nkind: EventTopic\nmetadata: {name: a}\nspec: {brokerRef: {name: b}}\n", `a.yaml:1: apiVersion: is "warrenmesh.io/v1": want warrenmesh.io/v1alpha1`},
 		{"no object at all", "- a\n", `a.yaml:1: is a list: want an object with apiVersion, kind, metadata and spec`},
-		{"broken YAML", "a: b\nc: [\n", `a.yaml:2: is not YAML: did not find expected node content: mend the indentation, quotes or brackets here or just above`},
+		{"broken YAML", "a: b\nc: [\n", `a.yaml:2: is not YAML: did not find expected node content: fix the indentation, quotes or brackets here or just above`},
 		{"a bomb of aliases", head + "kind: EventRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{name: a}]\n  rules: [{filters: &f [{all: *f}, {any: *f}]}]\n", `a.yaml:6: spec.rules[0].filters[0]` + strings.Repeat(".all[0]", 30) + `: is nested deeper than 64 levels: flatten it`},
 	}
 	for _, c := range cases {
@@ -105,7 +105,7 @@ func TestDecodeReportsAllProblemsOfAllFilesInOrder(t *testing.T) {
 	want := `a.yaml:4: spec.colour: unknown field "colour": want one of brokerRef, exchange, partitions, publish, routingKey
 b.yml:4: metadata.name: EventTopic default/orders is already declared at a.yaml:1: remove or rename one of the two
 b.yml:5: spec.colour: unknown field "colour": want one of brokerRef, exchange, partitions, publish, routingKey
-c.yaml:1: is not YAML: did not find expected node content: mend the indentation, quotes or brackets here or just above`
+c.yaml:1: is not YAML: did not find expected node content: fix the indentation, quotes or brackets here or just above`
 	if got := texts(problems); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// maxNodes bounds what one document may expand to through aliases.
+	// maxNodes bounds the nodes of one document after its aliases are expanded.
 	maxNodes = 100_000
 	// maxDepth bounds how deep values nest.
 	maxDepth = 64
-	// maxProblems bounds what is reported of one document: more would hide the
-	// cause rather than show it.
+	// maxProblems bounds the problems reported of one document: more would hide the
+	// cause.
 	maxProblems = 100
 )
 
@@ -43,12 +43,12 @@ func (d *decoder) problem(n *yaml.Node, path v1alpha1.Path, format string, args 
 	})
 }
 
-// objectFields are what a file may say about an object; status is the control
-// plane's to write.
+// objectFields are the fields of an object that a file may set. Only the control plane
+// sets status.
 var objectFields = []string{"apiVersion", "kind", "metadata", "spec"}
 
-// metaFields are what a file may say in metadata; the rest is Kubernetes' to
-// write.
+// metaFields are the fields of metadata that a file may set. Only Kubernetes sets the
+// others.
 var metaFields = []string{"name", "namespace", "labels", "annotations"}
 
 // object decodes the document's root.
@@ -82,7 +82,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path v1alpha1.Path, depth
 	}
 }
 
-// enter follows an alias and keeps the bounds; false means that n is not to be
+// enter follows an alias and counts against the bounds; false means that n must not be
 // read.
 func (d *decoder) enter(n *yaml.Node, path v1alpha1.Path, depth int) (*yaml.Node, bool) {
 	for n.Kind == yaml.AliasNode {
@@ -111,7 +111,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path v1alpha1.Path, d
 			d.lines[string(child)] = key.Line
 			d.value(value, fieldValue, child, depth+1)
 		case known:
-			d.problem(key, child, "is not for a file to say, it is filled in by the system: remove it; want only %s", strings.Join(allowed, ", "))
+			d.problem(key, child, "is set by the system: remove it; want only %s", strings.Join(allowed, ", "))
 		default:
 			d.problem(key, child, "unknown field %q%s: want one of %s", key.Value, v1alpha1.DidYouMean(key.Value, allowed), strings.Join(allowed, ", "))
 		}
@@ -188,8 +188,8 @@ func structField(v reflect.Value, name string) (reflect.Value, bool) {
 
 func fieldNames(t reflect.Type) []string { return slices.Sorted(maps.Keys(jsonFields(t))) }
 
-// jsonFields maps the JSON names of a struct's fields to their index. The kinds
-// are small and files change rarely: it is not worth a cache.
+// jsonFields maps the JSON names of a struct's fields to their index. There is no
+// cache: the kinds are small and files change rarely.
 func jsonFields(t reflect.Type) map[string][]int {
 	fields := map[string][]int{}
 	for i := range t.NumField() {

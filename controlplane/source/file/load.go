@@ -17,9 +17,8 @@ import (
 // maxFileBytes bounds one file. A mesh of thousands of topics is well below it.
 const maxFileBytes = 8 << 20
 
-// Load reads the directory, as Decode does its files. A directory that is absent or holds no
-// YAML file is a problem, not an empty set: an empty set in force would take
-// everything away.
+// Load reads the directory and decodes its files. A directory that is absent or holds
+// no YAML file is a problem. As an empty set it would remove all objects.
 func Load(dir string) (declare.Set, []declare.Problem) {
 	r := load(dir, new(memory))
 	return r.set, r.problems
@@ -32,17 +31,17 @@ func Check(dir string) error {
 	return err
 }
 
-// digest identifies what a directory held.
+// digest identifies the content of a directory.
 type digest [sha256.Size]byte
 
-// memory has what the files of the last load declare, so that a change of one file
-// costs what that file costs. It belongs to one goroutine; the zero value is empty.
+// memory holds the decoded files of the last load, so that a change of one file costs
+// only that file. It belongs to one goroutine; the zero value is empty.
 type memory struct {
 	parts map[digest]declare.Batch // by a file's name and content
 }
 
-// decode returns what files declare and the digest of each. What is known is not
-// decoded again, all else is forgotten.
+// decode returns what files declare and the digest of each. Known files are not
+// decoded again, and files that are gone are forgotten.
 func (m *memory) decode(files []File) (parts []declare.Batch, sums []digest) {
 	known := m.parts
 	m.parts = make(map[digest]declare.Batch, len(files))
@@ -58,7 +57,7 @@ func (m *memory) decode(files []File) (parts []declare.Batch, sums []digest) {
 	return parts, sums
 }
 
-// reading is what one read of a directory found.
+// reading is the result of one read of a directory.
 type reading struct {
 	set      declare.Set
 	problems []declare.Problem
@@ -66,7 +65,7 @@ type reading struct {
 	files    map[string]fileForm
 }
 
-// fileForm is what is compared of a file.
+// fileForm is the part of a file that reads are compared by.
 type fileForm struct {
 	sum   digest
 	ended bool // its last line has its line break
@@ -104,8 +103,8 @@ func read(dir string) ([]File, []declare.Problem) {
 	return files, problems
 }
 
-// gone tells whether a name was removed since the directory was listed. A
-// symbolic link that leads nowhere is not gone.
+// gone reports whether a name was removed since the directory was listed. A dangling
+// symbolic link is not gone.
 func gone(path string) bool {
 	_, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist)
@@ -131,8 +130,8 @@ func names(dir string) ([]string, error) {
 	return list, nil
 }
 
-// isYAML tells whether a file of that name is read. Hidden files are what editors
-// and Kubernetes' volumes keep beside the real ones.
+// isYAML reports whether a file of that name is read. Hidden files are skipped:
+// editors and Kubernetes' volumes keep copies in them.
 func isYAML(name string) bool {
 	ext := filepath.Ext(name)
 	return (ext == ".yaml" || ext == ".yml") && !strings.HasPrefix(name, ".")

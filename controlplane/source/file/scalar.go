@@ -46,14 +46,14 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path v1alpha1.Path) {
 		// Only the fields of EventPolicy, which is refused as a whole.
 		v.Set(reflect.ValueOf(n.Value))
 	default:
-		// A kind got a field of a type that nobody taught the decoder: say so
-		// rather than drop what was declared.
+		// A kind has a field of a type that the decoder does not know: an error is
+		// better than to drop the declared value.
 		d.problem(n, path, "cannot be read from a file: it is of type %s", v.Type())
 	}
 }
 
-// text decodes a string. The value of a map may be empty, as labels are; a field
-// may not: leaving it out says the same and hides no slip.
+// text decodes a string. The value of a map may be empty, as labels are. A field may
+// not: leaving it out means the same, and an empty one may be a slip.
 func (d *decoder) text(n *yaml.Node, v reflect.Value, path v1alpha1.Path) {
 	switch {
 	case n.Kind != yaml.ScalarNode:
@@ -77,7 +77,7 @@ func (d *decoder) duration(n *yaml.Node, v reflect.Value, path v1alpha1.Path) {
 	d.problem(n, path, "is %s: want a duration with its unit, such as 500ms, 2s or 5m", describe(n))
 }
 
-// describe says what a node is, for "is ...: want ...".
+// describe names the type of a node, for "is ...: want ...".
 func describe(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -14,8 +14,8 @@ import (
 type Options struct {
 	// Dir is the directory to watch. It may come and go while Run runs.
 	Dir string
-	// Logger gets what is odd about watching; problems of the files go to the
-	// callback instead. nil discards.
+	// Logger logs trouble with watching; problems of the files go to the callback. nil
+	// discards.
 	Logger *slog.Logger
 	// Quiet is how long the directory must be still before a run of changes is
 	// taken as complete; default 20ms.
@@ -28,29 +28,29 @@ type Options struct {
 	// that takes something away from what is in force; default 1s. Such a set may be
 	// half of a replacement, and Limit does not shorten its wait.
 	Still time.Duration
-	// Waiting is told on Run's goroutine what a set would take away that begins to
-	// wait for Still, and nil when none waits any more. nil tells nobody.
+	// Waiting is called on Run's goroutine: with the losses of a set that begins to
+	// wait for Still, and with nil when none waits any more. It may be nil.
 	Waiting func([]Loss)
 	// Poll is how often the directory is read without any notification: the
 	// backstop for filesystems that send none; default 5s.
 	Poll time.Duration
 }
 
-// Verdict is what became of a set that was handed on.
+// Verdict is the decision about a set that was handed on.
 type Verdict int
 
 // The verdicts.
 const (
 	// Refused sets leave what was in force before.
 	Refused Verdict = iota
-	// RefusedYet is Refused for a reason that passes: the set is handed on again with
+	// RefusedYet is Refused for a temporary reason: the set is handed on again with
 	// each poll, though nothing changes.
 	RefusedYet
 	// InForce sets are what the next ones are compared with.
 	InForce
 )
 
-// Apply takes a set and says what became of it.
+// Apply takes a set and decides about it.
 type Apply func(declare.Set, []declare.Problem) Verdict
 
 // Source is a watched directory. Use New.
@@ -62,7 +62,7 @@ type Source struct {
 	memory  memory
 	last    digest        // of what was handed on last
 	handed  bool          // something was, and is not to be handed on again
-	retry   bool          // what was handed on last was refused for a reason that passes
+	retry   bool          // the set handed on last was refused for a temporary reason
 	inForce forms         // of the last set that came into force
 	held    held          // a set that waits for Still
 	took    time.Duration // of the last read that handed something on
@@ -71,7 +71,7 @@ type Source struct {
 const (
 	// applyShare bounds the part of a storm of changes that goes into applying them.
 	applyShare = 5
-	// maxLimit bounds what one read that was held up makes of that.
+	// maxLimit bounds the delay that follows one slow read.
 	maxLimit = 5 * time.Second
 )
 

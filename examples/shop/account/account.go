@@ -1,10 +1,9 @@
-// Package account settles the shop's books: from the journals of all services it
-// finds out whether every event that was published was confirmed and reached
-// every service that should have it. Ids are compared as sets; sums alone could
-// hide a lost event behind a repeated one.
+// Package account checks the journals of a run of the shop: was every published event
+// confirmed, and did every service that must receive it do so? It compares ids as sets;
+// sums alone could hide a lost event behind a repeated one.
 //
-// It owns the comparison and nothing else: no file, no clock, no network. All
-// functions are pure and safe for concurrent use.
+// It owns only the comparison: no file, no clock, no network. All functions are pure
+// and safe for concurrent use.
 //
 //	books := account.Settle(account.Shop(true), run, journals)
 //	fmt.Println(books.Summary()) // 8000 published, 8000 confirmed, 16000 delivered, 0 lost
@@ -18,28 +17,29 @@ import (
 	"strings"
 )
 
-// Flow is a kind of event: who publishes it and who must receive it.
+// Flow is a kind of event, with the service that publishes it and the services that
+// must receive it.
 type Flow struct {
-	// Name is what the publisher calls the topic: "orders".
+	// Name is the topic's name for the publisher: "orders".
 	Name string
-	// Publisher is the service that publishes it.
+	// Publisher is the service that publishes the flow.
 	Publisher string
-	// Receivers each must receive every event.
+	// Receivers must each receive every event.
 	Receivers []Receiver
-	// CausedBy names the flow of which every event must cause one of this flow;
-	// empty means that the flow has no cause.
+	// CausedBy names another flow: every event of that flow must cause one event of
+	// this flow. Empty means that the flow has no cause.
 	CausedBy string
 }
 
-// Receiver is a service that receives a flow on one or more subscriptions; which
-// one an event takes does not matter.
+// Receiver is a service that receives a flow on one or more subscriptions. An event may
+// come on any of them.
 type Receiver struct {
 	Service       string
 	Subscriptions []string
 }
 
-// Shop is what the demo's shop promises. Without shipping (no Node on this
-// machine) nobody expects it to receive anything.
+// Shop returns the flows of the demo's shop. Without shipping (no Node on this machine)
+// that service receives nothing.
 func Shop(shipping bool) []Flow {
 	orders := Flow{Name: "orders", Publisher: "checkout", Receivers: []Receiver{
 		{Service: "billing", Subscriptions: []string{"billing", "billing-next"}},
@@ -58,17 +58,17 @@ func Shop(shipping bool) []Flow {
 // Kind of a fault.
 type Kind int
 
-// What can be wrong with the books.
+// The kinds of faults.
 const (
-	// Unconfirmed: published, and never confirmed.
+	// Unconfirmed: published, but never confirmed.
 	Unconfirmed Kind = iota + 1
-	// Refused: the publisher gave it up.
+	// Refused: the publisher gave up.
 	Refused
-	// Missing: published, and not received by a service that should.
+	// Missing: published, but not received by a service that must receive it.
 	Missing
-	// Unknown: confirmed or received in this run's name, but never published.
+	// Unknown: confirmed or received with an id of this run, but never published.
 	Unknown
-	// NotFollowed: received, but the event it should cause was never published.
+	// NotFollowed: received, but the event it must cause was never published.
 	NotFollowed
 )
 
@@ -90,18 +90,18 @@ func (k Kind) String() string {
 	}
 }
 
-// Fault is one way in which the books do not balance.
+// Fault is one error in the books.
 type Fault struct {
 	Kind Kind
 	// Flow it is about.
 	Flow string
-	// Service whose journal shows it.
+	// Service whose journal shows the fault.
 	Service string
 	// IDs of the events, sorted.
 	IDs []string
 }
 
-// String says what is wrong, with the first few ids.
+// String describes the fault, with the first few ids.
 func (f Fault) String() string {
 	shown := f.IDs[:min(len(f.IDs), 3)]
 	more := ""
@@ -111,48 +111,48 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s: %d of %s %s (%s%s)", f.Service, len(f.IDs), f.Flow, f.Kind, strings.Join(shown, ", "), more)
 }
 
-// Row is one service's part.
+// Row holds the numbers of one service.
 type Row struct {
 	Service string
 	// Published and Confirmed count distinct event ids.
 	Published, Confirmed int
 	// Repeated counts events whose publish took more than one call.
 	Repeated int
-	// Received counts distinct events, whatever subscription they came on.
+	// Received counts distinct events, on any subscription.
 	Received int
 	// Redelivered counts deliveries that were not the first attempt.
 	Redelivered int
-	// Duplicates counts deliveries of events the service already had.
+	// Duplicates counts deliveries of events that the service had already received.
 	Duplicates int
-	// Missing counts events it should have received and did not.
+	// Missing counts events that it must have received and did not.
 	Missing int
 	// Leftovers counts deliveries of events of earlier runs.
 	Leftovers int
 }
 
-// Books is the result.
+// Books is the result of the comparison.
 type Books struct {
 	// Published and Confirmed count distinct event ids over all flows.
 	Published, Confirmed int
 	// Delivered sums the distinct events of each subscription.
 	Delivered int
-	// Lost sums, over all services that should receive a flow, the events that are
-	// missing there; an event that was never confirmed counts once more.
+	// Lost counts, over all services that must receive a flow, the events that they did
+	// not receive. An event that was never confirmed counts once more.
 	Lost int
 	// PerSubscription counts distinct events by subscription.
 	PerSubscription map[string]int
-	// Rows, one for each service, sorted as the flows name them.
+	// Rows has one row for each service, in the order in which the flows name them.
 	Rows []Row
-	// Faults, empty when the books balance.
+	// Faults is empty when the books balance.
 	Faults []Fault
 }
 
-// Balanced reports whether everything published was confirmed, received by every
-// service that should, and followed up, and nothing else was. Books without a
-// single event do not balance: nothing was shown.
+// Balanced reports whether every published event was confirmed, was received by every
+// service that must receive it, and caused its follow-up, and whether there are no
+// other events. Books without any event do not balance, because they prove nothing.
 func (b Books) Balanced() bool { return b.Published > 0 && len(b.Faults) == 0 }
 
-// Summary is the demo's last line, without its name.
+// Summary is the demo's last line, without the prefix "demo: ".
 func (b Books) Summary() string {
 	return fmt.Sprintf("%d published, %d confirmed, %d delivered, %d lost", b.Published, b.Confirmed, b.Delivered, b.Lost)
 }
@@ -163,7 +163,7 @@ type set map[string]struct{}
 func (s set) add(id string)      { s[id] = struct{}{} }
 func (s set) has(id string) bool { _, ok := s[id]; return ok }
 
-// minus returns the ids that other lacks, sorted.
+// minus returns, sorted, the ids that are not in other.
 func (s set) minus(other set) []string {
 	var out []string
 	for id := range s {

@@ -26,8 +26,7 @@ func Example() {
 	// Output: true 1 published, 1 confirmed, 1 delivered, 0 lost
 }
 
-// shop is a run of n orders in which everything went right, half of it by the
-// canary.
+// shop is a run of n orders without faults. Half of the orders went through the canary.
 func shop(n int) map[string][]journal.Record {
 	js := make(map[string][]journal.Record)
 	put := func(service string, r journal.Record) { js[service] = append(js[service], r) }
@@ -84,7 +83,7 @@ func TestEveryFaultIsFound(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		spoil func(map[string][]journal.Record)
-		want  string // of the faults, joined
+		want  string // the faults, joined
 		sum   string
 	}{
 		{

@@ -6,20 +6,20 @@ import (
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// ledger is one service's journal, sorted into sets.
+// ledger is one service's journal as sets.
 type ledger struct {
 	published map[string]set // by flow
 	confirmed set
 	refused   set
 	repeated  set
-	causes    set            // ids of the events that this service followed up
+	causes    set            // ids of the events for which this service published a follow-up
 	received  map[string]set // by subscription
 	row       Row
 }
 
-// Settle compares the journals, by service, of one run. An event belongs to the
-// run when its id starts with run; other events are leftovers of an earlier run in
-// a broker that outlived it, counted and otherwise ignored. An empty run takes all.
+// Settle compares the journals of one run, by service. An event belongs to the run when
+// its id starts with run. Other events are left over from an earlier run on the same
+// broker; they are counted and otherwise ignored. An empty run matches all events.
 func Settle(flows []Flow, run string, journals map[string][]journal.Record) Books {
 	ledgers := make(map[string]*ledger)
 	books := Books{PerSubscription: make(map[string]int)}
@@ -41,8 +41,8 @@ func Settle(flows []Flow, run string, journals map[string][]journal.Record) Book
 	return books
 }
 
-// services lists all services of the flows once, publishers and receivers, in the
-// order of their first mention.
+// services lists every service of the flows once, publishers and receivers, in the
+// order in which they are first named.
 func services(flows []Flow) []string {
 	var out []string
 	seen := make(set)
@@ -131,8 +131,8 @@ func (b *Books) settle(flow Flow, ledgers map[string]*ledger) {
 	}
 }
 
-// unconfirmed notes the events without a confirm, told apart by whether the
-// publisher gave them up.
+// unconfirmed records the events without a confirm. Those that the publisher gave up
+// are a fault of their own.
 func (b *Books) unconfirmed(flow Flow, from *ledger) {
 	var waiting, refused []string
 	for _, id := range within(from.published, flow.Name).minus(from.confirmed) {
@@ -153,7 +153,7 @@ func (b *Books) fault(kind Kind, flow, service string, ids []string) {
 	}
 }
 
-// strangers are confirmed and were never published on any flow.
+// strangers are events that were confirmed and never published in any flow.
 func (l *ledger) strangers() []string {
 	all := make(set)
 	for _, ids := range l.published {
@@ -162,7 +162,8 @@ func (l *ledger) strangers() []string {
 	return l.confirmed.minus(all)
 }
 
-// allReceived joins the named subscriptions, or all of them for nil.
+// allReceived joins the sets of the named subscriptions, or of all subscriptions for
+// nil.
 func (l *ledger) allReceived(subscriptions []string) set {
 	all := make(set)
 	if subscriptions == nil {
@@ -176,7 +177,7 @@ func (l *ledger) allReceived(subscriptions []string) set {
 	return all
 }
 
-// within returns the set of a key and makes it when it is absent.
+// within returns the set of a key. It makes the set when there is none.
 func within(sets map[string]set, key string) set {
 	if sets[key] == nil {
 		sets[key] = make(set)

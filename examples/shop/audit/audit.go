@@ -2,24 +2,39 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
-	"github.com/warrenmesh/warren/tracing"
 )
 
-// audit writes events down. It may be used from several goroutines.
+// audit records events. It is safe for concurrent use.
 type audit struct {
 	journal *journal.Writer
 	tracer  trace.Tracer
 	log     *slog.Logger
 }
 
-// ready notes that a subscription is open.
+// options of a subscription: journal and log record what happens to its stream.
+func (a *audit) options(subscription string) client.SubscribeOptions {
+	return client.SubscribeOptions{
+		Ready: a.ready(subscription),
+		Lost: func(err error, again time.Duration) {
+			a.log.Warn("subscription stream ended", "subscription", subscription, "error", err, "again_in", again.String())
+		},
+		Ineffective: func(err *client.Error) {
+			a.log.Info("settlement had no effect", "subscription", subscription, "reason", err.Message)
+		},
+	}
+}
+
+// ready records that a subscription is open.
 func (a *audit) ready(subscription string) func(*eventsv1.SubscribeReady) {
 	return func(r *eventsv1.SubscribeReady) {
 		a.log.Info("subscribed", "subscription", r.GetSubscription(), "topic", r.GetTopic())
@@ -30,11 +45,11 @@ func (a *audit) ready(subscription string) func(*eventsv1.SubscribeReady) {
 	}
 }
 
-// handle writes one event of a subscription down, then acks it; an event that
-// cannot be written comes again.
-func (a *audit) handle(subscription string) func(context.Context, *eventsv1.Delivery) *eventsv1.Settlement {
-	return func(ctx context.Context, d *eventsv1.Delivery) *eventsv1.Settlement {
-		_, span := a.tracer.Start(tracing.Extract(ctx, d.GetTraceContext()), "audit event",
+// handle records one event of a subscription, then acknowledges it. An event that
+// cannot be recorded is redelivered.
+func (a *audit) handle(subscription string) client.Handler {
+	return func(ctx context.Context, d *eventsv1.Delivery) error {
+		_, span := a.tracer.Start(ctx, "audit event",
 			trace.WithAttributes(attribute.String("cloudevents.event_id", d.GetEvent().GetId())))
 		defer span.End()
 		err := a.journal.Append(journal.Record{
@@ -47,8 +62,8 @@ func (a *audit) handle(subscription string) func(context.Context, *eventsv1.Deli
 		})
 		if err != nil {
 			a.log.Error("event not recorded", "event_id", d.GetEvent().GetId(), "error", err)
-			return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_RETRY, Reason: "journal not writable"}
+			return errors.New("journal not writable")
 		}
-		return &eventsv1.Settlement{Outcome: eventsv1.Outcome_OUTCOME_ACK}
+		return nil
 	}
 }

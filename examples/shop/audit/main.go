@@ -1,5 +1,5 @@
-// Command audit keeps a record of every order and every invoice that passed. It
-// only receives.
+// Command audit records every order and every invoice that it receives. It publishes
+// nothing.
 //
 //	audit --sidecar 127.0.0.1:17400 --journal audit.ndjson
 package main
@@ -11,14 +11,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -49,21 +48,18 @@ func run(ctx context.Context, sidecar, path string, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = book.Close() }()
-	conn, err := events.Dial(sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
+	c, err := client.Dial(sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = c.Close() }()
 
 	a := &audit{journal: book, tracer: traces.TracerProvider().Tracer("shop/audit"), log: log}
-	client := eventsv1.NewEventServiceClient(conn)
-	var subscriptions sync.WaitGroup
+	subscriptions, ctx := errgroup.WithContext(ctx)
 	for _, name := range []string{"audit", "audit-next", "audit-invoices"} {
-		subscriber := &events.Subscriber{Client: client, Subscription: name, Ready: a.ready(name), Handle: a.handle(name), Log: log}
-		subscriptions.Go(func() { subscriber.Run(ctx) })
+		subscriptions.Go(func() error { return c.Subscribe(ctx, name, a.handle(name), a.options(name)) })
 	}
-	subscriptions.Wait()
-	return nil
+	return subscriptions.Wait()
 }
 
 func closeTraces(traces *tracing.Provider, log *slog.Logger) {

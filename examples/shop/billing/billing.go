@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// billing turns orders into invoices. It may be used from several goroutines.
+// billing makes an invoice for each order. It is safe for concurrent use.
 type billing struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
-	publisher *events.Publisher
+	publisher client.Publisher
+	retry     client.Retry
 	journal   *journal.Writer
 	tracer    trace.Tracer
 	log       *slog.Logger
@@ -32,15 +33,15 @@ type invoice struct {
 	Cents int    `json:"cents"`
 }
 
-// ready notes that orders may be pushed.
+// ready records that orders may be pushed.
 func (b *billing) ready() {
 	b.log.Info("ready for events")
 	b.append(journal.Record{What: journal.Ready})
 }
 
-// OnEvent implements EventHandlerService: it bills one order and acks it when its
-// invoice is with the broker. Whatever stands in the way makes the order come again;
-// an order that nobody can read never will be readable and is refused.
+// OnEvent implements EventHandlerService. It bills one order, and acknowledges it when
+// the broker has confirmed the invoice. After a failure the order is retried. An order
+// that cannot be decoded is dead-lettered, because a retry would not help.
 func (b *billing) OnEvent(ctx context.Context, req *eventsv1.OnEventRequest) (*eventsv1.OnEventResponse, error) {
 	ctx, span := b.tracer.Start(ctx, "bill order",
 		trace.WithAttributes(attribute.String("cloudevents.event_id", req.GetEvent().GetId())))
@@ -66,7 +67,7 @@ func (b *billing) bill(ctx context.Context, req *eventsv1.OnEventRequest, event 
 	if err := b.journal.Append(line); err != nil {
 		return err
 	}
-	answer, attempts, err := b.publisher.Publish(ctx, "invoices", event)
+	answer, attempts, err := b.retry.Publish(ctx, b.publisher, "invoices", event)
 	if err != nil {
 		return err
 	}
@@ -82,8 +83,8 @@ func (b *billing) bill(ctx context.Context, req *eventsv1.OnEventRequest, event 
 	})
 }
 
-// invoiceFor makes the invoice of an order; the same order always makes the same
-// event id.
+// invoiceFor makes the invoice of an order. The same order always makes the same event
+// id.
 func invoiceFor(placed *eventsv1.CloudEvent) (*eventsv1.CloudEvent, error) {
 	var order struct {
 		Cents int `json:"cents"`
@@ -95,21 +96,13 @@ func invoiceFor(placed *eventsv1.CloudEvent) (*eventsv1.CloudEvent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode invoice of %q: %w", placed.GetId(), err)
 	}
-	return &eventsv1.CloudEvent{
-		Id:          placed.GetId() + "-invoice",
-		Source:      "/shop/billing",
-		SpecVersion: "1.0",
-		Type:        "com.shop.invoice.issued",
-		Attributes: map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
-			"causationid":     {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: placed.GetId()}},
-			"datacontenttype": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: "application/json"}},
-			"time":            {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.Now()}},
-		},
-		Data: &eventsv1.CloudEvent_BinaryData{BinaryData: data},
-	}, nil
+	event := client.NewEvent(placed.GetId()+"-invoice", "/shop/billing", "com.shop.invoice.issued", "application/json", data)
+	event.Attributes["causationid"] = client.Text(placed.GetId())
+	event.Attributes["time"] = client.Time(time.Now())
+	return event, nil
 }
 
-// append writes a line that nothing depends on.
+// append writes a line that no decision depends on.
 func (b *billing) append(line journal.Record) {
 	if err := b.journal.Append(line); err != nil {
 		b.log.Error("journal line lost", "error", err)

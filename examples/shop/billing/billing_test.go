@@ -11,26 +11,24 @@ import (
 
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sidecar answers publishes from a list, the last answer for ever.
+// sidecar answers publishes from a list. It repeats the last answer.
 type sidecar struct {
-	eventsv1.EventServiceClient
 	answers   []error
 	published []string
 }
 
-func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest, _ ...grpc.CallOption) (*eventsv1.PublishResponse, error) {
-	s.published = append(s.published, req.GetEvent().GetId())
+func (s *sidecar) Publish(_ context.Context, _ string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, error) {
+	s.published = append(s.published, event.GetId())
 	err := s.answers[0]
 	if len(s.answers) > 1 {
 		s.answers = s.answers[1:]
@@ -38,7 +36,7 @@ func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest, _ ...
 	if err != nil {
 		return nil, err
 	}
-	return &eventsv1.PublishResponse{EventId: req.GetEvent().GetId(), Topic: "shop/invoices"}, nil
+	return &eventsv1.PublishResponse{EventId: event.GetId(), Topic: "shop/invoices"}, nil
 }
 
 func order(id string) *eventsv1.OnEventRequest {
@@ -50,7 +48,7 @@ func order(id string) *eventsv1.OnEventRequest {
 	}
 }
 
-// bill hands one order to a billing and returns the outcome and the journal.
+// bill passes one order to a billing, and returns the outcome and the journal.
 func bill(t *testing.T, s *sidecar, req *eventsv1.OnEventRequest) (eventsv1.Outcome, []journal.Record) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal")
@@ -60,10 +58,10 @@ func bill(t *testing.T, s *sidecar, req *eventsv1.OnEventRequest) (eventsv1.Outc
 	}
 	defer func() { _ = book.Close() }()
 	b := &billing{
-		publisher: &events.Publisher{Client: s, Backoff: time.Millisecond},
-		journal:   book,
-		tracer:    noop.NewTracerProvider().Tracer(""),
-		log:       slog.New(slog.DiscardHandler),
+		publisher: s, retry: client.Retry{Backoff: time.Millisecond},
+		journal: book,
+		tracer:  noop.NewTracerProvider().Tracer(""),
+		log:     slog.New(slog.DiscardHandler),
 	}
 	answer, err := b.OnEvent(t.Context(), req)
 	if err != nil {

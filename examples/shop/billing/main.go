@@ -1,9 +1,9 @@
-// Command billing answers every order with an invoice: its own sidecar pushes
-// orders to it and it publishes an event "com.shop.invoice.issued" for each. The
-// order is acked only after the invoice was confirmed, and the invoice's id is
-// made from the order's: an order that comes twice repeats the same invoice.
+// Command billing makes an invoice for every order. Its own sidecar pushes orders to
+// it, and it publishes an event "com.shop.invoice.issued" for each. It acknowledges the
+// order only after the invoice was confirmed. The id of the invoice is made from the id
+// of the order, so a redelivered order repeats the same invoice.
 //
-// It names no subscription: the configuration says what is pushed to its port.
+// It names no subscription: the configuration says which events are pushed to its port.
 //
 //	billing --sidecar 127.0.0.1:17400 --listen 127.0.0.1:9090 --journal billing.ndjson
 package main
@@ -20,7 +20,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/events"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 	"github.com/warrenmesh/warren/tracing"
@@ -53,14 +53,14 @@ func run(ctx context.Context, sidecar, listen, path string, log *slog.Logger) er
 		return err
 	}
 	defer func() { _ = book.Close() }()
-	conn, err := events.Dial(sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
+	c, err := client.Dial(sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = c.Close() }()
 
 	b := &billing{
-		publisher: &events.Publisher{Client: eventsv1.NewEventServiceClient(conn)},
+		publisher: c,
 		journal:   book,
 		tracer:    traces.TracerProvider().Tracer("shop/billing"),
 		log:       log,

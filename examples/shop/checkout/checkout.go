@@ -10,26 +10,21 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
-// publisher publishes an event until it is confirmed; events.Pipeline is one. It
-// returns the tries it took. It is called from several goroutines.
-type publisher interface {
-	Publish(ctx context.Context, topic string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, int, error)
-}
-
-// checkout places orders. It may be used from several goroutines.
+// checkout places orders. It is safe for concurrent use.
 type checkout struct {
-	publisher publisher
+	publisher client.Publisher
+	retry     client.Retry
 	journal   *journal.Writer
 	tracer    trace.Tracer
 	run       string
 	log       *slog.Logger
-	open      func() bool // whether to go on when all orders asked for are placed
+	open      func() bool // whether to continue when all requested orders are placed
 }
 
 // order is the payload.
@@ -39,9 +34,9 @@ type order struct {
 	Cents    int    `json:"cents"`
 }
 
-// place places order n: one span, one event, two lines in the journal. An order
-// that is refused for good is a line of its own and no error; an error means that
-// the journal cannot be trusted any more.
+// place places order n: one span, one event, two lines in the journal. An order that is
+// refused for good has a line of its own and is no error. An error means that the
+// journal is not reliable any more.
 func (c *checkout) place(ctx context.Context, n int) error {
 	ctx, span := c.tracer.Start(ctx, "place order")
 	defer span.End()
@@ -55,11 +50,11 @@ func (c *checkout) place(ctx context.Context, n int) error {
 		return err
 	}
 
-	answer, attempts, err := c.publisher.Publish(ctx, "orders", event)
+	answer, attempts, err := c.retry.Publish(ctx, c.publisher, "orders", event)
 	line.Attempt = attempts
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil // told to stop; the order stays unconfirmed in the journal
+		return nil // the program is stopping; the order stays unconfirmed in the journal
 	case err != nil:
 		span.SetStatus(otelcodes.Error, err.Error())
 		c.log.Error("order refused", "event_id", event.GetId(), "error", err)
@@ -77,16 +72,8 @@ func (c *checkout) event(n int) (*eventsv1.CloudEvent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode order %q: %w", id, err)
 	}
-	return &eventsv1.CloudEvent{
-		Id:          id,
-		Source:      "/shop/checkout",
-		SpecVersion: "1.0",
-		Type:        "com.shop.order.placed",
-		Attributes: map[string]*eventsv1.CloudEvent_CloudEventAttributeValue{
-			"subject":         {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: customer}},
-			"datacontenttype": {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: "application/json"}},
-			"time":            {Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeTimestamp{CeTimestamp: timestamppb.New(time.Now())}},
-		},
-		Data: &eventsv1.CloudEvent_BinaryData{BinaryData: data},
-	}, nil
+	event := client.NewEvent(id, "/shop/checkout", "com.shop.order.placed", "application/json", data)
+	event.Attributes["subject"] = client.Text(customer)
+	event.Attributes["time"] = client.Time(time.Now())
+	return event, nil
 }

@@ -13,28 +13,26 @@ import (
 
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sidecar answers a publish by its event id and the number of the call.
+// sidecar answers a publish according to its event id and the number of the call.
 type sidecar struct {
-	eventsv1.EventServiceClient
 	answer func(id string, call int) error
 
 	mu    sync.Mutex // guards calls
 	calls map[string]int
 }
 
-func (s *sidecar) Publish(_ context.Context, req *eventsv1.PublishRequest, _ ...grpc.CallOption) (*eventsv1.PublishResponse, error) {
-	id := req.GetEvent().GetId()
+func (s *sidecar) Publish(_ context.Context, _ string, event *eventsv1.CloudEvent) (*eventsv1.PublishResponse, error) {
+	id := event.GetId()
 	s.mu.Lock()
 	s.calls[id]++
 	call := s.calls[id]
@@ -56,8 +54,8 @@ func shop(t *testing.T, s *sidecar) (*checkout, func() []journal.Record) {
 	}
 	t.Cleanup(func() { _ = book.Close() })
 	c := &checkout{
-		publisher: &events.Publisher{Client: s, Backoff: time.Millisecond},
-		journal:   book, run: "r",
+		publisher: s, retry: client.Retry{Backoff: time.Millisecond},
+		journal: book, run: "r",
 		tracer: noop.NewTracerProvider().Tracer(""),
 		log:    slog.New(slog.DiscardHandler),
 		open:   exists(""),

@@ -1,8 +1,7 @@
-// Command checkout is the shop's front door: it places orders by publishing one
-// event for each to the topic "orders" of its own sidecar. It knows nothing of
-// brokers, routes or canaries.
+// Command checkout places orders. It publishes one event for each order to the topic
+// "orders" of its own sidecar. It does not know brokers, routes or canaries.
 //
-// All orders go through one PublishStream, many under way at once. Each is repeated
+// All orders go through one PublishStream, with many orders in flight. Each is repeated
 // with the same event id until the sidecar says that the broker confirmed it.
 //
 //	checkout --sidecar 127.0.0.1:17400 --count 1000 --rate 200 --journal checkout.ndjson
@@ -22,8 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/examples/shop/events"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/examples/shop/journal"
 	"github.com/warrenmesh/warren/tracing"
 )
@@ -46,7 +44,7 @@ func main() {
 	flag.IntVar(&f.count, "count", 1000, "orders to place")
 	flag.Float64Var(&f.rate, "rate", 200, "orders per second; 0 means as fast as they are confirmed")
 	flag.StringVar(&f.open, "open", "", "file that keeps the shop open: orders go on beyond --count for as long as it exists")
-	flag.IntVar(&f.inFlight, "in-flight", 64, "most orders that wait for their confirm at once: the stream's window")
+	flag.IntVar(&f.inFlight, "in-flight", 64, "maximum of unconfirmed orders: the window of the stream")
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("service", "checkout")
 
@@ -70,15 +68,18 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = book.Close() }()
-	conn, err := events.Dial(f.sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
+	sidecar, err := client.Dial(f.sidecar, grpc.WithStatsHandler(traces.ClientHandler()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
+	defer func() { _ = sidecar.Close() }()
 
-	pipeline := &events.Pipeline{Client: eventsv1.NewEventServiceClient(conn), Log: log}
+	pipeline := &client.Pipeline{Client: sidecar, Lost: func(err error, again time.Duration) {
+		log.Warn("publish stream ended", "error", err, "again_in", again.String())
+	}}
 	c := &checkout{
 		publisher: pipeline,
+		retry:     client.Retry{Timeout: 15 * time.Second}, // the sidecar itself answers within 10 s
 		journal:   book,
 		tracer:    traces.TracerProvider().Tracer("shop/checkout"),
 		run:       f.run,
@@ -97,7 +98,8 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	return book.Append(journal.Record{What: journal.Done})
 }
 
-// exists returns what tells whether a file is there; "" names none.
+// exists returns a function that reports whether a file exists; for "" it always
+// returns false.
 func exists(path string) func() bool {
 	return func() bool {
 		if path == "" {
@@ -108,8 +110,9 @@ func exists(path string) func() bool {
 	}
 }
 
-// placeAll places count orders, and more while the shop is open, rate of them each
-// second. It returns when all are confirmed or given up, or soon after ctx ended.
+// placeAll places count orders, and more while the shop is open, at rate orders a
+// second. It returns when each order was confirmed or given up, or soon after ctx
+// ended.
 func (c *checkout) placeAll(ctx context.Context, count int, rate float64, inFlight int) error {
 	var orders errgroup.Group
 	orders.SetLimit(inFlight)
@@ -118,7 +121,7 @@ func (c *checkout) placeAll(ctx context.Context, count int, rate float64, inFlig
 		if !waitUntil(ctx, due(begin, n, rate)) {
 			break
 		}
-		orders.Go(func() error { // waits for one of those in flight
+		orders.Go(func() error { // blocks while inFlight orders are unconfirmed
 			if ctx.Err() == nil {
 				return c.place(ctx, n)
 			}
@@ -128,7 +131,7 @@ func (c *checkout) placeAll(ctx context.Context, count int, rate float64, inFlig
 	return orders.Wait()
 }
 
-// due is when order n is to be placed.
+// due is when to place order n.
 func due(begin time.Time, n int, rate float64) time.Time {
 	if rate <= 0 {
 		return begin
@@ -136,7 +139,7 @@ func due(begin time.Time, n int, rate float64) time.Time {
 	return begin.Add(time.Duration(float64(n) / rate * float64(time.Second)))
 }
 
-// waitUntil reports false when ctx ended first.
+// waitUntil waits. It returns false when ctx ended first.
 func waitUntil(ctx context.Context, at time.Time) bool {
 	if wait := time.Until(at); wait > 0 {
 		timer := time.NewTimer(wait)

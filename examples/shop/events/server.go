@@ -15,22 +15,25 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// Server is what a service that events are pushed to runs. The address must be on
-// loopback and its port the subscription's delivery.push.port.
+// drainTimeout bounds how long a stopping server waits for calls in progress.
+const drainTimeout = 3 * time.Second
+
+// Server receives pushed events. The address must be on loopback, and its port must be
+// the subscription's delivery.push.port.
 type Server struct {
 	// Address to listen on: "127.0.0.1:9090".
 	Address string
-	// Handler works on the events. Calls are concurrent, at most the subscription's
-	// prefetch; their deadline is the ack deadline.
+	// Handler handles the events. Calls are concurrent, at most as many as the
+	// subscription's prefetch; their deadline is the ack deadline.
 	Handler eventsv1.EventHandlerServiceServer
 	// Options of the gRPC server, for tracing.
 	Options []grpc.ServerOption
-	// Ready is called once, when events may come; nil means nobody wants to know.
+	// Ready is called once, when events may arrive; it may be nil.
 	Ready func()
 }
 
-// Run serves until ctx ends. Then it says NOT_SERVING, so that the sidecar takes no
-// more events from the queue, and waits for calls under way, at most 3 s.
+// Run serves until ctx ends. Then it reports NOT_SERVING, so that the sidecar takes no
+// more events from the queue, and waits for calls in progress, at most 3 s.
 func (s *Server) Run(ctx context.Context) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Address)
 	if err != nil {

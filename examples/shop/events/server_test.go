@@ -5,7 +5,11 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
@@ -13,7 +17,9 @@ import (
 	"github.com/warrenmesh/warren/internal/process"
 )
 
-// handler says when it works and answers when it is let.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// handler reports that a call has begun, and answers when it is allowed to.
 type handler struct {
 	eventsv1.UnimplementedEventHandlerServiceServer
 	working, release chan struct{}
@@ -41,7 +47,7 @@ func TestAStoppingServerIsNotServingAndAnswersWhatIsInWork(t *testing.T) {
 		}
 	})
 	wait(t, ready)
-	conn, err := events.Dial(ports[0])
+	conn, err := grpc.NewClient(ports[0], grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +79,7 @@ func TestAStoppingServerIsNotServingAndAnswersWhatIsInWork(t *testing.T) {
 	next(healthv1.HealthCheckResponse_NOT_SERVING)
 	close(h.release)
 	calling.Wait()
-	unwatch() // else the stop would wait for it
+	unwatch() // otherwise stopping would wait for it
 	running.Wait()
 }
 
@@ -85,6 +91,15 @@ func TestAServerSaysWhenItsPortIsTaken(t *testing.T) {
 	}
 	defer func() { _ = listener.Close() }()
 	if err := (&events.Server{Address: listener.Addr().String(), Handler: &handler{}}).Run(t.Context()); err == nil {
-		t.Error("it served on a port that is taken")
+		t.Error("Run served on a port that is in use")
+	}
+}
+
+func wait(t *testing.T, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nothing happened for 20 s")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// Read returns all whole lines of a journal; none when the file is absent.
+// Read returns all complete lines of a journal; none when the file does not exist.
 func Read(path string) ([]Record, error) {
 	return NewTail(path).Next()
 }
@@ -25,8 +25,9 @@ type Tail struct {
 // NewTail starts at the beginning of the file, which may not exist yet.
 func NewTail(path string) *Tail { return &Tail{path: path} }
 
-// Next returns the whole lines written since the last call. A line that is not
-// JSON is an error that names file and line; the tail stays before it.
+// Next returns the complete lines written since the last call. For a line that is not
+// JSON it returns an error that names file and line, and the tail stays before that
+// line.
 func (t *Tail) Next() ([]Record, error) {
 	file, err := os.Open(t.path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// syncEvery bounds what a crash of the whole machine can take. A crash of the
-// service takes nothing: each Append is one write to the operating system.
+// syncEvery bounds how much a crash of the whole machine can lose. A crash of the
+// service loses nothing, because each Append is one write to the operating system.
 const syncEvery = time.Second
 
 // Writer appends records to a file.
@@ -23,8 +23,8 @@ type Writer struct {
 	synced time.Time
 }
 
-// Open opens a journal for appending and makes it when it is absent. A last line
-// without its end is cut off: it was never acknowledged by Append.
+// Open opens a journal for appending, and creates it when it does not exist. It removes
+// an incomplete last line: Append never returned for it.
 func Open(path string) (*Writer, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644) //nolint:gosec // the path is the caller's flag
 	if err != nil {
@@ -36,8 +36,8 @@ func Open(path string) (*Writer, error) {
 	return &Writer{file: file, synced: time.Now()}, nil
 }
 
-// Append writes the records in one write and returns when the operating system
-// has them. A zero Time becomes the present.
+// Append writes the records in one write, and returns when the operating system has
+// them. A zero Time becomes the current time.
 func (w *Writer) Append(records ...Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,7 +71,7 @@ func (w *Writer) Close() error {
 	return errors.Join(w.file.Sync(), w.file.Close())
 }
 
-// cutTornLine makes the file end with a whole line.
+// cutTornLine removes an incomplete last line.
 func cutTornLine(file *os.File) error {
 	content, err := io.ReadAll(file)
 	if err != nil {

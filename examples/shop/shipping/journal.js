@@ -2,11 +2,11 @@
 
 const fs = require('node:fs');
 
-// How much a crash of the whole machine may take; a crash of this process takes
+// How much a crash of the whole machine can lose. A crash of this process loses
 // nothing, because append returns when the operating system has the line.
 const SYNC_EVERY_MS = 1000;
 
-// Journal appends JSON lines to a file, in the format the Go services write too.
+// Journal appends JSON lines to a file, in the same format as the Go services.
 class Journal {
   constructor(file) {
     this.fd = fs.openSync(file, 'a+');
@@ -14,7 +14,7 @@ class Journal {
     this.synced = Date.now();
   }
 
-  // A last line without its end was never acknowledged: cut it off.
+  // An incomplete last line is removed: append never returned for it.
   cutTornLine(file) {
     const content = fs.readFileSync(file);
     const whole = content.lastIndexOf('\n') + 1;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// shipping packs every order. It is written for Node with nothing of Warren but
-// the proto files, loaded at run time: the event API is a contract, not a library.
+// shipping packs every order. It runs on Node and uses only the proto files of Warren,
+// which it loads at run time: a service needs no library.
 //
 //   node main.js --sidecar 127.0.0.1:17400 --proto ../../../api/proto --journal shipping.ndjson
 'use strict';
@@ -28,8 +28,8 @@ function newClient(target, protoDir) {
   return new EventService(target, grpc.credentials.createInsecure());
 }
 
-// handle packs one order: it writes it down, then acks it. An order that cannot
-// be written down comes again.
+// handle packs one order: it records the order, then acknowledges it. An order that
+// cannot be recorded is retried.
 function handle(journal, subscription) {
   return async (delivery) => {
     try {

@@ -1,14 +1,14 @@
 'use strict';
 
-const WINDOW = 64; // deliveries held at once
+const WINDOW = 64; // maximum of unsettled deliveries
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 2000;
-const STABLE_MS = 5000; // a stream that lived this long was not a failed try
-const DRAIN_MS = 3000; // how long the last settlements may take
+const STABLE_MS = 5000; // after a stream of this length, the backoff starts again
+const DRAIN_MS = 3000; // how long sending the last settlements may take
 
-// Subscriber keeps one subscription open until stop is called: a stream that
-// breaks is opened again after a backoff. Stopping takes no more deliveries, waits
-// for the handlers at work and reports their outcomes.
+// Subscriber keeps one subscription open until stop is called. It opens a broken stream
+// again after a backoff. After stop it takes no more deliveries, waits for the running
+// handlers and sends their outcomes.
 class Subscriber {
   constructor({ client, subscription, handle, ready, log }) {
     Object.assign(this, { client, subscription, handle, ready, log });
@@ -46,8 +46,8 @@ class Subscriber {
     });
   }
 
-  // serve lives as long as one stream and resolves to the error that ended it, or
-  // to nothing.
+  // serve runs one stream. It resolves to the error that ended the stream, or to
+  // nothing.
   serve() {
     return new Promise((resolve) => {
       const stream = this.client.subscribe();

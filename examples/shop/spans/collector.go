@@ -31,8 +31,8 @@ type Collector struct {
 	traces map[string]Trace
 }
 
-// NewCollector makes a collector that keeps the first limit traces it hears of,
-// all their spans, and drops later ones; 0 means 20,000.
+// NewCollector makes a collector that keeps all spans of the first limit traces, and
+// drops later traces; 0 means 20,000.
 func NewCollector(limit int) *Collector {
 	if limit == 0 {
 		limit = defaultTraces
@@ -42,7 +42,7 @@ func NewCollector(limit int) *Collector {
 	return c
 }
 
-// Start listens on address and returns the one in use.
+// Start listens on address and returns the actual address.
 func (c *Collector) Start(ctx context.Context, address string) (string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *Collector) Start(ctx context.Context, address string) (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// Stop ends the receiver; what it has stays readable. It is idempotent.
+// Stop stops receiving; the received spans stay readable. It is idempotent.
 func (c *Collector) Stop() {
 	c.server.Stop()
 	c.serving.Wait()
@@ -79,7 +79,7 @@ func (c *Collector) keep(s Span) {
 	}
 }
 
-// Fetch returns what has arrived of a trace, nothing when none has.
+// Fetch returns the spans of a trace that have arrived; none when there are none.
 func (c *Collector) Fetch(_ context.Context, traceID string) (Trace, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

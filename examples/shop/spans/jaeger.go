@@ -10,19 +10,19 @@ import (
 
 // Jaeger reads traces through Jaeger's HTTP API.
 type Jaeger struct {
-	// URL of the UI and API, without a slash at its end: "http://127.0.0.1:16686".
+	// URL of the UI and the API, without a slash at the end: "http://127.0.0.1:16686".
 	URL string
 	// Client to use; nil means http.DefaultClient.
 	Client *http.Client
 }
 
-// Page is the URL at which people see a trace.
+// Page is the URL of a trace in the UI.
 func (j *Jaeger) Page(traceID string) string { return j.URL + "/trace/" + traceID }
 
-// API is the URL at which programs read a trace; it works without the UI, too.
+// API is the URL of a trace in the API, which also works without the UI.
 func (j *Jaeger) API(traceID string) string { return j.URL + "/api/traces/" + traceID }
 
-// Answers reports whether a Jaeger's API answers.
+// Answers reports whether a Jaeger API answers.
 func (j *Jaeger) Answers(ctx context.Context) bool {
 	var services struct {
 		Data []string `json:"data"`
@@ -30,7 +30,8 @@ func (j *Jaeger) Answers(ctx context.Context) bool {
 	return j.read(ctx, "/api/services", &services) == nil
 }
 
-// Fetch returns what Jaeger has of a trace, nothing when it does not know it.
+// Fetch returns the spans that Jaeger has of a trace; none when it does not know the
+// trace.
 func (j *Jaeger) Fetch(ctx context.Context, traceID string) (Trace, error) {
 	var answer jaegerAnswer
 	if err := j.read(ctx, "/api/traces/"+traceID, &answer); err != nil {
@@ -45,7 +46,7 @@ func (j *Jaeger) Fetch(ctx context.Context, traceID string) (Trace, error) {
 	return out, nil
 }
 
-// read decodes the JSON at path into v. 404 leaves v as it is.
+// read decodes the JSON at path into v. After a 404 it leaves v unchanged.
 func (j *Jaeger) read(ctx context.Context, path string, v any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, j.URL+path, nil)
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package spans collects the spans that all processes of the demo export and
-// prints one event's trace as a tree.
+// Package spans collects the spans that all processes of the demo export, and prints
+// the trace of one event as a tree.
 //
-// It owns a small OTLP receiver (Collector), a reader of Jaeger's HTTP API (Jaeger)
-// and the tree. It stores nothing on disk and answers no queries but by trace id:
-// whoever wants more runs a Jaeger.
+// It owns a small OTLP receiver (Collector), a reader of Jaeger's HTTP API (Jaeger) and
+// the tree. It stores nothing on disk, and finds traces only by their id; use Jaeger
+// for other queries.
 //
 // Collector and Jaeger are safe for concurrent use; the rest is pure.
 //
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Span is what the tree needs of one span.
+// Span is the part of a span that the tree needs.
 type Span struct {
 	// TraceID, ID and Parent are lower-case hex; Parent is empty for a root.
 	TraceID, ID, Parent string
@@ -31,15 +31,15 @@ type Span struct {
 	Name string
 	// Kind in lower case: internal, server, client, producer, consumer.
 	Kind string
-	// Start and Duration as recorded by the process; clocks of one host agree.
+	// Start and Duration, as the process recorded them. The clocks of one host agree.
 	Start    time.Time
 	Duration time.Duration
-	// Failed means status Error; Message is its description.
+	// Failed means that the status is Error; Message is its description.
 	Failed  bool
 	Message string
 }
 
-// Trace holds the spans of one trace in any order.
+// Trace holds the spans of one trace, in any order.
 type Trace []Span
 
 // Services lists the service names, sorted.
@@ -63,8 +63,8 @@ func (t Trace) Duration() time.Duration {
 	return end.Sub(begin)
 }
 
-// Whole reports whether there is exactly one root and no span's parent is absent,
-// so that nothing more is on its way that the tree would show elsewhere.
+// Whole reports whether there is exactly one root and every other span has its parent.
+// Spans that arrive later then only add to the tree.
 func (t Trace) Whole() bool {
 	return len(t) > 0 && len(t.roots()) == 1 && t.roots()[0].Parent == ""
 }

@@ -15,9 +15,9 @@ type row struct {
 	span  Span
 }
 
-// Write prints the trace as a tree, children under their parent in the order of
-// their start. A span whose parent is absent stands at the top, marked with "…".
-// Starts are relative to the first span.
+// Write prints the trace as a tree. Children are below their parent, in the order of
+// their start. A span whose parent is missing is at the top, marked with "…". Starts
+// are relative to the first span.
 func (t Trace) Write(w io.Writer) error {
 	if len(t) == 0 {
 		_, err := fmt.Fprintln(w, "no spans")
@@ -46,7 +46,8 @@ func (t Trace) Write(w io.Writer) error {
 	return err
 }
 
-// rows lays the tree out. Every span appears once, even when parents form a ring.
+// rows makes the lines of the tree. Every span appears once, even when parents form a
+// cycle.
 func (t Trace) rows() []row {
 	children := make(map[string][]Span)
 	for _, s := range t {
@@ -63,7 +64,7 @@ func (t Trace) rows() []row {
 		}
 		l.add(root, mark, "")
 	}
-	for _, s := range t { // rings have no root
+	for _, s := range t { // a cycle has no root
 		l.add(s, "… ", "")
 	}
 	return l.rows
@@ -75,7 +76,7 @@ type layout struct {
 	rows     []row
 }
 
-// add appends a span behind branch, and its children with indent before theirs.
+// add appends a span with the prefix branch, and its children with the prefix indent.
 func (l *layout) add(s Span, branch, indent string) {
 	if l.seen[s.ID] {
 		return
@@ -92,7 +93,7 @@ func (l *layout) add(s Span, branch, indent string) {
 	}
 }
 
-// owner tells a service's own spans from those of its sidecar.
+// owner names the service of a span, and marks the spans of its sidecar.
 func owner(s Span) string {
 	if s.Component == "" {
 		return s.Service

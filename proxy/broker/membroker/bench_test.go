@@ -5,9 +5,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // BenchmarkPublishConsume takes one event through a topic exchange and one queue:
@@ -22,24 +23,24 @@ func BenchmarkPublishConsume(b *testing.B) {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { _ = node.Run(ctx) })
-	err := node.EnsureTopology(ctx, broker.Topology{
+	err := node.EnsureTopology(ctx, queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "x", Type: "topic"}},
-		Queues:    []broker.Queue{{Name: "q"}},
-		Bindings:  []broker.Binding{{Exchange: "x", Queue: "q", Key: "com.shop.#"}},
+		Queues:    []queueing.Queue{{Name: "q"}},
+		Bindings:  []queueing.Binding{{Exchange: "x", Queue: "q", Key: "com.shop.#"}},
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	left, all := b.N, make(chan struct{})
 	wg.Go(func() {
-		drain, _ := node.Consume(ctx, broker.ConsumeOptions{Queue: "q", Prefetch: 64}, func(d *broker.Delivery) {
+		drain, _ := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: 64}, one.Each(func(d *queueing.Delivery) {
 			if d.Ack() == nil {
 				if left--; left == 0 {
 					close(all)
 				}
 			}
-		})
+		}))
 		drain()
 	})
 	m := message("x", "com.shop.order.placed", "1")

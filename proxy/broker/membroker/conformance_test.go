@@ -7,10 +7,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/warrenmesh/warren/internal/queueingtest"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -18,11 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // testNode is a node with its broker at hand.
 type testNode struct {
 	*membroker.Node
-	broker *membroker.Broker
+	broker *faulty.Broker
 }
 
 // start runs a new node of b until the test ends.
-func start(t *testing.T, b *membroker.Broker, options membroker.NodeOptions) testNode {
+func start(t *testing.T, b *faulty.Broker, options membroker.NodeOptions) testNode {
 	t.Helper()
 	node := b.Node(options)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -36,9 +37,9 @@ func start(t *testing.T, b *membroker.Broker, options membroker.NodeOptions) tes
 	return testNode{node, b}
 }
 
-func newBroker(t *testing.T, options membroker.Options) *membroker.Broker {
+func newBroker(t *testing.T, options membroker.Options) *faulty.Broker {
 	t.Helper()
-	b := membroker.New(options)
+	b := faulty.New(options)
 	t.Cleanup(b.Close)
 	return b
 }
@@ -48,17 +49,17 @@ func TestConformance(t *testing.T) {
 	// It keeps more than its type promises; what it keeps must be right as well.
 	caps := mesh.Memory.Capabilities()
 	caps.Priorities, caps.Expiration = true, true
-	brokertest.Run(t, brokertest.Harness{
+	queueingtest.Run(t, queueingtest.Harness{
 		Name: "membroker",
 		Caps: caps, Delays: true,
-		New: func(t *testing.T) broker.Driver {
+		New: func(t *testing.T) queueing.Driver {
 			return start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
 		},
-		Join: func(t *testing.T, d broker.Driver) broker.Driver {
+		Join: func(t *testing.T, d queueing.Driver) queueing.Driver {
 			return start(t, d.(testNode).broker, membroker.NodeOptions{})
 		},
-		Interrupt: func(_ *testing.T, d broker.Driver) { d.(testNode).Interrupt() },
-		HoldConfirms: func(_ *testing.T, d broker.Driver) (release func()) {
+		Interrupt: func(_ *testing.T, d queueing.Driver) { n := d.(testNode); n.broker.InterruptNode(n.Node) },
+		HoldConfirms: func(_ *testing.T, d queueing.Driver) (release func()) {
 			return d.(testNode).broker.HoldConfirms()
 		},
 	})

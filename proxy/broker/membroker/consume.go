@@ -7,10 +7,12 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
-// Consume implements broker.Consumer. It calls sink in the caller's goroutine.
-func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink func(*broker.Delivery)) (drain func(), err error) {
+// Consume implements queueing.Consumer. It calls sink in the caller's goroutine.
+func (n *Node) Consume(ctx context.Context, opts queueing.ConsumeOptions, sink func([]*queueing.Delivery)) (drain func(), err error) {
 	op := fmt.Sprintf("consume from queue %q", opts.Queue)
 	if opts.Prefetch < 1 {
 		return func() {}, &broker.Error{Kind: broker.Invalid, Op: op, Err: fmt.Errorf("prefetch %d: want at least 1", opts.Prefetch)}
@@ -24,7 +26,7 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 		if q == nil {
 			return func() {}, notFound(op, "the queue does not exist")
 		}
-		if q.delay > 0 {
+		if q.Delay > 0 {
 			return func() {}, &broker.Error{Kind: broker.Refused, Op: op, Err: errors.New("it is a delay queue")}
 		}
 		c := s.openChannel(q, opts.Prefetch)
@@ -32,7 +34,7 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 			continue // cut since awaitSession
 		}
 		c.maxBytes = opts.MaxBytes
-		if c.deliver(ctx, sink) {
+		if c.deliver(ctx, opts.AtOnce, sink) {
 			return c.close, nil
 		}
 		if opts.Lost != nil {
@@ -41,60 +43,61 @@ func (n *Node) Consume(ctx context.Context, opts broker.ConsumeOptions, sink fun
 	}
 }
 
-// Inspect implements broker.Driver.
-func (n *Node) Inspect(ctx context.Context, queue string) (broker.QueueState, error) {
+// Inspect implements queueing.Driver.
+func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, error) {
 	op := fmt.Sprintf("inspect queue %q", queue)
 	if n.awaitSession(ctx) == nil {
-		return broker.QueueState{}, &broker.Error{Kind: broker.Unavailable, Op: op, Err: ctx.Err()}
+		return queueing.QueueState{}, &broker.Error{Kind: broker.Unavailable, Op: op, Err: ctx.Err()}
 	}
 	q := n.broker.queue(queue)
 	if q == nil {
-		return broker.QueueState{}, notFound(op, "the queue does not exist")
+		return queueing.QueueState{}, notFound(op, "the queue does not exist")
 	}
-	ready, _ := q.len()
-	return broker.QueueState{Messages: ready, Consumers: int(q.consumers.Load())}, nil
+	ready, _ := q.Len()
+	return queueing.QueueState{Messages: ready, Consumers: q.Consumers()}, nil
 }
 
 // channel is one consumer's hold on one queue; it settles what it delivered.
 type channel struct {
 	// Set at construction.
 	session *session
-	queue   *queue
+	queue   *store.Queue
 	epoch   uint64
 	// maxBytes is ConsumeOptions.MaxBytes; set before deliver.
 	maxBytes int
 	slots    chan struct{} // one per unsettled delivery
-	turn     chan struct{} // closed when it is the consumer's turn; one of many has it at once
+	place    *store.Consumer
 	done     chan struct{} // closed by close, when everything is back in the queue
 
 	// Guarded by mu.
 	mu        sync.Mutex
 	closed    bool
 	tag       uint64
-	unsettled map[uint64]*entry
+	unsettled map[uint64]*store.Entry
 }
 
-func newChannel(s *session, q *queue, prefetch int) *channel {
+func newChannel(s *session, q *store.Queue, prefetch int) *channel {
 	return &channel{
 		session: s, queue: q, epoch: s.node.epoch.Add(1),
-		slots: make(chan struct{}, prefetch), turn: make(chan struct{}), done: make(chan struct{}),
-		unsettled: map[uint64]*entry{},
+		slots: make(chan struct{}, prefetch), place: store.NewConsumer(), done: make(chan struct{}),
+		unsettled: map[uint64]*store.Entry{},
 	}
 }
 
 // deliver calls sink until ctx ends, which it reports, or the channel is closed.
-func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) (ended bool) {
-	c.queue.join(c)
-	defer c.queue.stop()
+func (c *channel) deliver(ctx context.Context, atOnce int, sink func([]*queueing.Delivery)) (ended bool) {
+	c.queue.Join(c.place)
+	defer c.queue.Stop()
 	select {
-	case <-c.turn:
+	case <-c.place.Turn():
 	case <-c.done:
 		return ctx.Err() != nil
 	case <-ctx.Done():
 		return true
 	}
 	// A token taken on the way out belongs to the other consumers.
-	defer c.queue.signal()
+	defer c.queue.Signal()
+	var batch []*queueing.Delivery
 	for {
 		select {
 		case c.slots <- struct{}{}:
@@ -107,12 +110,34 @@ func (c *channel) deliver(ctx context.Context, sink func(*broker.Delivery)) (end
 		if d == nil {
 			return ctx.Err() != nil
 		}
-		sink(d)
+		batch = c.gather(append(batch, d), atOnce)
+		sink(batch)
+		clear(batch)
+		batch = batch[:0]
 	}
 }
 
+// gather adds what else is ready, as far as the sink takes it at once. Where others
+// consume too, each takes one at a time, so that all get their share.
+func (c *channel) gather(batch []*queueing.Delivery, atOnce int) []*queueing.Delivery {
+	for len(batch) < atOnce && c.queue.Consumers() <= 1 {
+		select {
+		case c.slots <- struct{}{}:
+		default:
+			return batch
+		}
+		d := c.take()
+		if d == nil {
+			<-c.slots
+			return batch
+		}
+		batch = append(batch, d)
+	}
+	return batch
+}
+
 // next blocks until there is a delivery; nil means that ctx or the channel ended.
-func (c *channel) next(ctx context.Context) *broker.Delivery {
+func (c *channel) next(ctx context.Context) *queueing.Delivery {
 	for {
 		if ctx.Err() != nil {
 			return nil
@@ -121,7 +146,7 @@ func (c *channel) next(ctx context.Context) *broker.Delivery {
 			return d
 		}
 		select {
-		case <-c.queue.wake:
+		case <-c.queue.Wake():
 		case <-c.done:
 			return nil
 		case <-ctx.Done():
@@ -130,13 +155,13 @@ func (c *channel) next(ctx context.Context) *broker.Delivery {
 	}
 }
 
-func (c *channel) take() *broker.Delivery {
+func (c *channel) take() *queueing.Delivery {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return nil
 	}
-	e := c.queue.take()
+	e := c.queue.Take()
 	if e == nil {
 		return nil
 	}
@@ -145,39 +170,37 @@ func (c *channel) take() *broker.Delivery {
 	return c.delivery(e)
 }
 
-func (c *channel) delivery(e *entry) *broker.Delivery {
-	d := delivery(e, c.queue.name)
-	d.Epoch, d.Tag, d.Settler = c.epoch, c.tag, c
+func (c *channel) delivery(e *store.Entry) *queueing.Delivery {
+	d := delivery(e, c.queue.Name)
+	d.Epoch, d.Tag, d.Channel = c.epoch, c.tag, c
 	if c.maxBytes > 0 && d.Size > c.maxBytes {
-		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*original)(e.message).id()
+		d.Event, d.Raw, d.Original, d.ID = nil, nil, nil, (*store.Original)(e.Message).ID()
 		d.Malformed = fmt.Errorf("the message has %d bytes, at most %d are read", d.Size, c.maxBytes)
 	}
 	return d
 }
 
 // delivery is e without what settles it.
-func delivery(e *entry, queue string) *broker.Delivery {
-	m := e.message
-	exchange, key := m.origin()
-	return &broker.Delivery{
+func delivery(e *store.Entry, queue string) *queueing.Delivery {
+	m := e.Message
+	exchange, key := m.Origin()
+	return &queueing.Delivery{Original: (*store.Original)(m), Delivery: broker.Delivery{
 		Event:       m.Event,
 		Raw:         m.Event.Data,
 		Size:        len(m.Event.Data),
-		Original:    (*original)(m),
 		Headers:     m.Headers,
 		ReplyTo:     m.ReplyTo,
-		Lifetime:    m.lifetime,
+		Lifetime:    m.Lifetime,
 		Expires:     m.Expires,
 		Crashes:     m.Crashes,
 		Trace:       m.Trace,
-		Exchange:    exchange,
-		RoutingKey:  key,
-		Queue:       queue,
-		Attempt:     e.attempt,
-		Returned:    e.attempt - max(m.Attempt, 1),
-		Waited:      e.waited,
-		Redelivered: e.redelivered || m.Republished,
-		Returning:   e.redelivered,
+		Origin:      broker.Origin{Name: exchange, Key: key},
+		Part:        queue,
+		Attempt:     e.Attempt,
+		Returned:    e.Attempt - max(m.Attempt, 1),
+		Waited:      e.Waited,
+		Redelivered: e.Redelivered || m.Republished,
+		Returning:   e.Redelivered,
 		AppID:       m.AppID,
 		Priority:    m.Priority,
 
@@ -187,21 +210,21 @@ func delivery(e *entry, queue string) *broker.Delivery {
 		DeadLetter:   m.DeadLetter,
 
 		ContentEncoding: m.ContentEncoding,
-	}
+	}}
 }
 
-// Ack implements broker.Settler.
-func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.forget) }
+// Ack implements queueing.Settler.
+func (c *channel) Ack(tag uint64) error { return c.settle(tag, c.queue.Forget) }
 
-// Reject implements broker.Settler.
-func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.reject) }
+// Reject implements queueing.Settler.
+func (c *channel) Reject(tag uint64) error { return c.settle(tag, c.queue.Reject) }
 
-// Requeue implements broker.Settler.
+// Requeue implements queueing.Settler.
 func (c *channel) Requeue(tag uint64) error {
-	return c.settle(tag, c.queue.requeue)
+	return c.settle(tag, c.queue.Requeue)
 }
 
-func (c *channel) settle(tag uint64, how func(*entry)) error {
+func (c *channel) settle(tag uint64, how func(*store.Entry)) error {
 	c.mu.Lock()
 	e := c.unsettled[tag]
 	if e == nil {
@@ -228,12 +251,12 @@ func (c *channel) close() {
 		return
 	}
 	c.closed = true
-	entries := make([]*entry, 0, len(c.unsettled))
+	entries := make([]*store.Entry, 0, len(c.unsettled))
 	for _, e := range c.unsettled {
 		entries = append(entries, e)
 	}
 	clear(c.unsettled)
-	c.queue.giveBack(entries...)
-	c.queue.leave(c)
+	c.queue.Return(entries...)
+	c.queue.Leave(c.place)
 	close(c.done)
 }

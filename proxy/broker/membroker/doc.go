@@ -1,5 +1,5 @@
 // Package membroker is the in-process broker: a real implementation of
-// broker.Driver that lives and dies with the process.
+// queueing.Driver that lives and dies with the process.
 //
 // It owns exchanges (topic, direct, fanout and the default exchange), queues with
 // delays and bounds, and their nodes. It serves `warren dev`, a first look without
@@ -16,20 +16,24 @@
 //	node := b.Node(membroker.NodeOptions{})
 //	g.Go(func() error { return node.Run(ctx) })
 //	err := node.EnsureTopology(ctx, topology)
-//	receipt, err := node.Publish(ctx, message)
+//	node.Publish(ctx, batch, told)
+//
+// membroker.go is the broker, topology.go, exchange.go and partitioner.go what is declared
+// and how it routes; node.go, publish.go and consume.go are what a sidecar does by its
+// node, letter.go is what queues give up, and faults.go what tests can do. Room store
+// keeps the queues, and imports none of these. The package imports queueing, broker, mesh and internal/join.
 //
 // # What differs from RabbitMQ
 //
 //   - A confirm is given within Publish, so the window fills only while
-//     HoldConfirms is in force.
+//     a test keeps confirms back.
 //   - Queue types are labels: they are kept and compared, and change nothing.
 //   - A full queue never drops what it has. The publish is nacked, and the other
 //     queues it was routed to keep their copy, as with reject-publish.
 //   - Exchanges of type headers are refused, but for those that partitioners are.
 //
-// # Faults for tests
+// # Faults
 //
-// Interrupt cuts every node once; Outage keeps them down until its end; Alarm
-// blocks publishing; HoldConfirms keeps publishes unconfirmed. Each acts on all
-// nodes of the Broker, at once, from any goroutine.
+// Nothing happens to a Broker by itself. Package faulty has one for tests, which is cut,
+// goes away, blocks publishing or keeps confirms back.
 package membroker

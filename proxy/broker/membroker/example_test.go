@@ -6,8 +6,8 @@ import (
 	"sync"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -21,23 +21,22 @@ func Example() {
 	defer wg.Wait()
 	defer cancel()
 
-	err := node.EnsureTopology(ctx, broker.Topology{
+	err := node.EnsureTopology(ctx, queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "orders", Type: "topic"}},
-		Queues:    []broker.Queue{{Name: "orders.billing"}},
-		Bindings:  []broker.Binding{{Exchange: "orders", Queue: "orders.billing", Key: "com.shop.order.#"}},
+		Queues:    []queueing.Queue{{Name: "orders.billing"}},
+		Bindings:  []queueing.Binding{{Exchange: "orders", Queue: "orders.billing", Key: "com.shop.order.#"}},
 	})
 	fmt.Println("topology:", err)
 
-	receipt, err := node.Publish(ctx, &broker.Message{
+	node.Publish(ctx, []queueing.Message{{
 		Exchange: "orders", RoutingKey: "com.shop.order.placed", Mandatory: true,
 		Event: &event.Event{ID: "17", Source: "/shop", Type: "com.shop.order.placed"},
-	})
-	fmt.Println("publish:", err)
-	fmt.Println("confirm:", receipt.Wait(ctx))
+	}}, func(_, _ int, err error) { fmt.Println("confirm:", err) })
 
 	consuming, stop := context.WithCancel(ctx)
-	drain, err := node.Consume(consuming, broker.ConsumeOptions{Queue: "orders.billing", Prefetch: 10}, func(d *broker.Delivery) {
+	drain, err := node.Consume(consuming, queueing.ConsumeOptions{Queue: "orders.billing", Prefetch: 10}, func(batch []*queueing.Delivery) {
+		d := batch[0]
 		fmt.Println("delivery:", d.Event.ID, "attempt", d.Attempt, "ack:", d.Ack())
 		stop()
 	})
@@ -45,7 +44,6 @@ func Example() {
 	fmt.Println("consume:", err)
 	// Output:
 	// topology: <nil>
-	// publish: <nil>
 	// confirm: <nil>
 	// delivery: 17 attempt 1 ack: <nil>
 	// consume: <nil>

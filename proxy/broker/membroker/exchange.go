@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // exchange routes by its bindings. It is guarded by Broker.mu.
@@ -13,12 +15,12 @@ type exchange struct {
 	kind     string // topic, direct, fanout; headers for a partitioner
 	bindings []binding
 	// partitions are a partitioner's queues; it has no bindings.
-	partitions []*queue
+	partitions []*store.Queue
 }
 
 // binding leads to a queue or to a partitioner.
 type binding struct {
-	queue *queue
+	queue *store.Queue
 	next  *exchange
 	key   string
 	words []string // key split at dots, for topic exchanges
@@ -49,7 +51,7 @@ func (x *exchange) unbind(gone func(*binding) bool) {
 }
 
 // appendQueues appends the queues m is led to, each once.
-func (x *exchange) appendQueues(to []*queue, m *broker.Message) []*queue {
+func (x *exchange) appendQueues(to []*store.Queue, m *queueing.Message) []*store.Queue {
 	if len(x.partitions) > 0 {
 		return appendOnce(to, x.partition(m))
 	}
@@ -67,14 +69,14 @@ func (x *exchange) appendQueues(to []*queue, m *broker.Message) []*queue {
 }
 
 // partition returns the queue of m's partition, the first where there is none.
-func (x *exchange) partition(m *broker.Message) *queue {
+func (x *exchange) partition(m *queueing.Message) *store.Queue {
 	if m.Partitioned && int64(m.Partition) < int64(len(x.partitions)) {
 		return x.partitions[m.Partition]
 	}
 	return x.partitions[0]
 }
 
-func appendOnce(to []*queue, q *queue) []*queue {
+func appendOnce(to []*store.Queue, q *store.Queue) []*store.Queue {
 	if slices.Contains(to, q) {
 		return to
 	}
@@ -129,7 +131,7 @@ func matchRest(rest []string, key string, more bool) bool {
 }
 
 // route appends the queues a message goes to. The caller holds Broker.mu.
-func (b *Broker) route(to []*queue, m *broker.Message) ([]*queue, error) {
+func (b *Broker) route(to []*store.Queue, m *queueing.Message) ([]*store.Queue, error) {
 	if m.Exchange == "" {
 		if q := b.queues[m.RoutingKey]; q != nil {
 			to = append(to, q)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
 )
 
 // topicPattern translates a binding key into a regular expression, an independent
@@ -39,7 +41,7 @@ func FuzzMatchTopic(f *testing.F) {
 			t.Skip("longer says no more; what is empty has no words")
 		}
 		x := &exchange{kind: "topic"}
-		x.bind(binding{queue: &queue{}, key: pattern})
+		x.bind(binding{queue: &store.Queue{}, key: pattern})
 		got := x.matches(&x.bindings[0], key)
 		if want := topicPattern(pattern).MatchString(key + "."); got != want {
 			t.Errorf("pattern %q and key %q: match is %t, want %t", pattern, key, got, want)
@@ -51,7 +53,7 @@ func TestEmptyKeyHasNoWords(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]bool{"#": true, "*": false, "a": false, "#.#": true, "": true} {
 		x := &exchange{kind: "topic"}
-		x.bind(binding{queue: &queue{}, key: pattern})
+		x.bind(binding{queue: &store.Queue{}, key: pattern})
 		if got := x.matches(&x.bindings[0], ""); got != want {
 			t.Errorf("pattern %q and the empty key: match is %t, want %t", pattern, got, want)
 		}

@@ -8,9 +8,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // TestACutGivesBackBeforeTheNextChannelTakes interrupts a consumer that holds the
@@ -22,7 +23,7 @@ func TestACutGivesBackBeforeTheNextChannelTakes(t *testing.T) {
 	defer disturb()()
 	mem := newBroker(t, membroker.Options{})
 	node := start(t, mem, membroker.NodeOptions{})
-	topology := broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: "q"}}}
+	topology := queueing.Topology{Policy: mesh.Manage, Queues: []queueing.Queue{{Name: "q"}}}
 	if err := node.EnsureTopology(t.Context(), topology); err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +31,9 @@ func TestACutGivesBackBeforeTheNextChannelTakes(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	got := make(chan *broker.Delivery, all)
+	got := make(chan *queueing.Delivery, all)
 	wg.Go(func() {
-		drain, _ := node.Consume(ctx, broker.ConsumeOptions{Queue: "q", Prefetch: held}, func(d *broker.Delivery) { got <- d })
+		drain, _ := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: held}, one.Each(func(d *queueing.Delivery) { got <- d }))
 		drain()
 	})
 	for round := range rounds {
@@ -42,7 +43,7 @@ func TestACutGivesBackBeforeTheNextChannelTakes(t *testing.T) {
 		for range held {
 			<-got
 		}
-		node.Interrupt()
+		node.broker.InterruptNode(node.Node)
 		var again []string
 		for range all {
 			d := <-got

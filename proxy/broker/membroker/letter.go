@@ -3,59 +3,59 @@ package membroker
 import (
 	"context"
 	"sync"
-	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // bury puts what q gave up into its dead-letter queue. What does not fit there, or has
 // none, is gone.
-func (b *Broker) bury(q *queue, reason string, given []*entry) {
-	if q.deadLetter == "" || len(given) == 0 {
+func (b *Broker) bury(q *store.Queue, reason string, given []*store.Entry) {
+	if q.DeadLetter == "" || len(given) == 0 {
 		return
 	}
-	dead := b.queue(q.deadLetter)
+	dead := b.queue(q.DeadLetter)
 	if dead == nil {
 		return
 	}
 	for _, e := range given {
-		own := &entry{message: e.letter(reason), attempt: e.attempt}
-		own.message.DeadLetter.Queue = q.name
-		dead.put(own)
-		b.watchers.tell(q.deadLetter, own)
+		own := &store.Entry{Message: e.Letter(reason), Attempt: e.Attempt}
+		own.Message.DeadLetter.Part = q.Name
+		dead.Put(own)
+		b.watchers.tell(q.DeadLetter, own)
 	}
 }
 
 // watchers are told what the broker buries. The zero value has none.
 type watchers struct {
 	mu sync.Mutex
-	by map[string]map[chan *entry]struct{} // guarded by mu; by dead-letter queue
+	by map[string]map[chan *store.Entry]struct{} // guarded by mu; by dead-letter queue
 }
 
 // watchBuffer is how much may wait for a watcher; what comes beyond is not told.
 const watchBuffer = 1024
 
-func (w *watchers) add(queue string) chan *entry {
+func (w *watchers) add(queue string) chan *store.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.by == nil {
-		w.by = map[string]map[chan *entry]struct{}{}
+		w.by = map[string]map[chan *store.Entry]struct{}{}
 	}
 	if w.by[queue] == nil {
-		w.by[queue] = map[chan *entry]struct{}{}
+		w.by[queue] = map[chan *store.Entry]struct{}{}
 	}
-	c := make(chan *entry, watchBuffer)
+	c := make(chan *store.Entry, watchBuffer)
 	w.by[queue][c] = struct{}{}
 	return c
 }
 
-func (w *watchers) remove(queue string, c chan *entry) {
+func (w *watchers) remove(queue string, c chan *store.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.by[queue], c)
 }
 
-func (w *watchers) tell(queue string, e *entry) {
+func (w *watchers) tell(queue string, e *store.Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.by[queue] {
@@ -66,8 +66,8 @@ func (w *watchers) tell(queue string, e *entry) {
 	}
 }
 
-// Watch implements broker.Driver.
-func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*broker.Delivery)) error {
+// Watch implements queueing.Driver.
+func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*queueing.Delivery)) error {
 	c := n.broker.watchers.add(deadLetterQueue)
 	defer n.broker.watchers.remove(deadLetterQueue, c)
 	for {
@@ -80,29 +80,8 @@ func (n *Node) Watch(ctx context.Context, deadLetterQueue string, told func(*bro
 	}
 }
 
-// Backed implements broker.Driver.
+// Backed implements queueing.Driver.
 func (n *Node) Backed(queue string) bool {
 	q := n.broker.queue(queue)
-	return q != nil && q.deadLetter != ""
-}
-
-// letter is the entry's message as a dead letter that the broker made.
-func (e *entry) letter(reason string) *stored {
-	m := *e.message
-	m.TTL = 0
-	exchange, key := m.origin()
-	m.OriginExchange, m.OriginKey = exchange, key
-	m.DeadLetter = &broker.DeadLetter{
-		Reason: reason, Exchange: exchange, RoutingKey: key,
-		Attempts: e.attempt, FirstFailure: m.FirstFailure, Time: time.Now(),
-	}
-	return &m
-}
-
-// origin is where the message was first published.
-func (m *stored) origin() (exchange, key string) {
-	if m.OriginExchange != "" || m.OriginKey != "" {
-		return m.OriginExchange, m.OriginKey
-	}
-	return m.Exchange, m.RoutingKey
+	return q != nil && q.DeadLetter != ""
 }

@@ -3,9 +3,9 @@ package membroker
 import (
 	"cmp"
 	"sync"
-	"sync/atomic"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // Options bounds what a Broker keeps.
@@ -16,6 +16,8 @@ type Options struct {
 	// MaxQueueBytes is the sum of the data bytes a queue holds, counted and
 	// enforced likewise. 0 means 256 MiB.
 	MaxQueueBytes int
+	// Faults is for tests; nil means that nothing happens to the broker.
+	Faults Faults
 }
 
 // Broker is an in-process message broker. Make one with New; Close it when its
@@ -23,10 +25,6 @@ type Options struct {
 type Broker struct {
 	// Set at construction.
 	options Options
-
-	// Atomic.
-	blocked atomic.Int32         // alarms in force
-	hold    atomic.Pointer[hold] // nil when confirms flow
 
 	watchers watchers
 
@@ -36,10 +34,7 @@ type Broker struct {
 	// Guarded by mu. The maps' values guard themselves.
 	mu        sync.RWMutex
 	exchanges map[string]*exchange
-	queues    map[string]*queue
-	sessions  map[*session]struct{}
-	down      int           // outages in force
-	up        chan struct{} // closed when the last outage ends; nil when there is none
+	queues    map[string]*store.Queue
 }
 
 // New makes an empty broker with the predeclared exchanges of AMQP. It starts
@@ -47,11 +42,13 @@ type Broker struct {
 func New(options Options) *Broker {
 	options.MaxQueueLength = cmp.Or(options.MaxQueueLength, 100_000)
 	options.MaxQueueBytes = cmp.Or(options.MaxQueueBytes, 256<<20)
+	if options.Faults == nil {
+		options.Faults = none{}
+	}
 	b := &Broker{
 		options:   options,
 		exchanges: map[string]*exchange{},
-		queues:    map[string]*queue{},
-		sessions:  map[*session]struct{}{},
+		queues:    map[string]*store.Queue{},
 	}
 	for _, kind := range exchangeKinds {
 		b.exchanges["amq."+kind] = &exchange{name: "amq." + kind, kind: kind}
@@ -64,7 +61,7 @@ func New(options Options) *Broker {
 func (b *Broker) Close() {
 	b.mu.Lock()
 	for _, q := range b.queues {
-		q.close()
+		q.Close()
 	}
 	clear(b.queues)
 	clear(b.exchanges)
@@ -75,9 +72,9 @@ func (b *Broker) Close() {
 // Peek returns copies of the first messages that are ready in a queue, at most
 // limit, in order, without taking them. Their events are read-only. It returns nil
 // when there is no such queue.
-func (b *Broker) Peek(queue string, limit int) []*broker.Message {
+func (b *Broker) Peek(queue string, limit int) []*queueing.Message {
 	if q := b.queue(queue); q != nil {
-		return q.peek(limit)
+		return q.Peek(limit)
 	}
 	return nil
 }
@@ -86,12 +83,12 @@ func (b *Broker) Peek(queue string, limit int) []*broker.Message {
 // and unsettled; both are 0 when there is no such queue.
 func (b *Broker) Len(queue string) (ready, unsettled int) {
 	if q := b.queue(queue); q != nil {
-		return q.len()
+		return q.Len()
 	}
 	return 0, 0
 }
 
-func (b *Broker) queue(name string) *queue {
+func (b *Broker) queue(name string) *store.Queue {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.queues[name]

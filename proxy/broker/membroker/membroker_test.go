@@ -10,33 +10,36 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/faulty"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
-func message(exchange, key, id string) *broker.Message {
+func message(exchange, key, id string) *queueing.Message {
 	e := &event.Event{ID: id, Source: "/test", Type: "io.warrenmesh.test", Data: []byte(id)}
-	return &broker.Message{Exchange: exchange, RoutingKey: key, Event: e, Mandatory: true}
+	return &queueing.Message{Exchange: exchange, RoutingKey: key, Event: e, Mandatory: true}
 }
 
-func publish(ctx context.Context, d broker.Publisher, m *broker.Message) error {
-	receipt, err := d.Publish(ctx, m)
+func publish(ctx context.Context, d queueing.Publisher, m *queueing.Message) error {
+	receipt, err := one.Publish(ctx, d.Publish, *m)
 	if err != nil {
 		return err
 	}
 	return receipt.Wait(ctx)
 }
 
-func mustPublish(t *testing.T, d broker.Publisher, m *broker.Message) {
+func mustPublish(t *testing.T, d queueing.Publisher, m *queueing.Message) {
 	t.Helper()
 	if err := publish(t.Context(), d, m); err != nil {
 		t.Fatalf("publish %s: %v", m.Event.ID, err)
 	}
 }
 
-func mustEnsure(t *testing.T, d broker.Driver, topology broker.Topology) {
+func mustEnsure(t *testing.T, d queueing.Driver, topology queueing.Topology) {
 	t.Helper()
 	if err := d.EnsureTopology(t.Context(), topology); err != nil {
 		t.Fatalf("ensure topology: %v", err)
@@ -50,11 +53,11 @@ func wantError(t *testing.T, err error, kind broker.Kind, outcome broker.Outcome
 	}
 }
 
-func fanout(queues ...string) broker.Topology {
-	t := broker.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "x", Type: "fanout"}}}
+func fanout(queues ...string) queueing.Topology {
+	t := queueing.Topology{Policy: mesh.Manage, Exchanges: []mesh.Exchange{{Name: "x", Type: "fanout"}}}
 	for _, queue := range queues {
-		t.Queues = append(t.Queues, broker.Queue{Name: queue})
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: "x", Queue: queue})
+		t.Queues = append(t.Queues, queueing.Queue{Name: queue})
+		t.Bindings = append(t.Bindings, queueing.Binding{Exchange: "x", Queue: queue})
 	}
 	return t
 }
@@ -66,7 +69,7 @@ func TestBeforeRunNothingIsSent(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	wantError(t, node.EnsureTopology(ctx, fanout("q")), broker.Unavailable, broker.NotSent)
-	if drain, err := node.Consume(ctx, broker.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); err != nil {
+	if drain, err := node.Consume(ctx, queueing.ConsumeOptions{Queue: "q", Prefetch: 1}, nil); err != nil {
 		t.Errorf("consume until the context ends: %v", err)
 	} else {
 		drain()
@@ -125,13 +128,13 @@ func TestQueueIsFullWhileDeliveriesAreUnsettled(t *testing.T) {
 }
 
 // consume passes on deliveries until stop, which drains.
-func consume(t *testing.T, d broker.Driver, queue string, prefetch int) (in <-chan *broker.Delivery, stop func()) {
+func consume(t *testing.T, d queueing.Driver, queue string, prefetch int) (in <-chan *queueing.Delivery, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	deliveries := make(chan *broker.Delivery, 1024)
+	deliveries := make(chan *queueing.Delivery, 1024)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		drain, err := d.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *broker.Delivery) { deliveries <- d })
+		drain, err := d.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, one.Each(func(d *queueing.Delivery) { deliveries <- d }))
 		if err != nil {
 			t.Errorf("consume: %v", err)
 		}
@@ -164,7 +167,7 @@ func TestAlarmBlocksPublishersOnly(t *testing.T) {
 func TestOutageLastsUntilItsEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{})
+		b := faulty.New(membroker.Options{})
 		node := start(t, b, membroker.NodeOptions{})
 		mustEnsure(t, node, fanout("q"))
 		in, stop := consume(t, node, "q", 1)
@@ -186,13 +189,47 @@ func TestOutageLastsUntilItsEnd(t *testing.T) {
 	})
 }
 
+func TestChangesOfStateAreTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := faulty.New(membroker.Options{})
+		told := make(chan struct{}, 100)
+		node := b.Node(membroker.NodeOptions{OnState: func() { told <- struct{}{} }})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- node.Run(ctx) }()
+		await := func(what string, holds func(broker.State) bool) {
+			for !holds(node.State()) {
+				select {
+				case <-told:
+				case <-time.After(time.Minute):
+					t.Fatalf("nobody told that the node is %s", what)
+				}
+			}
+		}
+		await("up", func(s broker.State) bool { return s.Consuming })
+		end := b.Outage()
+		await("down", func(s broker.State) bool { return !s.Consuming })
+		end()
+		await("up again", func(s broker.State) bool { return s.Publishing })
+		calm := b.Alarm()
+		await("blocked", func(s broker.State) bool { return s.Blocked })
+		calm()
+		await("blocked no more", func(s broker.State) bool { return !s.Blocked })
+		cancel()
+		await("stopped", func(s broker.State) bool { return !s.Consuming })
+		<-done
+		b.Close()
+	})
+}
+
 func TestSecondHoldEndsTheFirst(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, membroker.Options{})
 	node := start(t, b, membroker.NodeOptions{Window: 1})
 	mustEnsure(t, node, fanout("q"))
 	release := b.HoldConfirms()
-	held, err := node.Publish(t.Context(), message("", "q", "1"))
+	held, err := one.Publish(t.Context(), node.Publish, *message("", "q", "1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +239,7 @@ func TestSecondHoldEndsTheFirst(t *testing.T) {
 		t.Errorf("confirm of the first hold: %v", err)
 	}
 	release() // of a hold that is over
-	heldAgain, err := node.Publish(t.Context(), message("", "q", "2"))
+	heldAgain, err := one.Publish(t.Context(), node.Publish, *message("", "q", "2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,10 +251,10 @@ func TestSecondHoldEndsTheFirst(t *testing.T) {
 func TestDelayQueueKeepsWhatCannotBeForwarded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := membroker.New(membroker.Options{MaxQueueLength: 2})
+		b := faulty.New(membroker.Options{MaxQueueLength: 2})
 		node := start(t, b, membroker.NodeOptions{})
 		topology := fanout("target")
-		topology.Queues = append(topology.Queues, broker.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
+		topology.Queues = append(topology.Queues, queueing.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
 		mustEnsure(t, node, topology)
 		mustPublish(t, node, message("", "target", "there"))
 		mustPublish(t, node, message("", "delay", "1"))
@@ -258,9 +295,9 @@ func TestDelayQueueIsNotConsumed(t *testing.T) {
 	t.Parallel()
 	node := start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
 	topology := fanout("target")
-	topology.Queues = append(topology.Queues, broker.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
+	topology.Queues = append(topology.Queues, queueing.Queue{Name: "delay", Delay: time.Minute, Forward: "target"})
 	mustEnsure(t, node, topology)
-	_, err := node.Consume(t.Context(), broker.ConsumeOptions{Queue: "delay", Prefetch: 1}, nil)
+	_, err := node.Consume(t.Context(), queueing.ConsumeOptions{Queue: "delay", Prefetch: 1}, nil)
 	wantError(t, err, broker.Refused, broker.NotSent)
 	topology.Queues[1].Delay = time.Hour
 	err = node.EnsureTopology(t.Context(), topology)
@@ -272,11 +309,11 @@ func TestDelayQueueIsNotConsumed(t *testing.T) {
 func TestTopologyReportsAllProblemsAndDeclaresNothing(t *testing.T) {
 	t.Parallel()
 	node := start(t, newBroker(t, membroker.Options{}), membroker.NodeOptions{})
-	err := node.EnsureTopology(t.Context(), broker.Topology{
+	err := node.EnsureTopology(t.Context(), queueing.Topology{
 		Policy:    mesh.Manage,
 		Exchanges: []mesh.Exchange{{Name: "good", Type: "topic"}, {Name: "bad", Type: "headers"}},
-		Queues:    []broker.Queue{{Name: ""}, {Name: "delay", Delay: time.Second}},
-		Bindings:  []broker.Binding{{Exchange: "good", Queue: "missing"}},
+		Queues:    []queueing.Queue{{Name: ""}, {Name: "delay", Delay: time.Second}},
+		Bindings:  []queueing.Binding{{Exchange: "good", Queue: "missing"}},
 	})
 	for _, part := range []string{`"headers"`, "needs a name", "forward", `"missing"`} {
 		if err == nil || !strings.Contains(err.Error(), part) {
@@ -334,7 +371,7 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 }
 
 // publishSurely repeats what is not confirmed.
-func publishSurely(t *testing.T, node broker.Driver, id string) {
+func publishSurely(t *testing.T, node queueing.Driver, id string) {
 	for t.Context().Err() == nil {
 		err := publish(t.Context(), node, message("x", "", id))
 		switch broker.KindOf(err) {
@@ -378,9 +415,9 @@ func (s *seen) add(id string) {
 	}
 }
 
-func (s *seen) consume(t *testing.T, ctx context.Context, node broker.Driver, queue string, prefetch int) {
+func (s *seen) consume(t *testing.T, ctx context.Context, node queueing.Driver, queue string, prefetch int) {
 	count := 0
-	drain, err := node.Consume(ctx, broker.ConsumeOptions{Queue: queue, Prefetch: prefetch}, func(d *broker.Delivery) {
+	drain, err := node.Consume(ctx, queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch}, one.Each(func(d *queueing.Delivery) {
 		if count++; count%10 == 0 && d.Attempt < 3 {
 			_ = d.Requeue() // stale when it was cut
 			return
@@ -390,7 +427,7 @@ func (s *seen) consume(t *testing.T, ctx context.Context, node broker.Driver, qu
 		} else if !errors.Is(err, broker.ErrStale) {
 			t.Errorf("ack: %v", err)
 		}
-	})
+	}))
 	if err != nil {
 		t.Errorf("consume from %s: %v", queue, err)
 	}

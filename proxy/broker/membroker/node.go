@@ -7,7 +7,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // server is what State reports; the version is that of the behaviour, not of Warren.
@@ -22,11 +25,14 @@ type NodeOptions struct {
 	// MaxCopyBytes is the largest message that is taken as a copy. 0 means any. Of a dead
 	// letter that need not be whole, headers are left out until it fits.
 	MaxCopyBytes int
+	// OnState is called when State may have changed, by any goroutine. It must return at
+	// once. nil means that nobody needs to know.
+	OnState func()
 }
 
-// Node is one attachment to a Broker. It implements broker.Driver.
+// Node is one attachment to a Broker. It implements queueing.Driver.
 //
-//	New ──Run──▶ up ──Interrupt──▶ down ──▶ up (later epochs) ──ctx ends──▶ closed
+//	New ──Run──▶ up ──cut──▶ down ──▶ up (later epochs) ──ctx ends──▶ closed
 type Node struct {
 	// Set at construction.
 	broker  *Broker
@@ -41,23 +47,29 @@ type Node struct {
 	// Guarded by mu.
 	mu      sync.Mutex
 	changed chan struct{} // closed when session is set, then replaced
+
+	held join.Group // whoever waits for a confirm that is withheld
 }
 
-var _ broker.Driver = (*Node)(nil)
+var _ queueing.Driver = (*Node)(nil)
 
 // Node makes a node of b. It is down until Run.
 func (b *Broker) Node(options NodeOptions) *Node {
 	options.Window = cmp.Or(options.Window, 2048)
 	options.MaxDataBytes = cmp.Or(options.MaxDataBytes, 16<<20)
+	if options.OnState == nil {
+		options.OnState = func() {}
+	}
 	return &Node{broker: b, options: options, changed: make(chan struct{})}
 }
 
-// Run implements broker.Driver. It returns nil after ctx has ended.
+// Run implements queueing.Driver. It returns nil after ctx has ended.
 func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
 		return errors.New("run memory broker node: it ran before")
 	}
-	for n.broker.awaitUp(ctx) == nil {
+	defer n.held.Wait(context.WithoutCancel(ctx)) //nolint:errcheck // the last session is over, and so they end
+	for n.broker.options.Faults.AwaitUp(ctx) == nil {
 		s := n.open()
 		select {
 		case <-s.done:
@@ -68,9 +80,9 @@ func (n *Node) Run(ctx context.Context) error {
 	return nil
 }
 
-// State implements broker.Driver.
+// State implements queueing.Driver.
 func (n *Node) State() broker.State {
-	s := broker.State{Server: server, Stale: n.stale.Load(), Blocked: n.broker.blocked.Load() > 0}
+	s := broker.State{Server: server, Stale: n.stale.Load(), Blocked: n.broker.options.Faults.Blocked()}
 	s.Consuming = n.live() != nil
 	s.Publishing = s.Consuming && !s.Blocked
 	switch {
@@ -111,11 +123,7 @@ func (n *Node) awaitSession(ctx context.Context) *session {
 // open attaches a new session to the broker.
 func (n *Node) open() *session {
 	s := &session{node: n, done: make(chan struct{}), channels: map[*channel]struct{}{}}
-	n.broker.mu.Lock()
-	n.broker.sessions[s] = struct{}{}
-	down := n.broker.down > 0
-	n.broker.mu.Unlock()
-	if down { // an outage began since awaitUp and could not see this session
+	if !n.broker.options.Faults.Attached(s) { // it has gone since AwaitUp
 		s.close()
 		return s
 	}
@@ -124,10 +132,11 @@ func (n *Node) open() *session {
 	close(n.changed)
 	n.changed = make(chan struct{})
 	n.mu.Unlock()
+	n.options.OnState()
 	return s
 }
 
-// session is what a node has between two interruptions.
+// session is what a node has between two faults. It implements Connection.
 type session struct {
 	// Set at construction.
 	node *Node
@@ -149,7 +158,7 @@ func (s *session) ended() bool {
 	}
 }
 
-// close ends the session: receipts that wait fail, and unsettled deliveries are
+// close ends the session: publishes that wait for their confirm fail, and unsettled deliveries are
 // back in their queues when it returns. It is idempotent.
 func (s *session) close() {
 	s.mu.Lock()
@@ -163,14 +172,12 @@ func (s *session) close() {
 	for c := range channels {
 		c.close()
 	}
-	b := s.node.broker
-	b.mu.Lock()
-	delete(b.sessions, s)
-	b.mu.Unlock()
+	s.node.broker.options.Faults.Detached(s)
+	s.node.options.OnState()
 }
 
 // openChannel returns nil when the session has ended.
-func (s *session) openChannel(q *queue, prefetch int) *channel {
+func (s *session) openChannel(q *store.Queue, prefetch int) *channel {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // partitioner is the kind of the exchange a partitioner is, as on RabbitMQ.
@@ -13,7 +14,7 @@ const partitioner = "headers"
 
 // checkPartitioner compares what is wanted with have, the exchange of that name.
 // exchange says whether the topic's exists, and there whether a queue does.
-func checkPartitioner(have *exchange, want broker.Partitioner, exchange bool, there func(string) bool, mustExist bool) error {
+func checkPartitioner(have *exchange, want queueing.Partitioner, exchange bool, there func(string) bool, mustExist bool) error {
 	op := fmt.Sprintf("%s partitioner %q", verb(mustExist), want.Name)
 	switch {
 	case want.Name == "" || len(want.Queues) == 0:
@@ -36,7 +37,7 @@ func checkPartitioner(have *exchange, want broker.Partitioner, exchange bool, th
 }
 
 // newPartitioner makes p of queues that exist. The caller holds b.mu.
-func (b *Broker) newPartitioner(p broker.Partitioner) *exchange {
+func (b *Broker) newPartitioner(p queueing.Partitioner) *exchange {
 	x := &exchange{name: p.Name, kind: partitioner}
 	for _, q := range p.Queues {
 		x.partitions = append(x.partitions, b.queues[q])
@@ -48,7 +49,7 @@ func (b *Broker) newPartitioner(p broker.Partitioner) *exchange {
 func (x *exchange) partitionNames() string {
 	names := make([]string, len(x.partitions))
 	for i, q := range x.partitions {
-		names[i] = q.name
+		names[i] = q.Name
 	}
 	return strings.Join(names, ", ")
 }

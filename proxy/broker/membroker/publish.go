@@ -1,16 +1,15 @@
 package membroker
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // Limits of AMQP that are kept here too, so that what works here works there.
@@ -19,44 +18,76 @@ const (
 	maxHeaders    = 64 << 10
 )
 
-// Publish implements broker.Publisher.
-func (n *Node) Publish(ctx context.Context, m *broker.Message) (broker.Receipt, error) {
+// Publish implements queueing.Publisher.
+func (n *Node) Publish(ctx context.Context, batch []queueing.Message, told broker.Told) {
+	var waiting []held
+	sure := 0 // where the messages begin that are confirmed, which nobody has been told yet
+	tell := func(upTo int) {
+		if sure < upTo {
+			told(sure, upTo, nil)
+		}
+		sure = upTo
+	}
+	for i := range batch {
+		if n.broker.options.Faults.Held() != nil {
+			tell(i) // it may have to wait for a place in the window
+		}
+		outcome, hold, err := n.publish(ctx, &batch[i])
+		switch {
+		case err == nil && hold == nil && outcome == nil:
+		case err == nil && hold != nil:
+			tell(i)
+			sure = i + 1
+			waiting = append(waiting, held{i, outcome, publishOp(&batch[i]), *hold})
+		default:
+			tell(i)
+			sure = i + 1
+			told(i, i+1, cmp.Or(err, outcome))
+		}
+	}
+	tell(len(batch))
+	if len(waiting) > 0 {
+		n.held.Go(func() {
+			for _, h := range waiting {
+				told(h.number, h.number+1, h.wait(ctx))
+			}
+		})
+	}
+}
+
+// publish publishes one message. Without an error and a hold outcome is what the confirm
+// says; with a hold it says so when that is over.
+func (n *Node) publish(ctx context.Context, m *queueing.Message) (outcome error, h *hold, err error) {
 	if err := n.check(m); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, notSent(broker.WindowFull, m, err)
+		return nil, nil, notSent(broker.WindowFull, m, err)
 	}
 	s := n.live()
 	if s == nil {
-		return nil, notSent(broker.Unavailable, m, nil)
+		return nil, nil, notSent(broker.Unavailable, m, nil)
 	}
-	if n.broker.blocked.Load() > 0 {
-		return nil, notSent(broker.Blocked, m, nil)
+	if n.broker.options.Faults.Blocked() {
+		return nil, nil, notSent(broker.Blocked, m, nil)
 	}
-	h := n.broker.hold.Load()
-	if h != nil {
-		if err := s.enterWindow(ctx, h, m); err != nil {
-			return nil, err
+	if over := n.broker.options.Faults.Held(); over != nil {
+		h = &hold{over, s}
+		if err := s.enterWindow(ctx, over, m); err != nil {
+			return nil, nil, err
 		}
 	}
-	m, err := n.fitted(m)
+	m, err = n.fitted(m)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	outcome, err := n.broker.publish(m)
-	if err != nil {
-		return nil, err
-	}
-	if h == nil {
-		return confirmed{outcome}, nil
-	}
-	return &held{outcome: outcome, op: publishOp(m), hold: h, session: s}, nil
+	outcome, err = n.broker.publish(m)
+	return outcome, h, err
 }
 
 // fitted is m if it is no copy, or one that fits; a dead letter is cut for that.
-func (n *Node) fitted(m *broker.Message) (*broker.Message, error) {
-	of, ok := m.Of.(*original)
+func (n *Node) fitted(m *queueing.Message) (*queueing.Message, error) {
+	of, ok := m.Of.(*store.Original)
 	if !ok || n.options.MaxCopyBytes == 0 || of.Size() <= n.options.MaxCopyBytes {
 		return m, nil
 	}
@@ -72,10 +103,10 @@ func (n *Node) fitted(m *broker.Message) (*broker.Message, error) {
 }
 
 // check refuses what AMQP could not carry. A copy is as large as what it was made of.
-func (n *Node) check(m *broker.Message) error {
+func (n *Node) check(m *queueing.Message) error {
 	switch {
 	case m.Of != nil:
-		if _, ok := m.Of.(*original); !ok {
+		if _, ok := m.Of.(*store.Original); !ok {
 			return notSent(broker.Invalid, m, fmt.Errorf("a %T is no message of this broker", m.Of))
 		}
 	case m.Event == nil:
@@ -102,8 +133,8 @@ func (n *Node) check(m *broker.Message) error {
 
 // publish puts a copy of m into every queue it is routed to. outcome is what the
 // confirm will say; err means that nothing was done.
-func (b *Broker) publish(m *broker.Message) (outcome, err error) {
-	var space [8]*queue
+func (b *Broker) publish(m *queueing.Message) (outcome, err error) {
+	var space [8]*store.Queue
 	b.mu.RLock()
 	queues, err := b.route(space[:0], m)
 	b.mu.RUnlock()
@@ -116,14 +147,14 @@ func (b *Broker) publish(m *broker.Message) (outcome, err error) {
 		}
 		return nil, nil
 	}
-	own, full := store(m), ""
+	own, full := store.Keep(m), ""
 	for _, q := range queues {
-		e := &entry{message: own, attempt: max(m.Attempt, 1)}
+		e := &store.Entry{Message: own, Attempt: max(m.Attempt, 1)}
 		if own.TTL > 0 {
-			e.expires = time.Now().Add(own.TTL)
+			e.Expires = time.Now().Add(own.TTL)
 		}
-		if !q.put(e) {
-			full = q.name
+		if !q.Put(e) {
+			full = q.Name
 		}
 	}
 	if full != "" {
@@ -132,109 +163,47 @@ func (b *Broker) publish(m *broker.Message) (outcome, err error) {
 	return nil, nil
 }
 
-// stored is a message as queues keep it.
-type stored struct {
-	broker.Message
-	lifetime time.Duration // the TTL of its first publish
-}
-
-// original implements broker.Original.
-type original stored
-
-// Size implements broker.Original.
-func (o *original) Size() int {
-	size := len(o.Event.Data) + len(o.Event.ID) + len(o.Event.Source) + len(o.Event.Type)
-	for i := range o.Event.Attrs {
-		size += len(o.Event.Attrs[i].Name) + len(o.Event.Attrs[i].Value.String())
-	}
-	for i := range o.Headers {
-		size += len(o.Headers[i].Name) + len(fmt.Sprint(o.Headers[i].Value))
-	}
-	return size
-}
-
-// id is Delivery.ID of what is read as no event.
-func (o *original) id() string {
-	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "%q %q %q ", o.Event.ID, o.Event.Source, o.Event.Type)
-	_, _ = h.Write(o.Event.Data)
-	return "malformed-" + hex.EncodeToString(h.Sum(nil)[:8])
-}
-
-// store copies m with everything its owner may change once the receipt is done, and
-// makes a copy of what it is a copy of.
-func store(m *broker.Message) *stored {
-	if of, ok := m.Of.(*original); ok {
-		return storeCopy(of, m)
-	}
-	c := &stored{Message: *m, lifetime: m.TTL}
-	c.Event = m.Event.Clone()
-	c.Event.Data = bytes.Clone(m.Event.Data)
-	c.Headers = slices.Clone(m.Headers)
-	if m.DeadLetter != nil {
-		letter := *m.DeadLetter
-		c.DeadLetter = &letter
-	}
-	return c
-}
-
-// storeCopy is what was handed out, with what m says anew.
-func storeCopy(of *original, m *broker.Message) *stored {
-	c := &stored{Message: *m, lifetime: of.lifetime}
-	c.Of = nil
-	c.Event, c.Headers, c.ReplyTo, c.ContentEncoding = of.Event, of.Headers, of.ReplyTo, of.ContentEncoding
-	c.Trace, c.Priority, c.AppID = of.Trace, of.Priority, of.AppID
-	if m.Revived {
-		c.TTL = of.lifetime
-	}
-	if m.DeadLetter != nil {
-		letter := *m.DeadLetter
-		c.DeadLetter = &letter
-	}
-	return c
-}
-
-// confirmed is the receipt of a publish whose outcome is known.
-type confirmed struct{ outcome error }
-
-// Wait implements broker.Receipt.
-func (c confirmed) Wait(context.Context) error { return c.outcome }
-
-// held is the receipt of a publish whose confirm is withheld.
-type held struct {
-	outcome error
-	op      string
-	hold    *hold
+// hold is why a confirm is withheld.
+type hold struct {
+	over    <-chan struct{}
 	session *session
 }
 
-// Wait implements broker.Receipt. A return needs no confirm to be known, but the
-// outcome is told in one piece, as RabbitMQ does.
-func (r *held) Wait(ctx context.Context) error {
+// held is a publish whose confirm is withheld.
+type held struct {
+	number  int // in its batch
+	outcome error
+	op      string
+	hold    hold
+}
+
+// wait returns the outcome. A return needs no confirm to be known, but the outcome is
+// told in one piece, as RabbitMQ does.
+func (h *held) wait(ctx context.Context) error {
 	select {
-	case <-r.hold.done:
-		return r.outcome // known, whatever happened since
+	case <-h.hold.over:
+		return h.outcome // known, whatever happened since
 	default:
 	}
 	select {
-	case <-r.session.done:
-		return &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: r.op}
-	case <-r.hold.done:
-		return r.outcome
+	case <-h.hold.session.done:
+		return &broker.Error{Kind: broker.Closed, Outcome: broker.Unknown, Op: h.op}
+	case <-h.hold.over:
+		return h.outcome
 	case <-ctx.Done():
-		return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: r.op, Err: ctx.Err()}
+		return &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: h.op, Err: ctx.Err()}
 	}
 }
 
 // window counts the publishes of one session that one hold keeps unconfirmed.
 // They all end together, so a place is never given back.
 type window struct {
-	hold  *hold
+	hold  <-chan struct{}
 	taken int
 }
 
 // enterWindow takes a place in the window. It blocks while the window is full.
-func (s *session) enterWindow(ctx context.Context, h *hold, m *broker.Message) error {
+func (s *session) enterWindow(ctx context.Context, h <-chan struct{}, m *queueing.Message) error {
 	s.mu.Lock()
 	if s.window == nil || s.window.hold != h {
 		s.window = &window{hold: h}
@@ -246,7 +215,7 @@ func (s *session) enterWindow(ctx context.Context, h *hold, m *broker.Message) e
 	}
 	s.mu.Unlock()
 	select {
-	case <-h.done:
+	case <-h:
 		return nil
 	case <-s.done:
 		return notSent(broker.Unavailable, m, nil)
@@ -255,11 +224,11 @@ func (s *session) enterWindow(ctx context.Context, h *hold, m *broker.Message) e
 	}
 }
 
-func notSent(kind broker.Kind, m *broker.Message, cause error) error {
+func notSent(kind broker.Kind, m *queueing.Message, cause error) error {
 	return &broker.Error{Kind: kind, Outcome: broker.NotSent, Op: publishOp(m), Err: cause}
 }
 
-func publishOp(m *broker.Message) string {
+func publishOp(m *queueing.Message) string {
 	if m.Exchange == "" {
 		return fmt.Sprintf("publish to queue %q", m.RoutingKey)
 	}

@@ -6,19 +6,20 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/membroker/store"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // exchangeKinds are the exchange types the broker routes by.
 var exchangeKinds = []string{"direct", "fanout", "topic"}
 
-// EnsureTopology implements broker.Driver. The whole of t is checked before any of
+// EnsureTopology implements queueing.Driver. The whole of t is checked before any of
 // it is declared. What it declares lives as long as the Broker, so nothing has to
 // be remembered for reconnects.
-func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
+func (n *Node) EnsureTopology(ctx context.Context, t queueing.Topology) error {
 	if t.Policy == mesh.Ignore {
 		return nil
 	}
@@ -38,7 +39,7 @@ func (n *Node) EnsureTopology(ctx context.Context, t broker.Topology) error {
 }
 
 // check returns every problem of t. The caller holds b.mu.
-func (b *Broker) check(t broker.Topology) error {
+func (b *Broker) check(t queueing.Topology) error {
 	var problems []error
 	mustExist := t.Policy == mesh.Verify
 	if mustExist {
@@ -84,7 +85,7 @@ func checkExchange(have *exchange, want mesh.Exchange, mustExist bool) error {
 	}
 }
 
-func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
+func checkQueue(have *store.Queue, want queueing.Queue, mustExist bool) error {
 	op := fmt.Sprintf("%s queue %q", verb(mustExist), want.Name)
 	switch {
 	case want.Name == "":
@@ -95,18 +96,18 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 		return notFound(op, "declare a queue with this name, or let Warren do it with topology Manage")
 	case have == nil:
 		return nil
-	case have.kind != want.Type:
-		return conflict(op, "type", have.kind, want.Type)
-	case have.delay != want.Delay:
-		return conflict(op, "delay", have.delay.String(), want.Delay.String())
-	case have.forward != want.Forward:
-		return conflict(op, "next queue", have.forward, want.Forward)
-	case have.single != want.SingleActive:
-		return conflict(op, "single active consumer", strconv.FormatBool(have.single), strconv.FormatBool(want.SingleActive))
-	case have.deadLetter != want.DeadLetter && have.deadLetter != "" && want.DeadLetter != "":
-		return conflict(op, "dead-letter queue", have.deadLetter, want.DeadLetter)
-	case have.retryDelay != want.RetryDelay:
-		return conflict(op, "delay of retries", have.retryDelay.String(), want.RetryDelay.String())
+	case have.Kind != want.Type:
+		return conflict(op, "type", have.Kind, want.Type)
+	case have.Delay != want.Delay:
+		return conflict(op, "delay", have.Delay.String(), want.Delay.String())
+	case have.Forward != want.Forward:
+		return conflict(op, "next queue", have.Forward, want.Forward)
+	case have.Single != want.SingleActive:
+		return conflict(op, "single active consumer", strconv.FormatBool(have.Single), strconv.FormatBool(want.SingleActive))
+	case have.DeadLetter != want.DeadLetter && have.DeadLetter != "" && want.DeadLetter != "":
+		return conflict(op, "dead-letter queue", have.DeadLetter, want.DeadLetter)
+	case have.RetryDelay != want.RetryDelay:
+		return conflict(op, "delay of retries", have.RetryDelay.String(), want.RetryDelay.String())
 	default:
 		return nil
 	}
@@ -114,7 +115,7 @@ func checkQueue(have *queue, want broker.Queue, mustExist bool) error {
 
 // declare makes what is missing of t, which check found right. The caller holds
 // b.mu.
-func (b *Broker) declare(t broker.Topology) {
+func (b *Broker) declare(t queueing.Topology) {
 	for _, x := range t.Exchanges {
 		if b.exchanges[x.Name] == nil {
 			b.exchanges[x.Name] = &exchange{name: x.Name, kind: x.Type}
@@ -138,11 +139,11 @@ func (b *Broker) declare(t broker.Topology) {
 }
 
 // unbind removes what is gone of t. The caller holds b.mu.
-func (b *Broker) unbind(t broker.Topology) {
+func (b *Broker) unbind(t queueing.Topology) {
 	for _, gone := range t.Gone {
 		if x := b.exchanges[gone.Exchange]; x != nil {
 			x.unbind(func(have *binding) bool {
-				return have.queue != nil && have.queue.name == gone.Queue && have.key == gone.Key
+				return have.queue != nil && have.queue.Name == gone.Queue && have.key == gone.Key
 			})
 		}
 	}
@@ -160,13 +161,13 @@ func verb(mustExist bool) string {
 	return "declare"
 }
 
-func (b *Broker) newQueue(q broker.Queue) *queue {
-	return &queue{
-		name: q.Name, kind: q.Type, delay: q.Delay, forward: q.Forward, single: q.SingleActive,
-		retryDelay: q.RetryDelay, waiting: map[*entry]*time.Timer{}, deadLetter: q.DeadLetter, bury: b.bury,
-		maxEntries: b.options.MaxQueueLength, maxBytes: b.options.MaxQueueBytes,
-		wake: make(chan struct{}, 1), expire: b.forwardDue, timers: &b.timers,
-	}
+func (b *Broker) newQueue(q queueing.Queue) *store.Queue {
+	return store.New(store.Options{
+		Name: q.Name, Kind: q.Type, Delay: q.Delay, Forward: q.Forward, Single: q.SingleActive,
+		RetryDelay: q.RetryDelay, DeadLetter: q.DeadLetter,
+		MaxEntries: b.options.MaxQueueLength, MaxBytes: b.options.MaxQueueBytes,
+		Find: b.queue, Bury: b.bury, Timers: &b.timers,
+	})
 }
 
 func notFound(op, reason string) error {

@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -11,36 +12,37 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/internal/localbroker"
+	"github.com/warrenmesh/warren/internal/queueingtest"
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/layout"
 )
 
 // proxied is a node the suite can hurt.
 type proxied struct {
 	*Node
-	proxy *brokertest.Proxy
+	proxy *queueingtest.Proxy
 }
 
 func TestNodeIsADriver(t *testing.T) {
 	t.Parallel()
 	u := server(t)
-	brokertest.Run(t, brokertest.Harness{
+	queueingtest.Run(t, queueingtest.Harness{
 		Name:   "rabbit",
 		Caps:   mesh.RabbitMQ.Capabilities(),
 		Delays: serverDelays(t, u),
-		New: func(t *testing.T) broker.Driver {
-			proxy := brokertest.NewProxy(t, hostPort(u))
+		New: func(t *testing.T) queueing.Driver {
+			proxy := queueingtest.NewProxy(t, hostPort(u))
 			o := options(t, u, proxy.Addr())
 			o.ConfirmWatch = time.Minute // the suite holds confirms back for seconds
 			n := New(o)
 			runNode(t, n)
 			return proxied{n, proxy}
 		},
-		Interrupt:    func(_ *testing.T, d broker.Driver) { d.(proxied).proxy.Cut() },
-		HoldConfirms: func(_ *testing.T, d broker.Driver) func() { return d.(proxied).proxy.HoldReplies() },
+		Interrupt:    func(_ *testing.T, d queueing.Driver) { d.(proxied).proxy.Cut() },
+		HoldConfirms: func(_ *testing.T, d queueing.Driver) func() { return d.(proxied).proxy.HoldReplies() },
 		Alone:        alone,
-		Delete:       func(t *testing.T, _ broker.Driver, topology broker.Topology) { deleteTopology(t, topology) },
+		Delete:       func(t *testing.T, _ queueing.Driver, topology queueing.Topology) { deleteTopology(t, topology) },
 	})
 }
 
@@ -52,11 +54,11 @@ func serverDelays(t *testing.T, u amqp.URI) bool {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	return delaysRetries(serverName(conn.Properties))
+	return layout.DelaysRetries(fmt.Sprintf("%v %v", conn.Properties["product"], conn.Properties["version"]))
 }
 
 // alone starts a RabbitMQ of its own, which comes back when it is killed.
-func alone(t *testing.T) (d broker.Driver, restart func()) {
+func alone(t *testing.T) (d queueing.Driver, restart func()) {
 	t.Helper()
 	b, err := localbroker.Start(t.Context(), localbroker.Options{
 		Dir:    filepath.Join(t.TempDir(), "rabbitmq"),

@@ -1,89 +1,30 @@
-// Package rabbit is the broker.Driver for one RabbitMQ node. It is the only
-// package that imports amqp091-go.
+// Package rabbit is the queueing.Driver for one RabbitMQ node. Its folder is the only one
+// that imports amqp091-go.
 //
-// It owns two supervised connections (one publishes, one consumes), the pairing
-// of confirms and returns, consumer channels and their epochs, topology, and the
-// form an event has in AMQP. It does not retry, route or settle: package broker
+// A Node owns two supervised connections, one that publishes and one that consumes, and puts
+// the rooms together that work on them. It does not retry, route or settle: package broker
 // says what the layers above do.
 //
 //	n := rabbit.New(rabbit.Options{Address: "127.0.0.1:5672", Logger: logger})
 //	g.Go(func() error { return n.Run(ctx) })
 //	err := n.EnsureTopology(ctx, topology)
-//	receipt, err := n.Publish(ctx, message)
-//	err = receipt.Wait(ctx)
+//	n.Publish(ctx, batch, told)
+//
+// # Rooms
+//
+// They are folders of internal/, so nobody outside can import any. Arrows point down: a room
+// imports those below it.
+//
+//	send: publishes and confirms      receive: consumers and settlements
+//	                 layout: what is declared
+//	                 conn: connections, kept up
+//	                 frame: bytes between amqp091-go and the network
+//	envelope: a queueing.Message in AMQP  ▶  mapping: an event in AMQP  ▶  message: the bytes of one
+//	fault: what errors mean
 //
 // # Goroutines
 //
-// Run owns one goroutine per connection (link.run), which owns the goroutines of
-// its session: a watcher of the connection, its guard, and per publish channel a
-// writer, a settler and a watcher. A session is torn down only after they have all ended.
-// Its socket has one that writes, until it is closed. Consume runs in its caller's
-// goroutine; what is settled is sent by one that lives while there is something to
-// send, and that Consume's drain waits for. Everything on Node is safe for concurrent
-// use.
-//
-// # Decision: new objects on every reconnect
-//
-// Context: amqp091-go can recover connections by itself, but acks carry no epoch
-// across its recovery: late acks for old tags delete other, unprocessed messages.
-// Decision: Config.Recovery stays nil. Every reconnect makes a new Connection and
-// new Channels; each consumer channel has an epoch of its own, and settling a
-// delivery of a channel that is gone does nothing and returns broker.ErrStale.
-// Cost: this package rebuilds channels, topology and consumers itself.
-//
-// # Decision: one settler per publish channel
-//
-// Context: a mandatory message that no queue takes is returned and then acked.
-// Decision: one goroutine per channel waits for confirmations in order, drains
-// the returns without blocking, then decides. The connection's reader enqueues the
-// return before it settles the ack, and the buffer holds a whole window, so the
-// pairing is exact. Two copies of one event in flight at once are told apart by
-// the header warren-copy, which the later copy alone carries.
-// Cost: a confirm that overtakes an older one waits for it.
-//
-// # Decision: the frames of hot channels are Warren's
-//
-// Context: the library ends a connection over a header table that nests deeper than 32
-// levels or has more than 8,192 elements, whoever published it.
-// Decision: a framer between the library and the socket keeps deliveries, returns and
-// confirms of the channels that publish or consume, and writes publishes and settlements
-// at frame boundaries, never after the library has closed their channel.
-// Cost: the framer knows what the library does with channels by the methods it writes.
-//
-// # Decision: a publish channel for each exchange
-//
-// Context: a publish to a missing exchange closes its channel, a nack retires it,
-// and a queue whose leader is frozen holds up the confirms behind it.
-// Decision: each exchange has a channel of its own, and the partitions of one share
-// four, up to Options.Channels; all are opened on first use.
-// Cost: 80 KB for each, most of it room for returns.
-//
-// # Decision: what is written meanwhile is written together
-//
-// Context: the library makes a system call for every publish and every settlement,
-// while it holds a lock, and reads 4 KiB at a time. In a drain that cost a sidecar 99
-// µs of processor time an event instead of 71 (make bench-quick, with -before).
-// Decision: the socket under the library takes writes into a buffer, which a
-// goroutine gives to the kernel, and reads 64 KiB. A consumer channel gathers what is
-// settled while it sends, and acknowledges all up to a tag at once where it can.
-// Cost: up to 64 KiB more may be lost with a connection; what was settled in time but
-// not sent comes again, as if it were lost on the way.
-//
-// # Decision: silence is asked
-//
-// Context: a half-open connection and a frozen broker answer nothing, and heartbeats
-// tell after 1.5 intervals, 15 seconds.
-// Decision: while publishes, consumers or calls wait on a connection that is silent,
-// its guard asks the broker something; without an answer the connection is over,
-// within ConfirmWatch of the last sign of life.
-// Cost: an idle consumer makes one exchange of 30 bytes every 1.2 seconds.
-//
-// # Decision: an RPC without an answer ends its connection
-//
-// Context: the library's calls take no context, and a half-open connection
-// answers nothing until heartbeats fail, 1.5 intervals later.
-// Decision: each call has a timer that closes the raw socket, and each write has
-// a deadline; callers of Publish and EnsureTopology wait with their own context.
-// Cost: a broker that needs longer than Options.CallTimeout to answer is taken
-// for dead.
+// Run owns one goroutine for each connection, which owns those of its session; each room
+// says which it adds. A session is torn down only after they have all ended. Everything on
+// Node is safe for concurrent use.
 package rabbit

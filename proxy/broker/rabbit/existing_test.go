@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // handMade declares objects as somebody else would, with a plain client, and deletes
@@ -15,7 +16,7 @@ import (
 func (f *fixture) handMade(exchange, kind, queue string, bind func(ch *amqp.Channel) error) {
 	f.Helper()
 	f.Cleanup(func() {
-		deleteTopology(f.T, broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange}}, Queues: []broker.Queue{{Name: queue}}})
+		deleteTopology(f.T, queueing.Topology{Exchanges: []mesh.Exchange{{Name: exchange}}, Queues: []queueing.Queue{{Name: queue}}})
 	})
 	if err := f.plain.ExchangeDeclare(exchange, kind, false, false, false, false, nil); err != nil {
 		f.Fatal(err)
@@ -51,24 +52,24 @@ func TestExistingTopologiesOfEveryExchangeType(t *testing.T) {
 				f := newFixture(t)
 				exchange, queue := f.name(c.kind), f.name("q")
 				f.handMade(exchange, c.kind, queue, func(ch *amqp.Channel) error { return c.bind(ch, exchange, queue) })
-				err := f.node.EnsureTopology(f.context(), broker.Topology{
-					Policy: policy, Exchanges: []mesh.Exchange{{Name: exchange, Type: c.kind}}, Queues: []broker.Queue{{Name: queue, Type: "quorum"}},
+				err := f.node.EnsureTopology(f.context(), queueing.Topology{
+					Policy: policy, Exchanges: []mesh.Exchange{{Name: exchange, Type: c.kind}}, Queues: []queueing.Queue{{Name: queue, Type: "quorum"}},
 				})
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := f.publish(&broker.Message{Exchange: exchange, RoutingKey: c.key, Event: newEvent("1"), Mandatory: true}); err != nil {
+				if err := f.publish(&queueing.Message{Exchange: exchange, RoutingKey: c.key, Event: newEvent("1"), Mandatory: true}); err != nil {
 					t.Fatalf("publish: %v", err)
 				}
 				d := f.consume(queue, 1).next()
-				if d.Event.ID != "1" || d.Exchange != exchange || d.RoutingKey != c.key {
+				if d.Event.ID != "1" || d.Origin.Name != exchange || d.Origin.Key != c.key {
 					t.Errorf("received %+v", d)
 				}
 				if err := d.Ack(); err != nil {
 					t.Errorf("ack: %v", err)
 				}
 				if c.misses != "" {
-					err := f.publish(&broker.Message{Exchange: exchange, RoutingKey: c.misses, Event: newEvent("2"), Mandatory: true})
+					err := f.publish(&queueing.Message{Exchange: exchange, RoutingKey: c.misses, Event: newEvent("2"), Mandatory: true})
 					if broker.KindOf(err) != broker.Unroutable {
 						t.Errorf("a key that nothing binds: %v", err)
 					}
@@ -85,8 +86,8 @@ func TestExistingTopologiesWhatVerifyCannotTell(t *testing.T) {
 	f := newFixture(t)
 	exchange, queue := f.name("x"), f.name("q")
 	f.handMade(exchange, "direct", queue, func(*amqp.Channel) error { return nil })
-	if err := f.node.EnsureTopology(f.context(), broker.Topology{
-		Policy: mesh.Verify, Exchanges: []mesh.Exchange{{Name: exchange, Type: "headers"}}, Queues: []broker.Queue{{Name: queue, Type: "quorum"}},
+	if err := f.node.EnsureTopology(f.context(), queueing.Topology{
+		Policy: mesh.Verify, Exchanges: []mesh.Exchange{{Name: exchange, Type: "headers"}}, Queues: []queueing.Queue{{Name: queue, Type: "quorum"}},
 	}); err != nil {
 		t.Errorf("RabbitMQ compares in a passive declare, and the documentation says it does not: %v", err)
 	}
@@ -99,7 +100,7 @@ func TestExistingTopologiesAnExclusiveQueueIsAConflict(t *testing.T) {
 	if _, err := f.plain.QueueDeclare(queue, false, true, true, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	err := f.node.EnsureTopology(f.context(), broker.Topology{Policy: mesh.Verify, Queues: []broker.Queue{{Name: queue}}})
+	err := f.node.EnsureTopology(f.context(), queueing.Topology{Policy: mesh.Verify, Queues: []queueing.Queue{{Name: queue}}})
 	if broker.KindOf(err) != broker.Conflict || !strings.Contains(err.Error(), queue) {
 		t.Errorf("a queue of another connection: %v", err)
 	}

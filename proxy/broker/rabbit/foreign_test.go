@@ -7,9 +7,13 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/message"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/frame"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/mapping"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 )
 
 // sized is a value whose length is written before it.
@@ -90,22 +94,22 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			queue, neighbour := f.name("foreign"), f.name("neighbour")
-			f.ensure(broker.Topology{Queues: []broker.Queue{{Name: queue, Type: kind}, {Name: neighbour, Type: kind}}})
-			live, publishing := f.node.consume.live.Load(), f.node.publish.live.Load()
+			f.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: kind}, {Name: neighbour, Type: kind}}})
+			live, publishing := f.node.consume.Live(), f.node.publish.Live()
 			foreign, beside := f.consume(queue, 10), f.consume(neighbour, 10)
 			for name, value := range foreignHeaders() {
-				sent := &original{properties: message.Properties{
+				sent := &envelope.Original{Properties: message.Properties{
 					MessageID: name, CorrelationID: "c", ReplyTo: "r", ContentEncoding: "e", ContentType: "text/plain", Priority: 3, Type: "t",
 					Headers: message.Table{Rest: "\x03odd" + value + "\x06tenantS" + sized("acme")},
-				}, body: []byte("body")}
-				if err := f.publish(&broker.Message{RoutingKey: queue, Of: sent, Mandatory: true, Persistent: true}); err != nil {
+				}, Body: []byte("body")}
+				if err := f.publish(&queueing.Message{RoutingKey: queue, Of: sent, Mandatory: true, Persistent: true}); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
 				f.mustPublish(toQueue(neighbour, name))
 				d := foreign.next()
 				wantWhole(t, name, d, sent)
 				// A copy of it is what it was, too: as a retry, a dead letter, or sent back.
-				if err := f.publish(&broker.Message{RoutingKey: queue, Of: d.Original, Mandatory: true, Persistent: true, Attempt: 2}); err != nil {
+				if err := f.publish(&queueing.Message{RoutingKey: queue, Of: d.Original, Mandatory: true, Persistent: true, Attempt: 2}); err != nil {
 					t.Fatalf("copy of %s: %v", name, err)
 				}
 				again := foreign.next()
@@ -122,28 +126,28 @@ func TestForeignHeadersCostNobodyAnything(t *testing.T) {
 					t.Fatal("the channel is gone")
 				}
 			}
-			if f.node.consume.live.Load() != live || f.node.publish.live.Load() != publishing {
+			if f.node.consume.Live() != live || f.node.publish.Live() != publishing {
 				t.Error("a message cost a connection")
 			}
 		})
 	}
 }
 
-func wantWhole(t *testing.T, name string, d *broker.Delivery, sent *original) {
+func wantWhole(t *testing.T, name string, d *queueing.Delivery, sent *envelope.Original) {
 	t.Helper()
-	if d.Malformed != nil || d.Event.ID != sent.properties.MessageID || string(d.Raw) != "body" {
+	if d.Malformed != nil || d.Event.ID != sent.Properties.MessageID || string(d.Raw) != "body" {
 		t.Fatalf("%s: delivered %+v (%v)", name, d.Event, d.Malformed)
 	}
-	got, ok := d.Original.(*original)
+	got, ok := d.Original.(*envelope.Original)
 	if !ok {
 		t.Fatalf("%s: original %T", name, d.Original)
 	}
-	table, err := message.ParseTable(sent.properties.Headers.Rest)
+	table, err := message.ParseTable(sent.Properties.Headers.Rest)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range table.Fields {
-		have, _ := got.properties.Headers.Lookup(f.Name)
+		have, _ := got.Properties.Headers.Lookup(f.Name)
 		all := message.Budget{Depth: 1000, Elements: 1 << 20}
 		want := f.Value(&all)
 		all = message.Budget{Depth: 1000, Elements: 1 << 20}
@@ -151,9 +155,9 @@ func wantWhole(t *testing.T, name string, d *broker.Delivery, sent *original) {
 			t.Errorf("%s: header %q is %v, want %v", name, f.Name, v, want)
 		}
 	}
-	p := got.properties
+	p := got.Properties
 	p.Headers, p.Flags, p.DeliveryMode = message.Table{}, 0, 0
-	want := sent.properties
+	want := sent.Properties
 	want.Headers = message.Table{}
 	if !reflect.DeepEqual(p, want) {
 		t.Errorf("%s: properties %+v, want %+v", name, p, want)
@@ -164,47 +168,77 @@ func wantWhole(t *testing.T, name string, d *broker.Delivery, sent *original) {
 // not-a-number, in another way than it read it.
 func sameValue(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
+// rawTaker gets the confirm of one publish.
+type rawTaker chan bool
+
+func (c rawTaker) Deliver(*message.Message)        {}
+func (c rawTaker) GiveBack(frame.Returned)         { c <- false }
+func (c rawTaker) Confirm(_ uint64, _, acked bool) { c <- acked }
+
+// publishRaw publishes what neither Warren nor its client library would.
+func (f *fixture) publishRaw(exchange, key string, p *message.Properties, body []byte) {
+	f.Helper()
+	s, taker := f.node.publish.Live(), make(rawTaker, 2)
+	ch, hot, err := s.HotChannel(taker, 0)
+	if err == nil {
+		err = ch.Confirm(false)
+	}
+	if err == nil {
+		_, err = hot.Publish(nil, exchange, key, true, p, body, s.FrameSize())
+	}
+	if err != nil {
+		f.Fatal(err)
+	}
+	select {
+	case acked := <-taker:
+		if !acked {
+			f.Fatal("a raw publish was returned or refused")
+		}
+	case <-time.After(patience):
+		f.Fatal("a raw publish was not confirmed")
+	}
+	if err := ch.Close(); err != nil {
+		f.Fatal(err)
+	}
+}
+
 // What RabbitMQ says of a count is believed, and what others say of it is not.
 func TestOnlyTrueHeadersCount(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	queue, exchange := f.queue("q"), f.name("x")
-	f.ensure(broker.Topology{
-		Exchanges: exchangesOf(exchange), Bindings: []broker.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
+	f.ensure(queueing.Topology{
+		Exchanges: exchangesOf(exchange), Bindings: []queueing.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
 	})
 	var forged message.Table
-	for _, name := range ourHeaders {
-		if name != republishedHeader && name != partitionHeader && name != expiresHeader {
-			forged.AddInt(name, 99)
-		}
+	for _, name := range []string{
+		"warren-attempt", "warren-first-failure", "warren-crashes", "warren-expiration", "warren-user-id", "warren-copy",
+		"warren-dead-letter-detail", "warren-dead-letter-subscription", "warren-dead-letter-routing-key", "warren-dead-letter-attempts",
+		"warren-dead-letter-first-failure", "warren-dead-letter-time", "warren-dead-letter-cut",
+	} {
+		forged.AddInt(name, 99)
 	}
-	for _, name := range []string{originExchangeHeader, originKeyHeader, deadReasonHeader, deadExchangeHeader} {
+	for _, name := range []string{mapping.OriginExchange, mapping.OriginKey, "warren-dead-letter-reason", "warren-dead-letter-exchange"} {
+		forged.AddInt(name, 99)
 		forged.AddText(name, "forged")
 	}
-	forged.AddInt(deliveryCountHeader, 5000)
+	forged.AddInt("x-delivery-count", 5000)
 	raw := string(forged.Append(nil)[4:])
-	p := &pending{exchange: exchange, key: "k", mandatory: true, done: make(chan struct{}), body: []byte("x"),
-		properties: message.Properties{Headers: message.Table{Rest: raw}, DeliveryMode: message.Persistent}}
-	if err := f.node.publish.live.Load().pub.publish(f.context(), p); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Wait(f.context()); err != nil {
-		t.Fatal(err)
-	}
+	f.publishRaw(exchange, "k", &message.Properties{Headers: message.Table{Rest: raw}, DeliveryMode: message.Persistent}, []byte("x"))
 	c := f.consume(queue, 1)
 	d := c.next()
-	if d.Attempt != 1 || d.Returned != 0 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Exchange != exchange || d.RoutingKey != "k" || !d.FirstFailure.IsZero() {
+	if d.Attempt != 1 || d.Returned != 0 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Origin.Name != exchange || d.Origin.Key != "k" || !d.FirstFailure.IsZero() {
 		t.Errorf("delivered %+v", d)
 	}
 	// Nor does a copy have them, but for what it says itself.
-	if err := f.publish(&broker.Message{RoutingKey: queue, Of: d.Original, Attempt: 2, OriginExchange: d.Exchange, OriginKey: d.RoutingKey, Mandatory: true}); err != nil {
+	if err := f.publish(&queueing.Message{RoutingKey: queue, Of: d.Original, Attempt: 2, OriginExchange: d.Origin.Name, OriginKey: d.Origin.Key, Mandatory: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Ack(); err != nil {
 		t.Fatal(err)
 	}
 	d = c.next()
-	if d.Attempt != 2 || d.Exchange != exchange || d.DeadLetter != nil || d.Crashes != 0 {
+	if d.Attempt != 2 || d.Origin.Name != exchange || d.DeadLetter != nil || d.Crashes != 0 {
 		t.Errorf("the copy was delivered as %+v", d)
 	}
 	if err := d.Ack(); err != nil {
@@ -220,15 +254,15 @@ func TestTheBrokersOwnDeadLettersAreRead(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			queue, dead, exchange := f.name("q"), f.name("q.dead"), f.name("x")
-			f.ensure(broker.Topology{
+			f.ensure(queueing.Topology{
 				Exchanges: exchangesOf(exchange),
-				Queues:    []broker.Queue{{Name: queue, Type: kind, DeadLetter: dead}, {Name: dead, Type: kind}},
-				Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
+				Queues:    []queueing.Queue{{Name: queue, Type: kind, DeadLetter: dead}, {Name: dead, Type: kind}},
+				Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue, Key: "#"}},
 			})
 			m := toQueue("k", "large")
 			m.Exchange, m.Event.Data = exchange, []byte(strings.Repeat("b", 3000))
 			f.mustPublish(m)
-			c := f.consumeWith(broker.ConsumeOptions{Queue: queue, Prefetch: 1, Tag: "t", MaxBytes: 2999})
+			c := f.consumeWith(queueing.ConsumeOptions{Queue: queue, Prefetch: 1, Tag: "t", MaxBytes: 2999})
 			d := c.next()
 			if d.Malformed == nil || d.Original != nil || d.Raw != nil || d.Size != 3000 {
 				t.Fatalf("delivered %+v", d)
@@ -242,11 +276,11 @@ func TestTheBrokersOwnDeadLettersAreRead(t *testing.T) {
 			<-c.ended
 			c.drain()
 			f.mustPublish(small)
-			letters := f.consumeWith(broker.ConsumeOptions{Queue: dead, Prefetch: 2, Tag: "t", Letters: true})
+			letters := f.consumeWith(queueing.ConsumeOptions{Queue: dead, Prefetch: 2, Tag: "t", Letters: true})
 			for _, want := range []string{"set-aside large k 3000", "expired expires k2 15"} {
 				d := letters.next()
-				got := fmt.Sprintf("%s %s %s %d", d.DeadLetter.Reason, d.Event.ID, d.DeadLetter.RoutingKey, d.Size)
-				if got != want || d.DeadLetter.Exchange != exchange || d.Exchange != exchange || d.DeadLetter.Time.IsZero() {
+				got := fmt.Sprintf("%s %s %s %d", d.DeadLetter.Reason, d.Event.ID, d.DeadLetter.Origin.Key, d.Size)
+				if got != want || d.DeadLetter.Origin.Name != exchange || d.Origin.Name != exchange || d.DeadLetter.Time.IsZero() {
 					t.Errorf("letter %q of %+v, want %q", got, d.DeadLetter, want)
 				}
 			}

@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenmesh/warren/proxy/broker"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // deaf makes connections to which the broker does not send that a consumer was
@@ -65,9 +67,9 @@ func TestAConsumerWhoseCancelNeverComesDeclaresItsQueueAgain(t *testing.T) {
 func TestAConsumerThatItsQueueHasForgottenAttachesAgain(t *testing.T) {
 	t.Parallel()
 	f := newDeafFixture(t)
-	classic := broker.Queue{Name: f.name("q"), Type: "classic"}
+	classic := queueing.Queue{Name: f.name("q"), Type: "classic"}
 	queue := classic.Name
-	f.ensure(broker.Topology{Queues: []broker.Queue{classic}})
+	f.ensure(queueing.Topology{Queues: []queueing.Queue{classic}})
 	in := f.consume(queue, 1)
 	f.mustPublish(toQueue(queue, "before"))
 	if err := in.next().Ack(); err != nil {
@@ -76,7 +78,7 @@ func TestAConsumerThatItsQueueHasForgottenAttachesAgain(t *testing.T) {
 	if _, err := f.plain.QueueDelete(queue, false, false, false); err != nil {
 		t.Fatal(err)
 	}
-	if err := declareQueue(f.plain, classic); err != nil {
+	if _, err := f.plain.QueueDeclare(queue, true, false, false, false, amqp.Table{"x-queue-type": "classic"}); err != nil {
 		t.Fatal(err)
 	}
 	f.mustPublish(toQueue(queue, "after"))

@@ -13,9 +13,11 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
+	"github.com/warrenmesh/warren/internal/queueingtest"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/broker/brokertest"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -54,8 +56,8 @@ func options(t *testing.T, u amqp.URI, address string) Options {
 type fixture struct {
 	*testing.T
 	node   *Node
-	proxy  *brokertest.Proxy // between node and broker
-	plain  *amqp.Channel     // of a client that is not ours
+	proxy  *queueingtest.Proxy // between node and broker
+	plain  *amqp.Channel       // of a client that is not ours
 	prefix string
 }
 
@@ -67,7 +69,7 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 // newFixtureOn is newFixture on a broker of the test's own.
 func newFixtureOn(t *testing.T, u amqp.URI, change ...func(*Options)) *fixture {
 	t.Helper()
-	f := &fixture{T: t, proxy: brokertest.NewProxy(t, hostPort(u)), prefix: "rabbit." + strings.ToLower(rand.Text()[:10]) + "."}
+	f := &fixture{T: t, proxy: queueingtest.NewProxy(t, hostPort(u)), prefix: "rabbit." + strings.ToLower(rand.Text()[:10]) + "."}
 	f.plain = dialPlainTo(t, u.String())
 	o := options(t, u, f.proxy.Addr())
 	for _, c := range change {
@@ -136,7 +138,7 @@ func (f *fixture) context() context.Context {
 }
 
 // ensure declares t under Manage, and deletes it at the end.
-func (f *fixture) ensure(t broker.Topology) {
+func (f *fixture) ensure(t queueing.Topology) {
 	f.Helper()
 	t.Policy = mesh.Manage
 	f.Cleanup(func() { deleteTopology(f.T, t) })
@@ -146,7 +148,7 @@ func (f *fixture) ensure(t broker.Topology) {
 }
 
 // deleteTopology removes what t declares; missing objects are no error in RabbitMQ.
-func deleteTopology(t *testing.T, topology broker.Topology) {
+func deleteTopology(t *testing.T, topology queueing.Topology) {
 	t.Helper()
 	ch := dialPlain(t)
 	for _, q := range topology.Queues {
@@ -156,7 +158,7 @@ func deleteTopology(t *testing.T, topology broker.Topology) {
 	}
 	exchanges := slices.Clone(topology.Exchanges)
 	for _, p := range topology.Partitioners {
-		exchanges = append(exchanges, mesh.Exchange{Name: p.Name}, mesh.Exchange{Name: p.Name + unpartitioned})
+		exchanges = append(exchanges, mesh.Exchange{Name: p.Name}, mesh.Exchange{Name: p.Name + ".unpartitioned"})
 	}
 	for _, x := range exchanges {
 		if err := ch.ExchangeDelete(x.Name, false, false); err != nil {
@@ -168,7 +170,7 @@ func deleteTopology(t *testing.T, topology broker.Topology) {
 // queue declares a quorum queue and returns its name.
 func (f *fixture) queue(name string) string {
 	f.Helper()
-	f.ensure(broker.Topology{Queues: []broker.Queue{{Name: f.name(name), Type: "quorum"}}})
+	f.ensure(queueing.Topology{Queues: []queueing.Queue{{Name: f.name(name), Type: "quorum"}}})
 	return f.name(name)
 }
 
@@ -199,8 +201,8 @@ func newEvent(id string) *event.Event {
 }
 
 // toQueue is a message to a queue by the default exchange.
-func toQueue(queue, id string) *broker.Message {
-	return &broker.Message{RoutingKey: queue, Event: newEvent(id), Mandatory: true, Persistent: true}
+func toQueue(queue, id string) *queueing.Message {
+	return &queueing.Message{RoutingKey: queue, Event: newEvent(id), Mandatory: true, Persistent: true}
 }
 
 // toPlain is what a client without events publishes.
@@ -208,17 +210,17 @@ func toPlain(id string) amqp.Publishing {
 	return amqp.Publishing{MessageId: id, Body: []byte(id)}
 }
 
-func (f *fixture) publish(m *broker.Message) error {
+func (f *fixture) publish(m *queueing.Message) error {
 	f.Helper()
 	ctx := f.context()
-	r, err := f.node.Publish(ctx, m)
+	r, err := one.Publish(ctx, f.node.Publish, *m)
 	if err != nil {
 		return err
 	}
 	return r.Wait(ctx)
 }
 
-func (f *fixture) mustPublish(m *broker.Message) {
+func (f *fixture) mustPublish(m *queueing.Message) {
 	f.Helper()
 	if err := f.publish(m); err != nil {
 		f.Fatalf("publish %s: %v", m.Event.ID, err)
@@ -228,7 +230,7 @@ func (f *fixture) mustPublish(m *broker.Message) {
 // consumption is a running consumer.
 type consumption struct {
 	f     *fixture
-	out   chan *broker.Delivery
+	out   chan *queueing.Delivery
 	stop  context.CancelFunc
 	ended chan struct{}
 	drain func()
@@ -237,16 +239,16 @@ type consumption struct {
 
 func (f *fixture) consume(queue string, prefetch int) *consumption {
 	f.Helper()
-	return f.consumeWith(broker.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "test"})
+	return f.consumeWith(queueing.ConsumeOptions{Queue: queue, Prefetch: prefetch, Tag: "test"})
 }
 
-func (f *fixture) consumeWith(o broker.ConsumeOptions) *consumption {
+func (f *fixture) consumeWith(o queueing.ConsumeOptions) *consumption {
 	f.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &consumption{f: f, out: make(chan *broker.Delivery, 1024), stop: cancel, ended: make(chan struct{})}
+	c := &consumption{f: f, out: make(chan *queueing.Delivery, 1024), stop: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(c.ended)
-		c.drain, c.err = f.node.Consume(ctx, o, func(d *broker.Delivery) { c.out <- d })
+		c.drain, c.err = f.node.Consume(ctx, o, one.Each(func(d *queueing.Delivery) { c.out <- d }))
 	}()
 	f.Cleanup(func() {
 		cancel()
@@ -256,7 +258,7 @@ func (f *fixture) consumeWith(o broker.ConsumeOptions) *consumption {
 	return c
 }
 
-func (c *consumption) next() *broker.Delivery {
+func (c *consumption) next() *queueing.Delivery {
 	c.f.Helper()
 	select {
 	case d := <-c.out:
@@ -273,5 +275,32 @@ func wantKind(t *testing.T, err error, kind broker.Kind, outcome broker.Outcome)
 	t.Helper()
 	if broker.KindOf(err) != kind || broker.OutcomeOf(err) != outcome {
 		t.Fatalf("error %v is %v, %v; want %v, %v", err, broker.KindOf(err), broker.OutcomeOf(err), kind, outcome)
+	}
+}
+
+// attributes flattens an event for comparison: "name=Kind:text".
+func attributes(e *event.Event) map[string]string {
+	m := map[string]string{"id": e.ID, "source": e.Source, "type": e.Type, "data": string(e.Data)}
+	for _, a := range e.Attrs {
+		m[a.Name] = a.Value.Kind().String() + ":" + a.Value.String()
+	}
+	return m
+}
+
+func wantAttributes(t *testing.T, d *queueing.Delivery, want map[string]string) {
+	t.Helper()
+	if d.Malformed != nil {
+		t.Fatalf("malformed: %v", d.Malformed)
+	}
+	got := attributes(d.Event)
+	for name, v := range want {
+		if got[name] != v {
+			t.Errorf("attribute %s is %q, want %q", name, got[name], v)
+		}
+	}
+	for name, v := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("unexpected attribute %s=%q", name, v)
+		}
 	}
 }

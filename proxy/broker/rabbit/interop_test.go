@@ -11,8 +11,11 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
@@ -35,12 +38,12 @@ func TestAPlainClientReadsWhatTheDriverPublished(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	exchange, queue := f.name("orders"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "classic"}},
-		Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue, Key: "com.shop.#"}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "classic"}},
+		Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue, Key: "com.shop.#"}},
 	})
-	f.mustPublish(&broker.Message{
+	f.mustPublish(&queueing.Message{
 		Exchange: exchange, RoutingKey: "com.shop.order.placed", Event: orderPlaced(), Mandatory: true, Persistent: true,
 		Priority: 4, TTL: time.Hour, AppID: "checkout", Trace: broker.TraceContext{Parent: "00-hop", State: "a=b", Baggage: "k=v"},
 	})
@@ -150,39 +153,39 @@ func TestConflictsOfARealBrokerNameBothSides(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	queue, exchange, plain := f.name("classic"), f.name("x"), f.name("plain")
-	ok := broker.Topology{
+	ok := queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "direct"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "classic"}, {Name: plain + ".delay", Type: "quorum", Delay: time.Second, Forward: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "classic"}, {Name: plain + ".delay", Type: "quorum", Delay: time.Second, Forward: queue}},
 	}
 	f.ensure(ok)
 	if _, err := f.plain.QueueDeclare(plain, true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { deleteTopology(t, broker.Topology{Queues: []broker.Queue{{Name: plain}}}) })
+	t.Cleanup(func() { deleteTopology(t, queueing.Topology{Queues: []queueing.Queue{{Name: plain}}}) })
 	tests := map[string]struct {
-		topology broker.Topology
+		topology queueing.Topology
 		want     string // "" means no conflict
 	}{
 		"another queue type": {
-			broker.Topology{Queues: []broker.Queue{{Name: queue, Type: "quorum"}}},
+			queueing.Topology{Queues: []queueing.Queue{{Name: queue, Type: "quorum"}}},
 			fmt.Sprintf("queue %q exists with type classic, wanted quorum", queue),
 		},
 		"a plain client's classic queue, wanted as quorum": {
-			broker.Topology{Queues: []broker.Queue{{Name: plain, Type: "quorum"}}},
+			queueing.Topology{Queues: []queueing.Queue{{Name: plain, Type: "quorum"}}},
 			fmt.Sprintf("queue %q exists with type classic, wanted quorum", plain),
 		},
-		"a plain client's classic queue, wanted as classic": {broker.Topology{Queues: []broker.Queue{{Name: plain, Type: "classic"}}}, ""},
+		"a plain client's classic queue, wanted as classic": {queueing.Topology{Queues: []queueing.Queue{{Name: plain, Type: "classic"}}}, ""},
 		"another exchange type": {
-			broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}}},
+			queueing.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}}},
 			fmt.Sprintf("exchange %q exists with type direct, wanted topic", exchange),
 		},
 		"another delay": {
-			broker.Topology{Queues: []broker.Queue{{Name: plain + ".delay", Type: "quorum", Delay: 2 * time.Second, Forward: queue}}},
+			queueing.Topology{Queues: []queueing.Queue{{Name: plain + ".delay", Type: "quorum", Delay: 2 * time.Second, Forward: queue}}},
 			fmt.Sprintf("queue %q exists with x-message-ttl 1000, wanted 2000", plain+".delay"),
 		},
 		"the same again": {ok, ""},
 	}
-	live := f.node.consume.live.Load()
+	live := f.node.consume.Live()
 	for name, tc := range tests {
 		tc.topology.Policy = mesh.Manage
 		err := f.node.EnsureTopology(f.context(), tc.topology)
@@ -196,7 +199,7 @@ func TestConflictsOfARealBrokerNameBothSides(t *testing.T) {
 			t.Errorf("%s: error %v, want a conflict that says %s", name, err, tc.want)
 		}
 	}
-	if f.node.consume.live.Load() != live {
+	if f.node.consume.Live() != live {
 		t.Error("a conflict cost the connection")
 	}
 }
@@ -205,14 +208,14 @@ func TestADeletedQueueIsDeclaredAgainUnderItsConsumer(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	exchange, queue := f.name("x"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "fanout"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "quorum"}},
-		Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "quorum"}},
+		Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue}},
 	})
 	in := f.consume(queue, 5)
-	m := func(id string) *broker.Message {
-		return &broker.Message{Exchange: exchange, Event: newEvent(id), Mandatory: true, Persistent: true}
+	m := func(id string) *queueing.Message {
+		return &queueing.Message{Exchange: exchange, Event: newEvent(id), Mandatory: true, Persistent: true}
 	}
 	f.mustPublish(m("before"))
 	before := in.next()
@@ -260,15 +263,15 @@ func TestAMissingExchangeHurtsNoNeighbour(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.Channels = 1 })
 	queue := f.queue("q")
 	ctx := f.context()
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for i := range 200 {
-		r, err := f.node.Publish(ctx, toQueue(queue, fmt.Sprint(i)))
+		r, err := one.Publish(ctx, f.node.Publish, *toQueue(queue, fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		receipts = append(receipts, r)
 		if i%20 == 0 {
-			_, err := f.node.Publish(ctx, &broker.Message{Exchange: f.name("missing"), Event: newEvent("x"), Mandatory: true})
+			_, err := one.Publish(ctx, f.node.Publish, queueing.Message{Exchange: f.name("missing"), Event: newEvent("x"), Mandatory: true})
 			wantKind(t, err, broker.NotFound, broker.NotSent)
 		}
 	}
@@ -283,12 +286,12 @@ func TestAnExchangeDeletedUnderItsPublisherIsDeclaredAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	exchange, queue := f.name("x"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: exchange, Type: "fanout"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "quorum"}},
-		Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "quorum"}},
+		Bindings:  []queueing.Binding{{Exchange: exchange, Queue: queue}},
 	})
-	m := &broker.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}
+	m := &queueing.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}
 	f.mustPublish(m)
 	if err := f.plain.ExchangeDelete(exchange, false, false); err != nil {
 		t.Fatal(err)
@@ -306,7 +309,7 @@ func TestThePublishThatAnInternalExchangeRefusesIsNotSent(t *testing.T) {
 	}
 	defer func() { _ = f.plain.ExchangeDelete(exchange, false, false) }()
 	for range 2 {
-		wantKind(t, f.publish(&broker.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}), broker.Refused, broker.NotSent)
+		wantKind(t, f.publish(&queueing.Message{Exchange: exchange, Event: newEvent("1"), Mandatory: true}), broker.Refused, broker.NotSent)
 	}
 }
 
@@ -314,13 +317,13 @@ func TestAnExchangeDeletedUnderLoadFailsNoPublishToAnother(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	doomed, other, queue := f.name("doomed"), f.name("other"), f.name("q")
-	f.ensure(broker.Topology{
+	f.ensure(queueing.Topology{
 		Exchanges: []mesh.Exchange{{Name: doomed, Type: "fanout"}, {Name: other, Type: "fanout"}},
-		Queues:    []broker.Queue{{Name: queue, Type: "quorum"}},
-		Bindings:  []broker.Binding{{Exchange: doomed, Queue: queue}, {Exchange: other, Queue: queue}},
+		Queues:    []queueing.Queue{{Name: queue, Type: "quorum"}},
+		Bindings:  []queueing.Binding{{Exchange: doomed, Queue: queue}, {Exchange: other, Queue: queue}},
 	})
-	to := func(exchange string, i int) *broker.Message {
-		return &broker.Message{Exchange: exchange, Event: newEvent(fmt.Sprint(exchange, i)), Mandatory: true}
+	to := func(exchange string, i int) *queueing.Message {
+		return &queueing.Message{Exchange: exchange, Event: newEvent(fmt.Sprint(exchange, i)), Mandatory: true}
 	}
 	var load sync.WaitGroup
 	over := make(chan struct{}) // closed when the missing exchange was noticed
@@ -362,28 +365,6 @@ func TestAnExchangeDeletedUnderLoadFailsNoPublishToAnother(t *testing.T) {
 	}
 }
 
-func TestAFullQueueNacksAsUnknownAndTheChannelIsReplaced(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t, func(o *Options) { o.Channels = 1 })
-	full, free := f.name("full"), f.queue("free")
-	args := amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"}
-	if _, err := f.plain.QueueDeclare(full, true, false, false, false, args); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { deleteTopology(t, broker.Topology{Queues: []broker.Queue{{Name: full}}}) })
-	f.mustPublish(toQueue(full, "1"))
-	lane := f.node.publish.live.Load().pub.lanes.list()[0]
-	first := lane.current()
-	f.poll("a nack retires the channel", func() bool {
-		wantKind(t, f.publish(toQueue(full, "2")), broker.Nacked, broker.Unknown)
-		return first.isRetired()
-	})
-	f.mustPublish(toQueue(free, "3"))
-	if lane.current() == first {
-		t.Error("publishes go on through the channel that nacked")
-	}
-}
-
 func TestRealReturnsAndConfirmsArePaired(t *testing.T) {
 	t.Parallel()
 	const n = 6000
@@ -391,7 +372,7 @@ func TestRealReturnsAndConfirmsArePaired(t *testing.T) {
 	queue := f.queue("q")
 	ctx := f.context()
 	type sent struct {
-		receipt    broker.Receipt
+		receipt    *one.Receipt
 		unroutable bool
 	}
 	inFlight := make(chan sent, 1000)
@@ -402,7 +383,7 @@ func TestRealReturnsAndConfirmsArePaired(t *testing.T) {
 			if unroutable {
 				m.RoutingKey = f.name("nowhere")
 			}
-			r, err := f.node.Publish(ctx, m)
+			r, err := one.Publish(ctx, f.node.Publish, *m)
 			if err != nil {
 				t.Errorf("publish %d: %v", i, err)
 				return
@@ -424,11 +405,11 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	queue := f.queue("q")
-	live := f.node.publish.live.Load()
+	live := f.node.publish.Live()
 	m := toQueue(queue, "big")
 	m.Event.Type = strings.Repeat("t", 255)
 	m.Event.Set("x", event.String(""))
-	p, err := encodeEvent(m, testOptions())
+	p, _, _, err := envelope.Encode(m, &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -441,7 +422,7 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	m.Event.Set("x", event.String("x"))
 	wantKind(t, f.publish(m), broker.Invalid, broker.NotSent)
 	f.mustPublish(toQueue(queue, "after"))
-	if f.node.publish.live.Load() != live {
+	if f.node.publish.Live() != live {
 		t.Error("a limit cost the connection")
 	}
 }
@@ -453,9 +434,9 @@ func TestStoppingWaitsForConfirms(t *testing.T) {
 	n := New(options(t, server(t), hostPort(server(t))))
 	stop := runNode(t, n)
 	f.poll("the second node is up", func() bool { return n.State().Publishing })
-	var receipts []broker.Receipt
+	var receipts []*one.Receipt
 	for i := range 100 {
-		r, err := n.Publish(f.context(), toQueue(queue, fmt.Sprint(i)))
+		r, err := one.Publish(f.context(), n.Publish, *toQueue(queue, fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -467,6 +448,22 @@ func TestStoppingWaitsForConfirms(t *testing.T) {
 			t.Fatalf("publish %d in flight when the driver was stopped: %v", i, err)
 		}
 	}
-	_, err := n.Publish(f.context(), toQueue(queue, "late"))
+	_, err := one.Publish(f.context(), n.Publish, *toQueue(queue, "late"))
 	wantKind(t, err, broker.Unavailable, broker.NotSent)
+}
+
+var someTime = time.Date(2026, 11, 23, 10, 20, 30, 123456789, time.FixedZone("", 3600))
+
+func orderPlaced() *event.Event {
+	e := &event.Event{ID: "order-1", Source: "/shop/checkout", Type: "com.shop.order.placed", Data: []byte(`{"n":1}`)}
+	e.Set("datacontenttype", event.String("application/json"))
+	e.Set("subject", event.String("orders/17"))
+	e.Set("time", event.Timestamp(someTime))
+	e.Set("dataschema", event.URI("https://shop.example/order.json"))
+	e.Set("correlationid", event.String("cart-9"))
+	e.Set("traceparent", event.String("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+	e.Set("vip", event.Boolean(true))
+	e.Set("items", event.Integer(3))
+	e.Set("seal", event.Binary([]byte{0, 1, 255}))
+	return e
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/mesh"
-	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // A queue that nobody consumes, such as a delay queue, can go without a word.
@@ -14,7 +14,7 @@ func TestAQueueThatIsGoneIsToldAndDeclaredAgain(t *testing.T) {
 	f := newFixture(t, func(o *Options) { o.TopologyCheck = 50 * time.Millisecond })
 	queue := f.prefix + "delay"
 	// Deleted while it is declared, a quorum queue of 3.10.8 answers with INTERNAL_ERROR.
-	topology := broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: queue, Type: "classic"}}}
+	topology := queueing.Topology{Policy: mesh.Manage, Queues: []queueing.Queue{{Name: queue, Type: "classic"}}}
 	if err := f.node.EnsureTopology(t.Context(), topology); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestAQueueThatIsDeclaredForTheFirstTimeIsNotGone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for _, name := range []string{"a", "b"} {
-		topology := broker.Topology{Policy: mesh.Manage, Queues: []broker.Queue{{Name: f.prefix + name}}}
+		topology := queueing.Topology{Policy: mesh.Manage, Queues: []queueing.Queue{{Name: f.prefix + name}}}
 		if err := f.node.EnsureTopology(t.Context(), topology); err != nil {
 			t.Fatal(err)
 		}

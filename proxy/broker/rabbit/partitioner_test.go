@@ -10,18 +10,20 @@ import (
 
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
 )
 
 // partitioned declares a topic exchange and a partitioner of n queues.
 func (f *fixture) partitioned(n int) (exchange string, queues []string) {
 	f.Helper()
 	exchange = f.name("x")
-	t := broker.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}}}
+	t := queueing.Topology{Exchanges: []mesh.Exchange{{Name: exchange, Type: "topic"}}}
 	for i := range n {
 		queues = append(queues, f.name(fmt.Sprint("p", i)))
-		t.Queues = append(t.Queues, broker.Queue{Name: queues[i], Type: "quorum", SingleActive: true})
+		t.Queues = append(t.Queues, queueing.Queue{Name: queues[i], Type: "quorum", SingleActive: true})
 	}
-	t.Partitioners = []broker.Partitioner{{Name: f.name("p"), Exchange: exchange, Queues: queues}}
+	t.Partitioners = []queueing.Partitioner{{Name: f.name("p"), Exchange: exchange, Queues: queues}}
 	f.ensure(t)
 	return exchange, queues
 }
@@ -39,20 +41,20 @@ func TestPlainProducersChooseAPartitionByAnyInteger(t *testing.T) {
 	} {
 		m := toPlain(id)
 		if c.header != nil {
-			m.Headers = amqp.Table{partitionHeader: c.header}
+			m.Headers = amqp.Table{envelope.PartitionHeader: c.header}
 		}
 		if err := f.plain.PublishWithContext(f.context(), exchange, "any.key", true, false, m); err != nil {
 			t.Fatal(err)
 		}
 		d := f.consumeOnce(queues[c.queue])
-		if d.Event.ID != id || d.Exchange != exchange || c.queue == 2 && !d.Partitioned {
+		if d.Event.ID != id || d.Origin.Name != exchange || c.queue == 2 && !d.Partitioned {
 			t.Errorf("%s: queue %d received %+v", id, c.queue, d)
 		}
 	}
 }
 
 // consumeOnce returns the queue's next delivery, acked, with its consumer gone.
-func (f *fixture) consumeOnce(queue string) *broker.Delivery {
+func (f *fixture) consumeOnce(queue string) *queueing.Delivery {
 	f.Helper()
 	c := f.consume(queue, 1)
 	d := c.next()
@@ -70,7 +72,7 @@ func TestAPartitionsQueueThatIsDeletedIsDeclaredAgainWithItsBinding(t *testing.T
 	f := newFixture(t)
 	exchange, queues := f.partitioned(2)
 	in := f.consume(queues[1], 1)
-	m := &broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("before"), Mandatory: true, Partition: 1, Partitioned: true}
+	m := &queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("before"), Mandatory: true, Partition: 1, Partitioned: true}
 	f.mustPublish(m)
 	if err := in.next().Ack(); err != nil {
 		t.Fatal(err)
@@ -95,27 +97,16 @@ func TestAPartitionerThatExistsOtherwiseIsAConflictThatSaysHow(t *testing.T) {
 	f := newFixture(t)
 	queue := f.queue("q")
 	name := f.name("p")
-	f.Cleanup(func() { deleteTopology(t, broker.Topology{Partitioners: []broker.Partitioner{{Name: name}}}) })
+	f.Cleanup(func() { deleteTopology(t, queueing.Topology{Partitioners: []queueing.Partitioner{{Name: name}}}) })
 	if err := f.plain.ExchangeDeclare(name, "headers", true, false, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	err := f.node.EnsureTopology(f.context(), broker.Topology{
-		Policy: mesh.Manage, Partitioners: []broker.Partitioner{{Name: name, Exchange: "amq.topic", Queues: []string{queue}}},
+	err := f.node.EnsureTopology(f.context(), queueing.Topology{
+		Policy: mesh.Manage, Partitioners: []queueing.Partitioner{{Name: name, Exchange: "amq.topic", Queues: []string{queue}}},
 	})
-	want := fmt.Sprintf("exchange %q exists with alternate-exchange none, wanted %s", name, name+unpartitioned)
+	want := fmt.Sprintf("exchange %q exists with alternate-exchange none, wanted %s", name, name+".unpartitioned")
 	if broker.KindOf(err) != broker.Conflict || !strings.Contains(err.Error(), want) {
 		t.Errorf("error is %v, want %s", err, want)
-	}
-}
-
-func TestAPartitionersNameLeavesRoomForItsAlternateExchange(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("n", maxShort-len(unpartitioned))
-	if err := checkPartitioner(broker.Partitioner{Name: long, Queues: []string{"q"}}); err != nil {
-		t.Errorf("the longest name: %v", err)
-	}
-	if err := checkPartitioner(broker.Partitioner{Name: long + "n", Queues: []string{"q"}}); broker.KindOf(err) != broker.Invalid {
-		t.Errorf("one byte more: %v", err)
 	}
 }
 
@@ -123,7 +114,7 @@ func TestAnExchangeThatSomebodyDeletesIsBoundAgainByWhoReceives(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(o *Options) { o.TopologyCheck = 50 * time.Millisecond })
 	exchange, queues := f.partitioned(2)
-	m := &broker.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("before"), Mandatory: true, Partition: 1, Partitioned: true}
+	m := &queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent("before"), Mandatory: true, Partition: 1, Partitioned: true}
 	f.mustPublish(m)
 	if err := f.plain.ExchangeDelete(exchange, false, false); err != nil {
 		t.Fatal(err)

@@ -10,8 +10,10 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/warrenmesh/warren/internal/brokertest/one"
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/conn"
 )
 
 // TestWhatAServerDoesToItsClients changes a broker of its own, one thing after the
@@ -82,14 +84,14 @@ func alarmOfTheServer(t *testing.T, u amqp.URI, m member) {
 	}
 	defer end()
 	raised := time.Now()
-	met, err := f.node.Publish(f.context(), toQueue(queue, "2")) // the broker stops reading in the midst of it
+	met, err := one.Publish(f.context(), f.node.Publish, *toQueue(queue, "2")) // the broker stops reading in the midst of it
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.poll("publishes are refused", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		_, err := f.node.Publish(ctx, toQueue(queue, "refused"))
+		_, err := one.Publish(ctx, f.node.Publish, *toQueue(queue, "refused"))
 		return broker.KindOf(err) == broker.Blocked
 	})
 	t.Logf("blocked after %v", time.Since(raised))
@@ -130,7 +132,7 @@ func frozenServer(t *testing.T, u amqp.URI, m member) {
 	if err := in.next().Ack(); err != nil {
 		t.Fatal(err)
 	}
-	publishing, consuming := f.node.publish.live.Load(), f.node.consume.live.Load()
+	publishing, consuming := f.node.publish.Live(), f.node.consume.Live()
 	if err := m.Freeze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -140,14 +142,14 @@ func frozenServer(t *testing.T, u amqp.URI, m member) {
 		}
 	}
 	frozen := time.Now()
-	r, err := f.node.Publish(f.context(), toQueue(queue, "unknown"))
+	r, err := one.Publish(f.context(), f.node.Publish, *toQueue(queue, "unknown"))
 	if err != nil {
 		thaw()
 		t.Fatal(err)
 	}
-	for name, s := range map[string]*session{"publish": publishing, "consume": consuming} {
+	for name, s := range map[string]*conn.Session{"publish": publishing, "consume": consuming} {
 		select {
-		case <-s.done:
+		case <-s.Done():
 			t.Logf("the %s connection was found dead by %v", name, time.Since(frozen))
 		case <-time.After(patience):
 			t.Errorf("the %s connection to a frozen broker is taken for living", name)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 )
 
 // writers are the programs of testdata/writers, each with what it needs.
@@ -62,7 +63,7 @@ type written struct {
 	coding  string
 }
 
-func (f *fixture) wantWritten(d *broker.Delivery, want written) {
+func (f *fixture) wantWritten(d *queueing.Delivery, want written) {
 	f.Helper()
 	wantAttributes(f.T, d, want.event)
 	got := map[string]any{}

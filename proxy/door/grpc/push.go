@@ -15,7 +15,8 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/internal/pace"
-	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/deliver/push"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 )
@@ -44,11 +45,11 @@ type PushOptions struct {
 //	DEADLINE_EXCEEDED                        retry, reason "ack-deadline" when attempts are used up
 //	RESOURCE_EXHAUSTED with RetryInfo        retry after its delay
 //	any other                                retry
-func Push(opts PushOptions) func(port uint32) (deliver.Handler, error) {
+func Push(opts PushOptions) func(port uint32) (push.Handler, error) {
 	if opts.HealthPeriod <= 0 {
 		opts.HealthPeriod = 500 * time.Millisecond
 	}
-	return func(port uint32) (deliver.Handler, error) {
+	return func(port uint32) (push.Handler, error) {
 		conn, err := grpc.NewClient(fmt.Sprintf("passthrough:///127.0.0.1:%d", port), append([]grpc.DialOption{
 			grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy(),
 		}, opts.DialOptions...)...)
@@ -61,21 +62,21 @@ func Push(opts PushOptions) func(port uint32) (deliver.Handler, error) {
 	}
 }
 
-// handler implements deliver.Handler.
+// handler implements push.Handler.
 type handler struct {
 	conn   *grpc.ClientConn
 	client eventsv1.EventHandlerServiceClient
 	health *healthGate
 }
 
-// Ready implements deliver.Handler.
+// Ready implements push.Handler.
 func (h *handler) Ready(ctx context.Context) bool { return h.health.await(ctx) }
 
-// Close implements deliver.Handler.
+// Close implements push.Handler.
 func (h *handler) Close() error { return h.conn.Close() }
 
-// Handle implements deliver.Handler.
-func (h *handler) Handle(ctx context.Context, e *deliver.Handed) deliver.Verdict {
+// Handle implements push.Handler.
+func (h *handler) Handle(ctx context.Context, e *delivery.Handed) push.Verdict {
 	res, err := h.client.OnEvent(ctx, &eventsv1.OnEventRequest{
 		Event: eventpb.ToProto(e.Event), Headers: eventpb.HeadersToProto(e.Headers), ReplyTo: e.ReplyTo, ContentEncoding: e.ContentEncoding,
 		Subscription: e.Subscription, Topic: e.Topic, Attempt: e.Attempt, Redelivered: e.Redelivered,
@@ -83,14 +84,14 @@ func (h *handler) Handle(ctx context.Context, e *deliver.Handed) deliver.Verdict
 	if err != nil {
 		return h.failed(err)
 	}
-	return deliver.Verdict{
+	return push.Verdict{
 		Outcome: outcomeOf(res.GetOutcome()), After: res.GetRetryAfter().AsDuration(), Detail: res.GetReason(),
 	}
 }
 
-func (h *handler) failed(err error) deliver.Verdict {
+func (h *handler) failed(err error) push.Verdict {
 	st := status.Convert(err)
-	v := deliver.Verdict{Outcome: event.Retry, Detail: st.Code().String() + ": " + st.Message()}
+	v := push.Verdict{Outcome: event.Retry, Detail: st.Code().String() + ": " + st.Message()}
 	switch st.Code() {
 	case codes.Unavailable:
 		v.Away = true
@@ -110,7 +111,9 @@ func (h *handler) failed(err error) deliver.Verdict {
 }
 
 // healthGate holds events back while the service is not ready. An answer is good
-// for one period; then the service is asked again, before the next event.
+// for one period; then the service is asked again, before the next event. gRPC's own
+// client health checking cannot do it: it watches one name, and counts a server that does
+// not know it as down instead of asking it for "".
 type healthGate struct {
 	client healthv1.HealthClient
 	period time.Duration

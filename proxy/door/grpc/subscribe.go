@@ -8,7 +8,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/deliver"
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/deliver/session"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
@@ -24,49 +25,49 @@ func (d *Door) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeReque
 	return rpcerr.From(d.deliver.Subscribe(subscribeStream{stream}))
 }
 
-// subscribeStream implements deliver.Stream.
+// subscribeStream implements session.Stream.
 type subscribeStream struct {
 	grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
 }
 
-// Receive implements deliver.Stream.
-func (s subscribeStream) Receive() (deliver.Request, error) {
+// Receive implements session.Stream.
+func (s subscribeStream) Receive() (session.Request, error) {
 	req, err := s.Recv()
 	if err != nil {
 		return nil, err
 	}
 	switch r := req.GetRequest().(type) {
 	case *eventsv1.SubscribeRequest_Init:
-		return deliver.Init{
+		return session.Init{
 			Subscription: r.Init.GetSubscription(), Credit: r.Init.GetInitialCredit(),
 			MaxMessages: r.Init.GetMaxOutstandingMessages(), MaxBytes: r.Init.GetMaxOutstandingBytes(),
 			AckDeadline: r.Init.GetAckDeadline().AsDuration(), Results: r.Init.GetSettleResults(),
 		}, nil
 	case *eventsv1.SubscribeRequest_Credit:
-		return deliver.Credit(r.Credit.GetMessages()), nil
+		return session.Credit(r.Credit.GetMessages()), nil
 	case *eventsv1.SubscribeRequest_Settle:
 		return settlements(r.Settle.GetSettlements()), nil
 	case *eventsv1.SubscribeRequest_Extend:
-		if len(r.Extend.GetTokens()) > deliver.MaxTokens {
+		if len(r.Extend.GetTokens()) > session.MaxTokens {
 			return tooMany("extend.tokens"), nil
 		}
-		return deliver.Extend{Tokens: r.Extend.GetTokens(), By: r.Extend.GetAckDeadline().AsDuration()}, nil
+		return session.Extend{Tokens: r.Extend.GetTokens(), By: r.Extend.GetAckDeadline().AsDuration()}, nil
 	default:
-		return deliver.Wrong{Err: refusal.Field(refusal.InvalidRequest, "request", "must be credit, settle or extend")}, nil
+		return session.Wrong{Err: refusal.Field(refusal.InvalidRequest, "request", "must be credit, settle or extend")}, nil
 	}
 }
 
-func tooMany(field string) deliver.Request {
-	return deliver.Wrong{Err: refusal.Field(refusal.InvalidRequest, field, fmt.Sprintf("must be at most %d", deliver.MaxTokens))}
+func tooMany(field string) session.Request {
+	return session.Wrong{Err: refusal.Field(refusal.InvalidRequest, field, fmt.Sprintf("must be at most %d", session.MaxTokens))}
 }
 
-func settlements(in []*eventsv1.Settlement) deliver.Request {
-	if len(in) > deliver.MaxTokens {
+func settlements(in []*eventsv1.Settlement) session.Request {
+	if len(in) > session.MaxTokens {
 		return tooMany("settle.settlements")
 	}
-	out := make(deliver.Settlements, len(in))
+	out := make(session.Settlements, len(in))
 	for i, s := range in {
-		out[i] = deliver.Settlement{
+		out[i] = session.Settlement{
 			Token: s.GetToken(), Outcome: outcomeOf(s.GetOutcome()), After: s.GetRetryAfter().AsDuration(), Reason: s.GetReason(),
 		}
 	}
@@ -86,8 +87,8 @@ func outcomeOf(o eventsv1.Outcome) event.Outcome {
 	}
 }
 
-// Send implements deliver.Stream.
-func (s subscribeStream) Send(r deliver.Response) error {
+// Send implements session.Stream.
+func (s subscribeStream) Send(r session.Response) error {
 	out := &eventsv1.SubscribeResponse{RemainingCredit: r.Credit}
 	switch {
 	case r.Ready != nil:
@@ -113,7 +114,7 @@ func (s subscribeStream) Send(r deliver.Response) error {
 	return s.BidiStreamingServer.Send(out)
 }
 
-func deliveryOf(h *deliver.Handed) *eventsv1.Delivery {
+func deliveryOf(h *delivery.Handed) *eventsv1.Delivery {
 	return &eventsv1.Delivery{
 		Token:        h.Token,
 		Event:        eventpb.ToProto(h.Event),

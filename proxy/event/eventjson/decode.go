@@ -14,8 +14,8 @@ import (
 	"github.com/warrenmesh/warren/proxy/event"
 )
 
-// Decode reads one event and validates it. The error says what is wrong with which
-// attribute and what would be right. The event keeps no reference to raw.
+// Decode reads one event and validates it. The error names the attribute, what is
+// wrong with it and what would be valid. The event keeps no reference to raw.
 //
 // Attribute types follow the specification where it names them (time is a Timestamp,
 // dataschema a URI) and the JSON type elsewhere.
@@ -37,7 +37,7 @@ func Decode(raw []byte) (*event.Event, error) {
 	return e, nil
 }
 
-// decoding is one event on its way in.
+// decoding is one event while it is decoded.
 type decoding struct {
 	builder       event.Builder
 	seen          map[string]struct{}
@@ -129,7 +129,7 @@ func attribute(name string, raw json.RawMessage) (event.Value, error) {
 	}
 }
 
-// clip bounds what an error repeats.
+// clip bounds the text that an error repeats.
 func clip(raw json.RawMessage) string {
 	if len(raw) <= 40 {
 		return string(raw)

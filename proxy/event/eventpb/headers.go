@@ -15,7 +15,8 @@ import (
 )
 
 // HeadersToProto converts the headers beside an event. Of equal names the last counts,
-// and what is not UTF-8 in a name is replaced; both are only of foreign messages.
+// and bytes of a name that are not UTF-8 are replaced. Both occur only in messages of
+// other clients.
 func HeadersToProto(headers []broker.Header) map[string]*eventsv1.HeaderValue {
 	if len(headers) == 0 {
 		return nil
@@ -54,11 +55,11 @@ func headerToProto(v any) *eventsv1.HeaderValue {
 	}
 }
 
-// maxHeaderDepth bounds lists and tables in each other; drivers have bounds of their own.
+// maxHeaderDepth bounds nested lists and tables; drivers have bounds of their own.
 const maxHeaderDepth = 32
 
-// HeadersFromProto is the inverse of HeadersToProto; the headers are sorted by name. The
-// error names the header that has no value or one that nothing could carry.
+// HeadersFromProto is the inverse of HeadersToProto; the headers are sorted by name.
+// The error names a header that has no value, or a value that AMQP cannot carry.
 func HeadersFromProto(headers map[string]*eventsv1.HeaderValue) ([]broker.Header, error) {
 	return headersFromProto(headers, 0)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// answers counts events and calls, and judges what each call alone shows.
+// answers counts events and calls, and judges each call by itself.
 func (c *checker) answers() {
 	r := c.report
 	r.Events, r.Calls = len(c.events.list), len(c.run.Publishes)
@@ -53,12 +53,12 @@ func (c *checker) refused(p *history.Publish) {
 	}
 }
 
-// confirmOrder judges whether OKs of one key came in the order of their calls.
+// confirmOrder judges whether the OKs of one key came in the order of their calls.
 func (c *checker) confirmOrder() {
 	if !c.want.ConfirmOrder {
 		return
 	}
-	newest := make([]*history.Publish, len(c.events.keys)) // by key, of the calls that have ended
+	newest := make([]*history.Publish, len(c.events.keys)) // by key, the one that began last of those confirmed so far
 	for _, p := range c.confirmed() {
 		key := c.events.list[c.events.byID[p.ID]].key
 		if key < 0 {
@@ -76,7 +76,7 @@ func (c *checker) confirmOrder() {
 	}
 }
 
-// confirmed returns the OK calls as their answers came.
+// confirmed returns the calls answered OK, in the order of their answers.
 func (c *checker) confirmed() []*history.Publish {
 	var out []*history.Publish
 	for i := range c.run.Publishes {
@@ -90,5 +90,5 @@ func (c *checker) confirmed() []*history.Publish {
 	return out
 }
 
-// ms rounds a time for the reader.
+// ms rounds a time for output.
 func ms(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }

@@ -18,7 +18,7 @@ type checker struct {
 	found  findings
 }
 
-// Check judges the run. It changes nothing in it and keeps none of its slices.
+// Check judges a run. It does not change the run and keeps none of its slices.
 func Check(run *history.Run, want Expect) *Report {
 	want.setDefaults()
 	c := &checker{
@@ -46,8 +46,7 @@ func Check(run *history.Run, want Expect) *Report {
 	return c.report
 }
 
-// subscription returns the state of a subscription, of a new one when it is seen for
-// the first time.
+// subscription returns the state of a subscription, and makes it when the name is new.
 func (c *checker) subscription(name string) *subscription {
 	if s := c.byName[name]; s != nil {
 		return s
@@ -66,8 +65,8 @@ func (c *checker) subscribe(name string, want *Subscription) *subscription {
 	return s
 }
 
-// lookup returns the index of a published event, or reports that nobody published
-// what a subscription has.
+// lookup returns the index of a published event. It records a violation when nobody
+// published the id.
 func (c *checker) lookup(s *subscription, id string) (int32, bool) {
 	n, known := c.events.byID[id]
 	if !known {

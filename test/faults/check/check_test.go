@@ -10,12 +10,12 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-func TestAHistoryWithOneWrongIsFound(t *testing.T) {
+func TestCheckFindsTheOneViolationInAHistory(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		spoil   func(*history.Run)
-		verdict string // exactly
-		words   string // in what is explained
+		verdict string // the exact verdict
+		words   string // text that the explanation contains
 	}{
 		"one lost in one subscription": {func(r *history.Run) { forget(r, audit, "b5") }, "I1", `lost: 1`},
 		"one left in the queue": {func(r *history.Run) {
@@ -47,7 +47,7 @@ func TestAHistoryWithOneWrongIsFound(t *testing.T) {
 		"no fault at all":                             {func(r *history.Run) { r.Faults = nil }, "I0", "0 of 0 faults"},
 		"a fault without proof":                       {func(r *history.Run) { r.Faults[0].Proof = "" }, "I0", "without proof"},
 		"a fault that met nothing":                    {func(r *history.Run) { r.Faults[0].InFlight = 0 }, "I0", "at least 1 in flight"},
-		"a fault that boasts of what it met":          {func(r *history.Run) { r.Faults[0].Injected = 38 * ms; r.Faults[0].Healed = 39 * ms }, "I0", "at least 1 in flight"},
+		"a fault whose count in flight is not true":   {func(r *history.Run) { r.Faults[0].Injected = 38 * ms; r.Faults[0].Healed = 39 * ms }, "I0", "at least 1 in flight"},
 		"a fault that never healed":                   {func(r *history.Run) { r.Faults[0].Healed = 0 }, "I0", "never healed"},
 		"nothing published":                           {func(r *history.Run) { r.Publishes, r.Deliveries = nil, nil }, "I0", "too few events"},
 		"no key that two events share":                {func(r *history.Run) { unkey(r) }, "I0", "never put to the test"},
@@ -62,7 +62,7 @@ func TestAHistoryWithOneWrongIsFound(t *testing.T) {
 		"descriptors that grow":                       {func(r *history.Run) { grow(r, func(s *history.Sample) { s.FDs += 6 }) }, "I8", "from 20 to 26"},
 		"a dead letter that nothing asked for":        {func(r *history.Run) { dead(r, audit, "b5") }, "I6", `reason "attempts"`},
 		"a peak of memory":                            {func(r *history.Run) { r.Samples[1].RSS = 65 << 20 }, "I8", "65.0MiB"},
-		"a subscription that went to the dogs":        {func(r *history.Run) { r.Deliveries = slices.DeleteFunc(r.Deliveries, toAudit) }, "I1", "lost: 30"},
+		"a subscription that got nothing":             {func(r *history.Run) { r.Deliveries = slices.DeleteFunc(r.Deliveries, toAudit) }, "I1", "lost: 30"},
 	} {
 		run := made()
 		test.spoil(run)
@@ -79,7 +79,7 @@ func TestAHistoryWithOneWrongIsFound(t *testing.T) {
 	}
 }
 
-func TestWhatMayHappenPasses(t *testing.T) {
+func TestAllowedHistoriesPass(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*history.Run){
 		"nothing":                             func(*history.Run) {},
@@ -162,13 +162,13 @@ func unsettle(r *history.Run, sub, id string) {
 	d.Outcome, d.SettledAt = history.None, 0
 }
 
-// swap lets each of two events come as the other.
+// swap exchanges the deliveries of two events.
 func swap(r *history.Run, sub, one, other string) {
 	a, b := deliveryTo(r, sub, one), deliveryTo(r, sub, other)
 	a.ID, a.Key, a.Seq, b.ID, b.Key, b.Seq = b.ID, b.Key, b.Seq, a.ID, a.Key, a.Seq
 }
 
-// renumber gives an event another seq wherever it was seen.
+// renumber gives an event another seq in all records.
 func renumber(r *history.Run, id string, seq uint64) {
 	publish(r, id).Seq = seq
 	for _, sub := range []string{billing, audit} {
@@ -186,7 +186,7 @@ func unkey(r *history.Run) {
 	}
 }
 
-// later moves all that began after the fault was healed.
+// later delays every record that began after the fault was healed.
 func later(r *history.Run, by time.Duration) {
 	healed := r.Faults[0].Healed
 	for i := range r.Publishes {
@@ -197,8 +197,8 @@ func later(r *history.Run, by time.Duration) {
 	laterTo(r, "", by)
 }
 
-// laterTo moves the deliveries that came after the fault was healed: those to one
-// subscription, or all with "".
+// laterTo delays the deliveries after the fault was healed: those to one subscription,
+// or all for "".
 func laterTo(r *history.Run, subscription string, by time.Duration) {
 	for i := range r.Deliveries {
 		d := &r.Deliveries[i]
@@ -208,7 +208,7 @@ func laterTo(r *history.Run, subscription string, by time.Duration) {
 	}
 }
 
-// failFrom answers every call that began since at with unknown.
+// failFrom makes unknown the answer of every call that began at or after at.
 func failFrom(r *history.Run, at time.Duration) {
 	for i := range r.Publishes {
 		if p := &r.Publishes[i]; p.Start >= at {
@@ -217,7 +217,7 @@ func failFrom(r *history.Run, at time.Duration) {
 	}
 }
 
-// grow changes the samples of the end.
+// grow changes the last samples.
 func grow(r *history.Run, f func(*history.Sample)) {
 	for i := range r.Samples {
 		if r.Samples[i].At >= r.Drained {

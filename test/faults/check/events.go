@@ -9,15 +9,15 @@ import (
 // event is all calls for one id.
 type event struct {
 	first  *history.Publish // the call that began first
-	firmed *history.Publish // the OK call that began first, nil without one
-	// writable is when the first call that may have written the event began; it means
-	// nothing while writes is 0.
+	firmed *history.Publish // the OK call that began first; nil when there is none
+	// writable is when the first call that may have written the event began. It is
+	// unset while writes is 0.
 	writable time.Duration
-	writes   int   // calls that may have written it
-	key      int32 // index of topic and key, -1 without a place in an order
+	writes   int   // number of calls that may have written it
+	key      int32 // index of topic and key; -1 when it has no place in an order
 }
 
-// answer is the event's best.
+// answer is the best answer of the event.
 func (e *event) answer() history.Result {
 	switch {
 	case e.firmed != nil:
@@ -29,7 +29,7 @@ func (e *event) answer() history.Result {
 	}
 }
 
-// certain returns the call by which the event counts.
+// certain returns the call that determines the event's place in the order.
 func (e *event) certain() *history.Publish {
 	if e.firmed != nil {
 		return e.firmed
@@ -37,7 +37,7 @@ func (e *event) certain() *history.Publish {
 	return e.first
 }
 
-// before says whether e had to be delivered before f: a call of e that was answered
+// before reports whether e had to be delivered before f: a call of e that was answered
 // OK began before f can have been written.
 func (e *event) before(f *event) bool {
 	if e.firmed == nil {
@@ -49,7 +49,7 @@ func (e *event) before(f *event) bool {
 	return e.first.Seq < f.first.Seq
 }
 
-// later says whether e can have been written only after f was.
+// later reports whether e can have been written only after f was written.
 func (e *event) later(f *event) bool {
 	if e.writable != f.writable {
 		return e.writable > f.writable
@@ -60,7 +60,7 @@ func (e *event) later(f *event) bool {
 // orderKey is the scope of an order.
 type orderKey struct{ topic, key string }
 
-// events indexes what was published.
+// events indexes the published events.
 type events struct {
 	list []event
 	byID map[string]int32

@@ -12,13 +12,13 @@ import (
 
 func b5(p *history.Publish) bool { return p.ID == "b5" }
 
-// lose takes b5 out of both subscriptions.
+// lose removes b5 from both subscriptions.
 func lose(r *history.Run) {
 	forget(r, billing, "b5")
 	forget(r, audit, "b5")
 }
 
-func TestWhatAScenarioExpectsDecides(t *testing.T) {
+func TestTheExpectationOfAScenarioDecides(t *testing.T) {
 	t.Parallel()
 	both := func(e *check.Expect, f func(*check.Subscription)) {
 		for i := range e.Subscriptions {
@@ -129,7 +129,7 @@ func TestWhatAScenarioExpectsDecides(t *testing.T) {
 	}
 }
 
-func TestOnlyTheFirstFewViolationsOfAKindAreTold(t *testing.T) {
+func TestOnlyTheFirstFewViolationsOfAKindAreExplained(t *testing.T) {
 	t.Parallel()
 	run, want := made(), demands()
 	for _, id := range []string{"a5", "a6", "a7", "a8"} {
@@ -152,7 +152,7 @@ func TestAPerfectRunWithoutAFaultFails(t *testing.T) {
 	}
 }
 
-// void calls a topic until long after the fault, always in vain.
+// void adds failing calls to a topic until long after the fault.
 func void(r *history.Run) {
 	for i := range 30 {
 		at := time.Duration(i) * 100 * ms

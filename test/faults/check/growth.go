@@ -17,7 +17,7 @@ func (c *checker) growth() {
 		byProcess[s.Process] = append(byProcess[s.Process], s)
 	}
 	for _, name := range c.want.Processes {
-		byProcess[name] = append(byProcess[name], []history.Sample{}...) // to be found unmeasured
+		byProcess[name] = append(byProcess[name], []history.Sample{}...) // so that a process without samples is reported
 	}
 	for _, name := range sorted(byProcess) {
 		p := Process{Name: name, Judged: len(c.want.Processes) == 0 || slices.Contains(c.want.Processes, name)}
@@ -48,8 +48,8 @@ func (c *checker) growth() {
 	}
 }
 
-// quiet returns until when samples say how a process was before the faults, and from
-// when they say how it was left.
+// quiet returns the end of the samples before the faults, and the beginning of the
+// samples after the run.
 func (c *checker) quiet() (before, after time.Duration) {
 	for i, f := range c.faults() {
 		if i == 0 {
@@ -60,8 +60,8 @@ func (c *checker) quiet() (before, after time.Duration) {
 	return before, max(after, c.run.Drained)
 }
 
-// warm returns from when samples say how a process is at work: the load has opened
-// the channels and buffers it needs, which stay.
+// warm returns when a process is warm: the load has opened the channels and buffers
+// that it needs and keeps.
 func (c *checker) warm() time.Duration {
 	var first time.Duration
 	for i := range c.run.Deliveries {
@@ -72,7 +72,7 @@ func (c *checker) warm() time.Duration {
 	return first + warmUp
 }
 
-// warmUp is how long after its first delivery a load has been everywhere.
+// warmUp is how long after its first delivery a load has used every part of a process.
 const warmUp = 250 * time.Millisecond
 
 func (c *checker) grown(p *Process) {

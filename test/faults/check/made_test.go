@@ -15,7 +15,7 @@ const (
 	ms      = time.Millisecond
 )
 
-// demands is what the histories made here are judged by.
+// demands is the expectation for the histories made here.
 func demands() check.Expect {
 	return check.Expect{
 		Subscriptions: []check.Subscription{{Name: billing, Ordered: true}, {Name: audit}},
@@ -26,8 +26,8 @@ func demands() check.Expect {
 	}
 }
 
-// made is a small history without fault: three keys, ten events each, one every 10ms,
-// every event acked by both subscriptions 2ms after its confirm.
+// made is a small history without violations: three keys with ten events each, one
+// event every 10ms. Both subscriptions ack every event 2ms after its confirm.
 func made() *history.Run {
 	run := &history.Run{Scenario: "made", Seed: 1, Drained: 400 * ms}
 	for seq := range uint64(10) {
@@ -72,7 +72,7 @@ func deliveryTo(run *history.Run, sub, id string) *history.Delivery {
 	panic(id + " was not delivered to " + sub)
 }
 
-// forget removes what a subscription got of an event.
+// forget removes the deliveries of an event to a subscription.
 func forget(run *history.Run, sub, id string) {
 	keep := run.Deliveries[:0]
 	for _, d := range run.Deliveries {
@@ -97,8 +97,8 @@ func again(run *history.Run, sub, id string, flag bool) {
 	run.Deliveries = append(run.Deliveries, d)
 }
 
-// repeat answers the first call of an event with r and lets the publisher repeat it,
-// successfully, after a while.
+// repeat answers the first call of an event with r, and makes the publisher repeat it
+// successfully after a while.
 func repeat(run *history.Run, id string, r history.Result, after time.Duration) {
 	p := publish(run, id)
 	p.Result, p.Code, p.Reason = r, "UNAVAILABLE", "CHANNEL_CLOSED"

@@ -8,8 +8,8 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// proof judges whether the run was disturbed and large enough to show anything. It
-// returns how many calls and deliveries were in flight at all faults together.
+// proof judges whether the run was disturbed and large enough to be a test. It returns
+// how many calls and deliveries were in flight at all faults together.
 func (c *checker) proof() (inFlight int) {
 	if n := c.report.Events; n < c.want.MinEvents {
 		c.found.add(I0Proof, "too few events", "%d were published, %d are demanded", n, c.want.MinEvents)
@@ -36,26 +36,26 @@ func (c *checker) proof() (inFlight int) {
 	return inFlight
 }
 
-// faults returns the faults as they were injected.
+// faults returns the faults in the order in which they were injected.
 func (c *checker) faults() []history.Fault {
 	faults := slices.Clone(c.run.Faults)
 	slices.SortStableFunc(faults, func(a, b history.Fault) int { return cmp.Compare(a.Injected, b.Injected) })
 	return faults
 }
 
-// openAtFaults counts, from the history itself, the calls and deliveries that were
-// open as each fault was injected: a recorder's own word proves nothing.
+// openAtFaults counts, from the history itself, the calls and deliveries that were open
+// when each fault was injected: the recorder's own count is no proof.
 func (c *checker) openAtFaults() []int {
 	var at []time.Duration
 	for _, f := range c.faults() {
 		at = append(at, f.Injected)
 	}
-	change := make([]int, len(at)+1) // at fault i, against fault i-1
+	change := make([]int, len(at)+1) // at index i: the difference from fault i-1 to fault i
 	span := func(from, to time.Duration, ended bool) {
 		first, _ := slices.BinarySearch(at, from) // a call open at t began at or before t
-		after := min(first+1, len(at))            // what never ended was met by one fault, not by all
+		after := min(first+1, len(at))            // a call that never ended counts for one fault only
 		if ended {
-			after, _ = slices.BinarySearch(at, to) // and ended after t
+			after, _ = slices.BinarySearch(at, to) // it ended after this time
 		}
 		change[first]++
 		change[max(first, after)]--

@@ -12,12 +12,13 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// world makes random histories that keep every invariant: calls that fail, are
-// unknown and are repeated; copies by repeats, retries, redelivery; dead letters.
+// world makes random histories that keep every invariant. They contain failed, unknown
+// and repeated calls, copies by repeats, retries and redelivery, and dead letters.
 type world struct {
 	*rand.Rand
 	run *history.Run
-	// free is, by key, until when the ordered subscription is busy with it.
+	// free is, by key, the time until which the ordered subscription is busy with the
+	// key.
 	free time.Duration
 }
 
@@ -53,7 +54,7 @@ func (w *world) key(key string) {
 	w.free = 0
 	for seq := range uint64(calls) {
 		p := history.Publish{ID: fmt.Sprint(key, "-", seq+1), Topic: topic, Key: key, Seq: seq + 1, Deadline: time.Second}
-		var written []time.Duration // when each copy was
+		var written []time.Duration // when each copy was written
 		for p.Result = history.Unanswered; p.Result != history.OK && p.Repeat < 4; p.Repeat++ {
 			p.Start, p.End = now, now+w.upTo(5*ms)
 			p.Result = w.result()
@@ -82,7 +83,8 @@ func (w *world) result() history.Result {
 	}
 }
 
-// deliver hands the copies of an event to a subscription until the last is settled.
+// deliver delivers the copies of an event to a subscription until the last one is
+// settled.
 func (w *world) deliver(p *history.Publish, written []time.Duration, sub string, ordered bool) {
 	if w.IntN(50) == 0 {
 		w.run.DeadLetters = append(w.run.DeadLetters, history.DeadLetter{Subscription: sub, ID: p.ID, Reason: "key-held"})
@@ -132,7 +134,7 @@ func lenient() check.Expect {
 	return e
 }
 
-func TestRandomHistoriesThatAreTruePass(t *testing.T) {
+func TestCorrectRandomHistoriesPass(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
 		if report := check.Check(random(seed, 8), lenient()); !report.Passed() {
@@ -143,7 +145,7 @@ func TestRandomHistoriesThatAreTruePass(t *testing.T) {
 	}
 }
 
-func TestOneWrongInARandomHistoryIsFound(t *testing.T) {
+func TestCheckFindsTheOneViolationInARandomHistory(t *testing.T) {
 	t.Parallel()
 	for name, m := range mutations {
 		for seed := range uint64(10) {
@@ -160,10 +162,10 @@ func TestOneWrongInARandomHistoryIsFound(t *testing.T) {
 	}
 }
 
-// mutations each make one thing wrong around the event with the given id.
+// mutations each break one thing around the event with the given id.
 var mutations = map[string]struct {
 	breaks check.Invariant
-	many   bool // one change shows more than once
+	many   bool // one change causes several violations
 	spoil  func(*history.Run, string)
 }{
 	"lost":              {check.I1Lost, false, func(r *history.Run, id string) { forget(r, audit, id) }},
@@ -195,8 +197,9 @@ func count(r *check.Report, i check.Invariant) int {
 	return n
 }
 
-// certainly picks an event that, as the next of its key, was OK at the first call and
-// came to each subscription once, acked and without a flag.
+// certainly picks an event that was OK at the first call and that each subscription got
+// exactly once, acked and without a flag. The next event of its key must be of the same
+// kind.
 func certainly(r *history.Run, random *rand.Rand) string {
 	seen := map[string]int{}
 	for _, p := range r.Publishes {

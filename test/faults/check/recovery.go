@@ -7,17 +7,17 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// outage is one disturbance: a fault, or several that overlap.
+// outage is one disturbance: one fault, or several that overlap.
 type outage struct {
 	name   string
 	begins time.Duration
 	healed time.Duration
-	// next is when the next one begins, or the last record of the run.
+	// next is the beginning of the next outage, or the time of the last record.
 	next time.Duration
-	// served is, by topic, when the first OK call that began after the healing ended;
-	// got is, by subscription, the first delivery after it. 0 is never.
+	// served is, by topic, when the first OK call that began after the healing ended.
+	// got is, by subscription, the first delivery after the healing. 0 means never.
 	served, got map[string]time.Duration
-	owed        map[string]bool // subscriptions that an event was published for meanwhile
+	owed        map[string]bool // subscriptions for which an event was published in this time
 }
 
 // recovery measures how long service took to resume after each outage (I7).
@@ -73,7 +73,7 @@ func (c *checker) outages() []outage {
 	return out
 }
 
-// at returns the outage that was the last to heal at t, nil before the first.
+// at returns the last outage that was healed by t; nil before the first.
 func at(outages []outage, t time.Duration) *outage {
 	n, _ := slices.BinarySearchFunc(outages, t, func(o outage, t time.Duration) int {
 		if o.healed <= t {
@@ -87,8 +87,8 @@ func at(outages []outage, t time.Duration) *outage {
 	return &outages[n-1]
 }
 
-// published takes in a call that began after the outage. A topic that was called and
-// has no OK is in served with 0.
+// published records a call that began after the outage. A topic that was called without
+// an OK is in served with 0.
 func (c *checker) published(o *outage, p *history.Publish) {
 	if o == nil {
 		return
@@ -105,8 +105,8 @@ func (c *checker) published(o *outage, p *history.Publish) {
 	}
 }
 
-// recovered measures one outage. One that ended shortly before the next began, or
-// before the load ended, had no time to show anything and is not judged for silence.
+// recovered measures one outage. An outage that ended shortly before the next began, or
+// before the load ended, is not judged for missing answers: there was no time for them.
 func (c *checker) recovered(o *outage) {
 	for _, topic := range sorted(o.served) {
 		c.took(o, o.served[topic], c.want.MaxRecovery, &c.report.Recovery, "no OK on "+topic)
@@ -141,7 +141,7 @@ func (c *checker) took(o *outage, resumed, bound time.Duration, worst *time.Dura
 	}
 }
 
-// lastCall returns when the last call began: the load had ended by then.
+// lastCall returns when the last call began; the load had ended then.
 func (c *checker) lastCall() time.Duration {
 	var last time.Duration
 	for i := range c.run.Publishes {

@@ -23,7 +23,7 @@ func typed(name, contentType, body string) odd {
 	return odd{name, rawamqp.Message{Properties: rawamqp.Properties{ContentType: contentType}, Body: []byte(body)}}
 }
 
-// structured are bodies in JSON, most of them broken.
+// structured returns bodies in JSON, most of them invalid.
 func structured() []odd {
 	var out []odd
 	for _, b := range []struct{ name, body string }{
@@ -63,7 +63,7 @@ func members(n int) string {
 	return b.String()
 }
 
-// compressed are bodies with a content encoding, which may be a lie.
+// compressed returns bodies with a content encoding, which may be wrong.
 func compressed() []odd {
 	encoded := func(name, encoding string, body []byte) odd {
 		o := typed(name, "application/json", string(body))
@@ -85,7 +85,7 @@ func compressed() []odd {
 func zip(body []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	_, _ = w.Write(body) // into memory
+	_, _ = w.Write(body) // writing to memory never fails
 	_ = w.Close()
 	return b.Bytes()
 }
@@ -98,7 +98,7 @@ func inflated(body []byte) []byte {
 	return b.Bytes()
 }
 
-// batches are several events in a message, or none.
+// batches returns messages with several events, or with none.
 func batches() []odd {
 	var out []odd
 	for _, b := range []struct{ name, body string }{
@@ -113,7 +113,7 @@ func batches() []odd {
 	return out
 }
 
-// attributes are binary events with something wrong in a header of theirs.
+// attributes returns binary events with an invalid header.
 func attributes() []odd {
 	text := rawamqp.Text
 	without := func(name string, drop string, more ...rawamqp.Field) odd {
@@ -140,7 +140,7 @@ func attributes() []odd {
 	}
 }
 
-// properties are messages whose properties are at their ends.
+// properties returns messages whose properties have extreme values.
 func properties() []odd {
 	long := strings.Repeat("p", 255)
 	of := func(name string, p rawamqp.Properties) odd {

@@ -1,10 +1,10 @@
-// Package foreign has messages as others put them on a queue: well formed by AMQP's
-// rules, and nothing a CloudEvents producer should write. It is data, and shares
-// nothing with Warren.
+// Package foreign contains messages as other programs put them into a queue. They are
+// valid AMQP, but no CloudEvents producer should write them. The package is data and
+// shares nothing with Warren.
 //
-// Every message is recognised wherever it turns up: its app id is its Tag, and an
-// event that is made of it has the tag in its source, be it by the app id or by the
-// attribute that it has itself.
+// Every message can be recognised everywhere. Its app id is its Tag, and the source of
+// an event made from it contains the tag: the event has it from the app id, or from its
+// own attribute.
 package foreign
 
 import (
@@ -14,17 +14,18 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// Message is one of them.
+// Message is one message of another program.
 type Message struct {
-	// Tag is "foreign-" and a number; Kind is the family, and Name says what is odd.
+	// Tag is "foreign-" and a number. Kind is the family, and Name says what is
+	// unusual.
 	Tag, Kind, Name string
 	rawamqp.Message
 }
 
 const prefix = "foreign-"
 
-// All returns every message, in the order of their tags: first the smallest of each
-// family, so that the first few are of many.
+// All returns every message, in the order of their tags. The smallest message of each
+// family comes first, so that the first few messages cover many families.
 func All() []Message {
 	families := []struct {
 		kind string
@@ -47,13 +48,13 @@ func All() []Message {
 	return out
 }
 
-// Tag is that of a number, for messages that are made elsewhere. Those of All are below
-// 500, those of Oversize below 900.
+// Tag is the tag of a number, for messages that are made elsewhere. The numbers of All
+// are below 500, those of Oversize below 900.
 func Tag(n int) string { return fmt.Sprint(prefix, n) }
 
-// Oversize returns messages that RabbitMQ takes once and, with what is added to a copy
-// or because of a property that only their sender may set, perhaps not again. Those with
-// a user id are for the user of that name to publish.
+// Oversize returns messages that RabbitMQ accepts once but may refuse as a copy,
+// because of added headers or of a property that only their sender may set. Messages
+// with a user id must be published by that user.
 func Oversize() []Message {
 	var out []Message
 	for _, o := range append(large(), oversize()...) {
@@ -62,7 +63,7 @@ func Oversize() []Message {
 	return out
 }
 
-// User is whose id some messages of Oversize have.
+// User is the user id of some messages of Oversize.
 const User = "stranger"
 
 // odd is a message without its tag.
@@ -71,7 +72,7 @@ type odd struct {
 	rawamqp.Message
 }
 
-// placeholder stands for the tag in texts, bodies and headers.
+// placeholder is replaced by the tag in texts, bodies and headers.
 const placeholder = "FOREIGN"
 
 func (o odd) message(kind string, n int) Message {
@@ -107,7 +108,7 @@ func with(name string, fields ...rawamqp.Field) odd {
 	return odd{name, rawamqp.Message{Properties: rawamqp.Properties{Headers: fields, ContentType: "text/plain"}, Body: []byte("hello")}}
 }
 
-// event is with headers that make a binary event of it besides.
+// event is a binary event with these additional headers.
 func event(name string, fields ...rawamqp.Field) odd {
 	return with(name, append([]rawamqp.Field{
 		{Name: "ce-specversion", Value: rawamqp.Text("1.0")}, {Name: "ce-id", Value: rawamqp.Text("1")},

@@ -8,7 +8,7 @@ import (
 	"github.com/warrenmesh/warren/test/internal/rawamqp"
 )
 
-// deep are header tables that amqp091-go refuses: its limits are 8,192 elements and
+// deep returns header tables that amqp091-go refuses: its limits are 8,192 elements and
 // 32 levels.
 func deep() []odd {
 	many := func(n int, v rawamqp.Value) rawamqp.Value {
@@ -36,7 +36,7 @@ func deep() []odd {
 	return append(out, with("tables in arrays in tables", field("deep", v)), with("a table of 9,000 fields", field("wide", rawamqp.Table(wide...))), with("9,000 headers", wide...))
 }
 
-// octets are headers of every type, with values at their ends.
+// octets returns headers of every type, with extreme values.
 func octets() []odd {
 	var all []rawamqp.Field
 	for _, t := range []struct {
@@ -78,7 +78,7 @@ func octets() []odd {
 	return out
 }
 
-// names are headers whose names are odd.
+// names returns headers with unusual names.
 func names() []odd {
 	long := strings.Repeat("n", 255)
 	text := rawamqp.Text("v")
@@ -94,7 +94,8 @@ func names() []odd {
 	}
 }
 
-// large are header tables of some 100 KB: what is added to a copy may not fit any more.
+// large returns header tables of some 100 KB. With the headers that are added to a
+// copy, they may be too large.
 func large() []odd {
 	thousand := make([]rawamqp.Field, 1000)
 	for i := range thousand {
@@ -109,7 +110,7 @@ func large() []odd {
 	}
 }
 
-// oversize are messages whose body, id or name is what does not fit.
+// oversize returns messages whose body, id or name is too large.
 func oversize() []odd {
 	text := func(n int) rawamqp.Value { return rawamqp.Text(strings.Repeat("x", n)) }
 	body := func(name string, n int, o odd) odd {
@@ -137,7 +138,7 @@ func oversize() []odd {
 	}
 }
 
-// forged are headers that only Warren and RabbitMQ write.
+// forged returns headers that only Warren and RabbitMQ write.
 func forged() []odd {
 	number := func(n uint64) rawamqp.Value { return rawamqp.Number('l', n) }
 	return []odd{

@@ -2,15 +2,15 @@ package history
 
 import "fmt"
 
-// Result is what a publish call was answered.
+// Result is the answer to a publish call.
 type Result uint8
 
 // The results. The zero value is a call that never returned.
 const (
 	Unanswered Result = iota
 	OK                // confirmed
-	Unknown           // may or may not have been written
-	Failed            // for certain not written
+	Unknown           // the event may have been written
+	Failed            // the event was certainly not written
 )
 
 var resultNames = [...]string{"unanswered", "ok", "unknown", "failed"}
@@ -21,14 +21,14 @@ func (r Result) String() string { return name(resultNames[:], r) }
 // MarshalText writes the name.
 func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads a name; another text is an error.
+// UnmarshalText reads a name. It returns an error for any other text.
 func (r *Result) UnmarshalText(text []byte) error { return parse(resultNames[:], text, r) }
 
-// Outcome is what a service said to a delivery.
+// Outcome is what a service decided about a delivery.
 type Outcome uint8
 
-// The outcomes. The zero value is a service that said nothing, because it hung,
-// died, or lost its stream first.
+// The outcomes. The zero value means that the service gave none: it hung, died, or lost
+// its stream before.
 const (
 	None Outcome = iota
 	Ack

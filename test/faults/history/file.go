@@ -62,8 +62,8 @@ func (r *Run) Save(w io.Writer) error {
 	return nil
 }
 
-// Load reads what Save wrote. A line that is none of its records is an error that
-// names the line.
+// Load reads what Save wrote. It returns an error that names the line for a line that
+// is no record.
 func Load(in io.Reader) (*Run, error) {
 	run, dec := &Run{}, json.NewDecoder(bufio.NewReaderSize(in, 1<<16))
 	dec.DisallowUnknownFields()

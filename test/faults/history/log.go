@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	shards = 64  // so that publishers and consumers seldom meet on one lock
-	chunk  = 256 // records; a full chunk is never moved, so an entry may point into it
+	shards = 64  // so that publishers and consumers rarely need the same lock
+	chunk  = 256 // records; a full chunk is never moved, so that entries may point into it
 )
 
 var hashSeed = maphash.MakeSeed()
 
-// log is an append-only list of records for many writers. Records of one id share a
+// log is an append-only list of records for many writers. Records of one id are in one
 // shard and keep their order.
 type log[T any] struct {
 	shards [shards]shard[T]

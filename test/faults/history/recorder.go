@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Recorder collects a run. All methods may be called concurrently; none blocks for
-// longer than it takes to append. Its memory grows with what is recorded.
+// Recorder collects the records of a run. All methods may be called concurrently; none
+// blocks for longer than an append takes. Its memory grows with the number of records.
 type Recorder struct {
 	scenario   string
 	seed       uint64
@@ -20,7 +20,7 @@ type Recorder struct {
 	delivered  atomic.Int64
 
 	mu   sync.Mutex // guards rare
-	rare Run        // what comes seldom: everything but publishes and deliveries
+	rare Run        // records that are rare: everything but publishes and deliveries
 }
 
 // New returns a recorder whose run starts now.
@@ -31,22 +31,23 @@ func New(scenario string, seed uint64) *Recorder {
 // Now returns the time since the run's start.
 func (r *Recorder) Now() time.Duration { return time.Since(r.start) }
 
-// Call is a publish that has begun. The zero Call is none; it may be answered once.
+// Call is a publish call that has begun. The zero Call is no call. It may be answered
+// once.
 type Call struct{ entry[Publish] }
 
-// Receipt is a delivery that was recorded and may be settled. The zero Receipt is
-// none.
+// Receipt is a recorded delivery that may be settled. The zero Receipt is no delivery.
 type Receipt struct{ entry[Delivery] }
 
-// Begin records a call that is about to be made, unanswered, and stamps its start.
+// Begin records a call that is about to be made, without an answer, and the time of its
+// start.
 func (r *Recorder) Begin(p Publish) Call {
 	p.Start, p.End, p.Result = r.Now(), 0, Unanswered
 	r.calls.Add(1)
 	return Call{r.publishes.add(p.ID, p)}
 }
 
-// Answer records what the call was answered, and stamps its end. A second answer
-// to the same call replaces the first.
+// Answer records the answer of a call and the time of its end. A second answer to the
+// same call replaces the first.
 func (r *Recorder) Answer(c Call, a Answer) {
 	now := r.Now()
 	c.update(func(p *Publish) {
@@ -60,7 +61,7 @@ func (r *Recorder) Answer(c Call, a Answer) {
 	})
 }
 
-// Deliver records a delivery and stamps its time.
+// Deliver records a delivery and its time.
 func (r *Recorder) Deliver(d Delivery) Receipt {
 	d.At = r.Now()
 	r.held.Add(1)
@@ -68,10 +69,10 @@ func (r *Recorder) Deliver(d Delivery) Receipt {
 	return Receipt{r.deliveries.add(d.ID, d)}
 }
 
-// Settle records what the service said, and err when it could not be handed over.
-// Call it before the outcome is sent and, when sending fails, again with the error:
-// an outcome that the sidecar acted on is then never missing, nor later than what it
-// led to. The time of the first call stands.
+// Settle records the outcome that the service decided, and err when it could not be
+// sent. Call it before the outcome is sent and, when sending fails, again with the
+// error. Then an outcome that the sidecar acted on is never missing, nor later than its
+// effects. The time of the first call stays.
 func (r *Recorder) Settle(d Receipt, o Outcome, err error) {
 	now := r.Now()
 	d.update(func(d *Delivery) {
@@ -98,19 +99,19 @@ func (r *Recorder) Left(l Leftover) {
 	r.seldom(func(run *Run) { run.Leftovers = append(run.Leftovers, l) })
 }
 
-// Sample records the state of a process and stamps its time.
+// Sample records the state of a process and the time.
 func (r *Recorder) Sample(s Sample) {
 	s.At = r.Now()
 	r.seldom(func(run *Run) { run.Samples = append(run.Samples, s) })
 }
 
-// Fault records a fault with the times it has; they come from Now.
+// Fault records a fault. Its times come from Now.
 func (r *Recorder) Fault(f Fault) {
 	r.seldom(func(run *Run) { run.Faults = append(run.Faults, f) })
 }
 
-// Prove gives a fault that is recorded the proof of f, which was injected at the same
-// time; it does nothing when there is none.
+// Prove replaces the proof of the recorded fault that was injected at the same time as
+// f. It does nothing when there is none.
 func (r *Recorder) Prove(f Fault) {
 	r.seldom(func(run *Run) {
 		for i := range run.Faults {
@@ -121,7 +122,7 @@ func (r *Recorder) Prove(f Fault) {
 	})
 }
 
-// Drained records that the load has ended and the queues are drained.
+// Drained records the end of the drain.
 func (r *Recorder) Drained() {
 	now := r.Now()
 	r.seldom(func(run *Run) { run.Drained = now })
@@ -130,8 +131,8 @@ func (r *Recorder) Drained() {
 // OpenCalls returns how many calls are unanswered now.
 func (r *Recorder) OpenCalls() int { return int(r.calls.Load()) }
 
-// OpenDeliveries returns how many deliveries have no outcome now, those of services
-// that died included.
+// OpenDeliveries returns how many deliveries have no outcome now, including deliveries
+// to services that died.
 func (r *Recorder) OpenDeliveries() int { return int(r.held.Load()) }
 
 // Confirmed returns how many calls were answered OK so far.

@@ -1,10 +1,10 @@
-// Package hostile is a local client that means harm, one attack a call of Run.
+// Package hostile is a malicious local client. Each call of Run makes one attack.
 //
-// An attack runs in a process of its own, as it would in a pod: what it costs the
-// attacker is then not taken for what the sidecar makes others wait. (Two hundred streams
-// that write in the rig's own process made the callers that the rig measures wait a
-// second, at whichever sidecar.) What it publishes goes to Topic, which no queue listens
-// to, lest it is in the load's queues.
+// An attack runs in a process of its own, as it would in a pod, so that its own cost
+// does not slow the callers that the test measures. (Two hundred streams that wrote in
+// the test's own process delayed the measured callers by a second, at any sidecar.) It
+// publishes to Topic, which has no queue, so that its events do not fill the queues of
+// the load.
 package hostile
 
 import (
@@ -29,13 +29,13 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// Topic is what attacks publish to.
+// Topic is the topic that attacks publish to.
 const Topic = "nowhere"
 
-// Target is the sidecar that is attacked.
+// Target is the attacked sidecar.
 type Target struct {
 	// Events and Status are host:port of the event API, which any process on the host
-	// may dial, and of the probes.
+	// can dial, and of the probes.
 	Events, Status string
 	// Short asks for fewer streams and connections.
 	Short bool
@@ -51,8 +51,9 @@ var attacks = map[string]func(Target, context.Context) (string, error){
 	"silent streams":   Target.watchers,
 }
 
-// Run makes the attack of that name and returns what it did and how it was answered. The
-// error says what the sidecar should have done and did not. It lasts two minutes at most.
+// Run makes the attack with that name. It returns a description of the attack and of
+// the answers. The error says what the sidecar should have done and did not do. ctx
+// bounds the attack.
 func Run(ctx context.Context, name string, at Target) (proof string, err error) {
 	attack := attacks[name]
 	if attack == nil {
@@ -91,7 +92,7 @@ func withData(id string, n int) *eventsv1.CloudEvent {
 	return e
 }
 
-// longNames publishes to topics whose names have megabytes (ABUSE A2).
+// longNames publishes to topics with names of several megabytes (ABUSE A2).
 func (t Target) longNames(ctx context.Context) (string, error) {
 	client, done, err := t.client()
 	if err != nil {
@@ -142,7 +143,7 @@ func (t Target) unread(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d streams wrote %d MiB and read nothing; %d were ended", count, sent.Load()*48/1024, ended.Load()), nil
 }
 
-// compressed makes calls of some KiB that are 15 MiB when they are unpacked (A3).
+// compressed makes calls of a few KiB that are 15 MiB when decompressed (A3).
 func (t Target) compressed(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -187,7 +188,7 @@ func (t Target) resets(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d streams were reset, %d connections were closed for it", reset.Load(), closed.Load()), nil
 }
 
-// idle opens connections and says nothing on them (A9).
+// idle opens connections and sends nothing on them (A9).
 func (t Target) idle(ctx context.Context) (string, error) {
 	count := t.often(2000, 500)
 	opened := map[string]int{}
@@ -240,7 +241,7 @@ func (t Target) ready(ctx context.Context) error {
 	return nil
 }
 
-// unknownTopics publishes to a topic that there is not, each time another (A11).
+// unknownTopics publishes to topics that do not exist, each time to another one (A11).
 func (t Target) unknownTopics(ctx context.Context) (string, error) {
 	client, done, err := t.client()
 	if err != nil {
@@ -270,16 +271,17 @@ func (t Target) unknownTopics(ctx context.Context) (string, error) {
 }
 
 const (
-	silent   = 1024 // streams that never say what they want
+	silent   = 1024 // streams that never send init
 	watchFor = 2 * time.Minute
 )
 
-// watchers opens Subscribe streams that never say what they want, and watches the
-// health of the server thousands of times (A12).
+// watchers opens Subscribe streams that never send init, and watches the health of the
+// server thousands of times (A12).
 func (t Target) watchers(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, watchFor)
 	defer cancel()
-	// Several connections: a bound on the streams of one is no end for a silent one.
+	// Several connections, because a limit on the streams of one connection would end
+	// the attack before a silent stream is ended.
 	conns := make([]*grpc.ClientConn, 24)
 	for i := range conns {
 		var err error

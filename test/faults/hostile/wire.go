@@ -16,9 +16,9 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// packed is a compressor that sends a message which was compressed before, whatever it
-// is given: an attack must not cost the attacker more than who is attacked, or it is the
-// rig that slows everybody down.
+// packed is a compressor that always sends the same message, compressed in advance. An
+// attack must cost the attacker less than the sidecar; otherwise the test itself slows
+// everything down.
 type packed struct{}
 
 const unpacked = 15 << 20
@@ -30,7 +30,7 @@ var bomb = sync.OnceValue(func() []byte {
 	}
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	_, _ = w.Write(message) // into memory
+	_, _ = w.Write(message) // writing to memory never fails
 	_ = w.Close()
 	return b.Bytes()
 })
@@ -57,7 +57,8 @@ func (p *packing) Close() error {
 	return err
 }
 
-// resetStreams resets streams of one connection until it is closed.
+// resetStreams opens and resets streams on one connection until the connection is
+// closed.
 func resetStreams(ctx context.Context, target string) (n int64, err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", target)
 	if err != nil {
@@ -85,7 +86,7 @@ func resetStreams(ctx context.Context, target string) (n int64, err error) {
 	}
 }
 
-// callHeaders begin a call of Publish, in HPACK without a table.
+// callHeaders begin a call of Publish, in HPACK without a dynamic table.
 var callHeaders = "\x83\x86" + literal(":path", "/warren.events.v1.EventService/Publish") + literal(":authority", "localhost") +
 	literal("content-type", "application/grpc") + literal("te", "trailers")
 
@@ -93,7 +94,7 @@ func literal(name, value string) string {
 	return string([]byte{0, byte(len(name))}) + name + string([]byte{byte(len(value))}) + value
 }
 
-// frame is an HTTP/2 frame.
+// frame builds an HTTP/2 frame.
 func frame(kind, flags byte, stream uint32, payload string) string {
 	head := []byte{0, byte(len(payload) >> 8), byte(len(payload)), kind, flags}
 	return string(binary.BigEndian.AppendUint32(head, stream)) + payload

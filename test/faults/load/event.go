@@ -5,15 +5,15 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// The attributes that carry an event's place in the order.
+// The attributes with an event's place in the order.
 const (
 	// KeyAttribute is the default key of a partitioned topic.
 	KeyAttribute = "partitionkey"
@@ -27,7 +27,7 @@ type numbered struct {
 	repeat  uint32
 }
 
-// counter makes the events of one publisher: its keys take turns.
+// counter makes the events of one publisher. Its keys alternate.
 type counter struct {
 	name string
 	keys int
@@ -42,10 +42,10 @@ func (c *counter) next() numbered {
 }
 
 func text(s string) *eventsv1.CloudEvent_CloudEventAttributeValue {
-	return &eventsv1.CloudEvent_CloudEventAttributeValue{Attr: &eventsv1.CloudEvent_CloudEventAttributeValue_CeString{CeString: s}}
+	return client.Text(s)
 }
 
-// proto is the event as it is published.
+// proto is the event in the form in which it is published.
 func (n numbered) proto(kind string, data []byte) *eventsv1.CloudEvent {
 	return &eventsv1.CloudEvent{
 		Id: n.id, Source: "/faults", SpecVersion: "1.0", Type: kind,
@@ -56,18 +56,18 @@ func (n numbered) proto(kind string, data []byte) *eventsv1.CloudEvent {
 	}
 }
 
-// keyOf reads an event's key, "" when it has none.
+// keyOf returns an event's key; "" when it has none.
 func keyOf(e *eventsv1.CloudEvent) string { return e.GetAttributes()[KeyAttribute].GetCeString() }
 
-// seqOf reads an event's place, 0 when it has none.
+// seqOf returns an event's seq; 0 when it has none.
 func seqOf(e *eventsv1.CloudEvent) uint64 {
 	n, _ := strconv.ParseUint(e.GetAttributes()[seqAttribute].GetCeString(), 10, 64)
 	return n
 }
 
-// Classify says what a publish error tells about the event. The API's contract is
-// that a failure after which the event may have been written says so; an error that
-// no sidecar made (a broken connection, the client's own deadline) tells nothing.
+// Classify says what a publish error means for the event. By the API's contract a
+// failure says so when the event may have been written. An error that no sidecar made
+// (a broken connection, the client's own deadline) means that the outcome is unknown.
 func Classify(err error) history.Answer {
 	if err == nil {
 		return history.Answer{Result: history.OK}
@@ -78,15 +78,14 @@ func Classify(err error) history.Answer {
 func classify(s *status.Status) history.Answer {
 	a := history.Answer{Result: history.Unknown, Code: s.Code().String()}
 	if s.Code() == codes.ResourceExhausted && strings.Contains(s.Message(), "larger than max") {
-		// gRPC's own limit, on either side: the sidecar never saw the message.
+		// This is gRPC's own limit, on either side: the sidecar never handled the
+		// message.
 		return history.Answer{Result: history.Failed, Code: a.Code, Reason: "GRPC_MESSAGE_TOO_LARGE"}
 	}
-	for _, d := range s.Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == "warrenmesh.io" {
-			a.Reason = info.GetReason()
-			if info.GetMetadata()["outcome"] != "unknown" {
-				a.Result = history.Failed
-			}
+	if e := client.Explain(s.Err(), true); e.Reason != "" {
+		a.Reason = e.Reason
+		if e.Outcome != client.Unknown {
+			a.Result = history.Failed
 		}
 	}
 	return a

@@ -7,7 +7,7 @@ import (
 
 // Group owns the goroutines of a load.
 type Group struct {
-	life   context.Context //nolint:containedctx // of everything the group runs
+	life   context.Context //nolint:containedctx // of everything that the group runs
 	cancel context.CancelFunc
 
 	stopping    chan struct{}
@@ -23,7 +23,7 @@ func NewGroup(ctx context.Context) *Group {
 	return g
 }
 
-// Publish runs a publisher's loop, which ends soon after stop is closed, or at once
+// Publish runs a publisher's loop. The loop ends soon after stop is closed, and at once
 // when ctx ends.
 func (g *Group) Publish(loop func(ctx context.Context, stop <-chan struct{})) {
 	g.publishers.Go(func() { loop(g.life, g.stopping) })
@@ -34,8 +34,8 @@ func (g *Group) Subscribe(s *Subscriber) {
 	g.subscribers.Go(func() { s.Run(g.life) })
 }
 
-// StopPublishing lets the publishers make no further event, and waits until every
-// event they made is answered or given up. It is idempotent.
+// StopPublishing stops making new events, and waits until every event is answered or
+// its publisher has given up. It is idempotent.
 func (g *Group) StopPublishing() {
 	g.stopOnce.Do(func() { close(g.stopping) })
 	g.publishers.Wait()

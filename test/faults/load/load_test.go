@@ -22,15 +22,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sidecar is a made-up one. The first call for every fifth event of a key is of
-// unknown outcome, and the first for every seventh fails for certain.
+// sidecar is a fake. The first call for every fifth event of a key has an unknown
+// outcome, and the first call for every seventh fails for certain.
 type sidecar struct {
 	eventsv1.UnimplementedEventServiceServer
 
 	mu    sync.Mutex // guards the rest
 	calls map[string]int
 	order map[string][]uint64 // by key, what was accepted
-	ends  int                 // publish streams that are to end after ten events
+	ends  int                 // number of publish streams that end after ten events
 }
 
 func (s *sidecar) answer(e *eventsv1.CloudEvent) error {
@@ -81,7 +81,7 @@ func (s *sidecar) PublishStream(g grpc.BidiStreamingServer[eventsv1.PublishStrea
 	for n := 1; ; n++ {
 		req, err := g.Recv()
 		if err != nil {
-			return nil //nolint:nilerr // the ordinary end
+			return nil //nolint:nilerr // the normal end
 		}
 		s.mu.Lock()
 		ends := s.ends > 0 && n == 10
@@ -101,7 +101,7 @@ func (s *sidecar) PublishStream(g grpc.BidiStreamingServer[eventsv1.PublishStrea
 	}
 }
 
-// Subscribe delivers three events and ends when each is settled, or the service is
+// Subscribe delivers three events. It ends when each is settled, or when the service is
 // gone.
 func (s *sidecar) Subscribe(g grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]) error {
 	if _, err := g.Recv(); err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// pace spreads events over time. What could not be made in time is not made up for
-// by a burst: the load is open, and the machine is not to be the fault.
+// pace spreads events evenly over time. It does not catch up with a burst when the
+// machine was too slow.
 type pace struct {
 	every time.Duration
 	due   time.Time
@@ -25,9 +25,9 @@ func (p *pace) wait(ctx context.Context, stop <-chan struct{}, n int) bool {
 	return sleep(ctx, stop, time.Until(p.due))
 }
 
-// sleep waits and reports whether neither ctx has ended nor stop is closed.
+// sleep waits. It returns false when ctx has ended or stop is closed.
 func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
-	select { // an ended load makes no event even when one is due
+	select { // an ended load makes no event, even when one is due
 	case <-stop:
 		return false
 	case <-ctx.Done():

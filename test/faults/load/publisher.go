@@ -11,35 +11,35 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// repeatAfter is how long a publisher waits before it repeats what is unknown, and
-// before it opens a broken stream again.
+// repeatAfter is how long a publisher waits before it repeats an event of unknown
+// outcome, and before it reopens a broken stream.
 const repeatAfter = 50 * time.Millisecond
 
-// Publisher publishes numbered events. Its methods Unary, Batch and Stream are each
-// the loop of one service; a Publisher is given to one of them.
+// Publisher publishes numbered events. Its methods Unary, Batch and Stream are each the
+// loop of one service. Use only one of them on a Publisher.
 type Publisher struct {
 	Recorder *history.Recorder
 	Client   eventsv1.EventServiceClient
-	// Topic is its name as the service knows it.
+	// Topic is the name of the topic as the service knows it.
 	Topic string
-	// Name begins the ids and keys of its events, which no other publisher has.
+	// Name is the prefix of the ids and keys of its events. It is unique among
+	// publishers.
 	Name string
-	// Type of the events. "" means "faults.happened".
+	// Type of the events; "" means "faults.happened".
 	Type string
-	// Keys is how many keys take turns. 0 means 1.
+	// Keys is the number of keys, which alternate. 0 means 1.
 	Keys int
-	// Rate is events a second, at most. 0 means 100.
+	// Rate is the maximum of events a second. 0 means 100.
 	Rate int
 	// Deadline of each call. 0 means 5s. A stream has none.
 	Deadline time.Duration
-	// GiveUp is when an event of unknown outcome is repeated no more. 0 means 30s.
+	// GiveUp is how long an event of unknown outcome is repeated. 0 means 30s.
 	GiveUp time.Duration
 	// Size is the payload in bytes. 0 means 64.
 	Size int
-	// Count ends the publisher after so many events; 0 means never.
+	// Count is the number of events after which the publisher ends; 0 means never.
 	Count int
-	// Change, when set, is given each event before it is published by Unary, the first
-	// time and at each repeat.
+	// Change, when set, is called by Unary with each event before each of its calls.
 	Change func(e *eventsv1.CloudEvent)
 }
 
@@ -68,7 +68,7 @@ func (p *Publisher) counter() *counter { return &counter{name: p.Name, keys: p.K
 
 func (p *Publisher) payload() []byte { return make([]byte, p.Size) }
 
-// more reports whether one more event after n is to be made.
+// more reports whether the publisher makes another event after n.
 func (p *Publisher) more(n uint64) bool { return p.Count == 0 || n < uint64(p.Count) } //nolint:gosec // not negative
 
 // begin records a call that is about to be made.
@@ -76,14 +76,15 @@ func (p *Publisher) begin(n numbered, deadline time.Duration) history.Call {
 	return p.Recorder.Begin(history.Publish{ID: n.id, Topic: p.Topic, Key: n.key, Seq: n.seq, Repeat: n.repeat, Deadline: deadline})
 }
 
-// settled reports whether an event with that answer is done with: confirmed, or
-// failed for certain in every call. Once unknown it is so until it is confirmed.
+// settled reports whether an event with that answer needs no other call: it was
+// confirmed, or failed for certain in every call. An event of unknown outcome stays
+// unknown until it is confirmed.
 func settled(n numbered, r history.Result) bool {
 	return r == history.OK || r == history.Failed && n.repeat == 0
 }
 
-// Unary publishes one event at a time, the next when the one before is settled: in
-// the strictest sense its events have an order.
+// Unary publishes one event at a time. It makes the next one when the one before is
+// settled, so that its events are strictly ordered.
 func (p Publisher) Unary(ctx context.Context, stop <-chan struct{}) {
 	p = p.withDefaults()
 	events, pace, data := p.counter(), newPace(p.Rate), p.payload()
@@ -111,13 +112,13 @@ func (p *Publisher) call(ctx context.Context, n numbered, data []byte) history.R
 	return answer.Result
 }
 
-// Batch publishes so many events a call; what is unknown is repeated at the head of
-// the next.
+// Batch publishes size events a call. Events of unknown outcome are repeated at the
+// head of the next call.
 func (p Publisher) Batch(ctx context.Context, stop <-chan struct{}, size int) {
 	p = p.withDefaults()
 	events, pace, data := p.counter(), newPace(p.Rate), p.payload()
 	var again []numbered
-	var since time.Time // of the first of again
+	var since time.Time // when the first event of again failed
 	for {
 		going := p.more(events.n) && pace.wait(ctx, stop, size-len(again))
 		if !going && (len(again) == 0 || time.Since(since) > p.GiveUp || !sleep(ctx, nil, repeatAfter)) {
@@ -137,7 +138,7 @@ func (p Publisher) Batch(ctx context.Context, stop <-chan struct{}, size int) {
 	}
 }
 
-// callBatch makes one call and returns what is to be repeated.
+// callBatch makes one call and returns the events to repeat.
 func (p *Publisher) callBatch(ctx context.Context, batch []numbered, data []byte) (again []numbered) {
 	ctx, cancel := context.WithTimeout(ctx, p.Deadline)
 	defer cancel()
@@ -162,7 +163,8 @@ func (p *Publisher) callBatch(ctx context.Context, batch []numbered, data []byte
 	return again
 }
 
-// resultOf reads one result of a batch; one that is missing tells nothing.
+// resultOf reads one result of a batch. A missing result means that the outcome is
+// unknown.
 func resultOf(results []*eventsv1.PublishResult, i int) history.Answer {
 	if i >= len(results) {
 		return history.Answer{Result: history.Unknown, Reason: "RESULT_MISSING"}

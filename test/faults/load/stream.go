@@ -10,31 +10,32 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// pipeline is a publisher's stream, over all the streams it takes:
+// pipeline is a publisher's stream, over all streams that it opens:
 //
 //	writer ── window ──▶ sidecar ──▶ reader ── again ──▶ writer
 //
-// The writer sends, what is to be repeated first; the reader answers. When a stream
-// breaks, what it left unanswered is unknown and is repeated on the next, in order.
+// The writer sends events, repeats first; the reader records the answers. When a stream
+// breaks, its unanswered events have an unknown outcome and are repeated on the next
+// stream, in order.
 type pipeline struct {
 	*Publisher
 	data []byte
 
 	mu      sync.Mutex // guards the rest
 	pending map[uint64]flying
-	again   []flying      // to repeat, in the order of their first sending
-	room    chan struct{} // signalled, cap 1, when pending or again has changed
+	again   []flying      // events to repeat, in the order in which they were first sent
+	room    chan struct{} // signalled, cap 1, when pending or again changes
 }
 
-// flying is an event that was sent and is not answered, or is to be repeated.
+// flying is an event that was sent and not answered, or that is to be repeated.
 type flying struct {
 	numbered
 	call  history.Call
-	place uint64 // of its first sending
+	place uint64 // in the order of first sends
 	since time.Time
 }
 
-// Stream publishes as a pipeline with so many unanswered events at most.
+// Stream publishes as a pipeline with at most window unanswered events.
 func (p Publisher) Stream(ctx context.Context, stop <-chan struct{}, window int) {
 	p = p.withDefaults()
 	l := &pipeline{Publisher: &p, data: p.payload(), pending: map[uint64]flying{}, room: make(chan struct{}, 1)}
@@ -46,7 +47,7 @@ func (p Publisher) Stream(ctx context.Context, stop <-chan struct{}, window int)
 	}
 }
 
-// session is the life of one stream. It reports whether nothing is left to do.
+// session runs one stream. It reports whether no event is left.
 func (l *pipeline) session(ctx context.Context, stop <-chan struct{}, window int, events *counter, pace *pace) (done bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -103,8 +104,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// take returns the first event that is to be repeated and that the window has a
-// place for.
+// take returns the first event to repeat that the window has room for.
 func (l *pipeline) take(window int) (flying, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,7 +130,7 @@ func (l *pipeline) empty() bool {
 	return len(l.pending)+len(l.again) == 0
 }
 
-// await blocks until something has changed, and reports whether the stream lives.
+// await blocks until something changes. It returns false when the stream is broken.
 func (l *pipeline) await(broken <-chan struct{}) bool {
 	select {
 	case <-l.room:
@@ -147,8 +147,8 @@ func (l *pipeline) changed() {
 	}
 }
 
-// send writes one event. Its place is its request id: a repeat is sent only when
-// the call before it has been answered.
+// send writes one event. Its place is its request id, which is unique: a repeat is sent
+// only after the call before it was answered.
 func (l *pipeline) send(stream eventsv1.EventService_PublishStreamClient, e flying) error {
 	e.call = l.begin(e.numbered, 0)
 	l.mu.Lock()
@@ -159,7 +159,7 @@ func (l *pipeline) send(stream eventsv1.EventService_PublishStreamClient, e flyi
 	}})
 }
 
-// read answers until the stream ends.
+// read records answers until the stream ends.
 func (l *pipeline) read(stream eventsv1.EventService_PublishStreamClient) {
 	for {
 		res, err := stream.Recv()
@@ -177,8 +177,8 @@ func (l *pipeline) read(stream eventsv1.EventService_PublishStreamClient) {
 	}
 }
 
-// answer records an answer, and keeps the event when it is to be repeated. The lock
-// is held.
+// answer records an answer, and keeps the event when it must be repeated. The lock is
+// held.
 func (l *pipeline) answer(e flying, a history.Answer) {
 	delete(l.pending, e.place)
 	l.Recorder.Answer(e.call, a)
@@ -190,7 +190,7 @@ func (l *pipeline) answer(e flying, a history.Answer) {
 	l.again = slices.Insert(l.again, at, e)
 }
 
-// lose answers what a broken stream left unanswered.
+// lose records as unknown the events that a broken stream left unanswered.
 func (l *pipeline) lose() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

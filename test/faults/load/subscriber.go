@@ -12,40 +12,41 @@ import (
 	"github.com/warrenmesh/warren/test/faults/history"
 )
 
-// Decision is what a subscriber does with a delivery. The zero value says nothing,
-// ever.
+// Decision is what a subscriber does with a delivery. The zero value means that it
+// never settles the delivery.
 type Decision struct {
 	Outcome history.Outcome
-	// After is how long it works before it says so.
+	// After is how long it works before it settles the delivery.
 	After time.Duration
-	// RetryAfter and Reason go with Retry and Dead.
+	// RetryAfter and Reason belong to Retry and Dead.
 	RetryAfter time.Duration
 	Reason     string
 	// Crash ends the stream at once, without an outcome.
 	Crash bool
 }
 
-// Subscriber is the service beside a sidecar: it subscribes, again when its stream
-// ends, until it is stopped.
+// Subscriber is the service beside a sidecar. It subscribes, and subscribes again when
+// its stream ends, until it is stopped.
 type Subscriber struct {
 	Recorder *history.Recorder
 	Client   eventsv1.EventServiceClient
-	// Subscription as "namespace/name", which is how it is recorded.
+	// Subscription as "namespace/name", the name in the records.
 	Subscription string
-	// Consumer tells several subscribers of one subscription apart.
+	// Consumer distinguishes the subscribers of one subscription.
 	Consumer string
-	// Decide is asked for each delivery, by one goroutine. nil acknowledges.
+	// Decide is called for each delivery, by one goroutine. nil acknowledges.
 	Decide func(d *eventsv1.Delivery) Decision
-	// Beside, when set, is asked first: true means that the event is none of the load's,
-	// and the decision is about it. Such deliveries are not recorded.
+	// Beside, when set, is called first. It returns true when the event is not of the
+	// load, with the decision about it. Such deliveries are not recorded.
 	Beside func(d *eventsv1.Delivery) (Decision, bool)
-	// Outstanding bounds the unsettled deliveries; 0 means the subscription's.
+	// Outstanding bounds the unsettled deliveries; 0 means the subscription's own
+	// bound.
 	Outstanding uint32
 
-	// Streams counts the streams that got ready; Refused the settlements that had no
-	// effect, because they were too late or of a lost connection.
+	// Streams counts the streams that became ready. Refused counts the settlements
+	// without effect, which were too late or for a lost connection.
 	Streams, Refused atomic.Int64
-	// Unsettled is how many deliveries are in its hands, and Most the most there were.
+	// Unsettled is how many unsettled deliveries it holds, and Most the maximum so far.
 	Unsettled, Most atomic.Int64
 }
 
@@ -57,11 +58,11 @@ func (s *Subscriber) Run(ctx context.Context) {
 	}
 }
 
-// session is the life of one Subscribe stream.
+// session is one Subscribe stream.
 type session struct {
 	*Subscriber
 	stream  eventsv1.EventService_SubscribeClient
-	sending sync.Mutex // Send is for one goroutine at a time
+	sending sync.Mutex // Send must not be called concurrently
 	held    atomic.Int64
 }
 
@@ -81,7 +82,7 @@ func (s *Subscriber) receive(ctx context.Context) {
 	}()
 	_ = stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{
 		Subscription: s.Subscription, MaxOutstandingMessages: s.Outstanding, InitialCredit: 1 << 30,
-	}}}) // its error comes out of Recv
+	}}}) // Recv returns its error
 	for {
 		message, err := stream.Recv()
 		if err != nil {
@@ -97,15 +98,15 @@ func (s *Subscriber) receive(ctx context.Context) {
 	}
 }
 
-// said is an outcome on its way to the sidecar.
+// said is an outcome to be sent to the sidecar.
 type said struct {
 	settlement *eventsv1.Settlement
 	receipt    history.Receipt
 	outcome    history.Outcome
 }
 
-// handle records deliveries and does with each what is decided. What takes no time
-// is settled in one message. It reports whether the service lives.
+// handle records deliveries and does what is decided about each. Decisions without
+// working time are settled in one message. It returns false when the service crashes.
 func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliveries []*eventsv1.Delivery) bool {
 	var now []said
 	defer func() { c.settle(now) }()
@@ -115,7 +116,7 @@ func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliverie
 		switch {
 		case decision.Crash:
 			return false
-		case decision.Outcome == history.None: // it forgot about it
+		case decision.Outcome == history.None: // the service forgets it
 			c.held.Add(-1)
 			c.Unsettled.Add(-1)
 		case decision.After > 0:
@@ -131,7 +132,7 @@ func (c *session) handle(ctx context.Context, working *sync.WaitGroup, deliverie
 	return true
 }
 
-// decide notes a delivery and says what is to be done with it.
+// decide records a delivery and chooses its outcome.
 func (c *session) decide(d *eventsv1.Delivery) (history.Receipt, Decision) {
 	c.held.Add(1)
 	if n := c.Unsettled.Add(1); n > c.Most.Load() {
@@ -171,8 +172,8 @@ func (d Decision) settlement(token string) *eventsv1.Settlement {
 	return s
 }
 
-// settle says outcomes. They are recorded before, so that none the sidecar acted on
-// is missing; what could not be said is recorded with the reason.
+// settle sends outcomes. It records them before, so that no outcome that the sidecar
+// acted on is missing. When sending fails, it records the reason.
 func (c *session) settle(now []said) {
 	if len(now) == 0 {
 		return
@@ -182,7 +183,7 @@ func (c *session) settle(now []said) {
 		c.Recorder.Settle(s.receipt, s.outcome, nil)
 		settle.Settlements = append(settle.Settlements, s.settlement)
 	}
-	// Before: once it is sent the sidecar may hand out more.
+	// Before sending: afterwards the sidecar may deliver more.
 	c.held.Add(-int64(len(now)))
 	c.Unsettled.Add(-int64(len(now)))
 	c.sending.Lock()

@@ -1,8 +1,8 @@
-// Package middle stands between sidecars and a control plane, passes their xDS
-// messages on, counts them, and spoils one when it is told to.
+// Package middle is a proxy between sidecars and a control plane. It passes their xDS
+// messages on, counts them, and corrupts one on demand.
 //
-// It understands as little of them as it can: which responses carry routes, and
-// which requests are refusals. It is safe for concurrent use.
+// It only knows which responses contain routes and which requests are refusals. It is
+// safe for concurrent use.
 package middle
 
 import (
@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// Middle is a listening go-between. Make it with Listen.
+// Middle is a listening proxy. Make it with Listen.
 type Middle struct {
 	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
 
@@ -38,7 +38,7 @@ type Middle struct {
 	refusals  []string
 }
 
-// Listen listens on a unix socket and leads to the control plane at target, until
+// Listen listens on a unix socket and forwards to the control plane at target, until
 // Close.
 func Listen(ctx context.Context, path, target string) (*Middle, error) {
 	upstream, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -55,7 +55,7 @@ func Listen(ctx context.Context, path, target string) (*Middle, error) {
 	return m, nil
 }
 
-// Target is where sidecars find it.
+// Target is the address for sidecars.
 func (m *Middle) Target() string { return "unix:" + m.path }
 
 // Close ends every stream.
@@ -66,14 +66,14 @@ func (m *Middle) Close() {
 	_ = os.Remove(m.path)
 }
 
-// Spoil makes the next response with routes unreadable.
+// Spoil corrupts the next response with routes.
 func (m *Middle) Spoil() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.spoil = true
 }
 
-// Responses is how many responses were passed on.
+// Responses is how many responses were forwarded.
 func (m *Middle) Responses() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -87,7 +87,7 @@ func (m *Middle) Refusals() int {
 	return len(m.refusals)
 }
 
-// LastRefusal is the reason of the last one, "" when there was none.
+// LastRefusal is the reason of the last refusal; "" when there was none.
 func (m *Middle) LastRefusal() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -137,7 +137,7 @@ func (m *Middle) heard(req *discoveryv3.DeltaDiscoveryRequest) {
 	}
 }
 
-// treat counts a response, and spoils it when that is due.
+// treat counts a response, and corrupts it when Spoil was called.
 func (m *Middle) treat(res *discoveryv3.DeltaDiscoveryResponse) *discoveryv3.DeltaDiscoveryResponse {
 	m.mu.Lock()
 	defer m.mu.Unlock()

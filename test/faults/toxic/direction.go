@@ -8,25 +8,25 @@ import (
 	"github.com/Shopify/toxiproxy/v2/toxics"
 )
 
-// directionType is the name by which toxiproxy makes a direction.
+// directionType is the toxiproxy type of a direction.
 const directionType = "warren_direction"
 
-// direction is one direction of a link: the one toxic in it, which is there from the
-// start and changes with the weather.
+// direction is one direction of a link. It is the only toxic in it, exists from the
+// start and follows the weather.
 //
-// Decision: no toxic is added to or taken from a link that has connections. Context:
-// toxiproxy 2.5 interrupts the toxics of every connection for that, under a lock
-// that a connection that just broke needs to go away, and a toxic that hands bytes
-// to a broken connection cannot be interrupted: a deadlock. Cost: what toxiproxy's
-// own toxics do is done here again.
+// Decision: no toxic is added to or removed from a link that has connections. Context:
+// toxiproxy 2.5 interrupts the toxics of every connection for that, and holds a lock
+// that a connection that just broke needs to end. It cannot interrupt a toxic that
+// hands bytes to a broken connection: a deadlock. Cost: this package implements again
+// what toxiproxy's own toxics do.
 type direction struct {
 	now    atomic.Pointer[spell]
-	closed chan struct{} // closed with the link
+	closed chan struct{} // closed together with the link
 
 	passed, swallowed, cut, connections atomic.Int64
 }
 
-// parcel is a chunk on its way.
+// parcel is a chunk in transit.
 type parcel struct {
 	data []byte
 	due  time.Time
@@ -37,11 +37,11 @@ type flow struct {
 	*direction
 	stub *toxics.ToxicStub
 
-	spell *spell // in force
-	left  int64  // until the cut
+	spell *spell // the current one
+	left  int64  // bytes until the cut
 	lost  bool   // bytes were swallowed
 	way   []parcel
-	next  time.Time // when the bandwidth lets the next byte pass
+	next  time.Time // when the bandwidth allows the next byte
 }
 
 // Pipe implements toxics.Toxic. It returns when the connection has ended.
@@ -50,7 +50,7 @@ func (d *direction) Pipe(stub *toxics.ToxicStub) {
 	f := &flow{direction: d, stub: stub}
 	for ended := false; !ended || len(f.way) > 0; {
 		if f.changed() && f.lost {
-			break // a stream that has lost bytes cannot go on
+			break // a stream that has lost bytes cannot continue
 		}
 		input := stub.Input
 		if ended || len(f.way) >= f.spell.capacity() {
@@ -76,7 +76,7 @@ func (d *direction) Pipe(stub *toxics.ToxicStub) {
 	f.discard()
 }
 
-// changed takes up another weather, and reports whether there is one.
+// changed applies another weather. It reports whether there is one.
 func (f *flow) changed() bool {
 	s := f.now.Load()
 	if s == f.spell {
@@ -86,7 +86,7 @@ func (f *flow) changed() bool {
 	return true
 }
 
-// take puts a chunk on its way, or swallows it.
+// take puts a chunk in transit, or swallows it.
 func (f *flow) take(c *stream.StreamChunk) {
 	f.passed.Add(int64(len(c.Data)))
 	if f.spell.hole {
@@ -97,7 +97,7 @@ func (f *flow) take(c *stream.StreamChunk) {
 	f.way = append(f.way, parcel{c.Data, c.Timestamp.Add(f.spell.delay())})
 }
 
-// arrival fires when the first chunk on its way is due.
+// arrival fires when the first chunk in transit is due.
 func (f *flow) arrival() <-chan time.Time {
 	if len(f.way) == 0 {
 		return nil
@@ -105,7 +105,7 @@ func (f *flow) arrival() <-chan time.Time {
 	return time.After(time.Until(f.way[0].due))
 }
 
-// hand hands over the first chunk. It reports false when the connection is over.
+// hand delivers the first chunk. It returns false when the connection has ended.
 func (f *flow) hand() bool {
 	data := f.way[0].data
 	f.way = f.way[1:]
@@ -126,11 +126,11 @@ func (f *flow) hand() bool {
 	return !ends
 }
 
-// send hands over a piece when the bandwidth lets it pass.
+// send delivers a piece when the bandwidth allows it.
 func (f *flow) send(piece []byte) bool {
 	if rate := f.spell.bandwidth; rate > 0 {
 		f.next = later(f.next, time.Now()).Add(time.Duration(len(piece)) * time.Second / time.Duration(rate))
-		const grain = 2 * time.Millisecond // timers are not finer
+		const grain = 2 * time.Millisecond // timers are not more exact
 		if wait := time.Until(f.next); wait > grain {
 			select {
 			case <-time.After(wait):
@@ -143,7 +143,7 @@ func (f *flow) send(piece []byte) bool {
 	select {
 	case f.stub.Output <- &stream.StreamChunk{Data: piece, Timestamp: time.Now()}:
 		return true
-	case <-f.closed: // the other end may be gone, and then nobody takes it
+	case <-f.closed: // when the other end is gone, nobody takes the piece
 		return false
 	}
 }
@@ -155,10 +155,10 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// discard ends the connection, and takes what still comes of it until it has, so
-// that toxiproxy's goroutines before this one end too.
+// discard ends the connection and reads its input until the end, so that toxiproxy's
+// goroutines that write the input end too.
 func (f *flow) discard() {
 	f.stub.Close()
-	for range f.stub.Input { // what comes is nobody's any more
+	for range f.stub.Input { // discard what arrives
 	}
 }

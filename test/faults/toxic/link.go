@@ -13,18 +13,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Net makes links. The zero value is of no use; call New.
+// Net makes links. The zero value cannot be used; call New.
 type Net struct {
 	server *toxiproxy.ApiServer
 	links  atomic.Int64
 }
 
 var registered = sync.OnceFunc(func() {
-	zerolog.SetGlobalLevel(zerolog.Disabled) // it logs to the standard error
+	zerolog.SetGlobalLevel(zerolog.Disabled) // it logs to standard error
 	toxics.Register(directionType, new(direction))
 })
 
-// New returns a Net. Nothing listens yet.
+// New returns a Net. It does not listen yet.
 func New() *Net {
 	registered()
 	return &Net{server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())}
@@ -35,18 +35,19 @@ type Link struct {
 	proxy    *toxiproxy.Proxy
 	up, down *direction
 
-	mu     sync.Mutex // guards changes of the weather, and the proxy's life
+	mu     sync.Mutex // guards changes of the weather, and starting and stopping the proxy
 	closed bool
 }
 
-// Link listens on loopback and leads to upstream, until Close. Its connections are
-// closed by a reset, not by a goodbye.
+// Link listens on loopback and forwards to upstream, until Close. It closes connections
+// with a reset.
 func (n *Net) Link(upstream string) (*Link, error) {
 	name := fmt.Sprintf("link%d", n.links.Add(1))
 	l := &Link{proxy: toxiproxy.NewProxy(n.server, name, "127.0.0.1:0", upstream)}
 	closed := make(chan struct{})
 	for stream, d := range map[string]**direction{"upstream": &l.up, "downstream": &l.down} {
-		// With a toxicity of 0 it changes no byte, but toxiproxy closes with SO_LINGER 0.
+		// With a toxicity of 0 this toxic changes no byte, but makes toxiproxy close
+		// with SO_LINGER 0.
 		if _, err := l.add(stream, "reset_peer", 0); err != nil {
 			return nil, err
 		}
@@ -64,7 +65,7 @@ func (n *Net) Link(upstream string) (*Link, error) {
 	return l, nil
 }
 
-// add puts a toxic into one direction of a link that has no connection yet.
+// add adds a toxic to one direction of a link that has no connection yet.
 func (l *Link) add(stream, kind string, toxicity float32) (toxics.Toxic, error) {
 	spec, err := json.Marshal(map[string]any{"name": kind + "_" + stream, "type": kind, "stream": stream, "toxicity": toxicity, "attributes": struct{}{}})
 	if err != nil {
@@ -77,7 +78,7 @@ func (l *Link) add(stream, kind string, toxicity float32) (toxics.Toxic, error) 
 	return w.Toxic, nil
 }
 
-// Addr is where the link listens, host:port. It never changes.
+// Addr is the link's address, host:port. It never changes.
 func (l *Link) Addr() string { return l.proxy.Listen }
 
 // change changes the weather in both directions.
@@ -97,33 +98,33 @@ func (d *direction) change(f func(*weather)) {
 	close(old.over)
 }
 
-// Latency delays each direction by d, give or take jitter.
+// Latency delays each direction by d plus or minus jitter.
 func (l *Link) Latency(d, jitter time.Duration) {
 	l.change(func(w *weather) { w.latency, w.jitter = d, jitter })
 }
 
-// Slice cuts the stream into pieces of so many bytes.
+// Slice cuts the stream into pieces of size bytes.
 func (l *Link) Slice(size int) { l.change(func(w *weather) { w.slice = size }) }
 
-// Bandwidth lets so many KB a second pass in each direction.
+// Bandwidth limits each direction to that many KB a second.
 func (l *Link) Bandwidth(kilobytes int) { l.change(func(w *weather) { w.bandwidth = kilobytes << 10 }) }
 
-// BlackHole makes every connection half open: what is sent is swallowed, and
-// nothing is closed. New connections are accepted and hear nothing.
+// BlackHole makes every connection half open: sent bytes are swallowed, and nothing is
+// closed. New connections are accepted and receive nothing.
 func (l *Link) BlackHole() { l.change(func(w *weather) { w.hole = true }) }
 
-// CutAfter closes each connection after so many bytes towards the node, the ones
-// that are open counted from now.
+// CutAfter closes each connection after n bytes towards the node. For open connections
+// the count begins now.
 func (l *Link) CutAfter(n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.up.change(func(w *weather) { w.cutAfter = n })
 }
 
-// Heal makes the weather fair. Connections that lost bytes are closed.
+// Heal ends every disturbance. Connections that lost bytes are closed.
 func (l *Link) Heal() { l.change(func(w *weather) { *w = weather{} }) }
 
-// Cut resets every connection. New ones are welcome.
+// Cut resets every connection. New ones are accepted.
 func (l *Link) Cut() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,16 +132,16 @@ func (l *Link) Cut() error {
 	return l.proxy.Start()
 }
 
-// Passed is how many bytes came to the link from the sidecars and from the node.
+// Passed is how many bytes arrived at the link from the sidecars and from the node.
 func (l *Link) Passed() (up, down int64) { return l.up.passed.Load(), l.down.passed.Load() }
 
 // Connections is how many connections there have been.
 func (l *Link) Connections() int64 { return l.up.connections.Load() }
 
-// Swallowed is how many bytes the black holes have taken.
+// Swallowed is how many bytes were swallowed.
 func (l *Link) Swallowed() int64 { return l.up.swallowed.Load() + l.down.swallowed.Load() }
 
-// CutConnections is how many connections CutAfter has ended.
+// CutConnections is how many connections CutAfter has closed.
 func (l *Link) CutConnections() int64 { return l.up.cut.Load() }
 
 // Close resets every connection and stops listening. It is idempotent.
@@ -151,6 +152,6 @@ func (l *Link) Close() {
 		return
 	}
 	l.closed = true
-	close(l.up.closed) // of both directions
+	close(l.up.closed) // both directions share it
 	l.proxy.Stop()
 }

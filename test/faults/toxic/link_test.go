@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo answers every connection with what it gets, until the test ends.
+// echo sends every connection its own bytes back, until the test ends.
 func echo(t *testing.T) (address string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -44,7 +44,7 @@ func link(t *testing.T) *Link {
 	return l
 }
 
-// dial connects through l and proves that the connection works.
+// dial connects through l and checks that the connection works.
 func dial(t *testing.T, l *Link) net.Conn {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr())
@@ -136,14 +136,14 @@ func TestScissorsCutWithinAFrame(t *testing.T) {
 	dial(t, l)
 }
 
-// A link whose connections break while its weather changes must not hang.
+// A link must not hang when its connections break while its weather changes.
 func TestTheWeatherChangesWhileConnectionsBreak(t *testing.T) {
 	t.Parallel()
 	l := link(t)
 	var writing sync.WaitGroup
 	for range 8 {
 		conn := dial(t, l)
-		writing.Go(func() { // nobody reads the echo, so that every buffer fills up
+		writing.Go(func() { // nobody reads the echo, so that every buffer becomes full
 			for data := make([]byte, 64<<10); ; {
 				if _, err := conn.Write(data); err != nil {
 					return

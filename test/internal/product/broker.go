@@ -10,7 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Broker is the RabbitMQ the sidecars are to use.
+// Broker is the RabbitMQ that the sidecars use.
 type Broker struct {
 	URL string
 	uri amqp.URI
@@ -38,7 +38,7 @@ spec:
 `, namespace, b.uri.Vhost, net.JoinHostPort(b.uri.Host, strconv.Itoa(b.uri.Port)))
 }
 
-// writeCredentials writes what a sidecar's --credentials-dir is to hold.
+// writeCredentials writes the files of a sidecar's --credentials-dir.
 func (b Broker) writeCredentials(dir string) error {
 	main := filepath.Join(dir, "main")
 	if err := os.MkdirAll(main, 0o700); err != nil {

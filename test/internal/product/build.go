@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,26 +13,26 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// stripped leaves out what only a debugger reads: linking takes two thirds of the time.
+// stripped leaves out debugger data: linking then takes two thirds of the time.
 const stripped = "-ldflags=-s -w"
 
-// Programs are built binaries.
+// Programs are the built binaries.
 type Programs struct {
 	root string // of the repository
 	dir  string // of the binaries
-	// sidecar is the path of another sidecar than the one in dir, "" for none.
-	sidecar string
+	// other has the paths of binaries that stand in for those in dir, by name.
+	other map[string]string
 }
 
-// Build builds the three commands, and packages besides, with the race detector:
-// their packages come out of the build cache that go test -race fills. The binaries
-// stay in the repository's .run, one set for all test packages: the first to ask
-// links them, the others wait for it and find them current.
+// Build builds the three commands and further packages with the race detector: go test
+// -race has filled the build cache with their packages. The binaries stay in the
+// repository's .run, one set for all test packages. The first caller links them; the
+// others wait and find them current.
 func Build(ctx context.Context, packages ...string) (Programs, error) {
 	return build(ctx, "test", append([]string{"-race"}, packages...))
 }
 
-// BuildLean builds as Build does, without the race detector: for who measures.
+// BuildLean builds as Build does, without the race detector, for measurements.
 func BuildLean(ctx context.Context, packages ...string) (Programs, error) {
 	return build(ctx, "lean", packages)
 }
@@ -45,13 +46,13 @@ func build(ctx context.Context, name string, more []string) (Programs, error) {
 	if err := os.MkdirAll(p.dir, 0o750); err != nil {
 		return Programs{}, fmt.Errorf("build programs: %w", err)
 	}
-	lock := flock.New(p.dir + ".lock") // it ends with this process at the latest
+	lock := flock.New(p.dir + ".lock") // the lock ends with this process at the latest
 	if err := lock.Lock(); err != nil {
 		return Programs{}, fmt.Errorf("wait for other builds: %w", err)
 	}
 	defer func() { _ = lock.Unlock() }()
 	args := []string{"-buildvcs=false", stripped, "-o", p.dir + string(filepath.Separator)}
-	ours, flags := []string(nil), []string(nil) // packages of the workshop, and what is meant for all
+	ours, flags := []string(nil), []string(nil) // packages of module test, and flags for all builds
 	theirs := []string{"./cmd/sidecar", "./cmd/controlplane", "./cmd/warren"}
 	for _, m := range more {
 		if inside, ok := strings.CutPrefix(m, "./test/"); ok {
@@ -72,7 +73,7 @@ func build(ctx context.Context, name string, more []string) (Programs, error) {
 	return p, goBuild(ctx, filepath.Join(root, "test"), append(args, ours...))
 }
 
-// goBuild builds by a module's own go.mod, as those do who build it alone.
+// goBuild builds with the go.mod of the module in dir, without the workspace.
 func goBuild(ctx context.Context, dir string, args []string) error {
 	build := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
 	build.Dir, build.Env = dir, append(os.Environ(), "GOWORK=off")
@@ -82,18 +83,39 @@ func goBuild(ctx context.Context, dir string, args []string) error {
 	return nil
 }
 
-// OtherSidecar returns the programs with another sidecar, built with more flags into
+// OtherSidecar returns programs whose sidecar is built with more flags, into
 // .run/<name> of the repository.
 func (p Programs) OtherSidecar(ctx context.Context, name string, flags ...string) (Programs, error) {
-	p.sidecar = filepath.Join(p.root, ".run", name, "sidecar")
-	args := append([]string{"-buildvcs=false", stripped, "-o", p.sidecar}, flags...)
-	return p, goBuild(ctx, p.root, append(args, "./cmd/sidecar"))
+	path := filepath.Join(p.root, ".run", name, "sidecar")
+	args := append([]string{"-buildvcs=false", stripped, "-o", path}, flags...)
+	return p.instead("sidecar", path), goBuild(ctx, p.root, append(args, "./cmd/sidecar"))
 }
 
-// Path returns the path of a binary, which has the name of its package's folder.
+// Others returns the programs with those of another version that the environment names:
+// WARREN_SIDECAR and WARREN_CONTROLPLANE are paths of built binaries. It shows how
+// versions get on with each other, see hack/skew.sh.
+func (p Programs) Others(getenv func(string) string) Programs {
+	for name, variable := range map[string]string{"sidecar": "WARREN_SIDECAR", "controlplane": "WARREN_CONTROLPLANE"} {
+		if path := getenv(variable); path != "" {
+			p = p.instead(name, path)
+		}
+	}
+	return p
+}
+
+func (p Programs) instead(name, path string) Programs {
+	p.other = maps.Clone(p.other)
+	if p.other == nil {
+		p.other = map[string]string{}
+	}
+	p.other[name] = path
+	return p
+}
+
+// Path returns the path of a binary. Its name is the name of its package's directory.
 func (p Programs) Path(name string) string {
-	if name == "sidecar" && p.sidecar != "" {
-		return p.sidecar
+	if path, ok := p.other[name]; ok {
+		return path
 	}
 	return filepath.Join(p.dir, name)
 }
@@ -101,8 +123,8 @@ func (p Programs) Path(name string) string {
 // Root returns the repository's root.
 func (p Programs) Root() string { return p.root }
 
-// findRoot looks upwards for the folder of the programs: go test runs a test in its
-// package's folder.
+// findRoot walks up from the working directory until it finds the commands: go test
+// runs a test in its package's directory.
 func findRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -1,12 +1,13 @@
-// Package product runs the built product for tests: the control plane and sidecars
-// as processes of their own, as a user runs them.
+// Package product runs the built product for tests: the control plane and sidecars are
+// processes of their own, as for a user.
 //
-// It owns building the programs, their addresses, files, life and logs. It does not
-// start a broker and knows nothing of events: tests speak to the sidecars as
-// services do. A program that is still running when its test ends is told to stop
-// and must exit with 0; a data race or panic in its log fails the test; the logs are
-// shown when a test fails. Not for concurrent use within one test, except where a
-// method says so.
+// It owns building the programs, their addresses, files, lifetimes and logs. It does
+// not start a broker and does not publish or receive: tests use the sidecars as
+// services do.
+//
+// A program that still runs when its test ends gets SIGTERM and must exit with 0. A
+// data race or panic in its log fails the test. When a test fails, the logs are shown.
+// A test must not use the package concurrently, except where a method says so.
 //
 //	programs, err := product.Build(ctx)
 //	...

@@ -15,7 +15,7 @@ type Record map[string]any
 // Message returns the record's message.
 func (r Record) Message() string { return r.Text("msg") }
 
-// Text returns a field that is a string, "" when it is none.
+// Text returns a field that is a string; "" when it is not one.
 func (r Record) Text(key string) string {
 	s, _ := r[key].(string)
 	return s
@@ -32,7 +32,7 @@ func (r Record) Texts(key string) []string {
 	return out
 }
 
-// book keeps what a program writes: the lines, and those that are records. It
+// book keeps a program's output: all lines, and the lines that are log records. It
 // implements io.Writer and is safe for concurrent use.
 type book struct {
 	mu      sync.Mutex
@@ -62,7 +62,7 @@ func (b *book) Write(p []byte) (int, error) {
 	}
 }
 
-// find returns the first record that match accepts.
+// find returns the first record for which match returns true.
 func (b *book) find(match func(Record) bool) (Record, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,7 +74,7 @@ func (b *book) find(match func(Record) bool) (Record, bool) {
 	return nil, false
 }
 
-// contains reports whether a line has text in it.
+// contains reports whether a line contains text.
 func (b *book) contains(text string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,8 +88,8 @@ func (b *book) tail(n int) string {
 	return strings.TrimSpace(strings.Join(b.lines[max(0, len(b.lines)-n):], "\n") + "\n" + string(b.rest))
 }
 
-// accident returns the first line that tells of a data race or a panic, with what
-// follows it.
+// accident returns the first line about a data race or a panic, with the lines after
+// it.
 func (b *book) accident() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,17 +11,18 @@ import (
 // Mesh is a directory of declared objects, the control plane that watches it, and
 // sidecars.
 type Mesh struct {
-	// Broker is the one the sidecars have credentials for.
+	// Broker is the broker that the sidecars have credentials for.
 	Broker Broker
 
 	t        T
 	programs Programs
-	dir      string // short: socket paths are bounded
+	dir      string // short, because paths of sockets are bounded
 	plane    *Process
 	sidecars int
 }
 
-// NewMesh makes a mesh in which nothing runs yet. Its directory goes with the test.
+// NewMesh makes a mesh in which no process runs yet. Its directory is deleted when the
+// test ends.
 func NewMesh(t T, programs Programs, broker Broker) *Mesh {
 	t.Helper()
 	dir, err := makeDir()
@@ -39,8 +40,8 @@ func NewMesh(t T, programs Programs, broker Broker) *Mesh {
 	return m
 }
 
-// makeDir makes a directory in memory where there is such a place: elsewhere a mesh
-// is on other machines than its broker, which must not wait for their disk.
+// makeDir makes a directory in memory if possible. In production a mesh and its broker
+// are on different machines, so a mesh must not slow the broker's disk here.
 func makeDir() (string, error) {
 	if dir, err := os.MkdirTemp("/dev/shm", "warren"); err == nil {
 		return dir, nil
@@ -50,7 +51,7 @@ func makeDir() (string, error) {
 
 func (m *Mesh) path(name string) string { return filepath.Join(m.dir, name) }
 
-// Write replaces a declared file as editors do: a new one is renamed over it.
+// Write replaces a declared file as editors do: it renames a new file over the old one.
 func (m *Mesh) Write(name, text string) {
 	m.t.Helper()
 	temp := m.path(name + ".new")
@@ -63,7 +64,7 @@ func (m *Mesh) Write(name, text string) {
 }
 
 // StartControlPlane starts the control plane and waits until it listens. It may be
-// called again after the end of the one before; the addresses stay the same. Env is
+// called again after the control plane has ended; the addresses stay the same. env is
 // added to its environment.
 func (m *Mesh) StartControlPlane(env ...string) *Process {
 	m.t.Helper()
@@ -75,13 +76,13 @@ func (m *Mesh) StartControlPlane(env ...string) *Process {
 	return m.plane
 }
 
-// ControlPlane is where sidecars find the control plane.
+// ControlPlane is the address of the control plane for sidecars.
 func (m *Mesh) ControlPlane() string { return "unix:" + m.path("xds") }
 
 // Path is a path in the mesh's directory, short enough for a socket.
 func (m *Mesh) Path(name string) string { return m.path(name) }
 
-// WriteCredentials replaces what the sidecars log in with.
+// WriteCredentials replaces the sidecars' credentials.
 func (m *Mesh) WriteCredentials(username, password string) {
 	m.t.Helper()
 	changed := m.Broker
@@ -94,10 +95,10 @@ func (m *Mesh) WriteCredentials(username, password string) {
 // Admin is the address of the control plane's mesh API.
 func (m *Mesh) Admin() string { return "unix:" + m.path("admin") }
 
-// Warren runs the warren command to its end.
+// Warren runs the warren command until it ends.
 func (m *Mesh) Warren(ctx context.Context, args ...string) (stdout, stderr string, code int) {
 	m.t.Helper()
-	cmd := exec.CommandContext(ctx, m.programs.Path("warren"), args...) //nolint:gosec // a program of ours
+	cmd := exec.CommandContext(ctx, m.programs.Path("warren"), args...) //nolint:gosec // one of our programs
 	cmd.Env = environment([]string{"NO_COLOR=1"})
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// patience bounds every wait for something that normally takes a moment. It only
-	// decides how late a failure is seen: a busy machine boots a RabbitMQ in a minute.
+	// patience bounds every wait. Normally a wait takes a moment; on a busy machine
+	// RabbitMQ needs a minute to boot. It only determines how late a failure is
+	// reported.
 	patience = 4 * time.Minute
 	// grace is how long a program may take to end after its test.
 	grace = time.Minute
@@ -26,28 +27,28 @@ type Process struct {
 	done chan struct{} // closed when it has ended
 
 	mayEnd   bool
-	signaled bool // by the test, which says itself what is right then
+	signaled bool // by the test, which then checks the end itself
 }
 
 // Spec says what to run.
 type Spec struct {
-	// Name in messages.
+	// Name of the program in messages.
 	Name string
 	// Path of the binary.
 	Path string
 	Args []string
-	// Env is added to this process's environment, from which everything that
-	// configures Warren or OpenTelemetry is taken away.
+	// Env is added to this process's environment, without the variables that configure
+	// Warren or OpenTelemetry.
 	Env []string
-	// MayEnd means that ending by itself with 0 is right.
+	// MayEnd allows the program to end by itself with 0.
 	MayEnd bool
 }
 
-// Run starts a program that ends with the test at the latest.
+// Run starts a program. It ends with the test at the latest.
 func Run(t T, spec Spec) *Process {
 	t.Helper()
 	p := &Process{t: t, name: spec.Name, log: &book{}, done: make(chan struct{}), mayEnd: spec.MayEnd}
-	p.cmd = exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // a program of ours; ended by a signal, see finish
+	p.cmd = exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // one of our programs; ended by a signal, see finish
 	p.cmd.Env = environment(spec.Env)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = diesWithUs()
@@ -55,7 +56,7 @@ func Run(t T, spec Spec) *Process {
 		t.Fatalf("start %s: %v", spec.Name, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // how it ended is in the process state
+		_ = p.cmd.Wait() // the process state holds the result
 		close(p.done)
 	}()
 	t.Cleanup(p.finish)
@@ -69,11 +70,11 @@ func environment(extra []string) []string {
 			env = append(env, kv)
 		}
 	}
-	// The race detector would sleep a second at each exit.
+	// Otherwise the race detector would sleep a second at each exit.
 	return append(append(env, "GORACE=atexit_sleep_ms=10"), extra...)
 }
 
-// finish ends the program and checks how it ended, unless the test did.
+// finish ends the program and checks how it ended, unless the test ended it.
 func (p *Process) finish() {
 	p.t.Helper()
 	defer func() {
@@ -102,19 +103,19 @@ func (p *Process) finish() {
 	}
 }
 
-// Signal sends a signal. What becomes of the program is then the test's business.
+// Signal sends a signal. The test must then check how the program ends.
 func (p *Process) Signal(s syscall.Signal) {
 	p.signaled = true
 	_ = p.cmd.Process.Signal(s) // it may have ended
 }
 
-// Kill ends the program by SIGKILL and waits for its end.
+// Kill kills the program with SIGKILL and waits until it has ended.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.done
 }
 
-// PID is the process's.
+// PID is the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Done is closed when the program has ended.
@@ -130,7 +131,7 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// AwaitExit waits at most within for the program's end and returns its exit code.
+// AwaitExit waits for the program to end, at most within, and returns its exit code.
 func (p *Process) AwaitExit(within time.Duration) int {
 	p.t.Helper()
 	select {
@@ -142,7 +143,7 @@ func (p *Process) AwaitExit(within time.Duration) int {
 	}
 }
 
-// AwaitLog waits for a record with that message.
+// AwaitLog waits for a record with that message and returns it.
 func (p *Process) AwaitLog(message string) Record {
 	p.t.Helper()
 	var found Record
@@ -159,17 +160,17 @@ func (p *Process) AwaitLog(message string) Record {
 	return found
 }
 
-// Logged reports whether there is a record that match accepts.
+// Logged reports whether match returns true for any record.
 func (p *Process) Logged(match func(Record) bool) bool {
 	_, ok := p.log.find(match)
 	return ok
 }
 
-// Wrote reports whether text is anywhere in its log.
+// Wrote reports whether the log contains text.
 func (p *Process) Wrote(text string) bool { return p.log.contains(text) }
 
-// Eventually polls ok until it returns nil, and fails the test with its last error
-// when that does not happen within patience.
+// Eventually polls ok until it returns nil. It fails the test with the last error when
+// that takes longer than patience.
 func Eventually(t T, what string, ok func() error) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)

@@ -2,7 +2,7 @@ package product
 
 import "syscall"
 
-// diesWithUs ends a program with the test process, should that be killed.
+// diesWithUs ends a program when the test process is killed.
 func diesWithUs() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

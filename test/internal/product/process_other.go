@@ -4,5 +4,6 @@ package product
 
 import "syscall"
 
-// diesWithUs cannot be had here: a test process that is killed leaves its programs.
+// diesWithUs does nothing on this system: a killed test process leaves its programs
+// running.
 func diesWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -16,11 +16,11 @@ import (
 // Sidecar says how to run a sidecar.
 type Sidecar struct {
 	Namespace string
-	// Workload is its name, and the value of its label app.
+	// Workload is the name of the workload, and the value of its label app.
 	Workload string
-	// Drain is the longest graceful stop. 0 means the sidecar's default.
+	// Drain is the sidecar's drain timeout. 0 means its default.
 	Drain time.Duration
-	// ControlPlane is where it finds one. "" means the mesh's.
+	// ControlPlane is the address of the control plane. "" means the mesh's.
 	ControlPlane string
 	// Env is added to its environment.
 	Env []string
@@ -36,19 +36,18 @@ type RunningSidecar struct {
 
 	status string
 	spec   Sidecar
-	socket string // path
+	socket string // its path
 }
 
-// StartSidecar starts a sidecar and waits until it listens. Sidecars of one
-// workload, one after the other, share a state directory.
+// StartSidecar starts a sidecar and waits until it listens. Successive sidecars of one
+// workload share a state directory.
 func (m *Mesh) StartSidecar(s Sidecar) *RunningSidecar {
 	m.t.Helper()
 	m.sidecars++
 	return m.startSidecar(s, m.path(fmt.Sprintf("s%d", m.sidecars)), "unix:"+m.path(fmt.Sprintf("a%d", m.sidecars)))
 }
 
-// RestartSidecar starts a sidecar that has ended again. Its sockets stay where they
-// were.
+// RestartSidecar starts a sidecar that has ended. Its sockets have the same paths.
 func (m *Mesh) RestartSidecar(s *RunningSidecar) *RunningSidecar {
 	m.t.Helper()
 	return m.startSidecar(s.spec, s.socket, s.Admin)
@@ -77,13 +76,13 @@ func (m *Mesh) startSidecar(s Sidecar, socket, admin string) *RunningSidecar {
 	}
 }
 
-// AwaitReady waits until /readyz says so.
+// AwaitReady waits until /readyz reports ready.
 func (s *RunningSidecar) AwaitReady() {
 	s.t.Helper()
 	Eventually(s.t, s.name+" is ready", func() error { return s.Ready(s.t.Context()) })
 }
 
-// Ready asks /readyz once; the error is what it says is missing.
+// Ready calls /readyz once. The error says what is missing.
 func (s *RunningSidecar) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -91,7 +90,7 @@ func (s *RunningSidecar) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	request.Close = true // or an idle connection outlives the test
+	request.Close = true // an idle connection would outlive the test
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
@@ -104,8 +103,8 @@ func (s *RunningSidecar) Ready(ctx context.Context) error {
 	return err
 }
 
-// Dial connects as the service beside the sidecar does. The connection closes with
-// the test.
+// Dial connects as the service beside the sidecar does. The connection is closed when
+// the test ends.
 func (s *RunningSidecar) Dial(target string) *grpc.ClientConn {
 	s.t.Helper()
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
@@ -116,7 +115,7 @@ func (s *RunningSidecar) Dial(target string) *grpc.ClientConn {
 	return conn
 }
 
-// Scrape returns the page of its metrics.
+// Scrape returns the sidecar's metrics.
 func (s *RunningSidecar) Scrape(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -134,5 +133,5 @@ func (s *RunningSidecar) Scrape(ctx context.Context) (string, error) {
 	return string(text), err
 }
 
-// StatusAddress is where it serves probes and metrics.
+// StatusAddress is the address of probes and metrics.
 func (s *RunningSidecar) StatusAddress() string { return s.status }

@@ -2,8 +2,8 @@ package product
 
 import "context"
 
-// T is what this package needs of a test. *testing.T is one; a program that is no
-// test brings its own, whose Fatal ends the calling goroutine.
+// T is the part of testing.T that this package uses. A program that is no test has its
+// own implementation, whose Fatal ends the calling goroutine.
 type T interface {
 	Helper()
 	Context() context.Context

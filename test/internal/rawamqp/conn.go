@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Refused is what the broker closed the channel or the connection with.
+// Refused is the reason for which the broker closed the channel or the connection.
 type Refused struct {
 	Code uint16
 	Text string
@@ -96,7 +96,8 @@ func (c *Conn) open(user *url.Userinfo, vhost string) error {
 		return err
 	}
 	password, _ := user.Password()
-	// Capabilities, so that it is told why it is refused, and nacked.
+	// With these capabilities the broker sends nacks, and a reason when it refuses the
+	// login.
 	capabilities := Table(Field{"capabilities", Table(Field{"authentication_failure_close", Bool(true)}, Field{"basic.nack", Bool(true)}, Field{"publisher_confirms", Bool(true)})})
 	if err := c.send(0, connectionStartOK, string(capabilities[1:])+short("PLAIN")+string(Text("\x00" + user.Username() + "\x00" + password)[1:])+short("en_US")); err != nil {
 		return err
@@ -128,11 +129,11 @@ func (c *Conn) open(user *url.Userinfo, vhost string) error {
 	return nil
 }
 
-// Close closes the socket: what was not acknowledged goes back.
+// Close closes the socket. Unacknowledged messages return to their queue.
 func (c *Conn) Close() { _ = c.conn.Close() }
 
 // Publish writes one message and waits for its confirm. The error is a *Refused when
-// the broker does not take it, and the connection is of no use then.
+// the broker refuses the message; the connection cannot be used any more then.
 func (c *Conn) Publish(exchange, key string, m Message) error {
 	head := string(binary.BigEndian.AppendUint16(nil, 60)) + "\x00\x00" + string(binary.BigEndian.AppendUint64(nil, uint64(len(m.Body)))) + string(m.Encode())
 	if err := c.send(1, basicPublish, "\x00\x00"+short(exchange)+short(key)+"\x00"); err != nil {
@@ -155,7 +156,7 @@ func (c *Conn) Publish(exchange, key string, m Message) error {
 	return err
 }
 
-// why prefers what the broker said to the error of a socket it has closed.
+// why prefers the broker's reason to the error of the closed socket.
 func (c *Conn) why(err error) error {
 	if _, said := c.await(basicAck); said != nil {
 		return said
@@ -177,7 +178,7 @@ func (c *Conn) send(channel uint16, method uint32, arguments string) error {
 
 func (c *Conn) write(kind byte, channel uint16, payload string) error {
 	b := binary.BigEndian.AppendUint16([]byte{kind}, channel)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(payload))) //nolint:gosec // a frame
+	b = binary.BigEndian.AppendUint32(b, uint32(len(payload))) //nolint:gosec // the length of a frame fits
 	b = append(append(b, payload...), frameEnd)
 	if err := c.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return err
@@ -186,7 +187,7 @@ func (c *Conn) write(kind byte, channel uint16, payload string) error {
 	return err
 }
 
-// frame reads the next one; a zero wait means patience.
+// frame reads the next frame; a wait of zero means patience.
 func (c *Conn) frame(wait time.Duration) (kind byte, payload []byte, err error) {
 	if wait == 0 {
 		wait = patience
@@ -205,7 +206,7 @@ func (c *Conn) frame(wait time.Duration) (kind byte, payload []byte, err error) 
 	return head[0], payload[:len(payload)-1], nil
 }
 
-// await reads until a method comes, and returns its arguments.
+// await reads frames until the method arrives, and returns its arguments.
 func (c *Conn) await(method uint32) ([]byte, error) {
 	for {
 		kind, payload, err := c.frame(0)

@@ -1,11 +1,11 @@
-// Package rawamqp is a small AMQP 0-9-1 client for tests that publish what no
-// well-behaved library writes, and read back every byte of it.
+// Package rawamqp is a small AMQP 0-9-1 client for tests. It publishes messages that no
+// well-behaved library writes, and reads back every byte of them.
 //
-// It owns encoding and decoding by itself: it shares no code with the driver under
-// test, nor with amqp091-go, whose tables cannot hold every type octet. A header's
-// value is kept as it is on the wire, so that a copy can be compared byte by byte.
-// A Conn has one channel and is for one goroutine; what the broker refuses closes it,
-// and the error says with which code.
+// It encodes and decodes by itself. It shares no code with the driver under test or
+// with amqp091-go, whose tables cannot hold every type octet. The value of a header
+// stays in its wire format, so that a copy can be compared byte by byte. A Conn has one
+// channel and is for one goroutine. When the broker refuses something, it closes the
+// Conn, and the error contains its code.
 //
 //	conn, err := rawamqp.Dial(ctx, "amqp://guest:guest@127.0.0.1:5672/vhost")
 //	...

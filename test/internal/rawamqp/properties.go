@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Properties are those of a message. One is written unless it is the zero value.
+// Properties are the properties of a message. A property with its zero value is not
+// written.
 type Properties struct {
 	ContentType     string
 	ContentEncoding string
@@ -25,13 +26,13 @@ type Properties struct {
 	ClusterID       string
 }
 
-// Message is what is published.
+// Message is a message to publish.
 type Message struct {
 	Properties
 	Body []byte
 }
 
-// Header returns the last field of that name.
+// Header returns the last field with that name.
 func (p *Properties) Header(name string) (Value, bool) {
 	for i := len(p.Headers) - 1; i >= 0; i-- {
 		if p.Headers[i].Name == name {
@@ -41,7 +42,7 @@ func (p *Properties) Header(name string) (Value, bool) {
 	return "", false
 }
 
-// flags of the properties, in the order in which they are written.
+// Flags of the properties, in the order in which they are written.
 const (
 	flagContentType = 1 << (15 - iota)
 	flagContentEncoding
@@ -59,8 +60,8 @@ const (
 	flagClusterID
 )
 
-// texts are the properties that are short strings: those before the headers, and those
-// after, with the timestamp between message id and type.
+// texts are the properties that are short strings. Some come before the headers and
+// some after them; the timestamp comes between message id and type.
 func (p *Properties) texts() (flags []uint16, values []*string) {
 	return []uint16{
 			flagContentType, flagContentEncoding, flagCorrelationID, flagReplyTo, flagExpiration, flagMessageID,
@@ -154,7 +155,7 @@ func parseProperties(b []byte) (p Properties, err error) {
 	return p, nil
 }
 
-// scanner takes values off the front of rest; after a failure all are empty.
+// scanner reads values from the front of rest. After an error all values are empty.
 type scanner struct {
 	rest   string
 	failed bool
@@ -177,10 +178,10 @@ func (s *scanner) number(n int) (v uint64) {
 	return v
 }
 
-// Lost says what of a message is missing in a copy, in words; nil means that the copy
-// is whole. What a copy has besides, in headers whose names begin with warren- or x-,
-// is nobody's loss. A property that a copy cannot have (RabbitMQ would act on it) may
-// stand in one of those headers instead.
+// Lost describes the parts of a message that a copy lacks; nil means that the copy is
+// complete. The copy may have additional headers whose names begin with warren- or x-.
+// A property that a copy cannot have, because RabbitMQ would act on it, may be in one
+// of those headers instead.
 func (m *Message) Lost(copied *Message) (lost []string) {
 	aside := func(text string) bool {
 		for _, f := range copied.Headers {
@@ -209,8 +210,8 @@ func (m *Message) Lost(copied *Message) (lost []string) {
 	return append(lost, lostHeaders(m.Headers, copied.Headers)...)
 }
 
-// lostHeaders compares field by field, in order, those that are not Warren's or the
-// broker's in the copy.
+// lostHeaders compares the headers field by field, in order. It leaves out the copy's
+// headers of Warren and of the broker.
 func lostHeaders(sent, copied []Field) (lost []string) {
 	own := func(f Field) bool { return strings.HasPrefix(f.Name, "warren-") || strings.HasPrefix(f.Name, "x-") }
 	have := map[string][]Value{}
@@ -220,7 +221,7 @@ func lostHeaders(sent, copied []Field) (lost []string) {
 	count := 0
 	for _, f := range sent {
 		if own(f) {
-			continue // forged: rewritten, or the broker's
+			continue // forged: Warren rewrites it, or the broker does
 		}
 		count++
 		if values := have[f.Name]; len(values) > 0 && values[0] == f.Value.AsBroker() {

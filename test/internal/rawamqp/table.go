@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// Value is a header's value as encoded: its type octet and what follows.
+// Value is a header's value in its wire format: a type octet and the data.
 type Value string
 
 // Field is one entry of a header table.
@@ -16,10 +16,10 @@ type Field struct {
 	Value Value
 }
 
-// Raw is a value of any type octet and any bytes, right or wrong.
+// Raw is a value with any type octet and any bytes, valid or not.
 func Raw(octet byte, bytes string) Value { return Value([]byte{octet}) + Value(bytes) }
 
-// Long is a value whose length goes before it: 'S', 'x', or nested ones already encoded.
+// Long is a value with a length prefix: 'S', 'x', or encoded nested values.
 func Long(octet byte, bytes string) Value {
 	return Raw(octet, string(binary.BigEndian.AppendUint32(nil, uint32(len(bytes))))+bytes) //nolint:gosec // small
 }
@@ -27,8 +27,8 @@ func Long(octet byte, bytes string) Value {
 // Text is a value of type 'S'.
 func Text(s string) Value { return Long('S', s) }
 
-// Number is an integer or floating-point value of one of the types that have 1, 2, 4 or
-// 8 bytes; bits are its lowest.
+// Number is an integer or floating-point value of a type with 1, 2, 4 or 8 bytes. bits
+// are its lowest bits.
 func Number(octet byte, bits uint64) Value {
 	b := binary.BigEndian.AppendUint64(nil, bits)
 	return Raw(octet, string(b[8-sizes[octet]:]))
@@ -83,12 +83,12 @@ func appendFields(b []byte, fields []Field) string {
 	return string(b)
 }
 
-// sizes are those of the values that have a fixed one.
+// sizes holds the sizes of values with a fixed size.
 var sizes = map[byte]int{
 	'V': 0, 't': 1, 'b': 1, 'B': 1, 's': 2, 'u': 2, 'I': 4, 'i': 4, 'f': 4, 'D': 5, 'l': 8, 'L': 8, 'd': 8, 'T': 8,
 }
 
-var errShort = errors.New("a table is cut short")
+var errShort = errors.New("the table is truncated")
 
 // parseFields reads the content of a table.
 func parseFields(s string) (fields []Field, err error) {
@@ -107,7 +107,7 @@ func parseFields(s string) (fields []Field, err error) {
 	return fields, nil
 }
 
-// split takes the first value off s, which is not empty.
+// split splits the first value from s, which is not empty.
 func split(s string) (v Value, rest string, err error) {
 	n, fixed := sizes[s[0]]
 	switch s[0] {
@@ -127,7 +127,7 @@ func split(s string) (v Value, rest string, err error) {
 	return Value(s[:1+n]), s[1+n:], nil
 }
 
-// Text returns a value of type 'S' or 'x', "" for any other.
+// Text returns a value of type 'S' or 'x'; "" for any other.
 func (v Value) Text() string {
 	if len(v) < 5 || v[0] != 'S' && v[0] != 'x' {
 		return ""
@@ -135,7 +135,7 @@ func (v Value) Text() string {
 	return string(v[5:])
 }
 
-// Items returns the values of an array, nil for what is none; Fields those of a table.
+// Items returns the values of an array; nil for any other value.
 func (v Value) Items() (items []Value) {
 	if len(v) < 5 || v[0] != 'A' {
 		return nil
@@ -150,16 +150,16 @@ func (v Value) Items() (items []Value) {
 	return items
 }
 
-// Fields returns the fields of a table, nil for what is none.
+// Fields returns the fields of a table; nil for any other value.
 func (v Value) Fields() []Field {
 	if len(v) < 5 || v[0] != 'F' {
 		return nil
 	}
-	fields, _ := parseFields(string(v[5:])) // what can be read
+	fields, _ := parseFields(string(v[5:])) // as many as can be read
 	return fields
 }
 
-// Int returns an integer of any type, 0 for what is none.
+// Int returns an integer of any type; 0 for any other value.
 func (v Value) Int() int64 {
 	if len(v) < 2 {
 		return 0
@@ -182,9 +182,9 @@ func (v Value) Int() int64 {
 	}
 }
 
-// AsBroker returns the value as RabbitMQ writes it when it has to write a message's
-// headers anew: a 64-bit integer of type 'L' has type 'l' then, and what is true is 1, at
-// every depth.
+// AsBroker returns the value as RabbitMQ writes it when it encodes a message's headers
+// again. At every depth, a 64-bit integer of type 'L' then has type 'l', and a true
+// boolean is 1.
 func (v Value) AsBroker() Value {
 	switch {
 	case len(v) == 0:

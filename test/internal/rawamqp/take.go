@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// Taking says what becomes of the messages that Take reads.
+// Taking says what happens to the messages that Take reads.
 type Taking bool
 
-// Keep puts them back, in their order; Remove takes them out of the queue.
+// Keep puts them back in their order; Remove removes them from the queue.
 const (
 	Keep   Taking = false
 	Remove Taking = true
 )
 
-// still is how long nothing more must come until a queue counts as read.
+// still is how long no message may arrive before the queue counts as empty.
 const still = 500 * time.Millisecond
 
-// Got is a message out of a queue.
+// Got is a message from a queue.
 type Got struct {
 	Message
 	Exchange, Key string
@@ -30,8 +30,9 @@ type Got struct {
 	Broken error
 }
 
-// Take reads what is ready in a queue, by a connection of its own. A queue with a single
-// active consumer, too: it answers no get.
+// Take reads the ready messages of a queue on a connection of its own. It consumes
+// instead of using basic.get, which a queue with a single active consumer does not
+// answer.
 func Take(ctx context.Context, address, queue string, taking Taking) ([]Got, error) {
 	c, err := Dial(ctx, address)
 	if err != nil {
@@ -92,7 +93,7 @@ func (c *Conn) deliver() (g Got, err error) {
 	return g, nil
 }
 
-// content reads a frame that must be of that kind.
+// content reads a frame, which must have that kind.
 func (c *Conn) content(want byte) ([]byte, error) {
 	kind, payload, err := c.frame(0)
 	if err == nil && kind != want {

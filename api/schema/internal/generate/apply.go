@@ -7,7 +7,7 @@ import (
 	"github.com/warrenmesh/warren/api/schema"
 )
 
-// apply adds what the markers on a type or a field say to its schema.
+// apply applies the markers of a type or a field to its schema.
 func (b *builder) apply(n *schema.Node, where string, markers []marker) {
 	for _, m := range markers {
 		ours, isOurs := strings.CutPrefix(m.name, "warren:")

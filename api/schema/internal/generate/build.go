@@ -16,11 +16,11 @@ const (
 	baseID     = "https://warrenmesh.io/schema/v1alpha1/"
 )
 
-// kinds in the order a reader meets them.
+// kinds lists the kinds in the order in which the pages explain them.
 var kinds = []string{"EventBroker", "EventTopic", "EventRoute", "EventSubscription", "EventPolicy"}
 
-// builder turns structs into schemas. It goes on after a problem, so that all of
-// them are found.
+// builder turns structs into schemas. It continues after a problem, so that one run
+// reports them all.
 type builder struct {
 	pkg      map[string]*structType
 	problems []error
@@ -32,8 +32,8 @@ func (b *builder) problem(format string, args ...any) {
 
 func (b *builder) err() error { return errors.Join(b.problems...) }
 
-// document is the schema of a file with objects of all kinds: editors apply it to
-// each document of the file.
+// document is the schema of a file with objects of all kinds. Editors apply it to each
+// document of the file.
 func (b *builder) document() *schema.Node {
 	all := &schema.Node{
 		Title:       "Warren",
@@ -63,7 +63,7 @@ func (b *builder) document() *schema.Node {
 	return all
 }
 
-// single is the schema of one kind alone, taken out of the document.
+// single is the schema of one kind, with the definitions it needs out of all.
 func (b *builder) single(all *schema.Node, kind string) *schema.Node {
 	def, _ := all.Defs.Lookup(kind)
 	n := *def
@@ -105,7 +105,7 @@ func (b *builder) structure(s *structType) *schema.Node {
 	n := &schema.Node{Type: "object", Additional: &schema.Additional{}}
 	for _, f := range s.fields {
 		if f.name == "metadata" || f.name == "status" {
-			continue // the kinds': written by hand, and not for files
+			continue // kind adds metadata by hand, and files have no status
 		}
 		n.Properties = append(n.Properties, schema.Property{Name: f.name, Node: b.field(s, f)})
 		if f.required {
@@ -132,7 +132,7 @@ func (b *builder) field(s *structType, f field) *schema.Node {
 	return n
 }
 
-// node is the schema of a Go type, before markers.
+// node is the schema of a Go type, before its markers are applied.
 func (b *builder) node(where string, t ast.Expr) *schema.Node {
 	switch t := t.(type) {
 	case *ast.StarExpr:
@@ -175,7 +175,7 @@ func (b *builder) named(where, name string) *schema.Node {
 	}
 }
 
-// recursive tells whether values of a type can hold values of that type.
+// recursive reports whether values of a type can contain values of the same type.
 func (b *builder) recursive(name string) bool { return b.reaches(name, name, map[string]bool{}) }
 
 func (b *builder) reaches(from, to string, seen map[string]bool) bool {

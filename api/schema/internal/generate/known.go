@@ -2,8 +2,8 @@ package main
 
 import "github.com/warrenmesh/warren/api/schema"
 
-// The patterns are no stricter than v1alpha1.Validate; where a pattern would be
-// unreadable they are laxer.
+// The patterns accept everything that v1alpha1.Validate accepts. Where an exact pattern
+// would be unreadable, they accept more.
 const (
 	labelPattern     = `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	namePattern      = `^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
@@ -15,10 +15,10 @@ const (
 	durationPattern  = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
 )
 
-// reservedHeaderPattern tells the entries of a list of headers that publishers never set.
+// reservedHeaderPattern matches entries of a list of headers that are reserved.
 const reservedHeaderPattern = `^(ce-|cloudEvents|warren-|x-|(traceparent|tracestate|baggage|CC|BCC)\*?$|(reply_to|content_encoding)\*$)`
 
-// formats are the values of +warren:format.
+// formats holds the values of +warren:format.
 var formats = map[string]func(*schema.Node){
 	"name":      func(n *schema.Node) { n.Pattern, n.MaxLength = namePattern, new(int64(253)) },
 	"namespace": func(n *schema.Node) { n.Pattern, n.MaxLength = labelPattern, new(int64(63)) },
@@ -41,7 +41,7 @@ var formats = map[string]func(*schema.Node){
 	},
 }
 
-// foreign are the types of apimachinery that the kinds use.
+// foreign holds the types of apimachinery that the kinds use.
 var foreign = map[string]func() *schema.Node{
 	"Duration":      duration,
 	"LabelSelector": labelSelector,
@@ -63,7 +63,7 @@ func apiVersionNode() *schema.Node {
 	return &schema.Node{Type: "string", Const: apiVersion, Description: "Group and version of the kinds."}
 }
 
-// metadata is what a file may say of Kubernetes' ObjectMeta.
+// metadata is the part of Kubernetes' ObjectMeta that files may set.
 func metadata() *schema.Node {
 	name, namespace := text(""), text("")
 	formats["name"](name)
@@ -104,7 +104,7 @@ func labelSelector() *schema.Node {
 	}
 }
 
-// conditions add to a kind's spec what one field says about others.
+// conditions holds the rules of a kind's spec that involve several fields.
 var conditions = map[string]func(spec *schema.Node){
 	"EventBroker": func(spec *schema.Node) {
 		spec.If = &schema.Node{

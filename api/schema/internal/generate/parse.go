@@ -19,7 +19,7 @@ type structType struct {
 	fields []field
 }
 
-// field is one field of a struct that JSON sees.
+// field is a field of a struct that is encoded as JSON.
 type field struct {
 	goName   string
 	name     string // in JSON
@@ -28,7 +28,7 @@ type field struct {
 	doc      comment
 }
 
-// comment is a doc comment, taken apart.
+// comment is a parsed doc comment.
 type comment struct {
 	text    string // without markers, on one line
 	markers []marker
@@ -93,7 +93,7 @@ func readFields(s *ast.StructType) []field {
 		}
 		tag, err := strconv.Unquote(f.Tag.Value)
 		if err != nil {
-			continue // the compiler has seen it
+			continue // the compiler has reported it
 		}
 		name, options, _ := strings.Cut(reflect.StructTag(tag).Get("json"), ",")
 		if name == "" || name == "-" {
@@ -124,8 +124,8 @@ func readComment(group *ast.CommentGroup) comment {
 	return c
 }
 
-// sentence is the comment with the name that operators know in place of Go's. A
-// name of one plain word stays as it is, at the head of its sentence.
+// sentence is the comment with the JSON name that operators know in place of the Go
+// name. A name of one plain word keeps its capital at the head of the sentence.
 func (c comment) sentence(goName, name string) string {
 	rest, ok := strings.CutPrefix(c.text, goName+" ")
 	plain := strings.ToLower(name) == name

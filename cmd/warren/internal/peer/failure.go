@@ -1,23 +1,21 @@
 package peer
 
 import (
+	"errors"
 	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // Unreachable is the reason of a failure that no peer answered; it stands where
 // the sidecar's own reasons do.
-const Unreachable = "UNREACHABLE"
+const Unreachable = client.Unreachable
 
 // Failure is what a person and a script should know of a failed call.
 type Failure struct {
@@ -32,36 +30,24 @@ type Failure struct {
 	Retryable bool
 }
 
-// Explain reads a call's error; its texts, which are the peer's, can be printed. Nil gives the zero Failure. Reached tells whether
-// a connection was found for the call: without one nothing was sent, with one and
-// no word from the sidecar the outcome is unknown.
+// Explain reads a call's error, of package client or of gRPC; its texts, which are the
+// peer's, can be printed. Nil gives the zero Failure. Reached tells whether a connection
+// was found for the call; package client knows it better.
 func Explain(err error, reached bool) Failure {
 	if err == nil {
 		return Failure{}
 	}
-	st := status.Convert(err)
+	var e *client.Error
+	if !errors.As(err, &e) {
+		e = client.Explain(err, reached)
+	}
 	f := Failure{
-		Code: code.Code(st.Code()).String(), Reason: terminal.Printable(rpcerr.Reason(err)),
-		Outcome: terminal.Printable(rpcerr.Metadata(err, "outcome")), Message: terminal.Printable(st.Message()),
+		Code: code.Code(e.Code).String(), Reason: terminal.Printable(e.Reason), Outcome: e.Outcome.String(),
+		Message: terminal.Printable(e.Message), RetryAfter: e.RetryAfter,
+		Retryable: e.Code == codes.Unavailable || e.Code == codes.ResourceExhausted && e.RetryAfter > 0,
 	}
-	for _, d := range st.Details() {
-		if info, ok := d.(*errdetails.RetryInfo); ok {
-			f.RetryAfter = info.GetRetryDelay().AsDuration()
-		}
-	}
-	f.Retryable = st.Code() == codes.Unavailable ||
-		(st.Code() == codes.ResourceExhausted && f.RetryAfter > 0)
-	if f.Reason != "" {
-		return f
-	}
-	switch {
-	case !reached && (st.Code() == codes.Unavailable || st.Code() == codes.DeadlineExceeded):
-		f.Reason, f.Outcome = Unreachable, broker.NotSent.String()
+	if f.Reason == Unreachable {
 		f.Message = "no connection: " + dialError(f.Message)
-	case !reached:
-		f.Outcome = broker.NotSent.String()
-	case st.Code() == codes.Unavailable, st.Code() == codes.DeadlineExceeded, st.Code() == codes.Canceled:
-		f.Outcome = broker.Unknown.String()
 	}
 	return f
 }
@@ -83,11 +69,11 @@ func (f Failure) Title() string {
 // say.
 func (f Failure) OutcomeText() string {
 	switch f.Outcome {
-	case broker.Unknown.String():
+	case client.Unknown.String():
 		return "outcome unknown: the broker may have it; repeat with the same id"
-	case broker.NotSent.String():
+	case client.NotSent.String():
 		return "not sent: safe to repeat"
-	case broker.Failed.String():
+	case client.Failed.String():
 		return "the broker does not have it"
 	default:
 		return ""

@@ -7,12 +7,11 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	grpcpeer "google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/cmd/warren/internal/peer"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
@@ -68,9 +67,8 @@ func TestNobodyAtTheAddressIsUnreachableAndNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	var p grpcpeer.Peer
-	_, err = eventsv1.NewEventServiceClient(conn).Publish(t.Context(), &eventsv1.PublishRequest{}, grpc.Peer(&p))
-	f := peer.Explain(err, p.Addr != nil)
+	_, err = client.New(conn).Publish(t.Context(), "orders", &eventsv1.CloudEvent{})
+	f := peer.Explain(err, true)
 	if f.Reason != peer.Unreachable || f.Outcome != "not_sent" || !f.Retryable {
 		t.Errorf("failure = %+v", f)
 	}

@@ -1,10 +1,10 @@
-// Package lib publishes and receives by amqp091-go alone, as a careful program
-// without a sidecar does: confirms by deferred confirmation, a channel for each
-// caller, returns drained, consuming on a connection of its own, acknowledgements
-// of several deliveries at once.
+// Package lib publishes and receives with amqp091-go alone, as a careful program
+// without a sidecar does. It waits for deferred confirmations, uses a channel for each
+// caller, reads returned messages, consumes on a connection of its own, and
+// acknowledges several deliveries at once.
 //
 // A Target keeps its connections and channels from one run to the next. It does not
-// reconnect: a lost connection is the end of a comparison.
+// reconnect: a lost connection ends the comparison.
 //
 //	target, err := lib.Open(lib.Options{URL: url, Exchange: "bench", Queue: "bench", QueueType: "classic", Prefetch: 256})
 //	defer target.Close()
@@ -34,9 +34,9 @@ type Options struct {
 // Target implements load.Target.
 type Target struct {
 	opts    Options
-	conn    *amqp.Connection // of publishers, and for the topology
+	conn    *amqp.Connection // for publishers and for the topology
 	setup   *amqp.Channel
-	callers []*caller // made when first needed
+	callers []*caller // created when first needed
 }
 
 var _ load.Target = (*Target)(nil)

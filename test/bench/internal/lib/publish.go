@@ -41,8 +41,8 @@ func (c *caller) publish(m load.Message, body []byte) (*amqp.DeferredConfirmatio
 	})
 }
 
-// guard is to run while the caller publishes: it fails on the first message that
-// came back, and keeps the library from waiting for somebody to take it.
+// guard runs while the caller publishes. It fails on the first returned message, and it
+// reads returns so that the library does not block.
 func (c *caller) guard(ctx context.Context) error {
 	select {
 	case r, ok := <-c.returned:
@@ -55,7 +55,7 @@ func (c *caller) guard(ctx context.Context) error {
 	}
 }
 
-// guarded runs publish of every caller, and their guards.
+// guarded runs publish for every caller, together with their guards.
 func guarded(ctx context.Context, callers []*caller, publish func(ctx context.Context, c *caller) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -80,7 +80,7 @@ func (t *Target) Unary(ctx context.Context, callers int, feed *load.Feed) error 
 }
 
 func (c *caller) oneByOne(ctx context.Context, lane *load.Lane) error {
-	body := make([]byte, load.Size) // the library has written it out when publish returns
+	body := make([]byte, load.Size) // reusable: the library has written it when publish returns
 	for m, ok := lane.Next(body); ok; m, ok = lane.Next(body) {
 		confirm, err := c.publish(m, body)
 		if err != nil {
@@ -124,7 +124,7 @@ type unconfirmed struct {
 
 func (c *caller) pipeline(ctx context.Context, window int, feed *load.Feed) error {
 	g, ctx := errgroup.WithContext(ctx)
-	flight := make(chan unconfirmed, max(window-2, 0)) // one more is in the hands of each side
+	flight := make(chan unconfirmed, max(window-2, 0)) // each side holds one more
 	g.Go(func() error {
 		defer close(flight)
 		lane, body := feed.Lane(), make([]byte, load.Size)
@@ -136,7 +136,7 @@ func (c *caller) pipeline(ctx context.Context, window int, feed *load.Feed) erro
 			select {
 			case flight <- unconfirmed{confirm, m.Made}:
 			case <-ctx.Done():
-				return nil // the waiting side says why
+				return nil // the goroutine that waits for confirms returns the error
 			}
 		}
 		return nil

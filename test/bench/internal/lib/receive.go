@@ -11,13 +11,13 @@ import (
 	"github.com/warrenmesh/warren/test/bench/internal/load"
 )
 
-// ackShare is the part of the prefetch after which deliveries are acknowledged at
-// the latest, all at once.
+// ackShare bounds the acknowledgements that wait: at the latest after 1/ackShare of the
+// prefetch, all are acknowledged at once.
 const ackShare = 4
 
-// linger is how long an acknowledgement waits for more at most. Without it a consumer
-// that is faster than the library's reader finds nothing more to take after every
-// message and acknowledges each alone: this is to be multi-ack at its best.
+// linger is how long an acknowledgement waits for more, at most. Without it, a consumer
+// that is faster than the library's reader would acknowledge every message alone. The
+// comparison is with acknowledgements of several deliveries at once.
 const linger = time.Millisecond
 
 // Receive implements load.Target.
@@ -46,10 +46,10 @@ func (t *Target) receive(ctx context.Context, conn *amqp.Connection, sink *load.
 	if err := c.run(ctx, sink); err != nil {
 		return err
 	}
-	return ch.Close() // answered only after the acknowledgements
+	return ch.Close() // the broker answers it after it has handled the acknowledgements
 }
 
-// consumer acknowledges when enough has come together, or after a while.
+// consumer acknowledges when enough deliveries have arrived, or after linger.
 type consumer struct {
 	ch         *amqp.Channel
 	deliveries <-chan amqp.Delivery
@@ -94,7 +94,7 @@ func (c *consumer) take(sink *load.Sink, d amqp.Delivery, ok bool) error {
 	return c.ack()
 }
 
-// ack acknowledges what is pending.
+// ack acknowledges the pending deliveries.
 func (c *consumer) ack() error {
 	if c.pending == 0 {
 		return nil

@@ -15,7 +15,7 @@ import (
 // Size of a message's body in bytes.
 const Size = 1024
 
-// EventType and Source are attributes of every message, and ContentType too.
+// EventType, Source and ContentType are attributes of every message.
 const (
 	EventType   = "com.example.bench"
 	Source      = "/bench"
@@ -30,7 +30,7 @@ const (
 	timeAt   = 16
 )
 
-// epoch is what stamps count from, by the monotonic clock.
+// epoch is the zero of the stamps, on the monotonic clock.
 var epoch = time.Now()
 
 func now() int64 { return int64(time.Since(epoch)) }
@@ -52,24 +52,24 @@ type Feed struct {
 	lanes []*Lane
 }
 
-// NewFeed makes a feed of limit messages, 0 means until Stop.
+// NewFeed makes a feed of limit messages; with 0 it yields until Stop.
 func NewFeed(limit int) *Feed {
 	var tag [8]byte
-	_, _ = rand.Read(tag[:])                                                                                              // it does not fail
+	_, _ = rand.Read(tag[:])                                                                                              // it never fails
 	return &Feed{tag: binary.LittleEndian.Uint64(tag[:]), prefix: hex.EncodeToString(tag[:]) + "-", limit: uint64(limit)} //nolint:gosec // not negative
 }
 
-// Stop ends the feed: nothing more is yielded.
+// Stop ends the feed: it yields nothing more.
 func (f *Feed) Stop() { f.stopped.Store(true) }
 
-// Record begins to keep latencies.
+// Record starts to record latencies.
 func (f *Feed) Record() { f.recording.Store(true) }
 
 // Confirmed returns how many messages were confirmed so far.
 func (f *Feed) Confirmed() int { return int(f.confirmed.Load()) } //nolint:gosec // a count
 
-// Settled returns how many messages were taken; it is an error when not all of
-// them were confirmed. It is to be called after the publishing has ended.
+// Settled returns how many messages were taken. It returns an error when not all of
+// them were confirmed. Call it after publishing has ended.
 func (f *Feed) Settled() (int, error) {
 	taken := int(f.taken.Load()) //nolint:gosec // a count
 	if got := f.Confirmed(); got != taken {
@@ -78,8 +78,8 @@ func (f *Feed) Settled() (int, error) {
 	return taken, nil
 }
 
-// Latencies returns the time from Next to Confirmed of every message that was
-// confirmed after Record. It is to be called after the publishing has ended.
+// Latencies returns the time from Next to Confirmed for every message that was
+// confirmed after Record. Call it after publishing has ended.
 func (f *Feed) Latencies() []time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,7 +93,7 @@ func (f *Feed) Latencies() []time.Duration {
 // Message is one message to publish.
 type Message struct {
 	ID   string
-	Made int64 // for Confirmed
+	Made int64 // pass it to Confirmed
 }
 
 // Lane is one goroutine's access to a feed.
@@ -102,7 +102,7 @@ type Lane struct {
 	latencies []time.Duration
 }
 
-// Lane returns a new one.
+// Lane returns a new lane.
 func (f *Feed) Lane() *Lane {
 	lane := &Lane{feed: f}
 	f.mu.Lock()
@@ -111,8 +111,7 @@ func (f *Feed) Lane() *Lane {
 	return lane
 }
 
-// Next stamps a body of Size bytes as the next message; ok is false when there is
-// none.
+// Next stamps a body of Size bytes as the next message. ok is false when there is none.
 func (l *Lane) Next(body []byte) (m Message, ok bool) {
 	f := l.feed
 	if f.stopped.Load() {
@@ -130,8 +129,8 @@ func (l *Lane) Next(body []byte) (m Message, ok bool) {
 	return m, true
 }
 
-// Confirmed notes that a message made at that time was confirmed. A lane of its own
-// may do this for the lane that took the message.
+// Confirmed records that a message made at that time was confirmed. The lane that
+// confirms may be another one than the lane that took the message.
 func (l *Lane) Confirmed(made int64) {
 	l.feed.confirmed.Add(1)
 	if l.feed.recording.Load() {

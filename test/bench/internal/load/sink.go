@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What can be wrong with a message that was received.
+// Errors of a received message.
 var (
 	errSize     = errors.New("received a body of another size")
 	errForeign  = errors.New("received a message of another run")
@@ -17,37 +17,37 @@ var (
 	errImpaired = errors.New("received a number that was never published")
 )
 
-// Sink checks off what is received of one feed.
+// Sink checks the received messages of one feed.
 type Sink struct {
 	tag    uint64
 	opened chan struct{}
 	done   chan struct{}
 
 	mu        sync.Mutex // guards all below
-	seen      []uint64   // a bit for each number
+	seen      []uint64   // one bit for each number
 	received  int
-	expected  int // -1: not known yet
+	expected  int // -1 while it is unknown
 	recording bool
 	latencies []time.Duration
-	first     int64 // when the first came
+	first     int64 // when the first message arrived
 	last      int64
 }
 
-// NewSink makes a sink of what feed yields.
+// NewSink makes a sink for the messages of feed.
 func NewSink(feed *Feed) *Sink {
 	return &Sink{tag: feed.tag, opened: make(chan struct{}), done: make(chan struct{}), expected: -1}
 }
 
-// Open says that a consumer is ready; exactly once.
+// Open says that a consumer is ready. Call it exactly once.
 func (s *Sink) Open() { close(s.opened) }
 
 // Opened is closed by Open.
 func (s *Sink) Opened() <-chan struct{} { return s.opened }
 
-// Done is closed when everything that is expected was received.
+// Done is closed when every expected message was received.
 func (s *Sink) Done() <-chan struct{} { return s.done }
 
-// Expect says how many messages there are; exactly once.
+// Expect says how many messages there are. Call it exactly once.
 func (s *Sink) Expect(n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +55,7 @@ func (s *Sink) Expect(n int) error {
 	return s.check()
 }
 
-// check closes done when all are there.
+// check closes done when every expected message was received.
 func (s *Sink) check() error {
 	switch {
 	case s.received == s.expected:
@@ -66,7 +66,7 @@ func (s *Sink) check() error {
 	return nil
 }
 
-// Record begins to keep latencies.
+// Record starts to record latencies.
 func (s *Sink) Record() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,17 +87,17 @@ func (s *Sink) Span() time.Duration {
 	return time.Duration(s.last - s.first)
 }
 
-// Latencies returns the time from the making of each message to its arrival, of
-// those that arrived after Record. It is to be called after the receiving has ended.
+// Latencies returns, for every message that arrived after Record, the time from its
+// making to its arrival. Call it after receiving has ended.
 func (s *Sink) Latencies() []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.latencies
 }
 
-// Receive checks one message off. It does not keep body. A message that came before
-// is an error even when it is marked as redelivered, which a target may do after a
-// fault: during a comparison there shall be none.
+// Receive checks one message. It does not keep body. A repeated message is an error
+// even when it is marked as redelivered: that is allowed after a fault, and a
+// comparison has no faults.
 func (s *Sink) Receive(body []byte, redelivered bool) error {
 	if len(body) != Size {
 		return fmt.Errorf("%w: %d bytes", errSize, len(body))
@@ -123,7 +123,7 @@ func (s *Sink) Receive(body []byte, redelivered bool) error {
 	return s.check()
 }
 
-// maxNumber bounds the memory that a damaged number can take.
+// maxNumber bounds the memory that a damaged number can cost.
 const maxNumber = 1 << 32
 
 func (s *Sink) mark(number uint64) error {

@@ -10,7 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Names of the declared objects. The workloads are their own app labels.
+// Names of the declared objects. The label app of a workload is its name.
 const (
 	topic        = "events"
 	subscription = "drain"
@@ -18,9 +18,9 @@ const (
 	subscriber   = "subscriber"
 )
 
-// declared is the mesh: one topic, one subscription that takes everything. No confirm
-// is late enough on a slow machine to be given up for an unknown outcome: the event
-// would be published again, and its copy end the run.
+// declared is the configuration of the mesh: one topic, and one subscription that takes
+// everything. The confirm timeout is very long, so that a slow machine never makes an
+// outcome unknown: the event would be published again, and its copy would end the run.
 func (o *Options) declared(broker amqp.URI) string {
 	return fmt.Sprintf(`apiVersion: warrenmesh.io/v1alpha1
 kind: EventBroker

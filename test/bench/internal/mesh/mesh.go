@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/client"
 	"github.com/warrenmesh/warren/internal/process"
 	"github.com/warrenmesh/warren/test/bench/internal/load"
 )
@@ -20,7 +21,7 @@ import (
 // grace is how long a process may take to end.
 const grace = 15 * time.Second
 
-// Options of a Mesh. All are required, except where it says otherwise.
+// Options of a Mesh. All are required.
 type Options struct {
 	// Name is the namespace, the exchange and the queue.
 	Name string
@@ -34,8 +35,8 @@ type Options struct {
 	QueueType string
 	// Prefetch is the subscription's, in messages.
 	Prefetch int
-	// Dir is for configuration, state, sockets and logs. Its path must be short:
-	// those of sockets are bounded.
+	// Dir is for configuration, state, sockets and logs. Its path must be short,
+	// because paths of sockets are bounded.
 	Dir string
 }
 
@@ -59,8 +60,8 @@ type sidecar struct {
 	conn    *grpc.ClientConn
 }
 
-// Start starts everything and returns when events can flow. Nothing is left behind
-// when it fails.
+// Start starts all processes and returns when events can flow. When it fails, it leaves
+// nothing behind.
 func Start(ctx context.Context, opts Options) (*Mesh, error) {
 	m := &Mesh{opts: opts, programs: process.NewGroup()}
 	if err := m.start(ctx); err != nil {
@@ -85,8 +86,9 @@ func (m *Mesh) start(ctx context.Context) (err error) {
 	if m.sub, err = m.startSidecar(ctx, subscriber); err != nil {
 		return err
 	}
-	m.publishing = eventsv1.NewEventServiceClient(m.pub.conn)
-	m.subscribing = eventsv1.NewEventServiceClient(m.sub.conn)
+	// Use the generated streams: with package client, its queues and goroutines would
+	// be measured too.
+	m.publishing, m.subscribing = client.New(m.pub.conn).API(), client.New(m.sub.conn).API()
 	return m.awaitQueue(ctx)
 }
 
@@ -101,7 +103,7 @@ func (m *Mesh) PIDs() []int { return []int{m.pub.process.PID(), m.sub.process.PI
 // ControlPlane returns the process of the control plane.
 func (m *Mesh) ControlPlane() int { return m.control.PID() }
 
-// Log returns the last lines that each program wrote, for the error of a run.
+// Log returns the last lines of each program, for the error of a run.
 func (m *Mesh) Log() string {
 	var out strings.Builder
 	for _, p := range []*process.Process{m.control, m.pub.process, m.sub.process} {
@@ -117,7 +119,7 @@ func (m *Mesh) path(name string) string { return filepath.Join(m.opts.Dir, name)
 func (m *Mesh) Close() error {
 	for _, s := range []*sidecar{m.pub, m.sub} {
 		if s != nil {
-			_ = s.conn.Close() // nothing is under way
+			_ = s.conn.Close() // no call is in progress
 		}
 	}
 	m.programs.Stop(grace)

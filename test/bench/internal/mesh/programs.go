@@ -51,7 +51,7 @@ func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string
 		Env: environment(
 			"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+m.spans.address,
 			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.01",
-			"WARREN_ADMIN_PROFILES=true", // costs nothing unless one is taken
+			"WARREN_ADMIN_PROFILES=true", // costs nothing while no profile is taken
 		),
 		Args: append([]string{
 			"--namespace", m.opts.Name, "--workload", workload, "--control-plane", "unix:" + m.path("xds"),
@@ -60,15 +60,15 @@ func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string
 		}, more...),
 	})
 	if err != nil {
-		_ = conn.Close() // unused
+		_ = conn.Close() // not used yet
 		return nil, err
 	}
 	s := &sidecar{process: p, admin: admin, conn: conn}
 	return s, awaitReady(ctx, p, status)
 }
 
-// environment is this process's own without what would configure Warren or
-// OpenTelemetry behind the comparison's back.
+// environment is this process's environment without the variables that configure Warren
+// or OpenTelemetry: they would change what is measured.
 func environment(more ...string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -79,8 +79,7 @@ func environment(more ...string) []string {
 	return append(env, more...)
 }
 
-// awaitReady waits until a daemon says that it is ready; when it does not, the
-// error says what is missing.
+// awaitReady waits until a daemon is ready. Otherwise the error says what is missing.
 func awaitReady(ctx context.Context, p *process.Process, address string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready within %v", startTimeout))
 	defer cancel()
@@ -101,10 +100,11 @@ func awaitReady(ctx context.Context, p *process.Process, address string) error {
 	}
 }
 
-// probes keeps no connections: a daemon that stops shall not wait for them.
+// probes keeps no connections, because a daemon that stops would wait for them.
 var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-// get fetches a page; any status but 200 is an error, beside which the page stands.
+// get fetches a page. For any status but 200 it returns an error together with the
+// page.
 func get(ctx context.Context, url string) (page []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -121,8 +121,8 @@ func get(ctx context.Context, url string) (page []byte, err error) {
 	return page, err
 }
 
-// Profile writes CPU profiles of both sidecars, of that many whole seconds from
-// now on, to files that begin with prefix.
+// Profile writes CPU profiles of both sidecars to files whose names begin with prefix.
+// They begin now and last that many whole seconds.
 func (m *Mesh) Profile(ctx context.Context, prefix string, seconds int) error {
 	pages := make(chan error, 2)
 	for workload, s := range map[string]*sidecar{publisher: m.pub, subscriber: m.sub} {

@@ -12,10 +12,10 @@ import (
 	"github.com/warrenmesh/warren/test/bench/internal/load"
 )
 
-// maxEntries bounds the events gathered in one request of a stream.
+// maxEntries bounds the events in one request of a stream.
 const maxEntries = 64
 
-// newEvent returns an event whose body and id are filled in for each message.
+// newEvent returns an event. The caller sets the id and the body for each message.
 func newEvent() (event *eventsv1.CloudEvent, body []byte) {
 	body = make([]byte, load.Size)
 	return &eventsv1.CloudEvent{
@@ -49,10 +49,10 @@ func (m *Mesh) oneByOne(ctx context.Context, lane *load.Lane) error {
 	return nil
 }
 
-// Stream implements load.Target. Whatever the window has room for goes into one
-// request; nothing waits for more.
+// Stream implements load.Target. One request carries as many events as the window has
+// room for; it does not wait for more.
 func (m *Mesh) Stream(ctx context.Context, window int, feed *load.Feed) error {
-	ctx, cancel := context.WithCancel(ctx) // ends the stream, however this ends
+	ctx, cancel := context.WithCancel(ctx) // ends the stream in every case
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	stream, err := m.publishing.PublishStream(ctx)
@@ -65,13 +65,13 @@ func (m *Mesh) Stream(ctx context.Context, window int, feed *load.Feed) error {
 	return g.Wait()
 }
 
-// pipeline is one publish stream. The request id of an event is the number of its
-// slot, of which there are as many as the window has.
+// pipeline is one publish stream. The request id of an event is the number of its slot;
+// the window has one slot for each unconfirmed event.
 type pipeline struct {
 	stream  eventsv1.EventService_PublishStreamClient
 	entries []*eventsv1.PublishStreamEntry
 	bodies  [][]byte
-	made    []int64     // written before the request is sent, read after its result came
+	made    []int64     // written before the request is sent, read after its result arrived
 	free    chan uint64 // slots
 }
 
@@ -94,19 +94,19 @@ func (p *pipeline) send(ctx context.Context, lane *load.Lane) error {
 		case slot := <-p.free:
 			request.Entries, more = p.gather(lane, request.Entries, slot)
 		case <-ctx.Done():
-			return nil // the receiving side says why
+			return nil // the goroutine that receives returns the error
 		}
 		if len(request.Entries) == 0 {
 			break
 		}
 		if err := p.stream.Send(request); err != nil {
-			return ignoreEOF(err) // the receiving side knows why the stream broke
+			return ignoreEOF(err) // the goroutine that receives has the reason
 		}
 	}
 	return p.stream.CloseSend()
 }
 
-// gather fills slots as long as some are free and the feed yields.
+// gather fills slots while some are free and the feed yields.
 func (p *pipeline) gather(lane *load.Lane, entries []*eventsv1.PublishStreamEntry, slot uint64) (_ []*eventsv1.PublishStreamEntry, more bool) {
 	for {
 		m, ok := lane.Next(p.bodies[slot])
@@ -142,7 +142,7 @@ func (p *pipeline) receive(lane *load.Lane) error {
 	}
 }
 
-// ignoreEOF: a stream that the other side ended in order has no error.
+// ignoreEOF returns nil for io.EOF: the other side ended the stream normally.
 func ignoreEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return nil

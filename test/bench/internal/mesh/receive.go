@@ -14,7 +14,8 @@ import (
 
 var errNotReady = errors.New("the first answer is not ready")
 
-// credit is more than any run delivers: the prefetch bounds what is under way.
+// credit is more than any run delivers, so that only the prefetch bounds the
+// deliveries.
 const credit = 1 << 30
 
 // subscribe opens a stream whose subscription is ready.
@@ -25,7 +26,7 @@ func (m *Mesh) subscribe(ctx context.Context, credit uint32) (eventsv1.EventServ
 	}
 	_ = stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{
 		Subscription: subscription, InitialCredit: credit,
-	}}}) // its error comes out of Recv
+	}}}) // Recv returns its error
 	first, err := stream.Recv()
 	if err == nil && first.GetReady() == nil {
 		err = errNotReady
@@ -36,7 +37,7 @@ func (m *Mesh) subscribe(ctx context.Context, credit uint32) (eventsv1.EventServ
 	return stream, nil
 }
 
-// awaitQueue returns when the subscription's queue is there to be published to.
+// awaitQueue returns when the subscription's queue exists.
 func (m *Mesh) awaitQueue(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -53,9 +54,10 @@ func (m *Mesh) awaitQueue(ctx context.Context) error {
 	return ignoreEOF(err)
 }
 
-// Receive implements load.Target. What came in one message is settled by one.
+// Receive implements load.Target. The deliveries of one message are settled by one
+// message.
 func (m *Mesh) Receive(ctx context.Context, sink *load.Sink) error {
-	ctx, cancel := context.WithCancel(ctx) // ends the stream, however this ends
+	ctx, cancel := context.WithCancel(ctx) // ends the stream in every case
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	stream, err := m.subscribe(ctx, credit)
@@ -84,11 +86,11 @@ func (m *Mesh) Receive(ctx context.Context, sink *load.Sink) error {
 type consumer struct {
 	stream eventsv1.EventService_SubscribeClient
 	sink   *load.Sink
-	mu     sync.Mutex // held from the receipt of deliveries until they are settled
+	mu     sync.Mutex // held from receiving deliveries until they are settled
 }
 
-// run ends when the sidecar ends the stream, which it does after all settlements
-// have taken effect.
+// run returns when the sidecar ends the stream, after all settlements have taken
+// effect.
 func (c *consumer) run() error {
 	settle := &eventsv1.SubscribeSettle{}
 	request := &eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: settle}}
@@ -119,10 +121,10 @@ func (c *consumer) settle(deliveries []*eventsv1.Delivery, settle *eventsv1.Subs
 		}
 		settle.Settlements = append(settle.Settlements, &eventsv1.Settlement{Token: d.GetToken(), Outcome: eventsv1.Outcome_OUTCOME_ACK})
 	}
-	return ignoreEOF(c.stream.Send(request)) // Recv knows why the stream broke
+	return ignoreEOF(c.stream.Send(request)) // Recv returns the reason
 }
 
-// close ends the stream. The sink was done within settle, so its last settlements
+// close ends the stream. The sink becomes done inside settle, so the last settlements
 // are sent when the lock is free.
 func (c *consumer) close() error {
 	c.mu.Lock()

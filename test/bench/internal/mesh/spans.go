@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// discard receives spans by OTLP over gRPC and forgets them.
+// discard receives spans by OTLP over gRPC and discards them.
 type discard struct {
 	collectorpb.UnimplementedTraceServiceServer
 

@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// listening is the state of a socket that listens, in /proc/net/tcp.
+// listening is the state of a listening socket in /proc/net/tcp.
 const listening = "0A"
 
-// Listener returns the process that listens on a TCP port of this machine, on
-// whichever address. ErrNotFound when there is none, or another user's.
+// Listener returns the process that listens on a TCP port of this machine, on any
+// address. It returns ErrNotFound when no process does, or when the process belongs to
+// another user.
 func Listener(port int) (pid int, err error) {
 	sockets := map[string]bool{}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		text, err := os.ReadFile(table) //nolint:gosec // a table of the kernel
+		text, err := os.ReadFile(table) //nolint:gosec // a file of the kernel
 		if err != nil {
-			continue // a machine without IPv6 has one
+			continue // a machine without IPv6 has only one
 		}
 		for _, inode := range parseSockets(string(text), port) {
 			sockets["socket:["+inode+"]"] = true
@@ -31,15 +32,15 @@ func Listener(port int) (pid int, err error) {
 	for _, path := range descriptors {
 		target, err := os.Readlink(path)
 		if err != nil || !sockets[target] {
-			continue // closed meanwhile, or not what is looked for
+			continue // closed meanwhile, or not one of the sockets
 		}
 		return strconv.Atoi(strings.Split(path, "/")[2])
 	}
 	return 0, fmt.Errorf("find who listens on port %d: %w", port, ErrNotFound)
 }
 
-// parseSockets returns the inodes of the sockets that listen on port. The columns
-// are number, local address:port in hexadecimal, remote one, state, queues, timer,
+// parseSockets returns the inodes of the sockets that listen on port. The columns are
+// number, local address:port in hexadecimal, remote address:port, state, queues, timer,
 // retransmits, user, timeout, inode.
 func parseSockets(table string, port int) []string {
 	var inodes []string

@@ -1,5 +1,5 @@
-// Package proc reads what CPU time processes and the whole machine have used, and
-// finds the process behind a port, from Linux's /proc.
+// Package proc reads the CPU time of processes and of the whole machine, and finds the
+// process that listens on a port, from Linux's /proc.
 //
 // It has no state; all functions are safe for concurrent use.
 //
@@ -20,12 +20,12 @@ import (
 // tick is the unit of /proc: USER_HZ is 100 on every architecture Go runs on.
 const tick = 10 * time.Millisecond
 
-// ErrNotFound says that no process of this machine that this user may look at
-// listens on a port.
+// ErrNotFound says that no process of this machine that this user can see listens on a
+// port.
 var ErrNotFound = errors.New("no process of this machine listens there")
 
-// CPU returns the CPU time all threads of a process have used, those that ended
-// included, its children not. Its grain is 10 ms.
+// CPU returns the CPU time of all threads of a process, ended threads included, without
+// its children. Its resolution is 10 ms.
 func CPU(pid int) (time.Duration, error) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -34,8 +34,8 @@ func CPU(pid int) (time.Duration, error) {
 	return parseStat(string(text))
 }
 
-// parseStat reads utime and stime, fields 14 and 15. The second field is the
-// command in parentheses and may hold anything, parentheses and blanks too.
+// parseStat reads utime and stime, fields 14 and 15. The second field is the command in
+// parentheses, which may contain parentheses and blanks itself.
 func parseStat(text string) (time.Duration, error) {
 	end := strings.LastIndexByte(text, ')')
 	fields := strings.Fields(text[end+1:])
@@ -54,9 +54,9 @@ func Self() (time.Duration, error) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
 
-// Machine returns the CPU time all processes have used, and what was stolen from
-// this machine. Interrupts are left out: kernels that account for them apart take
-// them off the processes too, and on others they are next to nothing.
+// Machine returns the CPU time of all processes, together with the time stolen from
+// this machine. It leaves out interrupts: some kernels do not count them in the
+// processes, and on others they are negligible.
 func Machine() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -65,9 +65,9 @@ func Machine() (time.Duration, error) {
 	return parseMachine(string(text))
 }
 
-// parseMachine reads user, nice, system and steal of the first line, whose columns
-// are user nice system idle iowait irq softirq steal guest guest_nice. Guests are
-// in user and nice already.
+// parseMachine reads user, nice, system and steal from the first line, whose columns
+// are user nice system idle iowait irq softirq steal guest guest_nice. User and nice
+// contain the guests already.
 func parseMachine(text string) (time.Duration, error) {
 	line, _, _ := strings.Cut(text, "\n")
 	fields := strings.Fields(line)

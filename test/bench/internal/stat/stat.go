@@ -1,5 +1,5 @@
-// Package stat has the few statistics that the comparison rests on: medians, and
-// ratios of pairs that were measured one right after the other. It is pure.
+// Package stat computes the statistics of the comparison: medians, and ratios of pairs
+// that were measured one right after the other. It is pure.
 //
 //	ratio := stat.Ratios(warren, lib) // ratio.Median, ratio.Low, ratio.High
 package stat
@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// Median returns the middle value, the mean of the two middle ones of an even
-// number, 0 of none. It leaves values as they are.
+// Median returns the middle value, the mean of the two middle values of an even number,
+// and 0 for no values. It does not change values.
 func Median[T ~int64 | ~float64](values []T) T {
 	if len(values) == 0 {
 		return 0
@@ -23,8 +23,8 @@ func Median[T ~int64 | ~float64](values []T) T {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Percentile returns the smallest value that at least share (0 to 1) of all values
-// do not exceed, 0 of none. It sorts values.
+// Percentile returns the smallest value v such that at least share (0 to 1) of all
+// values are at most v; 0 for no values. It sorts values.
 func Percentile[T cmp.Ordered](values []T, share float64) T {
 	if len(values) == 0 {
 		var zero T
@@ -38,9 +38,9 @@ func Percentile[T cmp.Ordered](values []T, share float64) T {
 // Spread is a median with the lowest and highest value.
 type Spread struct{ Median, Low, High float64 }
 
-// Ratios divides each value by the one of the same index in base, and returns the
-// spread of the quotients: a drift of the machine that lasts longer than one pair
-// cancels out. Pairs with a base of 0 are left out, as are values without a partner.
+// Ratios divides each value by the value of the same index in base and returns the
+// spread of the quotients. A drift of the machine that lasts longer than one pair
+// cancels out. Pairs with a base of 0 and values without a partner are left out.
 func Ratios(values, base []float64) Spread {
 	var ratios []float64
 	for i := range min(len(values), len(base)) {

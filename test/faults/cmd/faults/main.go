@@ -1,12 +1,12 @@
 // Command faults runs the fault matrix against the built product and real RabbitMQ
-// nodes, and says what it found.
+// nodes, and prints the results.
 //
 //	go run -C test ./faults/cmd/faults -report ../docs/faults.md
 //	go run -C test ./faults/cmd/faults -rows 1,8,13-15 -v
 //	go run -C test ./faults/cmd/faults -soak 10m -seed 7
 //
-// It exits with 1 when an invariant was broken. Whatever happens, a signal included,
-// it leaves no process behind.
+// It exits with 1 when an invariant was broken. It leaves no process behind in any
+// case, not even after a signal.
 package main
 
 import (
@@ -24,6 +24,8 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults"
 	"github.com/warrenmesh/warren/test/faults/hostile"
+	"github.com/warrenmesh/warren/test/faults/rig"
+	"github.com/warrenmesh/warren/test/faults/soak"
 )
 
 type flags struct {
@@ -38,7 +40,7 @@ type flags struct {
 	v      bool
 	keep   bool
 
-	// of the process that row 45 starts
+	// attack and its target are for the process that row 45 starts.
 	attack string
 	target hostile.Target
 }
@@ -65,7 +67,7 @@ func main() {
 	os.Exit(run(f))
 }
 
-// attack returns the exit code: 1 when the sidecar did not do as it should.
+// attack returns the exit code: 1 when the sidecar did not behave as it should.
 func attack(f flags) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -107,10 +109,10 @@ func run(f flags) int {
 	return 0
 }
 
-// choose returns the scenarios the flags ask for.
-func choose(f flags) ([]faults.Scenario, error) {
+// choose returns the scenarios that the flags select.
+func choose(f flags) ([]rig.Scenario, error) {
 	if f.soak > 0 {
-		return []faults.Scenario{faults.Soak(f.soak)}, nil
+		return []rig.Scenario{soak.Scenario(f.soak)}, nil
 	}
 	return faults.Select(f.rows, f.short)
 }

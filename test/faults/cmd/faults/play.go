@@ -12,23 +12,24 @@ import (
 	"github.com/warrenmesh/warren/internal/localbroker"
 	"github.com/warrenmesh/warren/test/faults"
 	"github.com/warrenmesh/warren/test/faults/check"
+	"github.com/warrenmesh/warren/test/faults/rig"
 )
 
-// errBroken means that what failed has been told.
+// errBroken means that a scenario failed. The failure was printed already.
 var errBroken = errors.New("an invariant was broken")
 
-// play runs the scenarios one after the other, tells of each, and writes the page.
-func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Scenario) error {
+// play runs the scenarios one after the other, prints each result, and writes the page.
+func play(ctx context.Context, f flags, o faults.Options, scenarios []rig.Scenario) error {
 	say(os.Stdout, fmt.Sprintf("%d scenarios, seed %d", len(scenarios), o.Seed))
-	rig, err := faults.New(ctx, o)
+	runner, err := faults.New(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer rig.Close()
+	defer runner.Close()
 	began := time.Now()
 	var results []*faults.Result
 	for i, s := range scenarios {
-		result, err := rig.Run(ctx, s)
+		result, err := runner.Run(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -40,7 +41,7 @@ func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Sce
 	}
 	table(results, time.Since(began))
 	if f.report != "" {
-		page := faults.Page{Results: results, Command: command(f, o.Want), Facts: rig.Facts(ctx), Took: time.Since(began)}
+		page := faults.Page{Results: results, Command: command(f, o.Want), Facts: runner.Facts(ctx), Took: time.Since(began)}
 		if err := write(f.report, &page); err != nil {
 			return err
 		}
@@ -53,13 +54,13 @@ func play(ctx context.Context, f flags, o faults.Options, scenarios []faults.Sce
 	return nil
 }
 
-// write writes the page, in which other versions of RabbitMQ keep their sections.
+// write writes the page. Sections of other versions of RabbitMQ stay.
 func write(path string, page *faults.Page) error {
 	earlier, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read the earlier page: %w", err)
 	}
-	if err := os.WriteFile(path, []byte(page.Markdown(string(earlier))), 0o644); err != nil { //nolint:gosec // a page for everybody
+	if err := os.WriteFile(path, []byte(page.Markdown(string(earlier))), 0o644); err != nil { //nolint:gosec // a page for every reader
 		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
@@ -73,7 +74,7 @@ func progress(n, of int, r *faults.Result) string {
 	return fmt.Sprintf("%2d/%d  row %-2d %-26s %6.1fs  %s", n, of, r.Scenario.Row, r.Scenario.Name, r.Took.Seconds(), verdict)
 }
 
-// table prints every result, and what failed in full.
+// table prints every result, and the details of each failure.
 func table(results []*faults.Result, took time.Duration) {
 	say(os.Stdout, check.Header())
 	events, failed := 0, 0
@@ -92,7 +93,7 @@ func table(results []*faults.Result, took time.Duration) {
 	say(os.Stdout, fmt.Sprintf("\n%d scenarios, %d failed; %d events in %.0f s", len(results), failed, events, took.Seconds()))
 }
 
-// explain writes what failed in a scenario.
+// explain writes the violations and failures of a scenario.
 func explain(w io.Writer, r *faults.Result) {
 	r.Report.Explain(w)
 	for _, f := range r.Failures {
@@ -100,7 +101,8 @@ func explain(w io.Writer, r *faults.Result) {
 	}
 }
 
-// command is what was run, for the page. It names what differs from make faults.
+// command is the command line for the page. It contains the differences from make
+// faults.
 func command(f flags, want localbroker.Want) string {
 	var version, differs string
 	if want.Version != "" {

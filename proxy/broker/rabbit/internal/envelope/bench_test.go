@@ -1,0 +1,50 @@
+package envelope
+
+import (
+	"testing"
+
+	"github.com/warrenmesh/warren/internal/budget"
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
+	"github.com/warrenmesh/warren/proxy/event"
+)
+
+func benchEvent() *event.Event {
+	e := &event.Event{ID: "3f2b8c1e-0001", Source: "/test", Type: "io.warrenmesh.test"}
+	e.Data = make([]byte, 1024)
+	e.Set("datacontenttype", event.String("application/json"))
+	e.Set("subject", event.String("orders/17"))
+	e.Set("time", event.Timestamp(someTime))
+	return e
+}
+
+// Budget: 6 allocations.
+func BenchmarkEncode(b *testing.B) {
+	budget.Allocs(b, 6)
+	l := testLimits()
+	m := &queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Mandatory: true, Trace: broker.TraceContext{Parent: "00-hop"}}
+	for b.Loop() {
+		if _, err := encode(m, l); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Budget: 10 allocations.
+func BenchmarkDecode(b *testing.B) {
+	budget.Allocs(b, 10)
+	p, err := encode(&queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Trace: broker.TraceContext{Parent: "00-hop"}}, testLimits())
+	if err != nil {
+		b.Fatal(err)
+	}
+	encoded := p.properties.Append(nil)
+	options := &queueing.ConsumeOptions{Queue: "q"}
+	for b.Loop() {
+		properties, err := message.ParseProperties(encoded)
+		m := &message.Message{Exchange: "orders", Properties: properties, Broken: err, Body: p.body, Size: uint64(len(p.body))}
+		if out := Decode(m, options); out.Malformed != nil {
+			b.Fatal(out.Malformed)
+		}
+	}
+}

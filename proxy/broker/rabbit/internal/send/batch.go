@@ -1,0 +1,98 @@
+package send
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/fault"
+)
+
+// batch is what one Publish was given, until each of its messages has its outcome.
+type batch struct {
+	told     broker.Told // nil once every outcome has been told: a pending may be kept for long, the caller's events need not be
+	pendings []pending
+	one      [1]pending   // the space for a batch of one
+	open     atomic.Int64 // messages without an outcome
+	release  func() bool  // of the context
+}
+
+func newBatch(ctx context.Context, n int, told broker.Told) *batch {
+	b := &batch{told: told}
+	b.pendings = b.one[:]
+	if n != 1 {
+		b.pendings = make([]pending, n)
+	}
+	for i := range b.pendings {
+		b.pendings[i].batch, b.pendings[i].number = b, i
+	}
+	b.open.Store(int64(n))
+	b.release = context.AfterFunc(ctx, func() { b.expire(ctx) })
+	return b
+}
+
+// tell tells the outcome of the messages numbered from from up to, not including, to,
+// which is the caller's to tell: see pending.answer.
+func (b *batch) tell(from, to int, err error) {
+	told := b.told
+	if b.open.Add(int64(from-to)) == 0 {
+		b.release() // before told, which may end the context
+		b.told = nil
+	}
+	told(from, to, err)
+}
+
+// expire gives what has no outcome one, because the context, that of Publish, has ended.
+func (b *batch) expire(ctx context.Context) {
+	for i := range b.pendings {
+		b.pendings[i].expire(ctx)
+	}
+}
+
+// expire is batch.expire for one message. What Publish still has it answers itself.
+func (p *pending) expire(ctx context.Context) {
+	if p.stage.Load() == fresh || p.answered.Load() {
+		return
+	}
+	var err error
+	if p.abandon() {
+		err = fault.NotSent(broker.WindowFull, p.op(), context.Cause(ctx))
+	} else {
+		err = &broker.Error{Kind: broker.ConfirmTimeout, Outcome: broker.Unknown, Op: p.op(), Err: context.Cause(ctx)}
+	}
+	if p.answer() {
+		p.batch.tell(p.number, p.number+1, err)
+	}
+}
+
+// fail ends p, of which nothing is awaited any more, with err.
+func (p *pending) fail(err error) {
+	if p.finish() {
+		p.batch.tell(p.number, p.number+1, err)
+	}
+}
+
+// gathered are outcomes of one batch that can be told at once. The zero value has none.
+type gathered struct {
+	batch    *batch
+	from, to int
+}
+
+// add tells that p, whose outcome is the caller's to tell, was confirmed, at once or with
+// those that follow.
+func (g *gathered) add(p *pending) {
+	if g.batch == p.batch && g.to == p.number {
+		g.to++
+		return
+	}
+	g.flush()
+	*g = gathered{p.batch, p.number, p.number + 1}
+}
+
+// flush tells what was gathered.
+func (g *gathered) flush() {
+	if g.batch != nil {
+		g.batch.tell(g.from, g.to, nil)
+	}
+	*g = gathered{}
+}

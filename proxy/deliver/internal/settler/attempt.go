@@ -1,0 +1,102 @@
+package settler
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/tracing/messaging"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
+)
+
+// Attempt is a delivery in the hands of the service.
+type Attempt struct {
+	*delivery.Delivery
+	At time.Time // when it was handed out
+
+	ctx        context.Context //nolint:containedctx // of the span, which outlives the call that begins it
+	span       messaging.Span
+	process    messaging.Process
+	processing metrics.Processing
+}
+
+// ErrEnded ends the spans of deliveries nobody settled.
+var ErrEnded = errors.New("stream ended before the delivery was settled")
+
+// Begin begins d's span and counters, for it is handed out now. The span is a child of
+// that in ctx.
+func (st *Settler) Begin(ctx context.Context, d *delivery.Delivery) Attempt {
+	a := Attempt{Delivery: d, At: time.Now(), process: st.process(d)}
+	a.ctx, a.span = st.shared.Tracing.StartProcess(ctx, a.process)
+	a.processing = st.shared.Metrics.Process(st.measured(d))
+	st.showDelivered(d)
+	return a
+}
+
+// Context is that of the attempt's span.
+func (a *Attempt) Context() context.Context { return a.ctx }
+
+// End says to telemetry what became of the attempt.
+func (a *Attempt) End(err error) {
+	a.span.End(err)
+	a.processing.End(a.ctx, err)
+}
+
+// Acknowledged notes in the attempt's span that the service acknowledged it.
+func (a *Attempt) Acknowledged() { a.span.SetOutcome(effectAck) }
+
+// Ack acknowledges a, in a span of its own. An error says that this came too late: it was
+// counted, and the event is delivered again.
+func (st *Settler) Ack(a *Attempt) error {
+	d := a.Delivery
+	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
+	st.Remember(d)
+	_, span := st.shared.Tracing.StartSettle(a.ctx, messaging.Ack, a.process)
+	err := st.tell(a.ctx, messaging.Ack, d, d.Ack)
+	span.End(err)
+	st.pass(d, err)
+	if err == nil {
+		st.showSettled(d, effectAck, "", a.At)
+	}
+	return err
+}
+
+// Conclude carries a negative outcome out. It waits until that is durable. After an error
+// nothing took effect, and a is back.
+func (st *Settler) Conclude(a *Attempt, o Outcome) error {
+	o.begun = a.At
+	effect, err := st.fail(a.Delivery, o)
+	if err == nil {
+		a.span.SetOutcome(effect)
+		st.showSettled(a.Delivery, effect, o.why(effect), a.At)
+	}
+	return err
+}
+
+// process describes d to tracing.
+func (st *Settler) process(d *delivery.Delivery) messaging.Process {
+	sub, e := d.Subscription, d.Event
+	return messaging.Process{
+		System:           sub.System,
+		Exchange:         d.Origin.Name,
+		RoutingKey:       d.Origin.Key,
+		Queue:            d.Part,
+		Topic:            sub.Topic.Name,
+		Subscription:     sub.FullName,
+		Hop:              tracecontext.Hop(d.Trace),
+		EventID:          e.ID,
+		EventSource:      e.Source,
+		EventType:        e.Type,
+		EventSubject:     e.Text(event.AttrSubject),
+		EventTraceParent: e.Text(event.AttrTraceParent),
+		EventTraceState:  e.Text(event.AttrTraceState),
+		DeliveryTag:      d.Tag,
+		Attempt:          d.Attempt,
+		Redelivered:      d.Redelivered,
+		BodySize:         len(e.Data),
+		ServerAddress:    st.driver.State().Address,
+	}
+}

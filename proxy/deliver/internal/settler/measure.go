@@ -1,0 +1,39 @@
+package settler
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenmesh/warren/proxy/deliver/delivery"
+	"github.com/warrenmesh/warren/proxy/metrics"
+	"github.com/warrenmesh/warren/tracing/messaging"
+)
+
+// tell settles d with the broker, and counts it when that came too late.
+func (st *Settler) tell(ctx context.Context, op messaging.SettleOp, d *delivery.Delivery, settle func() error) error {
+	begun := time.Now()
+	err := settle()
+	st.told(ctx, op, d, begun, err)
+	return err
+}
+
+// told measures a settlement that began at begun; its error means that it came too late.
+func (st *Settler) told(ctx context.Context, op messaging.SettleOp, d *delivery.Delivery, begun time.Time, err error) {
+	st.shared.Metrics.Settle(ctx, op, st.measured(d), begun, err)
+	if err != nil {
+		st.shared.stale.Add(1)
+	}
+}
+
+// measured describes d to metrics.
+func (st *Settler) measured(d *delivery.Delivery) metrics.Delivery {
+	sub := d.Subscription
+	return metrics.Delivery{
+		Subscription: st.name,
+		Topic:        sub.Topic,
+		System:       sub.System,
+		Address:      st.driver.State().Address,
+		Attempt:      d.Attempt,
+		Redelivered:  d.Redelivered,
+	}
+}
