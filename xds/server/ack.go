@@ -1,13 +1,18 @@
 package server
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/warrenmesh/warren/tracing/configuration"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
+	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -19,48 +24,35 @@ const maxUnanswered = 64
 type response struct {
 	nonce   string
 	typeURL string
-	sent    []*entry
+	sent    []*delta.Entry
 	span    configuration.Span // until the answer
 }
 
 // carries reports whether a resource was in it.
 func (r *response) carries(name string) bool {
-	return slices.ContainsFunc(r.sent, func(e *entry) bool { return e.name == name })
+	return slices.ContainsFunc(r.sent, func(e *delta.Entry) bool { return e.Name == name })
 }
 
 // respond makes the response for a difference and notes it as sent. One that a change
 // made necessary gets a span, whose context travels in its resources' metadata. mu is
 // held.
-func (s *stream) respond(v *view, sub *subscription, d *difference) (*message, error) {
+func (s *stream) respond(v *delta.View, sub *delta.Subscription, d *delta.Difference) (*delta.Message, error) {
 	s.nonce++
 	nonce := strconv.FormatUint(s.nonce, 10)
-	cause, _ := v.causeOf(d, s.server.now())
-	span, metadata, err := s.startPush(d, cause)
+	now := s.server.now()
+	span, metadata, err := s.startPush(d, v.CauseOf(d, now))
 	if err != nil {
 		return nil, err
 	}
-	s.server.traffic.of(d.typeURL).pushes.Add(1)
-	s.record(sub, d, response{nonce, d.typeURL, d.changed, span})
-	return newMessage(d.response(v.version, nonce), d.changed, metadata)
+	s.server.traffic.of(d.TypeURL).pushes.Add(1)
+	sub.Sent(d, now)
+	s.recount(d.Keys()...)
+	s.expect(response{nonce, d.TypeURL, d.Changed, span})
+	return d.Message(v, nonce, metadata)
 }
 
-// record notes what a response carries, before it is sent. mu is held.
-func (s *stream) record(sub *subscription, d *difference, r response) {
-	now := s.server.now()
-	for _, e := range d.changed {
-		sub.exists(e.name)
-		state := &sub.row(e.name).state
-		state.version, state.state, state.err, state.since = e.version, Sent, "", now
-		s.recount(e.key)
-	}
-	for _, name := range d.removed {
-		if sub.isNamed(name) {
-			sub.miss(name, now)
-		} else {
-			sub.lose(name)
-		}
-		s.recount(key{sub.kind, name})
-	}
+// expect notes a response whose answer is due. mu is held.
+func (s *stream) expect(r response) {
 	if len(s.unanswered) == maxUnanswered {
 		s.unanswered[0].span.End(errForgotten)
 		s.unanswered = slices.Delete(s.unanswered, 0, 1)
@@ -84,25 +76,21 @@ func (s *stream) answer(req *discoveryv3.DeltaDiscoveryRequest) []ResourceState 
 	refused := refusals(&answered, req)
 	answered.span.End(refusal(req))
 	now := s.server.now()
+	counts := make([]delta.Key, 0, len(answered.sent))
 	var out []ResourceState
 	for _, e := range answered.sent {
-		r := s.state(e.key)
-		if r == nil {
+		is := s.status(e.Key)
+		if is == nil {
 			continue // unsubscribed meanwhile
 		}
-		reason, isRefused := refused[e.name]
-		switch {
-		case !isRefused:
-			r.acked = e.version
-			if r.version == e.version {
-				r.state, r.err, r.since = Acked, "", now
-			}
-		case r.version == e.version:
-			r.state, r.err, r.since = Nacked, reason, now
-			out = append(out, r.resource(answered.typeURL, e.name))
+		if reason, isRefused := refused[e.Name]; !isRefused {
+			is.Ack(e.Version, now)
+		} else if is.Nack(e.Version, reason, now) {
+			out = append(out, resourceState(answered.typeURL, e.Name, is))
 		}
-		s.recount(e.key)
+		counts = append(counts, e.Key)
 	}
+	s.recount(counts...)
 	return out
 }
 
@@ -134,7 +122,7 @@ func refusals(r *response, req *discoveryv3.DeltaDiscoveryRequest) map[string]st
 	}
 	text = cut(text)
 	for _, e := range r.sent {
-		out[e.name] = text
+		out[e.Name] = text
 	}
 	return out
 }
@@ -145,4 +133,53 @@ func cut(text string) string {
 		return text
 	}
 	return strings.ToValidUTF8(strings.Clone(text[:maxErrorBytes]), "") + "…"
+}
+
+// Ends of a push span without an answer.
+var (
+	errForgotten = errors.New("not answered while many later responses were sent")
+	errHungUp    = errors.New("the stream ended before the answer")
+)
+
+// refusedError is a sidecar's NACK, as telemetry sees it.
+type refusedError string
+
+func (e refusedError) Error() string   { return string(e) }
+func (refusedError) ErrorType() string { return "config-rejected" }
+
+// refusal returns the error a request answers with, nil for an ACK.
+func refusal(req *discoveryv3.DeltaDiscoveryRequest) error {
+	if detail := req.GetErrorDetail(); detail != nil {
+		return refusedError(detail.GetMessage())
+	}
+	return nil
+}
+
+// startPush begins the span of a response and returns the metadata that puts its context
+// into the resources: the wire format of a Resource with nothing else. mu is held.
+func (s *stream) startPush(d *delta.Difference, cause delta.Change) (span configuration.Span, metadata []byte, err error) {
+	if cause.Cause == (tracecontext.Hop{}) {
+		return configuration.Span{}, nil, nil
+	}
+	names := make([]string, 0, len(d.Changed)+len(d.Removed))
+	for _, e := range d.Changed {
+		names = append(names, e.Name)
+	}
+	span = s.server.tracing.StartPush(cause.Cause, configuration.Push{
+		Version: cause.Version, Sidecar: s.node.ID, Workload: s.node.Namespace + "/" + s.node.Workload,
+		Type: delta.ShortType(d.TypeURL), Resources: append(names, d.Removed...),
+	})
+	hop := span.Hop()
+	if carried := xds.TraceMetadata(hop.Parent, hop.State); carried != nil {
+		metadata, err = proto.Marshal(&discoveryv3.Resource{Metadata: carried})
+	}
+	return span, metadata, err
+}
+
+// hangUp ends the spans of responses that will not be answered any more. mu is held.
+func (s *stream) hangUp() {
+	for _, r := range s.unanswered {
+		r.span.End(errHungUp)
+	}
+	s.unanswered = nil
 }

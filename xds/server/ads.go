@@ -1,11 +1,13 @@
 package server
 
 import (
+	"time"
+
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"time"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
 var (
@@ -25,11 +27,11 @@ func (s *service) StreamAggregatedResources(discoveryv3.AggregatedDiscoveryServi
 	return errDeltaOnly
 }
 
-// delta is a stream of delta ADS.
-type delta = discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
+// transport is a stream of delta ADS.
+type transport = discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
 
 // DeltaAggregatedResources serves one stream until it ends.
-func (s *service) DeltaAggregatedResources(g delta) error {
+func (s *service) DeltaAggregatedResources(g transport) error {
 	if s.cache.current.Load() == nil {
 		return errNotYet
 	}
@@ -49,9 +51,9 @@ func (s *service) DeltaAggregatedResources(g delta) error {
 // serve sends and takes requests in, one after the other: what is due when a request
 // comes goes before it is looked at. It returns when the other end has closed, when the
 // server closes, and with an error.
-func (s *stream) serve(g delta) error {
+func (s *stream) serve(g transport) error {
 	// The goroutine ends with the stream, which ends when this function has returned.
-	requests := make(chan request)
+	requests := make(chan delta.Request)
 	go receive(g, requests)
 	if err := s.awaitFirst(g, requests); err != nil || s.node.ID == "" {
 		return err
@@ -77,7 +79,7 @@ func (s *stream) serve(g delta) error {
 
 // awaitFirst takes the first request in, which has its time. Without one the stream has
 // ended.
-func (s *stream) awaitFirst(g delta, requests <-chan request) error {
+func (s *stream) awaitFirst(g transport, requests <-chan delta.Request) error {
 	patience := s.server.admission.limits.FirstRequest
 	silence := time.NewTimer(patience)
 	defer silence.Stop()
@@ -98,11 +100,11 @@ func (s *stream) awaitFirst(g delta, requests <-chan request) error {
 }
 
 // take takes in a request, after what was due when it came.
-func (s *stream) take(g delta, message request) error {
+func (s *stream) take(g transport, message delta.Request) error {
 	if err := s.flush(g); err != nil {
 		return err
 	}
-	req, err := message.decode()
+	req, err := message.Decode()
 	if err != nil {
 		return err
 	}
@@ -110,10 +112,10 @@ func (s *stream) take(g delta, message request) error {
 }
 
 // receive hands on requests until the stream ends.
-func receive(g delta, requests chan<- request) {
+func receive(g transport, requests chan<- delta.Request) {
 	defer close(requests)
 	for {
-		var req request
+		var req delta.Request
 		if err := g.RecvMsg(&req); err != nil {
 			return
 		}
@@ -126,7 +128,7 @@ func receive(g delta, requests chan<- request) {
 }
 
 // flush sends what is due.
-func (s *stream) flush(g delta) error {
+func (s *stream) flush(g transport) error {
 	for {
 		m, err := s.next()
 		if err != nil || m == nil {

@@ -7,38 +7,72 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
-// cache is the current view, and the index of who uses what of it. An update costs what
+// cache is what is served, and the index of who uses what of it. An update costs what
 // has changed times those who use it, however many streams and resources there are.
 //
 // A stream's mu may be held when the cache's is taken, not the other way round.
 type cache struct {
-	current atomic.Pointer[view] // nil until the first update
+	current atomic.Pointer[served] // nil until the first update
 
 	updating sync.Mutex // one update at a time
 
 	mu    sync.Mutex
-	users map[key]map[*stream]struct{}    // by what they ask for by name; guarded by mu
-	nodes map[string]map[*stream]struct{} // by namespace; guarded by mu
+	users map[delta.Key]map[*stream]struct{} // by what they ask for by name; guarded by mu
+	nodes map[string]map[*stream]struct{}    // by namespace; guarded by mu
 }
 
 func newCache() *cache {
-	return &cache{users: map[key]map[*stream]struct{}{}, nodes: map[string]map[*stream]struct{}{}}
+	return &cache{users: map[delta.Key]map[*stream]struct{}{}, nodes: map[string]map[*stream]struct{}{}}
 }
 
-// pushOrder is the order of types in which one update is told to one stream: what
-// is referred to goes first.
-var pushOrder = [...]string{xds.TypeCluster, xds.TypeEndpoint, xds.TypeListener, xds.TypeRoute}
+// served is a view and the groups of its resources. It is immutable.
+type served struct {
+	*delta.View
 
-// kindOf is the place of a type in the pushOrder, -1 for a type that is not served.
-func kindOf(typeURL string) int8 { return int8(slices.Index(pushOrder[:], typeURL)) } //nolint:gosec // there are few
+	groups map[delta.Key][]*Group // that a resource belongs to
+	all    []*Group
+}
+
+// newServed takes what has not changed from old, which is nil before the first view.
+func newServed(v View, old *served) *served {
+	var before *delta.View
+	if old != nil {
+		before = old.View
+	}
+	out := &served{View: delta.NewView(v.Version, v.Resources, v.Scoped, before), groups: map[delta.Key][]*Group{}, all: v.Groups}
+	for _, g := range v.Groups {
+		for _, k := range g.keys {
+			out.groups[k] = append(out.groups[k], g)
+		}
+	}
+	return out
+}
+
+// newGroups lists the groups that v has and old does not have.
+func (v *served) newGroups(old *served) []*Group {
+	if old == nil {
+		return nil // there are no streams
+	}
+	known := make(map[*Group]struct{}, len(old.all))
+	for _, g := range old.all {
+		known[g] = struct{}{}
+	}
+	var out []*Group
+	for _, g := range v.all {
+		if _, ok := known[g]; !ok {
+			out = append(out, g)
+		}
+	}
+	return out
+}
 
 // note is what an update tells one stream to look at.
 type note struct {
-	changed []key    // resources it may have to be told of
-	groups  []*Group // groups it may count otherwise in
+	changed []delta.Key // resources it may have to be told of
+	groups  []*Group    // groups it may count otherwise in
 }
 
 // update swaps the view and notes at the streams that use something of what changed
@@ -47,11 +81,11 @@ func (c *cache) update(from View, now time.Time) {
 	c.updating.Lock()
 	defer c.updating.Unlock()
 	old := c.current.Load()
-	v := newView(from, old)
-	var changed []key
+	v := newServed(from, old)
+	var changed []delta.Key
 	if old != nil { // before the first view there are no streams
-		changed = v.changedSince(old)
-		v.trace(old, changed, from, now)
+		changed = v.ChangedSince(old.View)
+		v.Trace(old.View, changed, from.Cause, now)
 	}
 	notes := c.swap(v, changed, v.newGroups(old))
 	// Counted before anybody is told, so that what is in force is never judged by what
@@ -68,8 +102,8 @@ func (c *cache) update(from View, now time.Time) {
 }
 
 // swap makes v current and returns who uses what of the changes.
-func (c *cache) swap(v *view, changed []key, groups []*Group) map[*stream]note {
-	slices.SortFunc(changed, func(a, b key) int { return cmp.Compare(a.kind, b.kind) })
+func (c *cache) swap(v *served, changed []delta.Key, groups []*Group) map[*stream]note {
+	slices.SortFunc(changed, func(a, b delta.Key) int { return cmp.Compare(a.Kind, b.Kind) })
 	old := c.current.Load()
 	notes := map[*stream]note{}
 	c.mu.Lock()
@@ -97,16 +131,20 @@ func (c *cache) swap(v *view, changed []key, groups []*Group) map[*stream]note {
 
 // usersOf returns the streams that ask for a name, and those that are asked about it:
 // all of a namespace that has it for some of them. mu is held.
-func (c *cache) usersOf(k key, views ...*view) map[*stream]struct{} {
+func (c *cache) usersOf(k delta.Key, views ...*served) map[*stream]struct{} {
 	users, copied := c.users[k], false
 	for _, v := range views {
-		if v == nil || v.scoped[k] == nil {
+		if v == nil {
+			continue
+		}
+		namespace, scoped := v.Namespace(k)
+		if !scoped {
 			continue
 		}
 		if !copied {
 			users, copied = clone(users), true
 		}
-		for s := range c.nodes[v.scoped[k].Namespace] {
+		for s := range c.nodes[namespace] {
 			users[s] = struct{}{}
 		}
 	}
@@ -136,15 +174,15 @@ func (c *cache) use(s *stream, kind int8, added, removed []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, name := range added {
-		put(c.users, key{kind, name}, s)
+		put(c.users, delta.Key{Kind: kind, Name: name}, s)
 	}
 	for _, name := range removed {
-		drop(c.users, key{kind, name}, s)
+		drop(c.users, delta.Key{Kind: kind, Name: name}, s)
 	}
 }
 
 // leave forgets a stream that uses keys.
-func (c *cache) leave(s *stream, namespace string, keys []key) {
+func (c *cache) leave(s *stream, namespace string, keys []delta.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	drop(c.nodes, namespace, s)

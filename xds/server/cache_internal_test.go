@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -100,7 +101,7 @@ func (m *model) request(p *peerModel, req *discoveryv3.DeltaDiscoveryRequest) {
 // subscribe changes what a client asks for.
 func (m *model) subscribe(p *peerModel) {
 	req := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: xds.TypeListener}
-	name := []string{wildcard, fmt.Sprint("topic", m.random.IntN(modelNames)), fmt.Sprint("subscription", m.random.IntN(modelNames))}[m.random.IntN(3)]
+	name := []string{"*", fmt.Sprint("topic", m.random.IntN(modelNames)), fmt.Sprint("subscription", m.random.IntN(modelNames))}[m.random.IntN(3)]
 	on := m.random.IntN(3) > 0
 	if on {
 		req.ResourceNamesSubscribe = []string{name}
@@ -108,7 +109,7 @@ func (m *model) subscribe(p *peerModel) {
 		req.ResourceNamesUnsubscribe = []string{name}
 	}
 	switch {
-	case name == wildcard:
+	case name == "*":
 		p.wildcard = on
 	case on:
 		p.names[name] = true
@@ -130,7 +131,7 @@ func (m *model) receive(p *peerModel) bool {
 		return false
 	}
 	p.last = new(discoveryv3.DeltaDiscoveryResponse)
-	if err := proto.Unmarshal(message.buffers.Materialize(), p.last); err != nil {
+	if err := proto.Unmarshal(wireFormat(m.T, message), p.last); err != nil {
 		m.Fatal(err)
 	}
 	for _, r := range p.last.GetResources() {
@@ -142,6 +143,15 @@ func (m *model) receive(p *peerModel) bool {
 		delete(p.has, name)
 	}
 	return true
+}
+
+func wireFormat(t *testing.T, m *delta.Message) []byte {
+	t.Helper()
+	data, err := delta.NewCodec().Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data.Materialize()
 }
 
 func (m *model) answer(p *peerModel) {
@@ -172,7 +182,7 @@ func (m *model) wants(p *peerModel) map[string]string {
 // serves tells whether all of a group exists: the counts of others mean nothing.
 func (m *model) serves(g *Group) bool {
 	v := m.server.cache.current.Load()
-	return !slices.ContainsFunc(g.keys, func(k key) bool { return v.versionOf(k) == "" })
+	return !slices.ContainsFunc(g.keys, func(k delta.Key) bool { return v.VersionOf(k) == "" })
 }
 
 // counts is what a group should say: all of it worked out from what Sidecars tells.
@@ -189,13 +199,13 @@ func (m *model) counts(g *Group) Progress {
 	for n, sidecar := range m.server.Sidecars() {
 		worst := standing(0)
 		for i, k := range g.keys {
-			at := slices.IndexFunc(sidecar.Resources, func(r ResourceState) bool { return r.Name == k.name })
-			s, isScoped := scoped[k.name]
+			at := slices.IndexFunc(sidecar.Resources, func(r ResourceState) bool { return r.Name == k.Name })
+			s, isScoped := scoped[k.Name]
 			switch {
 			case at < 0 && isScoped && s.Match(sidecar.Node.Labels):
 				worst = max(worst, standsPending)
 			case at < 0:
-			case sidecar.Resources[at].Version != versions[k.name]:
+			case sidecar.Resources[at].Version != versions[k.Name]:
 				worst = max(worst, standsPending)
 			case sidecar.Resources[at].State == Nacked:
 				worst = max(worst, standsRejected)

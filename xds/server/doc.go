@@ -1,6 +1,11 @@
 // Package server pushes resources to sidecars by delta ADS and knows which of
 // them each sidecar has accepted.
 //
+// Its room internal/delta has views, subscriptions and differences. The package itself
+// has streams, the index of who uses what, the counts, and the bounds of peers. It
+// imports package xds, the resources of xds/wire, and the spans of a change of
+// configuration.
+//
 // It owns the protocol (nonces, subscriptions, what a sidecar was told), which sidecar
 // gets which resources, and the ACK state. It does not own where resources come from,
 // nor listening, TLS or the lifetime of the gRPC server.

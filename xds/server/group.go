@@ -5,6 +5,8 @@ import (
 	"iter"
 	"slices"
 	"sync"
+
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
 // Group is resources that belong together, such as those of one declared object, and
@@ -15,8 +17,8 @@ import (
 // says what it said last, or something older.
 type Group struct {
 	// Set at construction.
-	keys   []key
-	places map[key]int // of the keys
+	keys   []delta.Key
+	places map[delta.Key]int // of the keys
 
 	mu       sync.Mutex
 	members  map[*stream]standing
@@ -37,9 +39,9 @@ func (p Progress) Total() uint32 { return p.Acked + p.Pending + p.Rejected }
 // once it is in a View that has all of the resources. The same group may be in many, one
 // after the other.
 func NewGroup(keys [][2]string) *Group {
-	g := &Group{places: make(map[key]int, len(keys)), members: map[*stream]standing{}, rejected: map[*stream]rejection{}}
+	g := &Group{places: make(map[delta.Key]int, len(keys)), members: map[*stream]standing{}, rejected: map[*stream]rejection{}}
 	for _, names := range keys {
-		k := keyOf(names[0], names[1])
+		k := delta.KeyOf(names[0], names[1])
 		if _, known := g.places[k]; !known {
 			g.places[k] = len(g.keys)
 			g.keys = append(g.keys, k)
@@ -117,9 +119,9 @@ func (s *stream) count(groups []*Group) {
 	s.countIn(s.server.cache.current.Load(), groups)
 }
 
-// countIn is count by a view. A closed stream counts nowhere. mu is held.
-func (s *stream) countIn(v *view, groups []*Group) {
-	for _, g := range groups {
+// countIn is count by what is served. A closed stream counts nowhere. mu is held.
+func (s *stream) countIn(v *served, groups []*Group) {
+	for g := range distinct(groups) {
 		if s.closed {
 			g.set(s, 0, rejection{})
 			continue
@@ -135,7 +137,7 @@ func (s *stream) countIn(v *view, groups []*Group) {
 		}
 		var why rejection
 		if worst == standsRejected {
-			why = rejection{first, s.node.ID, s.id, s.state(g.keys[first]).err}
+			why = rejection{first, s.node.ID, s.id, s.status(g.keys[first]).Error}
 		}
 		g.set(s, worst, why)
 	}
@@ -144,59 +146,83 @@ func (s *stream) countIn(v *view, groups []*Group) {
 // shared yields the keys of a group that may mean something to the stream, with their
 // places. Some groups have many more keys than a stream has resources: a topic to which
 // hundreds of others send. mu is held.
-func (s *stream) shared(v *view, g *Group) iter.Seq2[int, key] {
-	scoped := v.scopes[s.node.Namespace]
+func (s *stream) shared(v *served, g *Group) iter.Seq2[int, delta.Key] {
+	scoped := v.Scoped(s.node.Namespace)
 	has := len(scoped)
 	for _, sub := range s.subs {
 		if sub != nil {
-			has += len(sub.rows)
+			has += sub.Len()
 		}
 	}
 	if len(g.keys) <= has {
 		return slices.All(g.keys)
 	}
-	return func(yield func(int, key) bool) {
-		for _, sub := range s.subs {
+	return func(yield func(int, delta.Key) bool) {
+		for kind, sub := range s.subs {
 			if sub == nil {
 				continue
 			}
-			for name := range sub.rows {
-				k := key{sub.kind, name}
+			for name := range sub.Rows() {
+				k := delta.Key{Kind: int8(kind), Name: name} //nolint:gosec // there are few
 				if i, ok := g.places[k]; ok && !yield(i, k) {
 					return
 				}
 			}
 		}
-		for _, s := range scoped {
-			if i, ok := g.places[s.key]; ok && !yield(i, s.key) {
+		for _, k := range scoped {
+			if i, ok := g.places[k]; ok && !yield(i, k) {
 				return
 			}
 		}
 	}
 }
 
-// recount counts in the groups of resources whose state has changed. mu is held.
-func (s *stream) recount(keys ...key) {
-	v := s.server.cache.current.Load()
-	for _, k := range keys {
-		s.countIn(v, v.groups[k])
+// distinct yields each group once: those of many resources are often the same.
+func distinct(groups []*Group) iter.Seq[*Group] {
+	return func(yield func(*Group) bool) {
+		var seen map[*Group]struct{}
+		if len(groups) > 1 {
+			seen = make(map[*Group]struct{}, len(groups))
+		}
+		for _, g := range groups {
+			if _, again := seen[g]; again {
+				continue
+			}
+			if seen != nil {
+				seen[g] = struct{}{}
+			}
+			if !yield(g) {
+				return
+			}
+		}
 	}
+}
+
+// recount counts in the groups of resources whose state has changed, once in each: a
+// group may look at all that the stream has. mu is held.
+func (s *stream) recount(keys ...delta.Key) {
+	v := s.server.cache.current.Load()
+	var groups []*Group
+	for _, k := range keys {
+		groups = append(groups, v.groups[k]...)
+	}
+	s.countIn(v, groups)
 }
 
 // standing is what the stream made of the version of a resource that is in force. What
 // it said of an older one does not count.
-func (s *stream) standing(v *view, k key) standing {
-	state := s.state(k)
+func (s *stream) standing(v *served, k delta.Key) standing {
+	is := s.status(k)
 	switch {
-	case state == nil && v.concerns(k, &s.node):
+	case is == nil && v.Concerns(k, &s.node):
 		return standsPending
-	case state == nil:
+	case is == nil:
 		return 0
-	case state.version != v.versionOf(k):
+	case is.Version != v.VersionOf(k):
 		return standsPending
-	case state.state == Nacked:
+	case is.State == Nacked:
 		return standsRejected
-	case state.state == Acked:
+	case is.State == Acked:
 		return standsAcked
 	default:
 		return standsPending

@@ -7,11 +7,11 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
-	_ "google.golang.org/grpc/encoding/proto" // the codec that ours is upon
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/tracing/tracecontext"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -85,16 +85,7 @@ type View struct {
 
 // Scoped is a Listener for some sidecars. One that it does not concern cannot get
 // it by name either.
-type Scoped struct {
-	Resource  wire.Resource
-	Namespace string
-	// Match tells whether a sidecar of Namespace with these labels gets it. It is
-	// called concurrently and must not keep or change the map. Nil matches all.
-	Match func(labels map[string]string) bool
-	// Selector names what Match picks: two of the same text pick the same sidecars.
-	// With "" nothing is known of it, and each update asks Match again.
-	Selector string
-}
+type Scoped = delta.Scoped
 
 // Update replaces what is served. The caller gives up v's slices. Of two resources
 // of one type and name the last wins.
@@ -143,6 +134,6 @@ func ServerOptions() []grpc.ServerOption { //nolint:revive // it is named after 
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(delta.NewCodec()),
 	}
 }

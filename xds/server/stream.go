@@ -3,8 +3,8 @@ package server
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
 // stream is one connection's state. It has its own lock, so that a busy stream does
@@ -29,21 +30,13 @@ type stream struct {
 	mu         sync.Mutex
 	closed     bool
 	node       xds.Node // of the first request; zero until then
-	subs       [len(pushOrder)]*subscription
-	unserved   []string        // type URLs asked for
-	due        []*subscription // that may have something to say, in the order of their turns
-	counted    int             // names that admission knows of
-	nonce      uint64          // of the last response
-	unanswered []response      // oldest first
+	subs       [len(delta.Types)]*delta.Subscription
+	unserved   []string              // type URLs asked for
+	due        []*delta.Subscription // that may have something to say, in the order of their turns
+	counted    int                   // names that admission knows of
+	nonce      uint64                // of the last response
+	unanswered []response            // oldest first
 }
-
-// key names a resource.
-type key struct {
-	kind int8 // place of its type in the pushOrder
-	name string
-}
-
-func keyOf(typeURL, name string) key { return key{kindOf(typeURL), name} }
 
 func (s *Server) newStream(ctx context.Context) *stream {
 	st := &stream{server: s, connectedAt: s.now(), mailbox: make(chan struct{}, 1)}
@@ -68,28 +61,33 @@ func (s *stream) close() {
 // forget leaves the index and all groups. mu is held.
 func (s *stream) forget() {
 	s.closed = true
-	var used []key
-	for _, sub := range s.subs {
+	counts := s.unasked()
+	var used []delta.Key
+	for kind, sub := range s.subs {
 		if sub == nil {
 			continue
 		}
-		for name, r := range sub.rows {
-			if r.named {
-				used = append(used, key{sub.kind, name})
+		for name, named := range sub.Rows() {
+			k := delta.Key{Kind: int8(kind), Name: name} //nolint:gosec // there are few
+			if counts = append(counts, k); named {
+				used = append(used, k)
 			}
-			s.recount(key{sub.kind, name})
 		}
 	}
-	s.recountScoped()
+	s.recount(counts...)
 	s.server.cache.leave(s, s.node.Namespace, used)
 }
 
-// recountScoped counts in the groups of Listeners that may be for the stream without its
-// asking. mu is held.
-func (s *stream) recountScoped() {
-	for _, scoped := range s.server.cache.current.Load().scopes[s.node.Namespace] {
-		s.recount(scoped.key)
+// unasked lists the Listeners that are for the stream without its asking. mu is held.
+func (s *stream) unasked() []delta.Key {
+	v := s.server.cache.current.Load()
+	var out []delta.Key
+	for _, k := range v.Scoped(s.node.Namespace) {
+		if v.Concerns(k, &s.node) {
+			out = append(out, k)
+		}
 	}
+	return out
 }
 
 // requested processes a request: the node (first request only), the subscriptions,
@@ -129,7 +127,7 @@ func (s *stream) introduce(req *discoveryv3.DeltaDiscoveryRequest) error {
 	}
 	s.node = node
 	s.server.cache.introduce(s, node.Namespace)
-	s.recountScoped()
+	s.recount(s.unasked()...)
 	s.server.logger.Info("sidecar connected", "node", node.ID, "namespace", node.Namespace, "peer", s.peer)
 	return nil
 }
@@ -137,36 +135,40 @@ func (s *stream) introduce(req *discoveryv3.DeltaDiscoveryRequest) error {
 // subscribe applies all of a request's subscriptions, or none of them.
 func (s *stream) subscribe(req *discoveryv3.DeltaDiscoveryRequest) error {
 	typeURL := req.GetTypeUrl()
-	kind := kindOf(typeURL)
+	kind := delta.KindOf(typeURL)
 	if err := s.countType(typeURL); err != nil || kind < 0 {
 		return err // a type that is not served is never answered
 	}
 	sub, known := s.subs[kind], s.subs[kind] != nil
 	if !known {
-		sub = newSubscription(typeURL, &s.node)
+		sub = delta.NewSubscription(typeURL, &s.node)
 	}
-	if err := sub.check(req, s.server.admission.limits.Names); err != nil {
+	if err := sub.Check(req, s.server.admission.limits.Names); err != nil {
 		return err
 	}
-	was := sub.named
-	added, removed := sub.change(req, !known)
+	was := sub.Named()
+	added, removed := sub.Change(req, !known)
 	s.subs[kind] = sub
 	// Before a view is looked at: an update sees the names, or they see the update.
 	s.server.cache.use(s, kind, added, removed)
-	more := sub.named - was
+	more := sub.Named() - was
 	if err := s.server.admission.take(s, more); err != nil {
 		return err
 	}
 	s.counted += more
-	s.recall(sub, req, !known)
-	sub.open = true
+	var counts []delta.Key
+	for _, name := range sub.Recall(req, !known, s.server.now()) {
+		counts = append(counts, delta.Key{Kind: kind, Name: name})
+	}
+	s.recount(counts...)
+	sub.Open()
 	s.enqueue(sub)
 	return nil
 }
 
 // countType bounds the types that a stream asks for, those that are not served included.
 func (s *stream) countType(typeURL string) error {
-	kind, types := kindOf(typeURL), len(s.unserved)
+	kind, types := delta.KindOf(typeURL), len(s.unserved)
 	for _, sub := range s.subs {
 		if sub != nil {
 			types++
@@ -187,61 +189,29 @@ func (s *stream) countType(typeURL string) error {
 	return nil
 }
 
-// recall keeps the states of resources in step with the subscriptions.
-func (s *stream) recall(sub *subscription, req *discoveryv3.DeltaDiscoveryRequest, first bool) {
-	if first {
-		for name, version := range req.GetInitialResourceVersions() {
-			if sub.wants(name) && len(version) <= maxVersionBytes {
-				sub.row(name).state = state{version: version, acked: version, state: Acked, since: s.server.now()}
-				s.recount(key{sub.kind, name})
-			}
-		}
-	}
-	for _, name := range req.GetResourceNamesUnsubscribe() {
-		if name != wildcard {
-			s.lose(sub, name)
-			continue
-		}
-		for name := range sub.rows {
-			if !sub.wants(name) {
-				s.lose(sub, name)
-			}
-		}
-	}
-}
-
-// lose forgets the state of a resource.
-func (s *stream) lose(sub *subscription, name string) {
-	sub.lose(name)
-	s.recount(key{sub.kind, name})
-}
-
 // look notes which resources the stream may have to be told of.
-func (s *stream) look(changed []key) {
+func (s *stream) look(changed []delta.Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
 	for _, k := range changed {
-		if k.kind < 0 {
+		if k.Kind < 0 {
 			continue
 		}
-		if sub := s.subs[k.kind]; sub != nil {
-			sub.look(k.name)
+		if sub := s.subs[k.Kind]; sub != nil {
+			sub.Look(k.Name)
 			s.enqueue(sub)
 		}
 	}
 }
 
-// enqueue gives a subscription its turn, if a response may be sent: one that was sent
-// is to be answered first, so that a slow sidecar is told of the last state alone.
-// mu is held.
-func (s *stream) enqueue(sub *subscription) {
-	if !sub.open || sub.queued || !sub.promising() {
+// enqueue gives a subscription its turn, if it needs one. mu is held.
+func (s *stream) enqueue(sub *delta.Subscription) {
+	if !sub.Queue() {
 		return
 	}
-	sub.queued = true
 	s.due = append(s.due, sub)
 	select {
 	case s.mailbox <- struct{}{}:
@@ -251,7 +221,7 @@ func (s *stream) enqueue(sub *subscription) {
 
 // next returns the next response, nil when there is none. It is sent before next is
 // called again.
-func (s *stream) next() (*message, error) {
+func (s *stream) next() (*delta.Message, error) {
 	m, err := s.turn()
 	if m != nil {
 		s.server.changed.notify()
@@ -259,7 +229,7 @@ func (s *stream) next() (*message, error) {
 	return m, err
 }
 
-func (s *stream) turn() (*message, error) {
+func (s *stream) turn() (*delta.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.due) > 0 {
@@ -267,27 +237,20 @@ func (s *stream) turn() (*message, error) {
 		if s.due = slices.Delete(s.due, 0, 1); len(s.due) == 0 {
 			s.due = nil
 		}
-		sub.queued = false
-		v := s.server.cache.current.Load()
-		if d := sub.difference(v); !d.empty() || sub.answer {
-			sub.answer, sub.open = false, false
+		v := s.server.cache.current.Load().View
+		if d := sub.Turn(v); d != nil {
 			return s.respond(v, sub, d)
 		}
 	}
 	return nil, nil
 }
 
-// state of a resource at the sidecar, nil when it has none. mu is held.
-func (s *stream) state(k key) *state {
-	if k.kind < 0 {
+// status of a resource at the sidecar, nil when it has none. mu is held.
+func (s *stream) status(k delta.Key) *delta.Status {
+	if k.Kind < 0 || s.subs[k.Kind] == nil {
 		return nil
 	}
-	if sub := s.subs[k.kind]; sub != nil {
-		if r := sub.rows[k.name]; r != nil && r.state.state != 0 {
-			return &r.state
-		}
-	}
-	return nil
+	return s.subs[k.Kind].Status(k.Name)
 }
 
 // sidecar returns what is known of the stream, false before its first request.
@@ -296,15 +259,17 @@ func (s *stream) sidecar() (Sidecar, bool) {
 	defer s.mu.Unlock()
 	out := Sidecar{Node: s.node, Peer: s.peer, ConnectedAt: s.connectedAt}
 	for _, typeURL := range xds.TypeURLs() {
-		sub := s.subs[kindOf(typeURL)]
+		sub := s.subs[delta.KindOf(typeURL)]
 		if sub == nil {
 			continue
 		}
-		for _, name := range slices.Sorted(maps.Keys(sub.rows)) {
-			if r := sub.rows[name]; r.state.state != 0 {
-				out.Resources = append(out.Resources, r.resource(typeURL, name))
+		first := len(out.Resources)
+		for name := range sub.Rows() {
+			if is := sub.Status(name); is != nil {
+				out.Resources = append(out.Resources, resourceState(typeURL, name, is))
 			}
 		}
+		slices.SortFunc(out.Resources[first:], func(a, b ResourceState) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return out, s.node.ID != ""
 }

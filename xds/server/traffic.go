@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
 // Traffic counts responses of one type since the start.
@@ -33,7 +35,7 @@ type counts struct{ pushes, acks, nacks atomic.Uint64 }
 
 func newTraffic() traffic {
 	t := traffic{}
-	for _, typeURL := range pushOrder {
+	for _, typeURL := range delta.Types {
 		t[typeURL] = &counts{}
 	}
 	return t

@@ -1,9 +1,10 @@
-package server
+package delta
 
 import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // the codec that ours is upon
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -24,20 +25,20 @@ const (
 	fieldValue   protowire.Number = 2
 )
 
-// message is a DeltaDiscoveryResponse in its wire format. The resources in it are
+// Message is a DeltaDiscoveryResponse in its wire format. The resources in it are
 // marshalled once for all streams and not copied; what differs from stream to stream is
-// a few bytes around them. Only codec knows it.
-type message struct{ buffers mem.BufferSlice }
+// a few bytes around them. Only Codec knows it.
+type Message struct{ buffers mem.BufferSlice }
 
 // newMessage puts resources into a response. Metadata, if there is any, is the wire
 // format of a Resource that has nothing else: messages are merged by concatenation
 // (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
-func newMessage(resp *discoveryv3.DeltaDiscoveryResponse, entries []*entry, metadata []byte) (*message, error) {
+func newMessage(resp *discoveryv3.DeltaDiscoveryResponse, entries []*Entry, metadata []byte) (*Message, error) {
 	around, err := proto.Marshal(resp)
 	if err != nil {
 		return nil, err
 	}
-	m := &message{buffers: make(mem.BufferSlice, 0, 2*len(entries)+1)}
+	m := &Message{buffers: make(mem.BufferSlice, 0, 2*len(entries)+1)}
 	for _, e := range entries {
 		around = protowire.AppendTag(around, fieldResources, protowire.BytesType)
 		around = protowire.AppendVarint(around, uint64(len(e.body)+len(metadata))) //nolint:gosec // a length
@@ -68,26 +69,27 @@ func resourceBody(r wire.Resource) []byte {
 	return append(append(body, head...), value...)
 }
 
-// codec is gRPC's for protobuf, which also takes messages that are marshalled already.
-type codec struct{ encoding.CodecV2 }
+// Codec is gRPC's for protobuf, which also takes messages that are marshalled already.
+type Codec struct{ encoding.CodecV2 }
 
-func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
+// NewCodec returns a Codec.
+func NewCodec() Codec { return Codec{encoding.GetCodecV2("proto")} }
 
-// request is one in its wire format. The goroutine that receives does not decode it:
+// Request is one in its wire format. The goroutine that receives does not decode it:
 // its stack would grow, and stay so while it waits for days.
-type request []byte
+type Request []byte
 
 // Unmarshal implements encoding.CodecV2.
-func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if r, ok := v.(*request); ok {
+func (c Codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if r, ok := v.(*Request); ok {
 		*r = data.Materialize()
 		return nil
 	}
 	return c.CodecV2.Unmarshal(data, v)
 }
 
-// decode returns the request that r is. Its error is what gRPC says of such a message.
-func (r request) decode() (*discoveryv3.DeltaDiscoveryRequest, error) {
+// Decode returns the request that r is. Its error is what gRPC says of such a message.
+func (r Request) Decode() (*discoveryv3.DeltaDiscoveryRequest, error) {
 	req := new(discoveryv3.DeltaDiscoveryRequest)
 	if err := proto.Unmarshal(r, req); err != nil {
 		return nil, status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
@@ -96,8 +98,8 @@ func (r request) decode() (*discoveryv3.DeltaDiscoveryRequest, error) {
 }
 
 // Marshal implements encoding.CodecV2.
-func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if m, ok := v.(*message); ok {
+func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
+	if m, ok := v.(*Message); ok {
 		return m.buffers, nil
 	}
 	return c.CodecV2.Marshal(v)
