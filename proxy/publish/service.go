@@ -1,6 +1,7 @@
 // Package publish is the way of an event from a door to the broker's confirm: accept
-// (check) → match → stages of the rule → pick → try, again where the route's retry policy
-// says so → answer. Batch and stream put many events through the same stages as a pipeline.
+// (check) → route → stages of the rule → claim a node and write, again where the route's
+// retry policy says so → answer. Batch and stream put many events through the same steps
+// as a pipeline.
 //
 // service.go routes; admit.go, accept.go and submission.go refuse what need not be tried;
 // depart.go puts that together. batch.go, stream.go and outbox.go are calls with many
