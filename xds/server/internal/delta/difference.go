@@ -38,13 +38,13 @@ func (s *Subscription) difference(v *View) *Difference {
 	if s.all {
 		s.all = false
 		for name, r := range s.rows {
-			if r.told != (held{}) {
-				s.Look(name)
+			if r.named || r.told != (held{}) {
+				s.note(name)
 			}
 		}
 		for _, k := range v.scopes[s.node.Namespace] {
 			if s.wildcard && k.Kind == s.kind {
-				s.Look(k.Name)
+				s.note(k.Name)
 			}
 		}
 	}

@@ -21,6 +21,9 @@ const (
 	// kept for Sidecars: names cost a peer nothing, and each change looks at all of
 	// them. Names beyond it are answered, and Sidecars does not list them.
 	maxMissing = 100
+	// maxUnknown bounds the names without a row that one type gathers until the stream
+	// may be told of them.
+	maxUnknown = 100
 )
 
 // Beyond reports whether n is above a limit. A negative limit is none.

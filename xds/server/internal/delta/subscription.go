@@ -33,8 +33,8 @@ type Subscription struct {
 	open   bool // a response may be sent
 	queued bool // its turn will come
 	answer bool // the next response is sent though it may be empty
-	// What may differ from the view: names, and with all set also everything that is
-	// known or that the wildcard brings.
+	// What may differ from the view: names, or with all set everything that is asked for
+	// or known, and that the wildcard brings.
 	pending map[string]struct{} // nil when empty
 	all     bool
 }
@@ -58,8 +58,20 @@ func (s *Subscription) of(e *Entry) held {
 	}
 }
 
-// Look notes that the sidecar may have to be told of a resource.
+// Look notes that the sidecar may have to be told of a resource. Names that it was not
+// told of come and go; one that answers nothing must not gather them all.
 func (s *Subscription) Look(name string) {
+	if s.all {
+		return
+	}
+	if len(s.pending) > len(s.rows)+maxUnknown {
+		s.pending, s.all = nil, true
+		return
+	}
+	s.note(name)
+}
+
+func (s *Subscription) note(name string) {
 	if s.pending == nil {
 		s.pending = map[string]struct{}{}
 	}
@@ -202,7 +214,8 @@ func (s *Subscription) Change(req *discoveryv3.DeltaDiscoveryRequest, first bool
 	}
 	if first {
 		for name, version := range req.GetInitialResourceVersions() {
-			if len(version) <= maxVersionBytes {
+			// A row for nothing that is asked for would stay, and count nowhere.
+			if s.wants(name) && len(version) <= maxVersionBytes {
 				s.row(name).told = held{version, present}
 				s.all = true
 			}
