@@ -164,11 +164,14 @@ func (s *State) look(set *settings) (changed bool) {
 		s.last = observation{set.revision, declarations, make([]Object, len(declarations)), make(map[v1alpha1.ObjectName]int, len(declarations))}
 		changed = true
 	}
-	copied := changed
+	fresh, copied := changed, changed
 	for i, d := range s.last.declarations {
-		s.last.places[d.name] = i
+		at, known := i, true
+		if fresh {
+			s.last.places[d.name] = i
+			at, known = was.places[d.name]
+		}
 		p := d.progress()
-		at, known := was.places[d.name]
 		if known && was.objects[at].Progress == p && was.declarations[at].same(&d) {
 			if copied {
 				s.last.objects[i] = was.objects[at]

@@ -20,10 +20,19 @@ type Group struct {
 	keys   []delta.Key
 	places map[delta.Key]int // of the keys
 
+	parts [parts]members
+}
+
+// parts of a group's members, each with a lock: all sidecars may be in one group, and
+// answer at once.
+const parts = 8
+
+// members are some of the sidecars that a group concerns.
+type members struct {
 	mu       sync.Mutex
-	members  map[*stream]standing
-	counts   [standsRejected + 1]uint32 // by standing
-	rejected map[*stream]rejection
+	stand    map[*stream]standing       // nil when empty; guarded by mu
+	counts   [standsRejected + 1]uint32 // by standing; guarded by mu
+	rejected map[*stream]rejection      // nil when empty; guarded by mu
 }
 
 // Progress counts sidecars.
@@ -39,7 +48,7 @@ func (p Progress) Total() uint32 { return p.Acked + p.Pending + p.Rejected }
 // once it is in a View that has all of the resources. The same group may be in many, one
 // after the other.
 func NewGroup(keys [][2]string) *Group {
-	g := &Group{places: make(map[delta.Key]int, len(keys)), members: map[*stream]standing{}, rejected: map[*stream]rejection{}}
+	g := &Group{places: make(map[delta.Key]int, len(keys))}
 	for _, names := range keys {
 		k := delta.KeyOf(names[0], names[1])
 		if _, known := g.places[k]; !known {
@@ -53,19 +62,30 @@ func NewGroup(keys [][2]string) *Group {
 // Progress returns the counts. The error is that of the first resource that was refused,
 // at the first sidecar by id.
 func (g *Group) Progress() Progress {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	p := Progress{Acked: g.counts[standsAcked], Pending: g.counts[standsPending], Rejected: g.counts[standsRejected]}
+	var p Progress
 	var first *rejection
-	for _, r := range g.rejected {
-		if first == nil || r.compare(first) < 0 {
-			first = &r
-		}
+	for i := range g.parts {
+		first = g.parts[i].add(&p, first)
 	}
 	if first != nil {
 		p.LastError = first.err
 	}
 	return p
+}
+
+// add adds the counts to p, and returns the first of its rejections and another one.
+func (m *members) add(p *Progress, first *rejection) *rejection {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p.Acked += m.counts[standsAcked]
+	p.Pending += m.counts[standsPending]
+	p.Rejected += m.counts[standsRejected]
+	for _, r := range m.rejected {
+		if first == nil || r.compare(first) < 0 {
+			first = &r
+		}
+	}
+	return first
 }
 
 // standing of a group at one sidecar; the worst of its resources counts.
@@ -91,24 +111,34 @@ func (r *rejection) compare(other *rejection) int {
 
 // set notes how a stream stands; 0 means that it is not concerned.
 func (g *Group) set(s *stream, is standing, why rejection) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if was := g.members[s]; was != is {
+	g.parts[s.id%parts].set(s, is, why)
+}
+
+func (m *members) set(s *stream, is standing, why rejection) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if was := m.stand[s]; was != is {
 		if was != 0 {
-			g.counts[was]--
-		}
-		if is != 0 {
-			g.counts[is]++
-			g.members[s] = is
-		} else {
-			delete(g.members, s)
+			m.counts[was]--
 		}
 		if was == standsRejected {
-			delete(g.rejected, s)
+			delete(m.rejected, s)
 		}
+		if is == 0 {
+			delete(m.stand, s)
+			return
+		}
+		if m.stand == nil {
+			m.stand = map[*stream]standing{}
+		}
+		m.stand[s] = is
+		m.counts[is]++
 	}
 	if is == standsRejected {
-		g.rejected[s] = why
+		if m.rejected == nil {
+			m.rejected = map[*stream]rejection{}
+		}
+		m.rejected[s] = why
 	}
 }
 
