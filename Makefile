@@ -140,6 +140,12 @@ bench-build:
 
 BENCH_RUN := .run/bench/withbroker -dir .run/rabbitmq-bench -- .run/bench/bench
 
+# A process each for the control plane and the streams, with a connection a stream.
+.PHONY: bench-xds
+bench-xds: ## Measure a change until the last ACK of 1,000, 5,000 and 10,000 streams (BENCH='-streams 1000' etc.; about 3 minutes)
+	@CGO_ENABLED=0 $(BOTH) go build -trimpath -o .run/bench/bench-xds ./test/bench/streams
+	@.run/bench/bench-xds $(BENCH)
+
 .PHONY: bench-micro
 bench-micro: ## Print time and allocations of the hot path's stages, and check their allocation budgets
 	@go test -run '^$$' -bench . -benchmem -benchtime $${BENCHTIME:-1s} ./proxy/...

@@ -11,9 +11,7 @@ import (
 	"github.com/warrenmesh/warren/controlplane/resolve"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/controlplane/status"
-	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds/server"
-	"github.com/warrenmesh/warren/xds/wire"
 )
 
 // Summary counts what a directory declares.
@@ -28,7 +26,7 @@ type Summary struct {
 // sorted by place. Without problems the set would come into force.
 func Check(dir string) (Summary, []declare.Problem) {
 	set, problems := file.Load(dir)
-	c, problems := compile(set, problems)
+	c, problems := compile(set, problems, new(encoder))
 	s := Summary{Objects: map[string]int{}}
 	for _, kind := range v1alpha1.Kinds() {
 		s.Objects[kind] = 0
@@ -44,75 +42,32 @@ func Check(dir string) (Summary, []declare.Problem) {
 
 // compiled is a set that is ready to be served. It is immutable.
 type compiled struct {
-	version   string // hash of the content
-	objects   []declare.Object
-	resources map[v1alpha1.ObjectName][]resolve.ResourceKey // of each object
-	versions  map[resolve.ResourceKey]string
-	scoped    map[resolve.ResourceKey]server.Scoped
-	view      server.View
+	version  string // hash of the content
+	objects  []declare.Object
+	counters map[v1alpha1.ObjectName]status.Counter
+	versions map[resolve.ResourceKey]string
+	view     server.View
 }
 
 // inForce is what is known of the set while it is served.
 func (c *compiled) inForce() *status.InForce {
-	return &status.InForce{Version: c.version, Objects: c.objects, Resources: c.resources, Versions: c.versions, Scoped: c.scoped}
+	return &status.InForce{Version: c.version, Objects: c.objects, Counters: c.counters, Versions: c.versions}
 }
 
 // compile takes a set through the pipeline. The problems it returns are those it
 // was given and its own; with any, the set must not come into force.
-func compile(set declare.Set, problems []declare.Problem) (*compiled, []declare.Problem) {
+func compile(set declare.Set, problems []declare.Problem, e *encoder) (*compiled, []declare.Problem) {
 	result, more := resolve.Resolve(set)
 	problems = slices.Concat(problems, more)
-	c := &compiled{objects: set.Objects, resources: result.Resources}
+	c := &compiled{objects: set.Objects}
 	if len(problems) == 0 {
-		problems = c.encode(&result)
+		problems = c.encode(&result, e)
 		c.version = c.hash()
 		c.index()
+		c.group(result.Resources, e)
 	}
 	declare.Sort(problems)
 	return c, problems
-}
-
-// encode fills the view, in an order that depends on names alone. If a sidecar would
-// refuse a resource, the object that it comes from has a problem.
-func (c *compiled) encode(r *resolve.Result) []declare.Problem {
-	var problems []declare.Problem
-	check := func(kind string, name mesh.Name, resources []wire.Resource, err error) {
-		if err == nil {
-			err = tooLarge(resources)
-		}
-		if err != nil {
-			problems = append(problems, c.refused(v1alpha1.ObjectName{Kind: kind, Namespace: name.Namespace, Name: name.Name}, err))
-		}
-	}
-	for _, name := range mesh.Sorted(r.Config.Topics) {
-		resources, err := wire.EncodeTopic(r.Config.Topics[name])
-		check(v1alpha1.KindEventTopic, name, resources, err)
-		c.view.Resources = append(c.view.Resources, resources...)
-	}
-	for _, name := range mesh.Sorted(r.Config.Brokers) {
-		resources, err := wire.EncodeBroker(r.Config.Brokers[name])
-		check(v1alpha1.KindEventBroker, name, resources, err)
-		c.view.Resources = append(c.view.Resources, resources...)
-	}
-	for _, name := range mesh.Sorted(r.Config.Subscriptions) {
-		resources, err := wire.EncodeSubscription(r.Config.Subscriptions[name])
-		check(v1alpha1.KindEventSubscription, name, resources, err)
-		for _, resource := range resources {
-			c.view.Scoped = append(c.view.Scoped, server.Scoped{Resource: resource, Namespace: name.Namespace, Match: r.Selectors[name]})
-		}
-	}
-	return problems
-}
-
-// tooLarge refuses resources that no response can hold: a sidecar would lose its
-// stream each time it is sent one.
-func tooLarge(resources []wire.Resource) error {
-	for _, r := range resources {
-		if n := len(r.Any.GetValue()); n > server.MaxResourceBytes {
-			return fmt.Errorf("it makes a resource of %d bytes, and a sidecar receives at most %d: declare fewer rules, filters or nodes, or several objects", n, server.MaxResourceBytes)
-		}
-	}
-	return nil
 }
 
 func (c *compiled) refused(name v1alpha1.ObjectName, err error) declare.Problem {
@@ -132,26 +87,18 @@ func (c *compiled) hash() string {
 		fmt.Fprintf(h, "%s %s %s\n", r.TypeURL, r.Name, r.Version)
 	}
 	for _, s := range c.view.Scoped {
-		fmt.Fprintf(h, "%s %s\n", s.Resource.Name, s.Resource.Version)
-	}
-	for i := range c.objects {
-		if s, ok := c.objects[i].Value.(*v1alpha1.EventSubscription); ok {
-			// fmt prints maps in the order of their keys.
-			fmt.Fprintf(h, "%s %v %v\n", c.objects[i].Name(), s.Spec.Selector.MatchLabels, s.Spec.Selector.MatchExpressions)
-		}
+		fmt.Fprintf(h, "%s %s %s\n", s.Resource.Name, s.Resource.Version, s.Selector)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// index makes what is served findable by name.
+// index makes the versions of what is served findable.
 func (c *compiled) index() {
-	c.versions = map[resolve.ResourceKey]string{}
-	c.scoped = map[resolve.ResourceKey]server.Scoped{}
+	c.versions = make(map[resolve.ResourceKey]string, len(c.view.Resources)+len(c.view.Scoped))
 	for _, r := range c.view.Resources {
 		c.versions[resolve.ResourceKey{TypeURL: r.TypeURL, Name: r.Name}] = r.Version
 	}
 	for _, s := range c.view.Scoped {
-		k := resolve.ResourceKey{TypeURL: s.Resource.TypeURL, Name: s.Resource.Name}
-		c.versions[k], c.scoped[k] = s.Resource.Version, s
+		c.versions[resolve.ResourceKey{TypeURL: s.Resource.TypeURL, Name: s.Resource.Name}] = s.Resource.Version
 	}
 }

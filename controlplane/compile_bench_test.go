@@ -26,14 +26,14 @@ func BenchmarkATopicOfTenThousandRulesChanges(b *testing.B) {
 	if len(problems) > 0 {
 		b.Fatal(problems[0])
 	}
-	c, problems := compile(set, nil)
+	c, problems := compile(set, nil, new(encoder))
 	if len(problems) > 0 {
 		b.Fatal(problems[0])
 	}
 	b.Run("compile", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			compile(set, nil)
+			compile(set, nil, new(encoder))
 		}
 	})
 	b.Run("decode", func(b *testing.B) {

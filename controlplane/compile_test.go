@@ -2,8 +2,14 @@ package controlplane
 
 import (
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/warrenmesh/warren/controlplane/declare"
+	"github.com/warrenmesh/warren/controlplane/source/file"
 )
 
 func TestCheckCountsWhatIsDeclared(t *testing.T) {
@@ -57,7 +63,7 @@ func TestTheVersionIsThatOfTheContent(t *testing.T) {
 		dir := t.TempDir()
 		edit(t, dir, files)
 		set, problems := load(t, dir)
-		c, problems := compile(set, problems)
+		c, problems := compile(set, problems, new(encoder))
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
@@ -90,8 +96,43 @@ func TestATopicTooLargeForAResponseIsRefused(t *testing.T) {
 		}
 		return doc.String()
 	}
-	_, problems := compile(declared(t, rules(16)), nil)
+	_, problems := compile(declared(t, rules(16)), nil, new(encoder))
 	if len(problems) != 1 || problems[0].Object.Name != "orders" || problems[0].Line == 0 || !strings.Contains(problems[0].Message, "a sidecar receives at most 15728640") {
 		t.Errorf("got %v", problems)
+	}
+}
+
+// A set is encoded to the same whether the encoder knows the one before or not, and
+// what has changed is not taken from memory.
+func TestWhatIsRememberedIsWhatWouldBeEncoded(t *testing.T) {
+	t.Parallel()
+	var remembers encoder
+	load := func(change map[string]string) declare.Set {
+		files := shop()
+		maps.Copy(files, change)
+		var list []file.File
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			list = append(list, file.File{Name: name, Data: []byte(files[name])})
+		}
+		set, problems := file.Decode(list...)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		return set
+	}
+	versions := map[string]bool{}
+	for _, change := range []map[string]string{
+		nil, nil, {"routes.yaml": routeYAML(50, 50)}, {"subs.yaml": subYAML("billing", 3)}, {"routes.yaml": routeYAML(100, 0)},
+	} {
+		set := load(change)
+		got, problems := compile(set, nil, &remembers)
+		want, _ := compile(set, nil, new(encoder))
+		if len(problems) > 0 || got.version != want.version || !reflect.DeepEqual(got.versions, want.versions) {
+			t.Errorf("after %v: %v\n%v, want\n%v", change, problems, got.versions, want.versions)
+		}
+		versions[got.version] = true
+	}
+	if len(versions) != 3 {
+		t.Errorf("%d different sets, want 3", len(versions))
 	}
 }

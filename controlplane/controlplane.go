@@ -39,6 +39,7 @@ type ControlPlane struct {
 	xds         *server.Server
 
 	reloads reloads
+	encoder encoder // of the source's goroutine
 
 	listening chan struct{} // closed when the addresses are known
 	ready     chan struct{} // closed when the first good set is in force
@@ -145,11 +146,11 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 
 // apply takes a set from the source. It is called on the source's goroutine.
 func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.Verdict {
-	defer c.observe()
+	defer c.state.Observe()
 	ctx, span := c.spans.StartChange(context.Background(), configuration.Change{Objects: len(set.Objects), Began: set.Began, Read: set.Read})
 	_, resolve := c.spans.StartResolve(ctx)
 	broken := c.commitments.Violations(set)
-	compiled, problems := compile(set, append(problems, broken.Problems...))
+	compiled, problems := compile(set, append(problems, broken.Problems...), &c.encoder)
 	err := whyRefused(problems)
 	resolve.End(err)
 	defer span.End(err)
@@ -165,7 +166,7 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 	span.SetMeshVersion(compiled.version)
 	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
 	c.commitments.Commit(set)
-	c.state.Accept(compiled.inForce())
+	compiled.view.Adopted = func() { c.state.Accept(compiled.inForce()) }
 	c.xds.Update(compiled.view)
 	c.readyOnce.Do(func() { close(c.ready) })
 	c.opts.Logger.InfoContext(ctx, "configuration in force", "mesh_version", compiled.version, "objects", len(set.Objects))
@@ -210,9 +211,6 @@ func (c *ControlPlane) waiting(losses []file.Loss) {
 	c.state.Wait(objects)
 }
 
-// observe computes the conditions from the sidecars' answers.
-func (c *ControlPlane) observe() status.Snapshot { return c.state.Observe() }
-
 // follow observes after each change. So conditions carry the time at which they
 // changed, and not the time at which somebody asked.
 func (c *ControlPlane) follow(ctx context.Context) {
@@ -220,7 +218,7 @@ func (c *ControlPlane) follow(ctx context.Context) {
 	defer pause.Stop()
 	for {
 		changed := c.xds.Changed()
-		c.observe()
+		c.state.Observe()
 		select {
 		case <-ctx.Done():
 			return

@@ -63,7 +63,7 @@ func (c *ControlPlane) measure() (stop func() error, err error) {
 }
 
 func (i *instruments) observe(o metric.Observer, c *ControlPlane) {
-	s := c.observe()
+	s := c.state.Snapshot()
 	ready := 0.0
 	if !s.LoadedAt.IsZero() {
 		ready = 1

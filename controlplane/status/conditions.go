@@ -16,6 +16,21 @@ type declaration struct {
 	waits    string            // why it does not come into force yet; "" when nothing waits
 	newest   int64             // its generation
 	serving  int64             // that of the declaration in force
+	counter  Counter           // nil when it is not in force
+}
+
+// progress of the declaration in force.
+func (d *declaration) progress() Progress {
+	if d.counter == nil {
+		return Progress{}
+	}
+	return d.counter.Progress()
+}
+
+// same tells whether the same conditions follow from both, with the same progress.
+func (d *declaration) same(other *declaration) bool {
+	return d.inForce == other.inForce && d.waits == other.waits && d.newest == other.newest && d.serving == other.serving &&
+		slices.Equal(d.problems, other.problems)
 }
 
 // conditions of one object.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/controlplane/declare"
-	"github.com/warrenmesh/warren/controlplane/resolve"
 	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/server"
@@ -27,7 +26,7 @@ func ExampleState() {
 	topic := &v1alpha1.EventTopic{ObjectMeta: v1alpha1.ObjectMeta{Name: "orders", Namespace: "shop", Generation: 3}}
 	state.Accept(&status.InForce{
 		Version: "1", Objects: []declare.Object{{Value: topic}},
-		Resources: map[v1alpha1.ObjectName][]resolve.ResourceKey{v1alpha1.NameOf(topic): {{TypeURL: xds.TypeRoute, Name: "topic/shop/orders"}}},
+		Counters: map[v1alpha1.ObjectName]status.Counter{v1alpha1.NameOf(topic): server.NewGroup([][2]string{{xds.TypeRoute, "topic/shop/orders"}})},
 	})
 	snapshot := state.Observe()
 	fmt.Println(snapshot.Version, len(snapshot.Objects))

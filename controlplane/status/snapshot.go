@@ -15,11 +15,10 @@ type InForce struct {
 	Version string
 	// Objects of the set.
 	Objects []declare.Object
-	// Resources lists the resources that each object is part of, Versions the version
-	// of each, and Scoped those that only some sidecars get.
-	Resources map[v1alpha1.ObjectName][]resolve.ResourceKey
-	Versions  map[resolve.ResourceKey]string
-	Scoped    map[resolve.ResourceKey]server.Scoped
+	// Counters of each object. One that has none is not in force.
+	Counters map[v1alpha1.ObjectName]Counter
+	// Versions of what is served.
+	Versions map[resolve.ResourceKey]string
 }
 
 // Snapshot is the state of the mesh at one moment.
@@ -31,7 +30,7 @@ type Snapshot struct {
 	Problems []declare.Problem
 	// Objects by kind, namespace and name.
 	Objects []Object
-	// Sidecars that are connected.
+	// Sidecars that are connected; nil in what Observe returns.
 	Sidecars []server.Sidecar
 	// Versions of the resources that should be in force.
 	Versions map[resolve.ResourceKey]string

@@ -34,12 +34,22 @@ type State struct {
 	set settings
 
 	observing sync.Mutex // one observation at a time, so that the newest comes last
-	statuses  map[v1alpha1.ObjectName]*v1alpha1.Status
+	last      observation
+}
+
+// observation is what was observed, and of what. What has not changed is taken over
+// from one to the next, so that most of them cost a look at each object's counter.
+type observation struct {
+	revision     int
+	declarations []declaration
+	objects      []Object                    // of the declarations; never changed
+	places       map[v1alpha1.ObjectName]int // in both
 }
 
 // settings are the inputs of conditions, besides the sidecars. Values behind its
 // pointers are replaced, never changed.
 type settings struct {
+	revision int      // grows with each change
 	inForce  *InForce // nil until the first good set
 	loadedAt time.Time
 	refused  *refusal // nil when the newest set is in force
@@ -59,7 +69,7 @@ func New(o Options) *State {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &State{opts: o, statuses: map[v1alpha1.ObjectName]*v1alpha1.Status{}}
+	return &State{opts: o}
 }
 
 // Accept puts a set in force. The time it came into force stays when the content
@@ -71,6 +81,7 @@ func (s *State) Accept(c *InForce) {
 		s.set.loadedAt = s.opts.Now()
 	}
 	s.set.inForce, s.set.refused = c, nil
+	s.set.revision++
 }
 
 // Refuse keeps the set in force. It returns the problems that the set refused before
@@ -96,6 +107,7 @@ func (s *State) Refuse(objects []declare.Object, problems []declare.Problem) (ne
 		})
 	}
 	s.set.refused = refused
+	s.set.revision++
 	return news
 }
 
@@ -105,12 +117,20 @@ func (s *State) Wait(reasons map[v1alpha1.ObjectName]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set.waiting = reasons
+	s.set.revision++
 }
 
 func (s *State) settings() settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.set
+}
+
+// Snapshot observes, and lists the sidecars too.
+func (s *State) Snapshot() Snapshot {
+	out := s.Observe()
+	out.Sidecars = s.opts.Sidecars()
+	return out
 }
 
 // Observe computes the conditions of every object from the sidecars' answers and
@@ -120,35 +140,58 @@ func (s *State) settings() settings {
 func (s *State) Observe() Snapshot {
 	s.observing.Lock()
 	defer s.observing.Unlock()
-	sidecars := s.opts.Sidecars()
 	set := s.settings()
-	out := Snapshot{LoadedAt: set.loadedAt, Sidecars: sidecars}
+	out := Snapshot{LoadedAt: set.loadedAt}
 	if set.inForce != nil {
 		out.Version, out.Versions = set.inForce.Version, set.inForce.Versions
 	}
 	if set.refused != nil {
 		out.Problems = set.refused.problems
 	}
-	count := newCounter(set.inForce, sidecars)
-	statuses := make(map[v1alpha1.ObjectName]*v1alpha1.Status, len(s.statuses))
-	for _, d := range set.declarations() {
-		status := s.statuses[d.name]
-		if status == nil {
-			status = &v1alpha1.Status{}
+	if s.look(&set) && s.opts.Outbox != nil {
+		s.opts.Outbox.Offer(s.last.objects)
+	}
+	out.Objects = s.last.objects
+	return out
+}
+
+// look brings the last observation up to date and tells whether anything is other than
+// it was. s.observing is held.
+func (s *State) look(set *settings) (changed bool) {
+	was := s.last
+	if was.places == nil || was.revision != set.revision {
+		declarations := set.declarations()
+		s.last = observation{set.revision, declarations, make([]Object, len(declarations)), make(map[v1alpha1.ObjectName]int, len(declarations))}
+		changed = true
+	}
+	fresh, copied := changed, changed
+	for i, d := range s.last.declarations {
+		at, known := i, true
+		if fresh {
+			s.last.places[d.name] = i
+			at, known = was.places[d.name]
 		}
-		statuses[d.name] = status
-		var p Progress
-		p, d.inForce = count.progress(d.name)
+		p := d.progress()
+		if known && was.objects[at].Progress == p && was.declarations[at].same(&d) {
+			if copied {
+				s.last.objects[i] = was.objects[at]
+			}
+			continue
+		}
+		if !copied { // others hold what was returned
+			s.last.objects, copied = slices.Clone(was.objects), true
+		}
+		changed = true
+		var status v1alpha1.Status
+		if known {
+			status.Conditions = slices.Clone(was.objects[at].Conditions)
+		}
 		for _, c := range conditions(d, p) {
 			status.SetCondition(c, s.opts.Now())
 		}
-		out.Objects = append(out.Objects, Object{d.name, slices.Clone(status.Conditions), p})
+		s.last.objects[i] = Object{d.name, status.Conditions, p}
 	}
-	s.statuses = statuses // what is declared no longer is forgotten
-	if s.opts.Outbox != nil {
-		s.opts.Outbox.Offer(out.Objects)
-	}
-	return out
+	return changed
 }
 
 // declarations lists the objects in force and those of the set that was refused, by
@@ -166,7 +209,10 @@ func (s *settings) declarations() []declaration {
 	}
 	if s.inForce != nil {
 		for i := range s.inForce.Objects {
-			at(&s.inForce.Objects[i]).serving = s.inForce.Objects[i].Value.GetGeneration()
+			d := at(&s.inForce.Objects[i])
+			d.serving = s.inForce.Objects[i].Value.GetGeneration()
+			d.counter = s.inForce.Counters[d.name]
+			d.inForce = d.counter != nil
 		}
 	}
 	if s.refused != nil {

@@ -23,12 +23,22 @@ func orders(generation int64) declare.Object {
 	return declare.Object{Value: t}
 }
 
-// serving is a set of one topic, at a version of its resource.
+// counted is a counter that says what it is told to.
+type counted Progress
+
+func (c *counted) Progress() Progress { return Progress(*c) }
+
+// serving is a set of one topic, at a version of its resource, that nobody uses.
 func serving(version string, topic declare.Object) *InForce {
+	return servingTo(version, topic, &counted{})
+}
+
+// servingTo is serving to those that c counts.
+func servingTo(version string, topic declare.Object, c *counted) *InForce {
 	return &InForce{
 		Version: "set-" + version, Objects: []declare.Object{topic},
-		Resources: map[v1alpha1.ObjectName][]resolve.ResourceKey{topic.Name(): {topicKey}},
-		Versions:  map[resolve.ResourceKey]string{topicKey: version},
+		Counters: map[v1alpha1.ObjectName]Counter{topic.Name(): c},
+		Versions: map[resolve.ResourceKey]string{topicKey: version},
 	}
 }
 
@@ -94,19 +104,20 @@ func TestConditionsFollowAnObjectThroughItsLife(t *testing.T) {
 		t.Errorf("got %q and %q, want %q", o.Conditions[0].Message, o.Conditions[1].Message, want)
 	}
 
-	w.Accept(serving("a", orders(3)))
+	a, b := &counted{}, &counted{Pending: 2}
+	w.Accept(servingTo("a", orders(3), a))
 	w.expect(t, "alone", "Accepted=True/Accepted@3 ResolvedRefs=True/ResolvedRefs@3 Programmed=Unknown/NoSidecars@3")
-	w.sidecars = []server.Sidecar{has("a", server.Acked), has("a", server.Sent)}
+	*a = counted{Acked: 1, Pending: 1}
 	o = w.expect(t, "one is silent", "Accepted=True/Accepted@3 ResolvedRefs=True/ResolvedRefs@3 Programmed=False/Pending@3")
 	if o.Progress != (Progress{Acked: 1, Pending: 1}) || o.Conditions[2].Message != "1 of 2 sidecars have not answered yet" {
 		t.Errorf("got %+v, %q", o.Progress, o.Conditions[2].Message)
 	}
-	w.sidecars[1] = has("a", server.Nacked)
+	*a = counted{Acked: 1, Rejected: 1, LastError: "odd"}
 	o = w.expect(t, "one refuses", "Accepted=True/Accepted@3 ResolvedRefs=True/ResolvedRefs@3 Programmed=False/Rejected@3")
 	if o.Progress.LastError != "odd" || o.Conditions[2].Message != "1 of 2 sidecars refused it: odd" {
 		t.Errorf("got %+v, %q", o.Progress, o.Conditions[2].Message)
 	}
-	w.sidecars[1] = has("a", server.Acked)
+	*a = counted{Acked: 2}
 	o = w.expect(t, "all have it", "Accepted=True/Accepted@3 ResolvedRefs=True/ResolvedRefs@3 Programmed=True/Programmed@3")
 	if o.Progress.Total() != 2 || o.Conditions[2].Message != "acknowledged by 2 of 2 sidecars" {
 		t.Errorf("got %+v, %q", o.Progress, o.Conditions[2].Message)
@@ -118,7 +129,7 @@ func TestConditionsFollowAnObjectThroughItsLife(t *testing.T) {
 	if !strings.HasSuffix(o.Conditions[0].Message, "; the last good declaration stays in force") {
 		t.Errorf("got %q", o.Conditions[0].Message)
 	}
-	w.Accept(serving("b", orders(5)))
+	w.Accept(servingTo("b", orders(5), b))
 	w.expect(t, "what was said of the old version", "Accepted=True/Accepted@5 ResolvedRefs=True/ResolvedRefs@5 Programmed=False/Pending@5")
 	w.Wait(map[v1alpha1.ObjectName]string{{Kind: "EventTopic", Namespace: "shop", Name: "orders"}: "it waits"})
 	if o = w.expect(t, "while one waits", "Accepted=True/Accepted@5 ResolvedRefs=True/ResolvedRefs@5 Programmed=False/Pending@5"); o.Conditions[0].Message != "it waits" {
@@ -135,15 +146,17 @@ func TestATransitionHasTheTimeAtWhichItWasSeen(t *testing.T) {
 	w := newWorld()
 	w.Accept(serving("a", orders(1)))
 	start := w.now
-	w.Observe()
+	before := w.Observe()
 	w.now = w.now.Add(time.Minute)
-	w.sidecars = []server.Sidecar{has("a", server.Acked)}
-	w.Accept(serving("a", orders(1))) // the same content came into force before
+	w.Accept(servingTo("a", orders(1), &counted{Acked: 1})) // the same content came into force before
 	s := w.Observe()
 	for i, want := range []time.Time{start, start, w.now} {
 		if c := s.Objects[0].Conditions[i]; !c.LastTransitionTime.Time.Equal(want) {
 			t.Errorf("%s changed at %v, want %v", c.Type, c.LastTransitionTime, want)
 		}
+	}
+	if c := before.Objects[0].Conditions[2]; c.Reason != v1alpha1.ReasonNoSidecars {
+		t.Errorf("what was observed before has changed to %+v", c)
 	}
 	if !s.LoadedAt.Equal(start) || s.Version != "set-a" {
 		t.Errorf("%s came into force at %v, want %v", s.Version, s.LoadedAt, start)
@@ -208,25 +221,17 @@ func TestObjectsAreOrderedByKindAndName(t *testing.T) {
 	}
 }
 
-// A subscription concerns the sidecars that its selector picks, also before they asked.
-func TestASelectedSidecarCountsBeforeItAsked(t *testing.T) {
+// Sidecars are told by Snapshot alone: to list them all costs much more than to observe.
+func TestASnapshotTellsTheSidecars(t *testing.T) {
 	t.Parallel()
-	k := resolve.ResourceKey{TypeURL: xds.TypeListener, Name: "subscription/shop/billing"}
-	name := v1alpha1.ObjectName{Kind: "EventSubscription", Namespace: "shop", Name: "billing"}
-	set := &InForce{
-		Resources: map[v1alpha1.ObjectName][]resolve.ResourceKey{name: {k}}, Versions: map[resolve.ResourceKey]string{k: "a"},
-		Scoped: map[resolve.ResourceKey]server.Scoped{k: {Namespace: "shop", Match: func(labels map[string]string) bool { return labels["app"] == "billing" }}},
+	w := newWorld()
+	w.Accept(serving("a", orders(1)))
+	w.sidecars = []server.Sidecar{has("a", server.Acked)}
+	if n := len(w.Observe().Sidecars); n != 0 {
+		t.Errorf("an observation tells %d sidecars", n)
 	}
-	node := func(namespace, app string, resources ...server.ResourceState) server.Sidecar {
-		return server.Sidecar{Node: xds.Node{Namespace: namespace, Labels: map[string]string{"app": app}}, Resources: resources}
-	}
-	acked := server.ResourceState{TypeURL: k.TypeURL, Name: k.Name, Version: "a", State: server.Acked}
-	count := newCounter(set, []server.Sidecar{node("shop", "billing"), node("shop", "billing", acked), node("shop", "other"), node("other", "billing")})
-	if p, inForce := count.progress(name); !inForce || p != (Progress{Acked: 1, Pending: 1}) {
-		t.Errorf("got %+v, %t", p, inForce)
-	}
-	if _, inForce := count.progress(v1alpha1.ObjectName{Kind: "EventTopic"}); inForce {
-		t.Error("an object that is not declared is in force")
+	if n := len(w.Snapshot().Sidecars); n != 1 {
+		t.Errorf("a snapshot tells %d sidecars, want 1", n)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/grpc/mem"
+
 	"github.com/warrenmesh/warren/internal/pace"
 )
 
@@ -171,8 +173,8 @@ func (l *bound) forget(c *conn) {
 	delete(l.conns, c)
 }
 
-// conn is a connection of a bound listener. Read and Write may each be called by one
-// goroutine at a time.
+// conn is a connection of a bound listener. Read or ReadOnReady, and Write, may each be
+// called by one goroutine at a time.
 type conn struct {
 	net.Conn
 	l      *bound
@@ -184,8 +186,9 @@ type conn struct {
 	http2  atomic.Bool
 	debt   atomic.Int32 // resets that were not paid for yet
 
-	in  frames // belongs to Read
-	out frames // belongs to Write
+	in    frames   // belongs to Read
+	ready readable // belongs to Read
+	out   frames   // belongs to Write
 	// what frames tell, made once: a method value costs an allocation
 	onCame, onWent func(frame)
 	onData         func(uint32, []byte)
@@ -199,6 +202,7 @@ func (l *bound) newConn(c net.Conn) *conn {
 	n := &conn{Conn: c, l: l, resets: pace.NewBucket(resetsPerSecond, resetBurst), closed: make(chan struct{})}
 	n.heard.Store(time.Now().UnixNano())
 	n.onCame, n.onWent = n.came, n.went
+	n.ready.init(c)
 	switch l.bounds.Protocol {
 	case HTTP2:
 		n.http2.Store(true)
@@ -231,17 +235,46 @@ func (c *conn) Close() error {
 // Read implements net.Conn. It returns later to a client that resets too much.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 {
-		now := time.Now()
-		c.heard.Store(now.UnixNano())
-		if !c.in.plain {
-			c.scanned(b[:n])
-		}
-		if debt := c.debt.Swap(0); debt > 0 {
-			c.pause(max(c.resets.Reserve(now, int(debt)), c.l.resets.Reserve(now, int(debt))))
-		}
-	}
+	c.took(b[:n])
 	return n, err
+}
+
+// ReadOnReady is Read with a buffer of size bytes from pool, which it takes once there is
+// something to read; the caller puts it back. gRPC calls it on connections that have it
+// (internal/transport/readyreader). Otherwise each of them would hold 32 KiB while it is
+// silent.
+func (c *conn) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, error) {
+	b, n, err := c.ready.read(c.Conn, size, pool)
+	if n > 0 {
+		c.took((*b)[:n])
+	}
+	return b, n, err
+}
+
+// readBlocking reads with a buffer that is taken first.
+func readBlocking(c net.Conn, size int, pool mem.BufferPool) (*[]byte, int, error) {
+	b := pool.Get(size)
+	n, err := c.Read(*b)
+	if n == 0 {
+		pool.Put(b)
+		return nil, 0, err
+	}
+	return b, n, err
+}
+
+// took is called with what was read.
+func (c *conn) took(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	now := time.Now()
+	c.heard.Store(now.UnixNano())
+	if !c.in.plain {
+		c.scanned(b)
+	}
+	if debt := c.debt.Swap(0); debt > 0 {
+		c.pause(max(c.resets.Reserve(now, int(debt)), c.l.resets.Reserve(now, int(debt))))
+	}
 }
 
 func (c *conn) scanned(b []byte) {

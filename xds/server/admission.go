@@ -10,6 +10,57 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
+)
+
+// Limits bound what unauthenticated peers can make the server hold. A zero field means
+// its default, a negative one no bound.
+type Limits struct {
+	// Streams in all; default 10,000.
+	Streams int
+	// StreamsPerPeer are those from one address, without its port; default 1,000.
+	// All clients of a unix socket are one peer, as are those behind one NAT.
+	StreamsPerPeer int
+	// Names of each type that one stream may subscribe to; default 10,000. The
+	// wildcard is none.
+	Names int
+	// NamesPerPeer bounds the names of all streams of one peer; default 100,000.
+	NamesPerPeer int
+	// FirstRequest is how long a stream may take to say who it is; default 10 s.
+	FirstRequest time.Duration
+}
+
+// WithDefaults returns l with its zero fields set.
+func (l Limits) WithDefaults() Limits {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{{&l.Streams, 10_000}, {&l.StreamsPerPeer, 1_000}, {&l.Names, 10_000}, {&l.NamesPerPeer, 100_000}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if l.FirstRequest <= 0 {
+		l.FirstRequest = 10 * time.Second
+	}
+	return l
+}
+
+const (
+	// MaxResourceBytes is the largest resource that can be served. A response is not
+	// split within a resource, and Warren's sidecars receive 16 MiB at most.
+	MaxResourceBytes = 15 << 20
+	// maxRequestBytes is gRPC's default. The first request of a type with 10,000 names
+	// and their versions has about 1 MiB.
+	maxRequestBytes = 4 << 20
+	// maxTypes bounds the type URLs of one stream, those that are not served included.
+	maxTypes     = 16
+	maxTypeBytes = 256
+	// maxErrorBytes bounds the reason that is kept of a sidecar's NACK.
+	maxErrorBytes = 1 << 10
+	// maxLoggedRejections bounds the lines that one refused response logs.
+	maxLoggedRejections = 10
 )
 
 // admission counts connected streams and decides which may connect.
@@ -41,9 +92,9 @@ func (a *admission) enter(s *stream) error {
 		use = &usage{}
 	}
 	switch {
-	case beyond(len(a.streams)+1, a.limits.Streams):
+	case delta.Beyond(len(a.streams)+1, a.limits.Streams):
 		return status.Errorf(codes.ResourceExhausted, "%d streams are open, which is this control plane's limit: try again later, or raise --max-streams", len(a.streams))
-	case beyond(use.streams+1, a.limits.StreamsPerPeer):
+	case delta.Beyond(use.streams+1, a.limits.StreamsPerPeer):
 		return status.Errorf(codes.ResourceExhausted, "%d streams are open from %s, which is this control plane's limit for one peer: close some, or raise --max-streams-per-peer", use.streams, s.host)
 	}
 	use.streams++
@@ -71,7 +122,7 @@ func (a *admission) take(s *stream, names int) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	use := a.peers[s.host]
-	if names > 0 && beyond(use.names+names, a.limits.NamesPerPeer) {
+	if names > 0 && delta.Beyond(use.names+names, a.limits.NamesPerPeer) {
 		return status.Errorf(codes.ResourceExhausted, "the streams from %s subscribe to more than %d names together, which is this control plane's limit for one peer", s.host, a.limits.NamesPerPeer)
 	}
 	use.names += names

@@ -1,29 +1,21 @@
 package server
 
 import (
-	"context"
-	"errors"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/server/config"
-	"github.com/envoyproxy/go-control-plane/pkg/server/delta/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
+
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
 var (
 	errDeltaOnly = status.Error(codes.Unimplemented, "state-of-the-world xDS is not served: use delta (DeltaAggregatedResources)")
 	errNotYet    = status.Error(codes.Unavailable, "the configuration has not been read yet")
-	errSilent    = errors.New("no request came")
 )
 
-// service is the discovery service. Each stream has a library server of its own. So
-// the library's callbacks go to that stream's state, without a lock that streams
-// share.
+// service is the discovery service.
 type service struct {
 	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
 
@@ -35,9 +27,12 @@ func (s *service) StreamAggregatedResources(discoveryv3.AggregatedDiscoveryServi
 	return errDeltaOnly
 }
 
+// transport is a stream of delta ADS.
+type transport = discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
+
 // DeltaAggregatedResources serves one stream until it ends.
-func (s *service) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	if s.cache.current() == nil {
+func (s *service) DeltaAggregatedResources(g transport) error {
+	if s.cache.current.Load() == nil {
 		return errNotYet
 	}
 	st := s.newStream(g.Context())
@@ -46,68 +41,101 @@ func (s *service) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryServ
 		return err
 	}
 	defer st.close()
-	// Ends with the server, or when the stream says nothing.
-	ctx, cancel := context.WithCancelCause(s.ctx)
-	defer cancel(nil)
-	patience := s.admission.limits.FirstRequest
-	silence := time.AfterFunc(patience, func() { cancel(errSilent) })
-	defer silence.Stop()
-	st.spoke = silence
-	// An empty subscription means nothing, not everything.
-	library := delta.NewServer(ctx, &watcher{st}, &listener{st}, config.DeactivateLegacyWildcard())
-	err := library.DeltaStreamHandler(&quietStream{g, st}, resource.AnyType)
-	if err == nil && errors.Is(context.Cause(ctx), errSilent) {
-		return status.Errorf(codes.DeadlineExceeded, "no request came within %v", patience)
-	}
+	err := st.serve(g)
 	if code := status.Code(err); code == codes.InvalidArgument || code == codes.ResourceExhausted {
 		s.admission.tell(st, err, s.now())
 	}
 	return err
 }
 
-// quietStream is a stream as the library sees it. It drops responses that turned out
-// to be empty.
-type quietStream struct {
-	discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
-
-	stream *stream
-}
-
-// Send runs on the stream's goroutine, as what decides to keep a response back does.
-func (q *quietStream) Send(resp *discoveryv3.DeltaDiscoveryResponse) error {
-	if q.stream.mute {
-		q.stream.mute = false
-		return nil
-	}
-	return q.AggregatedDiscoveryService_DeltaAggregatedResourcesServer.Send(resp)
-}
-
-// listener receives the library's callbacks of a stream, one after another on the
-// stream's goroutine.
-type listener struct{ stream *stream }
-
-var _ delta.Callbacks = (*listener)(nil)
-
-// OnDeltaStreamOpen implements delta.Callbacks.
-func (l *listener) OnDeltaStreamOpen(context.Context, int64, string) error { return nil }
-
-// OnDeltaStreamClosed implements delta.Callbacks.
-func (l *listener) OnDeltaStreamClosed(int64, *corev3.Node) {}
-
-// OnStreamDeltaRequest implements delta.Callbacks.
-func (l *listener) OnStreamDeltaRequest(_ int64, req *discoveryv3.DeltaDiscoveryRequest) error {
-	if err := l.stream.requested(req); err != nil {
+// serve sends and takes requests in, one after the other: what is due when a request
+// comes goes before it is looked at. It returns when the other end has closed, when the
+// server closes, and with an error.
+func (s *stream) serve(g transport) error {
+	// The goroutine ends with the stream, which ends when this function has returned.
+	requests := make(chan delta.Request)
+	go receive(g, requests)
+	if err := s.awaitFirst(g, requests); err != nil || s.node.ID == "" {
 		return err
 	}
-	// The subscription is the stream's to keep, and so is the node, which is that of
-	// the first request whatever the later ones say. The library holds on to requests.
-	typeURL := req.GetTypeUrl()
-	proto.Reset(req)
-	req.TypeUrl = typeURL
-	return nil
+	for {
+		select {
+		case <-s.server.ctx.Done():
+			return nil
+		case <-s.mailbox:
+		case req, more := <-requests:
+			if !more {
+				return nil
+			}
+			if err := s.take(g, req); err != nil {
+				return err
+			}
+		}
+		if err := s.flush(g); err != nil {
+			return err
+		}
+	}
 }
 
-// OnStreamDeltaResponse implements delta.Callbacks.
-func (l *listener) OnStreamDeltaResponse(_ int64, _ *discoveryv3.DeltaDiscoveryRequest, resp *discoveryv3.DeltaDiscoveryResponse) {
-	l.stream.responded(resp)
+// awaitFirst takes the first request in, which has its time. Without one the stream has
+// ended.
+func (s *stream) awaitFirst(g transport, requests <-chan delta.Request) error {
+	patience := s.server.admission.limits.FirstRequest
+	silence := time.NewTimer(patience)
+	defer silence.Stop()
+	select {
+	case <-s.server.ctx.Done():
+		return nil
+	case <-silence.C:
+		return status.Errorf(codes.DeadlineExceeded, "no request came within %v", patience)
+	case req, more := <-requests:
+		if !more {
+			return nil
+		}
+		if err := s.take(g, req); err != nil {
+			return err
+		}
+		return s.flush(g)
+	}
+}
+
+// take takes in a request, after what was due when it came.
+func (s *stream) take(g transport, message delta.Request) error {
+	if err := s.flush(g); err != nil {
+		return err
+	}
+	req, err := message.Decode()
+	if err != nil {
+		return err
+	}
+	return s.requested(req)
+}
+
+// receive hands on requests until the stream ends.
+func receive(g transport, requests chan<- delta.Request) {
+	defer close(requests)
+	for {
+		var req delta.Request
+		if err := g.RecvMsg(&req); err != nil {
+			return
+		}
+		select {
+		case requests <- req:
+		case <-g.Context().Done():
+			return
+		}
+	}
+}
+
+// flush sends what is due.
+func (s *stream) flush(g transport) error {
+	for {
+		m, err := s.next()
+		if err != nil || m == nil {
+			return err
+		}
+		if err := g.SendMsg(m); err != nil {
+			return err
+		}
+	}
 }

@@ -2,189 +2,205 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	cachev3 "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
-
-	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
-// cache is one immutable view and the watches that wait for the next.
-type cache struct {
-	mu      sync.Mutex
-	view    *view               // nil until the first update; guarded by mu
-	watches map[*watch]struct{} // open ones; guarded by mu
-}
-
-func newCache() *cache { return &cache{watches: map[*watch]struct{}{}} }
-
-// pushOrder is the order of types in which one update is told to one stream: what
-// is referred to goes first.
-var pushOrder = []string{xds.TypeCluster, xds.TypeEndpoint, xds.TypeListener, xds.TypeRoute}
-
-// served tells whether there are resources of a type.
-func served(typeURL string) bool { return slices.Contains(pushOrder, typeURL) }
-
-// update swaps the view and wakes the watches that lack something of it.
-func (c *cache) update(from View, now time.Time) {
-	v := newView(from)
-	c.mu.Lock()
-	v.follow(c.view)
-	v.changesSince(c.view, from.Cause, from.Version, now)
-	c.view = v
-	open := make([]*watch, 0, len(c.watches))
-	for w := range c.watches {
-		open = append(open, w)
-	}
-	c.mu.Unlock()
-	slices.SortFunc(open, func(a, b *watch) int {
-		return cmp.Compare(slices.Index(pushOrder, a.sub.typeURL), slices.Index(pushOrder, b.sub.typeURL))
-	})
-	for _, w := range open {
-		w.wake(v)
-	}
-}
-
-// current returns the view, or nil before the first update.
-func (c *cache) current() *view {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.view
-}
-
-// add opens w and returns the view it opened on: an update sees the watch, or the
-// watch sees the update.
-func (c *cache) add(w *watch) *view {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.watches[w] = struct{}{}
-	return c.view
-}
-
-func (c *cache) remove(w *watch) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.watches, w)
-}
-
-// watcher is the library's cache interface for one stream.
-type watcher struct{ stream *stream }
-
-var _ cachev3.ConfigWatcher = (*watcher)(nil)
-
-// CreateDeltaWatch opens a watch. The library calls it for each request of a
-// stream, after it has cancelled the type's last watch. A type that is not served
-// is never answered. What is subscribed is in the stream's own state.
-func (c *watcher) CreateDeltaWatch(req *cachev3.DeltaRequest, _ cachev3.Subscription, out chan cachev3.DeltaResponse) (func(), error) {
-	if !served(req.GetTypeUrl()) {
-		return nil, nil
-	}
-	w := &watch{stream: c.stream, cache: c.stream.server.cache, req: req, out: out, sub: c.stream.subscribed(req.GetTypeUrl())}
-	w.wake(w.cache.add(w))
-	return w.cancel, nil
-}
-
-// CreateWatch refuses a state-of-the-world watch.
-func (c *watcher) CreateWatch(*cachev3.Request, cachev3.Subscription, chan cachev3.Response) (func(), error) {
-	return nil, errDeltaOnly
-}
-
-// watch is one type of one stream, between a request and the response to it. It is
-// also that response, worked out only when the stream sends it.
+// cache is what is served, and the index of who uses what of it. An update costs what
+// has changed times those who use it, however many streams and resources there are.
 //
-//	open ──wake──▶ sent ──▶ the stream works out the difference
-//	  │ ▲             │
-//	  │ └─ none ──────┤
-//	  └─────cancel────┴──▶ cancelled: nothing to say
-type watch struct {
-	// Set at construction.
-	stream *stream
-	cache  *cache
-	req    *discoveryv3.DeltaDiscoveryRequest
-	out    chan<- cachev3.DeltaResponse
+// A stream's mu may be held when the cache's is taken, not the other way round.
+type cache struct {
+	current atomic.Pointer[served] // nil until the first update
 
-	// Guarded by the stream's mu.
-	sub             *subscription
-	sent, cancelled bool
+	updating sync.Mutex // one update at a time
+
+	mu    sync.Mutex
+	users map[delta.Key]map[*stream]struct{} // by what they ask for by name; guarded by mu
+	nodes map[string]map[*stream]struct{}    // by namespace; guarded by mu
 }
 
-var _ cachev3.DeltaResponse = (*watch)(nil)
+func newCache() *cache {
+	return &cache{users: map[delta.Key]map[*stream]struct{}{}, nodes: map[string]map[*stream]struct{}{}}
+}
 
-// wake leaves a note in the stream's mailbox if the watch is open and lacks
-// something of v.
-func (w *watch) wake(v *view) {
-	w.stream.mu.Lock()
-	defer w.stream.mu.Unlock()
-	if w.sent || w.cancelled || !w.sub.due && !v.stale(w.sub) {
+// served is a view and the groups of its resources. It is immutable.
+type served struct {
+	*delta.View
+
+	groups map[delta.Key][]*Group // that a resource belongs to
+	all    []*Group
+}
+
+// newServed takes what has not changed from old, which is nil before the first view.
+func newServed(v View, old *served) *served {
+	var before *delta.View
+	if old != nil {
+		before = old.View
+	}
+	out := &served{View: delta.NewView(v.Version, v.Resources, v.Scoped, before), groups: map[delta.Key][]*Group{}, all: v.Groups}
+	for _, g := range v.Groups {
+		for _, k := range g.keys {
+			out.groups[k] = append(out.groups[k], g)
+		}
+	}
+	return out
+}
+
+// newGroups lists the groups that v has and old does not have.
+func (v *served) newGroups(old *served) []*Group {
+	if old == nil {
+		return nil // there are no streams
+	}
+	known := make(map[*Group]struct{}, len(old.all))
+	for _, g := range old.all {
+		known[g] = struct{}{}
+	}
+	var out []*Group
+	for _, g := range v.all {
+		if _, ok := known[g]; !ok {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// note is what an update tells one stream to look at.
+type note struct {
+	changed []delta.Key // resources it may have to be told of
+	groups  []*Group    // groups it may count otherwise in
+}
+
+// update swaps the view and notes at the streams that use something of what changed
+// what that is. A stream that begins to use it meanwhile sees the new view.
+func (c *cache) update(from View, now time.Time) {
+	c.updating.Lock()
+	defer c.updating.Unlock()
+	old := c.current.Load()
+	v := newServed(from, old)
+	var changed []delta.Key
+	if old != nil { // before the first view there are no streams
+		changed = v.ChangedSince(old.View)
+		v.Trace(old.View, changed, from.Cause, now)
+	}
+	notes := c.swap(v, changed, v.newGroups(old))
+	// Counted before anybody is told, so that what is in force is never judged by what
+	// sidecars said of the version before.
+	for s, n := range notes {
+		s.count(n.groups)
+	}
+	if from.Adopted != nil {
+		from.Adopted()
+	}
+	for s, n := range notes {
+		s.look(n.changed)
+	}
+}
+
+// swap makes v current and returns who uses what of the changes.
+func (c *cache) swap(v *served, changed []delta.Key, groups []*Group) map[*stream]note {
+	slices.SortFunc(changed, func(a, b delta.Key) int { return cmp.Compare(a.Kind, b.Kind) })
+	old := c.current.Load()
+	notes := map[*stream]note{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current.Store(v)
+	for _, k := range changed {
+		for s := range c.usersOf(k, old, v) {
+			n := notes[s]
+			n.changed = append(n.changed, k)
+			n.groups = append(n.groups, v.groups[k]...)
+			notes[s] = n
+		}
+	}
+	for _, g := range groups {
+		for _, k := range g.keys {
+			for s := range c.usersOf(k, old, v) {
+				n := notes[s]
+				n.groups = append(n.groups, g)
+				notes[s] = n
+			}
+		}
+	}
+	return notes
+}
+
+// usersOf returns the streams that ask for a name, and those that are asked about it:
+// all of a namespace that has it for some of them. mu is held.
+func (c *cache) usersOf(k delta.Key, views ...*served) map[*stream]struct{} {
+	users, copied := c.users[k], false
+	for _, v := range views {
+		if v == nil {
+			continue
+		}
+		namespace, scoped := v.Namespace(k)
+		if !scoped {
+			continue
+		}
+		if !copied {
+			users, copied = clone(users), true
+		}
+		for s := range c.nodes[namespace] {
+			users[s] = struct{}{}
+		}
+	}
+	return users
+}
+
+func clone(set map[*stream]struct{}) map[*stream]struct{} {
+	out := make(map[*stream]struct{}, len(set))
+	for s := range set {
+		out[s] = struct{}{}
+	}
+	return out
+}
+
+// introduce notes a stream's namespace.
+func (c *cache) introduce(s *stream, namespace string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	put(c.nodes, namespace, s)
+}
+
+// use notes which names a stream asks for, and no longer does.
+func (c *cache) use(s *stream, kind int8, added, removed []string) {
+	if len(added)+len(removed) == 0 {
 		return
 	}
-	w.sent = true
-	w.cache.remove(w)
-	// It never blocks: the library makes out with room for 2 responses of each of its
-	// types. A stream has at most one open watch of each type served, and one
-	// cancelled that had already been sent. The stream's mu keeps the library from
-	// closing out meanwhile: it cancels all watches first.
-	w.out <- w
-}
-
-func (w *watch) cancel() {
-	w.stream.mu.Lock()
-	defer w.stream.mu.Unlock()
-	w.cancelled = true
-	w.cache.remove(w)
-}
-
-// GetDeltaDiscoveryResponse works out the difference to the current view, or the
-// part of it that a response may hold: the rest follows with the watch of the answer.
-// The library calls it once, on the stream's goroutine. After a request came in
-// between it says nothing, for the watch of that request will; nor when there is
-// nothing to say any more.
-func (w *watch) GetDeltaDiscoveryResponse() (*discoveryv3.DeltaDiscoveryResponse, error) {
-	resp, none := w.difference()
-	if none {
-		w.stream.mute = true
-		w.wake(w.cache.add(w))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range added {
+		put(c.users, delta.Key{Kind: kind, Name: name}, s)
 	}
-	return resp, nil
+	for _, name := range removed {
+		drop(c.users, delta.Key{Kind: kind, Name: name}, s)
+	}
 }
 
-func (w *watch) difference() (resp *discoveryv3.DeltaDiscoveryResponse, none bool) {
-	w.stream.mu.Lock()
-	defer w.stream.mu.Unlock()
-	d := &difference{}
-	if w.cancelled {
-		w.stream.mute = true
-		return d.response(w.sub.typeURL), false
+// leave forgets a stream that uses keys.
+func (c *cache) leave(s *stream, namespace string, keys []delta.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	drop(c.nodes, namespace, s)
+	for _, k := range keys {
+		drop(c.users, k, s)
 	}
-	if d = w.cache.current().diff(w.sub); d.empty() && !w.sub.due {
-		w.sent = false
-		return d.response(w.sub.typeURL), true
-	}
-	w.sub.due = false
-	d.apply(w.sub)
-	return d.response(w.sub.typeURL), false
 }
 
-// GetDeltaRequest returns the request the watch answers.
-func (w *watch) GetDeltaRequest() *discoveryv3.DeltaDiscoveryRequest { return w.req }
+func put[K comparable](sets map[K]map[*stream]struct{}, k K, s *stream) {
+	if sets[k] == nil {
+		sets[k] = map[*stream]struct{}{}
+	}
+	sets[k][s] = struct{}{}
+}
 
-// GetReturnedResources returns nothing: the stream's own state has what the sidecar
-// knows.
-func (w *watch) GetReturnedResources() map[string]string { return nil }
-
-// GetNextVersionMap is GetReturnedResources by its old name, which the library
-// still uses.
-func (w *watch) GetNextVersionMap() map[string]string { return nil }
-
-// GetResponseVersion returns "": versions are of resources.
-func (w *watch) GetResponseVersion() string { return "" }
-
-// GetSystemVersion is GetResponseVersion by its old name.
-func (w *watch) GetSystemVersion() (string, error) { return "", nil }
-
-// GetContext returns the empty context.
-func (w *watch) GetContext() context.Context { return context.Background() }
+func drop[K comparable](sets map[K]map[*stream]struct{}, k K, s *stream) {
+	delete(sets[k], s)
+	if len(sets[k]) == 0 {
+		delete(sets, k)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenmesh/warren/tracing/configuration"
 	"github.com/warrenmesh/warren/tracing/tracecontext"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 	"github.com/warrenmesh/warren/xds/wire"
 )
 
@@ -75,17 +76,16 @@ type View struct {
 	// its pushes belong to no trace. Version names the view in their spans.
 	Cause   tracecontext.Hop
 	Version string
+	// Groups whose counts are kept while the view is served.
+	Groups []*Group
+	// Adopted, if it is not nil, is called once the view is served and its groups are
+	// counted, and before a sidecar is told. It must not call Update.
+	Adopted func()
 }
 
 // Scoped is a Listener for some sidecars. One that it does not concern cannot get
 // it by name either.
-type Scoped struct {
-	Resource  wire.Resource
-	Namespace string
-	// Match tells whether a sidecar of Namespace with these labels gets it. It is
-	// called concurrently and must not keep or change the map. Nil matches all.
-	Match func(labels map[string]string) bool
-}
+type Scoped = delta.Scoped
 
 // Update replaces what is served. The caller gives up v's slices. Of two resources
 // of one type and name the last wins.
@@ -134,5 +134,6 @@ func ServerOptions() []grpc.ServerOption { //nolint:revive // it is named after 
 		grpc.StaticStreamWindowSize(streamWindow),
 		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.ForceServerCodecV2(delta.NewCodec()),
 	}
 }

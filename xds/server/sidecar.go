@@ -1,40 +1,24 @@
 package server
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/warrenmesh/warren/xds"
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
 // State is what a sidecar did with the version of a resource that it was sent last.
-type State int
+type State = delta.State
 
 // The states of a resource. Sent is not accepted: only Acked is.
 const (
-	Sent State = iota + 1
-	Acked
-	Nacked
+	Sent   = delta.Sent
+	Acked  = delta.Acked
+	Nacked = delta.Nacked
 	// DoesNotExist: the sidecar asked for the name, and the server answered that there
 	// is none.
-	DoesNotExist
+	DoesNotExist = delta.DoesNotExist
 )
-
-// String returns the state's name, as CSDS spells it.
-func (s State) String() string {
-	switch s {
-	case Sent:
-		return "SENT"
-	case Acked:
-		return "ACKED"
-	case Nacked:
-		return "NACKED"
-	case DoesNotExist:
-		return "DOES_NOT_EXIST"
-	default:
-		return fmt.Sprintf("State(%d)", int(s))
-	}
-}
 
 // Sidecar is one connected sidecar.
 type Sidecar struct {
@@ -55,4 +39,8 @@ type ResourceState struct {
 	State   State
 	Error   string    // why Version was refused; "" unless Nacked
 	Since   time.Time // when it came into State
+}
+
+func resourceState(typeURL, name string, s *delta.Status) ResourceState {
+	return ResourceState{TypeURL: typeURL, Name: name, Version: s.Version, Acked: s.Acked, State: s.State, Error: s.Error, Since: s.Since}
 }

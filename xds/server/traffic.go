@@ -1,10 +1,11 @@
 package server
 
 import (
-	"sync"
 	"sync/atomic"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/warrenmesh/warren/xds/server/internal/delta"
 )
 
 // Traffic counts responses of one type since the start.
@@ -33,7 +34,7 @@ type counts struct{ pushes, acks, nacks atomic.Uint64 }
 
 func newTraffic() traffic {
 	t := traffic{}
-	for _, typeURL := range pushOrder {
+	for _, typeURL := range delta.Types {
 		t[typeURL] = &counts{}
 	}
 	return t
@@ -51,26 +52,29 @@ func (t traffic) answered(typeURL string, req *discoveryv3.DeltaDiscoveryRequest
 	}
 }
 
-// signal wakes everyone who waits for a change.
+// signal wakes everyone who waits for a change. It takes no lock: each stream notifies
+// at each request and response.
 type signal struct {
-	mu sync.Mutex
-	ch chan struct{} // nil when nobody waits; guarded by mu
+	waiting atomic.Pointer[chan struct{}] // nil when nobody waits
 }
 
 func (s *signal) notify() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ch != nil {
-		close(s.ch)
-		s.ch = nil
+	if s.waiting.Load() == nil {
+		return // most often
+	}
+	if ch := s.waiting.Swap(nil); ch != nil {
+		close(*ch)
 	}
 }
 
 func (s *signal) wait() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ch == nil {
-		s.ch = make(chan struct{})
+	for {
+		if ch := s.waiting.Load(); ch != nil {
+			return *ch
+		}
+		ch := make(chan struct{})
+		if s.waiting.CompareAndSwap(nil, &ch) {
+			return ch
+		}
 	}
-	return s.ch
 }
