@@ -62,6 +62,10 @@ type Options struct {
 	Component string
 	// ConsumerParent relates process spans to producers. The zero value is Parent.
 	ConsumerParent ConsumerParent
+	// Drop decides, before anything is made for a span that begins in a context, whether it
+	// is recorded. If not, it returns the context within that span, and true; else the one
+	// to begin it in. nil leaves that to the Tracer.
+	Drop func(context.Context) (context.Context, bool)
 }
 
 // Tracer starts the spans of events. Its methods are safe for concurrent use and cost
@@ -71,11 +75,12 @@ type Tracer struct {
 	tracer    trace.Tracer // nil when nothing is recorded
 	component string
 	relation  ConsumerParent
+	drop      func(context.Context) (context.Context, bool)
 }
 
 // New returns a Tracer.
 func New(opts Options) *Tracer {
-	return &Tracer{tracer: opts.Tracer, component: opts.Component, relation: opts.ConsumerParent}
+	return &Tracer{tracer: opts.Tracer, component: opts.Component, relation: opts.ConsumerParent, drop: opts.Drop}
 }
 
 // Enabled reports whether spans are recorded at all. If not, a caller may skip what is
