@@ -253,4 +253,3 @@ func (i incoming) Keys() []string {
 	}
 	return keys
 }
-

@@ -63,10 +63,6 @@ const (
 	callsPerConnection = 1024
 	// maxWatches bounds the streams that are not events: health watches and reflection.
 	maxWatches = 64
-	// workers serve calls one after the other. A goroutine made for a call grows its stack
-	// anew, which took a tenth of a unary publish. While all are busy with calls that wait
-	// for a confirm, further calls get goroutines of their own.
-	workers = 128
 )
 
 // ServerOptions are those of the server that serves a Door: maxMessage bounds a request in
@@ -79,7 +75,6 @@ const (
 func ServerOptions(maxMessage int, telemetry stats.Handler, between grpc.StreamServerInterceptor) []grpc.ServerOption {
 	return append(listen.ServerOptions(callsPerConnection),
 		grpc.StatsHandler(telemetry),
-		grpc.NumStreamWorkers(workers),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.ForceServerCodecV2(frugal{encoding.GetCodecV2(proto.Name)}),

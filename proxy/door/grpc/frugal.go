@@ -23,11 +23,15 @@ const (
 )
 
 // frugal refuses messages that would be very much larger decoded than they are on the
-// wire. Everything else is the codec's own.
+// wire, and reads and writes what publishes are made of at once (wire.go, answer.go).
+// Everything else is the codec's own.
 type frugal struct{ encoding.CodecV2 }
 
 // Unmarshal implements encoding.CodecV2.
 func (f frugal) Unmarshal(data mem.BufferSlice, v any) error {
+	if into, ok := v.(read); ok {
+		return f.read(data, into)
+	}
 	m, ok := v.(proto.Message)
 	if !ok || data.Len() < scanFrom {
 		return f.CodecV2.Unmarshal(data, v)
@@ -39,6 +43,14 @@ func (f frugal) Unmarshal(data mem.BufferSlice, v any) error {
 		return fmt.Errorf("the message has more than %d fields or %d entries: send fewer events at once", maxElements, maxEntries)
 	}
 	return f.CodecV2.Unmarshal(mem.BufferSlice{whole}, v)
+}
+
+// Marshal implements encoding.CodecV2.
+func (f frugal) Marshal(v any) (mem.BufferSlice, error) {
+	if from, ok := v.(appender); ok {
+		return f.write(from)
+	}
+	return f.CodecV2.Marshal(v)
 }
 
 // budget is what is left of the bounds of a message.
