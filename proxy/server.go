@@ -8,7 +8,6 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/refusal"
@@ -17,7 +16,7 @@ import (
 // newEventServer builds the gRPC server of the event API.
 func (p *Proxy) newEventServer() *grpc.Server {
 	server := grpc.NewServer(door.ServerOptions(p.opts.MaxMessageBytes, p.opts.Tracing.ServerHandler(), p.untilStop)...)
-	eventsv1.RegisterEventServiceServer(server, door.New(p.publish, p.deliver, p.opts.MaxStreams))
+	door.Register(server, door.New(p.publish, p.deliver, p.opts.MaxStreams))
 	healthv1.RegisterHealthServer(server, p.health)
 	if !p.opts.NoReflection {
 		reflection.Register(server)

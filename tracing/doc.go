@@ -12,6 +12,7 @@
 //	tracecontext   the trace context in headers, entries of streams, calls and logs
 //	conventions    scope, keys and error types that spans and metrics share
 //	internal/environment  what the OTEL_* variables say
+//	internal/sampling     which spans are recorded, before they are made
 //	internal/export       how spans and metrics leave the process
 //	tracingtest    spans in memory, for tests
 //

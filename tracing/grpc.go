@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -34,6 +35,9 @@ func (p *Provider) ServerHandler() stats.Handler {
 	if !p.enabled && !p.measures() {
 		return tracecontext.ServerHandler(p.propagator)
 	}
+	if c, err := newCalls(p); err == nil && !asksForOldNames() {
+		return c
+	}
 	return otelgrpc.NewServerHandler(append(p.handlerOptions(), otelgrpc.WithPublicEndpointFn(fromElsewhere))...)
 }
 
@@ -44,6 +48,17 @@ func (p *Provider) ClientHandler() stats.Handler {
 		return tracecontext.ClientHandler(p.propagator)
 	}
 	return otelgrpc.NewClientHandler(p.handlerOptions()...)
+}
+
+// asksForOldNames reports whether OTEL_SEMCONV_STABILITY_OPT_IN asks for names from before
+// the conventions for RPC were stable. otelgrpc writes those, alone or beside the others.
+func asksForOldNames() bool {
+	for mode := range strings.SplitSeq(os.Getenv("OTEL_SEMCONV_STABILITY_OPT_IN"), ",") {
+		if mode = strings.TrimSpace(mode); mode == "rpc/dup" || mode == "rpc/old" {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Provider) handlerOptions() []otelgrpc.Option {

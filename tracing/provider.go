@@ -27,6 +27,7 @@ type Provider struct {
 	tracers    trace.TracerProvider
 	propagator propagation.TextMapPropagator
 	enabled    bool
+	drop       func(context.Context) (context.Context, bool) // as in messaging.Options
 	component  string
 	tracer     trace.Tracer
 	messaging  *messaging.Tracer
@@ -38,17 +39,17 @@ type Provider struct {
 // Disabled returns a Provider that records and measures nothing and passes incoming
 // trace context on, over gRPC and AMQP.
 func Disabled() *Provider {
-	return newProvider(noop.NewTracerProvider(), tracecontext.W3C(), false, Options{})
+	return newProvider(noop.NewTracerProvider(), tracecontext.W3C(), false, nil, Options{})
 }
 
 // New returns a Provider over a tracer provider made elsewhere, propagating W3C
 // trace context and baggage. Shutdown does not end tp.
 func New(tp trace.TracerProvider, opts Options) *Provider {
-	return newProvider(tp, tracecontext.W3C(), true, opts)
+	return newProvider(tp, tracecontext.W3C(), true, nil, opts)
 }
 
 func newProvider(
-	tp trace.TracerProvider, prop propagation.TextMapPropagator, enabled bool, opts Options,
+	tp trace.TracerProvider, prop propagation.TextMapPropagator, enabled bool, drop func(context.Context) (context.Context, bool), opts Options,
 ) *Provider {
 	tracer := tp.Tracer(conventions.ScopeName, trace.WithInstrumentationVersion(opts.Version), trace.WithSchemaURL(conventions.SchemaURL))
 	var recording trace.Tracer
@@ -59,10 +60,11 @@ func newProvider(
 		tracers:    tp,
 		propagator: prop,
 		enabled:    enabled,
+		drop:       drop,
 		component:  opts.Component,
 		tracer:     tracer,
 		messaging: messaging.New(messaging.Options{
-			Tracer: recording, Component: opts.Component, ConsumerParent: opts.ConsumerParent, Inherits: opts.inherits,
+			Tracer: recording, Component: opts.Component, ConsumerParent: opts.ConsumerParent, Inherits: opts.inherits, Drop: drop,
 		}),
 		changes: configuration.New(recording, opts.Component),
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/warrenmesh/warren/tracing/conventions"
 	"github.com/warrenmesh/warren/tracing/internal/environment"
 	"github.com/warrenmesh/warren/tracing/internal/export"
+	"github.com/warrenmesh/warren/tracing/internal/sampling"
 )
 
 // Setup reads the OTEL_* variables and returns the telemetry they ask for. Without
@@ -48,13 +49,14 @@ func Setup(ctx context.Context, opts Options) (*Provider, error) {
 		return nil, err
 	}
 	if len(traces.Kinds) == 0 {
-		p := newProvider(noop.NewTracerProvider(), prop, false, opts)
+		p := newProvider(noop.NewTracerProvider(), prop, false, nil, opts)
 		p.meters = meters
 		return p, nil
 	}
-	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sampler))
+	early := sampling.New(sampler)
+	tp := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sampler), sdktrace.WithIDGenerator(early))
 	opts.inherits = strings.Contains(sampler.Description(), "remoteParentNotSampled:AlwaysOffSampler")
-	p := newProvider(tp, prop, true, opts)
+	p := newProvider(tp, prop, true, early.Drop, opts)
 	p.meters, p.shutdown = meters, tp.Shutdown
 	if err := export.Spans(ctx, traces, tp, opts.Logger, opts.Stdout); err != nil {
 		return nil, errors.Join(err, p.Shutdown(ctx))

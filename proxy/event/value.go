@@ -82,6 +82,9 @@ func (v Value) Bytes() []byte {
 	return []byte(v.text)
 }
 
+// Len is the length of the text or of the bytes, 0 for other kinds.
+func (v Value) Len() int { return len(v.text) }
+
 // Time returns a Timestamp's value, the zero time for other kinds.
 func (v Value) Time() time.Time { return v.time }
 

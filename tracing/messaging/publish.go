@@ -40,14 +40,21 @@ func (t *Tracer) StartPublish(ctx context.Context, p Publish) (context.Context, 
 		return ctx, Span{hop: tracecontext.Of(ctx)}
 	}
 	kind := trace.SpanKindProducer
-	var links []trace.Link
 	created := tracecontext.Hop{Parent: p.EventTraceParent, State: p.EventTraceState}.SpanContext()
+	asParent := created.IsValid() && !trace.SpanContextFromContext(ctx).IsValid()
+	if asParent {
+		ctx = tracecontext.WithParent(ctx, created)
+	}
+	if t.drop != nil {
+		decided, dropped := t.drop(ctx)
+		if dropped {
+			return decided, Span{hop: tracecontext.Of(decided)}
+		}
+		ctx = decided
+	}
+	var links []trace.Link
 	if created.IsValid() {
 		kind = trace.SpanKindClient
-		asParent := !trace.SpanContextFromContext(ctx).IsValid()
-		if asParent {
-			ctx = tracecontext.WithParent(ctx, created)
-		}
 		links = creationLinks(created, trace.SpanContext{}, asParent)
 	}
 	ctx, span := t.start(ctx, kind, about{

@@ -64,6 +64,10 @@ type Options struct {
 	ConsumerParent ConsumerParent
 	// Inherits says that the tracer samples nothing whose remote parent is not sampled.
 	Inherits bool
+	// Drop decides, before anything is made for a span that begins in a context, whether it
+	// is recorded. If not, it returns the context within that span, and true; else the one
+	// to begin it in. nil leaves that to the Tracer.
+	Drop func(context.Context) (context.Context, bool)
 }
 
 // Tracer starts the spans of events. Its methods are safe for concurrent use and cost
@@ -74,11 +78,12 @@ type Tracer struct {
 	component string
 	relation  ConsumerParent
 	inherits  bool
+	drop      func(context.Context) (context.Context, bool)
 }
 
 // New returns a Tracer.
 func New(opts Options) *Tracer {
-	return &Tracer{tracer: opts.Tracer, component: opts.Component, relation: opts.ConsumerParent, inherits: opts.Inherits}
+	return &Tracer{tracer: opts.Tracer, component: opts.Component, relation: opts.ConsumerParent, inherits: opts.Inherits, drop: opts.Drop}
 }
 
 // Enabled reports whether spans are recorded at all. If not, a caller may skip what is

@@ -2,6 +2,7 @@ package tracecontext
 
 import (
 	"context"
+	"encoding/hex"
 
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
@@ -61,13 +62,21 @@ func hopOfEntry(entry map[string]string) Hop {
 
 // Of returns the trace context and baggage of ctx, the zero Hop when it has neither.
 func Of(ctx context.Context) Hop {
-	hasBaggage := baggage.FromContext(ctx).Len() > 0
-	if !hasBaggage && !trace.SpanContextFromContext(ctx).IsValid() {
-		return Hop{}
+	h := Hop{Baggage: baggage.FromContext(ctx).String()}
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		h.Parent, h.State = parentOf(sc), sc.TraceState().String()
 	}
-	var carrier hopCarrier // on the heap, hence after the return above
-	w3c.Inject(ctx, &carrier)
-	return Hop(carrier)
+	return h
+}
+
+// parentOf is the traceparent of sc, as propagation.TraceContext writes it: of the flags,
+// those that the specification defines.
+func parentOf(sc trace.SpanContext) string {
+	traceID, spanID := sc.TraceID(), sc.SpanID()
+	b := make([]byte, 0, len("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+	b = append(hex.AppendEncode(append(b, "00-"...), traceID[:]), '-')
+	b = append(hex.AppendEncode(b, spanID[:]), '-')
+	return string(hex.AppendEncode(b, []byte{byte(sc.TraceFlags() & (trace.FlagsSampled | trace.FlagsRandom))}))
 }
 
 // Into replaces ctx's trace context and baggage by those of h. What is invalid in h

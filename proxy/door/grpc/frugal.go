@@ -8,8 +8,6 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
 const (
@@ -25,40 +23,34 @@ const (
 )
 
 // frugal refuses messages that would be very much larger decoded than they are on the
-// wire, and passes on what is written already. Everything else is the codec's own.
+// wire, and reads and writes events without messages of protobuf (wire.go, answer.go,
+// deliveries.go). Everything else is the codec's own.
 type frugal struct{ encoding.CodecV2 }
-
-// Marshal implements encoding.CodecV2.
-func (f frugal) Marshal(v any) (mem.BufferSlice, error) {
-	if w, ok := v.(*written); ok {
-		return mem.BufferSlice{w.buffer}, nil
-	}
-	return f.CodecV2.Marshal(v)
-}
-
-var subscribeRequest = (*eventsv1.SubscribeRequest)(nil).ProtoReflect().Descriptor()
 
 // Unmarshal implements encoding.CodecV2.
 func (f frugal) Unmarshal(data mem.BufferSlice, v any) error {
-	h, heard := v.(*heard)
+	if into, ok := v.(read); ok {
+		return f.read(data, into)
+	}
 	m, ok := v.(proto.Message)
-	if !heard && (!ok || data.Len() < scanFrom) {
+	if !ok || data.Len() < scanFrom {
 		return f.CodecV2.Unmarshal(data, v)
 	}
 	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
 	defer whole.Free()
-	kind := subscribeRequest
-	if !heard {
-		kind = m.ProtoReflect().Descriptor()
-	}
 	left := bounds{elements: maxElements, entries: maxEntries}
-	if data.Len() >= scanFrom && !left.covers(whole.ReadOnlyData(), kind, true) {
+	if !left.covers(whole.ReadOnlyData(), m.ProtoReflect().Descriptor(), true) {
 		return fmt.Errorf("the message has more than %d fields or %d entries: send fewer events at once", maxElements, maxEntries)
 	}
-	if heard {
-		return h.read(whole.ReadOnlyData())
-	}
 	return f.CodecV2.Unmarshal(mem.BufferSlice{whole}, v)
+}
+
+// Marshal implements encoding.CodecV2.
+func (f frugal) Marshal(v any) (mem.BufferSlice, error) {
+	if from, ok := v.(appender); ok {
+		return f.write(from)
+	}
+	return f.CodecV2.Marshal(v)
 }
 
 // bounds are what is left of those of a message.

@@ -12,11 +12,15 @@ import (
 // PublishStream implements EventService.PublishStream; see publish.Service for when it
 // ends.
 func (d *Door) PublishStream(stream grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]) error {
+	return d.serveStream(publishStream{stream})
+}
+
+func (d *Door) serveStream(stream publish.Stream) error {
 	if err := d.enter(); err != nil {
 		return err
 	}
 	defer d.streams.Give(0)
-	return rpcerr.From(d.publish.PublishStream(publishStream{stream}))
+	return rpcerr.From(d.publish.PublishStream(stream))
 }
 
 // publishStream implements publish.Stream.
@@ -30,6 +34,10 @@ func (s publishStream) Receive() (publish.Request, error) {
 	if err != nil {
 		return publish.Request{}, err
 	}
+	return requestOf(req), nil
+}
+
+func requestOf(req *eventsv1.PublishStreamRequest) publish.Request {
 	return publish.Request{
 		Held: heldBytes(req),
 		Batch: publish.Batch{Topic: req.GetTopic(), Len: len(req.GetEntries()), Entries: func(yield func(*publish.Entry) bool) {
@@ -42,7 +50,7 @@ func (s publishStream) Receive() (publish.Request, error) {
 				}
 			}
 		}},
-	}, nil
+	}
 }
 
 // Send implements publish.Stream.

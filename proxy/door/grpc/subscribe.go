@@ -33,15 +33,15 @@ type subscribeStream struct {
 
 // Receive implements session.Stream.
 func (s subscribeStream) Receive() (session.Request, error) {
-	var h heard
-	if err := s.RecvMsg(&h); err != nil {
+	var in subscribeRequest
+	if err := s.RecvMsg(&in); err != nil {
 		return nil, err
 	}
-	return h.request, nil
+	return in.request, nil
 }
 
-// requestOf makes a request of its message.
-func requestOf(req *eventsv1.SubscribeRequest) session.Request {
+// askedBy makes a request of its message.
+func askedBy(req *eventsv1.SubscribeRequest) session.Request {
 	switch r := req.GetRequest().(type) {
 	case *eventsv1.SubscribeRequest_Init:
 		return session.Init{
@@ -96,11 +96,7 @@ func outcomeOf(o eventsv1.Outcome) event.Outcome {
 // Send implements session.Stream.
 func (s subscribeStream) Send(r session.Response) error {
 	if len(r.Deliveries) > 0 {
-		w, err := writeDeliveries(&r)
-		if err != nil {
-			return err
-		}
-		return s.SendMsg(w)
+		return s.SendMsg((*handedOut)(&r))
 	}
 	out := &eventsv1.SubscribeResponse{RemainingCredit: r.Credit}
 	switch {

@@ -1,203 +1,288 @@
 package grpc
 
 import (
-	"slices"
-	"sync"
-	"unicode/utf8"
+	"context"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
-	"github.com/warrenmesh/warren/proxy/broker"
-	"github.com/warrenmesh/warren/proxy/deliver/delivery"
-	"github.com/warrenmesh/warren/proxy/deliver/session"
-	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
-	"github.com/warrenmesh/warren/tracing/tracecontext"
+	"github.com/warrenmesh/warren/proxy/publish"
 )
 
-// The numbers of the fields that are written and read here without protobuf's messages.
-const (
-	responseDeliveries protowire.Number = 2
-	responseCredit     protowire.Number = 5
-	listedDelivery     protowire.Number = 1
+// The codec hands Publish and PublishStream what they publish, and takes what they answer,
+// without the messages of the contract between: those cost more than all of the way to the
+// broker. What is not as most clients write it becomes a message first, as everything did,
+// and so does every error of decoding.
 
-	deliveryToken    protowire.Number = 1
-	deliveryEvent    protowire.Number = 2
-	deliveryAttempt  protowire.Number = 3
-	deliveryAgain    protowire.Number = 4
-	deliveryTrace    protowire.Number = 5
-	deliveryTopic    protowire.Number = 6
-	deliveryDeadline protowire.Number = 7
-	deliveryReplyTo  protowire.Number = 9
-	deliveryEncoding protowire.Number = 10
-
-	requestSettle     protowire.Number = 3
-	listedSettlement  protowire.Number = 1
-	settlementToken   protowire.Number = 1
-	settlementOutcome protowire.Number = 2
-)
-
-// written is a message in its wire form, for the codec.
-type written struct{ buffer mem.Buffer }
-
-// heard is a message of a client, which the codec reads.
-type heard struct{ request session.Request }
-
-// buffers are for messages that are written. gRPC's own pool clears each before it is used.
-var buffers pool
-
-// pool implements mem.BufferPool.
-type pool struct{ free sync.Pool }
-
-// maxPooled is the most bytes of a buffer that is kept: twice what is gathered into a message.
-const maxPooled = 512 << 10
-
-// Get implements mem.BufferPool.
-func (p *pool) Get(length int) *[]byte {
-	b, ok := p.free.Get().(*[]byte)
-	if !ok || cap(*b) < length {
-		b = new([]byte)
-		*b = make([]byte, length)
-	}
-	*b = (*b)[:length]
-	return b
-}
-
-// Put implements mem.BufferPool.
-func (p *pool) Put(b *[]byte) {
-	if cap(*b) <= maxPooled {
-		p.free.Put(b)
-	}
-}
-
-// writeDeliveries writes a SubscribeResponse with deliveries.
-func writeDeliveries(r *session.Response) (*written, error) {
-	b := buffers.Get(0)
-	var list int
-	*b, list = eventpb.Begin(slices.Grow(*b, r.Size()), responseDeliveries)
-	for i := range r.Deliveries {
-		var one int
-		var err error
-		*b, one = eventpb.Begin(*b, listedDelivery)
-		if *b, err = appendDelivery(*b, &r.Deliveries[i]); err != nil {
-			return nil, err
-		}
-		*b = eventpb.End(*b, one)
-	}
-	*b = eventpb.AppendVarint(eventpb.End(*b, list), responseCredit, uint64(r.Credit))
-	return &written{mem.NewBuffer(b, &buffers)}, nil
-}
-
-// appendDelivery appends the wire form of deliveryOf(h), without making that unless there
-// are headers, or texts of others that protobuf has to look at.
-func appendDelivery(b []byte, h *delivery.Handed) ([]byte, error) {
-	if len(h.Headers) > 0 || !utf8.ValidString(h.ReplyTo) || !utf8.ValidString(h.ContentEncoding) {
-		return proto.MarshalOptions{}.MarshalAppend(b, deliveryOf(h))
-	}
-	b = eventpb.AppendString(b, deliveryToken, h.Token)
-	b, at := eventpb.Begin(b, deliveryEvent)
-	b = eventpb.End(eventpb.AppendEvent(b, h.Event), at)
-	b = eventpb.AppendVarint(b, deliveryAttempt, uint64(h.Attempt))
-	b = eventpb.AppendVarint(b, deliveryAgain, protowire.EncodeBool(h.Redelivered))
-	b = appendTrace(b, h.Trace)
-	b = eventpb.AppendString(b, deliveryTopic, h.Topic)
-	b = eventpb.AppendTime(b, deliveryDeadline, h.Deadline.Unix(), h.Deadline.Nanosecond())
-	b = eventpb.AppendString(b, deliveryReplyTo, h.ReplyTo)
-	return eventpb.AppendString(b, deliveryEncoding, h.ContentEncoding), nil
-}
-
-func appendTrace(b []byte, t broker.TraceContext) []byte {
-	for _, kv := range [...][2]string{{tracecontext.HeaderParent, t.Parent}, {tracecontext.HeaderState, t.State}, {tracecontext.HeaderBaggage, t.Baggage}} {
-		if kv[1] != "" {
-			b = eventpb.AppendEntry(b, deliveryTrace, kv[0], kv[1])
+// Register serves d on a server with ServerOptions, whose codec knows what it takes.
+func Register(server *grpc.Server, d *Door) {
+	desc := eventsv1.EventService_ServiceDesc
+	desc.Methods = append([]grpc.MethodDesc{}, desc.Methods...)
+	for i := range desc.Methods {
+		if desc.Methods[i].MethodName == "Publish" {
+			desc.Methods[i].Handler = publishHandler
 		}
 	}
-	return b
+	desc.Streams = append([]grpc.StreamDesc{}, desc.Streams...)
+	for i := range desc.Streams {
+		if desc.Streams[i].StreamName == "PublishStream" {
+			desc.Streams[i].Handler = publishStreamHandler
+		}
+	}
+	server.RegisterService(&desc, d)
 }
 
-// read makes a request of its wire form.
-func (h *heard) read(b []byte) error {
-	if acks, ok := acknowledgements(b); ok {
-		h.request = acks
+func publishHandler(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc's order
+	in := &publishRequest{}
+	if err := decode(in); err != nil {
+		return nil, err
+	}
+	d, _ := srv.(*Door)
+	if intercept == nil {
+		return d.publishRead(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{Server: srv, FullMethod: eventsv1.EventService_Publish_FullMethodName}
+	return intercept(ctx, in, info, func(ctx context.Context, _ any) (any, error) { return d.publishRead(ctx, in) })
+}
+
+func publishStreamHandler(srv any, stream grpc.ServerStream) error {
+	d, _ := srv.(*Door)
+	return d.serveStream(readStream{stream})
+}
+
+// publishRead is Publish.
+func (d *Door) publishRead(ctx context.Context, in *publishRequest) (any, error) {
+	if in.err != nil {
+		return nil, refuse(ctx, in.err)
+	}
+	receipt, err := d.publish.Publish(ctx, in.topic, &in.submission)
+	if err != nil {
+		return nil, refuse(ctx, err)
+	}
+	return (*publishResponse)(&receipt), nil
+}
+
+// readStream implements publish.Stream.
+type readStream struct{ grpc.ServerStream }
+
+// Receive implements publish.Stream.
+func (s readStream) Receive() (publish.Request, error) {
+	in := &streamRequest{}
+	if err := s.RecvMsg(in); err != nil {
+		return publish.Request{}, err
+	}
+	if in.message != nil {
+		return requestOf(in.message), nil
+	}
+	return publish.Request{
+		Held: in.heldBytes(),
+		Batch: publish.Batch{Topic: in.topic, Len: len(in.entries), Entries: func(yield func(*publish.Entry) bool) {
+			for i := range in.entries {
+				if !yield(&in.entries[i]) {
+					return
+				}
+				in.entries[i] = publish.Entry{} // it may be gone before the others are
+			}
+		}},
+	}, nil
+}
+
+// Send implements publish.Stream.
+func (s readStream) Send(results []publish.StreamResult) error {
+	return s.SendMsg(streamResponse(results))
+}
+
+// read is what a request is read into.
+type read interface {
+	// scan reads the wire form b, of which it keeps nothing. It returns false for what it
+	// leaves to a message.
+	scan(b []byte) bool
+	// empty is the message, and take what becomes of it.
+	empty() proto.Message
+	take(m proto.Message)
+}
+
+// read reads data into v.
+func (f frugal) read(data mem.BufferSlice, v read) error {
+	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer whole.Free()
+	if v.scan(whole.ReadOnlyData()) {
 		return nil
 	}
-	req := &eventsv1.SubscribeRequest{}
-	if err := proto.Unmarshal(b, req); err != nil {
+	m := v.empty()
+	if err := f.Unmarshal(mem.BufferSlice{whole}, m); err != nil {
 		return err
 	}
-	h.request = requestOf(req)
+	v.take(m)
 	return nil
 }
 
-// acknowledgements reads a request that does nothing but acknowledge, which is what most of
-// them do. ok is false for any other, and for one that protobuf has to look at.
-func acknowledgements(b []byte) (session.Request, bool) {
-	number, kind, n := protowire.ConsumeTag(b)
-	if n < 0 || number != requestSettle || kind != protowire.BytesType {
-		return nil, false
-	}
-	list, m := protowire.ConsumeBytes(b[n:])
-	if m < 0 || n+m != len(b) || !utf8.Valid(list) {
-		return nil, false
-	}
-	text := string(list) // one copy, which every token shares
-	count := 0
-	for rest := list; len(rest) > 0; count++ {
-		if number, kind, n = protowire.ConsumeTag(rest); n < 0 || number != listedSettlement || kind != protowire.BytesType {
-			return nil, false
-		}
-		if m = protowire.ConsumeFieldValue(number, kind, rest[n:]); m < 0 {
-			return nil, false
-		}
-		rest = rest[n+m:]
-	}
-	if count > session.MaxTokens {
-		return tooMany("settle.settlements"), true
-	}
-	out := make(session.Settlements, 0, count)
-	for at := 0; at < len(list); {
-		_, _, n = protowire.ConsumeTag(list[at:])
-		one, m := protowire.ConsumeBytes(list[at+n:])
-		end := at + n + m
-		token, ok := acknowledged(one, text[end-len(one):end])
-		if !ok {
-			return nil, false
-		}
-		out = append(out, session.Settlement{Token: token, Outcome: event.Ack})
-		at = end
-	}
-	return out, true
+// publishRequest is a PublishRequest.
+type publishRequest struct {
+	topic      string
+	submission publish.Submission
+	err        error // why there is no submission
 }
 
-// acknowledged reads a settlement with nothing but a token and OUTCOME_ACK; text is b.
-func acknowledged(b []byte, text string) (token string, ok bool) {
-	for at := 0; at < len(b); {
-		number, kind, n := protowire.ConsumeTag(b[at:])
-		if n < 0 {
-			return "", false
+func (*publishRequest) empty() proto.Message { return &eventsv1.PublishRequest{} }
+
+func (r *publishRequest) take(m proto.Message) {
+	p, _ := m.(*eventsv1.PublishRequest)
+	*r = publishRequest{topic: p.GetTopic()}
+	r.err = decode(p, &r.submission)
+}
+
+func (r *publishRequest) scan(b []byte) bool {
+	var seen uint64
+	for w := eventpb.NewWire(b); !w.Done(); {
+		number, kind := w.Tag()
+		if w.Bad() || repeated(&seen, number) {
+			return false
 		}
-		at += n
-		switch {
-		case number == settlementToken && kind == protowire.BytesType:
-			value, n := protowire.ConsumeBytes(b[at:])
-			if n < 0 {
-				return "", false
-			}
-			at += n
-			token = text[at-len(value) : at]
-		case number == settlementOutcome && kind == protowire.VarintType:
-			value, n := protowire.ConsumeVarint(b[at:])
-			if n < 0 {
-				return "", false
-			}
-			at += n
-			ok = value == uint64(eventsv1.Outcome_OUTCOME_ACK)
+		ok := true
+		switch number {
+		case 1:
+			r.topic = w.String(w.Text(kind))
+		case 2:
+			r.submission.Event, _, ok = eventpb.FromWire(w.Slice(w.Bytes(kind)))
+		case 4:
+			r.submission.ReplyTo = w.String(w.Text(kind))
+		case 5:
+			r.submission.ContentEncoding = w.String(w.Text(kind))
 		default:
-			return "", false
+			return false
+		}
+		if !ok || w.Bad() {
+			return false
 		}
 	}
-	return token, ok && utf8.ValidString(token)
+	return r.submission.Event != nil
+}
+
+// repeated reports whether a field has come before.
+func repeated(seen *uint64, number protowire.Number) bool {
+	if number >= 64 {
+		return true // none of ours
+	}
+	bit := uint64(1) << number
+	had := *seen&bit != 0
+	*seen |= bit
+	return had
+}
+
+// streamRequest is a PublishStreamRequest.
+type streamRequest struct {
+	topic   string
+	entries []publish.Entry
+	message *eventsv1.PublishStreamRequest // instead of both, if it was read so
+}
+
+func (*streamRequest) empty() proto.Message { return &eventsv1.PublishStreamRequest{} }
+
+func (r *streamRequest) take(m proto.Message) { r.message, _ = m.(*eventsv1.PublishStreamRequest) }
+
+func (r *streamRequest) scan(b []byte) bool {
+	count := 0
+	for w := eventpb.NewWire(b); !w.Done(); {
+		number, kind := w.Tag()
+		w.Skip(number, kind)
+		if count++; w.Bad() || count > maxEntries {
+			return false
+		}
+	}
+	r.entries = make([]publish.Entry, 0, min(count, publish.Window))
+	fields := count
+	for w := eventpb.NewWire(b); !w.Done(); {
+		switch number, kind := w.Tag(); number {
+		case 1:
+			if r.topic != "" {
+				return false
+			}
+			r.topic = w.String(w.Text(kind))
+		case 2:
+			n, ok := r.entry(&w, w.Bytes(kind))
+			if fields += n; !ok || fields > maxElements {
+				return false
+			}
+		default:
+			return false
+		}
+		if w.Bad() {
+			return false
+		}
+	}
+	return true
+}
+
+// entry reads a PublishStreamEntry, of which it counts the fields.
+func (r *streamRequest) entry(of *eventpb.Wire, at eventpb.Span) (fields int, ok bool) {
+	r.entries = append(r.entries, publish.Entry{})
+	e := &r.entries[len(r.entries)-1]
+	var seen uint64
+	for w := of.Within(at); !w.Done(); {
+		number, kind := w.Tag()
+		if w.Bad() || number != 3 && repeated(&seen, number) {
+			return 0, false
+		}
+		fields++
+		ok := true
+		switch number {
+		case 1:
+			e.ID = w.Varint(kind)
+		case 2:
+			var n int
+			e.Submission.Event, n, ok = eventpb.FromWire(w.Slice(w.Bytes(kind)))
+			fields += n
+		case 3:
+			ok = addTrace(e, &w, w.Bytes(kind))
+			fields += 2
+		case 4:
+			e.Topic = w.String(w.Text(kind))
+		case 6:
+			e.Submission.ReplyTo = w.String(w.Text(kind))
+		case 7:
+			e.Submission.ContentEncoding = w.String(w.Text(kind))
+		default:
+			return 0, false
+		}
+		if !ok || w.Bad() {
+			return 0, false
+		}
+	}
+	return fields, e.Submission.Event != nil
+}
+
+// addTrace adds an entry of the trace context.
+func addTrace(e *publish.Entry, w *eventpb.Wire, at eventpb.Span) bool {
+	key, value, ok := eventpb.Entry(w, at)
+	if !ok || !w.IsText(value) {
+		return false
+	}
+	if e.Trace == nil {
+		e.Trace = make(map[string]string, 3)
+	}
+	e.Trace[w.String(key)] = w.String(value)
+	return true
+}
+
+// heldBytes is about what a request costs in memory, 0 when it is little.
+func (r *streamRequest) heldBytes() int64 {
+	n := int64(len(r.topic))
+	for i := range r.entries {
+		e := &r.entries[i]
+		event := e.Submission.Event
+		n += int64(decodedEntry + len(e.Topic) + len(event.ID) + len(event.Source) + len(event.Type) + len(event.Data) +
+			decodedAttribute*(len(event.Attrs)+len(e.Trace)))
+		for j := range event.Attrs {
+			n += int64(event.Attrs[j].Value.Len())
+		}
+	}
+	if n < freeRequest {
+		return 0
+	}
+	return n
 }

@@ -17,6 +17,7 @@ const (
 	fieldType        protowire.Number = 4
 	fieldAttributes  protowire.Number = 5
 	fieldBinaryData  protowire.Number = 6
+	fieldTextData    protowire.Number = 7
 
 	valueBoolean   protowire.Number = 1
 	valueInteger   protowire.Number = 2

@@ -1,5 +1,6 @@
 // Package eventpb converts between event.Event and the protobuf CloudEvent of
-// the event API, both ways. It does not validate: event.Validate does.
+// the event API, both ways, and reads an event from a CloudEvent's wire form (wire.go).
+// It does not validate: event.Validate does.
 package eventpb
 
 import (

@@ -58,7 +58,7 @@ func (p *pending) take() bool { return p.stage.CompareAndSwap(queued, taken) }
 // the context ended before.
 func (p *pending) finish() bool {
 	mine := p.answer()
-	p.properties, p.body = message.Properties{}, nil // it may be kept for long; the data need not be
+	p.properties, p.body, p.key = message.Properties{}, nil, "" // it may be kept for long; the data need not be
 	p.stage.Store(finished)
 	return mine
 }
