@@ -115,7 +115,8 @@ func TestMoreThanTheMostTokensAreRefused(t *testing.T) {
 	}
 }
 
-// Budget: 5 allocations for 64 deliveries and their acknowledgements.
+// Budget: 8 allocations for 64 deliveries and their acknowledgements, the codec's lists of
+// buffers included.
 func BenchmarkWire(b *testing.B) {
 	r := session.Response{}
 	var acks []*eventsv1.Settlement
@@ -126,7 +127,7 @@ func BenchmarkWire(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	budget.Allocs(b, 5)
+	budget.Allocs(b, 8)
 	for b.Loop() {
 		w, err := codec().Marshal((*handedOut)(&r))
 		if err != nil {
