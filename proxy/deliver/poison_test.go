@@ -110,3 +110,38 @@ func TestNeighboursOfAPushThatCrashesTheServiceAreNotDropped(t *testing.T) {
 	}
 	r.empty("shop.billing")
 }
+
+// The bound of time is so loose that only a pause for each event exceeds it.
+func TestEventsThatMayHaveCrashedTheServiceComeOneByOneWithoutAPause(t *testing.T) {
+	t.Parallel()
+	const many = 40
+	r := newRig(t, func(s *mesh.Subscription) { s.Queue.Prefetch = many })
+	ids := make([]string, many)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i)
+	}
+	r.publish(ids...)
+	for range 2 {
+		s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 100})
+		for range many {
+			s.delivery()
+		}
+		s.cancel() // the service dies with all of them in its hands
+		_ = s.end()
+		eventually(t, "all are back", func() bool {
+			ready, unsettled := r.broker.Len("shop.billing")
+			return unsettled == 0 && ready == many
+		})
+	}
+	s := r.subscribe(&eventsv1.SubscribeInit{InitialCredit: 100})
+	began := time.Now()
+	for range many {
+		s.ack(s.delivery())
+	}
+	if took := time.Since(began); took > many/2*time.Second {
+		t.Errorf("%d events took %v", many, took)
+	}
+	if got := r.letters(0); len(got) > 0 {
+		t.Errorf("dead letters %v", got)
+	}
+}

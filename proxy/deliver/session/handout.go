@@ -75,12 +75,13 @@ func (ss *session) receiveOne(d *delivery.Delivery) {
 	case ss.late(d):
 	case ss.Alone(d):
 		ss.suspect = d
+		ss.isolate()
 	default:
 		ss.handOut(d)
 	}
 }
 
-// isolate hands out what is to be alone, when it is its turn.
+// isolate hands out what is to be alone, if nothing is held.
 func (ss *session) isolate() {
 	if len(ss.held.byToken) > 0 {
 		return
