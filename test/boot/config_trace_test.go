@@ -53,9 +53,11 @@ func (p *traced) add(workload string) {
 	wait(p.t, "sidecar "+workload, px.Started())
 	s.conn = dial(p.t, px.EventAddresses()[0])
 	s.events = eventsv1.NewEventServiceClient(s.conn)
-	if _, err := s.publish(p.t.Context(), "orders", "warm-up of "+workload); err != nil {
-		p.t.Fatal(err)
-	}
+	// The topic can be there before the queue of a subscription is bound to it.
+	eventually(p.t, "a first event has a route", func() error {
+		_, err := s.publish(p.t.Context(), "orders", "warm-up of "+workload)
+		return err
+	})
 	p.spans[workload], p.sidecars[workload] = spans, s
 }
 
