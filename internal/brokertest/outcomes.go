@@ -30,6 +30,30 @@ var outcomes = []behaviour{
 		again.acked("2")
 		again.empty()
 	}},
+	{name: "what is acknowledged together does not come again, nor does what is when the flow is over", run: func(r *rig) {
+		orders := r.topic("orders")
+		billing := r.subscription(orders, "billing")
+		r.publish(orders, "1", "2", "3", "4")
+		in := r.receive(billing, 3)
+		got := in.want("1", "2", "3")
+		release := got[0].Gather()
+		for _, d := range got[:2] {
+			if err := d.Ack(); err != nil {
+				r.Fatal(err)
+			}
+		}
+		release()
+		last := in.want("4")[0] // there is room for it, for the broker was told
+		release = last.Gather()
+		if err := last.Ack(); err != nil {
+			r.Fatal(err)
+		}
+		in.end()
+		release()
+		again := r.receive(billing, 5)
+		again.acked("3")
+		again.empty()
+	}},
 	{name: "a delivery is settled once", run: func(r *rig) {
 		orders := r.topic("orders")
 		billing := r.subscription(orders, "billing")

@@ -88,20 +88,6 @@ type Settler interface {
 // after it may bring the message again.
 func (d *Delivery) Ack() error { return d.Settler.Ack(d) }
 
-// Gatherer is what a Settler may be, too.
-type Gatherer interface {
-	Gather(d *Delivery) (release func())
-}
-
-// Gather has what is settled of d's flow until release is called told to the broker
-// together, where the driver can do that. It must be called soon, and once.
-func (d *Delivery) Gather() (release func()) {
-	if g, ok := d.Settler.(Gatherer); ok {
-		return g.Gather(d)
-	}
-	return func() {}
-}
-
 // Return gives the message back, to be handed out again at once. ErrStale as for Ack.
 func (d *Delivery) Return() error { return d.Settler.Return(d) }
 
@@ -111,6 +97,22 @@ func (d *Delivery) Return() error { return d.Settler.Return(d) }
 // Error of kind TooLarge or Invalid says that it can never go there.
 func (d *Delivery) Settle(ctx context.Context, s Settlement) error {
 	return d.Settler.Settle(ctx, d, s)
+}
+
+// Gatherer is a Settler that can tell the broker of several settlements together.
+type Gatherer interface {
+	// Gather is Delivery.Gather.
+	Gather(d *Delivery) (release func())
+}
+
+// Gather holds back what is settled of d's flow until release is called, so that the broker
+// is told of it together, where the driver can do that. release must be called, soon and
+// once: it delays what others settle there. It may be called when the flow is over.
+func (d *Delivery) Gather() (release func()) {
+	if g, ok := d.Settler.(Gatherer); ok {
+		return g.Gather(d)
+	}
+	return func() {}
 }
 
 // Settlement is what is to become of a delivery that is not acknowledged; one of

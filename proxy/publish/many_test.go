@@ -19,6 +19,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/mesh"
+	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/limit"
 	"github.com/warrenmesh/warren/proxy/publish"
@@ -134,7 +135,7 @@ func openStream(t *testing.T, s *service) (eventsv1.EventService_PublishStreamCl
 func openStreamTold(t *testing.T, s *service, ended func()) (eventsv1.EventService_PublishStreamClient, context.CancelFunc) {
 	t.Helper()
 	l := bufconn.Listen(1 << 20)
-	server := grpc.NewServer()
+	server := grpc.NewServer(door.Codec())
 	eventsv1.RegisterEventServiceServer(server, &streamServer{service: s, ended: ended})
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(l) }()

@@ -176,13 +176,6 @@ type Delivery struct {
 	Channel Settler
 }
 
-// Gatherer is what a Settler may be, too.
-type Gatherer interface {
-	// Gather has what is settled until release is called told to the broker together. It must
-	// be called soon: it delays what others settle there.
-	Gather() (release func())
-}
-
 // Settler settles deliveries of one channel. It is safe for concurrent use.
 type Settler interface {
 	// Ack removes the message from its queue. ErrStale when the channel is gone or
@@ -195,6 +188,13 @@ type Settler interface {
 	// Reject removes the message from its queue, which gives it to its dead-letter queue,
 	// whole, as Queue.DeadLetter has it; a queue without one drops it. ErrStale as for Ack.
 	Reject(tag uint64) error
+}
+
+// Gatherer is a Settler that can tell the broker of several settlements together.
+type Gatherer interface {
+	// Gather holds back what is settled on the channel until release is called, which must be
+	// soon: it delays what others settle there.
+	Gather() (release func())
 }
 
 // Ack removes the message from its queue; see Settler.

@@ -10,33 +10,46 @@ import (
 )
 
 // PublishStream implements EventService.PublishStream; see publish.Service for when it
-// ends.
+// ends. Its server needs Codec.
 func (d *Door) PublishStream(stream grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]) error {
-	return d.serveStream(publishStream{stream})
-}
-
-func (d *Door) serveStream(stream publish.Stream) error {
 	if err := d.enter(); err != nil {
 		return err
 	}
 	defer d.streams.Give(0)
-	return rpcerr.From(d.publish.PublishStream(stream))
+	return rpcerr.From(d.publish.PublishStream(publishStream{stream}))
 }
 
-// publishStream implements publish.Stream.
-type publishStream struct {
-	grpc.BidiStreamingServer[eventsv1.PublishStreamRequest, eventsv1.PublishStreamResponse]
-}
+// publishStream implements publish.Stream, with requests and results of the codec's.
+type publishStream struct{ grpc.ServerStream }
 
 // Receive implements publish.Stream.
 func (s publishStream) Receive() (publish.Request, error) {
-	req, err := s.Recv()
-	if err != nil {
+	in := &streamRequest{}
+	if err := s.RecvMsg(in); err != nil {
 		return publish.Request{}, err
 	}
-	return requestOf(req), nil
+	if in.message != nil {
+		return requestOf(in.message), nil
+	}
+	return publish.Request{
+		Held: in.heldBytes(),
+		Batch: publish.Batch{Topic: in.topic, Len: len(in.entries), Entries: func(yield func(*publish.Entry) bool) {
+			for i := range in.entries {
+				if !yield(&in.entries[i]) {
+					return
+				}
+				in.entries[i] = publish.Entry{} // it may be gone before the others are
+			}
+		}},
+	}, nil
 }
 
+// Send implements publish.Stream.
+func (s publishStream) Send(results []publish.StreamResult) error {
+	return s.SendMsg(streamResponse(results))
+}
+
+// requestOf makes a request of its message.
 func requestOf(req *eventsv1.PublishStreamRequest) publish.Request {
 	return publish.Request{
 		Held: heldBytes(req),
@@ -51,15 +64,6 @@ func requestOf(req *eventsv1.PublishStreamRequest) publish.Request {
 			}
 		}},
 	}
-}
-
-// Send implements publish.Stream.
-func (s publishStream) Send(results []publish.StreamResult) error {
-	res := &eventsv1.PublishStreamResponse{Window: publish.Window, Results: make([]*eventsv1.PublishStreamResult, len(results))}
-	for i := range results {
-		res.Results[i] = &eventsv1.PublishStreamResult{RequestId: results[i].ID, Result: resultOf(&results[i].Result)}
-	}
-	return s.BidiStreamingServer.Send(res)
 }
 
 const (

@@ -27,12 +27,6 @@ func Register(server *grpc.Server, d *Door) {
 			desc.Methods[i].Handler = publishHandler
 		}
 	}
-	desc.Streams = append([]grpc.StreamDesc{}, desc.Streams...)
-	for i := range desc.Streams {
-		if desc.Streams[i].StreamName == "PublishStream" {
-			desc.Streams[i].Handler = publishStreamHandler
-		}
-	}
 	server.RegisterService(&desc, d)
 }
 
@@ -49,11 +43,6 @@ func publishHandler(srv any, ctx context.Context, decode func(any) error, interc
 	return intercept(ctx, in, info, func(ctx context.Context, _ any) (any, error) { return d.publishRead(ctx, in) })
 }
 
-func publishStreamHandler(srv any, stream grpc.ServerStream) error {
-	d, _ := srv.(*Door)
-	return d.serveStream(readStream{stream})
-}
-
 // publishRead is Publish.
 func (d *Door) publishRead(ctx context.Context, in *publishRequest) (any, error) {
 	if in.err != nil {
@@ -64,36 +53,6 @@ func (d *Door) publishRead(ctx context.Context, in *publishRequest) (any, error)
 		return nil, refuse(ctx, err)
 	}
 	return (*publishResponse)(&receipt), nil
-}
-
-// readStream implements publish.Stream.
-type readStream struct{ grpc.ServerStream }
-
-// Receive implements publish.Stream.
-func (s readStream) Receive() (publish.Request, error) {
-	in := &streamRequest{}
-	if err := s.RecvMsg(in); err != nil {
-		return publish.Request{}, err
-	}
-	if in.message != nil {
-		return requestOf(in.message), nil
-	}
-	return publish.Request{
-		Held: in.heldBytes(),
-		Batch: publish.Batch{Topic: in.topic, Len: len(in.entries), Entries: func(yield func(*publish.Entry) bool) {
-			for i := range in.entries {
-				if !yield(&in.entries[i]) {
-					return
-				}
-				in.entries[i] = publish.Entry{} // it may be gone before the others are
-			}
-		}},
-	}, nil
-}
-
-// Send implements publish.Stream.
-func (s readStream) Send(results []publish.StreamResult) error {
-	return s.SendMsg(streamResponse(results))
 }
 
 // read is what a request is read into.
