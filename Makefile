@@ -46,25 +46,27 @@ demo: ## Run the shop on a real broker: four services, a canary, a trace, 0 lost
 
 # Everything is built first: a broker that starts while a compiler runs takes minutes. The
 # build mode leaves out the programs, which go build would link and throw away each time.
-# Packages that wait for brokers leave a core idle, so three run at a time on two cores.
+# Packages that wait for brokers leave a core idle, so four run at a time on two cores, and
+# those that wait longest come first: the others run beside them.
 # make lint runs vet. The race detector makes each of hundreds of programs wait a second
 # before it ends, to find races in goroutines that still run: 50 ms are enough.
 PACKAGES ?=
 # The tests of the system use Warren as its users do, and take as long as all others
 # together: the demo, clients of other languages, each block of each page, attacks, faults.
 SYSTEM := ./test/abuse ./test/clients ./test/demo ./test/docs ./test/faults
+LONGEST := ./test/e2e ./proxy/broker/rabbit ./internal/localbroker ./proxy/broker/membroker
 # The driver's conformance suite must have run, on the version of RABBITMQ.
 CONFORMANCE := $(if $(PACKAGES),$(filter ./... ./proxy/... ./proxy/broker/rabbit/...,$(PACKAGES)),all)
 
 # $(1) are arguments of report, $(2) packages.
-run_tests = GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(1) -- -race -vet=off -count=1 -timeout 20m -p 3 $(2)
+run_tests = GORACE='atexit_sleep_ms=50' go run ./test/withbroker -- go run ./test/report $(1) -- -race -vet=off -count=1 -timeout 20m -p 4 $(2)
 
 .PHONY: test
 test: ## Run all tests but those of the system, or those of PACKAGES, with a real RabbitMQ and real binaries
 	@echo "compiling with the race detector (minutes when the cache is empty)"
 	@$(BOTH) go build -race -buildmode=archive ./... ./test/...
 	@export $(BOTH); packages='$(PACKAGES)'; \
-	: "$${packages:=$$(go list ./... ./test/... | grep -vxF "$$(go list $(SYSTEM))")}"; \
+	: "$${packages:=$(LONGEST) $$(go list ./... ./test/... | grep -vxF "$$(go list $(SYSTEM) $(LONGEST))")}"; \
 	$(call run_tests,$(if $(CONFORMANCE),-require 'queueingtest: rabbit $(RABBITMQ)'),$$packages)
 
 .PHONY: test-system
