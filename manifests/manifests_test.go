@@ -303,7 +303,15 @@ func TestTheSidecarIsANativeSidecarWithHTTPProbesOffLoopback(t *testing.T) {
 		for name, p := range map[string]*corev1.Probe{"startup": c.StartupProbe, "liveness": c.LivenessProbe, "readiness": c.ReadinessProbe} {
 			if p == nil || p.HTTPGet == nil {
 				t.Errorf("%s probe is not httpGet", name)
+				continue
 			}
+			want := map[string]string{"startup": "/startupz", "liveness": "/livez", "readiness": "/readyz"}[name]
+			if p.HTTPGet.Path != want {
+				t.Errorf("%s probe asks %s, want %s", name, p.HTTPGet.Path, want)
+			}
+		}
+		if slices.ContainsFunc(c.Args, func(a string) bool { return strings.HasPrefix(a, "--ready-requires-broker") }) {
+			t.Error("a broker that is down takes the pod out of its Services")
 		}
 		if !slices.ContainsFunc(c.Args, func(a string) bool { return strings.HasPrefix(a, "--status-listen=0.0.0.0:") }) {
 			t.Error("probes come from the node, but the status port listens on loopback")

@@ -38,6 +38,9 @@ type Options struct {
 	Listen []string
 	// StatusListen serves /livez, /readyz, /startupz and /metrics; "" serves none.
 	StatusListen string
+	// ReadyRequiresBroker makes readiness depend on every broker: it must be reached, and
+	// what is first to be declared there must have been tried.
+	ReadyRequiresBroker bool
 	// AdminListen serves operators by gRPC and HTTP (package admin), loopback only;
 	// "" serves none.
 	AdminListen string

@@ -30,6 +30,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/warrenmesh/warren/internal/listen"
 	"github.com/warrenmesh/warren/internal/memory"
@@ -62,6 +63,8 @@ type Proxy struct {
 	deadLetters *deadletter.Service
 	xds         *client.Client
 	health      *health.Server
+	// objects is what health was last told of topics and subscriptions; watchHealth's alone.
+	objects map[string]healthv1.HealthCheckResponse_ServingStatus
 	readiness   signal // Ready may say something else
 	tap         *tap.Bus
 	started     chan struct{} // closed when the listeners are open

@@ -28,7 +28,7 @@ func (p *Proxy) statusHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /livez", admin.Probe(func() error { return nil }))
 	mux.Handle("GET /readyz", admin.Probe(p.Ready))
-	mux.Handle("GET /startupz", admin.Probe(p.Ready))
+	mux.Handle("GET /startupz", admin.Probe(p.listening))
 	mux.Handle("GET /metrics", p.opts.Tracing.MetricsHandler())
 	return mux
 }

@@ -51,6 +51,7 @@ type settings struct {
 	ControlPlane   string        `koanf:"control-plane"`
 	Listen         []string      `koanf:"listen"`
 	StatusListen   string        `koanf:"status-listen"`
+	NeedsBroker    bool          `koanf:"ready-requires-broker"`
 	AdminListen    string        `koanf:"admin-listen"`
 	Zone           string        `koanf:"zone"`
 	StateDir       string        `koanf:"state-dir"`
@@ -96,6 +97,7 @@ func newCommand() *cobra.Command {
 	f.String("control-plane", "127.0.0.1:17430", "`address` of the control plane, host:port or unix:/path")
 	f.StringArray("listen", []string{"127.0.0.1:17400"}, "`address` of the event API, loopback host:port or unix:/path; repeat for more")
 	f.String("status-listen", "127.0.0.1:17420", "`address` of /livez, /readyz, /startupz and /metrics; \"\" turns it off")
+	f.Bool("ready-requires-broker", false, "let /readyz fail while a broker cannot be reached, which takes the pod out of its Service")
 	f.String("admin-listen", "127.0.0.1:17410", "loopback `address` for operators, by gRPC for the warren command and by HTTP, GET /help lists the paths; \"\" turns it off")
 	f.String("zone", "", "`zone` this sidecar runs in: broker nodes of the same zone are preferred among those of one priority; \"\" prefers none")
 	f.String("state-dir", "", "`directory` for the last good configuration, used when the control plane cannot be reached at the start; \"\" keeps none")
@@ -187,6 +189,9 @@ func (s settings) options() (proxy.Options, error) {
 		CredentialsDir: s.CredentialsDir,
 		Listen:         s.Listen,
 		StatusListen:   s.StatusListen,
+
+		ReadyRequiresBroker: s.NeedsBroker,
+
 		AdminListen:    s.AdminListen,
 		NoReflection:   s.NoReflection,
 		AdminQuit:      s.AdminQuit,

@@ -340,6 +340,22 @@ func (p *Pool) Unready() error {
 	return errors.New(strings.Join(reasons, "; "))
 }
 
+// Outage says why what key names cannot be used now: no node of its broker is up for it,
+// or it is not declared there. nil when it can. It does not block.
+func (p *Pool) Outage(name mesh.Name, key string, up func(broker.State) bool) error {
+	e, ok := (*p.view.Load())[name]
+	if !ok {
+		return unknownBroker(name)
+	}
+	if err := e.down(up); err != nil {
+		return fmt.Errorf("broker %s: %w", name, err)
+	}
+	if d, ok := e.declarations[key]; ok && !d.ready.Load() {
+		return fmt.Errorf("broker %s: %s is not declared", name, key)
+	}
+	return nil
+}
+
 // because is one line of text: what is wrong, if anything is, and what ended the
 // wait for it.
 func because(trouble, ended error) error {
@@ -350,10 +366,15 @@ func because(trouble, ended error) error {
 }
 
 func (e *entry) unready() error {
+	return e.down(func(s broker.State) bool { return (s.Publishing || s.Blocked) && s.Consuming })
+}
+
+// down says why no node is up.
+func (e *entry) down(up func(broker.State) bool) error {
 	reasons := make([]string, 0, len(e.nodes))
 	for _, n := range e.nodes {
 		s := n.driver.State()
-		if (s.Publishing || s.Blocked) && s.Consuming {
+		if up(s) {
 			return nil
 		}
 		reasons = append(reasons, strings.TrimSpace("node "+s.Address)+": "+s.Reason)

@@ -28,7 +28,7 @@ func (p *product) limited(change func(*proxy.Options)) *sidecar {
 	p.t.Helper()
 	opts := proxy.Options{
 		Node:         xds.Node{ID: "checkout~limited", Namespace: "shop", Workload: "checkout", Labels: map[string]string{"app": "billing"}},
-		ControlPlane: p.plane.XDSAddr(), Memory: p.memory.Broker, Listen: []string{"127.0.0.1:0"}, Logger: slog.New(slog.DiscardHandler),
+		ControlPlane: p.plane.XDSAddr(), Memory: p.memory.Broker, Listen: []string{"127.0.0.1:0"}, ReadyRequiresBroker: true, Logger: slog.New(slog.DiscardHandler),
 	}
 	change(&opts)
 	px, err := proxy.New(opts)

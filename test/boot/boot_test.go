@@ -166,7 +166,7 @@ func (p *product) sidecar(workload, state string, change ...func(*proxy.Options)
 		Node:         xds.Node{ID: workload + "~" + p.t.Name(), Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
 		ControlPlane: p.plane.XDSAddr(), StateDir: state, Memory: p.memory.Broker,
 		Listen:       []string{"127.0.0.1:0", "unix:" + filepath.Join(p.t.TempDir(), "w.sock")},
-		StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0",
+		StatusListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", ReadyRequiresBroker: true,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {

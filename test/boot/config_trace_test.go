@@ -44,7 +44,7 @@ func (p *traced) add(workload string) {
 	provider, spans := tracingtest.New(p.t, tracing.Options{Component: "sidecar", ServiceName: workload})
 	px, err := proxy.New(proxy.Options{
 		Node:         xds.Node{ID: workload + "~traced", Namespace: "shop", Workload: workload, Labels: map[string]string{"app": workload}},
-		ControlPlane: p.plane.XDSAddr(), Memory: p.memory.Broker, Listen: []string{"127.0.0.1:0"}, Tracing: provider, Logger: slog.New(slog.DiscardHandler),
+		ControlPlane: p.plane.XDSAddr(), Memory: p.memory.Broker, Listen: []string{"127.0.0.1:0"}, ReadyRequiresBroker: true, Tracing: provider, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		p.t.Fatal(err)

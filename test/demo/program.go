@@ -44,7 +44,7 @@ func (d *demo) sidecarSpec(s shop.Service, at sidecarAddresses, controlPlane str
 			"--control-plane", controlPlane,
 			"--listen", at.events, "--admin-listen", at.admin, "--status-listen", at.status,
 			"--state-dir", d.files.Demo("state", s.Name), "--credentials-dir", d.files.Demo("credentials"),
-			"--drain-timeout", "5s", "--log-format", "json",
+			"--drain-timeout", "5s", "--log-format", "json", "--ready-requires-broker",
 		},
 		Env: d.environment(s.Name),
 		Log: d.files.Log(s.Name + "-sidecar"),

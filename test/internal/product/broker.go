@@ -25,6 +25,12 @@ func NewBroker(url string) (Broker, error) {
 	return Broker{URL: url, uri: uri}, nil
 }
 
+// Username is that of the URL.
+func (b Broker) Username() string { return b.uri.Username }
+
+// Password is that of the URL.
+func (b Broker) Password() string { return b.uri.Password }
+
 // YAML declares the broker as EventBroker "main" of a namespace.
 func (b Broker) YAML(namespace string) string {
 	return fmt.Sprintf(`apiVersion: warrenmesh.io/v1alpha1

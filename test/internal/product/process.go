@@ -70,8 +70,10 @@ func environment(extra []string) []string {
 			env = append(env, kv)
 		}
 	}
-	// Otherwise the race detector would sleep a second at each exit.
-	return append(append(env, "GORACE=atexit_sleep_ms=10"), extra...)
+	// Otherwise the race detector would sleep a second at each exit. A sidecar that is ready
+	// has reached its brokers, so that tests need no other wait; one of an older version
+	// does not know the variable, and needs no telling.
+	return append(append(env, "GORACE=atexit_sleep_ms=10", "WARREN_READY_REQUIRES_BROKER=true"), extra...)
 }
 
 // finish ends the program and checks how it ended, unless the test ended it.

@@ -57,6 +57,7 @@ func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string
 			"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+m.spans.address,
 			"OTEL_TRACES_SAMPLER=parentbased_traceidratio", fmt.Sprintf("OTEL_TRACES_SAMPLER_ARG=%g", cmp.Or(m.opts.Sampling, sampling)),
 			"WARREN_ADMIN_PROFILES=true", // costs nothing while no profile is taken
+			"WARREN_READY_REQUIRES_BROKER=true",
 		),
 		Args: append([]string{
 			"--namespace", m.opts.Name, "--workload", workload, "--control-plane", "unix:" + m.path("xds"),

@@ -162,7 +162,7 @@ func (s *sidecars) add(ctx context.Context, w Workload) error {
 			Namespace: w.Namespace, Workload: w.Name, Labels: w.Labels, Version: s.opts.Version,
 		},
 		ControlPlane: s.plane.XDSAddr(), Listen: []string{w.Listen}, AdminListen: w.Admin, CredentialsDir: s.opts.CredentialsDir,
-		Memory: s.memory, MemoryOnly: !s.opts.Declared, Tracing: provider,
+		Memory: s.memory, MemoryOnly: !s.opts.Declared, Tracing: provider, ReadyRequiresBroker: true,
 		Logger: s.opts.Logger.With("part", "sidecar", "workload", w.Name),
 	})
 	if err != nil {
