@@ -29,21 +29,28 @@ type comparison struct {
 }
 
 // compare opens the targets of a plan, measures all workloads, and closes the targets.
-func (s *session) compare(ctx context.Context, p plan) (results []*result, err error) {
+func (s *session) compare(ctx context.Context, p plan) (out outcome, err error) {
 	opened := len(s.closers)
 	defer func() { err = errors.Join(err, s.closeTo(opened)) }()
 	c := &comparison{session: s, plan: p}
+	out.queue = p.queue
 	if err := c.open(ctx); err != nil {
-		return nil, err
+		return out, err
 	}
 	for _, w := range p.workloads {
+		if w.Name == idleName {
+			if out.idle, err = c.idle(ctx); err != nil {
+				return out, err
+			}
+			continue
+		}
 		r, err := c.workload(ctx, w)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		results = append(results, r)
+		out.results = append(out.results, r)
 	}
-	return results, nil
+	return out, nil
 }
 
 func (c *comparison) open(ctx context.Context) (err error) {

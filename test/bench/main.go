@@ -83,11 +83,11 @@ func measureAll(ctx context.Context, o options, stdout, stderr io.Writer) (err e
 	emptyCall := proc.EmptyCall()
 	var outcomes []outcome
 	for _, p := range o.plans {
-		results, err := s.compare(ctx, p)
+		o, err := s.compare(ctx, p)
 		if err != nil {
 			return err
 		}
-		outcomes = append(outcomes, outcome{p.queue, results})
+		outcomes = append(outcomes, o)
 	}
 	printAll(stdout, outcomes, emptyCall, s.meter.Known())
 	return nil

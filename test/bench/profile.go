@@ -22,6 +22,9 @@ func (s *session) takeProfiles(ctx context.Context, p plan) (err error) {
 		return err
 	}
 	for _, w := range p.workloads {
+		if w.Name == idleName {
+			continue // there is nothing to see in it
+		}
 		if err := c.profileWorkload(ctx, w); err != nil {
 			return err
 		}

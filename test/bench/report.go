@@ -14,12 +14,16 @@ import (
 type outcome struct {
 	queue   string
 	results []*result
+	idle    []idleSample // none unless that was asked for
 }
 
 // printAll writes the tables of all outcomes, then what one has to know to read them, then
 // the lines for scripts.
 func printAll(w io.Writer, outcomes []outcome, emptyCall time.Duration, known bool) {
 	for _, o := range outcomes {
+		if len(o.results) == 0 {
+			continue
+		}
 		_, _ = fmt.Fprintf(w, "%s queues, medians over the rounds:\n", o.queue)
 		o.table(w)
 		o.latencies(w)
@@ -40,6 +44,11 @@ func printAll(w io.Writer, outcomes []outcome, emptyCall time.Duration, known bo
 			if why := r.fault(); why != "" {
 				_, _ = fmt.Fprintf(w, "void: %s queues, %s\n", o.queue, why)
 			}
+		}
+	}
+	for _, o := range outcomes {
+		if len(o.idle) > 0 {
+			printIdle(w, o.queue, o.idle)
 		}
 	}
 	for _, name := range []string{daprName, beforeName, warrenName} {

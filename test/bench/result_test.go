@@ -20,7 +20,7 @@ func measured(w workload, rates ...[2]float64) *result {
 
 func TestTheLastLineHasMediansOfPairsAndSaysWhatWasNotMeasured(t *testing.T) {
 	t.Parallel()
-	o := outcome{"quorum", []*result{
+	o := outcome{queue: "quorum", results: []*result{
 		measured(unary64, [2]float64{100, 80}, [2]float64{200, 180}, [2]float64{100, 70}),
 		measured(stream, [2]float64{100, 121}),
 		measured(drain, [2]float64{1, 1.004}),
@@ -43,7 +43,7 @@ func TestTheLinesForScriptsAreTheLast(t *testing.T) {
 	quorum, classic := measured(stream, [2]float64{100, 90}), measured(stream, [2]float64{100, 50})
 	quorum.valid[0][beforeName] = measure.Sample{Rate: 30, Sidecar: 18}
 	var out strings.Builder
-	printAll(&out, []outcome{{"quorum", []*result{quorum}}, {"classic", []*result{classic}}}, 170*time.Nanosecond, true)
+	printAll(&out, []outcome{{queue: "quorum", results: []*result{quorum}}, {queue: "classic", results: []*result{classic}, idle: []idleSample{{1, 30, 9, 60}, {0.5, 31, 10, 40}, {0.75, 29, 8, 50}}}}, 170*time.Nanosecond, true)
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	for i, want := range []string{"bench-before: ", "bench: ", "bench-classic: "} {
 		if got := lines[len(lines)-3+i]; !strings.HasPrefix(got, want) {
@@ -52,6 +52,7 @@ func TestTheLinesForScriptsAreTheLast(t *testing.T) {
 	}
 	for _, want := range []string{
 		"stream: warren/before 3.00 (3.00-3.00), p50 -, p99 -, sidecar CPU 0.50 (9.0 µs, before 18.0 µs)",
+		"idle: classic cpu_ms_per_s 0.75 rss_mb 30.0 anonymous_mb 9.0 ready_ms 50\n",
 		"quorum queues, lib's CPU µs a message: stream 30.0; an empty system call takes 0.17 µs",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -65,7 +66,7 @@ func TestLatenciesAtAFixedRateAreCompared(t *testing.T) {
 	r := &result{workload: fixed("rate200", 200)}
 	r.add(round{libName: {P50: time.Millisecond, P99: 4 * time.Millisecond, P999: time.Second}, warrenName: {P50: 2 * time.Millisecond, P99: 5 * time.Millisecond, P999: time.Second}})
 	var out strings.Builder
-	(&outcome{"quorum", []*result{r}}).latencies(&out)
+	(&outcome{queue: "quorum", results: []*result{r}}).latencies(&out)
 	if want := "rate200: warren/lib p50 2.00 p99 1.25 p99.9 1.00\n"; out.String() != want {
 		t.Errorf("it says %q, want %q", out.String(), want)
 	}

@@ -66,6 +66,7 @@ var (
 		fixed("rate200", 200),
 		fixed("rate1000", 1000),
 		fixed("rate5000", 5000),
+		{Workload: measure.Workload{Name: idleName}},
 	}
 )
 

@@ -75,6 +75,8 @@ type sidecar struct {
 	process *process.Process
 	admin   string
 	conn    *grpc.ClientConn
+	spec    process.Spec
+	status  string // address of its probes
 }
 
 // Start starts all processes and returns when events can flow. When it fails, it leaves

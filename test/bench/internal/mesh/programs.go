@@ -35,7 +35,7 @@ func (m *Mesh) startControlPlane(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return awaitReady(ctx, m.control, ports[0])
+	return awaitReady(ctx, m.control, ports[0], pollPause)
 }
 
 func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string) (*sidecar, error) {
@@ -51,7 +51,7 @@ func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string
 	if err != nil {
 		return nil, fmt.Errorf("dial sidecar %q: %w", events, err)
 	}
-	p, err := m.programs.Start(process.Spec{
+	spec := process.Spec{
 		Name: workload + "-sidecar", Path: m.opts.Sidecar, Log: m.path(workload + "-sidecar.log"),
 		Env: environment(
 			"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+m.spans.address,
@@ -64,13 +64,14 @@ func (m *Mesh) startSidecar(ctx context.Context, workload string, more ...string
 			"--listen", events, "--admin-listen", admin, "--status-listen", status,
 			"--state-dir", m.path("state-" + workload), "--credentials-dir", m.path("credentials"),
 		}, more...),
-	})
+	}
+	p, err := m.programs.Start(spec)
 	if err != nil {
 		_ = conn.Close() // not used yet
 		return nil, err
 	}
-	s := &sidecar{process: p, admin: admin, conn: conn}
-	return s, awaitReady(ctx, p, status)
+	s := &sidecar{process: p, admin: admin, conn: conn, spec: spec, status: status}
+	return s, awaitReady(ctx, p, status, pollPause)
 }
 
 // environment is this process's environment without the variables that configure Warren
@@ -85,11 +86,14 @@ func environment(more ...string) []string {
 	return append(env, more...)
 }
 
+// pollPause is how often a starting daemon is asked whether it is ready.
+const pollPause = 20 * time.Millisecond
+
 // awaitReady waits until a daemon is ready. Otherwise the error says what is missing.
-func awaitReady(ctx context.Context, p *process.Process, address string) error {
+func awaitReady(ctx context.Context, p *process.Process, address string, every time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not ready within %v", startTimeout))
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		said, err := get(ctx, "http://"+address+"/readyz")

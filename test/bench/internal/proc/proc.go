@@ -71,19 +71,35 @@ func Self() (time.Duration, error) {
 
 // RSS returns the resident memory of a process in bytes.
 func RSS(pid int) (int64, error) {
+	resident, _, err := Memory(pid)
+	return resident, err
+}
+
+// Memory returns the resident memory of a process in bytes, and how much of it is anonymous:
+// not pages of files, such as the program's own, which processes share.
+func Memory(pid int) (resident, anonymous int64, err error) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {
-		return 0, fmt.Errorf("read memory: %w", err)
+		return 0, 0, fmt.Errorf("read memory: %w", err)
 	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0, fmt.Errorf("read memory: statm is %q", text)
+	resident, shared, err := parseStatm(string(text))
+	return resident * int64(os.Getpagesize()), (resident - shared) * int64(os.Getpagesize()), err
+}
+
+// parseStatm reads the second and the third field, in pages.
+func parseStatm(text string) (resident, shared int64, err error) {
+	fields := strings.Fields(text)
+	if len(fields) < 3 {
+		return 0, 0, fmt.Errorf("read memory: statm is %q", text)
 	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	resident, err = strconv.ParseInt(fields[1], 10, 64)
+	if err == nil {
+		shared, err = strconv.ParseInt(fields[2], 10, 64)
+	}
 	if err != nil {
-		return 0, fmt.Errorf("read memory: %w", err)
+		return 0, 0, fmt.Errorf("read memory: %w", err)
 	}
-	return pages * int64(os.Getpagesize()), nil
+	return resident, shared, nil
 }
 
 // EmptyCall returns what a system call costs that does nothing. Machines differ by a

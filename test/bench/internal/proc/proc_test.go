@@ -24,6 +24,22 @@ func TestAProcesssTimeIsUserAndSystemWhateverItsNameHolds(t *testing.T) {
 	}
 }
 
+func TestAnonymousMemoryIsWhatNoFileBacks(t *testing.T) {
+	t.Parallel()
+	if resident, shared, err := parseStatm("31000 8000 5500 9000 0 20000 0\n"); err != nil || resident != 8000 || shared != 5500 {
+		t.Errorf("%d pages of which %d are shared, %v; want 8000 and 5500", resident, shared, err)
+	}
+	for _, text := range []string{"", "1 2", "1 x 3", "1 2 x"} {
+		if resident, shared, err := parseStatm(text); err == nil {
+			t.Errorf("%q is read as %d and %d", text, resident, shared)
+		}
+	}
+	resident, anonymous, err := Memory(os.Getpid())
+	if err != nil || anonymous <= 0 || anonymous >= resident {
+		t.Errorf("this process has %d bytes, of which %d are anonymous, %v", resident, anonymous, err)
+	}
+}
+
 func TestTheMachinesTimeLeavesOutIdleWaitingAndInterrupts(t *testing.T) {
 	t.Parallel()
 	got, err := parseMachine("cpu  100 20 30 4000 500 60 70 8 90 10\ncpu0 1 1 1 1 1 1 1 1 1 1\n")
