@@ -23,14 +23,20 @@ func (p *Proxy) newDriver(b *mesh.Broker, n mesh.Node) (broker.Driver, error) {
 			Credentials:    func() (string, string, error) { return readCredentials(p.opts.CredentialsDir, b.Credentials) },
 			ConnectionName: p.opts.Node.ID,
 			Heartbeat:      b.Heartbeat,
-			OnState:        p.readiness.changed,
+			OnState:        p.stateChanged,
 			Logger:         p.opts.Logger.With("broker", b.Name.String()),
 		})), nil
 	case mesh.Memory:
-		return queueing.NewNode(p.opts.Memory.Node(membroker.NodeOptions{OnState: p.readiness.changed})), nil
+		return queueing.NewNode(p.opts.Memory.Node(membroker.NodeOptions{OnState: p.stateChanged})), nil
 	default:
 		return nil, fmt.Errorf("broker type %s is not supported", b.Type)
 	}
+}
+
+// stateChanged is called when the state of a driver may have changed.
+func (p *Proxy) stateChanged() {
+	p.readiness.changed()
+	p.pool.StateChanged()
 }
 
 // inMemory returns cfg with every broker put into memory. Nobody else declares

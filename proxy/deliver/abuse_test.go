@@ -16,12 +16,14 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
+	"github.com/warrenmesh/warren/internal/bell"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/membroker"
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/deliver/push"
+	"github.com/warrenmesh/warren/proxy/deliver/session"
 	door "github.com/warrenmesh/warren/proxy/door/grpc"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -359,27 +361,33 @@ func TestCreditDoesNotOverflow(t *testing.T) {
 }
 
 // either is a intake.Brokers with two nodes that prefers the first that is up.
-type either [2]*queueing.Node
+type either struct {
+	nodes  [2]*queueing.Node
+	states *bell.Bell
+}
 
 func (e either) Ready(context.Context, mesh.Name, string) error { return nil }
 
 func (e either) PickConsumer(mesh.Name) (broker.Driver, error) {
-	if e[0].State().Consuming {
-		return e[0], nil
+	if e.nodes[0].State().Consuming {
+		return e.nodes[0], nil
 	}
-	return e[1], nil
+	return e.nodes[1], nil
 }
+
+func (e either) Changed() <-chan struct{} { return e.states.Rung() }
 
 func TestPushLeavesANodeThatIsGone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	first := r.broker.Node(membroker.NodeOptions{})
+	var states bell.Bell
+	first := r.broker.Node(membroker.NodeOptions{OnState: states.Ring})
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
 	run(t, func(context.Context) error { return first.Run(ctx) })
 	eventually(t, "the first node is up", func() bool { return first.State().Consuming })
 	service := deliver.New(deliver.Options{
-		Namespace: "shop", Subscriptions: r.config, Brokers: either{queueing.NewNode(first), queueing.NewNode(r.driver)}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
+		Namespace: "shop", Subscriptions: r.config, Brokers: either{[2]*queueing.Node{queueing.NewNode(first), queueing.NewNode(r.driver)}, &states}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
 	})
 	l, port := listenLoopback(t, "127.0.0.1:0")
 	calls := make(chan string, 2)
@@ -400,4 +408,38 @@ func TestPushLeavesANodeThatIsGone(t *testing.T) {
 		}
 	})
 	r.empty("shop.billing")
+}
+
+// told is a client that only listens.
+type told struct {
+	acking
+	ready chan struct{}
+}
+
+func (c *told) Send(r session.Response) error {
+	if r.Ready != nil {
+		close(c.ready)
+	}
+	return nil
+}
+
+func TestAStreamThatIsSilentLeavesANodeThatIsGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	var states bell.Bell
+	first := r.broker.Node(membroker.NodeOptions{OnState: states.Ring})
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	run(t, func(context.Context) error { return first.Run(ctx) })
+	eventually(t, "the first node is up", func() bool { return first.State().Consuming })
+	service := deliver.New(deliver.Options{
+		Namespace: "shop", Subscriptions: r.config, Brokers: either{[2]*queueing.Node{queueing.NewNode(first), queueing.NewNode(r.driver)}, &states}, Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
+	})
+	says := make(chan session.Request, 1)
+	says <- session.Init{Subscription: "billing", Credit: 1}
+	client := &told{acking: acking{ctx: t.Context(), says: says}, ready: make(chan struct{})}
+	go func() { <-client.ready; kill() }()
+	if err := service.Subscribe(client); refusal.Reason(err) != refusal.ConnectionLost {
+		t.Errorf("the stream ended with %v", err)
+	}
 }

@@ -140,6 +140,7 @@ type feeding struct{ node *fed }
 
 func (f feeding) Ready(context.Context, mesh.Name, string) error { return nil }
 func (f feeding) PickConsumer(mesh.Name) (broker.Driver, error)  { return f.node, nil }
+func (f feeding) Changed() <-chan struct{}                       { return nil }
 
 // Ack, Return and Settle implement broker.Settler.
 func (f *fed) Ack(*broker.Delivery) error                                        { <-f.slots; return nil }

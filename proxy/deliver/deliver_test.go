@@ -99,6 +99,8 @@ func (o single) Ready(context.Context, mesh.Name, string) error { return nil }
 
 func (o single) PickConsumer(mesh.Name) (broker.Driver, error) { return o.node, nil }
 
+func (o single) Changed() <-chan struct{} { return nil } // there is no other node
+
 func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 	t.Helper()
 	sub := subscription()

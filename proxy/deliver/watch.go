@@ -79,8 +79,7 @@ func (w *Watcher) Stop() {
 	w.running.Wait()
 }
 
-// watchPause is how long a watch rests before it looks again whether it can begin, and
-// how often it looks whether its node is still the one to ask.
+// watchPause is how long a watch rests before it looks again whether it can begin.
 const watchPause = 2 * time.Second
 
 func (w *Watcher) run(ctx context.Context, sub *snapshot.Subscription) {
@@ -114,10 +113,8 @@ func (w *Watcher) serve(ctx context.Context, sub *snapshot.Subscription) error {
 	var looking sync.WaitGroup
 	defer looking.Wait()
 	looking.Go(func() {
-		for pace.Sleep(ctx, watchPause) {
-			if in.Stranded(driver, sub) {
-				leave()
-			}
+		if in.AwaitStranded(ctx, driver, func() *snapshot.Subscription { return sub }) {
+			leave()
 		}
 	})
 	defer leave()

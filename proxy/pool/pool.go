@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/warrenmesh/warren/internal/bell"
 	"github.com/warrenmesh/warren/internal/join"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -57,6 +58,7 @@ type Pool struct {
 	cancel context.CancelFunc
 
 	running join.Group // one for each goroutine of a node
+	states  bell.Bell  // rung when a node's state may have changed
 
 	mu      sync.Mutex // held by Apply, and by Stop for a moment
 	stopped bool       // guarded by mu
@@ -111,6 +113,13 @@ func (p *Pool) Stop(ctx context.Context) error {
 	}
 	return nil
 }
+
+// StateChanged is to be called when the state of a driver may have changed. It does not
+// block.
+func (p *Pool) StateChanged() { p.states.Ring() }
+
+// Changed returns a channel that is closed when the state of a node may have changed.
+func (p *Pool) Changed() <-chan struct{} { return p.states.Rung() }
 
 // Declaration is an object that must exist before a key is used.
 type Declaration struct {

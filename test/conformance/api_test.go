@@ -63,6 +63,7 @@ func (c config) Claim(context.Context, mesh.Name, string, []pool.Node) (pool.Nod
 	return claimed{c.driver}, nil
 }
 func (c config) PickConsumer(mesh.Name) (broker.Driver, error) { return c.driver, nil }
+func (c config) Changed() <-chan struct{}                      { return nil }
 func (c config) Subscription(mesh.Name) (*snapshot.Subscription, <-chan struct{}, error) {
 	return nil, nil, errors.New("only push here")
 }

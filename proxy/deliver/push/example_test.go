@@ -40,6 +40,7 @@ type one struct{ node *queueing.Node }
 
 func (o one) Ready(context.Context, mesh.Name, string) error { return nil }
 func (o one) PickConsumer(mesh.Name) (broker.Driver, error)  { return o.node, nil }
+func (o one) Changed() <-chan struct{}                       { return nil } // there is no other node
 
 // A Pusher follows the subscriptions that have a push port.
 func ExamplePusher() {

@@ -95,10 +95,8 @@ func (w *worker) serve(taking, calls context.Context) error {
 
 // watch calls leave when the node is gone and another is up.
 func (w *worker) watch(ctx context.Context, leave func()) {
-	for pace.Sleep(ctx, time.Second) {
-		if w.intake.Stranded(w.Driver(), w.Subscription()) {
-			leave()
-		}
+	if w.intake.AwaitStranded(ctx, w.Driver(), w.Subscription) {
+		leave()
 	}
 }
 

@@ -15,11 +15,15 @@ import (
 
 // loop is the session's one goroutine.
 func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	silence := time.NewTimer(ss.server.opts.Heartbeat)
+	defer silence.Stop()
 	deadline := time.NewTimer(time.Hour)
 	defer deadline.Stop()
 	draining := ss.server.draining
+	nodes := ss.server.intake.Changed()
+	if err := ss.look(); err != nil {
+		return err
+	}
 	for {
 		sub, changed, err := ss.server.opts.Subscriptions.Subscription(ss.Name())
 		if err != nil {
@@ -62,8 +66,11 @@ func (ss *session) loop(ctx context.Context, stopConsuming func()) error {
 			}
 		case now := <-deadline.C:
 			ss.expire(now)
-		case now := <-tick.C:
-			err = ss.look(now)
+		case now := <-silence.C:
+			silence.Reset(ss.beat(now))
+		case <-nodes:
+			nodes = ss.server.intake.Changed()
+			err = ss.look()
 		case <-changed:
 		case <-draining:
 			draining = nil
@@ -136,12 +143,21 @@ func (ss *session) update(sub *snapshot.Subscription) error {
 	return nil
 }
 
-// look runs once a second: heartbeats, and a move to another node when this one
-// is gone and another is up.
-func (ss *session) look(now time.Time) error {
-	if now.Sub(ss.lastSent) >= ss.server.opts.Heartbeat && len(ss.outbox) == 0 {
+// beat sends a heartbeat if nothing was sent for so long, and returns when to look again.
+func (ss *session) beat(now time.Time) time.Duration {
+	every := ss.server.opts.Heartbeat
+	silent := now.Sub(ss.lastSent)
+	if silent < every {
+		return every - silent
+	}
+	if len(ss.outbox) == 0 {
 		ss.say(Response{})
 	}
+	return every
+}
+
+// look ends the stream for another node when this one is gone and another is up.
+func (ss *session) look() error {
 	if ss.server.intake.Stranded(ss.Driver(), ss.Subscription()) {
 		return refusal.Later(refusal.ConnectionLost, "the broker node is gone; subscribe again to use another")
 	}

@@ -27,6 +27,8 @@ type Brokers interface {
 	Ready(ctx context.Context, name mesh.Name, key string) error
 	// PickConsumer chooses a node to consume from. It never blocks.
 	PickConsumer(name mesh.Name) (broker.Driver, error)
+	// Changed returns a channel that is closed when the state of a node may have changed.
+	Changed() <-chan struct{}
 }
 
 // Options configure an Intake.
@@ -81,6 +83,25 @@ func (in *Intake) Stranded(driver broker.Driver, sub *snapshot.Subscription) boo
 	}
 	other, err := in.Pick(sub)
 	return err == nil && other != driver && other.State().Consuming
+}
+
+// Changed returns a channel that is closed when Stranded may have another answer.
+func (in *Intake) Changed() <-chan struct{} { return in.opts.Brokers.Changed() }
+
+// AwaitStranded waits until the driver is stranded, or ctx ends. It returns false when ctx
+// has ended.
+func (in *Intake) AwaitStranded(ctx context.Context, driver broker.Driver, subscription func() *snapshot.Subscription) bool {
+	for {
+		changed := in.Changed() // before the look, which may come too early
+		if in.Stranded(driver, subscription()) {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // Consume hands what the service is to see to sink until ctx ends. The contract is that of

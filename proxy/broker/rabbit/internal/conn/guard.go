@@ -17,18 +17,30 @@ import (
 // a connection that answers goes on waiting.
 //
 // It looks again when the first of them can have waited for so long: one who begins
-// right after a look will have at the next one.
+// right after a look will have at the next one. When nobody has waited at two looks, and
+// nothing was written between them, it sleeps until something is written: whoever waits
+// for the broker has written something.
 func (s *Session) Guard(waited func() time.Duration) {
 	limit := s.Options.ConfirmWatch * 2 / 5
 	look := time.NewTimer(limit)
 	defer look.Stop()
 	var p probe
+	var written <-chan struct{} // closed by the first write after the last look; nil if somebody waited then
 	for {
 		select {
 		case <-look.C:
 		case <-s.done:
 			return
 		}
+		if s.calls.Load() == 0 && waited() == 0 {
+			if !s.sleep(written) {
+				return
+			}
+			written = s.framer.Written()
+			look.Reset(limit)
+			continue
+		}
+		written = nil
 		longest := min(waited(), limit)
 		if s.calls.Load() > 0 {
 			longest = limit
@@ -43,6 +55,20 @@ func (s *Session) Guard(waited func() time.Duration) {
 			rest = limit - s.framer.Silence()
 		}
 		look.Reset(max(rest, time.Millisecond))
+	}
+}
+
+// sleep waits until written is closed. It returns at once if that is nil, and false when the
+// connection is gone.
+func (s *Session) sleep(written <-chan struct{}) bool {
+	if written == nil {
+		return true
+	}
+	select {
+	case <-written:
+		return true
+	case <-s.done:
+		return false
 	}
 }
 

@@ -42,7 +42,8 @@ type socket struct {
 
 	// Guarded by mu.
 	mu      sync.Mutex
-	room    sync.Cond // waiting has become less, or err is set
+	room    sync.Cond     // waiting has become less, or err is set
+	written chan struct{} // closed and set to nil by the next write; nil while nobody waits for one
 	waiting []byte
 	err     error // why nothing more is taken
 }
@@ -69,6 +70,10 @@ func (s *socket) Write(p []byte) (int, error) {
 	}
 	if s.err != nil {
 		return 0, s.err
+	}
+	if s.written != nil {
+		close(s.written)
+		s.written = nil
 	}
 	if len(s.waiting) == 0 {
 		select {
@@ -168,6 +173,16 @@ func (s *socket) receive(p []byte) (int, error) {
 		s.lastRead.Store(int64(time.Since(s.opened)))
 	}
 	return n, err
+}
+
+// Written returns a channel that the next write closes.
+func (s *socket) Written() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.written == nil {
+		s.written = make(chan struct{})
+	}
+	return s.written
 }
 
 // readerFunc implements io.Reader.

@@ -149,6 +149,30 @@ func TestAPeerThatTakesNothingEndsTheSocket(t *testing.T) {
 
 // TestManySmallReadsAskTheKernelOnce shows that the library's small reads are served
 // from what was read before.
+func TestTheNextWriteIsTold(t *testing.T) {
+	t.Parallel()
+	s, c, _ := pipe(t)
+	close(c.letGo)
+	if _, err := s.Write([]byte("before")); err != nil {
+		t.Fatal(err)
+	}
+	written := s.Written()
+	select {
+	case <-written:
+		t.Fatal("a write is told that came before")
+	default:
+	}
+	if _, err := s.Write([]byte("after")); err != nil {
+		t.Fatal(err)
+	}
+	<-written
+	select {
+	case <-s.Written():
+		t.Error("a write is told again")
+	default:
+	}
+}
+
 func TestManySmallReadsAskTheKernelOnce(t *testing.T) {
 	t.Parallel()
 	near, far := net.Pipe()
