@@ -67,6 +67,7 @@ type Proxy struct {
 	objects map[string]healthv1.HealthCheckResponse_ServingStatus
 	readiness   signal // Ready may say something else
 	tap         *tap.Bus
+	metrics     *metrics.Events
 	started     chan struct{} // closed when the listeners are open
 	stopping    chan struct{} // closed when calls that do not end by themselves must
 	quit        chan struct{} // closed by Quit
@@ -112,6 +113,7 @@ func New(opts Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
+	p.metrics = events
 	p.config = snapshot.New(snapshot.Options{Brokers: p.pool, Fetch: p.fetch})
 	p.publish = publish.New(publish.Options{
 		Namespace: opts.Node.Namespace,
@@ -138,6 +140,7 @@ func New(opts Options) (*Proxy, error) {
 	p.deadLetters = deadletter.New(deadletter.Options{Subscriptions: p.config, Brokers: p.pool})
 	p.pusher = deliver.NewPusher(p.deliver, push.Options{Dial: door.Push(door.PushOptions{
 		DialOptions: []grpc.DialOption{grpc.WithStatsHandler(opts.Tracing.ClientHandler())},
+		Metrics:     events,
 	})})
 	p.watcher = deliver.NewWatcher(p.deliver)
 	return p, nil

@@ -16,7 +16,7 @@ import (
 // newEventServer builds the gRPC server of the event API.
 func (p *Proxy) newEventServer() *grpc.Server {
 	server := grpc.NewServer(door.ServerOptions(p.opts.MaxMessageBytes, p.opts.Tracing.ServerHandler(), p.untilStop)...)
-	door.Register(server, door.New(p.publish, p.deliver, p.opts.MaxStreams))
+	door.Register(server, door.New(p.publish, p.deliver, p.opts.MaxStreams, p.metrics))
 	healthv1.RegisterHealthServer(server, p.health)
 	if !p.opts.NoReflection {
 		reflection.Register(server)

@@ -46,7 +46,7 @@ func BenchmarkDeliver(b *testing.B) {
 	server := grpc.NewServer(door.Codec())
 	eventsv1.RegisterEventServiceServer(server, door.New(nil, deliver.New(deliver.Options{
 		Namespace: "shop", Subscriptions: cfg, Brokers: only(node), Tracing: tracing.Disabled().Messaging(), Logger: slog.New(slog.DiscardHandler),
-	}), 0))
+	}), 0, nil))
 	l := bufconn.Listen(1 << 20)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()

@@ -120,7 +120,7 @@ func newRig(t *testing.T, change func(*mesh.Subscription)) *rig {
 		ShareEvery: 20 * time.Millisecond,
 	})
 	server := grpc.NewServer(door.Codec())
-	eventsv1.RegisterEventServiceServer(server, door.New(nil, r.service, 0))
+	eventsv1.RegisterEventServiceServer(server, door.New(nil, r.service, 0, nil))
 	l := bufconn.Listen(1 << 20)
 	run(t, func(context.Context) error { return server.Serve(l) })
 	t.Cleanup(server.Stop)
@@ -749,7 +749,7 @@ func (m malformer) Consume(ctx context.Context, opts queueing.ConsumeOptions, si
 func serve(t *testing.T, service *deliver.Service, use func(eventsv1.EventServiceClient)) {
 	t.Helper()
 	server := grpc.NewServer(door.Codec())
-	eventsv1.RegisterEventServiceServer(server, door.New(nil, service, 0))
+	eventsv1.RegisterEventServiceServer(server, door.New(nil, service, 0, nil))
 	l := bufconn.Listen(1 << 20)
 	run(t, func(context.Context) error { return server.Serve(l) })
 	defer server.Stop()

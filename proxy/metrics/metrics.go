@@ -53,6 +53,7 @@ type Events struct {
 	operation  metric.Float64Histogram
 	processing metric.Float64Histogram
 
+	paths         *paths
 	topics        grow.Map[topicKey, *topic]
 	subscriptions grow.Map[subscriptionKey, *subscription]
 }
@@ -62,6 +63,7 @@ type Events struct {
 func New(provider metric.MeterProvider) (*Events, error) {
 	b := builder{meter: provider.Meter(conventions.ScopeName)}
 	e := &Events{
+		paths:      newPaths(),
 		operation:  b.seconds("messaging.client.operation.duration", "Duration of a publish, confirm and retries included, or of a settlement."),
 		processing: b.seconds("messaging.process.duration", "Time from handing an event to the service to its outcome."),
 	}
@@ -121,9 +123,11 @@ func (b *builder) observe(e *Events) {
 		deadLetters  = b.counter("warren.delivery.dead_letters", "{message}", "Events put into a dead-letter queue.")
 		taken        = b.counter("warren.delivery.taken_by_policy", "{message}", "Events a policy of the broker took out of a subscription's queue, into its dead-letter queue.")
 		deduplicated = b.counter("warren.delivery.deduplicated", "{message}", "Deliveries acknowledged unseen because the service had acknowledged the event.")
+		ways         = b.counter("warren.path.messages", "{message}", "Events by the path they took, the fast one or the slow one, at each step that has both.")
 		outstanding  = b.level("warren.delivery.outstanding", "{message}", "Events in the hands of the service, not settled.")
 	)
 	_, err := b.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		e.paths.observe(o, ways)
 		for _, t := range e.topics.All() {
 			written := t.unconfirmed.Load()
 			o.ObserveInt64(unconfirmed, written, t.own)
@@ -151,7 +155,7 @@ func (b *builder) observe(e *Events) {
 			}
 		}
 		return nil
-	}, sent, retries, postponed, pending, unconfirmed, consumed, redeliveries, deadLetters, taken, deduplicated, outstanding)
+	}, sent, retries, postponed, pending, unconfirmed, consumed, redeliveries, deadLetters, taken, deduplicated, ways, outstanding)
 	b.errs = append(b.errs, err)
 }
 

@@ -70,7 +70,7 @@ type service struct {
 
 func enter(o publish.Options) *service {
 	room := publish.New(o)
-	return &service{door.New(room, nil, 0), room}
+	return &service{door.New(room, nil, 0, nil), room}
 }
 
 func (s *service) Drain() { s.room.Drain() }

@@ -148,7 +148,7 @@ func newRig(t *testing.T, driver broker.Driver, unique string) *rig {
 	})
 	pusher.Apply(snapshot.Subscriptions(cfg))
 	api := grpc.NewServer(door.Codec())
-	door.Register(api, door.New(publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces}), nil, 0))
+	door.Register(api, door.New(publish.New(publish.Options{Namespace: "api", Topics: c, Brokers: c, Tracing: traces}), nil, 0, nil))
 	conn, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", listen(t, api)), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

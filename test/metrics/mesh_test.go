@@ -284,8 +284,12 @@ func (m *mesh) receive(n int, decide func(*eventsv1.Delivery) eventsv1.Outcome) 
 		}
 		for _, d := range res.GetDeliveries().GetDeliveries() {
 			n--
+			s := &eventsv1.Settlement{Token: d.GetToken(), Outcome: decide(d)}
+			if s.GetOutcome() == eventsv1.Outcome_OUTCOME_RETRY {
+				s.RetryAfter = durationpb.New(time.Millisecond)
+			}
 			err := m.stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Settle{Settle: &eventsv1.SubscribeSettle{
-				Settlements: []*eventsv1.Settlement{{Token: d.GetToken(), Outcome: decide(d), RetryAfter: durationpb.New(time.Millisecond)}},
+				Settlements: []*eventsv1.Settlement{s},
 			}}})
 			if err != nil {
 				m.Fatal(err)

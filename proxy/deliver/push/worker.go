@@ -172,6 +172,7 @@ func (w *worker) settle(a *settler.Attempt, o settler.Outcome) {
 		_ = w.Conclude(a, o.Judged(a.Delivery)) // what was not carried out is back
 		return
 	}
+	w.Acknowledges(1)
 	if w.Ack(a) == nil { // stale: counted, and delivered again
 		a.Acknowledged()
 	}

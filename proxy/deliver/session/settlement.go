@@ -37,8 +37,8 @@ func (ss *session) handle(req Request) error {
 // what needs the broker's confirm is answered when that is there.
 func (ss *session) settleAll(settlements Settlements) {
 	release := func() {}
-	gathered := len(settlements) == 1
-	defer func() { release() }()
+	gathered, acks := len(settlements) == 1, 0
+	defer func() { release(); ss.Acknowledges(acks) }()
 	for i := range settlements {
 		s := &settlements[i]
 		o, err := outcomeOf(s)
@@ -55,6 +55,7 @@ func (ss *session) settleAll(settlements Settlements) {
 			if !gathered {
 				release, gathered = h.Gather(), true
 			}
+			acks++
 			ss.answer(s.Token, ss.acknowledge(h))
 		default:
 			ss.conclude(h, o, true)

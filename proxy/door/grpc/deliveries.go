@@ -38,9 +38,12 @@ const (
 )
 
 // handedOut is a SubscribeResponse with deliveries.
-type handedOut session.Response
+type handedOut struct {
+	session.Response
+	encoded int // deliveries that appendTo made messages of
+}
 
-func (r *handedOut) size() int { return (*session.Response)(r).Size() }
+func (r *handedOut) size() int { return r.Size() }
 
 func (r *handedOut) appendTo(b []byte) ([]byte, error) {
 	b, list := eventpb.Begin(b, responseDeliveries)
@@ -48,20 +51,26 @@ func (r *handedOut) appendTo(b []byte) ([]byte, error) {
 		var one int
 		var err error
 		b, one = eventpb.Begin(b, listedDelivery)
-		if b, err = appendDelivery(b, &r.Deliveries[i]); err != nil {
+		if h := &r.Deliveries[i]; plain(h) {
+			b = appendDelivery(b, h)
+		} else if b, err = (proto.MarshalOptions{}).MarshalAppend(b, deliveryOf(h)); err != nil {
 			return b, err
+		} else {
+			r.encoded++
 		}
 		b = eventpb.End(b, one)
 	}
 	return eventpb.AppendVarint(eventpb.End(b, list), responseCredit, uint64(r.Credit)), nil
 }
 
-// appendDelivery appends the wire form of deliveryOf(h), without making that unless there
-// are headers, or texts of others that protobuf has to look at.
-func appendDelivery(b []byte, h *delivery.Handed) ([]byte, error) {
-	if len(h.Headers) > 0 || !utf8.ValidString(h.ReplyTo) || !utf8.ValidString(h.ContentEncoding) {
-		return proto.MarshalOptions{}.MarshalAppend(b, deliveryOf(h))
-	}
+// plain reports whether h has no headers, and no texts of others that protobuf has to look
+// at.
+func plain(h *delivery.Handed) bool {
+	return len(h.Headers) == 0 && utf8.ValidString(h.ReplyTo) && utf8.ValidString(h.ContentEncoding)
+}
+
+// appendDelivery appends the wire form of deliveryOf(h), which is plain, without making that.
+func appendDelivery(b []byte, h *delivery.Handed) []byte {
 	b = eventpb.AppendString(b, deliveryToken, h.Token)
 	b, at := eventpb.Begin(b, deliveryEvent)
 	b = eventpb.End(eventpb.AppendEvent(b, h.Event), at)
@@ -71,7 +80,7 @@ func appendDelivery(b []byte, h *delivery.Handed) ([]byte, error) {
 	b = eventpb.AppendString(b, deliveryTopic, h.Topic)
 	b = eventpb.AppendTime(b, deliveryDeadline, h.Deadline.Unix(), h.Deadline.Nanosecond())
 	b = eventpb.AppendString(b, deliveryReplyTo, h.ReplyTo)
-	return eventpb.AppendString(b, deliveryEncoding, h.ContentEncoding), nil
+	return eventpb.AppendString(b, deliveryEncoding, h.ContentEncoding)
 }
 
 func appendTrace(b []byte, t broker.TraceContext) []byte {
@@ -84,13 +93,16 @@ func appendTrace(b []byte, t broker.TraceContext) []byte {
 }
 
 // subscribeRequest is a SubscribeRequest.
-type subscribeRequest struct{ request session.Request }
+type subscribeRequest struct {
+	request session.Request
+	decoded bool // it was a message first
+}
 
 func (*subscribeRequest) empty() proto.Message { return &eventsv1.SubscribeRequest{} }
 
 func (r *subscribeRequest) take(m proto.Message) {
 	req, _ := m.(*eventsv1.SubscribeRequest)
-	r.request = askedBy(req)
+	r.request, r.decoded = askedBy(req), true
 }
 
 func (r *subscribeRequest) scan(b []byte) bool {

@@ -35,7 +35,7 @@ func TestDeliveriesAreWrittenAsProtobufWritesThem(t *testing.T) {
 		beside.ReplyTo, first.ReplyTo, first.ContentEncoding = "answers", "answers", "gzip"
 		first.Trace, first.Redelivered = broker.TraceContext{}, false
 		r := session.Response{Credit: math.MaxUint32, Deliveries: []delivery.Handed{plain, beside, first}}
-		w, err := codec().Marshal((*handedOut)(&r))
+		w, err := codec().Marshal(&handedOut{Response: r})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +53,7 @@ func TestDeliveriesAreWrittenAsProtobufWritesThem(t *testing.T) {
 	}
 	broken := handed(1)
 	broken.ReplyTo = "\xff"
-	if _, err := codec().Marshal(&handedOut{Deliveries: []delivery.Handed{broken}}); err == nil {
+	if _, err := codec().Marshal(&handedOut{Response: session.Response{Deliveries: []delivery.Handed{broken}}}); err == nil {
 		t.Error("text that is not UTF-8 was written")
 	}
 }
@@ -129,7 +129,7 @@ func BenchmarkWire(b *testing.B) {
 	}
 	budget.Allocs(b, 8)
 	for b.Loop() {
-		w, err := codec().Marshal((*handedOut)(&r))
+		w, err := codec().Marshal(&handedOut{Response: r})
 		if err != nil {
 			b.Fatal(err)
 		}

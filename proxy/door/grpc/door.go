@@ -23,6 +23,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/limit"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
@@ -33,12 +34,13 @@ type Door struct {
 	publish *publish.Service
 	deliver *deliver.Service
 	streams *limit.Budget
+	metrics *metrics.Events
 }
 
 // New builds a door to both rooms; at most streams of its streams are open at once, zero
-// meaning any number. A room that is nil is not served.
-func New(p *publish.Service, d *deliver.Service, streams int64) *Door {
-	return &Door{publish: p, deliver: d, streams: limit.NewBudget(streams, 0)}
+// meaning any number. A room that is nil is not served, and nil events count nothing.
+func New(p *publish.Service, d *deliver.Service, streams int64, events *metrics.Events) *Door {
+	return &Door{publish: p, deliver: d, streams: limit.NewBudget(streams, 0), metrics: events}
 }
 
 // enter takes a place among the streams, to be given back with streams.Give(0).

@@ -9,12 +9,14 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/refusal"
 )
 
 // Publish implements EventService.Publish.
 func (d *Door) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*eventsv1.PublishResponse, error) {
+	d.metrics.Slow(metrics.PublishDecode, 1)
 	var s publish.Submission
 	if err := decode(req, &s); err != nil {
 		return nil, refuse(ctx, err)
@@ -29,6 +31,7 @@ func (d *Door) Publish(ctx context.Context, req *eventsv1.PublishRequest) (*even
 // PublishBatch implements EventService.PublishBatch; see publish.Service for when it fails
 // as a whole.
 func (d *Door) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchRequest) (*eventsv1.PublishBatchResponse, error) {
+	d.metrics.Slow(metrics.PublishDecode, len(req.GetEntries()))
 	results, err := d.publish.PublishBatch(ctx, publish.Batch{
 		Topic: req.GetTopic(), Len: len(req.GetEntries()),
 		Entries: func(yield func(*publish.Entry) bool) {

@@ -19,6 +19,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/deliver/push"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/proxy/metrics"
 )
 
 // PushOptions configure Push.
@@ -28,6 +29,8 @@ type PushOptions struct {
 	// HealthPeriod is how long an answer about the service's health holds; zero
 	// means 500 ms.
 	HealthPeriod time.Duration
+	// Metrics counts how deliveries are written; nil counts nothing.
+	Metrics *metrics.Events
 }
 
 // Push returns how the service at a port of this host is reached, by
@@ -57,16 +60,17 @@ func Push(opts PushOptions) func(port uint32) (push.Handler, error) {
 			return nil, err
 		}
 		return &handler{
-			conn: conn, client: eventsv1.NewEventHandlerServiceClient(conn), health: newHealthGate(conn, opts.HealthPeriod),
+			conn: conn, client: eventsv1.NewEventHandlerServiceClient(conn), health: newHealthGate(conn, opts.HealthPeriod), metrics: opts.Metrics,
 		}, nil
 	}
 }
 
 // handler implements push.Handler.
 type handler struct {
-	conn   *grpc.ClientConn
-	client eventsv1.EventHandlerServiceClient
-	health *healthGate
+	conn    *grpc.ClientConn
+	client  eventsv1.EventHandlerServiceClient
+	health  *healthGate
+	metrics *metrics.Events
 }
 
 // Ready implements push.Handler.
@@ -77,6 +81,7 @@ func (h *handler) Close() error { return h.conn.Close() }
 
 // Handle implements push.Handler.
 func (h *handler) Handle(ctx context.Context, e *delivery.Handed) push.Verdict {
+	h.metrics.Slow(metrics.DeliveryEncode, 1)
 	res, err := h.client.OnEvent(ctx, &eventsv1.OnEventRequest{
 		Event: eventpb.ToProto(e.Event), Headers: eventpb.HeadersToProto(e.Headers), ReplyTo: e.ReplyTo, ContentEncoding: e.ContentEncoding,
 		Subscription: e.Subscription, Topic: e.Topic, Attempt: e.Attempt, Redelivered: e.Redelivered,

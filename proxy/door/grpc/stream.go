@@ -6,6 +6,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/publish"
 )
 
@@ -16,11 +17,14 @@ func (d *Door) PublishStream(stream grpc.BidiStreamingServer[eventsv1.PublishStr
 		return err
 	}
 	defer d.streams.Give(0)
-	return rpcerr.From(d.publish.PublishStream(publishStream{stream}))
+	return rpcerr.From(d.publish.PublishStream(publishStream{stream, d.metrics}))
 }
 
 // publishStream implements publish.Stream, with requests and results of the codec's.
-type publishStream struct{ grpc.ServerStream }
+type publishStream struct {
+	grpc.ServerStream
+	metrics *metrics.Events
+}
 
 // Receive implements publish.Stream.
 func (s publishStream) Receive() (publish.Request, error) {
@@ -29,8 +33,10 @@ func (s publishStream) Receive() (publish.Request, error) {
 		return publish.Request{}, err
 	}
 	if in.message != nil {
+		s.metrics.Slow(metrics.PublishDecode, len(in.message.GetEntries()))
 		return requestOf(in.message), nil
 	}
+	s.metrics.Fast(metrics.PublishDecode, len(in.entries))
 	return publish.Request{
 		Held: in.heldBytes(),
 		Batch: publish.Batch{Topic: in.topic, Len: len(in.entries), Entries: func(yield func(*publish.Entry) bool) {

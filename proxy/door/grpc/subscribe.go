@@ -13,6 +13,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
@@ -23,12 +24,13 @@ func (d *Door) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeReque
 		return err
 	}
 	defer d.streams.Give(0)
-	return rpcerr.From(d.deliver.Subscribe(subscribeStream{stream}))
+	return rpcerr.From(d.deliver.Subscribe(subscribeStream{stream, d.metrics}))
 }
 
 // subscribeStream implements session.Stream.
 type subscribeStream struct {
 	grpc.BidiStreamingServer[eventsv1.SubscribeRequest, eventsv1.SubscribeResponse]
+	metrics *metrics.Events
 }
 
 // Receive implements session.Stream.
@@ -36,6 +38,11 @@ func (s subscribeStream) Receive() (session.Request, error) {
 	var in subscribeRequest
 	if err := s.RecvMsg(&in); err != nil {
 		return nil, err
+	}
+	if settled, ok := in.request.(session.Settlements); ok && in.decoded {
+		s.metrics.Slow(metrics.DeliveryDecode, len(settled))
+	} else {
+		s.metrics.Fast(metrics.DeliveryDecode, len(settled))
 	}
 	return in.request, nil
 }
@@ -96,7 +103,11 @@ func outcomeOf(o eventsv1.Outcome) event.Outcome {
 // Send implements session.Stream.
 func (s subscribeStream) Send(r session.Response) error {
 	if len(r.Deliveries) > 0 {
-		return s.SendMsg((*handedOut)(&r))
+		out := handedOut{Response: r}
+		err := s.SendMsg(&out) // appends it
+		s.metrics.Fast(metrics.DeliveryEncode, len(r.Deliveries)-out.encoded)
+		s.metrics.Slow(metrics.DeliveryEncode, out.encoded)
+		return err
 	}
 	out := &eventsv1.SubscribeResponse{RemainingCredit: r.Credit}
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/publish"
 )
 
@@ -45,6 +46,11 @@ func publishHandler(srv any, ctx context.Context, decode func(any) error, interc
 
 // publishRead is Publish.
 func (d *Door) publishRead(ctx context.Context, in *publishRequest) (any, error) {
+	if in.decoded {
+		d.metrics.Slow(metrics.PublishDecode, 1)
+	} else {
+		d.metrics.Fast(metrics.PublishDecode, 1)
+	}
 	if in.err != nil {
 		return nil, refuse(ctx, in.err)
 	}
@@ -85,13 +91,14 @@ type publishRequest struct {
 	topic      string
 	submission publish.Submission
 	err        error // why there is no submission
+	decoded    bool  // it was a message first
 }
 
 func (*publishRequest) empty() proto.Message { return &eventsv1.PublishRequest{} }
 
 func (r *publishRequest) take(m proto.Message) {
 	p, _ := m.(*eventsv1.PublishRequest)
-	*r = publishRequest{topic: p.GetTopic()}
+	*r = publishRequest{topic: p.GetTopic(), decoded: true}
 	r.err = decode(p, &r.submission)
 }
 

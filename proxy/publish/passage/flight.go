@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/pool"
 )
 
@@ -150,6 +151,7 @@ func (g *Gathering) first(t *Transit) {
 // Write writes the gathered events. A nil Gathering has none.
 func (g *Gathering) Write() {
 	if g != nil && g.flight != nil {
+		g.sender.opts.Metrics.Fast(metrics.PublishTry, len(g.flight.transits))
 		g.flight.write()
 		g.flight = nil
 	}

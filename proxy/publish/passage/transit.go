@@ -86,6 +86,7 @@ func (s *Sender) Depart(ctx context.Context, deadline time.Time, a Accepted, g *
 	switch {
 	case !t.place.atOnce():
 	case g == nil:
+		s.opts.Metrics.Fast(metrics.PublishTry, 1)
 		s.try(t)
 	default:
 		g.first(t)
@@ -100,11 +101,11 @@ func (s *Sender) Arrive(t *Transit, err error) error {
 	defer s.opts.InFlight.Give(t.Weight)
 	if t.heldUp(err) {
 		t.follows, t.attempt, t.tried = false, t.attempt-1, t.tried[:len(t.tried)-1] // it was no try
-		s.try(t)
+		s.slow(t)
 		err = s.answer(t)
 	}
 	for err != nil && s.again(t, err) {
-		s.try(t)
+		s.slow(t)
 		err = s.answer(t)
 		t.endRepeat()
 	}
@@ -138,6 +139,13 @@ func (s *Sender) try(t *Transit) {
 	}
 }
 
+// slow is try for an event that has left the fast path: it waited for its turn or for room,
+// or is repeated.
+func (s *Sender) slow(t *Transit) {
+	s.opts.Metrics.Slow(metrics.PublishTry, 1)
+	s.try(t)
+}
+
 // Wait returns how the first try ended, which it makes when it is the event's turn
 // only now.
 func (s *Sender) Wait(t *Transit) error {
@@ -150,7 +158,7 @@ func (s *Sender) Wait(t *Transit) error {
 	if !s.Live(t.Backend, t.Message) {
 		return Expired()
 	}
-	s.try(t)
+	s.slow(t)
 	return s.answer(t)
 }
 

@@ -86,10 +86,14 @@ func (st *Settler) Ack(a *Attempt) error {
 	return err
 }
 
+// Acknowledges counts n attempts that Ack is called for.
+func (st *Settler) Acknowledges(n int) { st.shared.Metrics.Fast(metrics.DeliverySettle, n) }
+
 // Conclude carries a negative outcome out. It waits until that is durable. After an error
 // nothing took effect, and a is back.
 func (st *Settler) Conclude(a *Attempt, o Outcome) error {
 	o.begun = a.At
+	st.shared.Metrics.Slow(metrics.DeliverySettle, 1)
 	effect, err := st.fail(a.Delivery, o)
 	if err == nil {
 		a.span.SetOutcome(effect)

@@ -8,6 +8,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/event"
+	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/tracing/messaging"
 )
 
@@ -53,6 +54,7 @@ func (st *Settler) Reject(d *delivery.Delivery, reason, detail string) {
 	if reason == ReasonExhausted || reason == broker.ReasonExpired {
 		d.Attempt-- // the one that is not made
 	}
+	st.shared.Metrics.Slow(metrics.DeliverySettle, 1)
 	if st.bury(d, reason, detail) == nil {
 		st.showSettled(d, effectDeadLetter, reason+": "+detail, time.Time{})
 	}
@@ -135,6 +137,7 @@ func (st *Settler) rest(delay time.Duration) bool {
 }
 
 func (st *Settler) ack(d *delivery.Delivery) {
+	st.Acknowledges(1)
 	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
 	st.pass(d, st.tell(st.life, messaging.Ack, d, d.Ack)) // stale: counted, and delivered again
 }
