@@ -75,6 +75,7 @@ func (m *meshService) sidecarProto(s *server.Sidecar, versions map[resolve.Resou
 	out := &adminv1.Sidecar{
 		Id: s.Node.ID, Namespace: s.Node.Namespace, Workload: s.Node.Workload, Labels: s.Node.Labels, Version: s.Node.Version,
 		ConnectedFor: durationpb.New(m.now().Sub(s.ConnectedAt)), State: status.SidecarState(s, versions), Peer: s.Peer,
+		Listen: s.Node.Listen, Admin: s.Node.Admin,
 	}
 	for _, r := range s.Resources {
 		out.Resources = append(out.Resources, &adminv1.SidecarResource{

@@ -45,6 +45,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/snapshot"
 	"github.com/warrenmesh/warren/proxy/tap"
+	"github.com/warrenmesh/warren/xds"
 	"github.com/warrenmesh/warren/xds/client"
 )
 
@@ -64,13 +65,13 @@ type Proxy struct {
 	xds         *client.Client
 	health      *health.Server
 	// objects is what health was last told of topics and subscriptions; watchHealth's alone.
-	objects map[string]healthv1.HealthCheckResponse_ServingStatus
-	readiness   signal // Ready may say something else
-	tap         *tap.Bus
-	metrics     *metrics.Events
-	started     chan struct{} // closed when the listeners are open
-	stopping    chan struct{} // closed when calls that do not end by themselves must
-	quit        chan struct{} // closed by Quit
+	objects   map[string]healthv1.HealthCheckResponse_ServingStatus
+	readiness signal // Ready may say something else
+	tap       *tap.Bus
+	metrics   *metrics.Events
+	started   chan struct{} // closed when the listeners are open
+	stopping  chan struct{} // closed when calls that do not end by themselves must
+	quit      chan struct{} // closed by Quit
 
 	draining atomic.Bool
 	failed   atomic.Bool  // by FailHealthCheck
@@ -99,6 +100,7 @@ func New(opts Options) (*Proxy, error) {
 	p.xds, err = client.New(client.Options{
 		Server:    opts.ControlPlane,
 		Node:      opts.Node,
+		Introduce: func(n *xds.Node) { n.Listen, n.Admin = p.EventAddresses(), p.AdminAddress() }, // Run has opened them
 		StateFile: stateFile(opts.StateDir),
 		Topics:    opts.Topics,
 		Apply:     p.apply,

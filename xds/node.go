@@ -19,6 +19,10 @@ type Node struct {
 	Workload  string
 	Labels    map[string]string
 	Version   string // of the sidecar
+	// Listen and Admin are where it serves events and operators, on its own machine; they
+	// may be unknown. They are for people, and decide nothing.
+	Listen []string
+	Admin  string
 	// Stock is true for a client that is not a Warren sidecar. Proto ignores it.
 	Stock bool
 }
@@ -32,13 +36,24 @@ func (n Node) Proto() *corev3.Node {
 	for k, v := range n.Labels {
 		labels[k] = structpb.NewStringValue(v)
 	}
+	metadata := map[string]*structpb.Value{
+		"namespace": structpb.NewStringValue(n.Namespace),
+		"labels":    structpb.NewStructValue(&structpb.Struct{Fields: labels}),
+	}
+	if listen := addresses(n.Listen...); len(listen) > 0 {
+		values := make([]*structpb.Value, len(listen))
+		for i, address := range listen {
+			values[i] = structpb.NewStringValue(address)
+		}
+		metadata["listen"] = structpb.NewListValue(&structpb.ListValue{Values: values})
+	}
+	for _, admin := range addresses(n.Admin) {
+		metadata["admin"] = structpb.NewStringValue(admin)
+	}
 	return &corev3.Node{
-		Id:      n.ID,
-		Cluster: n.Workload,
-		Metadata: &structpb.Struct{Fields: map[string]*structpb.Value{
-			"namespace": structpb.NewStringValue(n.Namespace),
-			"labels":    structpb.NewStructValue(&structpb.Struct{Fields: labels}),
-		}},
+		Id:                   n.ID,
+		Cluster:              n.Workload,
+		Metadata:             &structpb.Struct{Fields: metadata},
 		UserAgentName:        userAgent,
 		UserAgentVersionType: &corev3.Node_UserAgentVersion{UserAgentVersion: n.Version},
 	}
@@ -82,6 +97,13 @@ func ParseNode(p *corev3.Node) (Node, error) {
 	if n.Namespace == "" {
 		return Node{}, fmt.Errorf("node %q: metadata.namespace is empty", n.ID)
 	}
+	for _, v := range fields["listen"].GetListValue().GetValues() {
+		n.Listen = append(n.Listen, addresses(v.GetStringValue())...)
+	}
+	n.Listen = n.Listen[:min(len(n.Listen), maxAddresses)]
+	for _, admin := range addresses(fields["admin"].GetStringValue()) {
+		n.Admin = admin
+	}
 	for k, v := range fields["labels"].GetStructValue().GetFields() {
 		n.Labels[k] = v.GetStringValue()
 		if strings.ContainsFunc(k+n.Labels[k], func(r rune) bool { return !unicode.IsGraphic(r) }) {
@@ -89,6 +111,21 @@ func ParseNode(p *corev3.Node) (Node, error) {
 		}
 	}
 	return n, nil
+}
+
+// maxAddresses bounds the addresses that a node tells.
+const maxAddresses = 8
+
+// addresses returns those that can be shown to people as they are. One that cannot is left
+// out: it would be no reason to refuse the node.
+func addresses(all ...string) []string {
+	var out []string
+	for _, a := range all {
+		if a != "" && checkWord(a) == nil && len(out) < maxAddresses {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 // checkWord allows printable ASCII without blanks.

@@ -67,6 +67,7 @@ type Client struct {
 	// cause is the push that makes the next Apply necessary; Run only.
 	cause   tracecontext.Hop
 	told    string // the failure to connect that was logged last; Run only
+	met     bool   // the control plane has answered since the start; Run only
 	heard   bool   // that the control plane answers was logged since; Run only
 	applies int    // calls of Apply, or resources that came or went; Run only
 }
@@ -134,7 +135,11 @@ func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool
 	c.opts.OnStatus()
 	if c.told != err.Error() {
 		c.told, c.heard = err.Error(), false
-		c.opts.Logger.Warn("control plane lost", keyServer, c.opts.Server, keyError, err, keyRetryIn, delay)
+		if c.met {
+			c.opts.Logger.Warn("control plane lost", keyServer, c.opts.Server, keyError, err, keyRetryIn, delay)
+		} else { // a sidecar often starts before its control plane: that is no trouble yet
+			c.opts.Logger.Info("waiting for the control plane", keyServer, c.opts.Server, keyError, err, keyRetryIn, delay)
+		}
 	}
 	t := time.NewTimer(delay)
 	defer t.Stop()
@@ -149,6 +154,7 @@ func (c *Client) pause(ctx context.Context, err error, delay time.Duration) bool
 // noteAnswered logs that the control plane is reachable again, once after each failure
 // that was logged.
 func (c *Client) noteAnswered() {
+	c.met = true
 	if !c.heard {
 		c.heard = true
 		c.opts.Logger.Info("control plane answers", keyServer, c.opts.Server)

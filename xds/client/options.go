@@ -25,6 +25,9 @@ type Options struct {
 	DialOptions []grpc.DialOption
 	// Node says who is asking. ID and Namespace are required.
 	Node xds.Node
+	// Introduce adds to Node what is known by the time a stream is opened: where the
+	// sidecar listens. nil adds nothing.
+	Introduce func(*xds.Node)
 	// StateFile is where the last good configuration is kept. "" keeps none.
 	StateFile string
 	// Topics are asked for from the start, before any Await.

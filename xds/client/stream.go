@@ -245,7 +245,11 @@ func (s *stream) subscribe(n resource.Needs) error {
 // send queues a request and never blocks.
 func (s *stream) send(request *discoveryv3.DeltaDiscoveryRequest) error {
 	if !s.introduced {
-		request.Node = s.c.opts.Node.Proto()
+		node := s.c.opts.Node
+		if s.c.opts.Introduce != nil {
+			s.c.opts.Introduce(&node)
+		}
+		request.Node = node.Proto()
 		s.introduced = true
 	}
 	select {

@@ -32,10 +32,10 @@ func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) (bad []wire.
 		}
 	}
 	for _, name := range response.GetRemovedResources() {
-		c.takeRemoved(typeURL, name, "removed by the control plane")
+		c.takeRemoved(typeURL, name, c.whyGone(typeURL, name))
 	}
 	for _, name := range response.GetRemovedResourceNames() {
-		c.takeRemoved(typeURL, name.GetName(), "removed by the control plane")
+		c.takeRemoved(typeURL, name.GetName(), c.whyGone(typeURL, name.GetName()))
 	}
 	for _, e := range response.GetResourceErrors() {
 		c.takeError(typeURL, e)
@@ -72,6 +72,17 @@ func (c *Client) takeResource(typeURL string, r *discoveryv3.Resource) error {
 		c.opts.Logger.Warn("resource rejected", keyType, shortType(typeURL), keyResource, name, keyVersion, r.GetVersion(), keyError, err)
 	}
 	return err
+}
+
+// whyGone says why there is no resource of a name: what never came was never declared, and
+// the name may be misspelt.
+func (c *Client) whyGone(typeURL, name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.table.Accepted(typeURL, name) == nil {
+		return "the control plane has none of that name"
+	}
+	return "removed by the control plane"
 }
 
 // takeRemoved notes that a resource is gone.

@@ -455,7 +455,13 @@ type Sidecar struct {
 	// Its resources.
 	Resources []*SidecarResource `protobuf:"bytes,8,rep,name=resources,proto3" json:"resources,omitempty"`
 	// Its network address.
-	Peer          string `protobuf:"bytes,9,opt,name=peer,proto3" json:"peer,omitempty"`
+	Peer string `protobuf:"bytes,9,opt,name=peer,proto3" json:"peer,omitempty"`
+	// Where it serves events on its own machine, as gRPC targets. A sidecar of an older
+	// version does not tell.
+	Listen []string `protobuf:"bytes,10,rep,name=listen,proto3" json:"listen,omitempty"`
+	// Where it serves operators on its own machine; empty when it does not, or does not
+	// tell.
+	Admin         string `protobuf:"bytes,11,opt,name=admin,proto3" json:"admin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -549,6 +555,20 @@ func (x *Sidecar) GetResources() []*SidecarResource {
 func (x *Sidecar) GetPeer() string {
 	if x != nil {
 		return x.Peer
+	}
+	return ""
+}
+
+func (x *Sidecar) GetListen() []string {
+	if x != nil {
+		return x.Listen
+	}
+	return nil
+}
+
+func (x *Sidecar) GetAdmin() string {
+	if x != nil {
+		return x.Admin
 	}
 	return ""
 }
@@ -699,7 +719,7 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12L\n" +
-	"\x14last_transition_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x12lastTransitionTime\"\x90\x03\n" +
+	"\x14last_transition_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x12lastTransitionTime\"\xbe\x03\n" +
 	"\aSidecar\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
@@ -709,7 +729,10 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\rconnected_for\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\fconnectedFor\x12\x14\n" +
 	"\x05state\x18\a \x01(\tR\x05state\x12>\n" +
 	"\tresources\x18\b \x03(\v2 .warren.admin.v1.SidecarResourceR\tresources\x12\x12\n" +
-	"\x04peer\x18\t \x01(\tR\x04peer\x1a9\n" +
+	"\x04peer\x18\t \x01(\tR\x04peer\x12\x16\n" +
+	"\x06listen\x18\n" +
+	" \x03(\tR\x06listen\x12\x14\n" +
+	"\x05admin\x18\v \x01(\tR\x05admin\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x02\n" +
@@ -723,7 +746,8 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\fsent_version\x18\a \x01(\tR\vsentVersion\x120\n" +
 	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since2a\n" +
 	"\vMeshService\x12R\n" +
-	"\tGetStatus\x12!.warren.admin.v1.GetStatusRequest\x1a\".warren.admin.v1.GetStatusResponseB3Z1github.com/warrenmesh/warren/api/admin/v1;adminv1b\x06proto3"
+	"\tGetStatus\x12!.warren.admin.v1.GetStatusRequest\x1a\".warren.admin.v1.GetStatusResponseB\x85\x01\n" +
+	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1\xea\x02\x11Warren::Admin::V1b\x06proto3"
 
 var (
 	file_warren_admin_v1_mesh_service_proto_rawDescOnce sync.Once

@@ -15,9 +15,10 @@ import (
 // flagAdmin names the admin address of a sidecar.
 const flagAdmin = "admin"
 
-// AddAdminFlag adds --admin, the admin address of a sidecar.
-func AddAdminFlag(cmd *cobra.Command) {
+// AddAdminFlag adds --admin, the admin address of a sidecar, and --workload.
+func (a *App) AddAdminFlag(cmd *cobra.Command) {
 	cmd.Flags().String(flagAdmin, peer.DefaultSidecarAdmin, "admin `address` of the sidecar, host:port or unix:/path; env "+peer.EnvSidecarAdmin)
+	a.addWorkloadFlag(cmd)
 }
 
 // Admin is a connection to a sidecar's admin address.
@@ -29,7 +30,10 @@ type Admin struct {
 
 // DialAdmin prepares the connection; the caller closes it.
 func (a *App) DialAdmin(cmd *cobra.Command) (*Admin, error) {
-	address := a.Address(cmd, flagAdmin, peer.EnvSidecarAdmin)
+	address, err := a.AdminAddress(cmd)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := peer.Dial(address)
 	if err != nil {
 		return nil, Usage(err)

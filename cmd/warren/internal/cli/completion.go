@@ -62,3 +62,40 @@ func (a *App) CompleteObjects(kinds ...string) cobra.CompletionFunc {
 		return full
 	})
 }
+
+// CompleteFlag completes a flag that has a list of values.
+func CompleteFlag(cmd *cobra.Command, flag string, values ...string) {
+	complete(cmd, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// CompleteFlagFrom completes a flag from what the control plane knows.
+func (a *App) CompleteFlagFrom(cmd *cobra.Command, flag string, names func(*adminv1.GetStatusResponse) []string) {
+	known := a.Complete(names)
+	complete(cmd, flag, func(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return known(cmd, nil, prefix) // whatever arguments there are
+	})
+}
+
+func complete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // the command has no such flag, or was told twice
+	}
+}
+
+// Namespaces lists those of a mesh.
+func Namespaces(state *adminv1.GetStatusResponse) []string {
+	var out []string
+	for _, o := range Printable(state).GetObjects() {
+		out = append(out, o.GetNamespace())
+	}
+	return out
+}
+
+// SidecarNames lists what a sidecar can be meant by.
+func SidecarNames(state *adminv1.GetStatusResponse) []string {
+	var out []string
+	for _, s := range Printable(state).GetSidecars() {
+		out = append(out, s.GetId(), s.GetNamespace()+"/"+s.GetWorkload())
+	}
+	return out
+}

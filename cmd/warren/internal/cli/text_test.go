@@ -170,7 +170,7 @@ func TestAnAddressComesFromTheFlagThenTheVariableThenTheDefault(t *testing.T) {
 				return "other"
 			}}}
 			cmd := &cobra.Command{}
-			AddAdminFlag(cmd)
+			a.AddAdminFlag(cmd)
 			if err := cmd.ParseFlags(test.args); err != nil {
 				t.Fatal(err)
 			}

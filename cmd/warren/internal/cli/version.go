@@ -28,5 +28,6 @@ func newVersion(a *App) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", Text, "`format`: text, json or yaml")
+	CompleteFlag(cmd, "output", Text, JSON, YAML)
 	return cmd
 }

@@ -3,31 +3,12 @@ package status
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
-
-// selectSidecars returns the sidecars that a name means: an id, a workload as
-// "name" or "namespace/name", or the beginning of an id.
-func selectSidecars(all []*adminv1.Sidecar, name string) []*adminv1.Sidecar {
-	for _, means := range []func(*adminv1.Sidecar) bool{
-		func(s *adminv1.Sidecar) bool { return s.GetId() == name },
-		func(s *adminv1.Sidecar) bool {
-			return s.GetWorkload() == name || s.GetNamespace()+"/"+s.GetWorkload() == name
-		},
-		func(s *adminv1.Sidecar) bool { return strings.HasPrefix(s.GetId(), name) },
-	} {
-		found := slices.DeleteFunc(slices.Clone(all), func(s *adminv1.Sidecar) bool { return !means(s) })
-		if len(found) > 0 {
-			return found
-		}
-	}
-	return nil
-}
 
 // kindProgress counts a sidecar's resources of one kind.
 type kindProgress struct{ acked, total int }

@@ -46,7 +46,7 @@ With -o wide the table of sidecars counts resources by kind.
 The exit code tells only whether the control plane answered, and knows the
 sidecar.`,
 		Example: `  warren status
-  warren status -n shop -o wide
+  warren status --namespace shop -o wide
   warren status billing
   warren status --kind subscription
   warren status -o json | jq '.sidecars[] | select(.state != "SYNCED")'`,
@@ -54,15 +54,18 @@ sidecar.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return run(a, cmd, strings.Join(args, ""), f)
 		},
-		ValidArgsFunction: a.Complete(sidecarNames),
+		ValidArgsFunction: a.Complete(cli.SidecarNames),
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.output, "output", "o", cli.Table, "`format`: table, wide, json or yaml")
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "only this namespace (default: all)")
+	flags.StringVar(&f.namespace, "namespace", "", "only this namespace (default: all)")
 	flags.StringVar(&f.kind, "kind", "", "only objects of this `kind`: broker, topic, route, subscription or policy (default: all)")
 	flags.String("control-plane", peer.DefaultControlPlane, "admin `address` of the control plane, host:port or unix:/path; env "+peer.EnvControlPlane)
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long to wait for the answer")
+	cli.CompleteFlag(cmd, "output", cli.Table, cli.Wide, cli.JSON, cli.YAML)
+	cli.CompleteFlag(cmd, "kind", "broker", "topic", "route", "subscription", "policy")
+	a.CompleteFlagFrom(cmd, "namespace", cli.Namespaces)
 	return cmd
 }
 
@@ -84,7 +87,7 @@ func run(a *cli.App, cmd *cobra.Command, sidecar string, f *statusFlags) error {
 	}
 	resp.Objects = slices.DeleteFunc(resp.Objects, func(o *adminv1.Object) bool { return kind != "" && o.GetKind() != kind })
 	if sidecar != "" {
-		found := selectSidecars(resp.GetSidecars(), sidecar)
+		found := cli.SelectSidecars(resp.GetSidecars(), sidecar)
 		if len(found) == 0 {
 			a.Errorf("%s", a.ErrStyle().Red("no sidecar "+sidecar+" is connected"))
 			a.Hint("warren status lists those that are")
@@ -113,13 +116,4 @@ func statusKind(text string) (string, error) {
 		}
 	}
 	return "", cli.Usagef("--kind %q: want broker, topic, route, subscription or policy", text)
-}
-
-// sidecarNames lists what a sidecar can be meant by.
-func sidecarNames(state *adminv1.GetStatusResponse) []string {
-	var out []string
-	for _, s := range cli.Printable(state).GetSidecars() {
-		out = append(out, s.GetId(), s.GetNamespace()+"/"+s.GetWorkload())
-	}
-	return out
 }

@@ -46,7 +46,7 @@ func TestStatusPages(t *testing.T) {
 func TestStatusAsks(t *testing.T) {
 	t.Parallel()
 	mesh := &clitest.ControlPlane{State: clitest.Troubled()}
-	r := warren.Call(t, clitest.Invocation{Env: map[string]string{"WARREN_CONTROL_PLANE_ADMIN": clitest.Serve(t, mesh.Register)}}, "status", "-n", "shop")
+	r := warren.Call(t, clitest.Invocation{Env: map[string]string{"WARREN_CONTROL_PLANE_ADMIN": clitest.Serve(t, mesh.Register)}}, "status", "--namespace", "shop")
 	if r.Code != cli.ExitOK || r.Err != "" || !strings.Contains(r.Out, "orders-canary") || mesh.Asked != "shop" {
 		t.Errorf("asked for %q: %+v", mesh.Asked, r)
 	}
@@ -85,7 +85,7 @@ func TestStatusOfOneSidecarListsItsResources(t *testing.T) {
 	for _, wide := range []bool{false, true} {
 		var out bytes.Buffer
 		p := &statusPage{wide: wide, now: clitest.Loaded.Add(7 * time.Minute)}
-		if err := p.writeSidecars(&out, selectSidecars(clitest.Troubled().GetSidecars(), "billing")); err != nil {
+		if err := p.writeSidecars(&out, cli.SelectSidecars(clitest.Troubled().GetSidecars(), "billing")); err != nil {
 			t.Fatal(err)
 		}
 		clitest.Golden(t, map[bool]string{false: "status-sidecar", true: "status-sidecar-wide"}[wide], out.String())
@@ -101,7 +101,7 @@ func TestASidecarIsMeantByIDWorkloadOrBeginning(t *testing.T) {
 	for name, want := range map[string]int{
 		"billing.shop~1": 1, "billing": 3, "shop/billing": 2, "billing.shop": 2, "bill": 3, "checkout": 0,
 	} {
-		if got := len(selectSidecars(all, name)); got != want {
+		if got := len(cli.SelectSidecars(all, name)); got != want {
 			t.Errorf("%q means %d sidecars, want %d", name, got, want)
 		}
 	}
