@@ -29,7 +29,7 @@ func TestSettings(t *testing.T) {
 		"sidecars of other hosts":       {[]string{"--config-dir=" + dir, "--listen=0.0.0.0:17430", "--validate-only"}, "settings are valid", daemon.ExitOK},
 		"a flag of the sidecar's":       {[]string{"--workload=billing"}, "unknown flag: --workload", daemon.ExitUsage},
 		"a log level that is none":      {[]string{"--config-dir=" + dir, "--log-level=loud"}, `log-level "loud": want debug, info, warn or error`, daemon.ExitUsage},
-		"a log format that is none":     {[]string{"--config-dir=" + dir, "--log-format=xml"}, `log-format "xml": want json or text`, daemon.ExitUsage},
+		"a log format that is none":     {[]string{"--config-dir=" + dir, "--log-format=xml"}, `log-format "xml": want auto, json or text`, daemon.ExitUsage},
 		"a settings file of nowhere":    {[]string{"--config=/does/not/exist"}, "settings file /does/not/exist does not exist", daemon.ExitUsage},
 		"an argument":                   {[]string{dir}, "unknown command", daemon.ExitUsage},
 		"a directory of nothing":        {[]string{"--config-dir=" + dir, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"}, "holds no *.yaml or *.yml file", daemon.ExitFailure},

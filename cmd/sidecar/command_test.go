@@ -42,7 +42,7 @@ func TestSettings(t *testing.T) {
 		"an admin address off loopback":             {[]string{"--workload=b", "--admin-listen=10.0.0.1:17410"}, "must be on loopback", daemon.ExitUsage},
 		"no admin and no status address":            {[]string{"--workload=b", "--admin-listen=", "--status-listen=", "--validate-only"}, "settings are valid", daemon.ExitOK},
 		"no control plane":                          {[]string{"--workload=b", "--control-plane="}, "control plane: address must not be empty", daemon.ExitUsage},
-		"a log format that is none":                 {[]string{"--workload=b", "--log-format=xml"}, `log-format "xml": want json or text`, daemon.ExitUsage},
+		"a log format that is none":                 {[]string{"--workload=b", "--log-format=xml"}, `log-format "xml": want auto, json or text`, daemon.ExitUsage},
 		"an argument":                               {[]string{"billing"}, `unknown command "billing"`, daemon.ExitUsage},
 		"a settings file that is not there":         {[]string{"--config=/does/not/exist"}, "settings file /does/not/exist does not exist", daemon.ExitUsage},
 		"version":                                   {[]string{"--version"}, "sidecar version ", daemon.ExitOK},

@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
@@ -83,7 +84,7 @@ func signalContext() (context.Context, context.CancelFunc) {
 }
 
 // NewLogger returns the daemon's logger and the level that can be changed while it
-// runs. Format is "json" or "text".
+// runs. Format is "json", "text", or "auto": text for somebody at a terminal, else JSON.
 func NewLogger(w io.Writer, format, level, component, version string) (*slog.Logger, *slog.LevelVar, error) {
 	lv := new(slog.LevelVar)
 	if err := lv.UnmarshalText([]byte(level)); err != nil {
@@ -91,13 +92,18 @@ func NewLogger(w io.Writer, format, level, component, version string) (*slog.Log
 	}
 	opts := &slog.HandlerOptions{Level: lv}
 	var h slog.Handler
-	switch format {
-	case "json":
+	switch {
+	case format == "text", format == "auto" && isTerminal(w):
+		h = slog.NewTextHandler(w, opts) // a duration is "1.5s"; in JSON it is nanoseconds
+	case format == "json", format == "auto":
 		h = slog.NewJSONHandler(w, opts)
-	case "text":
-		h = slog.NewTextHandler(w, opts)
 	default:
-		return nil, nil, &UsageError{fmt.Errorf("log-format %q: want json or text", format)}
+		return nil, nil, &UsageError{fmt.Errorf("log-format %q: want auto, json or text", format)}
 	}
 	return slog.New(tracecontext.LogHandler(h)).With("component", component, "version", version), lv, nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits
 }

@@ -38,7 +38,7 @@ func AddFlags(flags *pflag.FlagSet) {
 	flags.Bool(flagValidateOnly, false, "check the settings and exit")
 	flags.Bool(flagPrint, false, "print all settings with their defaults as YAML and exit")
 	flags.String("log-level", "info", "debug, info, warn or error")
-	flags.String("log-format", "json", "json or text")
+	flags.String("log-format", "auto", "json, text, or auto: text on a terminal, else json")
 }
 
 // ErrDone says that the command has done what was asked by --print-defaults.

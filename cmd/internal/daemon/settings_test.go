@@ -214,7 +214,7 @@ func TestOnlyJSONAndTextAreLogFormats(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ format, level, want string }{
 		{"json", "debug", ""}, {"text", "WARN", ""}, {"json", "error+2", ""},
-		{"JSON", "info", `log-format "JSON": want json or text`}, {"", "info", `log-format "": want json or text`},
+		{"JSON", "info", `log-format "JSON": want auto, json or text`}, {"", "info", `log-format "": want auto, json or text`},
 		{"json", "", `log-level "": want debug, info, warn or error`}, {"json", "verbose", `log-level "verbose"`},
 	} {
 		var out strings.Builder
