@@ -1,18 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"os"
-
-	"go.uber.org/goleak"
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
-
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
@@ -210,6 +210,37 @@ func TestThePreStopHookOfTheManifestIsACommandOfThisProgram(t *testing.T) {
 	}
 }
 
+func TestAShortFlagMeansOneThing(t *testing.T) {
+	t.Parallel()
+	means := map[string]string{"n": "how many", "o": "output", "q": "quiet", "f": "file", "y": "yes", "r": "recursive", "h": "help"}
+	same := map[string]string{"count": "how many", "limit": "how many"}
+	root := cli.Root(&cli.App{Terminal: &terminal.Terminal{}}, commands...)
+	for _, cmd := range append(below(root), root) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Shorthand != "" && means[f.Shorthand] != cmp.Or(same[f.Name], f.Name) {
+				t.Errorf("%s: -%s is --%s, elsewhere %s", cmd.CommandPath(), f.Shorthand, f.Name, means[f.Shorthand])
+			}
+		})
+	}
+}
+
+// Flags whose values are chosen from a list, or are names in the mesh.
+var completed = []string{"output", "outcome", "kind", "namespace", "workload", "to", "reason", "phase", "broker", "log-level"}
+
+func TestEveryFlagWithKnownValuesCompletes(t *testing.T) {
+	t.Parallel()
+	root := cli.Root(&cli.App{Terminal: &terminal.Terminal{}}, commands...)
+	for _, cmd := range below(root) {
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			free := cmd.Name() == "dev" && (f.Name == "namespace" || f.Name == "workload") || // they make the mesh
+				cmd.Name() == "subscribe" && f.Name == "reason" // it is text
+			if _, ok := cmd.GetFlagCompletionFunc(f.Name); slices.Contains(completed, f.Name) && !free != ok {
+				t.Errorf("%s --%s: completion %t", cmd.CommandPath(), f.Name, ok)
+			}
+		})
+	}
+}
+
 func TestTheTabulatorKnowsTheMesh(t *testing.T) {
 	t.Parallel()
 	state := clitest.Troubled()
@@ -237,9 +268,19 @@ func TestTheTabulatorKnowsTheMesh(t *testing.T) {
 		{[]string{"deadletter", "redrive", ""}, "billing"},
 		{[]string{"status", "billing"}, "billing.shop~1c20"},
 		{[]string{"publish", "orders", ""}, ""},
+		{[]string{"publish", "orders", "-o", ""}, "json text yaml"},
+		{[]string{"subscribe", "billing", "--outcome", ""}, "ack dead-letter retry"},
+		{[]string{"status", "--kind", ""}, "broker policy route subscription topic"},
+		{[]string{"status", "--namespace", ""}, "shop"},
+		{[]string{"tail", "--workload", "shop/"}, "shop/audit shop/billing shop/checkout"},
+		{[]string{"publish", "orders", "--workload", "check"}, "checkout.shop~7f3a"},
+		{[]string{"deadletter", "purge", "billing", "--reason", ""}, "ack-deadline attempts-exhausted invalid-event key-held rejected retries-elapsed"},
+		{[]string{"deadletter", "redrive", "billing", "--to", ""}, "subscription topic"},
+		{[]string{"drain", "--phase", ""}, "all delivery"},
+		{[]string{"dev", "--broker", ""}, "declared memory"},
 	}
 	for _, tt := range tests {
-		if got := strings.Join(complete(address, tt.args...), " "); got != tt.want {
+		if got := strings.Join(slices.Sorted(slices.Values(complete(address, tt.args...))), " "); got != tt.want {
 			t.Errorf("warren %s<TAB>: %q, want %q", strings.Join(tt.args, " "), got, tt.want)
 		}
 	}

@@ -53,6 +53,7 @@ problems.`,
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", cli.Text, "`format`: text, json or yaml")
+	cli.CompleteFlag(cmd, "output", cli.Text, cli.JSON, cli.YAML)
 	return cmd
 }
 

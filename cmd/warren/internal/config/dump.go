@@ -48,7 +48,8 @@ There are no secrets in it: credentials are shown by their name.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&output, "output", "o", cli.Table, "`format`: table, wide, json or yaml")
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
 	flags.DurationVar(&timeout, "timeout", 10*time.Second, "how long to wait for the answer")
+	cli.CompleteFlag(cmd, "output", cli.Table, cli.Wide, cli.JSON, cli.YAML)
 	return cmd
 }

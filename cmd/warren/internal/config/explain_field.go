@@ -48,6 +48,7 @@ version of warren knows them.`,
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", cli.Text, "`format`: text, json or yaml")
 	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "everything below, one field a line")
+	cli.CompleteFlag(cmd, "output", cli.Text, cli.JSON, cli.YAML)
 	return cmd
 }
 

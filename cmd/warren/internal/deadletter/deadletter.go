@@ -49,6 +49,7 @@ func (f *letterFlags) add(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.ids, "id", nil, "only the event of this `id`; repeatable")
 	flags.StringVar(&f.source, "source", "", "only events of this `source`")
 	flags.Uint32VarP(&f.limit, "limit", "n", 0, "end after `n` letters (default: all that were there at the start)")
+	cli.CompleteFlag(cmd, "reason", "rejected", "attempts-exhausted", "ack-deadline", "invalid-event", "retries-elapsed", "key-held")
 }
 
 // filter turns the flags into what the sidecar takes.

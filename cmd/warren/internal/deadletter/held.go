@@ -60,7 +60,8 @@ sidecar holds those of the partitions it has, in memory: ask all of them.`,
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", cli.Text, "`format`: text (one key a line), json or yaml")
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
+	cli.CompleteFlag(cmd, "output", cli.Text, cli.JSON, cli.YAML)
 	return cmd
 }
 
@@ -111,7 +112,7 @@ that are redriven.`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every key that this sidecar holds")
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
 	return cmd
 }
 

@@ -29,6 +29,7 @@ type letterJob struct {
 func (j *letterJob) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&j.dryRun, "dry-run", false, "change nothing, only count")
 	cmd.Flags().StringVarP(&j.output, "output", "o", cli.Text, "`format` of the result: text, json or yaml")
+	cli.CompleteFlag(cmd, "output", cli.Text, cli.JSON, cli.YAML)
 }
 
 // starter begins a job's call and returns how to read its reports, of which the

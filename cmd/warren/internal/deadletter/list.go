@@ -61,7 +61,8 @@ queue. Letters that come in meanwhile are not listed.`,
 	f.add(cmd)
 	cmd.Flags().Uint32Var(&payload, "payload", 0, "show so many `bytes` of each payload; 1024 when none are given")
 	cmd.Flags().Lookup("payload").NoOptDefVal = cli.DefaultPayload
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
+	cli.CompleteFlag(cmd, "output", cli.Table, cli.Wide, cli.JSON, cli.YAML)
 	return cmd
 }
 
@@ -103,7 +104,8 @@ Exit code 1 means that there is none.`,
 	cmd.Flags().SortFlags = false
 	cmd.Flags().StringVarP(&output, "output", "o", cli.Wide, "`format`: wide, json, yaml or raw (the payload alone)")
 	cmd.Flags().StringVar(&source, "source", "", "only the event of this `source`")
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
+	cli.CompleteFlag(cmd, "output", cli.Wide, cli.JSON, cli.YAML, cli.Raw)
 	return cmd
 }
 

@@ -67,7 +67,8 @@ ended early or that letters could not be sent back.`,
 	cmd.Flags().Float64Var(&rate, "rate", 0, "at most so many `letters` a second (default: as fast as they are confirmed)")
 	cmd.Flags().StringVar(&to, "to", "subscription", "`where` to: subscription, or topic")
 	j.add(cmd)
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
+	cli.CompleteFlag(cmd, "to", "subscription", "topic")
 	return cmd
 }
 
@@ -121,7 +122,7 @@ Ctrl-C ends it; what is removed stays removed.`,
 	f.add(cmd)
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	j.add(cmd)
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
 	return cmd
 }
 

@@ -4,11 +4,17 @@ package dev
 import (
 	"context"
 	_ "embed" // the example
+	"errors"
 	"fmt"
+	"math"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/warrenmesh/warren/cmd/internal/daemon"
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
@@ -26,6 +32,7 @@ var exampleConfig []byte
 // devFlags are the flags of warren dev.
 type devFlags struct {
 	workloads      []string
+	portOffset     uint16
 	namespace      string
 	broker         string
 	credentialsDir string
@@ -53,20 +60,26 @@ A workload is written name[:port][,label=value...]. Its labels decide which
 subscriptions it gets; app=name when none are given. Ports left out are 17400
 for the first workload, then 17500, 17600 and so on; operators find a sidecar 10
 above its port. Without --workload there is one for each app that a subscription
-selects.`,
+selects. A second mesh needs ports of its own: with --port-offset 1000 they are
+18400 and so on.`,
 		Example: `  warren dev
   warren dev ./config --workload checkout --workload billing
   warren dev ./config --workload billing:17400,app=billing,tier=gold
+  warren dev ./other --port-offset 1000
   warren dev ./config --broker=declared --credentials-dir ./credentials`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.shift(cmd.Flags()); err != nil {
+				return err
+			}
 			return run(cmd.Context(), a, args, f)
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVar(&f.workloads, "workload", nil, "`workload` to run a sidecar for; may be repeated")
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the workloads (default: the objects', when they have one in common)")
+	flags.StringVar(&f.namespace, "namespace", "", "namespace of the workloads (default: the objects', when they have one in common)")
+	flags.Uint16Var(&f.portOffset, "port-offset", 0, "add `n` to every port that is not set, so that several meshes run side by side")
 	flags.StringVar(&f.broker, "broker", "memory", "memory (embedded, nothing is durable) or declared")
 	flags.StringVar(&f.credentialsDir, "credentials-dir", "", "with --broker=declared: `directory` of the credentials")
 	flags.StringVar(&f.admin, "admin-listen", controlplane.DefaultAdminListen, "`address` for warren status")
@@ -74,6 +87,9 @@ selects.`,
 	flags.StringVar(&f.probes, "status-listen", controlplane.DefaultStatusListen, "`address` of the control plane's probes")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.StringVarP(&f.output, "output", "o", cli.Table, "`format` of the addresses: table, json or yaml")
+	cli.CompleteFlag(cmd, "output", cli.Table, cli.JSON, cli.YAML)
+	cli.CompleteFlag(cmd, "broker", "memory", "declared")
+	cli.CompleteFlag(cmd, "log-level", "debug", "info", "warn", "error")
 	return cmd
 }
 
@@ -100,15 +116,46 @@ func run(ctx context.Context, a *cli.App, args []string, f *devFlags) error {
 	if err != nil {
 		return err
 	}
-	return devmesh.Run(ctx, opts, func(m devmesh.Mesh) {
+	err = devmesh.Run(ctx, opts, func(m devmesh.Mesh) {
 		if err := showMesh(a, f, dir, m, readPlan(set)); err != nil {
 			a.Errorf("%s", err)
 		}
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		a.Errorf("%s", a.ErrStyle().Red(err.Error()))
+		a.Hint("is another warren dev running? end it, or run this one beside it with --port-offset 1000")
+		return cli.ErrReported
+	}
+	return err
+}
+
+// shift adds the offset to the default addresses of the control plane.
+func (f *devFlags) shift(flags *pflag.FlagSet) error {
+	if f.portOffset == 0 {
+		return nil
+	}
+	for name, address := range map[string]*string{"admin-listen": &f.admin, "xds-listen": &f.xds, "status-listen": &f.probes} {
+		if flags.Changed(name) {
+			continue
+		}
+		host, port, err := net.SplitHostPort(*address)
+		if err != nil {
+			return fmt.Errorf("default of --%s: %w", name, err)
+		}
+		n, err := strconv.Atoi(port)
+		if err != nil {
+			return fmt.Errorf("default of --%s: %w", name, err)
+		}
+		if n += int(f.portOffset); n > math.MaxUint16 {
+			return cli.Usagef("--port-offset %d: port %d is no port", f.portOffset, n)
+		}
+		*address = net.JoinHostPort(host, strconv.Itoa(n))
+	}
+	return nil
 }
 
 func devOptions(a *cli.App, dir string, f *devFlags, p plan) (devmesh.Options, error) {
-	workloads, err := p.workloads(f.workloads, f.namespace)
+	workloads, err := p.workloads(f.workloads, f.namespace, firstPort+int(f.portOffset))
 	if err != nil {
 		return devmesh.Options{}, err
 	}

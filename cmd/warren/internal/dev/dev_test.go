@@ -235,7 +235,7 @@ func TestWorkloads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := plan{}.workloads(tt.flags, "")
+			got, err := plan{}.workloads(tt.flags, "", firstPort)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("err = %v, want %q", err, tt.err)

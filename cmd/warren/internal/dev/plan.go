@@ -38,9 +38,12 @@ func readPlan(set declare.Set) plan {
 	return p
 }
 
+// firstPort is that of the first workload, unless one is asked for.
+const firstPort = 17400
+
 // workloads reads the --workload flags, or makes one for each app that a
-// subscription selects.
-func (p plan) workloads(flags []string, namespace string) ([]devmesh.Workload, error) {
+// subscription selects. Ports count from first.
+func (p plan) workloads(flags []string, namespace string, first int) ([]devmesh.Workload, error) {
 	if namespace == "" {
 		namespace = "default"
 		if len(p.namespaces) == 1 {
@@ -52,7 +55,7 @@ func (p plan) workloads(flags []string, namespace string) ([]devmesh.Workload, e
 	}
 	var list []devmesh.Workload
 	for i, text := range flags {
-		w, err := parseWorkload(text, 17400+100*i)
+		w, err := parseWorkload(text, first+100*i)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ func TestThePlanChoosesWorkloadsThatReceiveSomething(t *testing.T) {
 		subscribed("shop", "billing", app("billing")), subscribed("shop", "ledger", app("billing")), subscribed("eu", "x", app("elsewhere")),
 		subscribed("shop", "gold", map[string]string{"tier": "gold"}), subscribed("shop", "audit", app("audit")),
 	}}
-	list, err := p.workloads(nil, "")
+	list, err := p.workloads(nil, "", firstPort)
 	if err != nil || len(list) != 2 || list[0].Name != "billing" || list[1].Name != "audit" || list[0].Namespace != "shop" {
 		t.Errorf("workloads %+v, %v", list, err)
 	}
@@ -33,12 +33,12 @@ func TestThePlanChoosesWorkloadsThatReceiveSomething(t *testing.T) {
 		t.Errorf("addresses of %+v", list)
 	}
 	for namespace, want := range map[string]string{"eu": "elsewhere", "nobodys": "dev"} {
-		if list, err := p.workloads(nil, namespace); err != nil || len(list) != 1 || list[0].Name != want || list[0].Namespace != namespace {
+		if list, err := p.workloads(nil, namespace, firstPort); err != nil || len(list) != 1 || list[0].Name != want || list[0].Namespace != namespace {
 			t.Errorf("of %s: %+v, %v; want %s", namespace, list, err, want)
 		}
 	}
 	p.namespaces = []string{"eu", "shop"} // which of them is meant is not known
-	if list, err := p.workloads([]string{"a"}, ""); err != nil || list[0].Namespace != "default" {
+	if list, err := p.workloads([]string{"a"}, "", firstPort); err != nil || list[0].Namespace != "default" {
 		t.Errorf("of several namespaces: %+v, %v", list, err)
 	}
 	for w, want := range map[string]string{"billing": "billing", "audit": "audit", "nobody": ""} {

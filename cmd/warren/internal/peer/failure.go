@@ -65,6 +65,11 @@ func (f Failure) Title() string {
 	return strings.TrimSpace(f.Code + " " + f.Reason)
 }
 
+// permanent are the codes of what a repetition cannot change.
+var permanent = map[string]bool{
+	"NOT_FOUND": true, "INVALID_ARGUMENT": true, "FAILED_PRECONDITION": true, "PERMISSION_DENIED": true, "UNIMPLEMENTED": true,
+}
+
 // OutcomeText says in words what became of the event, "" when there is nothing to
 // say.
 func (f Failure) OutcomeText() string {
@@ -72,6 +77,9 @@ func (f Failure) OutcomeText() string {
 	case client.Unknown.String():
 		return "outcome unknown: the broker may have it; repeat with the same id"
 	case client.NotSent.String():
+		if permanent[f.Code] {
+			return "not sent; it fails again until that is put right"
+		}
 		return "not sent: safe to repeat"
 	case client.Failed.String():
 		return "the broker does not have it"

@@ -112,6 +112,18 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatMaySucceedLaterIsSafeToRepeat(t *testing.T) {
+	t.Parallel()
+	missing := rpcerr.From(refusal.Missing(refusal.TopicNotFound, "topic", "x", "no topic"))
+	if text := peer.Explain(missing, true).OutcomeText(); strings.Contains(text, "repeat") || !strings.HasPrefix(text, "not sent") {
+		t.Errorf("a topic that does not exist: %q", text)
+	}
+	later := rpcerr.From(refusal.Later(refusal.BrokerUnavailable, "no node answers"))
+	if text := peer.Explain(later, true).OutcomeText(); text != "not sent: safe to repeat" {
+		t.Errorf("a broker that is away: %q", text)
+	}
+}
+
 func TestAnotherServiceIsNamedAsSuch(t *testing.T) {
 	t.Parallel()
 	f := peer.Explain(status.Error(codes.Unimplemented, "unknown service"), true)

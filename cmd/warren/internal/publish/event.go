@@ -1,10 +1,12 @@
 package publish
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -22,6 +24,8 @@ type eventFlags struct {
 	data, dataFile           string
 	contentType              string
 	attrs                    []string
+
+	doubt string // what may be a mistake in the payload, once it is built
 }
 
 // names of the flags that describe the event, for telling them from -f.
@@ -102,7 +106,27 @@ func (f *eventFlags) setData(cmd *cobra.Command, e *event.Event, in io.Reader) e
 	case byText || byFile:
 		e.Set(event.AttrDataContentType, event.String(guessType(e.Data)))
 	}
+	f.doubt = brokenJSON(e.Data, f.contentType)
 	return nil
+}
+
+// brokenJSON says what is wrong with data that looks as if it was to be JSON, "" when
+// nothing is. A shell takes quotes away, and an editor cuts a file short.
+func brokenJSON(data []byte, contentType string) string {
+	var v any
+	err := json.Unmarshal(data, &v)
+	mediaType, _, _ := mime.ParseMediaType(contentType)
+	isJSON := mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
+	start := bytes.TrimSpace(data)
+	looks := len(start) > 0 && (start[0] == '{' || start[0] == '[')
+	switch {
+	case err == nil, contentType != "" && !isJSON, contentType == "" && !looks:
+		return ""
+	case contentType != "":
+		return fmt.Sprintf("the payload is no JSON: %v; it is sent as it is, as %s", err, contentType)
+	default:
+		return fmt.Sprintf("the payload looks like JSON and is none: %v; it is sent as %s", err, guessType(data))
+	}
 }
 
 func readAll(path string, in io.Reader) ([]byte, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/cmd/warren/internal/cli"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/cejson"
 	"github.com/warrenmesh/warren/cmd/warren/internal/publish/publisher"
+	"github.com/warrenmesh/warren/cmd/warren/internal/terminal"
 )
 
 // input is where the events of one warren publish come from.
@@ -52,6 +53,9 @@ func openInput(a *cli.App, cmd *cobra.Command, f *publishFlags) (*input, error) 
 	e, err := f.event.build(cmd, a.In)
 	if err != nil {
 		return nil, err
+	}
+	if f.event.doubt != "" {
+		a.Sayf("%s", a.ErrStyle().Yellow(terminal.Printable(f.event.doubt)))
 	}
 	return &input{Source: &single{rec: cejson.Record{Event: e}}, close: func() {}}, nil
 }

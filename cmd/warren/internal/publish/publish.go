@@ -41,8 +41,9 @@ One event is described by flags. Many come with -f from a file, or from standard
 input with "-f -": CloudEvents 1.0 in JSON, one a line (NDJSON), one after the
 other, or as one JSON array; gzip is recognised. Payloads arrive byte for byte.
 
-Events are published side by side and may overtake each other; --concurrency 1
-keeps their order. With --retry an event that failed with UNAVAILABLE is sent
+Events are published in the order of the file, each after the confirm of the one
+before. --concurrency 64 is faster: events are published side by side and may
+overtake each other. With --retry an event that failed with UNAVAILABLE is sent
 again with the same id until --timeout, so it may arrive twice, but never as two
 different events.
 
@@ -50,7 +51,7 @@ Exit code 0 means that every event was confirmed.`,
 		Example: `  warren publish orders --type com.shop.order.placed --source /checkout \
       --subject order-17 --data '{"total": 42}'
   warren publish orders -f events.ndjson.gz --retry
-  generate-events | warren publish shop/orders -f - --concurrency 1
+  generate-events | warren publish shop/orders -f - --concurrency 64
   warren publish orders -f events.json --dry-run`,
 		Args: cli.Exactly("a topic"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,22 +59,23 @@ Exit code 0 means that every event was confirmed.`,
 		},
 		ValidArgsFunction: a.CompleteObjects(v1alpha1.KindEventTopic),
 	}
-	f.add(cmd)
+	f.add(a, cmd)
 	return cmd
 }
 
-func (f *publishFlags) add(cmd *cobra.Command) {
+func (f *publishFlags) add(a *cli.App, cmd *cobra.Command) {
 	f.event.add(cmd)
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&f.file, "file", "f", "", "read events from `file`, - for standard input")
-	flags.String("sidecar", peer.DefaultSidecar, "`address` of the sidecar, host:port or unix:/path; env "+peer.EnvSidecar)
+	a.AddSidecarFlag(cmd)
 	flags.StringArrayVar(&f.headers, "header", nil, "send a header beside each event, as `name=value`, which the topic must allow; may be repeated")
-	flags.IntVar(&f.concurrency, "concurrency", 64, "events on their way at once")
+	flags.IntVar(&f.concurrency, "concurrency", 1, "events on their way at once; with more than 1 they may overtake each other")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "time for one event, all its tries included")
 	flags.BoolVar(&f.retry, "retry", false, "repeat events that failed with UNAVAILABLE")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "read and validate only, publish nothing")
 	flags.StringVarP(&f.output, "output", "o", cli.Text, "`format` of the result on standard output: text (nothing), json or yaml")
+	cli.CompleteFlag(cmd, "output", cli.Text, cli.JSON, cli.YAML)
 }
 
 func (f *publishFlags) check() error {
@@ -104,8 +106,11 @@ func run(a *cli.App, cmd *cobra.Command, topic string, f *publishFlags) error {
 	defer in.close()
 
 	var events publisher.Client
-	address := a.Address(cmd, "sidecar", peer.EnvSidecar)
+	address := ""
 	if !f.dryRun {
+		if address, err = a.SidecarAddress(cmd); err != nil {
+			return err
+		}
 		conn, err := peer.Dial(address)
 		if err != nil {
 			return cli.Usage(err)

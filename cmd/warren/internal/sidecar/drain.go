@@ -56,7 +56,8 @@ told to stop. Exit code 1 means that something was not settled in time.`,
 	flags.SortFlags = false
 	flags.StringVar(&phase, "phase", "delivery", "what to end: delivery, or all")
 	flags.DurationVar(&timeout, "timeout", 20*time.Second, "how long services may take to settle; the sidecar's own drain timeout is the most")
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
+	cli.CompleteFlag(cmd, "phase", "delivery", "all")
 	return cmd
 }
 

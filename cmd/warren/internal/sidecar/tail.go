@@ -58,7 +58,8 @@ at every stage and at every sidecar. Ctrl-C ends the command.`,
 	flags.Float64Var(&f.sample, "sample", 100, "`percent` of the events to show, above 0")
 	flags.Uint32Var(&f.payload, "payload", 0, "show so many `bytes` of each payload, at most 65536; 1024 when none are given")
 	flags.Lookup("payload").NoOptDefVal = cli.DefaultPayload
-	cli.AddAdminFlag(cmd)
+	a.AddAdminFlag(cmd)
+	cli.CompleteFlag(cmd, "output", cli.Table, cli.Wide, cli.JSON, cli.YAML)
 	return cmd
 }
 

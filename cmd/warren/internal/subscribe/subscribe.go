@@ -66,12 +66,14 @@ Ctrl-C ends the command cleanly: what is printed is settled.`,
 	flags.SortFlags = false
 	flags.StringVarP(&f.output, "output", "o", cli.Table, "`format`: table, wide, json, yaml or raw (payloads only, one a line)")
 	flags.Int64VarP(&f.count, "count", "n", 0, "end after `n` events (default: never)")
-	flags.String("sidecar", peer.DefaultSidecar, "`address` of the sidecar, host:port or unix:/path; env "+peer.EnvSidecar)
+	a.AddSidecarFlag(cmd)
 	flags.Uint32Var(&f.window, "window", 64, "events on their way at once")
 	flags.StringVar(&f.outcome, "outcome", "ack", "what to do with each event: ack, retry or dead-letter")
 	flags.BoolVar(&f.noAck, "no-ack", false, "settle nothing, only look")
 	flags.DurationVar(&f.retryAfter, "retry-after", 0, "with --outcome retry: wait at least so long (default: as the subscription says)")
 	flags.StringVar(&f.reason, "reason", "", "with --outcome retry or dead-letter: why, at most 200 bytes")
+	cli.CompleteFlag(cmd, "output", cli.Table, cli.Wide, cli.JSON, cli.YAML, cli.Raw)
+	cli.CompleteFlag(cmd, "outcome", "ack", "retry", "dead-letter")
 	return cmd
 }
 
@@ -112,7 +114,10 @@ func run(a *cli.App, cmd *cobra.Command, subscription string, f *subscribeFlags)
 	if err != nil {
 		return err
 	}
-	address := a.Address(cmd, "sidecar", peer.EnvSidecar)
+	address, err := a.SidecarAddress(cmd)
+	if err != nil {
+		return err
+	}
 	conn, err := peer.Dial(address)
 	if err != nil {
 		return cli.Usage(err)
