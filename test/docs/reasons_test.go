@@ -5,9 +5,12 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
 func TestDocsEveryReasonOfAnErrorIsExplained(t *testing.T) {
@@ -24,6 +27,21 @@ func TestDocsEveryReasonOfAnErrorIsExplained(t *testing.T) {
 		}
 		if !startsParagraph(help, reason) {
 			t.Errorf("docs/troubleshooting.md has no paragraph that begins with **%s**", reason)
+		}
+	}
+}
+
+func TestTheReasonsOfErrorsAreThoseOfTheProto(t *testing.T) {
+	t.Parallel()
+	found := append(reasons(t), "INTERNAL")
+	for _, reason := range found {
+		if _, ok := eventsv1.ErrorReason_value[reason]; !ok {
+			t.Errorf("warren.events.v1.ErrorReason has no %s", reason)
+		}
+	}
+	for reason, number := range eventsv1.ErrorReason_value {
+		if number != 0 && !slices.Contains(found, reason) {
+			t.Errorf("ErrorReason has %s, which the sidecar never says", reason)
 		}
 	}
 }

@@ -33,7 +33,7 @@ type CloudEvent struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// URI-reference of the context the event happened in. Required, non-empty.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	// Version of the CloudEvents specification: "1.0". Required.
+	// Version of the CloudEvents specification: "1.0", also when it is empty.
 	SpecVersion string `protobuf:"bytes,3,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
 	// Kind of occurrence, e.g. "com.shop.order.placed". Required, non-empty.
 	Type string `protobuf:"bytes,4,opt,name=type,proto3" json:"type,omitempty"`
@@ -385,7 +385,8 @@ const file_warren_events_v1_cloudevent_proto_rawDesc = "" +
 	"ce_uri_ref\x18\x06 \x01(\tH\x00R\bceUriRef\x12?\n" +
 	"\fce_timestamp\x18\a \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vceTimestampB\x06\n" +
 	"\x04attrB\x06\n" +
-	"\x04dataB5Z3github.com/warrenmesh/warren/api/events/v1;eventsv1b\x06proto3"
+	"\x04dataB\x8b\x01\n" +
+	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1\xea\x02\x12Warren::Events::V1b\x06proto3"
 
 var (
 	file_warren_events_v1_cloudevent_proto_rawDescOnce sync.Once

@@ -81,6 +81,167 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_warren_events_v1_event_service_proto_rawDescGZIP(), []int{0}
 }
 
+// ErrorReason lists what ErrorInfo.reason can say, by the names of the values. A client
+// treats a name that it does not know by the code of the error.
+type ErrorReason int32
+
+const (
+	// Not a reason.
+	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
+	// The event is none: the violations name its fields.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_INVALID_EVENT ErrorReason = 1
+	// A field of the request is wrong: the violations name it.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_INVALID_REQUEST ErrorReason = 2
+	// The event's life ended before it could be published.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_EVENT_EXPIRED ErrorReason = 3
+	// The event is larger than its topic allows.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_EVENT_TOO_LARGE ErrorReason = 4
+	// The topic is not declared.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_TOPIC_NOT_FOUND ErrorReason = 5
+	// The subscription is not declared, or is another workload's.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_SUBSCRIPTION_NOT_FOUND ErrorReason = 6
+	// The exchange does not exist, and Warren does not declare it.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_EXCHANGE_NOT_FOUND ErrorReason = 7
+	// No queue takes the event.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_UNROUTABLE ErrorReason = 8
+	// An exchange or queue exists in another form.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_TOPOLOGY_CONFLICT ErrorReason = 9
+	// The broker does not allow it.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_BROKER_ACCESS_REFUSED ErrorReason = 10
+	// Too much is in flight.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_BUFFER_FULL ErrorReason = 11
+	// The sidecar serves as many streams as it may.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_TOO_MANY_STREAMS ErrorReason = 12
+	// The broker raised an alarm and takes no publishes.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_BROKER_BLOCKED ErrorReason = 13
+	// No node of the broker can be reached.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_BROKER_UNAVAILABLE ErrorReason = 14
+	// The configuration has not arrived.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_CONFIG_NOT_READY ErrorReason = 15
+	// The sidecar is shutting down.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_DRAINING ErrorReason = 16
+	// The broker did not confirm in time.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_CONFIRM_TIMEOUT ErrorReason = 17
+	// The connection to the broker broke before the confirm.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_CONNECTION_LOST ErrorReason = 18
+	// The broker did not take the event, in one of its queues at least.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_PUBLISH_NACKED ErrorReason = 19
+	// The deadline of the call ended first.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_DEADLINE_NEAR ErrorReason = 20
+	// The subscription was changed: subscribe again.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_SUBSCRIPTION_CHANGED ErrorReason = 21
+	// The token settles nothing: it is unknown, settled, late or of an old connection.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_ACK_ID_INVALID ErrorReason = 22
+	// A bug in Warren.
+	// buf:lint:ignore ENUM_VALUE_PREFIX
+	ErrorReason_INTERNAL ErrorReason = 23
+)
+
+// Enum value maps for ErrorReason.
+var (
+	ErrorReason_name = map[int32]string{
+		0:  "ERROR_REASON_UNSPECIFIED",
+		1:  "INVALID_EVENT",
+		2:  "INVALID_REQUEST",
+		3:  "EVENT_EXPIRED",
+		4:  "EVENT_TOO_LARGE",
+		5:  "TOPIC_NOT_FOUND",
+		6:  "SUBSCRIPTION_NOT_FOUND",
+		7:  "EXCHANGE_NOT_FOUND",
+		8:  "UNROUTABLE",
+		9:  "TOPOLOGY_CONFLICT",
+		10: "BROKER_ACCESS_REFUSED",
+		11: "BUFFER_FULL",
+		12: "TOO_MANY_STREAMS",
+		13: "BROKER_BLOCKED",
+		14: "BROKER_UNAVAILABLE",
+		15: "CONFIG_NOT_READY",
+		16: "DRAINING",
+		17: "CONFIRM_TIMEOUT",
+		18: "CONNECTION_LOST",
+		19: "PUBLISH_NACKED",
+		20: "DEADLINE_NEAR",
+		21: "SUBSCRIPTION_CHANGED",
+		22: "ACK_ID_INVALID",
+		23: "INTERNAL",
+	}
+	ErrorReason_value = map[string]int32{
+		"ERROR_REASON_UNSPECIFIED": 0,
+		"INVALID_EVENT":            1,
+		"INVALID_REQUEST":          2,
+		"EVENT_EXPIRED":            3,
+		"EVENT_TOO_LARGE":          4,
+		"TOPIC_NOT_FOUND":          5,
+		"SUBSCRIPTION_NOT_FOUND":   6,
+		"EXCHANGE_NOT_FOUND":       7,
+		"UNROUTABLE":               8,
+		"TOPOLOGY_CONFLICT":        9,
+		"BROKER_ACCESS_REFUSED":    10,
+		"BUFFER_FULL":              11,
+		"TOO_MANY_STREAMS":         12,
+		"BROKER_BLOCKED":           13,
+		"BROKER_UNAVAILABLE":       14,
+		"CONFIG_NOT_READY":         15,
+		"DRAINING":                 16,
+		"CONFIRM_TIMEOUT":          17,
+		"CONNECTION_LOST":          18,
+		"PUBLISH_NACKED":           19,
+		"DEADLINE_NEAR":            20,
+		"SUBSCRIPTION_CHANGED":     21,
+		"ACK_ID_INVALID":           22,
+		"INTERNAL":                 23,
+	}
+)
+
+func (x ErrorReason) Enum() *ErrorReason {
+	p := new(ErrorReason)
+	*p = x
+	return p
+}
+
+func (x ErrorReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ErrorReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_warren_events_v1_event_service_proto_enumTypes[1].Descriptor()
+}
+
+func (ErrorReason) Type() protoreflect.EnumType {
+	return &file_warren_events_v1_event_service_proto_enumTypes[1]
+}
+
+func (x ErrorReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ErrorReason.Descriptor instead.
+func (ErrorReason) EnumDescriptor() ([]byte, []int) {
+	return file_warren_events_v1_event_service_proto_rawDescGZIP(), []int{1}
+}
+
 // PublishRequest asks for one event to be published.
 type PublishRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -942,11 +1103,14 @@ type SubscribeInit struct {
 	// Time to settle a delivery before it counts as failed; 0 means the
 	// subscription's own.
 	AckDeadline *durationpb.Duration `protobuf:"bytes,4,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
-	// Deliveries allowed at once: the same as a first SubscribeCredit.
+	// Deliveries allowed at once: the same as a first SubscribeCredit. 0 means as many as
+	// may be unsettled: the max_outstanding_messages in force.
 	InitialCredit uint32 `protobuf:"varint,5,opt,name=initial_credit,json=initialCredit,proto3" json:"initial_credit,omitempty"`
 	// Return a result for every settlement. Without it, only failed settlements are
 	// answered.
 	SettleResults bool `protobuf:"varint,6,opt,name=settle_results,json=settleResults,proto3" json:"settle_results,omitempty"`
+	// Deliver nothing before the first SubscribeCredit. initial_credit must be 0.
+	AwaitCredit   bool `protobuf:"varint,7,opt,name=await_credit,json=awaitCredit,proto3" json:"await_credit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1019,6 +1183,13 @@ func (x *SubscribeInit) GetInitialCredit() uint32 {
 func (x *SubscribeInit) GetSettleResults() bool {
 	if x != nil {
 		return x.SettleResults
+	}
+	return false
+}
+
+func (x *SubscribeInit) GetAwaitCredit() bool {
+	if x != nil {
+		return x.AwaitCredit
 	}
 	return false
 }
@@ -1841,14 +2012,15 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\x06credit\x18\x02 \x01(\v2!.warren.events.v1.SubscribeCreditH\x00R\x06credit\x12;\n" +
 	"\x06settle\x18\x03 \x01(\v2!.warren.events.v1.SubscribeSettleH\x00R\x06settle\x12;\n" +
 	"\x06extend\x18\x04 \x01(\v2!.warren.events.v1.SubscribeExtendH\x00R\x06extendB\t\n" +
-	"\arequest\"\xad\x02\n" +
+	"\arequest\"\xd0\x02\n" +
 	"\rSubscribeInit\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x128\n" +
 	"\x18max_outstanding_messages\x18\x02 \x01(\rR\x16maxOutstandingMessages\x122\n" +
 	"\x15max_outstanding_bytes\x18\x03 \x01(\x04R\x13maxOutstandingBytes\x12<\n" +
 	"\fack_deadline\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\x12%\n" +
 	"\x0einitial_credit\x18\x05 \x01(\rR\rinitialCredit\x12%\n" +
-	"\x0esettle_results\x18\x06 \x01(\bR\rsettleResults\"-\n" +
+	"\x0esettle_results\x18\x06 \x01(\bR\rsettleResults\x12!\n" +
+	"\fawait_credit\x18\a \x01(\bR\vawaitCredit\"-\n" +
 	"\x0fSubscribeCredit\x12\x1a\n" +
 	"\bmessages\x18\x01 \x01(\rR\bmessages\"Q\n" +
 	"\x0fSubscribeSettle\x12>\n" +
@@ -1910,12 +2082,40 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vOUTCOME_ACK\x10\x01\x12\x11\n" +
 	"\rOUTCOME_RETRY\x10\x02\x12\x17\n" +
-	"\x13OUTCOME_DEAD_LETTER\x10\x032\xfd\x02\n" +
+	"\x13OUTCOME_DEAD_LETTER\x10\x03*\x8a\x04\n" +
+	"\vErrorReason\x12\x1c\n" +
+	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rINVALID_EVENT\x10\x01\x12\x13\n" +
+	"\x0fINVALID_REQUEST\x10\x02\x12\x11\n" +
+	"\rEVENT_EXPIRED\x10\x03\x12\x13\n" +
+	"\x0fEVENT_TOO_LARGE\x10\x04\x12\x13\n" +
+	"\x0fTOPIC_NOT_FOUND\x10\x05\x12\x1a\n" +
+	"\x16SUBSCRIPTION_NOT_FOUND\x10\x06\x12\x16\n" +
+	"\x12EXCHANGE_NOT_FOUND\x10\a\x12\x0e\n" +
+	"\n" +
+	"UNROUTABLE\x10\b\x12\x15\n" +
+	"\x11TOPOLOGY_CONFLICT\x10\t\x12\x19\n" +
+	"\x15BROKER_ACCESS_REFUSED\x10\n" +
+	"\x12\x0f\n" +
+	"\vBUFFER_FULL\x10\v\x12\x14\n" +
+	"\x10TOO_MANY_STREAMS\x10\f\x12\x12\n" +
+	"\x0eBROKER_BLOCKED\x10\r\x12\x16\n" +
+	"\x12BROKER_UNAVAILABLE\x10\x0e\x12\x14\n" +
+	"\x10CONFIG_NOT_READY\x10\x0f\x12\f\n" +
+	"\bDRAINING\x10\x10\x12\x13\n" +
+	"\x0fCONFIRM_TIMEOUT\x10\x11\x12\x13\n" +
+	"\x0fCONNECTION_LOST\x10\x12\x12\x12\n" +
+	"\x0ePUBLISH_NACKED\x10\x13\x12\x11\n" +
+	"\rDEADLINE_NEAR\x10\x14\x12\x18\n" +
+	"\x14SUBSCRIPTION_CHANGED\x10\x15\x12\x12\n" +
+	"\x0eACK_ID_INVALID\x10\x16\x12\f\n" +
+	"\bINTERNAL\x10\x172\xfd\x02\n" +
 	"\fEventService\x12N\n" +
 	"\aPublish\x12 .warren.events.v1.PublishRequest\x1a!.warren.events.v1.PublishResponse\x12]\n" +
 	"\fPublishBatch\x12%.warren.events.v1.PublishBatchRequest\x1a&.warren.events.v1.PublishBatchResponse\x12d\n" +
 	"\rPublishStream\x12&.warren.events.v1.PublishStreamRequest\x1a'.warren.events.v1.PublishStreamResponse(\x010\x01\x12X\n" +
-	"\tSubscribe\x12\".warren.events.v1.SubscribeRequest\x1a#.warren.events.v1.SubscribeResponse(\x010\x01B5Z3github.com/warrenmesh/warren/api/events/v1;eventsv1b\x06proto3"
+	"\tSubscribe\x12\".warren.events.v1.SubscribeRequest\x1a#.warren.events.v1.SubscribeResponse(\x010\x01B\x8b\x01\n" +
+	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1\xea\x02\x12Warren::Events::V1b\x06proto3"
 
 var (
 	file_warren_events_v1_event_service_proto_rawDescOnce sync.Once
@@ -1929,97 +2129,98 @@ func file_warren_events_v1_event_service_proto_rawDescGZIP() []byte {
 	return file_warren_events_v1_event_service_proto_rawDescData
 }
 
-var file_warren_events_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_warren_events_v1_event_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_warren_events_v1_event_service_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_warren_events_v1_event_service_proto_goTypes = []any{
 	(Outcome)(0),                  // 0: warren.events.v1.Outcome
-	(*PublishRequest)(nil),        // 1: warren.events.v1.PublishRequest
-	(*PublishResponse)(nil),       // 2: warren.events.v1.PublishResponse
-	(*PublishBatchRequest)(nil),   // 3: warren.events.v1.PublishBatchRequest
-	(*PublishBatchEntry)(nil),     // 4: warren.events.v1.PublishBatchEntry
-	(*PublishBatchResponse)(nil),  // 5: warren.events.v1.PublishBatchResponse
-	(*PublishResult)(nil),         // 6: warren.events.v1.PublishResult
-	(*Status)(nil),                // 7: warren.events.v1.Status
-	(*PublishStreamRequest)(nil),  // 8: warren.events.v1.PublishStreamRequest
-	(*PublishStreamEntry)(nil),    // 9: warren.events.v1.PublishStreamEntry
-	(*PublishStreamResponse)(nil), // 10: warren.events.v1.PublishStreamResponse
-	(*PublishStreamResult)(nil),   // 11: warren.events.v1.PublishStreamResult
-	(*SubscribeRequest)(nil),      // 12: warren.events.v1.SubscribeRequest
-	(*SubscribeInit)(nil),         // 13: warren.events.v1.SubscribeInit
-	(*SubscribeCredit)(nil),       // 14: warren.events.v1.SubscribeCredit
-	(*SubscribeSettle)(nil),       // 15: warren.events.v1.SubscribeSettle
-	(*Settlement)(nil),            // 16: warren.events.v1.Settlement
-	(*SubscribeExtend)(nil),       // 17: warren.events.v1.SubscribeExtend
-	(*SubscribeResponse)(nil),     // 18: warren.events.v1.SubscribeResponse
-	(*SubscribeReady)(nil),        // 19: warren.events.v1.SubscribeReady
-	(*SubscribeDeliveries)(nil),   // 20: warren.events.v1.SubscribeDeliveries
-	(*Delivery)(nil),              // 21: warren.events.v1.Delivery
-	(*SubscribeSettled)(nil),      // 22: warren.events.v1.SubscribeSettled
-	(*SettleResult)(nil),          // 23: warren.events.v1.SettleResult
-	(*SubscribeHeartbeat)(nil),    // 24: warren.events.v1.SubscribeHeartbeat
-	nil,                           // 25: warren.events.v1.PublishRequest.HeadersEntry
-	nil,                           // 26: warren.events.v1.PublishBatchEntry.TraceContextEntry
-	nil,                           // 27: warren.events.v1.PublishBatchEntry.HeadersEntry
-	nil,                           // 28: warren.events.v1.PublishStreamEntry.TraceContextEntry
-	nil,                           // 29: warren.events.v1.PublishStreamEntry.HeadersEntry
-	nil,                           // 30: warren.events.v1.Delivery.TraceContextEntry
-	nil,                           // 31: warren.events.v1.Delivery.HeadersEntry
-	(*CloudEvent)(nil),            // 32: warren.events.v1.CloudEvent
-	(*anypb.Any)(nil),             // 33: google.protobuf.Any
-	(*durationpb.Duration)(nil),   // 34: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
-	(*HeaderValue)(nil),           // 36: warren.events.v1.HeaderValue
+	(ErrorReason)(0),              // 1: warren.events.v1.ErrorReason
+	(*PublishRequest)(nil),        // 2: warren.events.v1.PublishRequest
+	(*PublishResponse)(nil),       // 3: warren.events.v1.PublishResponse
+	(*PublishBatchRequest)(nil),   // 4: warren.events.v1.PublishBatchRequest
+	(*PublishBatchEntry)(nil),     // 5: warren.events.v1.PublishBatchEntry
+	(*PublishBatchResponse)(nil),  // 6: warren.events.v1.PublishBatchResponse
+	(*PublishResult)(nil),         // 7: warren.events.v1.PublishResult
+	(*Status)(nil),                // 8: warren.events.v1.Status
+	(*PublishStreamRequest)(nil),  // 9: warren.events.v1.PublishStreamRequest
+	(*PublishStreamEntry)(nil),    // 10: warren.events.v1.PublishStreamEntry
+	(*PublishStreamResponse)(nil), // 11: warren.events.v1.PublishStreamResponse
+	(*PublishStreamResult)(nil),   // 12: warren.events.v1.PublishStreamResult
+	(*SubscribeRequest)(nil),      // 13: warren.events.v1.SubscribeRequest
+	(*SubscribeInit)(nil),         // 14: warren.events.v1.SubscribeInit
+	(*SubscribeCredit)(nil),       // 15: warren.events.v1.SubscribeCredit
+	(*SubscribeSettle)(nil),       // 16: warren.events.v1.SubscribeSettle
+	(*Settlement)(nil),            // 17: warren.events.v1.Settlement
+	(*SubscribeExtend)(nil),       // 18: warren.events.v1.SubscribeExtend
+	(*SubscribeResponse)(nil),     // 19: warren.events.v1.SubscribeResponse
+	(*SubscribeReady)(nil),        // 20: warren.events.v1.SubscribeReady
+	(*SubscribeDeliveries)(nil),   // 21: warren.events.v1.SubscribeDeliveries
+	(*Delivery)(nil),              // 22: warren.events.v1.Delivery
+	(*SubscribeSettled)(nil),      // 23: warren.events.v1.SubscribeSettled
+	(*SettleResult)(nil),          // 24: warren.events.v1.SettleResult
+	(*SubscribeHeartbeat)(nil),    // 25: warren.events.v1.SubscribeHeartbeat
+	nil,                           // 26: warren.events.v1.PublishRequest.HeadersEntry
+	nil,                           // 27: warren.events.v1.PublishBatchEntry.TraceContextEntry
+	nil,                           // 28: warren.events.v1.PublishBatchEntry.HeadersEntry
+	nil,                           // 29: warren.events.v1.PublishStreamEntry.TraceContextEntry
+	nil,                           // 30: warren.events.v1.PublishStreamEntry.HeadersEntry
+	nil,                           // 31: warren.events.v1.Delivery.TraceContextEntry
+	nil,                           // 32: warren.events.v1.Delivery.HeadersEntry
+	(*CloudEvent)(nil),            // 33: warren.events.v1.CloudEvent
+	(*anypb.Any)(nil),             // 34: google.protobuf.Any
+	(*durationpb.Duration)(nil),   // 35: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(*HeaderValue)(nil),           // 37: warren.events.v1.HeaderValue
 }
 var file_warren_events_v1_event_service_proto_depIdxs = []int32{
-	32, // 0: warren.events.v1.PublishRequest.event:type_name -> warren.events.v1.CloudEvent
-	25, // 1: warren.events.v1.PublishRequest.headers:type_name -> warren.events.v1.PublishRequest.HeadersEntry
-	4,  // 2: warren.events.v1.PublishBatchRequest.entries:type_name -> warren.events.v1.PublishBatchEntry
-	32, // 3: warren.events.v1.PublishBatchEntry.event:type_name -> warren.events.v1.CloudEvent
-	26, // 4: warren.events.v1.PublishBatchEntry.trace_context:type_name -> warren.events.v1.PublishBatchEntry.TraceContextEntry
-	27, // 5: warren.events.v1.PublishBatchEntry.headers:type_name -> warren.events.v1.PublishBatchEntry.HeadersEntry
-	6,  // 6: warren.events.v1.PublishBatchResponse.results:type_name -> warren.events.v1.PublishResult
-	2,  // 7: warren.events.v1.PublishResult.response:type_name -> warren.events.v1.PublishResponse
-	7,  // 8: warren.events.v1.PublishResult.status:type_name -> warren.events.v1.Status
-	33, // 9: warren.events.v1.Status.details:type_name -> google.protobuf.Any
-	9,  // 10: warren.events.v1.PublishStreamRequest.entries:type_name -> warren.events.v1.PublishStreamEntry
-	32, // 11: warren.events.v1.PublishStreamEntry.event:type_name -> warren.events.v1.CloudEvent
-	28, // 12: warren.events.v1.PublishStreamEntry.trace_context:type_name -> warren.events.v1.PublishStreamEntry.TraceContextEntry
-	29, // 13: warren.events.v1.PublishStreamEntry.headers:type_name -> warren.events.v1.PublishStreamEntry.HeadersEntry
-	11, // 14: warren.events.v1.PublishStreamResponse.results:type_name -> warren.events.v1.PublishStreamResult
-	6,  // 15: warren.events.v1.PublishStreamResult.result:type_name -> warren.events.v1.PublishResult
-	13, // 16: warren.events.v1.SubscribeRequest.init:type_name -> warren.events.v1.SubscribeInit
-	14, // 17: warren.events.v1.SubscribeRequest.credit:type_name -> warren.events.v1.SubscribeCredit
-	15, // 18: warren.events.v1.SubscribeRequest.settle:type_name -> warren.events.v1.SubscribeSettle
-	17, // 19: warren.events.v1.SubscribeRequest.extend:type_name -> warren.events.v1.SubscribeExtend
-	34, // 20: warren.events.v1.SubscribeInit.ack_deadline:type_name -> google.protobuf.Duration
-	16, // 21: warren.events.v1.SubscribeSettle.settlements:type_name -> warren.events.v1.Settlement
+	33, // 0: warren.events.v1.PublishRequest.event:type_name -> warren.events.v1.CloudEvent
+	26, // 1: warren.events.v1.PublishRequest.headers:type_name -> warren.events.v1.PublishRequest.HeadersEntry
+	5,  // 2: warren.events.v1.PublishBatchRequest.entries:type_name -> warren.events.v1.PublishBatchEntry
+	33, // 3: warren.events.v1.PublishBatchEntry.event:type_name -> warren.events.v1.CloudEvent
+	27, // 4: warren.events.v1.PublishBatchEntry.trace_context:type_name -> warren.events.v1.PublishBatchEntry.TraceContextEntry
+	28, // 5: warren.events.v1.PublishBatchEntry.headers:type_name -> warren.events.v1.PublishBatchEntry.HeadersEntry
+	7,  // 6: warren.events.v1.PublishBatchResponse.results:type_name -> warren.events.v1.PublishResult
+	3,  // 7: warren.events.v1.PublishResult.response:type_name -> warren.events.v1.PublishResponse
+	8,  // 8: warren.events.v1.PublishResult.status:type_name -> warren.events.v1.Status
+	34, // 9: warren.events.v1.Status.details:type_name -> google.protobuf.Any
+	10, // 10: warren.events.v1.PublishStreamRequest.entries:type_name -> warren.events.v1.PublishStreamEntry
+	33, // 11: warren.events.v1.PublishStreamEntry.event:type_name -> warren.events.v1.CloudEvent
+	29, // 12: warren.events.v1.PublishStreamEntry.trace_context:type_name -> warren.events.v1.PublishStreamEntry.TraceContextEntry
+	30, // 13: warren.events.v1.PublishStreamEntry.headers:type_name -> warren.events.v1.PublishStreamEntry.HeadersEntry
+	12, // 14: warren.events.v1.PublishStreamResponse.results:type_name -> warren.events.v1.PublishStreamResult
+	7,  // 15: warren.events.v1.PublishStreamResult.result:type_name -> warren.events.v1.PublishResult
+	14, // 16: warren.events.v1.SubscribeRequest.init:type_name -> warren.events.v1.SubscribeInit
+	15, // 17: warren.events.v1.SubscribeRequest.credit:type_name -> warren.events.v1.SubscribeCredit
+	16, // 18: warren.events.v1.SubscribeRequest.settle:type_name -> warren.events.v1.SubscribeSettle
+	18, // 19: warren.events.v1.SubscribeRequest.extend:type_name -> warren.events.v1.SubscribeExtend
+	35, // 20: warren.events.v1.SubscribeInit.ack_deadline:type_name -> google.protobuf.Duration
+	17, // 21: warren.events.v1.SubscribeSettle.settlements:type_name -> warren.events.v1.Settlement
 	0,  // 22: warren.events.v1.Settlement.outcome:type_name -> warren.events.v1.Outcome
-	34, // 23: warren.events.v1.Settlement.retry_after:type_name -> google.protobuf.Duration
-	34, // 24: warren.events.v1.SubscribeExtend.ack_deadline:type_name -> google.protobuf.Duration
-	19, // 25: warren.events.v1.SubscribeResponse.ready:type_name -> warren.events.v1.SubscribeReady
-	20, // 26: warren.events.v1.SubscribeResponse.deliveries:type_name -> warren.events.v1.SubscribeDeliveries
-	22, // 27: warren.events.v1.SubscribeResponse.settled:type_name -> warren.events.v1.SubscribeSettled
-	24, // 28: warren.events.v1.SubscribeResponse.heartbeat:type_name -> warren.events.v1.SubscribeHeartbeat
-	34, // 29: warren.events.v1.SubscribeReady.ack_deadline:type_name -> google.protobuf.Duration
-	21, // 30: warren.events.v1.SubscribeDeliveries.deliveries:type_name -> warren.events.v1.Delivery
-	32, // 31: warren.events.v1.Delivery.event:type_name -> warren.events.v1.CloudEvent
-	30, // 32: warren.events.v1.Delivery.trace_context:type_name -> warren.events.v1.Delivery.TraceContextEntry
-	35, // 33: warren.events.v1.Delivery.ack_deadline:type_name -> google.protobuf.Timestamp
-	31, // 34: warren.events.v1.Delivery.headers:type_name -> warren.events.v1.Delivery.HeadersEntry
-	23, // 35: warren.events.v1.SubscribeSettled.results:type_name -> warren.events.v1.SettleResult
-	7,  // 36: warren.events.v1.SettleResult.status:type_name -> warren.events.v1.Status
-	36, // 37: warren.events.v1.PublishRequest.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
-	36, // 38: warren.events.v1.PublishBatchEntry.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
-	36, // 39: warren.events.v1.PublishStreamEntry.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
-	36, // 40: warren.events.v1.Delivery.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
-	1,  // 41: warren.events.v1.EventService.Publish:input_type -> warren.events.v1.PublishRequest
-	3,  // 42: warren.events.v1.EventService.PublishBatch:input_type -> warren.events.v1.PublishBatchRequest
-	8,  // 43: warren.events.v1.EventService.PublishStream:input_type -> warren.events.v1.PublishStreamRequest
-	12, // 44: warren.events.v1.EventService.Subscribe:input_type -> warren.events.v1.SubscribeRequest
-	2,  // 45: warren.events.v1.EventService.Publish:output_type -> warren.events.v1.PublishResponse
-	5,  // 46: warren.events.v1.EventService.PublishBatch:output_type -> warren.events.v1.PublishBatchResponse
-	10, // 47: warren.events.v1.EventService.PublishStream:output_type -> warren.events.v1.PublishStreamResponse
-	18, // 48: warren.events.v1.EventService.Subscribe:output_type -> warren.events.v1.SubscribeResponse
+	35, // 23: warren.events.v1.Settlement.retry_after:type_name -> google.protobuf.Duration
+	35, // 24: warren.events.v1.SubscribeExtend.ack_deadline:type_name -> google.protobuf.Duration
+	20, // 25: warren.events.v1.SubscribeResponse.ready:type_name -> warren.events.v1.SubscribeReady
+	21, // 26: warren.events.v1.SubscribeResponse.deliveries:type_name -> warren.events.v1.SubscribeDeliveries
+	23, // 27: warren.events.v1.SubscribeResponse.settled:type_name -> warren.events.v1.SubscribeSettled
+	25, // 28: warren.events.v1.SubscribeResponse.heartbeat:type_name -> warren.events.v1.SubscribeHeartbeat
+	35, // 29: warren.events.v1.SubscribeReady.ack_deadline:type_name -> google.protobuf.Duration
+	22, // 30: warren.events.v1.SubscribeDeliveries.deliveries:type_name -> warren.events.v1.Delivery
+	33, // 31: warren.events.v1.Delivery.event:type_name -> warren.events.v1.CloudEvent
+	31, // 32: warren.events.v1.Delivery.trace_context:type_name -> warren.events.v1.Delivery.TraceContextEntry
+	36, // 33: warren.events.v1.Delivery.ack_deadline:type_name -> google.protobuf.Timestamp
+	32, // 34: warren.events.v1.Delivery.headers:type_name -> warren.events.v1.Delivery.HeadersEntry
+	24, // 35: warren.events.v1.SubscribeSettled.results:type_name -> warren.events.v1.SettleResult
+	8,  // 36: warren.events.v1.SettleResult.status:type_name -> warren.events.v1.Status
+	37, // 37: warren.events.v1.PublishRequest.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	37, // 38: warren.events.v1.PublishBatchEntry.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	37, // 39: warren.events.v1.PublishStreamEntry.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	37, // 40: warren.events.v1.Delivery.HeadersEntry.value:type_name -> warren.events.v1.HeaderValue
+	2,  // 41: warren.events.v1.EventService.Publish:input_type -> warren.events.v1.PublishRequest
+	4,  // 42: warren.events.v1.EventService.PublishBatch:input_type -> warren.events.v1.PublishBatchRequest
+	9,  // 43: warren.events.v1.EventService.PublishStream:input_type -> warren.events.v1.PublishStreamRequest
+	13, // 44: warren.events.v1.EventService.Subscribe:input_type -> warren.events.v1.SubscribeRequest
+	3,  // 45: warren.events.v1.EventService.Publish:output_type -> warren.events.v1.PublishResponse
+	6,  // 46: warren.events.v1.EventService.PublishBatch:output_type -> warren.events.v1.PublishBatchResponse
+	11, // 47: warren.events.v1.EventService.PublishStream:output_type -> warren.events.v1.PublishStreamResponse
+	19, // 48: warren.events.v1.EventService.Subscribe:output_type -> warren.events.v1.SubscribeResponse
 	45, // [45:49] is the sub-list for method output_type
 	41, // [41:45] is the sub-list for method input_type
 	41, // [41:41] is the sub-list for extension type_name
@@ -2051,7 +2252,7 @@ func file_warren_events_v1_event_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_events_v1_event_service_proto_rawDesc), len(file_warren_events_v1_event_service_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,

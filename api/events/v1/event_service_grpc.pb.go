@@ -32,7 +32,8 @@ const (
 // EventService is the event API of a sidecar for the service beside it, on loopback TCP
 // and on a unix socket.
 //
-// Every error carries one google.rpc.ErrorInfo with domain "warrenmesh.io". Its
+// Every error carries one google.rpc.ErrorInfo with domain "warrenmesh.io"; its reason
+// is the name of an ErrorReason. Its
 // metadata says outcome=unknown when the event may have reached the broker in spite of
 // the failure: repeat the call with the same event id. It says outcome=not_sent when
 // nothing was written.
@@ -111,7 +112,8 @@ type EventService_SubscribeClient = grpc.BidiStreamingClient[SubscribeRequest, S
 // EventService is the event API of a sidecar for the service beside it, on loopback TCP
 // and on a unix socket.
 //
-// Every error carries one google.rpc.ErrorInfo with domain "warrenmesh.io". Its
+// Every error carries one google.rpc.ErrorInfo with domain "warrenmesh.io"; its reason
+// is the name of an ErrorReason. Its
 // metadata says outcome=unknown when the event may have reached the broker in spite of
 // the failure: repeat the call with the same event id. It says outcome=not_sent when
 // nothing was written.

@@ -89,10 +89,17 @@ func (s *Server) newSession(w *wire, init Init) (*session, error) {
 		losses:    make(chan loss),
 		consumed:  make(chan error, 1),
 		concluded: make(chan Settled),
-		credit:    min(init.Credit, maxCredit),
+		credit:    firstCredit(init, lim),
 		held:      newHandouts(),
 	}
 	return ss, nil
+}
+
+func firstCredit(init Init, l limits) uint32 {
+	if init.Credit == 0 && !init.AwaitCredit {
+		return l.messages
+	}
+	return min(init.Credit, maxCredit)
 }
 
 func limitsOf(init Init, sub *snapshot.Subscription) (limits, error) {
@@ -102,6 +109,9 @@ func limitsOf(init Init, sub *snapshot.Subscription) (limits, error) {
 	}
 	if l.bytes == 0 {
 		l.bytes = defaultMaxBytes
+	}
+	if init.AwaitCredit && init.Credit > 0 {
+		return l, refusal.Field(refusal.InvalidRequest, "init.initial_credit", "must be 0 with await_credit")
 	}
 	if l.ackDeadline < 0 || l.ackDeadline > maxAckDeadline {
 		return l, refusal.Field(refusal.InvalidRequest, "init.ack_deadline", "must be between 0 and "+maxAckDeadline.String())

@@ -24,7 +24,8 @@ type Request interface{ request() }
 // Init opens a stream.
 type Init struct {
 	Subscription string // "name" or "namespace/name"
-	Credit       uint32
+	Credit       uint32 // 0 means as many as may be unsettled, unless AwaitCredit is set
+	AwaitCredit  bool   // nothing is delivered before the first Credit
 	// MaxMessages and MaxBytes bound what may be unsettled; 0 leaves that to the
 	// subscription.
 	MaxMessages uint32

@@ -52,7 +52,7 @@ func askedBy(req *eventsv1.SubscribeRequest) session.Request {
 	switch r := req.GetRequest().(type) {
 	case *eventsv1.SubscribeRequest_Init:
 		return session.Init{
-			Subscription: r.Init.GetSubscription(), Credit: r.Init.GetInitialCredit(),
+			Subscription: r.Init.GetSubscription(), Credit: r.Init.GetInitialCredit(), AwaitCredit: r.Init.GetAwaitCredit(),
 			MaxMessages: r.Init.GetMaxOutstandingMessages(), MaxBytes: r.Init.GetMaxOutstandingBytes(),
 			AckDeadline: r.Init.GetAckDeadline().AsDuration(), Results: r.Init.GetSettleResults(),
 		}

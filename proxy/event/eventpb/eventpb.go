@@ -20,8 +20,8 @@ func FromProto(p *eventsv1.CloudEvent) (*event.Event, error) {
 	if p == nil {
 		return nil, &event.FieldError{Field: "event", Reason: "must be set"}
 	}
-	if p.GetSpecVersion() != event.SpecVersion {
-		return nil, &event.FieldError{Field: event.AttrSpecVersion, Reason: `must be "1.0"`}
+	if v := p.GetSpecVersion(); v != "" && v != event.SpecVersion {
+		return nil, &event.FieldError{Field: event.AttrSpecVersion, Reason: `must be "1.0" or empty`}
 	}
 	b := event.Builder{}
 	b.Grow(len(p.GetAttributes()))

@@ -41,7 +41,7 @@ func attribute(name string, f *message.Field) (event.Value, error) {
 		}
 		return event.Whole(name, n)
 	}
-	return event.Value{}, &event.FieldError{Field: name, Reason: fmt.Sprintf("a header of type %q is no attribute value", byte(f.Kind))}
+	return event.Value{}, &event.FieldError{Field: name, Reason: fmt.Sprintf("a header of AMQP type %s is no attribute value", f.Kind)}
 }
 
 // moment is the value of a count since 1970.

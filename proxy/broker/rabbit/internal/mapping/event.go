@@ -142,6 +142,9 @@ func decodeProtobuf(body []byte) (*event.Event, error) {
 	if err := proto.Unmarshal(body, p); err != nil {
 		return nil, fmt.Errorf("decode protobuf event: %w", err)
 	}
+	if v := p.GetSpecVersion(); v != event.SpecVersion { // a message of others is held to the specification
+		return nil, &event.FieldError{Field: event.AttrSpecVersion, Reason: fmt.Sprintf("is %.20q, want %q", v, event.SpecVersion)}
+	}
 	e, err := eventpb.FromProto(p)
 	if err == nil {
 		err = e.Validate()

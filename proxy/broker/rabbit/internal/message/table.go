@@ -32,6 +32,22 @@ const (
 	KindVoid      Kind = 'V'
 )
 
+// kinds are their names in AMQP 0-9-1 and its errata.
+var kinds = map[Kind]string{
+	KindBool: "boolean", KindInt8: "short-short-int", KindUint8: "short-short-uint", KindInt16: "short-int", KindUint16: "short-uint",
+	KindInt32: "long-int", KindUint32: "long-uint", KindInt64: "long-long-int", KindUint64: "long-long-uint",
+	KindFloat32: "float", KindFloat64: "double", KindDecimal: "decimal", KindText: "long-string", KindBytes: "byte-array",
+	KindTimestamp: "timestamp", KindArray: "array", KindTable: "table", KindVoid: "void",
+}
+
+// String is the type's name in AMQP.
+func (k Kind) String() string {
+	if name, ok := kinds[k]; ok {
+		return name
+	}
+	return fmt.Sprintf("0x%02x", byte(k))
+}
+
 // MaxName is the most bytes of a field's name, and of every short string.
 const MaxName = 255
 
