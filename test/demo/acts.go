@@ -24,7 +24,7 @@ func (d *demo) drive(ctx context.Context) error {
 	if err := shop.ReplaceFile(d.files.OpenMark(), nil); err != nil {
 		return err
 	}
-	if _, err := d.apps.Start(d.spec(d.services[0], d.addresses.sidecars["checkout"].events)); err != nil {
+	if _, err := d.apps.Start(d.checkout(d.runID, d.files.Journal("checkout"), d.options.orders, d.options.rate)); err != nil {
 		return err
 	}
 	d.screen.say("checkout: it places at least %d orders, %v a second, through one publish stream", d.options.orders, d.options.rate)

@@ -9,8 +9,7 @@ import (
 	"github.com/warrenmesh/warren/test/demo/shop"
 )
 
-// spec says how to run a service beside the sidecar at an address. Checkout needs more
-// flags and ends when it has placed its orders.
+// spec says how to run a service beside the sidecar at an address.
 func (d *demo) spec(s shop.Service, sidecar string) process.Spec {
 	spec := process.Spec{
 		Name: s.Name,
@@ -26,11 +25,16 @@ func (d *demo) spec(s shop.Service, sidecar string) process.Spec {
 	if s.Name == "billing" {
 		spec.Args = append(spec.Args, "--listen", d.addresses.push)
 	}
-	if s.Name == "checkout" {
-		spec.MayEnd = true
-		spec.Args = append(spec.Args, "--run", d.runID, "--count", strconv.Itoa(d.options.orders),
-			"--rate", strconv.FormatFloat(d.options.rate, 'f', -1, 64), "--open", d.files.OpenMark())
-	}
+	return spec
+}
+
+// checkout says how to run checkout: it places count orders, and more for as long as the
+// shop is open.
+func (d *demo) checkout(run, journal string, count int, rate float64) process.Spec {
+	spec := d.spec(d.services[0], d.addresses.sidecars["checkout"].events)
+	spec.MayEnd = true
+	spec.Args = append(spec.Args, "--journal", journal, "--run", run, "--count", strconv.Itoa(count),
+		"--rate", strconv.FormatFloat(rate, 'f', -1, 64), "--open", d.files.OpenMark())
 	return spec
 }
 

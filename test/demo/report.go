@@ -72,9 +72,23 @@ func (d *demo) sayBooks(books account.Books) error {
 	return errors.Join(faults...)
 }
 
+// keepOpen opens the shop again, so that there is something to see: a few orders a second,
+// in a journal of their own.
+func (d *demo) keepOpen() error {
+	if err := shop.ReplaceFile(d.files.OpenMark(), nil); err != nil {
+		return err
+	}
+	spec := d.checkout(d.runID+"-kept", d.files.Journal("checkout-kept"), 0, keptRate)
+	_, err := d.apps.Start(spec)
+	return err
+}
+
+// keptRate is how many orders a second are placed while everything is kept up.
+const keptRate = 5
+
 // stay keeps everything running until Ctrl-C, which then ends the run without an error.
 func (d *demo) stay(ctx context.Context) error {
-	err := d.conclude()
+	err := errors.Join(d.conclude(), d.keepOpen())
 	d.showNext()
 	<-ctx.Done()
 	if reason := context.Cause(ctx); !errors.Is(reason, errInterrupted) {
@@ -148,7 +162,7 @@ func (d *demo) showNext() {
 	rel := func(path string) string { return d.files.Rel(path) }
 	checkout, audit := d.addresses.sidecars["checkout"], d.addresses.sidecars["audit"]
 	warren := rel(d.files.Bin("warren"))
-	d.screen.say("\nKEEP=1: everything runs until Ctrl-C. Commands to try from %s:", d.files.Root)
+	d.screen.say("\nKEEP=1: everything runs until Ctrl-C, with %d orders a second. Commands to try from %s:", keptRate, d.files.Root)
 	for _, line := range []string{
 		fmt.Sprintf("%s status --control-plane %s", warren, d.addresses.admin),
 		fmt.Sprintf(`%s publish orders --sidecar %s --type com.shop.order.placed --source /me --data '{"cents":100}'`, warren, checkout.events),
