@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -218,8 +219,35 @@ func (l language) test(t *testing.T) {
 	if refused.code() == 0 || len(refused.says("again")) > 0 || len(refused.says("confirmed")) > 0 {
 		t.Errorf("publish to a topic that is not there: code %d\n%s", refused.code(), refused.text())
 	}
+	s.stopsWithTheCause("stream", "orders demo 1000", "nowhere lost 1", "nowhere")
 	subscriber.terminate(l.exit)
 	handler.terminate(l.exit)
+
+	// Nobody listens where the relay was.
+	s.mesh.relay = nobody(t)
+	s.stopsWithTheCause("publish", "orders demo 20", "orders lost 1", "refused")
+	s.stopsWithTheCause("stream", "orders demo 1000", "orders lost 1", "refused")
+	s.stopsWithTheCause("subscribe", "billing", "billing", "refused")
+}
+
+// stopsWithTheCause runs a program that cannot do its work: it must end, and say why.
+func (s *session) stopsWithTheCause(name, fromArgs, args, cause string) {
+	s.t.Helper()
+	p := s.finish(name, fromArgs, args)
+	if text := p.text(); p.code() == 0 || !strings.Contains(strings.ToLower(text), cause) || len(p.says("confirmed")) > 0 {
+		s.t.Errorf("%s ended with code %d and does not say %q:\n%s", p.line, p.code(), cause, text)
+	}
+}
+
+// nobody is an address on which nothing listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // publishNonsense publishes an event that no program can read.

@@ -6,14 +6,14 @@ import io.grpc.Status;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCalls;
 import io.grpc.stub.StreamObserver;
+import io.warrenmesh.events.v1.EventHandlerServiceGrpc;
+import io.warrenmesh.events.v1.OnEventRequest;
+import io.warrenmesh.events.v1.OnEventResponse;
+import io.warrenmesh.events.v1.Outcome;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.util.concurrent.TimeUnit;
-import warren.events.v1.EventHandlerServiceGrpc;
-import warren.events.v1.EventHandlerServiceOuterClass.OnEventRequest;
-import warren.events.v1.EventHandlerServiceOuterClass.OnEventResponse;
-import warren.events.v1.EventServiceOuterClass.Outcome;
 
 /** Has events pushed to it until SIGTERM: Handler ADDRESS. */
 final class Handler extends EventHandlerServiceGrpc.EventHandlerServiceImplBase {

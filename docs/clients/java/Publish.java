@@ -1,17 +1,16 @@
 import io.grpc.StatusRuntimeException;
+import io.warrenmesh.events.v1.CloudEvent;
+import io.warrenmesh.events.v1.EventServiceGrpc.EventServiceBlockingStub;
+import io.warrenmesh.events.v1.EventServiceGrpc;
+import io.warrenmesh.events.v1.PublishRequest;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
-import warren.events.v1.Cloudevent.CloudEvent;
-import warren.events.v1.EventServiceGrpc;
-import warren.events.v1.EventServiceGrpc.EventServiceBlockingStub;
-import warren.events.v1.EventServiceOuterClass.PublishRequest;
 
 /** Publishes events one by one: Publish TARGET TOPIC PREFIX COUNT. */
 final class Publish {
   public static void main(String[] args) throws Exception {
     var channel = Sidecar.connect(args[0]);
-    // Calls wait for a sidecar that is starting, within their deadline.
-    var stub = EventServiceGrpc.newBlockingStub(channel).withWaitForReady();
+    var stub = EventServiceGrpc.newBlockingStub(channel);
     for (int n = 0; n < Integer.parseInt(args[3]); n++) {
       var event = Sidecar.newEvent(args[2] + "-" + n, "{\"n\":" + n + "}");
       publish(stub, args[1], event);

@@ -9,15 +9,17 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
+import io.warrenmesh.events.v1.CloudEvent;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.ThreadLocalRandom;
 import warren.docs.v1.ErrorDetails;
-import warren.events.v1.Cloudevent.CloudEvent;
-import warren.events.v1.EventServiceOuterClass;
 
 /** What the programs share: the connection, an event, and what to do about an error. */
 final class Sidecar {
+  /** How often something is tried, about 10 seconds in all: trying for ever hides the cause. */
+  private static final int TRIES = 10;
+
   private Sidecar() {}
 
   /** Connects to the service's own sidecar: same host or pod, hence no TLS. */
@@ -46,29 +48,34 @@ final class Sidecar {
           details == null ? List.of() : parse(ErrorDetails.Status.parser(), details).getDetailsList());
     }
 
-    static Failure of(EventServiceOuterClass.Status status) {
+    static Failure of(io.warrenmesh.events.v1.Status status) {
       return new Failure(io.grpc.Status.fromCodeValue(status.getCode()).getCode(), status.getMessage(),
           status.getDetailsList());
     }
 
     /**
      * In how many milliseconds the same event, with the same id, should be sent again; empty
-     * when that cannot help. attempt counts from 0.
+     * when that cannot help. attempt counts from 0. A limit that asks for no delay, such as
+     * that of a message's size, is there the next time, too.
      */
     OptionalLong again(int attempt) {
-      switch (code) {
-        case UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED -> { }
-        default -> { return OptionalLong.empty(); }
-      }
-      long longest = Math.min(100L << Math.min(attempt, 5), 2000);
-      long wait = ThreadLocalRandom.current().nextLong(longest / 2, longest);
+      long asked = -1;
       for (Any any : details) {
         if (any.getTypeUrl().endsWith("/google.rpc.RetryInfo")) {
-          var asked = parse(ErrorDetails.RetryInfo.parser(), any.getValue().toByteArray()).getRetryDelay();
-          wait = Math.max(wait, asked.getSeconds() * 1000 + asked.getNanos() / 1_000_000);
+          var delay = parse(ErrorDetails.RetryInfo.parser(), any.getValue().toByteArray()).getRetryDelay();
+          asked = delay.getSeconds() * 1000 + delay.getNanos() / 1_000_000;
         }
       }
-      return OptionalLong.of(wait);
+      boolean may = switch (code) {
+        case UNAVAILABLE, DEADLINE_EXCEEDED -> true;
+        case RESOURCE_EXHAUSTED -> asked >= 0;
+        default -> false;
+      };
+      if (attempt + 1 >= TRIES || !may) {
+        return OptionalLong.empty();
+      }
+      long longest = Math.min(100L << Math.min(attempt, 5), 2000);
+      return OptionalLong.of(Math.max(asked, ThreadLocalRandom.current().nextLong(longest / 2, longest)));
     }
 
     /**

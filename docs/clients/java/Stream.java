@@ -1,6 +1,13 @@
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
+import io.warrenmesh.events.v1.CloudEvent;
+import io.warrenmesh.events.v1.EventServiceGrpc.EventServiceStub;
+import io.warrenmesh.events.v1.EventServiceGrpc;
+import io.warrenmesh.events.v1.PublishStreamEntry;
+import io.warrenmesh.events.v1.PublishStreamRequest;
+import io.warrenmesh.events.v1.PublishStreamResponse;
+import io.warrenmesh.events.v1.PublishStreamResult;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
@@ -10,13 +17,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
-import warren.events.v1.Cloudevent.CloudEvent;
-import warren.events.v1.EventServiceGrpc;
-import warren.events.v1.EventServiceGrpc.EventServiceStub;
-import warren.events.v1.EventServiceOuterClass.PublishStreamEntry;
-import warren.events.v1.EventServiceOuterClass.PublishStreamRequest;
-import warren.events.v1.EventServiceOuterClass.PublishStreamResponse;
-import warren.events.v1.EventServiceOuterClass.PublishStreamResult;
 
 /** Publishes events as a pipeline: Stream TARGET TOPIC PREFIX COUNT. */
 final class Stream {
@@ -42,22 +42,32 @@ final class Stream {
 
   public static void main(String[] args) throws Exception {
     var channel = Sidecar.connect(args[0]);
-    var pipeline = new Stream(EventServiceGrpc.newStub(channel).withWaitForReady(), args[1]);
+    var pipeline = new Stream(EventServiceGrpc.newStub(channel), args[1]);
     for (int n = 0; n < Integer.parseInt(args[3]); n++) {
       pipeline.queue.add(new Item(Sidecar.newEvent(args[2] + "-" + n, "{\"n\":" + n + "}"), 0));
       pipeline.open++;
     }
-    pipeline.run();
-    channel.shutdown();
+    try {
+      pipeline.run();
+    } finally { // or its thread would keep the program alive
+      pipeline.clock.shutdownNow();
+      channel.shutdown();
+    }
   }
 
   private void run() throws Exception {
     for (int attempt = 0; ; attempt++) {
+      int before = left();
       var error = stream();
       requeue();
-      if (error == null) {
-        clock.shutdown();
+      if (left() == 0) {
         return;
+      }
+      if (error == null) {
+        throw new IllegalStateException("the sidecar ended the stream");
+      }
+      if (left() < before) {
+        attempt = 0; // it went on for a while
       }
       OptionalLong wait = Sidecar.Failure.of(error).again(attempt);
       if (wait.isEmpty()) {
@@ -67,12 +77,21 @@ final class Stream {
     }
   }
 
+  private synchronized int left() {
+    return open;
+  }
+
   /** Lives as long as one PublishStream; returns the error that ended it, or null. */
   private StatusRuntimeException stream() throws Exception {
     var ended = new CompletableFuture<StatusRuntimeException>();
     var observer = stub.publishStream(new StreamObserver<PublishStreamResponse>() {
       @Override public void onNext(PublishStreamResponse response) {
-        response.getResultsList().forEach(Stream.this::settle); // a throw ends the call: CANCELLED
+        try {
+          response.getResultsList().forEach(Stream.this::settle);
+        } catch (StatusRuntimeException refused) {
+          ended.complete(refused); // the cause; the call itself ends with CANCELLED
+          throw refused;
+        }
         fill();
       }
 

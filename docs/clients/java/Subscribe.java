@@ -1,20 +1,20 @@
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
+import io.warrenmesh.events.v1.CloudEvent;
+import io.warrenmesh.events.v1.Delivery;
+import io.warrenmesh.events.v1.EventServiceGrpc.EventServiceStub;
+import io.warrenmesh.events.v1.EventServiceGrpc;
+import io.warrenmesh.events.v1.Outcome;
+import io.warrenmesh.events.v1.Settlement;
+import io.warrenmesh.events.v1.SubscribeCredit;
+import io.warrenmesh.events.v1.SubscribeInit;
+import io.warrenmesh.events.v1.SubscribeRequest;
+import io.warrenmesh.events.v1.SubscribeResponse;
+import io.warrenmesh.events.v1.SubscribeSettle;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import warren.events.v1.Cloudevent.CloudEvent;
-import warren.events.v1.EventServiceGrpc;
-import warren.events.v1.EventServiceGrpc.EventServiceStub;
-import warren.events.v1.EventServiceOuterClass.Delivery;
-import warren.events.v1.EventServiceOuterClass.Outcome;
-import warren.events.v1.EventServiceOuterClass.Settlement;
-import warren.events.v1.EventServiceOuterClass.SubscribeCredit;
-import warren.events.v1.EventServiceOuterClass.SubscribeInit;
-import warren.events.v1.EventServiceOuterClass.SubscribeRequest;
-import warren.events.v1.EventServiceOuterClass.SubscribeResponse;
-import warren.events.v1.EventServiceOuterClass.SubscribeSettle;
 
 /** Receives events until SIGTERM: Subscribe TARGET SUBSCRIPTION. */
 final class Subscribe {
@@ -27,6 +27,7 @@ final class Subscribe {
   // that nothing is in work when the stream is half-closed.
   private StreamObserver<SubscribeRequest> requests; // null between two streams
   private boolean stopping;
+  private boolean ready; // whether the stream there is has begun
 
   private Subscribe(EventServiceStub stub, String subscription) {
     this.stub = stub;
@@ -35,7 +36,7 @@ final class Subscribe {
 
   public static void main(String[] args) throws Exception {
     var channel = Sidecar.connect(args[0]);
-    var subscriber = new Subscribe(EventServiceGrpc.newStub(channel).withWaitForReady(), args[1]);
+    var subscriber = new Subscribe(EventServiceGrpc.newStub(channel), args[1]);
     var ended = new CountDownLatch(1);
     Runtime.getRuntime().addShutdownHook(new Thread(() -> {
       subscriber.stop();
@@ -47,8 +48,8 @@ final class Subscribe {
     }));
     try {
       subscriber.run();
-      channel.shutdown();
     } finally {
+      channel.shutdown();
       ended.countDown();
     }
   }
@@ -74,13 +75,28 @@ final class Subscribe {
     return stopping;
   }
 
+  private synchronized void begin() {
+    ready = true;
+    System.out.println("ready");
+  }
+
+  private synchronized boolean begun() {
+    return ready;
+  }
+
   private void run() throws Exception {
     for (int attempt = 0; !stopping(); attempt++) {
       var error = receive();
       if (stopping()) {
         return;
       }
-      OptionalLong wait = error == null ? OptionalLong.of(100) : Sidecar.Failure.of(error).again(attempt);
+      if (error == null) {
+        throw new IllegalStateException("the sidecar ended the stream");
+      }
+      if (begun()) {
+        attempt = 0;
+      }
+      OptionalLong wait = Sidecar.Failure.of(error).again(attempt);
       if (wait.isEmpty()) {
         throw error;
       }
@@ -93,10 +109,11 @@ final class Subscribe {
   private StatusRuntimeException receive() throws Exception {
     var ended = new CompletableFuture<StatusRuntimeException>();
     synchronized (this) { // deliveries wait until requests is set
+      ready = false;
       requests = stub.subscribe(new StreamObserver<SubscribeResponse>() {
         @Override public void onNext(SubscribeResponse response) {
           if (response.hasReady()) {
-            System.out.println("ready");
+            begin();
           }
           response.getDeliveries().getDeliveriesList().forEach(Subscribe.this::handle);
         }
@@ -111,7 +128,7 @@ final class Subscribe {
         }
       });
       requests.onNext(SubscribeRequest.newBuilder().setInit(SubscribeInit.newBuilder()
-          .setSubscription(subscription).setMaxOutstandingMessages(WINDOW).setInitialCredit(WINDOW)).build());
+          .setSubscription(subscription).setMaxOutstandingMessages(WINDOW)).build()); // the credit is as much, unless it is said
       if (stopping) {
         requests.onCompleted();
       }

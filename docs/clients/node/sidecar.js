@@ -14,14 +14,13 @@ const definition = protoLoader.loadSync(
 );
 const { EventService, EventHandlerService } = grpc.loadPackageDefinition(definition).warren.events.v1;
 
-// connect to the service's own sidecar: same host or pod, hence no TLS. Calls wait
-// for a sidecar that is starting, within their deadline.
+// TRIES is how often something is tried, about 10 seconds in all: a program that tries
+// for ever hides the cause.
+const TRIES = 10;
+
+// connect to the service's own sidecar: same host or pod, hence no TLS.
 function connect(target) {
-  return new EventService(target, grpc.credentials.createInsecure(), {
-    'grpc.service_config': JSON.stringify({
-      methodConfig: [{ name: [{ service: 'warren.events.v1.EventService' }], waitForReady: true }],
-    }),
-  });
+  return new EventService(target, grpc.credentials.createInsecure());
 }
 
 function newEvent(id, payload) {
@@ -33,12 +32,14 @@ function newEvent(id, payload) {
 }
 
 // again says in how many milliseconds the same event, with the same id, should be
-// sent again; undefined when that cannot help. attempt counts from 0.
+// sent again; undefined when that cannot help. attempt counts from 0. A limit that asks
+// for no delay, such as that of a message's size, is there the next time, too.
 function again(status, attempt) {
   const { UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED } = grpc.status;
-  if (![UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED].includes(status.code)) return undefined;
-  const longest = Math.min(100 * 2 ** attempt, 2000);
   const asked = find(status, 'RetryInfo')?.retryDelay;
+  const may = [UNAVAILABLE, DEADLINE_EXCEEDED].includes(status.code) || (status.code === RESOURCE_EXHAUSTED && asked);
+  if (attempt + 1 >= TRIES || !may) return undefined;
+  const longest = Math.min(100 * 2 ** attempt, 2000);
   const delay = asked ? Number(asked.seconds) * 1000 + asked.nanos / 1e6 : 0;
   return Math.max(delay, longest * (0.5 + Math.random() / 2));
 }

@@ -18,6 +18,7 @@ class Pipeline {
 
   async run() {
     for (let attempt = 0; this.open > 0; attempt++) {
+      const before = this.open;
       const err = await this.stream();
       // What is unanswered is of unknown outcome: it goes back, with its id.
       for (const item of this.sent.values()) {
@@ -25,7 +26,9 @@ class Pipeline {
         this.queue.push(item);
       }
       this.sent.clear();
-      if (!err) continue;
+      if (this.open === 0) break;
+      if (!err) throw new Error('the sidecar ended the stream');
+      if (this.open < before) attempt = 0; // it went on for a while
       const wait = again(err, attempt);
       if (wait === undefined) throw err;
       await sleep(wait);

@@ -20,15 +20,19 @@ async function work(event) {
   return { outcome: 'OUTCOME_ACK' };
 }
 
-// receive lives as long as one stream and resolves to the error that ended it, or
-// to nothing.
+// receive lives as long as one stream and resolves to the error that ended it, if
+// there is one, and whether the sidecar was ready before.
 function receive(client, subscription) {
   return new Promise((resolve) => {
     const stream = client.subscribe();
     let inWork = 0;
+    let begun = false;
     close = () => { if (inWork === 0) stream.end(); };
     stream.on('data', ({ ready, deliveries }) => {
-      if (ready) console.log('ready');
+      if (ready) {
+        begun = true;
+        console.log('ready');
+      }
       if (stopping) return; // left alone: the broker gives them to somebody else
       for (const { token, event } of deliveries?.deliveries ?? []) {
         inWork++;
@@ -41,9 +45,9 @@ function receive(client, subscription) {
         });
       }
     });
-    stream.on('error', resolve);
-    stream.on('end', () => resolve());
-    stream.write({ init: { subscription, maxOutstandingMessages: WINDOW, initialCredit: WINDOW } });
+    stream.on('error', (err) => resolve({ err, begun }));
+    stream.on('end', () => resolve({ begun }));
+    stream.write({ init: { subscription, maxOutstandingMessages: WINDOW } }); // the credit is as much, unless it is said
   });
 }
 
@@ -54,11 +58,13 @@ async function main([target, subscription]) {
     close();
   });
   for (let attempt = 0; !stopping; attempt++) {
-    const err = await receive(client, subscription);
+    const { err, begun } = await receive(client, subscription);
     if (stopping) break;
-    const wait = err ? again(err, attempt) : 100;
+    if (!err) throw new Error('the sidecar ended the stream');
+    if (begun) attempt = 0;
+    const wait = again(err, attempt);
     if (wait === undefined) throw err;
-    console.log('again', err?.message);
+    console.log('again', err.message);
     await sleep(wait);
   }
   client.close();

@@ -7,16 +7,14 @@ import error_details_pb2
 import grpc
 from warren.events.v1 import cloudevent_pb2, event_service_pb2_grpc
 
-# Calls wait for a sidecar that is starting, within their deadline.
-SERVICE_CONFIG = json.dumps({
-    "methodConfig": [{"name": [{"service": "warren.events.v1.EventService"}], "waitForReady": True}],
-})
+# How often something is tried, about 10 seconds in all: a program that tries for ever
+# hides the cause.
+TRIES = 10
 
 
 def connect(target):
     """Connects to the service's own sidecar: same host or pod, hence no TLS."""
-    channel = grpc.insecure_channel(target, options=[("grpc.service_config", SERVICE_CONFIG)])
-    return event_service_pb2_grpc.EventServiceStub(channel)
+    return event_service_pb2_grpc.EventServiceStub(grpc.insecure_channel(target))
 
 
 def new_event(event_id, payload):
@@ -30,12 +28,15 @@ def new_event(event_id, payload):
 
 def again(status, attempt):
     """Returns in how many seconds the same event, with the same id, should be sent
-    again; None when that cannot help. attempt counts from 0."""
-    if status.code not in (code.value[0] for code in (
-            grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)):
+    again; None when that cannot help. attempt counts from 0. A limit that asks for no
+    delay, such as that of a message's size, is there the next time, too."""
+    asked = find(status, error_details_pb2.RetryInfo)
+    codes = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED]
+    if asked:
+        codes.append(grpc.StatusCode.RESOURCE_EXHAUSTED)
+    if attempt + 1 >= TRIES or status.code not in (code.value[0] for code in codes):
         return None
     longest = min(0.1 * 2 ** min(attempt, 5), 2)
-    asked = find(status, error_details_pb2.RetryInfo)
     delay = asked.retry_delay.ToTimedelta().total_seconds() if asked else 0
     return max(delay, longest * random.uniform(0.5, 1))
 

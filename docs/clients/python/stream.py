@@ -26,14 +26,20 @@ class Pipeline:
     def run(self):
         attempt = 0
         while self.open:
+            before = self.open
             try:
                 self.stream()
             except grpc.RpcError as error:
+                if self.open < before:
+                    attempt = 0  # it went on for a while
                 wait = sidecar.again(sidecar.status_of(error), attempt)
                 if wait is None:
                     raise
                 time.sleep(wait)
                 attempt += 1
+            else:
+                if self.open:
+                    raise RuntimeError("the sidecar ended the stream")
 
     def stream(self):
         """Lives as long as one PublishStream. What it leaves unanswered is of unknown

@@ -31,6 +31,7 @@ class Subscriber:
         self.stub, self.subscription = stub, subscription
         self.stopping = False
         self.working = False
+        self.ready = False  # whether the stream there is has begun
         self.requests = queue.SimpleQueue()  # to the stream there is; None ends it
 
     def stop(self, *_):
@@ -41,9 +42,14 @@ class Subscriber:
     def run(self):
         attempt = 0
         while not self.stopping:
+            self.ready = False
             try:
                 self.receive()
+                if not self.stopping:
+                    raise RuntimeError("the sidecar ended the stream")
             except grpc.RpcError as error:
+                if self.ready:
+                    attempt = 0
                 wait = sidecar.again(sidecar.status_of(error), attempt)
                 if wait is None:
                     raise
@@ -55,9 +61,10 @@ class Subscriber:
         """Lives as long as one stream."""
         self.requests = queue.SimpleQueue()
         self.requests.put(pb.SubscribeRequest(init=pb.SubscribeInit(
-            subscription=self.subscription, max_outstanding_messages=WINDOW, initial_credit=WINDOW)))
+            subscription=self.subscription, max_outstanding_messages=WINDOW)))  # the credit is as much, unless it is said
         for response in self.stub.Subscribe(iter(self.requests.get, None)):
             if response.HasField("ready"):
+                self.ready = True
                 print("ready", flush=True)
             for delivery in response.deliveries.deliveries:
                 if self.stopping:

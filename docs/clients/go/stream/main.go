@@ -62,7 +62,11 @@ func run(target, topic, prefix, number string) error {
 		p.queue = append(p.queue, &item{event: sidecar.NewEvent(fmt.Sprintf("%s-%d", prefix, n), map[string]int{"n": n})})
 	}
 	for attempt := 0; p.open > 0; attempt++ {
+		before := p.open
 		if err := p.stream(context.Background()); err != nil {
+			if p.open < before {
+				attempt = 0 // it went on for a while
+			}
 			wait, ok := sidecar.Again(err, attempt)
 			if !ok {
 				return err

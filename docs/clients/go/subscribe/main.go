@@ -36,9 +36,12 @@ func run(target, subscription string) error {
 	defer conn.Close()
 	client := eventsv1.NewEventServiceClient(conn)
 	for attempt := 0; ctx.Err() == nil; attempt++ {
-		err := receive(ctx, client, subscription)
+		ready, err := receive(ctx, client, subscription)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if ready {
+			attempt = 0
 		}
 		wait, ok := sidecar.Again(err, attempt)
 		if !ok {
@@ -54,21 +57,22 @@ func run(target, subscription string) error {
 }
 
 // receive lives as long as one stream. One goroutine works on all deliveries;
-// whoever has more of them still sends from one only.
-func receive(ctx context.Context, client eventsv1.EventServiceClient, subscription string) error {
+// whoever has more of them still sends from one only. It says whether the sidecar was
+// ready, and why the stream ended.
+func receive(ctx context.Context, client eventsv1.EventServiceClient, subscription string) (ready bool, err error) {
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it outlives ctx, for the last settlement
 	defer cancel()
 	opening := context.AfterFunc(ctx, cancel) // else it would wait for a sidecar that is away
 	stream, err := client.Subscribe(alive)
 	if err != nil {
-		return err
+		return false, err
 	}
 	opening()
 	err = stream.Send(&eventsv1.SubscribeRequest{Request: &eventsv1.SubscribeRequest_Init{Init: &eventsv1.SubscribeInit{
-		Subscription: subscription, MaxOutstandingMessages: window, InitialCredit: window,
+		Subscription: subscription, MaxOutstandingMessages: window, // the credit is as much, unless it is said
 	}}})
-	if err != nil {
-		return err
+	if err != nil && !errors.Is(err, io.EOF) { // io.EOF: the reason comes through ended
+		return false, err
 	}
 	answers := make(chan *eventsv1.SubscribeResponse)
 	ended := make(chan error, 1)
@@ -89,13 +93,14 @@ func receive(ctx context.Context, client eventsv1.EventServiceClient, subscripti
 	for {
 		select {
 		case answer := <-answers:
+			ready = ready || answer.GetReady() != nil
 			if err := handle(ctx, stream, answer); err != nil && !errors.Is(err, io.EOF) {
-				return err
-			} // io.EOF: the reason comes through ended
+				return ready, err
+			} // io.EOF: as above
 		case err := <-ended:
-			return err
+			return ready, err
 		case <-ctx.Done():
-			return errors.Join(stream.CloseSend(), <-ended) // nothing is in work
+			return ready, errors.Join(stream.CloseSend(), <-ended) // nothing is in work
 		}
 	}
 }

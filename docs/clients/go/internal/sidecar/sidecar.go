@@ -16,14 +16,13 @@ import (
 	eventsv1 "github.com/warrenmesh/warren/api/events/v1"
 )
 
-// Calls wait for a sidecar that is starting, within their deadline.
-const serviceConfig = `{"methodConfig": [{"name": [{"service": "warren.events.v1.EventService"}], "waitForReady": true}]}`
+// tries is how often something is tried, about 10 seconds in all: a program that tries
+// for ever hides the cause.
+const tries = 10
 
 // Dial connects to the service's own sidecar: same host or pod, hence no TLS.
 func Dial(target string) (*grpc.ClientConn, error) {
-	return grpc.NewClient(target,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultServiceConfig(serviceConfig))
+	return grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
 }
 
 // NewEvent makes an event with a JSON payload.
@@ -42,21 +41,24 @@ func NewEvent(id string, payload any) *eventsv1.CloudEvent {
 }
 
 // Again says whether the same event, with the same id, should be sent again after
-// err, and how long to wait before. attempt counts from 0.
+// err, and how long to wait before. attempt counts from 0. A limit that asks for no
+// delay, such as that of a message's size, is there the next time, too.
 func Again(err error, attempt int) (wait time.Duration, ok bool) {
-	switch status.Code(err) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.ResourceExhausted:
+	var asked *errdetails.RetryInfo
+	for _, detail := range status.Convert(err).Details() {
+		if info, isRetry := detail.(*errdetails.RetryInfo); isRetry {
+			asked = info
+		}
+	}
+	switch code := status.Code(err); {
+	case attempt+1 >= tries:
+		return 0, false
+	case code == codes.Unavailable, code == codes.DeadlineExceeded, code == codes.ResourceExhausted && asked != nil:
 	default:
 		return 0, false
 	}
 	longest := min(100*time.Millisecond<<min(attempt, 5), 2*time.Second)
-	wait = longest/2 + rand.N(longest/2)
-	for _, detail := range status.Convert(err).Details() {
-		if info, isRetry := detail.(*errdetails.RetryInfo); isRetry {
-			wait = max(wait, info.GetRetryDelay().AsDuration())
-		}
-	}
-	return wait, true
+	return max(longest/2+rand.N(longest/2), asked.GetRetryDelay().AsDuration()), true
 }
 
 // Reason returns what the sidecar says about an error: CONFIRM_TIMEOUT, for
