@@ -184,7 +184,8 @@ func (f *fixture) publishRaw(exchange, key string, p *message.Properties, body [
 		err = ch.Confirm(false)
 	}
 	if err == nil {
-		_, err = hot.Publish(nil, exchange, key, true, p, body, s.FrameSize())
+		frames, rest := frame.AppendPublish(nil, exchange, key, true, p, body, s.FrameSize())
+		err = hot.Send(frames, rest, s.FrameSize())
 	}
 	if err != nil {
 		f.Fatal(err)

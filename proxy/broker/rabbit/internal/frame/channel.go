@@ -146,22 +146,6 @@ func (h *Channel) added(size int) {
 	h.taker.Deliver(m)
 }
 
-// smallBody is the most bytes that are copied to be written with what comes before.
-const smallBody = 16 << 10
-
-// Publish writes a publish, in frames of at most frameSize. buffer is room for it, and is
-// returned to be given to the next; one goroutine publishes at a time. It returns
-// net.ErrClosed, with nothing written, when the library has closed the channel.
-func (h *Channel) Publish(buffer []byte, exchange, key string, mandatory bool, p *message.Properties, body []byte, frameSize int) ([]byte, error) {
-	buffer = appendPublish(buffer[:0], h.number, exchange, key, mandatory, p, len(body))
-	if n := len(body); n > 0 && n <= min(smallBody, frameSize-frameHead-1) {
-		small := body
-		buffer = appendFrame(buffer, frameBody, h.number, func(b []byte) []byte { return append(b, small...) })
-		body = nil
-	}
-	return buffer, h.framer.send(h, buffer, body, frameSize)
-}
-
 // Ack acknowledges a delivery, or all up to it. It is safe for concurrent use.
 func (h *Channel) Ack(tag uint64, multiple bool) error {
 	bits := byte(0)

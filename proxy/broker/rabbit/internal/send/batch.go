@@ -2,6 +2,7 @@ package send
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/warrenmesh/warren/proxy/broker"
@@ -15,6 +16,10 @@ type batch struct {
 	one      [1]pending   // the space for a batch of one
 	open     atomic.Int64 // messages without an outcome
 	release  func() bool  // of the context
+
+	frames []byte       // of the messages; owned by Publish
+	space  *[]byte      // the space for frames, of buffers
+	held   atomic.Int64 // runs that are not written, and Publish: frames are used
 }
 
 func newBatch(ctx context.Context, n int, told broker.Told) *batch {
@@ -27,9 +32,45 @@ func newBatch(ctx context.Context, n int, told broker.Told) *batch {
 		b.pendings[i].batch, b.pendings[i].number = b, i
 	}
 	b.open.Store(int64(n))
+	b.held.Store(1)
+	b.space, _ = buffers.Get().(*[]byte)
+	b.frames = (*b.space)[:0]
 	b.release = context.AfterFunc(ctx, func() { b.expire(ctx) })
 	return b
 }
+
+// buffers are for the frames of batches.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxBuffer is the most bytes of a buffer that is used again.
+const maxBuffer = 256 << 10
+
+// letGo is called when Publish, or whoever wrote a run, needs the frames no more.
+func (b *batch) letGo() {
+	if b.held.Add(-1) > 0 {
+		return
+	}
+	if cap(b.frames) <= maxBuffer {
+		*b.space = b.frames[:0]
+		buffers.Put(b.space)
+	}
+	b.frames, b.space = nil, nil
+}
+
+// run is consecutive messages of a batch that are written one after the other. The frames
+// are the batch's as they were when it began.
+type run struct {
+	batch    *batch
+	from, to int
+	frames   []byte
+}
+
+func (r *run) pendings() []pending { return r.batch.pendings[r.from:r.to] }
+
+func (r *run) first() *pending { return &r.batch.pendings[r.from] }
+
+// run returns the messages numbered from from up to, not including, to.
+func (b *batch) run(from, to int) run { return run{b, from, to, b.frames} }
 
 // tell tells the outcome of the messages numbered from from up to, not including, to,
 // which is the caller's to tell: see pending.answer.

@@ -17,66 +17,62 @@ import (
 
 // wire is what a publish channel needs of AMQP.
 type wire interface {
-	// publish writes p. After an error it may have been written or not.
-	publish(p *pending) (confirmation, error)
+	// send writes frames, and then rest as a body. After an error they may have been written
+	// or not.
+	send(frames, rest []byte) error
+	// trySend writes frames if that does not block. It returns false with nothing written.
+	trySend(frames []byte) bool
 	// returns has every return before the confirmation of its publish is done.
 	returns() <-chan frame.Returned
 	isClosed() bool
 }
 
-// confirmation is what a publish channel needs of an amqp.DeferredConfirmation.
-type confirmation interface {
-	Done() <-chan struct{}
-	Acked() bool
-}
-
 // channel is one AMQP channel that publishes, with its window, its writer and its
 // confirmer.
 //
-//	accept ──queue──▶ write ──inflight──▶ confirm ──▶ told
+//	accept ──queue──▶ write ──ring──▶ confirm ──▶ told
+//	   └─── at once ─────────────▲
 //
-// Both queues hold a window, and every publish in them holds a slot of it, so
-// sending to them never blocks.
+// The queue holds a window, and every publish in it holds a slot of it, so sending to it
+// never blocks. What the socket takes at once is not queued.
 type channel struct {
 	// Set at construction.
-	wire     wire
-	window   int
-	alarm    *conn.Alarm
-	slots    chan struct{}
-	queue    chan *pending
-	inflight chan *pending
-	retired  chan struct{} // closed when it takes no more publishes
-	flushed  chan struct{} // closed when it writes no more
-	drained  chan struct{} // closed when everything is decided
-	ended    chan struct{} // closed when the AMQP channel is gone
-	opened   time.Time
-	cause    error // why the broker closed it, or nil; set before ended is closed
+	wire    wire
+	ring    *ring // what is written, for the confirmer
+	alarm   *conn.Alarm
+	slots   chan struct{}
+	queue   chan run
+	retired chan struct{} // closed when it takes no more publishes
+	flushed chan struct{} // closed when it writes no more
+	drained chan struct{} // closed when everything is decided
+	ended   chan struct{} // closed when the AMQP channel is gone
+	opened  time.Time
+	cause   error // why the broker closed it, or nil; set before ended is closed
 
-	since     atomic.Int64 // when the oldest undecided publish was written, since opened; 0: none
-	condemned atomic.Bool  // it is retired as soon as it has retireAge
+	condemned atomic.Bool // it is retired as soon as it has retireAge
 
 	// Guarded by mu.
 	mu     sync.Mutex
 	closed bool
+	queued int // runs in the queue, or in the writer's hands
 
 	// Owned by the confirmer.
 	returned []frame.Returned
 
 	// Owned by the writer.
-	recent map[string]*pending // mandatory publishes by event id
-	copies int64
+	buffer []byte // for publishes that are not written as they were encoded
 }
 
 // retireAge is how old a channel gets before a nack retires it: a queue that nacks
 // everything must not make a new channel for each event.
 const retireAge = 100 * time.Millisecond
 
-func newChannel(w wire, window int, a *conn.Alarm) *channel {
+// newChannel makes the channel of a wire whose confirms go to r.
+func newChannel(w wire, r *ring, window int, a *conn.Alarm) *channel {
 	return &channel{
-		wire: w, window: window, alarm: a, opened: time.Now(),
-		slots: make(chan struct{}, window), queue: make(chan *pending, window), inflight: make(chan *pending, window),
+		wire: w, ring: r, alarm: a, opened: time.Now(),
+		slots: make(chan struct{}, window), queue: make(chan run, window),
 		retired: make(chan struct{}), flushed: make(chan struct{}), drained: make(chan struct{}), ended: make(chan struct{}),
-		recent: map[string]*pending{},
 	}
 }
 
@@ -91,7 +87,7 @@ func (c *channel) start(s *conn.Session, w *frameWire, learn func(*amqp.Error)) 
 		} else {
 			c.end(nil)
 		}
-		w.fail() // only now: why is asked for as soon as a confirm fails
+		c.ring.fail() // only now: why is asked for as soon as a confirm fails
 	}) && s.Spawn(c.write) && s.Spawn(c.refuseBlocked) && s.Spawn(func() {
 		c.confirm()
 		_ = s.Call(w.ch.Close) // returns at once when it is closed already
@@ -105,45 +101,83 @@ func (c *channel) end(cause error) {
 	c.retire()
 }
 
-// accept queues p to the writer. It returns false without an error when the
-// channel was retired meanwhile and another one must be asked.
-func (c *channel) accept(ctx context.Context, p *pending) (bool, error) {
-	select {
-	case c.slots <- struct{}{}:
-	default:
-		select {
-		case c.slots <- struct{}{}:
-		case <-c.retired:
-			return false, nil
-		case <-c.alarm.Signal():
-			_, reason := c.alarm.State()
-			return false, fault.NotSent(broker.Blocked, p.op(), errors.New(reason))
-		case <-ctx.Done():
-			return false, fault.NotSent(broker.WindowFull, p.op(), context.Cause(ctx))
+// accept takes the messages of r, in their order, as the window has room, and returns how many.
+// It returns fewer without an error when the channel was retired meanwhile and another one
+// must be asked.
+func (c *channel) accept(ctx context.Context, r run) (n int, err error) {
+	for all := r; r.from < r.to; {
+		took, err := c.take(ctx, r)
+		if took == 0 {
+			return r.from - all.from, err
+		}
+		if c.condemned.Load() && time.Since(c.opened) >= retireAge {
+			c.retire()
+		}
+		part := run{r.batch, r.from, r.from + took, r.frames}
+		if !c.enqueue(part) {
+			for range took {
+				<-c.slots
+			}
+			return r.from - all.from, nil
+		}
+		r.from += took
+		n = r.from - all.from
+		if ctx.Err() != nil {
+			ps := part.pendings()
+			for i := range ps {
+				ps[i].expire(ctx) // the end of ctx may have come just before, and passed it over
+			}
 		}
 	}
-	if c.condemned.Load() && time.Since(c.opened) >= retireAge {
-		c.retire()
-	}
-	if !c.enqueue(p) {
-		<-c.slots
-		return false, nil
-	}
-	if ctx.Err() != nil {
-		p.expire(ctx) // the end of ctx may have come just before, and passed it over
-	}
-	return true, nil
+	return n, nil
 }
 
-// enqueue gives p, which has a slot, to the writer; false means that the channel is retired.
-func (c *channel) enqueue(p *pending) bool {
+// take takes slots for r: as many as there are, or one that it waits for. None without an
+// error means that the channel is retired.
+func (c *channel) take(ctx context.Context, r run) (n int, err error) {
+	for n < r.to-r.from {
+		select {
+		case c.slots <- struct{}{}:
+			n++
+			continue
+		default:
+		}
+		break
+	}
+	if n > 0 {
+		return n, nil
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return 1, nil
+	case <-c.retired:
+		return 0, nil
+	case <-c.alarm.Signal():
+		_, reason := c.alarm.State()
+		return 0, fault.NotSent(broker.Blocked, r.first().op(), errors.New(reason))
+	case <-ctx.Done():
+		return 0, fault.NotSent(broker.WindowFull, r.first().op(), context.Cause(ctx))
+	}
+}
+
+// enqueue writes r, which has its slots, or gives it to the writer; false means that the
+// channel is retired.
+func (c *channel) enqueue(r run) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return false
 	}
-	p.stage.Store(queued)
-	c.queue <- p
+	ps := r.pendings()
+	for i := range ps {
+		ps[i].stage.Store(queued)
+	}
+	if c.queued == 0 && c.writeAtOnce(&r) {
+		return true
+	}
+	c.queued++
+	r.batch.held.Add(1)
+	c.queue <- r
 	return true
 }
 
@@ -175,11 +209,14 @@ func (c *channel) decided(d time.Duration) {
 	}
 }
 
+// now is the time since the channel was opened.
+func (c *channel) now() int64 { return int64(time.Since(c.opened)) }
+
 // waited is how long the oldest undecided publish has waited for its confirm.
 func (c *channel) waited() time.Duration {
-	since := c.since.Load()
-	if since == 0 {
+	written, ok := c.ring.oldest()
+	if !ok {
 		return 0
 	}
-	return time.Since(c.opened) - time.Duration(since)
+	return time.Duration(c.now() - written)
 }

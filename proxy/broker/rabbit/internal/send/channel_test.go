@@ -15,6 +15,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/warrenmesh/warren/proxy/broker"
+	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/conn"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/frame"
@@ -23,41 +24,47 @@ import (
 
 // fakeWire is a wire whose broker is the test.
 type fakeWire struct {
+	ring *ring
+
 	mu      sync.Mutex
-	written []*fakeConfirm
+	written []*fakeConfirm // by number, from 1 on
 	back    chan frame.Returned
 	closed  bool
-	hold    chan struct{} // when set, publish blocks on it as on a full socket
+	hold    chan struct{} // when set, send blocks on it as on a full socket
 }
 
 type fakeConfirm struct {
-	p     *pending
-	copy  int64 // the header as it was written
-	done  chan struct{}
-	acked bool
+	wire   *fakeWire
+	p      *pending
+	number uint64
+	copy   int64 // the header as it was written
 }
 
-func (c *fakeConfirm) Done() <-chan struct{} { return c.done }
-func (c *fakeConfirm) Acked() bool           { return c.acked }
+func (c *fakeConfirm) decide(ack bool) { c.wire.ring.confirm(c.number, false, ack) }
 
-func (c *fakeConfirm) decide(ack bool) {
-	c.acked = ack
-	close(c.done)
-}
-
-func (w *fakeWire) publish(p *pending) (confirmation, error) {
+func (w *fakeWire) send(frames, _ []byte) error {
 	if w.hold != nil {
 		<-w.hold
 	}
+	return w.write(frames)
+}
+
+func (w *fakeWire) trySend(frames []byte) bool { return w.hold == nil && w.write(frames) == nil }
+
+// write takes what the ring has and was not written yet.
+func (w *fakeWire) write([]byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return nil, amqp.ErrClosed
+		return amqp.ErrClosed
 	}
-	number := p.copy
-	c := &fakeConfirm{p: p, copy: number, done: make(chan struct{})}
-	w.written = append(w.written, c)
-	return c, nil
+	w.ring.mu.Lock()
+	defer w.ring.mu.Unlock()
+	for n := uint64(len(w.written)) + 1; n < w.ring.first+uint64(len(w.ring.open)); n++ {
+		p := w.ring.open[n-w.ring.first]
+		w.written = append(w.written, &fakeConfirm{wire: w, p: p, number: n, copy: p.copy})
+	}
+	return nil
 }
 
 func (w *fakeWire) returns() <-chan frame.Returned { return w.back }
@@ -87,25 +94,25 @@ func (w *fakeWire) sendBack(c *fakeConfirm) {
 // close ends the channel as the library does: everything unconfirmed is negative.
 func (w *fakeWire) close() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.closed = true
-	for _, c := range w.written {
-		select {
-		case <-c.done:
-		default:
-			c.decide(false)
-		}
-	}
+	w.mu.Unlock()
+	w.ring.fail()
+}
+
+// newFakeChannel makes a channel on a fake wire, and runs it.
+func newFakeChannel(window int, hold chan struct{}) (*channel, *fakeWire) {
+	w := &fakeWire{ring: newRing(window), back: make(chan frame.Returned, window), hold: hold}
+	c := newChannel(w, w.ring, window, &conn.Alarm{})
+	go c.write()
+	go c.confirm()
+	go c.refuseBlocked()
+	return c, w
 }
 
 // onChannel runs test in a bubble with a channel on a fake wire.
 func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *fakeWire)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan frame.Returned, window)}
-		c := newChannel(w, window, &conn.Alarm{})
-		go c.write()
-		go c.confirm()
-		go c.refuseBlocked()
+		c, w := newFakeChannel(window, nil)
 		test(t, c, w)
 		w.close()
 		if !c.isEnded() {
@@ -120,11 +127,7 @@ func onChannel(t *testing.T, window int, test func(t *testing.T, c *channel, w *
 func onStuckChannel(t *testing.T, test func(*testing.T, *channel, *fakeWire)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &fakeWire{back: make(chan frame.Returned, 8), hold: make(chan struct{})}
-		c := newChannel(w, 8, &conn.Alarm{})
-		go c.write()
-		go c.confirm()
-		go c.refuseBlocked()
+		c, w := newFakeChannel(8, make(chan struct{}))
 		test(t, c, w)
 		w.close()
 		c.end(nil)
@@ -149,8 +152,22 @@ type publication struct {
 
 func newPending(exchange, id string) *publication {
 	p := newPublication(context.Background())
-	p.exchange, p.key, p.id, p.mandatory = exchange, "k", id, true
+	p.be(exchange, id)
 	return p
+}
+
+// be makes p a mandatory publish of an event.
+func (p *pending) be(exchange, id string) {
+	m := queueing.Message{Exchange: exchange, RoutingKey: "k", Event: newEvent(id), Mandatory: true}
+	if err := p.encode(&m, &envelope.Limits{HeaderBytes: 1 << 10, DataBytes: 1 << 10, Now: time.Now}, 1<<17); err != nil {
+		panic(err)
+	}
+}
+
+// acceptOne asks c to take p.
+func (c *channel) acceptOne(ctx context.Context, p *pending) (bool, error) {
+	n, err := c.accept(ctx, p.batch.run(p.number, p.number+1))
+	return n == 1, err
 }
 
 func newPublication(ctx context.Context) *publication {
@@ -163,7 +180,7 @@ func (p *publication) wait() error { return <-p.outcome }
 
 func accept(t *testing.T, c *channel, p *publication) *publication {
 	t.Helper()
-	if ok, err := c.accept(t.Context(), p.pending); !ok || err != nil {
+	if ok, err := c.acceptOne(t.Context(), p.pending); !ok || err != nil {
 		t.Fatalf("accept: %v, %v", ok, err)
 	}
 	return p
@@ -324,7 +341,7 @@ func TestANackIsUnknownAndRetiresTheChannel(t *testing.T) {
 		}
 		inFlight := accept(t, c, newPending("x", "b"))
 		<-time.After(retireAge) // of the bubble's clock
-		if ok, err := c.accept(t.Context(), newPending("x", "d").pending); ok || err != nil {
+		if ok, err := c.acceptOne(t.Context(), newPending("x", "d").pending); ok || err != nil {
 			t.Fatalf("a retired channel accepts: %v, %v", ok, err)
 		}
 		synctest.Wait()
@@ -377,7 +394,7 @@ func TestTheWindowBoundsUnconfirmedPublishes(t *testing.T) {
 		accept(t, c, newPending("x", "b"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := c.accept(ctx, newPending("x", "c").pending)
+		_, err := c.acceptOne(ctx, newPending("x", "c").pending)
 		wantKind(t, err, broker.WindowFull, broker.NotSent)
 		go func() { w.at(0).decide(true) }()
 		accept(t, c, newPending("x", "d"))
@@ -392,7 +409,7 @@ func TestAnAlarmStopsPublishesAtOnce(t *testing.T) {
 		synctest.Wait()
 		waiting := make(chan error, 1)
 		go func() {
-			_, err := c.accept(t.Context(), newPending("x", "c").pending)
+			_, err := c.acceptOne(t.Context(), newPending("x", "c").pending)
 			waiting <- err
 		}()
 		synctest.Wait()
@@ -440,7 +457,7 @@ func TestAPublishThatIsQueuedAsItsContextEndsHasAnOutcome(t *testing.T) {
 		late := newPublication(ctx)
 		cancel()
 		synctest.Wait() // the end of the context has passed it over
-		if ok, err := c.accept(ctx, late.pending); !ok || err != nil {
+		if ok, err := c.acceptOne(ctx, late.pending); !ok || err != nil {
 			t.Fatalf("accept: %v, %v", ok, err)
 		}
 		wantKind(t, late.wait(), broker.WindowFull, broker.NotSent)
@@ -462,8 +479,9 @@ func TestWhatHasItsOutcomeIsKeptNoLonger(t *testing.T) {
 				runtime.KeepAlive(data)
 			})
 			p := &b.pendings[0]
-			p.exchange, p.key, p.id, p.mandatory, p.body = "x", "k", id, true, data[:]
-			if ok, err := c.accept(ctx, p); !ok || err != nil {
+			p.be("x", id)
+			p.rest = data[:]
+			if ok, err := c.acceptOne(ctx, p); !ok || err != nil {
 				t.Fatal(ok, err)
 			}
 			return weak.Make(data), outcome
@@ -497,8 +515,8 @@ func TestWhatIsConfirmedAtOnceIsToldAtOnce(t *testing.T) {
 		b := newBatch(t.Context(), 10, func(from, to int, err error) { told = append(told, fmt.Sprint(from, to, err != nil)) })
 		for i := range b.pendings {
 			p := &b.pendings[i]
-			p.exchange, p.key, p.id, p.mandatory = "x", "k", fmt.Sprint(i), true
-			if ok, err := c.accept(t.Context(), p); !ok || err != nil {
+			p.be("x", fmt.Sprint(i))
+			if ok, err := c.acceptOne(t.Context(), p); !ok || err != nil {
 				t.Fatal(ok, err)
 			}
 		}

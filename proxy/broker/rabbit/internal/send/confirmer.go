@@ -16,60 +16,56 @@ import (
 // broker confirmed at once. It ends when the writer has and nothing is in flight.
 func (c *channel) confirm() {
 	defer close(c.drained)
-	var g gathered
-	defer g.flush()
-	for {
-		p, ok := c.next(&g)
-		if !ok {
-			return
+	var space []*pending
+	for ps := c.ring.take(space); len(ps) > 0; ps = c.ring.take(space) {
+		space = ps
+		for rest := ps; len(rest) > 0; {
+			n := c.confirmed(rest)
+			if n == 0 {
+				c.refused(rest[0])
+				n = 1
+			}
+			rest = rest[n:]
 		}
-		if !p.confirmed.Acked() {
-			g.flush() // the verdict may take long
-		}
-		err := c.verdict(p)
+		clear(ps)
+	}
+}
+
+// confirmed ends those of ps, at the begin, that a queue has, and returns how many.
+func (c *channel) confirmed(ps []*pending) int {
+	c.collectReturns()
+	n := 0
+	for n < len(ps) && ps[n].acked && (len(c.returned) == 0 || !c.isReturned(ps[n])) {
+		n++
+	}
+	c.ring.forget(ps[:n])
+	for range n {
 		<-c.slots
-		switch told := p.finish(); {
-		case !told:
-		case err == nil:
+	}
+	var g gathered
+	for _, p := range ps[:n] {
+		if p.finish() {
 			g.add(p)
-		default:
-			g.flush()
-			p.batch.tell(p.number, p.number+1, err)
 		}
 	}
+	g.flush()
+	return n
 }
 
-// next returns the next publish when it is confirmed, and before it waits for that it
-// tells what was gathered.
-func (c *channel) next(g *gathered) (*pending, bool) {
-	var p *pending
-	var ok bool
-	select {
-	case p, ok = <-c.inflight:
-	default:
-		g.flush()
-		p, ok = <-c.inflight
-	}
-	if !ok {
-		return nil, false
-	}
-	select {
-	case <-p.confirmed.Done():
-	default:
-		g.flush()
-		c.since.Store(max(int64(p.written.Sub(c.opened)), 1))
-		<-p.confirmed.Done()
-		c.since.Store(0)
-	}
-	return p, true
+// refused ends p, which the broker has not taken, or no queue.
+func (c *channel) refused(p *pending) {
+	err := c.verdict(p)
+	c.ring.forget([]*pending{p})
+	<-c.slots
+	p.fail(err)
 }
 
-// verdict is the outcome of p, whose confirmation is done.
+// verdict is the outcome of p, which is decided.
 func (c *channel) verdict(p *pending) error {
 	if r, ok := c.takeReturn(p); ok {
 		return &broker.Error{Kind: broker.Unroutable, Outcome: broker.Failed, Op: p.op(), Err: errors.New(r.Reason)}
 	}
-	if p.confirmed.Acked() {
+	if p.acked {
 		return nil
 	}
 	if c.wire.isClosed() {
@@ -104,6 +100,19 @@ func (c *channel) lost(p *pending, err error) error {
 		e.Kind, e.Outcome = broker.TooLarge, broker.Failed // it takes no such message, on any channel
 	}
 	return e
+}
+
+// isReturned reports whether p's return is among those that have come.
+func (c *channel) isReturned(p *pending) bool {
+	if !p.mandatory {
+		return false
+	}
+	for i := range c.returned {
+		if p.matches(&c.returned[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // takeReturn takes p's return out of those that have come.

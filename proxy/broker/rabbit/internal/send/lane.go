@@ -39,11 +39,12 @@ func newLane(s *conn.Session, learn func(*amqp.Error)) *lane {
 
 // open makes the lane's next channel.
 func (l *lane) open() error {
-	w, err := openWire(l.session)
+	r := newRing(l.session.Options.Window)
+	w, err := openWire(l.session, r)
 	if err != nil {
 		return err
 	}
-	c := newChannel(w, l.session.Options.Window, &l.session.Alarm)
+	c := newChannel(w, r, l.session.Options.Window, &l.session.Alarm)
 	if !c.start(l.session, w, l.learn) {
 		return fault.ErrStopped
 	}
@@ -66,15 +67,17 @@ func (l *lane) run() {
 	}
 }
 
-func (l *lane) publish(ctx context.Context, p *pending) error {
-	for {
+// publish gives the messages of r to the lane's channels, in their order, and returns how many
+// were taken before the error.
+func (l *lane) publish(ctx context.Context, r run) (n int, err error) {
+	for all := r; ; {
 		c, err := l.wait(ctx)
 		if err != nil {
-			return fault.NotSent(fault.KindOf(err), p.op(), err)
+			return r.from - all.from, fault.NotSent(fault.KindOf(err), r.first().op(), err)
 		}
-		accepted, err := c.accept(ctx, p)
-		if accepted || err != nil {
-			return err
+		n, err := c.accept(ctx, r)
+		if r.from += n; err != nil || r.from == r.to {
+			return r.from - all.from, err
 		}
 	}
 }

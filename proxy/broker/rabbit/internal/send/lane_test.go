@@ -37,8 +37,12 @@ func TestASlowConfirmOnALivingConnectionIsWaitedFor(t *testing.T) {
 	// confirm will come for it, because it was never sent.
 	f.mustPublish(toQueue(f.queue("q"), "1"))
 	c := f.sender.live.Load().lanes.list()[0].current()
-	c.since.Store(1)
-	defer c.since.Store(0)
+	unsent := newPending("x", "unsent")
+	unsent.stage.Store(queued)
+	if n, _, err := c.ring.add(unsent.batch.pendings, 1); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	defer c.ring.takeBack(1)
 	silent := false
 	f.poll("the broker has been asked and has answered", func() bool {
 		d := live.Silence()

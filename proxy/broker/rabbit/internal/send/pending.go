@@ -1,13 +1,13 @@
 package send
 
 import (
+	"hash/maphash"
 	"sync/atomic"
-	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/fault"
-	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/frame"
 )
 
 // pending is a publish from its encoding to its outcome.
@@ -21,17 +21,21 @@ type pending struct {
 	exchange    string
 	key         string
 	id          string // of the event; "" for a copy of what is none, or is one of another form
+	hash        uint64 // of id
 	mandatory   bool
 	shard       uint32 // of its partition
 	size        int64  // of its data
 	headerBytes int
 
-	// Owned by the writer until written, by the confirmer after.
-	properties message.Properties
-	body       []byte
-	copy       int64 // not 0 when the same event is in flight already
-	confirmed  confirmation
-	written    time.Time
+	// Owned by whoever writes until written, by the confirmer after.
+	from, to int    // where its frames are in the batch's
+	rest     []byte // the body, if it is not among the frames
+	copy     int64  // not 0 when the same event is in flight already
+
+	// Guarded by the mutex of the ring it is in.
+	written   int64 // when, in nanoseconds since the channel was opened
+	confirmed bool
+	acked     bool
 
 	stage    atomic.Int32
 	answered atomic.Bool // its outcome has been told, or is by whoever set it
@@ -58,7 +62,7 @@ func (p *pending) take() bool { return p.stage.CompareAndSwap(queued, taken) }
 // the context ended before.
 func (p *pending) finish() bool {
 	mine := p.answer()
-	p.properties, p.body, p.key = message.Properties{}, nil, "" // it may be kept for long; the data need not be
+	p.rest, p.key = nil, "" // it may be kept for long; what it published need not be
 	p.stage.Store(finished)
 	return mine
 }
@@ -66,15 +70,23 @@ func (p *pending) finish() bool {
 // answer reports whether the outcome is the caller's to tell.
 func (p *pending) answer() bool { return p.answered.CompareAndSwap(false, true) }
 
-// decided reports whether the broker's answer is known.
-func (p *pending) decided() bool { return p.stage.Load() == finished }
-
-// encode makes p the AMQP form of m.
-func (p *pending) encode(m *queueing.Message, l *envelope.Limits) (err error) {
+// encode appends the AMQP form of m to the frames of p's batch.
+func (p *pending) encode(m *queueing.Message, l *envelope.Limits, frameSize int) error {
 	p.exchange, p.key, p.mandatory, p.shard = m.Exchange, m.RoutingKey, m.Mandatory, shardOf(m)
-	if p.properties, p.id, p.body, err = envelope.Encode(m, l); err != nil {
+	properties, id, body, err := envelope.Encode(m, l)
+	if err != nil {
 		return err
 	}
-	p.size, p.headerBytes = int64(len(p.body)), p.properties.Headers.Size()
+	p.id, p.hash = id, maphash.String(seed, id)
+	p.size, p.headerBytes = int64(len(body)), properties.Headers.Size()
+	if p.headerBytes > frameSize-frameOverhead {
+		return p.tooManyHeaders(frameSize - frameOverhead)
+	}
+	b := p.batch
+	p.from = len(b.frames)
+	b.frames, p.rest = frame.AppendPublish(b.frames, p.exchange, p.key, p.mandatory, &properties, body, frameSize)
+	p.to = len(b.frames)
 	return nil
 }
+
+var seed = maphash.MakeSeed()

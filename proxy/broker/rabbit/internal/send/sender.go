@@ -62,24 +62,40 @@ func (s *Sender) Publish(ctx context.Context, messages []queueing.Message, told 
 		return
 	}
 	b := newBatch(ctx, len(messages), told)
+	defer b.letGo()
 	var to *publisher
 	if s.link.Live() != nil {
 		to = s.live.Load()
 	}
+	from := 0 // of those that are encoded and not given on
 	for i := range messages {
 		p := &b.pendings[i]
-		if err := s.accept(ctx, to, p, &messages[i]); err != nil {
-			p.fail(err)
+		err := s.encode(ctx, to, p, &messages[i])
+		if i > from && (err != nil || !p.follows(&b.pendings[from])) {
+			to.publish(ctx, b.run(from, i))
+			from = i
 		}
+		if err != nil {
+			p.fail(err)
+			from = i + 1
+		}
+	}
+	if from < len(messages) {
+		to.publish(ctx, b.run(from, len(messages)))
 	}
 }
 
-// accept queues p, which becomes m. An error is its outcome.
-func (s *Sender) accept(ctx context.Context, to *publisher, p *pending, m *queueing.Message) error {
+// follows reports whether p goes the way of other.
+func (p *pending) follows(other *pending) bool {
+	return p.exchange == other.exchange && p.shard == other.shard
+}
+
+// encode makes p the form of m. An error is its outcome.
+func (s *Sender) encode(ctx context.Context, to *publisher, p *pending, m *queueing.Message) error {
 	if to == nil {
 		return fault.NotSent(broker.Unavailable, fault.PublishOp(m.Exchange), errors.New(s.link.Why()))
 	}
-	if err := p.encode(m, &s.limits); err != nil {
+	if err := p.encode(m, &s.limits, to.session.FrameSize()); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -88,7 +104,12 @@ func (s *Sender) accept(ctx context.Context, to *publisher, p *pending, m *queue
 	if limit := s.largest.Load(); limit > 0 && p.size > limit {
 		return fault.NotSent(broker.TooLarge, p.op(), fmt.Errorf("data of %d bytes: the broker takes at most %d", p.size, limit))
 	}
-	return to.publish(ctx, p)
+	return nil
+}
+
+// tooManyHeaders is the outcome of p, whose headers do not fit a frame.
+func (p *pending) tooManyHeaders(limit int) error {
+	return fault.NotSent(broker.TooLarge, p.op(), fmt.Errorf("headers of %d bytes do not fit the connection's frames of %d bytes", p.headerBytes, limit))
 }
 
 // publisher is the publishing side of one session.
@@ -113,17 +134,28 @@ func (p *publisher) learn(e *amqp.Error) {
 	}
 }
 
-func (p *publisher) publish(ctx context.Context, m *pending) error {
+// publish publishes r, whose messages go the same way.
+func (p *publisher) publish(ctx context.Context, r run) {
+	n, err := p.give(ctx, r)
+	if err == nil {
+		return
+	}
+	ps := r.pendings()[n:]
+	for i := range ps {
+		ps[i].fail(err)
+	}
+}
+
+// give gives the messages of r to their channel, and returns how many it took before the error.
+func (p *publisher) give(ctx context.Context, r run) (n int, err error) {
+	first := r.first()
 	if on, reason := p.session.Alarm.State(); on {
-		return fault.NotSent(broker.Blocked, m.op(), errors.New(reason))
+		return 0, fault.NotSent(broker.Blocked, first.op(), errors.New(reason))
 	}
-	if limit := p.session.FrameSize() - frameOverhead; m.headerBytes > limit {
-		return fault.NotSent(broker.TooLarge, m.op(), fmt.Errorf("headers of %d bytes do not fit the connection's frames of %d bytes", m.headerBytes, limit))
+	if err := p.exchanges.know(ctx, first.exchange); err != nil {
+		return 0, err
 	}
-	if err := p.exchanges.know(ctx, m.exchange); err != nil {
-		return err
-	}
-	return p.lanes.of(m).publish(ctx, m)
+	return p.lanes.of(first).publish(ctx, r)
 }
 
 // frameOverhead is what a header frame holds beside the header table: its own

@@ -1,8 +1,6 @@
 package send
 
 import (
-	"errors"
-	"net"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -12,11 +10,12 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 )
 
-// openWire opens an AMQP channel in confirm mode.
-func openWire(s *conn.Session) (*frameWire, error) {
+// openWire opens an AMQP channel in confirm mode, whose confirms go to r.
+func openWire(s *conn.Session, r *ring) (*frameWire, error) {
 	w := &frameWire{
 		// Every return belongs to an undecided publish: a window's worth is enough.
 		back:      make(chan frame.Returned, s.Options.Window),
+		ring:      r,
 		frameSize: s.FrameSize(),
 	}
 	err := s.Call(func() (err error) {
@@ -29,133 +28,31 @@ func openWire(s *conn.Session) (*frameWire, error) {
 	return w, err
 }
 
-// frameWire is a wire on a hot channel. The broker numbers publishes from one on, and
-// confirms each, or all up to one.
+// frameWire is a wire on a hot channel.
 type frameWire struct {
 	// Set by openWire.
 	ch        *amqp.Channel
 	hot       *frame.Channel
 	closed    <-chan *amqp.Error
 	back      chan frame.Returned
+	ring      *ring
 	frameSize int
-
-	buffer []byte // owned by the channel's writer
-
-	// Guarded by mu.
-	mu    sync.Mutex
-	first uint64          // number of the first publish in open
-	open  []*frameConfirm // written and not confirmed, without gaps; nil is one that is
-	over  bool            // no confirm comes any more
 }
 
-// frameConfirm implements confirmation.
-type frameConfirm struct {
-	done  chan struct{}
-	acked bool // set before done is closed
-}
+// send implements wire.
+func (w *frameWire) send(frames, rest []byte) error { return w.hot.Send(frames, rest, w.frameSize) }
 
-// Done implements confirmation.
-func (c *frameConfirm) Done() <-chan struct{} { return c.done }
-
-// Acked implements confirmation.
-func (c *frameConfirm) Acked() bool { return c.acked }
-
-func (c *frameConfirm) decide(ack bool) {
-	c.acked = ack
-	close(c.done)
-}
-
-// publish implements wire.
-func (w *frameWire) publish(p *pending) (confirmation, error) {
-	c := &frameConfirm{done: make(chan struct{})}
-	w.mu.Lock()
-	if w.over {
-		w.mu.Unlock()
-		return nil, amqp.ErrClosed
-	}
-	if w.first == 0 {
-		w.first = 1
-	}
-	w.open = append(w.open, c) // before it is written: the confirm may come at once
-	w.mu.Unlock()
-
-	var err error
-	w.buffer, err = w.hot.Publish(w.buffer, p.exchange, p.key, p.mandatory, &p.properties, p.body, w.frameSize)
-	if err != nil {
-		return nil, w.unpublished(err)
-	}
-	return c, nil
-}
-
-// unpublished takes back the number of a publish that was not written.
-func (w *frameWire) unpublished(err error) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n := len(w.open); n > 0 {
-		w.open = w.open[:n-1]
-	}
-	if errors.Is(err, net.ErrClosed) {
-		return amqp.ErrClosed
-	}
-	return err
-}
+// trySend implements wire.
+func (w *frameWire) trySend(frames []byte) bool { return w.hot.TrySend(frames) }
 
 // returns implements wire.
 func (w *frameWire) returns() <-chan frame.Returned { return w.back }
 
 // isClosed implements wire.
-func (w *frameWire) isClosed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.over || w.ch.IsClosed()
-}
+func (w *frameWire) isClosed() bool { return w.ring.isOver() || w.ch.IsClosed() }
 
-// fail ends everything that was not confirmed, once the channel is gone.
-func (w *frameWire) fail() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.over = true
-	for _, c := range w.open {
-		if c != nil {
-			c.decide(false)
-		}
-	}
-	w.open = nil
-}
-
-// Confirm implements frame.Taker. A number that is not open was never given, or was told
-// before: the broker's fault, and no reason to believe it.
-func (w *frameWire) Confirm(tag uint64, multiple, ack bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if tag == 0 && multiple {
-		tag = w.first + uint64(len(w.open)) - 1 // all (AMQP 0-9-1, basic.ack)
-	}
-	if tag < w.first || tag-w.first >= uint64(len(w.open)) {
-		return
-	}
-	at := int(tag - w.first) //nolint:gosec // less than len(w.open)
-	from := at
-	if multiple {
-		from = 0
-	}
-	for i := from; i <= at; i++ {
-		if c := w.open[i]; c != nil {
-			c.decide(ack)
-			w.open[i] = nil
-		}
-	}
-	w.trim()
-}
-
-// trim forgets what is confirmed at the begin of open. It is called with mu held.
-func (w *frameWire) trim() {
-	n := 0
-	for n < len(w.open) && w.open[n] == nil {
-		n++
-	}
-	w.open, w.first = w.open[n:], w.first+uint64(n) //nolint:gosec // a count
-}
+// Confirm implements frame.Taker.
+func (w *frameWire) Confirm(tag uint64, multiple, ack bool) { w.ring.confirm(tag, multiple, ack) }
 
 // GiveBack implements frame.Taker.
 func (w *frameWire) GiveBack(r frame.Returned) {
@@ -167,3 +64,243 @@ func (w *frameWire) GiveBack(r frame.Returned) {
 
 // Deliver implements frame.Taker. Nothing consumes here.
 func (w *frameWire) Deliver(*message.Message) {}
+
+// ring has the publishes of a channel from before they are written until the confirmer
+// takes them. The broker numbers them from one on, and confirms each, or all up to one.
+//
+//	add ──▶ open ──confirm, fail──▶ decided ──take──▶ the confirmer
+//
+// A publish that is decided waits there for those before it.
+type ring struct {
+	wake chan struct{} // cap 1: there is something to take, or closed is set
+
+	// Guarded by mu.
+	mu      sync.Mutex
+	first   uint64         // number of the first in open
+	open    []*pending     // without gaps
+	decided int            // how many at the begin of open are confirmed
+	ids     map[uint64]int // how many with an id, by its hash, the confirmer is not done with
+	copies  int64
+	closed  bool // nothing is added any more
+	over    bool // no confirm comes any more
+}
+
+func newRing(window int) *ring {
+	return &ring{
+		wake: make(chan struct{}, 1), first: 1, open: make([]*pending, 0, window), ids: make(map[uint64]int, window),
+	}
+}
+
+// special is what keeps the last publish that was added from being written as it is encoded.
+type special struct {
+	copy int64  // the number of its copy header; 0 when it has none
+	rest []byte // its body, if that is not among its frames
+}
+
+func (s special) none() bool { return s.copy == 0 && s.rest == nil }
+
+// add takes ps, up to the first that is special, and returns how many. It stops before one
+// that nobody waits for: n is 0 when that is the first.
+func (r *ring) add(ps []pending, now int64) (n int, last special, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.push(ps, now)
+}
+
+// push is add with mu held.
+func (r *ring) push(ps []pending, now int64) (n int, last special, err error) {
+	if r.over {
+		return 0, last, amqp.ErrClosed
+	}
+	for i := range ps {
+		p := &ps[i]
+		if !p.take() {
+			break
+		}
+		p.written, p.copy = now, 0
+		if p.mandatory {
+			if p.id == "" || r.ids[p.hash] > 0 {
+				r.copies++
+				p.copy = r.copies
+			}
+			r.ids[p.hash]++
+		}
+		last.copy, last.rest, p.rest = p.copy, p.rest, nil // p is the confirmer's soon
+		r.open = append(r.open, p)
+		n++
+		if !last.none() {
+			break
+		}
+	}
+	return n, last, nil
+}
+
+// addAll adds ps if none is special, and all are waited for, and reports whether it did.
+func (r *ring) addAll(ps []pending, now int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	copies := r.copies
+	n, last, err := r.push(ps, now)
+	if n == len(ps) && last.none() && err == nil {
+		return true
+	}
+	r.pop(n)
+	r.copies = copies
+	if n > 0 {
+		ps[n-1].rest = last.rest
+	}
+	for i := range ps[:n] {
+		ps[i].stage.Store(queued)
+	}
+	return false
+}
+
+// takeBack takes out the last n that were added, which were not written. It returns false
+// when they are decided: then the confirmer tells their outcome.
+func (r *ring) takeBack(n int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || len(r.open)-r.decided < n {
+		return false
+	}
+	r.pop(n)
+	return true
+}
+
+// pop takes out the last n. It is called with mu held.
+func (r *ring) pop(n int) {
+	from := len(r.open) - n
+	for _, p := range r.open[from:] {
+		r.forgetOne(p)
+	}
+	clear(r.open[from:])
+	r.open = r.open[:from]
+}
+
+// confirm decides one publish, or all up to it. A number that is not open was never given,
+// or was told before: the broker's fault, and no reason to believe it.
+func (r *ring) confirm(tag uint64, multiple, ack bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if tag == 0 && multiple {
+		tag = r.first + uint64(len(r.open)) - 1 // all (AMQP 0-9-1, basic.ack)
+	}
+	if tag < r.first || tag-r.first >= uint64(len(r.open)) {
+		return
+	}
+	at := int(tag - r.first) //nolint:gosec // less than len(r.open)
+	from := at
+	if multiple {
+		from = r.decided
+	}
+	for i := from; i <= at; i++ {
+		r.open[i].decide(ack)
+	}
+	r.advance()
+}
+
+func (p *pending) decide(ack bool) {
+	if !p.confirmed {
+		p.confirmed, p.acked = true, ack
+	}
+}
+
+// fail decides everything that was not confirmed, once the channel is gone.
+func (r *ring) fail() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+	for _, p := range r.open {
+		p.decide(false)
+	}
+	r.advance()
+}
+
+// isOver reports whether no confirm comes any more.
+func (r *ring) isOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
+// advance is called with mu held.
+func (r *ring) advance() {
+	before := r.decided
+	for r.decided < len(r.open) && r.open[r.decided].confirmed {
+		r.decided++
+	}
+	if r.decided > before {
+		r.tell()
+	}
+}
+
+func (r *ring) tell() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it is told already
+	}
+}
+
+// close says that nothing is added any more.
+func (r *ring) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	r.tell()
+}
+
+// take waits for publishes that are decided and returns all of them, in order, in the space
+// of the last ones; none once the ring is closed and empty. Only the confirmer takes.
+func (r *ring) take(space []*pending) []*pending {
+	for {
+		if ps, done := r.tryTake(space[:0]); len(ps) > 0 || done {
+			return ps
+		}
+		<-r.wake
+	}
+}
+
+func (r *ring) tryTake(into []*pending) (ps []*pending, done bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.decided
+	ps = append(into, r.open[:n]...)
+	left := copy(r.open, r.open[n:]) // a window's at most
+	clear(r.open[left:])
+	r.open = r.open[:left]
+	r.first, r.decided = r.first+uint64(n), 0 //nolint:gosec // a count
+	return ps, r.closed && left == 0
+}
+
+// forget is told of publishes whose returns were looked for: a later one with the same id
+// is no copy of them any more.
+func (r *ring) forget(ps []*pending) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range ps {
+		r.forgetOne(p)
+	}
+}
+
+// forgetOne is called with mu held.
+func (r *ring) forgetOne(p *pending) {
+	if !p.mandatory {
+		return
+	}
+	if n := r.ids[p.hash]; n > 1 {
+		r.ids[p.hash] = n - 1
+	} else {
+		delete(r.ids, p.hash)
+	}
+}
+
+// oldest returns when the oldest undecided publish was written; ok is false when there is
+// none.
+func (r *ring) oldest() (written int64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.decided == len(r.open) {
+		return 0, false
+	}
+	return r.open[r.decided].written, true
+}

@@ -10,12 +10,15 @@ func TestConfirmsFindTheirPublishes(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 200 {
-		w := &frameWire{first: 1}
+		ring := newRing(1)
+		w := &frameWire{ring: ring}
 		n := 1 + r.IntN(50)
-		all := make([]*frameConfirm, n)
+		all := make([]pending, n)
 		for i := range all {
-			all[i] = &frameConfirm{done: make(chan struct{})}
-			w.open = append(w.open, all[i])
+			all[i].stage.Store(queued)
+		}
+		if added, _, err := ring.add(all, 0); added != n || err != nil {
+			t.Fatalf("%d of %d publishes were added (%v)", added, n, err)
 		}
 		want := make([]string, n) // "" while it is open
 		for range 2 * n {
@@ -32,21 +35,24 @@ func TestConfirmsFindTheirPublishes(t *testing.T) {
 				}
 			}
 		}
-		for i, c := range all {
+		for i := range all {
 			got := ""
-			select {
-			case <-c.done:
-				got = fmt.Sprint(c.acked)
-			default:
+			if p := &all[i]; p.confirmed {
+				got = fmt.Sprint(p.acked)
 			}
 			if got != want[i] {
 				t.Fatalf("publish %d of %d: %q, want %q", i+1, n, got, want[i])
 			}
 		}
-		w.fail()
-		for i, c := range all {
-			if <-c.done; want[i] == "" && c.acked {
-				t.Fatalf("publish %d was confirmed by the end of its channel", i+1)
+		ring.fail()
+		ring.close()
+		took := ring.take(nil)
+		if len(took) != n || len(ring.take(nil)) != 0 {
+			t.Fatalf("%d of %d publishes are decided by the end of their channel", len(took), n)
+		}
+		for i, p := range took {
+			if p != &all[i] || !p.confirmed || want[i] == "" && p.acked {
+				t.Fatalf("publish %d was confirmed by the end of its channel, or is in another's place", i+1)
 			}
 		}
 	}

@@ -7,38 +7,125 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/envelope"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/frame"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 )
 
-// write is the one writer of the channel. It ends when the channel is retired and
-// the queue is empty.
+// write is the writer of the channel: of all that enqueue could not write at once. It ends
+// when the channel is retired and the queue is empty.
 func (c *channel) write() {
 	defer close(c.flushed)
-	defer close(c.inflight)
-	for p := range c.queue {
-		if err := c.writeOne(p); err != nil {
-			<-c.slots
-			p.fail(err)
-		}
+	defer c.ring.close()
+	for r := range c.queue {
+		c.writeRun(&r)
+		c.leave(&r)
 	}
 }
 
-// writeOne writes p and hands it to the confirmer. An error is p's outcome.
-func (c *channel) writeOne(p *pending) error {
-	if !p.take() {
-		return fault.NotSent(broker.WindowFull, p.op(), nil) // nobody waits for it: this is told to none
+// leave is called when a run that was in the queue is written, or never will be.
+func (c *channel) leave(r *run) {
+	c.mu.Lock()
+	c.queued--
+	c.mu.Unlock()
+	r.batch.letGo()
+}
+
+// writeAtOnce writes a run if that does not block, as it does when the broker takes what it is
+// given, and reports whether it did: then its callers need no other goroutine. It is called
+// with mu held, and nothing in the queue.
+func (c *channel) writeAtOnce(r *run) bool {
+	if on, _ := c.alarm.State(); on {
+		return false
 	}
-	if on, reason := c.alarm.State(); on {
+	ps := r.pendings()
+	if !c.ring.addAll(ps, c.now()) {
+		return false
+	}
+	if c.wire.trySend(r.frames[ps[0].from:ps[len(ps)-1].to]) {
+		return true
+	}
+	if !c.ring.takeBack(len(ps)) {
+		return true // the channel has just ended: the confirmer tells
+	}
+	for i := range ps {
+		ps[i].stage.Store(queued)
+	}
+	return false
+}
+
+// writeRun writes what somebody still waits for.
+func (c *channel) writeRun(r *run) {
+	for ps := r.pendings(); len(ps) > 0; {
+		n, err := c.writeSome(ps, r.frames)
+		switch {
+		case n == 0: // nobody waits for it: this is told to none
+			n = 1
+			ps[0].fail(fault.NotSent(broker.WindowFull, ps[0].op(), nil))
+			<-c.slots
+		case err != nil:
+			for i := range ps[:n] {
+				err := c.failed(&ps[i], err)
+				<-c.slots
+				ps[i].fail(err)
+			}
+		}
+		ps = ps[n:]
+	}
+}
+
+// failed is the outcome of p, which was not written because of err.
+func (c *channel) failed(p *pending, err error) error {
+	if errors.Is(err, errAlarm) {
+		_, reason := c.alarm.State()
 		return fault.NotSent(broker.Blocked, p.op(), errors.New(reason))
 	}
-	c.markCopy(p)
-	confirmed, err := c.wire.publish(p)
-	if err != nil {
-		return c.lost(p, err)
+	return c.lost(p, err)
+}
+
+// errAlarm says that the broker takes no publishes.
+var errAlarm = errors.New("alarm")
+
+// writeSome writes as many of ps, at the begin, as can be written together. After an error n
+// of them have not been.
+func (c *channel) writeSome(ps []pending, frames []byte) (n int, err error) {
+	if on, _ := c.alarm.State(); on {
+		if !ps[0].take() {
+			return 0, nil
+		}
+		return 1, errAlarm
 	}
-	p.confirmed, p.written = confirmed, time.Now()
-	p.body = nil
-	c.inflight <- p
-	return nil
+	n, last, err := c.ring.add(ps, c.now())
+	if err != nil {
+		if !ps[0].take() {
+			return 0, nil
+		}
+		return 1, err
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	end := &ps[n-1]
+	plain := frames[ps[0].from:end.to]
+	if last.copy != 0 {
+		c.buffer = append(c.buffer[:0], frames[ps[0].from:end.from]...)
+		c.buffer = frame.AppendWithHeader(c.buffer, frames[end.from:end.to], copyHeader(last.copy))
+		plain = c.buffer
+	}
+	if err := c.wire.send(plain, last.rest); err != nil {
+		if c.ring.takeBack(n) {
+			return n, err
+		}
+	}
+	if cap(c.buffer) > maxBuffer {
+		c.buffer = nil
+	}
+	return n, nil // after an error the confirmer tells
+}
+
+func copyHeader(number int64) message.Field {
+	var t message.Table
+	t.AddInt(envelope.CopyHeader, number)
+	return t.Fields[0]
 }
 
 // alarmCheck is how often a channel looks whether an alarm is over.
@@ -67,33 +154,18 @@ func (c *channel) refuseBlocked() {
 func (c *channel) refuseQueued() {
 	for {
 		select {
-		case p, ok := <-c.queue:
+		case r, ok := <-c.queue:
 			if !ok {
 				return
 			}
-			<-c.slots
-			p.fail(fault.NotSent(broker.Blocked, p.op(), fault.ErrBlocked))
+			ps := r.pendings()
+			for i := range ps {
+				<-c.slots
+				ps[i].fail(fault.NotSent(broker.Blocked, ps[i].op(), fault.ErrBlocked))
+			}
+			c.leave(&r)
 		default:
 			return
 		}
 	}
-}
-
-func (c *channel) markCopy(p *pending) {
-	if !p.mandatory {
-		return
-	}
-	if other := c.recent[p.id]; p.id == "" || other != nil && !other.decided() {
-		c.copies++
-		p.copy = c.copies
-		p.properties.Headers.AddInt(envelope.CopyHeader, p.copy)
-	}
-	if len(c.recent) >= 2*c.window {
-		for id, other := range c.recent {
-			if other.decided() {
-				delete(c.recent, id)
-			}
-		}
-	}
-	c.recent[p.id] = p
 }
