@@ -409,7 +409,7 @@ func TestTheLargestHeadersPassAndMoreIsRefusedLocally(t *testing.T) {
 	m := toQueue(queue, "big")
 	m.Event.Type = strings.Repeat("t", 255)
 	m.Event.Set("x", event.String(""))
-	p, _, _, err := envelope.Encode(m, &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now})
+	p, _, _, err := envelope.Encode(m, &envelope.Limits{HeaderBytes: 64 << 10, DataBytes: 16 << 20, Now: time.Now}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (f frugal) write(v appender) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(room, &buffers)}, nil
 }
 
-// buffers are for messages that are written. gRPC's own pool clears each before it is used.
+// buffers are for messages that are read or written. gRPC's own pool clears each before it is used.
 var buffers pool
 
 // pool implements mem.BufferPool.

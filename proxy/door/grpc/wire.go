@@ -73,7 +73,7 @@ type read interface {
 
 // read reads data into v.
 func (f frugal) read(data mem.BufferSlice, v read) error {
-	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	whole := data.MaterializeToBuffer(&buffers)
 	defer whole.Free()
 	if v.scan(whole.ReadOnlyData()) {
 		return nil

@@ -190,7 +190,7 @@ func TestForgedHeadersAreNeitherReadNorCopied(t *testing.T) {
 	if d.Attempt != 1 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Origin.Name != "x" || d.Origin.Key != "k" || !d.FirstFailure.IsZero() || d.Lifetime != 0 {
 		t.Errorf("decoded %+v", d)
 	}
-	p, _, _, err := Encode(&queueing.Message{RoutingKey: "q", Of: d.Original}, testLimits())
+	p, _, _, err := Encode(&queueing.Message{RoutingKey: "q", Of: d.Original}, testLimits(), nil)
 	if err != nil || len(p.Headers.Fields) != 0 {
 		t.Errorf("the copy has %s (%v)", &p.Headers, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -69,13 +70,14 @@ type Limits struct {
 
 // Encode makes the AMQP form of m: binary mode, attributes in headers, data as the body;
 // or a copy of a message. id is the event's. It refuses everything the broker would close a
-// channel or the connection for. The body is shared with m.
-func Encode(m *queueing.Message, l *Limits) (p message.Properties, id string, body []byte, err error) {
+// channel or the connection for. The body is shared with m. The headers are made in space, if
+// there is any, as far as it suffices.
+func Encode(m *queueing.Message, l *Limits, space []message.Field) (p message.Properties, id string, body []byte, err error) {
 	switch of, isCopy := m.Of.(*Original); {
 	case len(m.Exchange) > message.MaxShort || len(m.RoutingKey) > message.MaxShort:
 		return p, "", nil, invalid(m, fmt.Errorf("exchange of %d and routing key of %d bytes: want at most %d", len(m.Exchange), len(m.RoutingKey), message.MaxShort))
 	case m.Of == nil:
-		if p, err = encodeEvent(m, l); err != nil {
+		if p, err = encodeEvent(m, l, space); err != nil {
 			return p, "", nil, err
 		}
 		return p, m.Event.ID, m.Event.Data, nil
@@ -88,7 +90,7 @@ func Encode(m *queueing.Message, l *Limits) (p message.Properties, id string, bo
 }
 
 // encodeEvent makes the properties of an event.
-func encodeEvent(m *queueing.Message, l *Limits) (p message.Properties, err error) {
+func encodeEvent(m *queueing.Message, l *Limits, space []message.Field) (p message.Properties, err error) {
 	e := m.Event
 	if e == nil {
 		return p, invalid(m, errors.New("message has no event"))
@@ -97,6 +99,7 @@ func encodeEvent(m *queueing.Message, l *Limits) (p message.Properties, err erro
 		return p, fault.NotSent(broker.TooLarge, fault.PublishOp(m.Exchange), fmt.Errorf("data of %d bytes: want at most %d", len(e.Data), l.DataBytes))
 	}
 	p = properties(m)
+	p.Headers.Fields = space[:0]
 	if err := addEvent(&p.Headers, m); err != nil {
 		return p, invalid(m, err)
 	}
@@ -115,7 +118,7 @@ func invalid(m *queueing.Message, err error) error {
 
 // addEvent adds everything of m that travels in headers.
 func addEvent(t *message.Table, m *queueing.Message) error {
-	t.Fields = make([]message.Field, 0, 8+len(m.Event.Attrs)+len(m.Headers))
+	t.Fields = slices.Grow(t.Fields, 8+len(m.Event.Attrs)+len(m.Headers))
 	if err := mapping.AppendAttributes(t, m.Event); err != nil {
 		return err
 	}

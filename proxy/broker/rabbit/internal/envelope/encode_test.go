@@ -180,6 +180,6 @@ type encoded struct {
 
 func encode(m *queueing.Message, l *Limits) (p *encoded, err error) {
 	p = new(encoded)
-	p.properties, p.id, p.body, err = Encode(m, l)
+	p.properties, p.id, p.body, err = Encode(m, l, nil)
 	return p, err
 }

@@ -127,15 +127,6 @@ func (f *Framer) send(h *Channel, frames, body []byte, frameSize int) error {
 	return err
 }
 
-// trySend is send for frames that can be taken at once.
-func (f *Framer) trySend(h *Channel, frames []byte) bool {
-	if !f.mu.TryLock() {
-		return false // a writer may hold it while the broker reads nothing
-	}
-	defer f.mu.Unlock()
-	return !f.out.within() && f.broken == nil && !h.over.Load() && f.tryWrite(frames)
-}
-
 // write is called with mu held.
 func (f *Framer) write(p []byte) error {
 	_, err := f.socket.Write(p)

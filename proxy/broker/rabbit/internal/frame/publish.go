@@ -59,13 +59,6 @@ func (h *Channel) Send(frames, rest []byte, frameSize int) error {
 	return h.framer.send(h, frames, rest, frameSize)
 }
 
-// TrySend is Send for frames without a rest, if that does not block. It returns false, with
-// nothing written, when it would, or when nothing can be written any more.
-func (h *Channel) TrySend(frames []byte) bool {
-	h.stamp(frames)
-	return h.framer.trySend(h, frames)
-}
-
 // stamp sets the channel of frames.
 func (h *Channel) stamp(frames []byte) {
 	for len(frames) > 0 {

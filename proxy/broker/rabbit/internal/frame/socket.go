@@ -71,23 +71,6 @@ func (s *socket) Write(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	s.add(p)
-	return len(p), nil
-}
-
-// tryWrite takes p if that needs no wait, and reports whether it did.
-func (s *socket) tryWrite(p []byte) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil || len(s.waiting) > 0 && len(s.waiting)+len(p) > writeBuffer {
-		return false
-	}
-	s.add(p)
-	return true
-}
-
-// add is called with mu held.
-func (s *socket) add(p []byte) {
 	if s.written != nil {
 		close(s.written)
 		s.written = nil
@@ -99,6 +82,7 @@ func (s *socket) add(p []byte) {
 		}
 	}
 	s.waiting = append(s.waiting, p...)
+	return len(p), nil
 }
 
 // flush gives the kernel what waits, until the socket is closed. An error closes it:

@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
+	"github.com/warrenmesh/warren/internal/grow"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 	"github.com/warrenmesh/warren/proxy/event"
@@ -36,7 +38,7 @@ func AppendAttributes(t *message.Table, e *event.Event) error {
 		if a.Name == event.AttrDataContentType && ContentType(e) != "" {
 			continue
 		}
-		name := Prefix + a.Name
+		name := headerName(a.Name)
 		if len(name) > message.MaxName {
 			return fmt.Errorf("attribute name of %d bytes: want at most %d", len(a.Name), message.MaxName-len(Prefix))
 		}
@@ -57,6 +59,28 @@ func AppendAttributes(t *message.Table, e *event.Event) error {
 	}
 	return nil
 }
+
+// headerName returns the header of an attribute. Most events of a service have the same few
+// attributes, so that the names of the first ones are kept.
+func headerName(attribute string) string {
+	if name, ok := names.Get(attribute); ok {
+		return name
+	}
+	name := Prefix + attribute
+	if len(name) > message.MaxName || named.Load() >= maxNames {
+		return name
+	}
+	named.Add(1) // a little more than maxNames does no harm
+	return names.Add(name[len(Prefix):], func() string { return name })
+}
+
+// maxNames is how many names are kept: whoever publishes chooses them.
+const maxNames = 256
+
+var (
+	names grow.Map[string, string] // header by attribute
+	named atomic.Int32
+)
 
 // timestamp is a's time in RFC 3339, in UTC where that cannot express its zone.
 func timestamp(a *event.Attr) (string, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/fault"
+	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 )
 
 // batch is what one Publish was given, until each of its messages has its outcome.
@@ -17,8 +18,8 @@ type batch struct {
 	open     atomic.Int64 // messages without an outcome
 	release  func() bool  // of the context
 
-	frames []byte       // of the messages; owned by Publish
-	space  *[]byte      // the space for frames, of buffers
+	frames []byte // of the messages; owned by Publish
+	space  *space
 	held   atomic.Int64 // runs that are not written, and Publish: frames are used
 }
 
@@ -33,17 +34,25 @@ func newBatch(ctx context.Context, n int, told broker.Told) *batch {
 	}
 	b.open.Store(int64(n))
 	b.held.Store(1)
-	b.space, _ = buffers.Get().(*[]byte)
-	b.frames = (*b.space)[:0]
+	b.space, _ = spaces.Get().(*space)
+	b.frames = b.space.frames[:0]
 	b.release = context.AfterFunc(ctx, func() { b.expire(ctx) })
 	return b
 }
 
-// buffers are for the frames of batches.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// space is what messages are encoded in.
+type space struct {
+	frames []byte
+	fields []message.Field // of one message at a time
+}
+
+var spaces = sync.Pool{New: func() any { return new(space) }}
 
 // maxBuffer is the most bytes of a buffer that is used again.
 const maxBuffer = 256 << 10
+
+// maxFields is the most fields whose space is used again.
+const maxFields = 64
 
 // letGo is called when Publish, or whoever wrote a run, needs the frames no more.
 func (b *batch) letGo() {
@@ -51,8 +60,13 @@ func (b *batch) letGo() {
 		return
 	}
 	if cap(b.frames) <= maxBuffer {
-		*b.space = b.frames[:0]
-		buffers.Put(b.space)
+		if n := cap(b.space.fields); n > maxFields {
+			b.space.fields = nil
+		} else {
+			clear(b.space.fields[:n]) // they keep the text of events
+		}
+		b.space.frames = b.frames
+		spaces.Put(b.space)
 	}
 	b.frames, b.space = nil, nil
 }

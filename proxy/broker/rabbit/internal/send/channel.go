@@ -20,8 +20,6 @@ type wire interface {
 	// send writes frames, and then rest as a body. After an error they may have been written
 	// or not.
 	send(frames, rest []byte) error
-	// trySend writes frames if that does not block. It returns false with nothing written.
-	trySend(frames []byte) bool
 	// returns has every return before the confirmation of its publish is done.
 	returns() <-chan frame.Returned
 	isClosed() bool
@@ -31,10 +29,9 @@ type wire interface {
 // confirmer.
 //
 //	accept ──queue──▶ write ──ring──▶ confirm ──▶ told
-//	   └─── at once ─────────────▲
 //
 // The queue holds a window, and every publish in it holds a slot of it, so sending to it
-// never blocks. What the socket takes at once is not queued.
+// never blocks.
 type channel struct {
 	// Set at construction.
 	wire    wire
@@ -54,7 +51,6 @@ type channel struct {
 	// Guarded by mu.
 	mu     sync.Mutex
 	closed bool
-	queued int // runs in the queue, or in the writer's hands
 
 	// Owned by the confirmer.
 	returned []frame.Returned
@@ -160,8 +156,7 @@ func (c *channel) take(ctx context.Context, r run) (n int, err error) {
 	}
 }
 
-// enqueue writes r, which has its slots, or gives it to the writer; false means that the
-// channel is retired.
+// enqueue gives r, which has its slots, to the writer; false means that the channel is retired.
 func (c *channel) enqueue(r run) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -172,10 +167,6 @@ func (c *channel) enqueue(r run) bool {
 	for i := range ps {
 		ps[i].stage.Store(queued)
 	}
-	if c.queued == 0 && c.writeAtOnce(&r) {
-		return true
-	}
-	c.queued++
 	r.batch.held.Add(1)
 	c.queue <- r
 	return true

@@ -42,17 +42,11 @@ type fakeConfirm struct {
 
 func (c *fakeConfirm) decide(ack bool) { c.wire.ring.confirm(c.number, false, ack) }
 
-func (w *fakeWire) send(frames, _ []byte) error {
+// send takes what the ring has and was not written yet.
+func (w *fakeWire) send([]byte, []byte) error {
 	if w.hold != nil {
 		<-w.hold
 	}
-	return w.write(frames)
-}
-
-func (w *fakeWire) trySend(frames []byte) bool { return w.hold == nil && w.write(frames) == nil }
-
-// write takes what the ring has and was not written yet.
-func (w *fakeWire) write([]byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {

@@ -73,7 +73,8 @@ func (p *pending) answer() bool { return p.answered.CompareAndSwap(false, true) 
 // encode appends the AMQP form of m to the frames of p's batch.
 func (p *pending) encode(m *queueing.Message, l *envelope.Limits, frameSize int) error {
 	p.exchange, p.key, p.mandatory, p.shard = m.Exchange, m.RoutingKey, m.Mandatory, shardOf(m)
-	properties, id, body, err := envelope.Encode(m, l)
+	b := p.batch
+	properties, id, body, err := envelope.Encode(m, l, b.space.fields)
 	if err != nil {
 		return err
 	}
@@ -82,10 +83,12 @@ func (p *pending) encode(m *queueing.Message, l *envelope.Limits, frameSize int)
 	if p.headerBytes > frameSize-frameOverhead {
 		return p.tooManyHeaders(frameSize - frameOverhead)
 	}
-	b := p.batch
 	p.from = len(b.frames)
 	b.frames, p.rest = frame.AppendPublish(b.frames, p.exchange, p.key, p.mandatory, &properties, body, frameSize)
 	p.to = len(b.frames)
+	if m.Of == nil { // a copy's may be its message's
+		b.space.fields = properties.Headers.Fields
+	}
 	return nil
 }
 

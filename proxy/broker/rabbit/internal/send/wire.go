@@ -42,9 +42,6 @@ type frameWire struct {
 // send implements wire.
 func (w *frameWire) send(frames, rest []byte) error { return w.hot.Send(frames, rest, w.frameSize) }
 
-// trySend implements wire.
-func (w *frameWire) trySend(frames []byte) bool { return w.hot.TrySend(frames) }
-
 // returns implements wire.
 func (w *frameWire) returns() <-chan frame.Returned { return w.back }
 
@@ -104,11 +101,6 @@ func (s special) none() bool { return s.copy == 0 && s.rest == nil }
 func (r *ring) add(ps []pending, now int64) (n int, last special, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.push(ps, now)
-}
-
-// push is add with mu held.
-func (r *ring) push(ps []pending, now int64) (n int, last special, err error) {
 	if r.over {
 		return 0, last, amqp.ErrClosed
 	}
@@ -135,26 +127,6 @@ func (r *ring) push(ps []pending, now int64) (n int, last special, err error) {
 	return n, last, nil
 }
 
-// addAll adds ps if none is special, and all are waited for, and reports whether it did.
-func (r *ring) addAll(ps []pending, now int64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	copies := r.copies
-	n, last, err := r.push(ps, now)
-	if n == len(ps) && last.none() && err == nil {
-		return true
-	}
-	r.pop(n)
-	r.copies = copies
-	if n > 0 {
-		ps[n-1].rest = last.rest
-	}
-	for i := range ps[:n] {
-		ps[i].stage.Store(queued)
-	}
-	return false
-}
-
 // takeBack takes out the last n that were added, which were not written. It returns false
 // when they are decided: then the confirmer tells their outcome.
 func (r *ring) takeBack(n int) bool {
@@ -163,18 +135,13 @@ func (r *ring) takeBack(n int) bool {
 	if r.over || len(r.open)-r.decided < n {
 		return false
 	}
-	r.pop(n)
-	return true
-}
-
-// pop takes out the last n. It is called with mu held.
-func (r *ring) pop(n int) {
 	from := len(r.open) - n
 	for _, p := range r.open[from:] {
 		r.forgetOne(p)
 	}
 	clear(r.open[from:])
 	r.open = r.open[:from]
+	return true
 }
 
 // confirm decides one publish, or all up to it. A number that is not open was never given,

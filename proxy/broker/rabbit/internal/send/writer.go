@@ -11,46 +11,15 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 )
 
-// write is the writer of the channel: of all that enqueue could not write at once. It ends
-// when the channel is retired and the queue is empty.
+// write is the one writer of the channel. It ends when the channel is retired and the queue
+// is empty.
 func (c *channel) write() {
 	defer close(c.flushed)
 	defer c.ring.close()
 	for r := range c.queue {
 		c.writeRun(&r)
-		c.leave(&r)
+		r.batch.letGo()
 	}
-}
-
-// leave is called when a run that was in the queue is written, or never will be.
-func (c *channel) leave(r *run) {
-	c.mu.Lock()
-	c.queued--
-	c.mu.Unlock()
-	r.batch.letGo()
-}
-
-// writeAtOnce writes a run if that does not block, as it does when the broker takes what it is
-// given, and reports whether it did: then its callers need no other goroutine. It is called
-// with mu held, and nothing in the queue.
-func (c *channel) writeAtOnce(r *run) bool {
-	if on, _ := c.alarm.State(); on {
-		return false
-	}
-	ps := r.pendings()
-	if !c.ring.addAll(ps, c.now()) {
-		return false
-	}
-	if c.wire.trySend(r.frames[ps[0].from:ps[len(ps)-1].to]) {
-		return true
-	}
-	if !c.ring.takeBack(len(ps)) {
-		return true // the channel has just ended: the confirmer tells
-	}
-	for i := range ps {
-		ps[i].stage.Store(queued)
-	}
-	return false
 }
 
 // writeRun writes what somebody still waits for.
@@ -163,7 +132,7 @@ func (c *channel) refuseQueued() {
 				<-c.slots
 				ps[i].fail(fault.NotSent(broker.Blocked, ps[i].op(), fault.ErrBlocked))
 			}
-			c.leave(&r)
+			r.batch.letGo()
 		default:
 			return
 		}
