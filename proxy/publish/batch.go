@@ -8,7 +8,6 @@ import (
 
 	"github.com/warrenmesh/warren/proxy/publish/passage"
 	"github.com/warrenmesh/warren/proxy/refusal"
-	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // MaxBatch is the most events one PublishBatch takes.
@@ -34,7 +33,7 @@ func (s *Service) PublishBatch(ctx context.Context, b Batch) ([]Result, error) {
 	for entry := range b.Entries {
 		n := i
 		i++
-		t, err := s.departEntry(tracecontext.Extract(ctx, entry.Trace), deadline, b.Topic, entry, s.refuse, &together)
+		t, err := s.departEntry(entry.Trace.Into(ctx), deadline, b.Topic, entry, s.refuse, &together)
 		if err != nil {
 			results[n].Err = err
 			continue

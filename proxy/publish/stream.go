@@ -69,7 +69,7 @@ type entry struct {
 // A client that does not read its results is read no further, and when it has not for
 // Options.UnreadFor its stream ends with the refusal BUFFER_FULL.
 func (s *Service) PublishStream(client Stream) error {
-	ctx, cancel := context.WithCancel(client.Context())
+	ctx, cancel := context.WithCancel(tracecontext.Without(client.Context()))
 	defer cancel()
 	st := &stream{
 		service: s, client: client,
@@ -230,7 +230,7 @@ func (st *stream) depart(ctx context.Context, topic string, e *Entry, together *
 	if e.Topic != "" {
 		topic = e.Topic
 	}
-	ctx = tracecontext.Extract(ctx, e.Trace)
+	ctx = e.Trace.Into(ctx)
 	admit := func(ctx context.Context, deadline time.Time, bytes int64) error {
 		return st.service.hold(ctx, deadline, bytes, together)
 	}

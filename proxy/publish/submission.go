@@ -10,6 +10,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/event"
 	"github.com/warrenmesh/warren/proxy/refusal"
 	"github.com/warrenmesh/warren/proxy/route"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Submission is one event that a service publishes, with what travels beside it.
@@ -25,9 +26,9 @@ type Submission struct {
 
 // Entry is one event of a batch or of a stream.
 type Entry struct {
-	ID    uint64            // the client's name for it in a stream
-	Topic string            // "" means that of the request
-	Trace map[string]string // W3C trace context of the event; nil means that of the call
+	ID    uint64           // the client's name for it in a stream
+	Topic string           // "" means that of the request
+	Trace tracecontext.Hop // W3C trace context of the event
 	// Submission is the event, unless Err says why there is none.
 	Submission Submission
 	Err        error

@@ -33,7 +33,7 @@ type Hop struct {
 // own. Without a valid traceparent the result has no span at all: a stream's span
 // lives for hours and must never become a parent. An invalid value counts as absent.
 func Extract(ctx context.Context, entry map[string]string) context.Context {
-	return hopOfEntry(entry).Into(ctx)
+	return OfEntry(entry).Into(ctx)
 }
 
 // Inject returns the trace context of an entry of a stream, with ctx's span as the
@@ -56,7 +56,8 @@ func (h Hop) Entry() map[string]string {
 	return entry
 }
 
-func hopOfEntry(entry map[string]string) Hop {
+// OfEntry returns the trace context of an entry of a stream as it is in a map of header names.
+func OfEntry(entry map[string]string) Hop {
 	return Hop{Parent: entry[HeaderParent], State: entry[HeaderState], Baggage: entry[HeaderBaggage]}
 }
 
@@ -88,6 +89,12 @@ func (h Hop) Into(ctx context.Context) context.Context {
 	}
 	b, _ := baggage.Parse(h.Baggage) // what is invalid is left out
 	return baggage.ContextWithBaggage(ctx, b)
+}
+
+// Without returns ctx without span and baggage. Whoever asks for them, as each event of a
+// stream does several times, does not have to look through all that is in ctx.
+func Without(ctx context.Context) context.Context {
+	return baggage.ContextWithoutBaggage(trace.ContextWithSpanContext(ctx, trace.SpanContext{}))
 }
 
 // SpanContext returns the remote span context of h, the zero value when it has

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/publish"
 	"github.com/warrenmesh/warren/proxy/refusal"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // Publish implements EventService.Publish.
@@ -37,7 +38,7 @@ func (d *Door) PublishBatch(ctx context.Context, req *eventsv1.PublishBatchReque
 		Entries: func(yield func(*publish.Entry) bool) {
 			var e publish.Entry
 			for _, in := range req.GetEntries() {
-				e = publish.Entry{Trace: in.GetTraceContext()}
+				e = publish.Entry{Trace: tracecontext.OfEntry(in.GetTraceContext())}
 				e.Err = decode(in, &e.Submission)
 				if !yield(&e) {
 					return

@@ -8,6 +8,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/door/rpcerr"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // PublishStream implements EventService.PublishStream; see publish.Service for when it
@@ -62,7 +63,7 @@ func requestOf(req *eventsv1.PublishStreamRequest) publish.Request {
 		Batch: publish.Batch{Topic: req.GetTopic(), Len: len(req.GetEntries()), Entries: func(yield func(*publish.Entry) bool) {
 			var e publish.Entry
 			for _, in := range req.GetEntries() {
-				e = publish.Entry{ID: in.GetRequestId(), Topic: in.GetTopic(), Trace: in.GetTraceContext()}
+				e = publish.Entry{ID: in.GetRequestId(), Topic: in.GetTopic(), Trace: tracecontext.OfEntry(in.GetTraceContext())}
 				e.Err = decode(in, &e.Submission)
 				if !yield(&e) {
 					return

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/event/eventpb"
 	"github.com/warrenmesh/warren/proxy/metrics"
 	"github.com/warrenmesh/warren/proxy/publish"
+	"github.com/warrenmesh/warren/tracing/tracecontext"
 )
 
 // The codec hands Publish and PublishStream what they publish, and takes what they answer,
@@ -222,16 +223,20 @@ func (r *streamRequest) entry(of *eventpb.Wire, at eventpb.Span) (fields int, ok
 	return fields, e.Submission.Event != nil
 }
 
-// addTrace adds an entry of the trace context.
+// addTrace adds an entry of the trace context. What it does not know is left out.
 func addTrace(e *publish.Entry, w *eventpb.Wire, at eventpb.Span) bool {
 	key, value, ok := eventpb.Entry(w, at)
 	if !ok || !w.IsText(value) {
 		return false
 	}
-	if e.Trace == nil {
-		e.Trace = make(map[string]string, 3)
+	switch string(w.Slice(key)) {
+	case tracecontext.HeaderParent:
+		e.Trace.Parent = w.String(value)
+	case tracecontext.HeaderState:
+		e.Trace.State = w.String(value)
+	case tracecontext.HeaderBaggage:
+		e.Trace.Baggage = w.String(value)
 	}
-	e.Trace[w.String(key)] = w.String(value)
 	return true
 }
 
@@ -242,7 +247,7 @@ func (r *streamRequest) heldBytes() int64 {
 		e := &r.entries[i]
 		event := e.Submission.Event
 		n += int64(decodedEntry + len(e.Topic) + len(event.ID) + len(event.Source) + len(event.Type) + len(event.Data) +
-			decodedAttribute*(len(event.Attrs)+len(e.Trace)))
+			len(e.Trace.Parent) + len(e.Trace.State) + len(e.Trace.Baggage) + decodedAttribute*len(event.Attrs))
 		for j := range event.Attrs {
 			n += int64(event.Attrs[j].Value.Len())
 		}

@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"errors"
-	"reflect"
 	"testing"
 
 	"google.golang.org/grpc/encoding"
@@ -104,7 +103,7 @@ func compareStream(t *testing.T, b []byte) {
 	i := 0
 	for e := range want.Entries {
 		have := &got.entries[i]
-		if e.Err != nil || have.ID != e.ID || have.Topic != e.Topic || len(have.Trace)+len(e.Trace) > 0 && !reflect.DeepEqual(have.Trace, e.Trace) ||
+		if e.Err != nil || have.ID != e.ID || have.Topic != e.Topic || have.Trace != e.Trace ||
 			!sameSubmission(&have.Submission, &e.Submission) {
 			t.Fatalf("%x\nhas %+v\nwant %+v", b, have, e)
 		}
