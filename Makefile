@@ -123,6 +123,13 @@ fuzz: ## Run every fuzz target for FUZZTIME (default 10s)
 	@$(BOTH) go test -list '^Fuzz' ./... | awk '/^Fuzz/ {f[n++]=$$1} /^ok/ {for (i=0;i<n;i++) print $$2, f[i]; n=0}' | while read -r pkg target; do \
 	  echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} "$$pkg"; done
 
+INPUTS ?= 1e8
+WORKERS ?= 1
+
+.PHONY: fuzz-frames
+fuzz-frames: ## Compare how Warren and amqp091-go read and write INPUTS (default 1e8) streams of AMQP frames; SEED=n repeats them
+	@go test -count=1 -timeout 0 -v -run '^TestFramesAreThoseOfTheLibrary$$' ./proxy/broker/rabbit/internal/frame -args -inputs $(INPUTS) -seed $(SEED) -workers $(WORKERS)
+
 .PHONY: bench
 bench: bench-build ## Compare with amqp091-go alone on a real broker, all workloads (BENCH='-queue quorum' etc.; about 15 minutes)
 	@$(BENCH_RUN) $(BENCH)

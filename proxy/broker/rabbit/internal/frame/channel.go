@@ -53,17 +53,21 @@ type Channel struct {
 // whether the reader may wait a little for more of them while they come fast.
 func (h *Channel) Prefetch(n int) { h.spare.Store(n >= lingerWindow) }
 
+// errMethod ends a connection: what follows a method of the wrong size cannot be trusted.
+var errMethod = errors.New("a method frame is shorter or longer than its fields")
+
 // take takes a method or a header, and returns false for one that is the library's.
-func (h *Channel) take(kind byte, payload []byte) bool {
+func (h *Channel) take(kind byte, payload []byte) (taken bool, err error) {
 	if kind == frameHeader {
 		if h.expects != frameHeader {
-			return false
+			h.expects = 0 // a header ends a content that is not whole, and begins none
+			return false, nil
 		}
 		h.header(payload)
-		return true
+		return true, nil
 	}
 	if len(payload) < 4 {
-		return false
+		return false, errMethod
 	}
 	h.expects = 0 // a method ends a content that is not whole
 	r := fields{b: payload[4:]}
@@ -79,19 +83,19 @@ func (h *Channel) take(kind byte, payload []byte) bool {
 		h.message, h.skip = &message.Message{}, true
 	case basicAck, basicNack:
 		tag, bits := r.uint64(), r.octet()
-		if r.bad {
-			return false
+		if !r.done() {
+			return false, errMethod
 		}
 		h.taker.Confirm(tag, bits&1 == 1, method(binary.BigEndian.Uint32(payload)) == basicAck)
-		return true
+		return true, nil
 	default:
-		return false
+		return false, nil
 	}
-	if r.bad {
-		return false
+	if !r.done() {
+		return false, errMethod
 	}
 	h.expects = frameHeader
-	return true
+	return true, nil
 }
 
 var errHeader = errors.New("the content header is cut short")
@@ -129,6 +133,7 @@ func (h *Channel) room(size int) []byte {
 // added counts a part of the body, and ends the content when that was the last.
 func (h *Channel) added(size int) {
 	if h.expects != frameBody {
+		h.expects = 0 // a body without its header ends the content
 		return
 	}
 	if h.got += uint64(size); h.got < h.message.Size { //nolint:gosec // a length
@@ -186,6 +191,9 @@ func (r *fields) bytes(n int) []byte {
 	r.b = r.b[n:]
 	return out
 }
+
+// done reports whether all fields were there, and nothing else.
+func (r *fields) done() bool { return !r.bad && len(r.b) == 0 }
 
 func (r *fields) octet() byte    { return r.bytes(1)[0] }
 func (r *fields) uint16() uint16 { return binary.BigEndian.Uint16(r.bytes(2)) }

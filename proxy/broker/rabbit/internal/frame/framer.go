@@ -196,7 +196,11 @@ func (f *Framer) next() error {
 	if err != nil {
 		return err
 	}
-	if !hot.take(h.kind, payload) {
+	taken, err := hot.take(h.kind, payload)
+	if err != nil {
+		return err
+	}
+	if !taken {
 		f.passing = frameHead + int(h.size) + 1
 		return nil
 	}
@@ -222,6 +226,9 @@ func (f *Framer) hot(h head) *Channel {
 	return f.channels[h.channel].Load()
 }
 
+// errEnd ends a connection: the frames after a wrong one begin nobody knows where.
+var errEnd = errors.New("a frame does not end where its head says")
+
 // payload peeks at the payload of the next frame.
 func (f *Framer) payload(size int) ([]byte, error) {
 	whole := frameHead + size + 1
@@ -231,6 +238,9 @@ func (f *Framer) payload(size int) ([]byte, error) {
 	b, err := f.reader.Peek(whole)
 	if err != nil {
 		return nil, err
+	}
+	if b[whole-1] != frameEnd {
+		return nil, errEnd
 	}
 	return b[frameHead : whole-1], nil
 }
@@ -244,8 +254,13 @@ func (f *Framer) body(hot *Channel, size int) error {
 	if _, err := io.ReadFull(f.reader, room); err != nil {
 		return err
 	}
-	if _, err := f.reader.Discard(size - len(room) + 1); err != nil {
+	if _, err := f.reader.Discard(size - len(room)); err != nil {
 		return err
+	}
+	if end, err := f.reader.ReadByte(); err != nil {
+		return err
+	} else if end != frameEnd {
+		return errEnd
 	}
 	hot.added(size)
 	return nil
