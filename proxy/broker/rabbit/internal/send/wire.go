@@ -231,7 +231,8 @@ func (r *ring) tryTake(into []*pending) (ps []*pending, done bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := r.decided
-	ps = append(into, r.open[:n]...)
+	ps = into
+	ps = append(ps, r.open[:n]...)
 	left := copy(r.open, r.open[n:]) // a window's at most
 	clear(r.open[left:])
 	r.open = r.open[:left]
