@@ -20,7 +20,7 @@ func TestAnUnsetCreditIsTheWindow(t *testing.T) {
 	if got := s.ready.GetMaxOutstandingMessages(); got != 3 {
 		t.Errorf("window %d", got)
 	}
-	if ready, unsettled := r.broker.Len("billing"); ready != 1 || unsettled != 3 {
+	if ready, unsettled := r.broker.Len("shop.billing"); ready != 1 || unsettled != 3 {
 		t.Errorf("%d wait and %d are unsettled, want 1 and 3", ready, unsettled)
 	}
 }

@@ -2161,8 +2161,8 @@ const file_warren_admin_v1_admin_service_proto_rawDesc = "" +
 	"\x12RedriveDeadLetters\x12*.warren.admin.v1.RedriveDeadLettersRequest\x1a+.warren.admin.v1.RedriveDeadLettersResponse0\x01\x12i\n" +
 	"\x10PurgeDeadLetters\x12(.warren.admin.v1.PurgeDeadLettersRequest\x1a).warren.admin.v1.PurgeDeadLettersResponse0\x01\x12[\n" +
 	"\fListHeldKeys\x12$.warren.admin.v1.ListHeldKeysRequest\x1a%.warren.admin.v1.ListHeldKeysResponse\x12d\n" +
-	"\x0fReleaseHeldKeys\x12'.warren.admin.v1.ReleaseHeldKeysRequest\x1a(.warren.admin.v1.ReleaseHeldKeysResponseB\x85\x01\n" +
-	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1\xea\x02\x11Warren::Admin::V1b\x06proto3"
+	"\x0fReleaseHeldKeys\x12'.warren.admin.v1.ReleaseHeldKeysRequest\x1a(.warren.admin.v1.ReleaseHeldKeysResponseBq\n" +
+	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1b\x06proto3"
 
 var (
 	file_warren_admin_v1_admin_service_proto_rawDescOnce sync.Once

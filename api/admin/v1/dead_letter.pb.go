@@ -1214,8 +1214,8 @@ const file_warren_admin_v1_dead_letter_proto_rawDesc = "" +
 	"\x12RedriveDestination\x12#\n" +
 	"\x1fREDRIVE_DESTINATION_UNSPECIFIED\x10\x00\x12$\n" +
 	" REDRIVE_DESTINATION_SUBSCRIPTION\x10\x01\x12\x1d\n" +
-	"\x19REDRIVE_DESTINATION_TOPIC\x10\x02B\x85\x01\n" +
-	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1\xea\x02\x11Warren::Admin::V1b\x06proto3"
+	"\x19REDRIVE_DESTINATION_TOPIC\x10\x02Bq\n" +
+	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1b\x06proto3"
 
 var (
 	file_warren_admin_v1_dead_letter_proto_rawDescOnce sync.Once

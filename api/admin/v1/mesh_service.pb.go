@@ -746,8 +746,8 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\fsent_version\x18\a \x01(\tR\vsentVersion\x120\n" +
 	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since2a\n" +
 	"\vMeshService\x12R\n" +
-	"\tGetStatus\x12!.warren.admin.v1.GetStatusRequest\x1a\".warren.admin.v1.GetStatusResponseB\x85\x01\n" +
-	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1\xea\x02\x11Warren::Admin::V1b\x06proto3"
+	"\tGetStatus\x12!.warren.admin.v1.GetStatusRequest\x1a\".warren.admin.v1.GetStatusResponseBq\n" +
+	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1b\x06proto3"
 
 var (
 	file_warren_admin_v1_mesh_service_proto_rawDescOnce sync.Once

@@ -385,8 +385,8 @@ const file_warren_events_v1_cloudevent_proto_rawDesc = "" +
 	"ce_uri_ref\x18\x06 \x01(\tH\x00R\bceUriRef\x12?\n" +
 	"\fce_timestamp\x18\a \x01(\v2\x1a.google.protobuf.TimestampH\x00R\vceTimestampB\x06\n" +
 	"\x04attrB\x06\n" +
-	"\x04dataB\x8b\x01\n" +
-	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1\xea\x02\x12Warren::Events::V1b\x06proto3"
+	"\x04dataBv\n" +
+	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1b\x06proto3"
 
 var (
 	file_warren_events_v1_cloudevent_proto_rawDescOnce sync.Once

@@ -218,8 +218,8 @@ const file_warren_events_v1_event_handler_service_proto_rawDesc = "" +
 	"retryAfter\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason2e\n" +
 	"\x13EventHandlerService\x12N\n" +
-	"\aOnEvent\x12 .warren.events.v1.OnEventRequest\x1a!.warren.events.v1.OnEventResponseB\x8b\x01\n" +
-	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1\xea\x02\x12Warren::Events::V1b\x06proto3"
+	"\aOnEvent\x12 .warren.events.v1.OnEventRequest\x1a!.warren.events.v1.OnEventResponseBv\n" +
+	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1b\x06proto3"
 
 var (
 	file_warren_events_v1_event_handler_service_proto_rawDescOnce sync.Once

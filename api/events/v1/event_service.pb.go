@@ -1559,9 +1559,12 @@ type SubscribeReady struct {
 	// Bound of unsettled deliveries in force.
 	MaxOutstandingMessages uint32 `protobuf:"varint,3,opt,name=max_outstanding_messages,json=maxOutstandingMessages,proto3" json:"max_outstanding_messages,omitempty"`
 	// Ack deadline in force.
-	AckDeadline   *durationpb.Duration `protobuf:"bytes,4,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	AckDeadline *durationpb.Duration `protobuf:"bytes,4,opt,name=ack_deadline,json=ackDeadline,proto3" json:"ack_deadline,omitempty"`
+	// Other receivers at this sidecar, with which the stream shares the events of the
+	// subscription: open streams, and the service when the sidecar pushes to it.
+	OtherReceivers uint32 `protobuf:"varint,5,opt,name=other_receivers,json=otherReceivers,proto3" json:"other_receivers,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubscribeReady) Reset() {
@@ -1620,6 +1623,13 @@ func (x *SubscribeReady) GetAckDeadline() *durationpb.Duration {
 		return x.AckDeadline
 	}
 	return nil
+}
+
+func (x *SubscribeReady) GetOtherReceivers() uint32 {
+	if x != nil {
+		return x.OtherReceivers
+	}
+	return 0
 }
 
 // SubscribeDeliveries carries one or more deliveries.
@@ -2044,12 +2054,13 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\theartbeat\x18\x04 \x01(\v2$.warren.events.v1.SubscribeHeartbeatH\x00R\theartbeat\x12)\n" +
 	"\x10remaining_credit\x18\x05 \x01(\rR\x0fremainingCreditB\n" +
 	"\n" +
-	"\bresponse\"\xc2\x01\n" +
+	"\bresponse\"\xeb\x01\n" +
 	"\x0eSubscribeReady\x12\"\n" +
 	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x128\n" +
 	"\x18max_outstanding_messages\x18\x03 \x01(\rR\x16maxOutstandingMessages\x12<\n" +
-	"\fack_deadline\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\"Q\n" +
+	"\fack_deadline\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\vackDeadline\x12'\n" +
+	"\x0fother_receivers\x18\x05 \x01(\rR\x0eotherReceivers\"Q\n" +
 	"\x13SubscribeDeliveries\x12:\n" +
 	"\n" +
 	"deliveries\x18\x01 \x03(\v2\x1a.warren.events.v1.DeliveryR\n" +
@@ -2114,8 +2125,8 @@ const file_warren_events_v1_event_service_proto_rawDesc = "" +
 	"\aPublish\x12 .warren.events.v1.PublishRequest\x1a!.warren.events.v1.PublishResponse\x12]\n" +
 	"\fPublishBatch\x12%.warren.events.v1.PublishBatchRequest\x1a&.warren.events.v1.PublishBatchResponse\x12d\n" +
 	"\rPublishStream\x12&.warren.events.v1.PublishStreamRequest\x1a'.warren.events.v1.PublishStreamResponse(\x010\x01\x12X\n" +
-	"\tSubscribe\x12\".warren.events.v1.SubscribeRequest\x1a#.warren.events.v1.SubscribeResponse(\x010\x01B\x8b\x01\n" +
-	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1\xea\x02\x12Warren::Events::V1b\x06proto3"
+	"\tSubscribe\x12\".warren.events.v1.SubscribeRequest\x1a#.warren.events.v1.SubscribeResponse(\x010\x01Bv\n" +
+	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1b\x06proto3"
 
 var (
 	file_warren_events_v1_event_service_proto_rawDescOnce sync.Once

@@ -349,8 +349,8 @@ const file_warren_events_v1_header_proto_rawDesc = "" +
 	"\aheaders\x18\x01 \x03(\v2*.warren.events.v1.HeaderTable.HeadersEntryR\aheaders\x1aY\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
-	"\x05value\x18\x02 \x01(\v2\x1d.warren.events.v1.HeaderValueR\x05value:\x028\x01B\x8b\x01\n" +
-	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1\xea\x02\x12Warren::Events::V1b\x06proto3"
+	"\x05value\x18\x02 \x01(\v2\x1d.warren.events.v1.HeaderValueR\x05value:\x028\x01Bv\n" +
+	"\x17io.warrenmesh.events.v1P\x01Z3github.com/warrenmesh/warren/api/events/v1;eventsv1\xaa\x02\x10Warren.Events.V1\xca\x02\x10Warren\\Events\\V1b\x06proto3"
 
 var (
 	file_warren_events_v1_header_proto_rawDescOnce sync.Once

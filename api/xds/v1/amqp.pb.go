@@ -1365,8 +1365,8 @@ const file_warren_xds_v1_amqp_proto_rawDesc = "" +
 	"\x0fKEY_POLICY_HOLD\x10\x01*P\n" +
 	"\rRetryStrategy\x12\x1e\n" +
 	"\x1aRETRY_STRATEGY_UNSPECIFIED\x10\x00\x12\x1f\n" +
-	"\x1bRETRY_STRATEGY_BROKER_DELAY\x10\x01By\n" +
-	"\x14io.warrenmesh.xds.v1P\x01Z-github.com/warrenmesh/warren/api/xds/v1;xdsv1\xaa\x02\rWarren.Xds.V1\xca\x02\rWarren\\Xds\\V1\xea\x02\x0fWarren::Xds::V1b\x06proto3"
+	"\x1bRETRY_STRATEGY_BROKER_DELAY\x10\x01Bg\n" +
+	"\x14io.warrenmesh.xds.v1P\x01Z-github.com/warrenmesh/warren/api/xds/v1;xdsv1\xaa\x02\rWarren.Xds.V1\xca\x02\rWarren\\Xds\\V1b\x06proto3"
 
 var (
 	file_warren_xds_v1_amqp_proto_rawDescOnce sync.Once

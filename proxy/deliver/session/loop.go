@@ -167,7 +167,7 @@ func (ss *session) look() error {
 func (ss *session) ready() {
 	sub := ss.Subscription()
 	ss.say(Response{Ready: &Ready{
-		Subscription: sub.FullName, Topic: sub.TopicName, MaxMessages: ss.limits.messages, AckDeadline: ss.ackDeadline(sub),
+		Subscription: sub.FullName, Topic: sub.TopicName, MaxMessages: ss.limits.messages, AckDeadline: ss.ackDeadline(sub), Others: ss.others,
 	}})
 }
 

@@ -52,8 +52,9 @@ type Server struct {
 	cut       context.CancelFunc // ends life
 
 	mu       sync.Mutex
-	closed   bool       // guarded by mu; no new sessions
-	sessions join.Group // added to under mu
+	closed   bool                 // guarded by mu; no new sessions
+	sessions join.Group           // added to under mu
+	streams  map[mesh.Name]uint32 // guarded by mu; of each subscription
 }
 
 // NewServer builds a Server.
@@ -61,7 +62,7 @@ func NewServer(shared *settler.Shared, in *intake.Intake, opts Options) *Server 
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 30 * time.Second
 	}
-	s := &Server{shared: shared, intake: in, opts: opts, draining: make(chan struct{})}
+	s := &Server{shared: shared, intake: in, opts: opts, draining: make(chan struct{}), streams: map[mesh.Name]uint32{}}
 	s.life, s.cut = context.WithCancel(context.Background())
 	return s
 }
@@ -84,7 +85,22 @@ func (s *Server) Serve(stream Stream) error {
 	if err != nil {
 		return err
 	}
+	ss.others += s.count(ss.name, 1)
+	defer s.count(ss.name, -1)
 	return ss.run(ctx)
+}
+
+// count adds a stream of a subscription, or takes it off, and returns how many there were.
+func (s *Server) count(name mesh.Name, change int) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.streams[name]
+	if now := int(before) + change; now > 0 {
+		s.streams[name] = uint32(now) //nolint:gosec // as many as streams may be open
+	} else {
+		delete(s.streams, name)
+	}
+	return before
 }
 
 func errDraining() error { return refusal.Later(refusal.Draining, "the sidecar is shutting down") }

@@ -41,6 +41,8 @@ type session struct {
 	// belongs to run
 	credit   uint32
 	held     *handouts
+	name     mesh.Name
+	others   uint32               // receivers of the subscription that were there before
 	waiting  []*delivery.Delivery // came with others that left no room
 	out      Response             // handed out, and not said yet
 	suspect  *delivery.Delivery   // waits until nothing else is held
@@ -91,6 +93,10 @@ func (s *Server) newSession(w *wire, init Init) (*session, error) {
 		concluded: make(chan Settled),
 		credit:    firstCredit(init, lim),
 		held:      newHandouts(),
+		name:      name,
+	}
+	if sub.PushPort != 0 {
+		ss.others = 1
 	}
 	return ss, nil
 }

@@ -80,6 +80,7 @@ type Ready struct {
 	Topic        string // as well
 	MaxMessages  uint32
 	AckDeadline  time.Duration
+	Others       uint32 // other receivers at this sidecar: streams, and the service that is pushed to
 }
 
 // Settled is what a settlement or an extension came to: Err is nil when it took effect.

@@ -115,6 +115,7 @@ func (s subscribeStream) Send(r session.Response) error {
 		out.Response = &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{
 			Subscription: r.Ready.Subscription, Topic: r.Ready.Topic,
 			MaxOutstandingMessages: r.Ready.MaxMessages, AckDeadline: durationpb.New(r.Ready.AckDeadline),
+			OtherReceivers: r.Ready.Others,
 		}}
 	case len(r.Settled) > 0:
 		list := make([]*eventsv1.SettleResult, len(r.Settled))

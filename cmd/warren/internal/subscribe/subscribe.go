@@ -3,6 +3,7 @@ package subscribe
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -130,6 +131,7 @@ func run(a *cli.App, cmd *cobra.Command, subscription string, f *subscribeFlags)
 	o.Ready = func(r *eventsv1.SubscribeReady) {
 		reached = true
 		a.Sayf("receiving %s from topic %s; Ctrl-C ends", terminal.Printable(r.GetSubscription()), terminal.Printable(r.GetTopic()))
+		warnOfOthers(a, r)
 	}
 	stats, err := receiver.Run(cmd.Context(), client.New(conn).API(), o)
 	if err == nil || stats.Delivered > 0 {
@@ -144,4 +146,17 @@ func run(a *cli.App, cmd *cobra.Command, subscription string, f *subscribeFlags)
 		return err
 	}
 	return &cli.CallError{Failure: failure, Op: "subscribe to " + subscription, What: "sidecar", Address: address}
+}
+
+// warnOfOthers says that events are taken from a service, which may miss them.
+func warnOfOthers(a *cli.App, r *eventsv1.SubscribeReady) {
+	others := r.GetOtherReceivers()
+	if others == 0 {
+		return
+	}
+	a.Sayf("%s", a.ErrStyle().Yellow(fmt.Sprintf("this takes events from the service: the sidecar has %s of this subscription, and each event goes to one of them",
+		cli.Plural(int(others), "other receiver"))))
+	if !a.Quiet {
+		a.Hint("warren tail " + r.GetSubscription() + " shows events and takes none")
+	}
 }

@@ -25,6 +25,7 @@ type Sidecar struct {
 	Deliveries []*eventsv1.Delivery // what Subscribe hands out
 	Settled    []*eventsv1.Settlement
 	Init       *eventsv1.SubscribeInit
+	Others     uint32 // receivers that there are already
 }
 
 // Register adds the fake to a server.
@@ -89,7 +90,7 @@ func (s *Sidecar) Subscribe(stream grpc.BidiStreamingServer[eventsv1.SubscribeRe
 			s.Init = r.Init
 			s.Mu.Unlock()
 			credit = int(r.Init.GetInitialCredit())
-			resp.Response = &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{Subscription: "shop/billing", Topic: "shop/orders"}}
+			resp.Response = &eventsv1.SubscribeResponse_Ready{Ready: &eventsv1.SubscribeReady{Subscription: "shop/billing", Topic: "shop/orders", OtherReceivers: s.Others}}
 		case *eventsv1.SubscribeRequest_Credit:
 			credit += int(r.Credit.GetMessages())
 		case *eventsv1.SubscribeRequest_Settle:
