@@ -17,10 +17,21 @@ const MaxAttributes = 1000
 // What says nothing is left out: a trace context (traceparent, tracestate, traceid)
 // that is empty, which is how publishers write that they do not trace.
 type Builder struct {
+	room    *Room // where the event is made, nil for nowhere in particular
 	event   Event
 	attrs   []Attr
 	version bool
 }
+
+// Room is the memory of an event with a few attributes, for whoever allocates that together
+// with what lives as long. The zero value is ready, for one Builder.
+type Room struct {
+	event Event
+	attrs [6]Attr
+}
+
+// Builder returns a Builder whose event is in r.
+func (r *Room) Builder() Builder { return Builder{room: r, attrs: r.attrs[:0]} }
 
 // Grow makes room for n attributes.
 func (b *Builder) Grow(n int) { b.attrs = slices.Grow(b.attrs, min(n, MaxAttributes)) }
@@ -81,9 +92,15 @@ func (b *Builder) Event(data []byte) (*Event, error) {
 		return nil, &FieldError{AttrSpecVersion, fmt.Sprintf("is missing; want %q", SpecVersion)}
 	}
 	slices.SortStableFunc(b.attrs, func(x, y Attr) int { return strings.Compare(x.Name, y.Name) })
-	e := b.event
+	var e *Event
+	if b.room != nil {
+		e = &b.room.event
+	} else {
+		e = new(Event)
+	}
+	*e = b.event
 	e.Attrs, e.Data = lastOfEach(b.attrs), data
-	return &e, nil
+	return e, nil
 }
 
 func (k Kind) article() string {

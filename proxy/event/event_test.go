@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"reflect"
 	"testing"
 	"time"
 
@@ -135,6 +136,27 @@ func TestPlainSourcesAreReferences(t *testing.T) {
 		e := &event.Event{ID: "1", Source: string(source), Type: "t"}
 		if err := e.Validate(); err != nil {
 			t.Fatalf("%q: %v", source, err)
+		}
+	}
+}
+
+func TestAnEventInARoomIsTheSame(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 3, 6, 7, 20} {
+		var room event.Room
+		in, out := room.Builder(), event.Builder{}
+		for _, b := range []*event.Builder{&in, &out} {
+			b.Required("1", "/shop", "placed")
+			for i := range n {
+				if err := b.Add(fmt.Sprintf("a%02d", (7*i)%n), event.Integer(int32(i))); err != nil { //nolint:gosec // small
+					t.Fatal(err)
+				}
+			}
+		}
+		got, err := in.Event([]byte("data"))
+		want, err2 := out.Event([]byte("data"))
+		if err != nil || err2 != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("with %d attributes: %+v, want %+v (%v, %v)", n, got, want, err, err2)
 		}
 	}
 }

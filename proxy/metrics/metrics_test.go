@@ -176,11 +176,11 @@ func TestADeliveryIsMeasured(t *testing.T) {
 		"warren.delivery.deduplicated {message}{"+sub+mem+"} 0",
 		"warren.delivery.outstanding {message}{"+sub+mem+"} 3")...)
 
-	r.Settle(t.Context(), messaging.Ack, d, time.Now(), nil)
-	first.End(t.Context(), nil)
-	again.End(t.Context(), errors.New("no"))
-	r.Settle(t.Context(), messaging.Reject, d, time.Now(), broker.ErrStale)
-	cut.End(t.Context(), context.DeadlineExceeded)
+	r.Settle(t.Context(), messaging.Ack, d, time.Millisecond, nil)
+	first.End(t.Context(), time.Now(), nil)
+	again.End(t.Context(), time.Now(), errors.New("no"))
+	r.Settle(t.Context(), messaging.Reject, d, time.Millisecond, broker.ErrStale)
+	cut.End(t.Context(), time.Now(), context.DeadlineExceeded)
 	r.DeadLetter(d, "rejected")
 	r.Deduplicated(d)
 	r.TakenByPolicy(d, broker.ReasonMaxLength)
@@ -276,8 +276,8 @@ func publishOne(ctx context.Context, e *metrics.Events) {
 func deliverOne(ctx context.Context, e *metrics.Events) {
 	d := metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemRabbitMQ, Address: "127.0.0.1:5672", Attempt: 1}
 	p := e.Process(d, time.Now())
-	e.Settle(ctx, messaging.Ack, d, time.Now(), nil)
-	p.End(ctx, nil)
+	e.Settle(ctx, messaging.Ack, d, time.Millisecond, nil)
+	p.End(ctx, time.Now(), nil)
 }
 
 // Budget: an event allocates nothing for being measured.

@@ -129,23 +129,23 @@ func (e *Events) Process(d Delivery, now time.Time) Processing {
 	return p
 }
 
-// End ends the measurement; a nil err means that the service acknowledged. ctx has the
+// End ends the measurement at now; a nil err means that the service acknowledged. ctx has the
 // delivery's span. It is called once.
-func (p Processing) End(ctx context.Context, err error) {
+func (p Processing) End(ctx context.Context, now time.Time, err error) {
 	if p.events == nil {
 		return
 	}
 	p.subscription.outstanding.Add(-1)
-	p.events.processing.Record(ctx, seconds(p.begun), p.from.processing.of(err, conventions.ErrorHandler).record...)
+	p.events.processing.Record(ctx, now.Sub(p.begun).Seconds(), p.from.processing.of(err, conventions.ErrorHandler).record...)
 }
 
-// Settle measures a settlement that began at the given time and is done.
-func (e *Events) Settle(ctx context.Context, op messaging.SettleOp, d Delivery, begun time.Time, err error) {
+// Settle measures a settlement that is done.
+func (e *Events) Settle(ctx context.Context, op messaging.SettleOp, d Delivery, took time.Duration, err error) {
 	if e == nil {
 		return
 	}
 	if set, ok := e.subscription(d).from(d.Address).settling[op]; ok {
-		e.operation.Record(ctx, seconds(begun), set.of(err, conventions.ErrorOther).record...)
+		e.operation.Record(ctx, took.Seconds(), set.of(err, conventions.ErrorOther).record...)
 	}
 }
 

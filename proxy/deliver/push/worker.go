@@ -112,7 +112,7 @@ func (w *worker) offer(ctx, calls context.Context, d *delivery.Delivery) {
 	if !w.enter(ctx, slots) {
 		return
 	}
-	arrived, current := w.Arrived(d)
+	arrived, current := w.Arrived(d, time.Now())
 	if !current || w.Suppressed(d) { // lost since it was offered, or done
 		w.leave(slots)
 		return
@@ -154,7 +154,7 @@ func (w *worker) push(ctx context.Context, d *delivery.Delivery, arrived time.Ti
 		w.Reject(d, settler.ReasonInvalidEvent, err.Error())
 		return
 	}
-	a := w.Begin(ctx, d)
+	a := w.Begin(ctx, d, time.Now())
 	callCtx, cancel := context.WithDeadline(a.Context(), settler.Deadline(a.At, arrived, d.Subscription.AckDeadline))
 	defer cancel()
 	o, err := w.call(callCtx, d, &handed)
@@ -173,7 +173,7 @@ func (w *worker) settle(a *settler.Attempt, o settler.Outcome) {
 		return
 	}
 	w.Acknowledges(1)
-	if w.Ack(a) == nil { // stale: counted, and delivered again
+	if _, err := w.Ack(a, time.Now()); err == nil { // stale: counted, and delivered again
 		a.Acknowledged()
 	}
 }

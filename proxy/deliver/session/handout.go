@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
@@ -48,12 +49,13 @@ func (ss *session) forget(l loss) {
 // receive hands out what may be: a batch is as large as there was room, but its bytes, or an
 // event that is to be alone, may leave some of it to wait.
 func (ss *session) receive(ds []*delivery.Delivery) {
+	now := time.Now() // one for all of them: they are told together
 	for i, d := range ds {
 		if !ss.open() {
 			ss.waiting = append(ss.waiting, ds[i:]...)
 			break
 		}
-		ss.receiveOne(d)
+		ss.receiveOne(d, now)
 	}
 	ss.deliver()
 }
@@ -69,7 +71,7 @@ func (ss *session) resume(draining <-chan struct{}) {
 }
 
 // receiveOne hands d out, or keeps it until nothing else is held.
-func (ss *session) receiveOne(d *delivery.Delivery) {
+func (ss *session) receiveOne(d *delivery.Delivery, now time.Time) {
 	switch {
 	case ss.Suppressed(d): // acknowledged while d waited here
 	case ss.late(d):
@@ -77,7 +79,7 @@ func (ss *session) receiveOne(d *delivery.Delivery) {
 		ss.suspect = d
 		ss.isolate()
 	default:
-		ss.handOut(d)
+		ss.handOut(d, now)
 	}
 }
 
@@ -89,7 +91,7 @@ func (ss *session) isolate() {
 	if d := ss.suspect; d != nil {
 		ss.suspect = nil
 		if !ss.late(d) {
-			ss.handOut(d)
+			ss.handOut(d, time.Now())
 			ss.deliver()
 		}
 	}
@@ -106,8 +108,8 @@ func (ss *session) late(d *delivery.Delivery) bool {
 }
 
 // handOut gives d to the service, which deliver tells.
-func (ss *session) handOut(d *delivery.Delivery) {
-	arrived, current := ss.Arrived(d)
+func (ss *session) handOut(d *delivery.Delivery, now time.Time) {
+	arrived, current := ss.Arrived(d, now)
 	if !current {
 		return // lost since it was offered
 	}
@@ -117,7 +119,9 @@ func (ss *session) handOut(d *delivery.Delivery) {
 		return
 	}
 	// The span's parent is the event's own history, not this hours-long stream.
-	h := &handout{Attempt: ss.Begin(context.Background(), d), token: ss.token(d), latest: arrived.Add(settler.MaxHold)}
+	h := ss.held.spare()
+	h.token, h.latest = ss.token(d), arrived.Add(settler.MaxHold)
+	h.Attempt = ss.Begin(context.Background(), d, now)
 	h.deadline = settler.Deadline(h.At, arrived, ss.ackDeadline(d.Subscription))
 	ss.held.add(h)
 	ss.credit--

@@ -2,10 +2,13 @@ package session
 
 import (
 	"container/heap"
+	"strings"
 	"time"
 
+	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/deliver/delivery"
 	"github.com/warrenmesh/warren/proxy/deliver/internal/settler"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // handout is a delivery in the hands of the service.
@@ -23,9 +26,32 @@ type handouts struct {
 	byToken map[string]*handout
 	queue   deadlineHeap
 	bytes   uint64
+	spares  []*handout // that nobody uses
 }
 
 func newHandouts() *handouts { return &handouts{byToken: map[string]*handout{}} }
+
+// spare returns an empty handout.
+func (h *handouts) spare() *handout {
+	last := len(h.spares) - 1
+	if last < 0 {
+		return new(handout)
+	}
+	d := h.spares[last]
+	h.spares = h.spares[:last]
+	return d
+}
+
+// maxSpares bounds the handouts that are kept to be used again.
+const maxSpares = 256
+
+// free gives a handout back that was taken, and that nobody else knows.
+func (h *handouts) free(d *handout) {
+	if len(h.spares) < maxSpares {
+		*d = handout{}
+		h.spares = append(h.spares, d)
+	}
+}
 
 func (h *handouts) add(d *handout) {
 	h.byToken[d.token] = d
@@ -83,10 +109,9 @@ func (l *lapsed) add(h *handout) {
 	if *l == nil || len(*l) >= maxLapsed {
 		*l = lapsed{}
 	}
-	d := *h.Delivery.Delivery
-	e := *d.Event
-	e.Data, d.Event, d.Raw = nil, &e, nil // who it is will do
-	(*l)[h.token] = &delivery.Delivery{Delivery: &d, Subscription: h.Subscription}
+	// Who it is will do. What the driver made shares memory with the message's body.
+	e := &event.Event{ID: strings.Clone(h.Event.ID), Source: strings.Clone(h.Event.Source)}
+	(*l)[h.token] = &delivery.Delivery{Delivery: &broker.Delivery{Event: e}, Subscription: h.Subscription}
 }
 
 // next returns the earliest deadline.

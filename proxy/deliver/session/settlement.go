@@ -38,6 +38,7 @@ func (ss *session) handle(req Request) error {
 func (ss *session) settleAll(settlements Settlements) {
 	release := func() {}
 	gathered, acks := len(settlements) == 1, 0
+	now := time.Now()
 	defer func() { release(); ss.Acknowledges(acks) }()
 	for i := range settlements {
 		s := &settlements[i]
@@ -56,7 +57,8 @@ func (ss *session) settleAll(settlements Settlements) {
 				release, gathered = h.Gather(), true
 			}
 			acks++
-			ss.answer(s.Token, ss.acknowledge(h))
+			now, err = ss.acknowledge(h, now)
+			ss.answer(s.Token, err)
 		default:
 			ss.conclude(h, o, true)
 		}
@@ -103,16 +105,18 @@ func noEffect(reason, text string) error {
 	return &refusal.Error{Class: refusal.Precondition, Reason: reason, Text: text, Eventless: true, Shared: true}
 }
 
-// acknowledge returns nil when the broker is being told. No broker need answer
-// an acknowledgement: one that is lost with its connection brings the event again.
-func (ss *session) acknowledge(h *handout) error {
-	err := ss.Ack(&h.Attempt)
+// acknowledge begins at begun, and returns when it ended, and nil when the broker is being
+// told. No broker need answer an acknowledgement: one that is lost with its connection
+// brings the event again. Nobody has h afterwards.
+func (ss *session) acknowledge(h *handout, begun time.Time) (ended time.Time, err error) {
+	ended, err = ss.Ack(&h.Attempt, begun)
 	h.Acknowledged()
-	h.End(nil) // the service did its part
+	h.EndAt(ended, nil) // the service did its part
+	ss.held.free(h)
 	if err != nil {
-		return errStaleToken
+		return ended, errStaleToken
 	}
-	return nil
+	return ended, nil
 }
 
 // conclude carries a negative outcome out. It needs the broker's confirm and goes

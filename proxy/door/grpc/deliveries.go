@@ -37,6 +37,9 @@ const (
 	settlementOutcome protowire.Number = 2
 )
 
+// beside is about how many bytes a delivery has beside its data.
+const beside = 200
+
 // handedOut is a SubscribeResponse with deliveries.
 type handedOut struct {
 	session.Response
@@ -46,21 +49,22 @@ type handedOut struct {
 func (r *handedOut) size() int { return r.Size() }
 
 func (r *handedOut) appendTo(b []byte) ([]byte, error) {
-	b, list := eventpb.Begin(b, responseDeliveries)
+	b, list := eventpb.BeginLarge(b, responseDeliveries, r.size())
 	for i := range r.Deliveries {
-		var one int
+		var one eventpb.Open
 		var err error
-		b, one = eventpb.Begin(b, listedDelivery)
-		if h := &r.Deliveries[i]; plain(h) {
+		h := &r.Deliveries[i]
+		b, one = eventpb.BeginLarge(b, listedDelivery, len(h.Event.Data)+beside)
+		if plain(h) {
 			b = appendDelivery(b, h)
 		} else if b, err = (proto.MarshalOptions{}).MarshalAppend(b, deliveryOf(h)); err != nil {
 			return b, err
 		} else {
 			r.encoded++
 		}
-		b = eventpb.End(b, one)
+		b = eventpb.EndLarge(b, one)
 	}
-	return eventpb.AppendVarint(eventpb.End(b, list), responseCredit, uint64(r.Credit)), nil
+	return eventpb.AppendVarint(eventpb.EndLarge(b, list), responseCredit, uint64(r.Credit)), nil
 }
 
 // plain reports whether h has no headers, and no texts of others that protobuf has to look
@@ -72,8 +76,8 @@ func plain(h *delivery.Handed) bool {
 // appendDelivery appends the wire form of deliveryOf(h), which is plain, without making that.
 func appendDelivery(b []byte, h *delivery.Handed) []byte {
 	b = eventpb.AppendString(b, deliveryToken, h.Token)
-	b, at := eventpb.Begin(b, deliveryEvent)
-	b = eventpb.End(eventpb.AppendEvent(b, h.Event), at)
+	b, at := eventpb.BeginLarge(b, deliveryEvent, len(h.Event.Data)+beside)
+	b = eventpb.EndLarge(eventpb.AppendEvent(b, h.Event), at)
 	b = eventpb.AppendVarint(b, deliveryAttempt, uint64(h.Attempt))
 	b = eventpb.AppendVarint(b, deliveryAgain, protowire.EncodeBool(h.Redelivered))
 	b = appendTrace(b, h.Trace)

@@ -107,6 +107,34 @@ func AppendEntry(b []byte, number protowire.Number, key, value string) []byte {
 	return End(appendText(appendText(b, entryKey, key), entryValue, value), at)
 }
 
+// Open is a message that was begun by BeginLarge.
+type Open struct{ at, room int }
+
+// BeginLarge begins a message in a field, as Begin does, that will have about n bytes. If
+// its length takes as many bytes as that of n, EndLarge moves nothing.
+func BeginLarge(b []byte, number protowire.Number, n int) ([]byte, Open) {
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	room := protowire.SizeVarint(uint64(max(n, 0))) //nolint:gosec // not negative
+	for range room {
+		b = append(b, 0)
+	}
+	return b, Open{len(b), room}
+}
+
+// EndLarge ends the message that began with o.
+func EndLarge(b []byte, o Open) []byte {
+	n := len(b) - o.at
+	room := protowire.SizeVarint(uint64(n)) //nolint:gosec // a length
+	if room > o.room {
+		b = slices.Grow(b, room-o.room)[:len(b)+room-o.room]
+	}
+	if room != o.room {
+		copy(b[o.at+room-o.room:], b[o.at:o.at+n])
+	}
+	protowire.AppendVarint(b[:o.at-o.room], uint64(n)) //nolint:gosec // a length
+	return b[:o.at-o.room+room+n]
+}
+
 // Begin begins a message in a field: what is appended until End is in it. at is for End.
 func Begin(b []byte, number protowire.Number) (out []byte, at int) {
 	b = protowire.AppendTag(b, number, protowire.BytesType)

@@ -1,6 +1,7 @@
 package eventpb
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,12 @@ func TestMessagesWithinMessagesOfAnyLength(t *testing.T) {
 		size := proto.Size(&eventsv1.SubscribeDeliveries{Deliveries: []*eventsv1.Delivery{{Token: "k", Topic: text}}})
 		if !strings.HasPrefix(string(b), "before") || n > 0 && len(b) < size {
 			t.Errorf("%d bytes of text became %d", n, len(b))
+		}
+		for _, guess := range []int{-1, 0, n, 200, 1 << 20} {
+			large, open := BeginLarge([]byte("before"), 2, guess)
+			if large = EndLarge(AppendEntry(large, 1, "k", text), open); !bytes.Equal(large, b) {
+				t.Errorf("%d bytes of text, taken for %d, are written in another way", n, guess)
+			}
 		}
 	}
 }

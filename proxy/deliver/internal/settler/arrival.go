@@ -76,6 +76,9 @@ func (st *Settler) takenBack(d *delivery.Delivery) uint32 {
 func (st *Settler) countAttempts(d *delivery.Delivery) (due time.Time) {
 	d.BeginLife()
 	d.Attempt -= min(st.takenBack(d), d.Attempt-1)
+	if !d.Returning {
+		return time.Time{} // it was never handed out before, and nothing is known of it
+	}
 	return st.shared.Ledger.Attempts.Claim(st.id, d.Delivery, time.Now())
 }
 

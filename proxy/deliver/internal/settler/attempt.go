@@ -30,8 +30,8 @@ var ErrEnded = errors.New("stream ended before the delivery was settled")
 
 // Begin begins d's span and counters, for it is handed out now. The span is a child of
 // that in ctx.
-func (st *Settler) Begin(ctx context.Context, d *delivery.Delivery) Attempt {
-	a := Attempt{Delivery: d, At: time.Now(), ctx: ctx}
+func (st *Settler) Begin(ctx context.Context, d *delivery.Delivery, now time.Time) Attempt {
+	a := Attempt{Delivery: d, At: now, ctx: ctx}
 	if a.service, a.unrecorded = st.shared.Tracing.Unrecorded(tracecontext.Hop(d.Trace), ownContext(d.Event)); !a.unrecorded {
 		a.ctx, a.span = st.shared.Tracing.StartProcess(ctx, st.process(d))
 	}
@@ -57,17 +57,21 @@ func (a *Attempt) Trace() broker.TraceContext {
 }
 
 // End says to telemetry what became of the attempt.
-func (a *Attempt) End(err error) {
+func (a *Attempt) End(err error) { a.EndAt(time.Now(), err) }
+
+// EndAt is End for an attempt that ended at the time given.
+func (a *Attempt) EndAt(now time.Time, err error) {
 	a.span.End(err)
-	a.processing.End(a.ctx, err)
+	a.processing.End(a.ctx, now, err)
 }
 
 // Acknowledged notes in the attempt's span that the service acknowledged it.
 func (a *Attempt) Acknowledged() { a.span.SetOutcome(effectAck) }
 
-// Ack acknowledges a, in a span of its own. An error says that this came too late: it was
-// counted, and the event is delivered again.
-func (st *Settler) Ack(a *Attempt) error {
+// Ack acknowledges a, in a span of its own, and returns when that was done; it began at
+// begun. An error says that this came too late: it was counted, and the event is delivered
+// again.
+func (st *Settler) Ack(a *Attempt, begun time.Time) (ended time.Time, err error) {
 	d := a.Delivery
 	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
 	st.Remember(d)
@@ -75,15 +79,15 @@ func (st *Settler) Ack(a *Attempt) error {
 	if !a.unrecorded {
 		_, span = st.shared.Tracing.StartSettle(a.ctx, messaging.Ack, st.process(d))
 	}
-	begun := time.Now()
-	err := d.Ack()
-	st.told(a.ctx, messaging.Ack, d, begun, err)
+	err = d.Ack()
+	ended = time.Now()
+	st.told(a.ctx, messaging.Ack, d, ended.Sub(begun), err)
 	span.End(err)
 	st.pass(d, err)
 	if err == nil {
 		st.showSettled(d, effectAck, "", a.At)
 	}
-	return err
+	return ended, err
 }
 
 // Acknowledges counts n attempts that Ack is called for.

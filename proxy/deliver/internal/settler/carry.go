@@ -23,7 +23,7 @@ func (st *Settler) carry(d *delivery.Delivery, s broker.Settlement) error {
 	}
 	st.troubled.Store(false)
 	st.shared.Ledger.Attempts.Settled(st.id, d.Delivery)
-	st.told(st.life, messaging.Ack, d, begun, err)
+	st.told(st.life, messaging.Ack, d, time.Since(begun), err)
 	return err
 }
 

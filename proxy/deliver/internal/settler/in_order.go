@@ -123,11 +123,11 @@ func (st *Settler) holdKey(d *delivery.Delivery) {
 	}
 }
 
-// Arrived returns since when d counts against the time it may be unsettled, and
-// false when d's epoch is known to be over.
-func (st *Settler) Arrived(d *delivery.Delivery) (time.Time, bool) {
+// Arrived returns since when d, which is handed out now, counts against the time it may be
+// unsettled, and false when d's epoch is known to be over.
+func (st *Settler) Arrived(d *delivery.Delivery, now time.Time) (time.Time, bool) {
 	if st.order == nil {
-		return time.Now(), true
+		return now, true
 	}
 	return st.order.Taken(d)
 }

@@ -13,13 +13,13 @@ import (
 func (st *Settler) tell(ctx context.Context, op messaging.SettleOp, d *delivery.Delivery, settle func() error) error {
 	begun := time.Now()
 	err := settle()
-	st.told(ctx, op, d, begun, err)
+	st.told(ctx, op, d, time.Since(begun), err)
 	return err
 }
 
-// told measures a settlement that began at begun; its error means that it came too late.
-func (st *Settler) told(ctx context.Context, op messaging.SettleOp, d *delivery.Delivery, begun time.Time, err error) {
-	st.shared.Metrics.Settle(ctx, op, st.measured(d), begun, err)
+// told measures a settlement; its error means that it came too late.
+func (st *Settler) told(ctx context.Context, op messaging.SettleOp, d *delivery.Delivery, took time.Duration, err error) {
+	st.shared.Metrics.Settle(ctx, op, st.measured(d), took, err)
 	if err != nil {
 		st.shared.stale.Add(1)
 	}

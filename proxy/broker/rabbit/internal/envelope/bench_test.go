@@ -31,9 +31,10 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
-// Budget: 7 allocations.
+// A message as the frame's reader makes it, without the body.
+// Budget: 2 allocations.
 func BenchmarkDecode(b *testing.B) {
-	budget.Allocs(b, 7)
+	budget.Allocs(b, 2)
 	p, err := encode(&queueing.Message{Exchange: "orders", RoutingKey: "k", Event: benchEvent(), Trace: broker.TraceContext{Parent: "00-hop"}}, testLimits())
 	if err != nil {
 		b.Fatal(err)
@@ -41,10 +42,12 @@ func BenchmarkDecode(b *testing.B) {
 	encoded := p.properties.Append(nil)
 	options := &queueing.ConsumeOptions{Queue: "q"}
 	for b.Loop() {
-		properties, err := message.ParseProperties(encoded)
-		m := &message.Message{Exchange: "orders", Properties: properties, Broken: err, Body: p.body, Size: uint64(len(p.body))}
+		m := message.NewMessage()
+		m.Exchange, m.Encoded, m.Body, m.Size = "orders", string(encoded), p.body, uint64(len(p.body))
+		m.Broken = m.Parse(m.Encoded)
 		if out := Decode(m, options); out.Malformed != nil {
 			b.Fatal(out.Malformed)
 		}
+		m.Free()
 	}
 }

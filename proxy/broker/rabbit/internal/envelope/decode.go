@@ -12,6 +12,7 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/queueing"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/mapping"
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
+	"github.com/warrenmesh/warren/proxy/event"
 )
 
 // Quorum queues count what comes back unsettled. From RabbitMQ 4.3 on a nack counts
@@ -22,15 +23,17 @@ const (
 	deathHeader         = "x-death"
 )
 
-// Decode makes a delivery of an AMQP message from anywhere. Its body is shared.
+// Decode makes a delivery of an AMQP message from anywhere. Its body and its strings are
+// shared, and m itself is the caller's again.
 // What cannot be an event has Malformed set. Epoch and Settler are left to the
 // caller.
 func Decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
-	both := &struct { // they live equally long
+	whole := &struct { // they live equally long
 		queueing.Delivery
 		original Original
+		event    event.Room
 	}{}
-	out := &both.Delivery
+	out := &whole.Delivery
 	*out = queueing.Delivery{Delivery: broker.Delivery{
 		Raw:             m.Body,
 		Size:            int(min(m.Size, math.MaxInt)), //nolint:gosec // bounded
@@ -58,10 +61,10 @@ func Decode(m *message.Message, o *queueing.ConsumeOptions) *queueing.Delivery {
 		return out
 	}
 	if m.Broken == nil || headersOnly(m.Broken) {
-		both.original = Original{Properties: m.Properties, Body: m.Body, ours: ours}
-		out.Original = &both.original
+		whole.original = Original{Encoded: m.Encoded, Body: m.Body, ours: ours}
+		out.Original = &whole.original
 	}
-	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Origin.Name, RoutingKey: out.Origin.Key, Queue: o.Queue})
+	e, err := mapping.EventOf(m, mapping.Origin{Exchange: out.Origin.Name, RoutingKey: out.Origin.Key, Queue: o.Queue}, &whole.event)
 	if err != nil {
 		out.ID, out.Malformed = identify(m, ours), fmt.Errorf("message is not an event: %w", err)
 		return out
@@ -131,6 +134,9 @@ func decodeHop(out *queueing.Delivery, m *message.Message, o *queueing.ConsumeOp
 
 // lifetime reads an expiration property.
 func lifetime(s string) time.Duration {
+	if s == "" {
+		return 0 // without an error, which would cost two allocations
+	}
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil {
 		return 0
@@ -153,7 +159,11 @@ func number(t *message.Table, name string) int64 {
 	if n, ok := whole(t, name); ok {
 		return n
 	}
-	n, err := strconv.ParseInt(t.Text(name), 10, 64)
+	s := t.Text(name)
+	if s == "" {
+		return 0 // without an error, as above
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
 		return 0
 	}

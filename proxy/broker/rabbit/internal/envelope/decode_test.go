@@ -186,7 +186,8 @@ func TestForgedHeadersAreNeitherReadNorCopied(t *testing.T) {
 			forged.AddInt(name, 99)
 		}
 	}
-	d := Decode(&message.Message{Exchange: "x", RoutingKey: "k", Properties: message.Properties{Headers: forged}}, &queueing.ConsumeOptions{Queue: "q"})
+	properties := message.Properties{Headers: forged}
+	d := Decode(&message.Message{Exchange: "x", RoutingKey: "k", Properties: properties, Encoded: string(properties.Append(nil))}, &queueing.ConsumeOptions{Queue: "q"})
 	if d.Attempt != 1 || d.Crashes != 0 || d.Redelivered || d.DeadLetter != nil || d.Origin.Name != "x" || d.Origin.Key != "k" || !d.FirstFailure.IsZero() || d.Lifetime != 0 {
 		t.Errorf("decoded %+v", d)
 	}

@@ -11,16 +11,23 @@ import (
 	"github.com/warrenmesh/warren/proxy/broker/rabbit/internal/message"
 )
 
-// Original implements queueing.Original: a message with everything it had.
+// Original implements queueing.Original: a message with everything it had. Most are never
+// copied, so its properties are kept as they came.
 type Original struct {
-	Properties message.Properties
-	Body       []byte
+	Encoded string
+	Body    []byte
 
 	ours bool // it came by Warren's own way: its warren- headers are true
 }
 
 // Size implements queueing.Original.
-func (o *Original) Size() int { return o.Properties.Size() + len(o.Body) }
+func (o *Original) Size() int { return len(o.Encoded) + len(o.Body) }
+
+// Properties are the message's. Of a header table that is broken they have all bytes.
+func (o *Original) Properties() message.Properties {
+	p, _ := message.ParseProperties(o.Encoded) // what it says of the table was told of the delivery
+	return p
+}
 
 // brokersHeader tells the headers RabbitMQ writes about what happened to a message. They
 // say nothing of a copy, and those of another queue's death would make RabbitMQ take the
@@ -55,11 +62,12 @@ var ourHeaders = []string{
 // refuses another user's than the connection's, and the expiration, which would begin
 // anew with each copy. A message that is put back has its expiration again.
 func encodeCopy(m *queueing.Message, o *Original) (message.Properties, error) {
-	p := o.Properties
+	was := o.Properties()
+	p := was
 	p.Headers = p.Headers.Without(func(name string) bool { return brokersHeader(name) || ourHeader(name) })
 	lifetime, user := p.Expiration, p.UserID
 	if o.ours {
-		lifetime, user = orText(lifetime, &o.Properties.Headers, lifetimeHeader), orText(user, &o.Properties.Headers, userIDHeader)
+		lifetime, user = orText(lifetime, &was.Headers, lifetimeHeader), orText(user, &was.Headers, userIDHeader)
 	}
 	p.Drop(message.HasExpiration | message.HasUserID)
 	if m.Persistent {

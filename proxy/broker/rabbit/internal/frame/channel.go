@@ -11,7 +11,7 @@ import (
 // Taker gets what comes on a hot channel. Its methods are called by the connection's one
 // reader and must not block.
 type Taker interface {
-	// Deliver takes a message for the channel's consumer.
+	// Deliver takes a message for the channel's consumer, whose own it is.
 	Deliver(m *message.Message)
 	// GiveBack takes a mandatory message that no queue took; its confirm follows.
 	GiveBack(r Returned)
@@ -74,7 +74,8 @@ func (h *Channel) take(kind byte, payload []byte) (taken bool, err error) {
 	switch method(binary.BigEndian.Uint32(payload)) {
 	case basicDeliver:
 		r.bytes(int(r.octet())) // the consumer's tag; the channel has one
-		m := &message.Message{Tag: r.uint64(), Redelivered: r.octet()&1 == 1}
+		m := message.NewMessage()
+		m.Tag, m.Redelivered = r.uint64(), r.octet()&1 == 1
 		m.Exchange, m.RoutingKey = r.again(&h.exchange), r.again(&h.key)
 		h.message, h.returned, h.skip = m, nil, false
 	case basicReturn:
@@ -107,7 +108,8 @@ func (h *Channel) header(payload []byte) {
 		m.Broken = errHeader
 	} else {
 		m.Size = binary.BigEndian.Uint64(payload[4:])
-		m.Properties, m.Broken = message.ParseProperties(payload[12:])
+		m.Encoded = string(payload[12:]) // one copy, which every string shares
+		m.Broken = m.Parse(m.Encoded)
 	}
 	h.got = 0
 	h.skip = h.skip || h.maxBody > 0 && m.Size > h.maxBody || m.Size > maxBody

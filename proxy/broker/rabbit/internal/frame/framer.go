@@ -36,6 +36,7 @@ type Framer struct {
 	linger   linger
 	passing  int       // bytes of a frame that the library is being given
 	extended time.Time // when the read deadline was moved last
+	hidden   bool      // frames were read since then that the library does not see
 
 	// Guarded by mu. It is never taken by the reader: a writer may hold it while the broker
 	// reads nothing, and only the reader can learn that the broker goes on.
@@ -151,7 +152,12 @@ func (f *Framer) SetReadDeadline(t time.Time) error {
 // extendEvery is how often frames that the library does not see move its read deadline.
 const extendEvery = 200 * time.Millisecond
 
+// extend moves the deadline before the next read, if the library did not see what came.
 func (f *Framer) extend() {
+	if !f.hidden {
+		return
+	}
+	f.hidden = false
 	patience := time.Duration(f.patience.Load())
 	if now := time.Now(); patience > 0 && now.Sub(f.extended) > extendEvery {
 		f.extended = now
@@ -187,7 +193,7 @@ func (f *Framer) next() error {
 		f.passing = frameHead + int(h.size) + 1
 		return nil
 	}
-	f.extend()
+	f.hidden = true
 	if h.kind == frameBody {
 		_, _ = f.reader.Discard(frameHead) // it was peeked at
 		return f.body(hot, int(h.size))
@@ -210,6 +216,7 @@ func (f *Framer) next() error {
 
 // rest lets more come before the kernel is asked, while deliveries come fast.
 func (f *Framer) rest() {
+	f.extend()
 	if f.linger.large == 0 && !f.linger.waits {
 		return // a connection that does not consume does not look at the clock
 	}

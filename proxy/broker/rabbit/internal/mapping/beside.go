@@ -24,7 +24,7 @@ func Headers(m *message.Message) []broker.Header {
 	if !strange(&m.Headers) {
 		return nil
 	}
-	r, _ := read(m) // of a message that is no event the mode is known, too
+	r, _ := read(m, &event.Room{}) // of a message that is no event the mode is known, too
 	budget := message.Budget{Depth: maxDepth, Elements: maxElements}
 	var out []broker.Header
 	for i := range m.Headers.Fields {

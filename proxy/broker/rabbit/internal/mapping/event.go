@@ -35,15 +35,16 @@ func OriginOf(m *message.Message, queue string) Origin {
 // Event is the event that m carries, or that a plain m is; it is valid and shares m's
 // body and strings. The error says why m is none.
 func Event(m *message.Message, queue string) (*event.Event, error) {
-	return EventOf(m, OriginOf(m, queue))
+	return EventOf(m, OriginOf(m, queue), &event.Room{})
 }
 
-// EventOf is Event for a message whose origin is known by other means.
-func EventOf(m *message.Message, origin Origin) (*event.Event, error) {
+// EventOf is Event for a message whose origin is known by other means, and for an event
+// that may be made in room, which nobody else uses.
+func EventOf(m *message.Message, origin Origin, room *event.Room) (*event.Event, error) {
 	if m.Broken != nil {
 		return nil, m.Broken
 	}
-	r, err := read(m)
+	r, err := read(m, room)
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +72,13 @@ type reading struct {
 }
 
 // read applies the rule of the package.
-func read(m *message.Message) (reading, error) {
+func read(m *message.Message, room *event.Room) (reading, error) {
 	if format, ok := structuredFormat(m.ContentType); ok {
 		e, err := structuredEvent(m, format)
 		return reading{mode: modeStructured, event: e}, err
 	}
 	if prefix := dialect(&m.Headers); prefix != "" {
-		e, err := binaryEvent(m, prefix)
+		e, err := binaryEvent(m, prefix, room)
 		return reading{mode: modeBinary, prefix: prefix, event: e}, err
 	}
 	if e := bareEvent(m); e != nil {
@@ -155,8 +156,8 @@ func decodeProtobuf(body []byte) (*event.Event, error) {
 	return e, nil
 }
 
-func binaryEvent(m *message.Message, prefix string) (*event.Event, error) {
-	var b event.Builder
+func binaryEvent(m *message.Message, prefix string, room *event.Room) (*event.Event, error) {
+	b := room.Builder()
 	b.Grow(max(len(m.Headers.Fields)-3, 1)) // without the four that are required, with the content type
 	for i := range m.Headers.Fields {
 		f := &m.Headers.Fields[i]

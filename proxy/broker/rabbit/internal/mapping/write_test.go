@@ -22,7 +22,7 @@ func sent(t testing.TB, e *event.Event, more ...broker.Header) *message.Message 
 	if err := mapping.AppendHeaders(&p.Headers, more); err != nil {
 		t.Fatalf("AppendHeaders: %v", err)
 	}
-	back, err := message.ParseProperties(p.Append(nil))
+	back, err := message.ParseProperties(string(p.Append(nil)))
 	if err != nil {
 		t.Fatalf("parse what was written: %v", err)
 	}

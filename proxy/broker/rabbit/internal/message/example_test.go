@@ -10,7 +10,7 @@ func ExampleParseProperties() {
 	var sent message.Properties
 	sent.ContentType = "application/json"
 	sent.Headers.AddText("region", "eu")
-	got, err := message.ParseProperties(sent.Append(nil))
+	got, err := message.ParseProperties(string(sent.Append(nil)))
 	fmt.Println(got.ContentType, got.Headers.Text("region"), err)
 	// Output: application/json eu <nil>
 }

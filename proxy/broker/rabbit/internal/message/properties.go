@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 // Flag is a bit of the property flags: the property is there, if perhaps empty.
@@ -70,24 +71,32 @@ func (e *HeadersError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *HeadersError) Unwrap() error { return e.Err }
 
-// ParseProperties reads the flags and the property list of a content header. The error
-// is a *HeadersError if only the header table is broken. b may be used again.
-func ParseProperties(b []byte) (Properties, error) {
-	r := reader{s: string(b)} // one copy, which every string shares
+// ParseProperties reads the flags and the property list of a content header, whose strings
+// share encoded. The error is a *HeadersError if only the header table is broken.
+func ParseProperties(encoded string) (Properties, error) {
 	p := Properties{}
+	err := p.Parse(encoded)
+	return p, err
+}
+
+// Parse is ParseProperties for a p that was used before: it replaces everything in p, and
+// uses the room of the fields again.
+func (p *Properties) Parse(encoded string) error {
+	r := reader{s: encoded}
+	*p = Properties{Headers: Table{Fields: p.Headers.Fields[:0]}}
 	high := r.bytes(2)
 	if r.err != nil {
-		return p, fmt.Errorf("property flags: %w", r.err)
+		return fmt.Errorf("property flags: %w", r.err)
 	}
-	p.Flags = Flag(binary.BigEndian.Uint16([]byte(high)))
+	p.Flags = Flag(high[0])<<8 | Flag(high[1])
 	if p.Flags&3 != 0 {
-		return p, fmt.Errorf("property flags 0x%04x: no such property", uint16(p.Flags))
+		return fmt.Errorf("property flags 0x%04x: no such property", uint16(p.Flags))
 	}
 	var broken error
 	p.ContentType = r.short(p.Has(HasContentType))
 	p.ContentEncoding = r.short(p.Has(HasContentEncoding))
 	if p.Has(HasHeaders) {
-		p.Headers, broken = ParseTable(r.long())
+		broken = p.Headers.parse(r.long())
 	}
 	p.DeliveryMode = r.octet(p.Has(HasDeliveryMode))
 	p.Priority = r.octet(p.Has(HasPriority))
@@ -105,13 +114,13 @@ func ParseProperties(b []byte) (Properties, error) {
 	p.ClusterID = r.short(p.Has(HasClusterID))
 	switch {
 	case r.err != nil:
-		return p, fmt.Errorf("properties: %w", r.err)
+		return fmt.Errorf("properties: %w", r.err)
 	case len(r.s) > 0:
-		return p, errors.New("properties: more bytes than their flags say")
+		return errors.New("properties: more bytes than their flags say")
 	case broken != nil:
-		return p, &HeadersError{Err: broken}
+		return &HeadersError{Err: broken}
 	}
-	return p, nil
+	return nil
 }
 
 // reader takes values off the front of s. After an error all values are empty.
@@ -283,10 +292,35 @@ type Message struct {
 	Redelivered bool
 	Tag         uint64
 	Properties
+	// Encoded is the form in which the properties came.
+	Encoded string
 	// Broken is why the properties, or the header table alone (*HeadersError), could not
 	// be read; nil when all of them were.
 	Broken error
 	Body   []byte
 	// Size is that of the body, though Body may have been left on the way: then Body is nil.
 	Size uint64
+}
+
+// spares are messages that nobody uses, with the room of their fields.
+var spares = sync.Pool{New: func() any { return new(Message) }}
+
+// maxSpareFields bounds the room that is kept.
+const maxSpareFields = 64
+
+// NewMessage returns an empty message.
+func NewMessage() *Message {
+	m, _ := spares.Get().(*Message)
+	return m
+}
+
+// Free gives m back, which is not used any more; its strings and its body may be.
+func (m *Message) Free() {
+	fields := m.Headers.Fields[:cap(m.Headers.Fields)]
+	if len(fields) > maxSpareFields {
+		fields = nil
+	}
+	clear(fields)
+	*m = Message{Properties: Properties{Headers: Table{Fields: fields[:0]}}}
+	spares.Put(m)
 }

@@ -73,17 +73,26 @@ var errShort = errors.New("is cut short")
 // ParseTable reads the content of a table, without its length. After an error the table
 // has the fields before the one that is wrong, and all others in Rest.
 func ParseTable(s string) (Table, error) {
-	t := Table{Fields: make([]Field, 0, min(8+len(s)/32, 64))}
+	var t Table
+	err := t.parse(s)
+	return t, err
+}
+
+// parse reads s into an empty t.
+func (t *Table) parse(s string) error {
+	if t.Fields == nil {
+		t.Fields = make([]Field, 0, min(8+len(s)/32, 64))
+	}
 	for len(s) > 0 {
 		f, rest, err := parseField(s)
 		if err != nil {
 			t.Rest = s
-			return t, err
+			return err
 		}
 		t.Fields = append(t.Fields, f)
 		s = rest
 	}
-	return t, nil
+	return nil
 }
 
 func parseField(s string) (f Field, rest string, err error) {

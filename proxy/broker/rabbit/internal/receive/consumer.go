@@ -223,5 +223,6 @@ func (c *inbound) delivery(m *message.Message) *queueing.Delivery {
 	out := envelope.Decode(m, &c.options)
 	out.Epoch, out.Channel = c.epoch, c
 	c.track(m.Tag)
+	m.Free()
 	return out
 }
