@@ -49,7 +49,8 @@ Every row is a fault that the rig injected into the built sidecar and control pl
 under load, on real RabbitMQ nodes, with the proof that it took effect. One checker
 judges every row by the recorded history of each publish and each delivery:
 
-- I0: the fault is proven, and something was in flight when it began.
+- I0: the fault is proven, something was in flight when it began, and events took the fast and the slow
+  [path](metrics.md#the-fast-path-and-the-slow-path) through the sidecars where the row needs them.
 - I1: every subscription receives every event that was answered OK. I2: no service receives an event
   that certainly failed.
 - I3: duplicates are flagged, and there are no more than events were in flight.
@@ -93,6 +94,9 @@ func (p *Page) section() string {
 	for _, r := range results {
 		b.WriteString(r.Report.MarkdownLine() + "\n")
 	}
+	publishes, settlements := Ways(results)
+	fmt.Fprintf(&b, "\nIn all, %d publishes took the fast path and %d the slow one, and %d and %d settlements.\n", publishes.Fast, publishes.Slow, settlements.Fast, settlements.Slow)
+	b.WriteString("A sidecar that was started again has forgotten the counts of before.\n")
 	b.WriteString("\nMemory is the largest resident set of one process. Recovery is the longest time from the\nhealing of a fault to the first OK that began after it, or the first delivery.\n\n### What was injected\n\n")
 	for _, r := range results {
 		r.tell(&b)

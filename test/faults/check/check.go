@@ -41,6 +41,7 @@ func Check(run *history.Run, want Expect) *Report {
 	c.duplicates(inFlight)
 	c.recovery()
 	c.growth()
+	c.paths()
 	slices.SortStableFunc(c.found.list, func(a, b Violation) int { return cmp.Compare(a.Invariant, b.Invariant) })
 	c.report.Violations = c.found.list
 	return c.report

@@ -7,7 +7,7 @@
 // One Run must not be checked concurrently; a Report is plain data.
 //
 // It imports history only. check.go runs the judgement: the answers (answers.go), whether
-// the run was a test (proof.go), the events of each subscription (events.go,
+// the run was a test (proof.go, paths.go), the events of each subscription (events.go,
 // subscription.go), recovery (recovery.go) and growth (growth.go). expect.go says what a
 // scenario demands, report.go what was found and how it is printed.
 //
@@ -30,7 +30,9 @@
 //
 // I0, the run is a test: each fault has a proof and found enough calls and deliveries
 // in flight, according to the recorder and to the history. Something was published, and
-// everything that is judged was recorded.
+// everything that is judged was recorded. Events took the paths through the sidecars that
+// the history needs: the fast one if any was confirmed or acknowledged, the slow one if
+// any was retried or dead-lettered, or the fault makes publishes repeat.
 //
 // I1, nothing is lost: each OK event that a subscription wants was acked by a service
 // or is in the dead-letter queue. An event that is still in the queue after the drain

@@ -46,6 +46,9 @@ type Expect struct {
 	// deliveries in flight. 0 means 1. Every fault needs a proof in any case.
 	MinFaults   int
 	MinInFlight int
+	// SlowPublishes demands that some publishes took the slow path, because the fault makes
+	// them repeat. Which other paths must run follows from the history.
+	SlowPublishes bool
 	// MinEvents is how many events must have been published; 0 means 1.
 	MinEvents int
 	// Growth bounds how much each process may grow during the run.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/warrenmesh/warren/test/faults/history"
 )
 
 // Invariant is one of the invariants of the package comment.
@@ -61,6 +63,10 @@ type Report struct {
 	// topic, DeliveryRecovery to the first delivery of a subscription. 0 means that
 	// there was nothing to measure.
 	Recovery, DeliveryRecovery time.Duration
+
+	// Publishes counts tries to publish by their path through the sidecars, Settlements
+	// settlements. They are 0 when no sidecar told.
+	Publishes, Settlements history.Ways
 
 	// InFlight is the largest number of calls and deliveries in flight at a fault.
 	InFlight int
@@ -168,8 +174,12 @@ var columns = []column{
 	{"recov", "recovery", 7, func(r *Report) string { return span(max(r.Recovery, r.DeliveryRecovery)) }},
 	{"peak", "peak memory", 8, func(r *Report) string { return size(r.Peak()) }},
 	{"gorout", "goroutines before / after", 9, (*Report).goroutines},
+	{"pub f/s", "publishes fast / slow", 11, func(r *Report) string { return ways(r.Publishes) }},
+	{"settle f/s", "settlements fast / slow", 11, func(r *Report) string { return ways(r.Settlements) }},
 	{"verdict", "verdict", -4, (*Report).Verdict},
 }
+
+func ways(w history.Ways) string { return fmt.Sprintf("%d/%d", w.Fast, w.Slow) }
 
 func count(of func(*Report) int) func(*Report) string {
 	return func(r *Report) string { return fmt.Sprint(of(r)) }

@@ -23,11 +23,11 @@ func Example() {
 	// Output:
 	// I1 lost: 1
 	//     shop/audit: event "b5" of shop/orders (key "b", seq 5): OK at 45ms, never delivered
-	// scenario                       events       ok   unkn failed    deliv     dup lost order false   recov     peak    gorout verdict
-	// made                               30       30      0      0       59     0/0    1     0     0     8ms  40.0MiB     50/50 I1
-	// | scenario | events | OK | unknown | failed | delivered | duplicates flagged / unflagged | lost | order violations | false OK | recovery | peak memory | goroutines before / after | verdict |
-	// |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|
-	// | made | 30 | 30 | 0 | 0 | 59 | 0/0 | 1 | 0 | 0 | 8ms | 40.0MiB | 50/50 | I1 |
+	// scenario                       events       ok   unkn failed    deliv     dup lost order false   recov     peak    gorout     pub f/s  settle f/s verdict
+	// made                               30       30      0      0       59     0/0    1     0     0     8ms  40.0MiB     50/50         0/0         0/0 I1
+	// | scenario | events | OK | unknown | failed | delivered | duplicates flagged / unflagged | lost | order violations | false OK | recovery | peak memory | goroutines before / after | publishes fast / slow | settlements fast / slow | verdict |
+	// |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|
+	// | made | 30 | 30 | 0 | 0 | 59 | 0/0 | 1 | 0 | 0 | 8ms | 40.0MiB | 50/50 | 0/0 | 0/0 | I1 |
 }
 
 func TestTextLinesAlignWithTheirHeader(t *testing.T) {

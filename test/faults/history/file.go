@@ -18,6 +18,7 @@ type line struct {
 	Leftover   *Leftover   `json:"leftover,omitzero"`
 	Sample     *Sample     `json:"sample,omitzero"`
 	Fault      *Fault      `json:"fault,omitzero"`
+	Paths      *Paths      `json:"paths,omitzero"`
 }
 
 type header struct {
@@ -40,6 +41,9 @@ func (r *Run) Save(w io.Writer) error {
 	}
 	for i := range r.Faults {
 		write(line{Fault: &r.Faults[i]})
+	}
+	for i := range r.Paths {
+		write(line{Paths: &r.Paths[i]})
 	}
 	for i := range r.Publishes {
 		write(line{Publish: &r.Publishes[i]})
@@ -97,5 +101,7 @@ func (r *Run) take(l line) {
 		r.Samples = append(r.Samples, *l.Sample)
 	case l.Fault != nil:
 		r.Faults = append(r.Faults, *l.Fault)
+	case l.Paths != nil:
+		r.Paths = append(r.Paths, *l.Paths)
 	}
 }

@@ -100,6 +100,7 @@ func TestASavedRunIsLoadedAsItWas(t *testing.T) {
 	rec.Left(history.Leftover{Subscription: "s", ID: "2"})
 	rec.Sample(history.Sample{Process: "sidecar", RSS: 3, Anon: 2, Goroutines: 4, FDs: 5})
 	rec.Fault(history.Fault{Name: "kill", Injected: 1, Healed: 2, Proof: "pid gone", InFlight: 1})
+	rec.Paths(history.Paths{Process: "sidecar", Publish: history.Ways{Fast: 1, Slow: 2}, Delivery: history.Ways{Fast: 3, Slow: 4}, Restarted: true})
 	rec.Drained()
 	want := rec.Run()
 	want.Start = want.Start.Round(0).UTC()

@@ -91,6 +91,26 @@ type Fault struct {
 	InFlight int `json:"in_flight,omitzero"`
 }
 
+// Paths counts the events of one sidecar by the path they took through it, as its
+// metric warren_path_messages_total did at the end of the run.
+type Paths struct {
+	Process string `json:"process"`
+	// Publish counts tries to publish, Delivery settlements.
+	Publish  Ways `json:"publish"`
+	Delivery Ways `json:"delivery"`
+	// Restarted means that the counts of an earlier process are missing.
+	Restarted bool `json:"restarted,omitzero"`
+}
+
+// Ways are events that took the fast path, and events that took the slow one.
+type Ways struct {
+	Fast int `json:"fast"`
+	Slow int `json:"slow"`
+}
+
+// Add adds the counts of o.
+func (w *Ways) Add(o Ways) { w.Fast, w.Slow = w.Fast+o.Fast, w.Slow+o.Slow }
+
 // Run is everything that one run recorded. Publishes, Deliveries and Samples are
 // unordered.
 type Run struct {
@@ -108,4 +128,5 @@ type Run struct {
 	Leftovers   []Leftover
 	Samples     []Sample
 	Faults      []Fault
+	Paths       []Paths
 }

@@ -105,6 +105,11 @@ func (r *Recorder) Sample(s Sample) {
 	r.seldom(func(run *Run) { run.Samples = append(run.Samples, s) })
 }
 
+// Paths records which paths the events of a sidecar took.
+func (r *Recorder) Paths(p Paths) {
+	r.seldom(func(run *Run) { run.Paths = append(run.Paths, p) })
+}
+
 // Fault records a fault. Its times come from Now.
 func (r *Recorder) Fault(f Fault) {
 	r.seldom(func(run *Run) { run.Faults = append(run.Faults, f) })
@@ -150,6 +155,7 @@ func (r *Recorder) Run() *Run {
 		run.Leftovers = append(run.Leftovers, rare.Leftovers...)
 		run.Samples = append(run.Samples, rare.Samples...)
 		run.Faults = append(run.Faults, rare.Faults...)
+		run.Paths = append(run.Paths, rare.Paths...)
 	})
 	return run
 }

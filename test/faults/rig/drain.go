@@ -34,6 +34,7 @@ func (w *World) Finish() {
 		w.Keep(100 * time.Millisecond)
 		w.sampleOnce(w.Context())
 	}
+	w.countPaths()
 	w.Load.Stop()
 	w.collect()
 }

@@ -62,6 +62,10 @@ func (w *World) Restart(s *Service) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.RunningSidecar = running
+	if w.restarted == nil {
+		w.restarted = map[string]bool{}
+	}
+	w.restarted[s.Name] = true
 }
 
 // living returns the running sidecars.

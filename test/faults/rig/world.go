@@ -5,7 +5,7 @@
 //   - trial.go: failing, logging and cleaning up, as testing.T does
 //   - world.go: a World, its beginning and its waits
 //   - declare.go: the objects that are declared to the control plane
-//   - service.go: the sidecars, and the samples of their memory
+//   - service.go, paths.go: the sidecars, the samples of their memory, and the paths of events
 //   - load.go: publishers and subscribers, and events besides the load
 //   - node.go, policy.go: what is done to the RabbitMQ nodes and their queues
 //   - drain.go: the end of a scenario, until every message is found
@@ -63,6 +63,7 @@ type World struct {
 	mu          sync.Mutex // guards the rest
 	faults      int        // injected
 	services    []*Service
+	restarted   map[string]bool // services whose sidecar was started again
 	Subscribers []*load.Subscriber
 }
 

@@ -46,6 +46,11 @@ func play(ctx context.Context, f flags, o faults.Options, scenarios []rig.Scenar
 			return err
 		}
 	}
+	idle := faults.IdlePaths(results)
+	if f.rows == "" && f.soak == 0 && len(idle) > 0 {
+		say(os.Stdout, "no event took "+strings.Join(idle, ", "))
+		return errBroken
+	}
 	for _, r := range results {
 		if !r.Passed() {
 			return errBroken
@@ -90,7 +95,9 @@ func table(results []*faults.Result, took time.Duration) {
 		say(os.Stdout, fmt.Sprintf("\nrow %d, %s: its history is in %s, the last words of its programs in %s", r.Scenario.Row, r.Scenario.Name, r.History, r.Log))
 		explain(os.Stdout, r)
 	}
-	say(os.Stdout, fmt.Sprintf("\n%d scenarios, %d failed; %d events in %.0f s", len(results), failed, events, took.Seconds()))
+	publishes, settlements := faults.Ways(results)
+	say(os.Stdout, fmt.Sprintf("\npublishes: %d fast, %d slow; settlements: %d fast, %d slow", publishes.Fast, publishes.Slow, settlements.Fast, settlements.Slow))
+	say(os.Stdout, fmt.Sprintf("%d scenarios, %d failed; %d events in %.0f s", len(results), failed, events, took.Seconds()))
 }
 
 // explain writes the violations and failures of a scenario.

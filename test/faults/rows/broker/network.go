@@ -65,7 +65,9 @@ func resets(w *rig.World) check.Expect {
 	}
 	w.AwaitOK(200)
 	w.Finish()
-	return w.Expect()
+	e := w.Expect()
+	e.SlowPublishes = true
+	return e
 }
 
 // halfOpen: the connection looks alive. A caller that waits for a confirm must get an

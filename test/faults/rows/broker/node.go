@@ -21,7 +21,9 @@ func brokerKilled(w *rig.World) check.Expect {
 	d.Heal(func() { w.Boot(m) })
 	w.AwaitOK(500)
 	w.Finish()
-	return w.Expect()
+	e := w.Expect()
+	e.SlowPublishes = true
+	return e
 }
 
 // brokerAppStopped: events that wait for their retry survive, too.
@@ -40,5 +42,7 @@ func brokerAppStopped(w *rig.World) check.Expect {
 	d.Heal(func() { w.Call("rabbit:start().") })
 	w.AwaitOK(500)
 	w.Finish()
-	return w.Expect()
+	e := w.Expect()
+	e.SlowPublishes = true
+	return e
 }
