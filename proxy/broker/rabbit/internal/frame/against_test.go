@@ -398,7 +398,7 @@ func (c *comparer) properties(got *heard, hot *parts) {
 	if got.what == 'r' { // a return does not tell
 		var err error
 		if len(hot.payload) >= 12 {
-			_, err = message.ParseProperties(hot.payload[12:])
+			_, err = message.ParseProperties(string(hot.payload[12:]))
 		}
 		plain = err == nil && len(hot.payload) >= 12
 		got.broken = err

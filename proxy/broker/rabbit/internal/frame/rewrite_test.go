@@ -35,7 +35,7 @@ func (w *rewriter) write(m *maker) string {
 	if m.chance(4) {
 		return w.settle(m)
 	}
-	properties, err := message.ParseProperties(w.plainProperties(m))
+	properties, err := message.ParseProperties(string(w.plainProperties(m)))
 	if err != nil {
 		return err.Error()
 	}
@@ -60,7 +60,7 @@ func (w *rewriter) write(m *maker) string {
 func (w *rewriter) plainProperties(m *maker) []byte {
 	for {
 		b := m.properties(nil)
-		if p, err := message.ParseProperties(b); err == nil && plainTable(p.Headers.Append(nil)[4:], 0) {
+		if p, err := message.ParseProperties(string(b)); err == nil && plainTable(p.Headers.Append(nil)[4:], 0) {
 			return b
 		}
 	}
