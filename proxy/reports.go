@@ -50,9 +50,9 @@ func (t told) State() *reportv1.State {
 		})
 	}
 	for _, u := range t.pool.Undeclared() {
-		kind, name := "EventSubscription", mesh.Name{}
-		var err error
-		if name, err = xds.ParseSubscriptionResource(u.Key); err != nil {
+		kind := "EventSubscription"
+		name, err := xds.ParseSubscriptionResource(u.Key)
+		if err != nil {
 			kind = "EventTopic"
 			if name, err = xds.ParseTopicResource(u.Key); err != nil {
 				continue

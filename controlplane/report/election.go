@@ -225,10 +225,11 @@ func plusOne(n uint64) uint32 { return uint32(min(n, math.MaxUint32-1) + 1) } //
 type figures struct {
 	backlog, retrying, dead uint64
 	receivers               uint32
-	oldest                  time.Time // when the oldest of them was measured
-	err                     string    // why some are missing
-	asked                   bool      // every queue was asked for
-	whole                   bool      // and the broker said what each has
+	oldest                  time.Time         // when the oldest of them was measured
+	err                     string            // why some are missing
+	unknown                 [members + 1]bool // by role: the broker did not say
+	asked                   bool              // every queue was asked for
+	whole                   bool              // and the broker said what each has
 }
 
 // sum adds the queues up. A queue that only some topologies have, for events that wait or
@@ -243,7 +244,10 @@ func (d *depth) sum() (out figures) {
 			continue
 		case q.missing && (is == waits || is == members):
 		case q.err != "":
-			out.err = cmp.Or(out.err, q.err)
+			out.err, out.unknown[is] = cmp.Or(out.err, q.err), true
+			if !d.ordered && is == holds {
+				out.unknown[members] = true
+			}
 			continue
 		}
 		if out.oldest.IsZero() || q.at.Before(out.oldest) {

@@ -108,7 +108,7 @@ func (s *shelf) take(k key, step int64) *series {
 		return found
 	}
 	if len(s.all) >= s.most {
-		s.drop(s.byAge.Back().Value.(*series)) //nolint:errcheck // the list has nothing else
+		s.drop(s.byAge.Back().Value.(*series))
 		s.dropped++
 	}
 	made := &series{key: k, first: step, newest: step}

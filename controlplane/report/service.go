@@ -53,7 +53,7 @@ func (s *service) Report(g grpc.BidiStreamingServer[reportv1.ReportRequest, repo
 	for {
 		var message wireReport
 		if err := g.RecvMsg(&message); err != nil {
-			return nil //nolint:nilerr // the sidecar has ended the stream, or is gone
+			return nil // the sidecar has ended the stream, or is gone
 		}
 		select {
 		case <-who.Done:

@@ -222,7 +222,7 @@ func (s *Store) reporterOf(who *server.Speaker, req *reportv1.ReportRequest, now
 		if front == nil {
 			return nil
 		}
-		s.forget(front.Value.(*reporter)) //nolint:errcheck // the list has nothing else
+		s.forget(front.Value.(*reporter))
 	}
 	r := &reporter{
 		identity:  id,

@@ -536,7 +536,7 @@ func TestADepthSaysWhyItIsMissing(t *testing.T) {
 	}
 	a.tell(&reportv1.ReportRequest{Measured: []*reportv1.Measured{{Broker: "shop/main", Queue: "q.retry.2000ms", Messages: 1}}})
 	d := r.store.Traffic("").GetSubscriptions()[0].GetDepth()
-	if d.GetBacklog() != 4 || d.GetRetrying() != 1 || d.GetError() != "access refused: wants configure" {
+	if d.GetBacklog() != 4 || d.GetRetrying() != 1 || d.DeadLetters != nil || d.Receivers == nil || d.GetError() != "access refused: wants configure" {
 		t.Errorf("got %v, want what is known and why the rest is not", d)
 	}
 	if s := r.store.Series(&adminv1.GetSeriesRequest{Subscription: "shop/billing"}); s != nil {

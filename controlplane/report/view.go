@@ -128,7 +128,18 @@ func (s *Store) depthProto(d *depth) *adminv1.Depth {
 	if !f.asked {
 		return nil
 	}
-	out := &adminv1.Depth{Backlog: f.backlog, Retrying: f.retrying, DeadLetters: f.dead, Receivers: f.receivers, Error: f.err}
+	out := &adminv1.Depth{Error: f.err}
+	for is, figure := range []struct {
+		into **uint64
+		n    uint64
+	}{holds: {&out.Backlog, f.backlog}, waits: {&out.Retrying, f.retrying}, dead: {&out.DeadLetters, f.dead}} {
+		if !f.unknown[is] {
+			*figure.into = &figure.n
+		}
+	}
+	if !f.unknown[members] {
+		out.Receivers = &f.receivers
+	}
 	if !f.oldest.IsZero() {
 		out.Age = durationpb.New(s.ago(f.oldest))
 	}
@@ -166,7 +177,7 @@ func (s *Store) Series(of *adminv1.GetSeriesRequest) *adminv1.GetSeriesResponse 
 	for i, c := range depths {
 		if c[0] > 0 {
 			out.Points[len(out.Points)-len(depths)+i].Depth = &adminv1.Depth{
-				Backlog: uint64(c[0] - 1), Retrying: uint64(c[1] - 1), DeadLetters: uint64(c[2] - 1), Receivers: c[3] - 1,
+				Backlog: new(uint64(c[0] - 1)), Retrying: new(uint64(c[1] - 1)), DeadLetters: new(uint64(c[2] - 1)), Receivers: new(c[3] - 1),
 			}
 		}
 	}

@@ -537,17 +537,17 @@ func (x *SubscriptionTraffic) GetDepth() *Depth {
 }
 
 // Depth is what the queues of a subscription have. Events in the hands of services are
-// not counted.
+// not counted. A figure is absent when the broker did not tell it.
 type Depth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Events ready to be handed out.
-	Backlog uint64 `protobuf:"varint,1,opt,name=backlog,proto3" json:"backlog,omitempty"`
+	Backlog *uint64 `protobuf:"varint,1,opt,name=backlog,proto3,oneof" json:"backlog,omitempty"`
 	// Events that wait for another attempt in delay queues.
-	Retrying uint64 `protobuf:"varint,2,opt,name=retrying,proto3" json:"retrying,omitempty"`
+	Retrying *uint64 `protobuf:"varint,2,opt,name=retrying,proto3,oneof" json:"retrying,omitempty"`
 	// Dead letters.
-	DeadLetters uint64 `protobuf:"varint,3,opt,name=dead_letters,json=deadLetters,proto3" json:"dead_letters,omitempty"`
+	DeadLetters *uint64 `protobuf:"varint,3,opt,name=dead_letters,json=deadLetters,proto3,oneof" json:"dead_letters,omitempty"`
 	// Consumers that are attached.
-	Receivers uint32 `protobuf:"varint,4,opt,name=receivers,proto3" json:"receivers,omitempty"`
+	Receivers *uint32 `protobuf:"varint,4,opt,name=receivers,proto3,oneof" json:"receivers,omitempty"`
 	// How long ago the oldest of these figures was measured.
 	Age *durationpb.Duration `protobuf:"bytes,5,opt,name=age,proto3" json:"age,omitempty"`
 	// Why figures are missing, in the words of the broker; empty when none is.
@@ -587,29 +587,29 @@ func (*Depth) Descriptor() ([]byte, []int) {
 }
 
 func (x *Depth) GetBacklog() uint64 {
-	if x != nil {
-		return x.Backlog
+	if x != nil && x.Backlog != nil {
+		return *x.Backlog
 	}
 	return 0
 }
 
 func (x *Depth) GetRetrying() uint64 {
-	if x != nil {
-		return x.Retrying
+	if x != nil && x.Retrying != nil {
+		return *x.Retrying
 	}
 	return 0
 }
 
 func (x *Depth) GetDeadLetters() uint64 {
-	if x != nil {
-		return x.DeadLetters
+	if x != nil && x.DeadLetters != nil {
+		return *x.DeadLetters
 	}
 	return 0
 }
 
 func (x *Depth) GetReceivers() uint32 {
-	if x != nil {
-		return x.Receivers
+	if x != nil && x.Receivers != nil {
+		return *x.Receivers
 	}
 	return 0
 }
@@ -1658,14 +1658,20 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\x06failed\x18\x03 \x01(\x01R\x06failed\x12\x18\n" +
 	"\aretried\x18\x04 \x01(\x01R\aretried\x12#\n" +
 	"\rdead_lettered\x18\x05 \x01(\x01R\fdeadLettered\x12,\n" +
-	"\x05depth\x18\x06 \x01(\v2\x16.warren.admin.v1.DepthR\x05depth\"\xc1\x01\n" +
-	"\x05Depth\x12\x18\n" +
-	"\abacklog\x18\x01 \x01(\x04R\abacklog\x12\x1a\n" +
-	"\bretrying\x18\x02 \x01(\x04R\bretrying\x12!\n" +
-	"\fdead_letters\x18\x03 \x01(\x04R\vdeadLetters\x12\x1c\n" +
-	"\treceivers\x18\x04 \x01(\rR\treceivers\x12+\n" +
+	"\x05depth\x18\x06 \x01(\v2\x16.warren.admin.v1.DepthR\x05depth\"\x8d\x02\n" +
+	"\x05Depth\x12\x1d\n" +
+	"\abacklog\x18\x01 \x01(\x04H\x00R\abacklog\x88\x01\x01\x12\x1f\n" +
+	"\bretrying\x18\x02 \x01(\x04H\x01R\bretrying\x88\x01\x01\x12&\n" +
+	"\fdead_letters\x18\x03 \x01(\x04H\x02R\vdeadLetters\x88\x01\x01\x12!\n" +
+	"\treceivers\x18\x04 \x01(\rH\x03R\treceivers\x88\x01\x01\x12+\n" +
 	"\x03age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error\"\xc9\x01\n" +
+	"\x05error\x18\x06 \x01(\tR\x05errorB\n" +
+	"\n" +
+	"\b_backlogB\v\n" +
+	"\t_retryingB\x0f\n" +
+	"\r_dead_lettersB\f\n" +
+	"\n" +
+	"_receivers\"\xc9\x01\n" +
 	"\x04Edge\x12\x1c\n" +
 	"\tpublisher\x18\x01 \x01(\tR\tpublisher\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\"\n" +
@@ -1832,6 +1838,7 @@ func file_warren_admin_v1_mesh_service_proto_init() {
 	if File_warren_admin_v1_mesh_service_proto != nil {
 		return
 	}
+	file_warren_admin_v1_mesh_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
