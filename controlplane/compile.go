@@ -8,9 +8,11 @@ import (
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/controlplane/declare"
+	"github.com/warrenmesh/warren/controlplane/report"
 	"github.com/warrenmesh/warren/controlplane/resolve"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/controlplane/status"
+	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/xds/server"
 )
 
@@ -47,6 +49,7 @@ type compiled struct {
 	counters map[v1alpha1.ObjectName]status.Counter
 	versions map[resolve.ResourceKey]string
 	view     server.View
+	mesh     *report.Mesh // what sidecars may report of
 }
 
 // inForce is what is known of the set while it is served.
@@ -65,9 +68,19 @@ func compile(set declare.Set, problems []declare.Problem, e *encoder) (*compiled
 		c.version = c.hash()
 		c.index()
 		c.group(result.Resources, e)
+		c.mesh = reported(&result.Config)
 	}
 	declare.Sort(problems)
 	return c, problems
+}
+
+// reported is what sidecars may report of.
+func reported(cfg *mesh.Config) *report.Mesh {
+	m := &report.Mesh{Brokers: mesh.Sorted(cfg.Brokers), Topics: mesh.Sorted(cfg.Topics)}
+	for _, name := range mesh.Sorted(cfg.Subscriptions) {
+		m.Subscriptions = append(m.Subscriptions, cfg.Subscriptions[name])
+	}
+	return m
 }
 
 func (c *compiled) refused(name v1alpha1.ObjectName, err error) declare.Problem {

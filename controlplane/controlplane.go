@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/controlplane/declare"
+	"github.com/warrenmesh/warren/controlplane/report"
 	"github.com/warrenmesh/warren/controlplane/source/file"
 	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/tracing/configuration"
@@ -37,6 +38,7 @@ type ControlPlane struct {
 	state       *status.State
 	outbox      *status.Outbox
 	xds         *server.Server
+	reports     *report.Store // nil when none are taken
 
 	reloads reloads
 	encoder encoder // of the source's goroutine
@@ -57,13 +59,20 @@ func New(opts Options) (*ControlPlane, error) {
 	spans := opts.Tracing.Configuration()
 	xds := server.New(server.Options{Logger: opts.Logger, Now: opts.Now, Tracing: spans, Limits: opts.Limits})
 	outbox := status.NewOutbox(status.OutboxOptions{Writer: opts.StatusWriter, Logger: opts.Logger})
+	observed := status.Options{Now: opts.Now, Sidecars: xds.Sidecars, Outbox: outbox}
+	var reports *report.Store
+	if !opts.NoReports {
+		reports = report.New(report.Options{Now: opts.Now})
+		observed.Findings = reports.Findings
+	}
 	return &ControlPlane{
 		opts:        opts,
 		spans:       spans,
 		commitments: declare.NewCommitments(opts.Now),
-		state:       status.New(status.Options{Now: opts.Now, Sidecars: xds.Sidecars, Outbox: outbox}),
+		state:       status.New(observed),
 		outbox:      outbox,
 		xds:         xds,
+		reports:     reports,
 		listening:   make(chan struct{}),
 		ready:       make(chan struct{}),
 	}, nil
@@ -120,6 +129,9 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 
 	xdsServer := grpc.NewServer(append(server.ServerOptions(), grpc.WaitForHandlers(true))...)
 	c.xds.Register(xdsServer)
+	if c.reports != nil {
+		c.reports.Register(xdsServer)
+	}
 	adminServer := c.newAdminServer()
 	statusServer := newStatusServer(c.ready, c.opts.Tracing.MetricsHandler(), c.opts.Logger)
 
@@ -131,6 +143,9 @@ func (c *ControlPlane) Run(ctx context.Context) error {
 		return file.New(file.Options{Dir: c.opts.Dir, Logger: c.opts.Logger, Poll: c.opts.Poll, Waiting: c.waiting}).Run(ctx, c.apply)
 	})
 	g.Go(func() error { c.follow(ctx); return nil })
+	if c.reports != nil {
+		g.Go(func() error { c.reports.Run(ctx); return nil })
+	}
 	g.Go(func() error { return c.outbox.Run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
@@ -166,7 +181,12 @@ func (c *ControlPlane) apply(set declare.Set, problems []declare.Problem) file.V
 	span.SetMeshVersion(compiled.version)
 	compiled.view.Cause, compiled.view.Version = span.Hop(), compiled.version
 	c.commitments.Commit(set)
-	compiled.view.Adopted = func() { c.state.Accept(compiled.inForce()) }
+	compiled.view.Adopted = func() {
+		if c.reports != nil {
+			c.reports.Configure(compiled.mesh)
+		}
+		c.state.Accept(compiled.inForce())
+	}
 	c.xds.Update(compiled.view)
 	c.readyOnce.Do(func() { close(c.ready) })
 	c.opts.Logger.InfoContext(ctx, "configuration in force", "mesh_version", compiled.version, "objects", len(set.Objects))
@@ -216,6 +236,10 @@ func (c *ControlPlane) waiting(losses []file.Loss) {
 func (c *ControlPlane) follow(ctx context.Context) {
 	pause := time.NewTicker(followInterval)
 	defer pause.Stop()
+	var reported <-chan struct{} // nil blocks for ever
+	if c.reports != nil {
+		reported = c.reports.Changed()
+	}
 	for {
 		changed := c.xds.Changed()
 		c.state.Observe()
@@ -223,6 +247,7 @@ func (c *ControlPlane) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		case <-reported:
 		}
 		select {
 		case <-ctx.Done():

@@ -147,6 +147,7 @@ func getStatus(t *testing.T, cp *ControlPlane, namespace string) *adminv1.GetSta
 type sidecar struct {
 	t      *testing.T
 	node   *corev3.Node
+	conn   *grpc.ClientConn
 	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
 }
 
@@ -154,12 +155,13 @@ func connect(t *testing.T, cp *ControlPlane, app string) *sidecar {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(dial(t, cp.XDSAddr())).DeltaAggregatedResources(ctx)
+	conn := dial(t, cp.XDSAddr())
+	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	labels := structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{"app": structpb.NewStringValue(app)}})
-	return &sidecar{t: t, stream: stream, node: &corev3.Node{
+	return &sidecar{t: t, conn: conn, stream: stream, node: &corev3.Node{
 		Id: app, Cluster: app, UserAgentName: "test", UserAgentVersionType: &corev3.Node_UserAgentVersion{UserAgentVersion: "v1"},
 		Metadata: &structpb.Struct{Fields: map[string]*structpb.Value{"namespace": structpb.NewStringValue("shop"), "labels": labels}},
 	}}

@@ -4,12 +4,15 @@ import (
 	"context"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/api/v1alpha1"
 	"github.com/warrenmesh/warren/controlplane/declare"
+	"github.com/warrenmesh/warren/controlplane/report"
 	"github.com/warrenmesh/warren/controlplane/resolve"
 	"github.com/warrenmesh/warren/controlplane/status"
 	"github.com/warrenmesh/warren/xds/server"
@@ -20,6 +23,7 @@ type meshService struct {
 	adminv1.UnimplementedMeshServiceServer
 
 	observe func() status.Snapshot
+	reports *report.Store // nil when none are taken
 	now     func() time.Time
 	version string
 }
@@ -46,7 +50,21 @@ func (m *meshService) GetStatus(_ context.Context, req *adminv1.GetStatusRequest
 			out.Sidecars = append(out.Sidecars, m.sidecarProto(&s.Sidecars[i], s.Versions))
 		}
 	}
+	if m.reports != nil {
+		out.Traffic = m.reports.Traffic(req.GetNamespace())
+	}
 	return out, nil
+}
+
+// GetSeries implements adminv1.MeshServiceServer.
+func (m *meshService) GetSeries(_ context.Context, req *adminv1.GetSeriesRequest) (*adminv1.GetSeriesResponse, error) {
+	if m.reports == nil {
+		return nil, grpcstatus.Error(codes.NotFound, "the control plane takes no reports")
+	}
+	if out := m.reports.Series(req); out != nil {
+		return out, nil
+	}
+	return nil, grpcstatus.Error(codes.NotFound, "nothing was reported of it in the last hour")
 }
 
 func problemProto(p declare.Problem) *adminv1.Problem {
@@ -82,6 +100,9 @@ func (m *meshService) sidecarProto(s *server.Sidecar, versions map[resolve.Resou
 			TypeUrl: r.TypeURL, Name: r.Name, Version: versions[resolve.ResourceKey{TypeURL: r.TypeURL, Name: r.Name}],
 			AckedVersion: r.Acked, State: r.State.String(), Error: r.Error, SentVersion: r.Version, Since: timestamppb.New(r.Since),
 		})
+	}
+	if m.reports != nil {
+		m.reports.Sidecar(s.Stream, out)
 	}
 	return out
 }

@@ -35,6 +35,8 @@ type Options struct {
 	StatusListen string
 	// NoReflection turns gRPC server reflection of the mesh API off.
 	NoReflection bool
+	// NoReports takes no reports of sidecars: status knows nothing of brokers and traffic.
+	NoReports bool
 	// Version of this program, for GetStatus; "" is shown as it is.
 	Version string
 	// Logger logs which sets come into force and which are refused; nil discards it.

@@ -84,7 +84,7 @@ func (c *ControlPlane) newAdminServer() *grpc.Server {
 			return status.Error(codes.ResourceExhausted, "the control plane serves as many streams as it may")
 		})),
 	)...)
-	adminv1.RegisterMeshServiceServer(s, &meshService{observe: c.state.Snapshot, now: c.opts.Now, version: c.opts.Version})
+	adminv1.RegisterMeshServiceServer(s, &meshService{observe: c.state.Snapshot, reports: c.reports, now: c.opts.Now, version: c.opts.Version})
 	checks := health.NewServer()
 	checks.SetServingStatus(adminv1.MeshService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
 	healthv1.RegisterHealthServer(s, checks)

@@ -44,6 +44,8 @@ type Options struct {
 	// AdminListen serves operators by gRPC and HTTP (package admin), loopback only;
 	// "" serves none.
 	AdminListen string
+	// NoReports tells the control plane nothing of brokers, topology and traffic.
+	NoReports bool
 	// NoReflection turns gRPC server reflection off, on the event API and for operators.
 	NoReflection bool
 	// AdminQuit lets operators stop the process by POST /quitquitquit, and AdminProfiles

@@ -97,7 +97,12 @@ func New(opts Options) (*Proxy, error) {
 		started: make(chan struct{}), stopping: make(chan struct{}), quit: make(chan struct{}),
 	}
 	p.pool = pool.New(pool.Options{NewDriver: p.newDriver, Zone: opts.Zone, OnDeclared: p.readiness.changed, Logger: opts.Logger})
+	events, err := metrics.New(opts.Tracing.MeterProvider(), !opts.NoReports)
+	if err != nil {
+		return nil, fmt.Errorf("make metrics: %w", err)
+	}
 	p.xds, err = client.New(client.Options{
+		Beside:    p.reporting(events),
 		Server:    opts.ControlPlane,
 		Node:      opts.Node,
 		Introduce: func(n *xds.Node) { n.Listen, n.Admin = p.EventAddresses(), p.AdminAddress() }, // Run has opened them
@@ -110,10 +115,6 @@ func New(opts Options) (*Proxy, error) {
 	})
 	if err != nil {
 		return nil, err
-	}
-	events, err := metrics.New(opts.Tracing.MeterProvider())
-	if err != nil {
-		return nil, fmt.Errorf("make metrics: %w", err)
 	}
 	p.metrics = events
 	p.config = snapshot.New(snapshot.Options{Brokers: p.pool, Fetch: p.fetch})

@@ -206,11 +206,12 @@ type Status struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// Condition types and reasons, as in the Gateway API.
+// Condition types and reasons, as in the Gateway API. Only brokers are Healthy.
 const (
 	ConditionAccepted     = "Accepted"
 	ConditionResolvedRefs = "ResolvedRefs"
 	ConditionProgrammed   = "Programmed"
+	ConditionHealthy      = "Healthy"
 
 	ReasonAccepted    = "Accepted"
 	ReasonResolved    = "ResolvedRefs"
@@ -222,10 +223,22 @@ const (
 	ReasonInvalid     = "Invalid"
 	ReasonRefNotFound = "RefNotFound"
 	ReasonConflicted  = "Conflicted"
+	// Of Programmed, when the words of the sidecars have no reason.
+	ReasonUndeclared = "Undeclared"
+	// Of Healthy: every node is up; some cannot be used, by some; none can be used; a node
+	// raised an alarm; no sidecar that uses the broker reports.
+	ReasonUp        = "Up"
+	ReasonDegraded  = "Degraded"
+	ReasonDown      = "Down"
+	ReasonAlarm     = "Alarm"
+	ReasonNoReports = "NoReports"
 )
 
 // Condition is one aspect of an object's state.
 type Condition = metav1.Condition
+
+// ConditionStatus is the value of Condition.Status.
+type ConditionStatus = metav1.ConditionStatus
 
 // The three values of Condition.Status.
 const (

@@ -36,6 +36,7 @@ type settings struct {
 	AdminListen  string `koanf:"admin-listen"`
 	StatusListen string `koanf:"status-listen"`
 	NoReflection bool   `koanf:"no-reflection"`
+	NoReports    bool   `koanf:"no-reports"`
 	MaxStreams   int    `koanf:"max-streams"`
 	PerPeer      int    `koanf:"max-streams-per-peer"`
 	LogLevel     string `koanf:"log-level"`
@@ -68,6 +69,7 @@ func newCommand() *cobra.Command {
 	f.String("admin-listen", "127.0.0.1:17440", "loopback `address` of the mesh API used by 'warren status'")
 	f.String("status-listen", "127.0.0.1:17431", "`address` of /livez, /readyz and /metrics")
 	f.Bool("no-reflection", false, "turn gRPC server reflection of the mesh API off")
+	f.Bool("no-reports", false, "take no reports of sidecars: 'warren status' knows nothing of brokers, traffic and queues")
 	f.Int("max-streams", 10000, "`number` of sidecars' streams served at once; more are refused with RESOURCE_EXHAUSTED")
 	f.Int("max-streams-per-peer", 1000, "`number` of those from one address, or from one unix socket")
 	daemon.AddFlags(f)
@@ -98,6 +100,7 @@ func run(cmd *cobra.Command, s settings) error {
 		AdminListen:  s.AdminListen,
 		StatusListen: s.StatusListen,
 		NoReflection: s.NoReflection,
+		NoReports:    s.NoReports,
 		Version:      v,
 		Limits:       server.Limits{Streams: s.MaxStreams, StreamsPerPeer: s.PerPeer},
 		Logger:       logger,

@@ -36,6 +36,7 @@ func TestSettings(t *testing.T) {
 		"a directory that is not there": {[]string{"--config-dir=" + dir + "/none", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--status-listen=127.0.0.1:0"}, "does not exist: create it", daemon.ExitFailure},
 		"print-defaults":                {[]string{"--print-defaults"}, `max-streams: 10000`, daemon.ExitOK},
 		"help names the variables":      {[]string{"--help"}, "WARREN_CONFIG_DIR", daemon.ExitOK},
+		"reports can be turned off":     {[]string{"--config-dir=" + dir, "--no-reports", "--validate-only"}, "settings are valid", daemon.ExitOK},
 		"version":                       {[]string{"--version"}, "controlplane version ", daemon.ExitOK},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,6 +61,7 @@ type settings struct {
 	MaxBytes       int64         `koanf:"max-in-flight-bytes"`
 	MaxStreams     int64         `koanf:"max-streams"`
 	MaxConnections int           `koanf:"max-connections"`
+	NoReports      bool          `koanf:"no-reports"`
 	NoReflection   bool          `koanf:"no-reflection"`
 	AdminQuit      bool          `koanf:"admin-quit"`
 	AdminProfiles  bool          `koanf:"admin-profiles"`
@@ -107,6 +108,7 @@ func newCommand() *cobra.Command {
 	f.Int64("max-in-flight-bytes", 0, "most `bytes` of those events; 0 means a quarter of the memory limit, at most 256 MiB")
 	f.Int64("max-streams", 0, "most Subscribe and PublishStream calls at once; 0 means 1024, or one for each 256 KiB of the memory limit if that is less")
 	f.Int("max-connections", 0, "most connections of each listener of the event API; 0 means 1024, or one for each 256 KiB of the memory limit, or what the process's descriptors allow if that is less")
+	f.Bool("no-reports", false, "tell the control plane nothing of brokers, topology and traffic; 'warren status' then shows less")
 	f.Bool("no-reflection", false, "turn gRPC server reflection off, on the event API and for operators")
 	f.Bool("admin-quit", false, "let operators stop the process by POST /quitquitquit")
 	f.Bool("admin-profiles", false, "serve profiles of the process at /debug/pprof/ of --admin-listen")
@@ -193,6 +195,7 @@ func (s settings) options() (proxy.Options, error) {
 		ReadyRequiresBroker: s.NeedsBroker,
 
 		AdminListen:    s.AdminListen,
+		NoReports:      s.NoReports,
 		NoReflection:   s.NoReflection,
 		AdminQuit:      s.AdminQuit,
 		AdminProfiles:  s.AdminProfiles,

@@ -45,6 +45,7 @@ func TestSettings(t *testing.T) {
 		"a log format that is none":                 {[]string{"--workload=b", "--log-format=xml"}, `log-format "xml": want auto, json or text`, daemon.ExitUsage},
 		"an argument":                               {[]string{"billing"}, `unknown command "billing"`, daemon.ExitUsage},
 		"a settings file that is not there":         {[]string{"--config=/does/not/exist"}, "settings file /does/not/exist does not exist", daemon.ExitUsage},
+		"reports can be turned off":                 {[]string{"--workload=billing", "--no-reports", "--validate-only"}, "settings are valid", daemon.ExitOK},
 		"version":                                   {[]string{"--version"}, "sidecar version ", daemon.ExitOK},
 		"print-defaults":                            {[]string{"--print-defaults"}, `control-plane: "127.0.0.1:17430"`, daemon.ExitOK},
 		"help names the variables":                  {[]string{"--help"}, "WARREN_CONTROL_PLANE", daemon.ExitOK},

@@ -17,6 +17,19 @@ type declaration struct {
 	newest   int64             // its generation
 	serving  int64             // that of the declaration in force
 	counter  Counter           // nil when it is not in force
+	reported bool              // sidecars report
+	finding  Finding           // what they report of it
+}
+
+// Finding is what sidecars report of an object. The zero value is that nothing is known.
+type Finding struct {
+	// Undeclared counts the sidecars that could not declare the object on its broker;
+	// Reason and Message say why.
+	Undeclared      int
+	Reason, Message string
+	// Health is that of a broker: the condition's status, reason and message.
+	Health                      v1alpha1.ConditionStatus
+	HealthReason, HealthMessage string
 }
 
 // progress of the declaration in force.
@@ -29,18 +42,30 @@ func (d *declaration) progress() Progress {
 
 // same tells whether the same conditions follow from both, with the same progress.
 func (d *declaration) same(other *declaration) bool {
-	return d.inForce == other.inForce && d.waits == other.waits && d.newest == other.newest && d.serving == other.serving &&
+	return d.inForce == other.inForce && d.finding == other.finding && d.waits == other.waits && d.newest == other.newest && d.serving == other.serving &&
 		slices.Equal(d.problems, other.problems)
 }
 
 // conditions of one object.
 func conditions(d declaration, p Progress) []v1alpha1.Condition {
-	all := []v1alpha1.Condition{accepted(d), resolvedRefs(d.problems, d.inForce), programmed(d.inForce, p)}
+	all := []v1alpha1.Condition{accepted(d), resolvedRefs(d.problems, d.inForce), programmed(d, p)}
 	all[0].ObservedGeneration, all[1].ObservedGeneration, all[2].ObservedGeneration = d.newest, d.newest, d.newest
 	if d.inForce {
 		all[2].ObservedGeneration = d.serving
 	}
+	if d.reported && d.name.Kind == v1alpha1.KindEventBroker {
+		all = append(all, healthy(d))
+	}
 	return all
+}
+
+// healthy is what the sidecars that use a broker say of it.
+func healthy(d declaration) v1alpha1.Condition {
+	c := v1alpha1.Condition{Type: v1alpha1.ConditionHealthy, ObservedGeneration: d.newest}
+	if c.Status, c.Reason, c.Message = d.finding.Health, d.finding.HealthReason, d.finding.HealthMessage; c.Status == "" {
+		c.Status, c.Reason, c.Message = v1alpha1.ConditionUnknown, v1alpha1.ReasonNoReports, "no sidecar that uses it reports"
+	}
+	return c
 }
 
 func accepted(d declaration) v1alpha1.Condition {
@@ -71,13 +96,15 @@ func resolvedRefs(problems []declare.Problem, inForce bool) v1alpha1.Condition {
 	return c
 }
 
-// programmed is True only when every connected sidecar that the object concerns
-// has acknowledged what is in force.
-func programmed(inForce bool, p Progress) v1alpha1.Condition {
+// programmed is True only when every connected sidecar that the object concerns has
+// acknowledged what is in force, and none reports that it could not declare it.
+func programmed(d declaration, p Progress) v1alpha1.Condition {
 	c := v1alpha1.Condition{Type: v1alpha1.ConditionProgrammed, Status: v1alpha1.ConditionFalse}
 	switch {
-	case !inForce:
+	case !d.inForce:
 		c.Reason, c.Message = v1alpha1.ReasonInvalid, "not in force"
+	case d.finding.Undeclared > 0:
+		c.Reason, c.Message = d.finding.Reason, d.finding.Message
 	case p.Total() == 0:
 		c.Status, c.Reason, c.Message = v1alpha1.ConditionUnknown, v1alpha1.ReasonNoSidecars, "no connected sidecar has asked for it"
 	case p.Rejected > 0:

@@ -20,6 +20,9 @@ type Options struct {
 	Now func() time.Time
 	// Sidecars returns the connected sidecars and what each has accepted; required.
 	Sidecars func() []server.Sidecar
+	// Findings returns what sidecars report, by object; nil when they do not. The map is
+	// not changed.
+	Findings func() map[v1alpha1.ObjectName]Finding
 	// Outbox gets every object's status at each observation; nil for none.
 	Outbox *Outbox
 }
@@ -165,14 +168,21 @@ func (s *State) look(set *settings) (changed bool) {
 		changed = true
 	}
 	fresh, copied := changed, changed
+	var findings map[v1alpha1.ObjectName]Finding
+	if s.opts.Findings != nil {
+		findings = s.opts.Findings()
+	}
 	for i, d := range s.last.declarations {
+		d.reported, d.finding = s.opts.Findings != nil, findings[d.name]
 		at, known := i, true
 		if fresh {
 			s.last.places[d.name] = i
 			at, known = was.places[d.name]
 		}
 		p := d.progress()
-		if known && was.objects[at].Progress == p && was.declarations[at].same(&d) {
+		same := known && was.objects[at].Progress == p && was.declarations[at].same(&d)
+		s.last.declarations[i] = d // with the finding
+		if same {
 			if copied {
 				s.last.objects[i] = was.objects[at]
 			}

@@ -72,6 +72,14 @@ var buried = []behaviour{
 		if err != nil || count.Letters != 1 || count.Place == "" {
 			r.Errorf("counted %+v, %v", count, err)
 		}
+		if gauge, ok := r.driver.(broker.Gauge); ok {
+			if fill, err := gauge.Gauge(r.context(), count.Place); err != nil || fill.Messages != 1 || fill.Consumers != 0 {
+				r.Errorf("the place has %+v, %v; want the letter", fill, err)
+			}
+			if _, err := gauge.Gauge(r.context(), count.Place+".missing"); broker.KindOf(err) != broker.NotFound {
+				r.Errorf("a place that is missing: %v", err)
+			}
+		}
 		letter := r.wantLetters(billing, "1")[0]
 		if l := letter.DeadLetter; l.Reason != "rejected" || l.Detail != "no such order" || l.Subscription != billing.Name.String() || l.Attempts != 3 || l.Time.IsZero() || l.Origin != d.Origin {
 			r.Errorf("the letter says %+v", l)

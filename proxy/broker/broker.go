@@ -10,7 +10,7 @@ import (
 
 // Driver is one node of a broker as a sidecar sees it. Implementations are safe for
 // concurrent use. What some brokers can do and others cannot is in interfaces of its own,
-// which a driver may have besides: KeyOrder, Letters, Watcher.
+// which a driver may have besides: KeyOrder, Letters, Watcher, Gauge.
 type Driver interface {
 	Runner
 	Declarer
@@ -169,6 +169,19 @@ type Watcher interface {
 	// Unkept names the parts of s of which the broker keeps nothing that it takes out by
 	// itself. It does not block.
 	Unkept(s *mesh.Subscription) []string
+}
+
+// Gauge is what a driver can do whose broker tells how much is where.
+type Gauge interface {
+	// Gauge returns what the broker has at a place, as the broker names it. A missing place
+	// is an Error of kind NotFound, one that this one must not look at of kind Refused.
+	Gauge(ctx context.Context, place string) (Fill, error)
+}
+
+// Fill is what is at a place of a broker.
+type Fill struct {
+	Messages  int // ready to be handed out
+	Consumers int // attached
 }
 
 // Message is an event on its way to a topic.

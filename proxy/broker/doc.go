@@ -2,8 +2,8 @@
 //
 // It speaks of topics, subscriptions and outcomes: whoever is above it knows no
 // exchange, no queue and no offset of a log. It owns the portable types (Message,
-// Delivery, Settlement), the driver's interfaces (Driver, and KeyOrder, Letters and
-// Watcher for what only some brokers can do) and the one classification of what can
+// Delivery, Settlement), the driver's interfaces (Driver, and KeyOrder, Letters,
+// Watcher and Gauge for what only some brokers can do) and the one classification of what can
 // go wrong (Error). Drivers live below it: queueing makes one of a broker with
 // exchanges and queues, of which rabbit speaks AMQP and membroker is in process. All
 // pass the conformance suite in internal/brokertest.

@@ -132,6 +132,7 @@ func (w *Watcher) given(driver broker.Driver, d *delivery.Delivery) {
 	shared, reason := w.service.shared, d.DeadLetter.Reason
 	shared.Metrics.TakenByPolicy(metrics.Delivery{
 		Subscription: sub.Name, Topic: sub.Topic, System: sub.System, Address: driver.State().Address,
+		Publisher: d.AppID,
 	}, reason)
 	n := shared.Ledger.Reports.Add(ledger.Kind{Subscription: sub.Name, Reason: reason, ByBroker: true}, d.MessageID(), time.Now(), shared.ReportEvery)
 	if n > 0 {

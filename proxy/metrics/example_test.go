@@ -12,7 +12,7 @@ import (
 )
 
 func ExampleEvents_Send() {
-	events, err := metrics.New(noop.NewMeterProvider())
+	events, err := metrics.New(noop.NewMeterProvider(), false)
 	if err != nil {
 		panic(err)
 	}

@@ -15,12 +15,13 @@
 // Everything is safe for concurrent use, but a Sending and a Processing belong to
 // the event they measure. A nil *Events measures nothing.
 //
-//	events, err := metrics.New(meterProvider)
+//	events, err := metrics.New(meterProvider, false)
 //	sending := events.Send(topic, messaging.SystemRabbitMQ)
 //	sending.To(driver.State().Address)
 //	sending.Written()
 //	sending.Answered(err)
 //	sending.End(ctx, err)
+//	totals := events.Totals() // for reports to the control plane
 package metrics
 
 import (
@@ -58,9 +59,9 @@ type Events struct {
 	subscriptions grow.Map[subscriptionKey, *subscription]
 }
 
-// New makes the instruments. It returns nil, which measures nothing, when the
-// provider measures nothing.
-func New(provider metric.MeterProvider) (*Events, error) {
+// New makes the instruments. It returns nil, which measures nothing, when the provider
+// measures nothing and nobody reads Totals either.
+func New(provider metric.MeterProvider, totals bool) (*Events, error) {
 	b := builder{meter: provider.Meter(conventions.ScopeName)}
 	e := &Events{
 		paths:      newPaths(),
@@ -71,7 +72,7 @@ func New(provider metric.MeterProvider) (*Events, error) {
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
 	}
-	if !e.operation.Enabled(context.Background()) {
+	if !totals && !e.operation.Enabled(context.Background()) {
 		return nil, nil //nolint:nilnil // a nil *Events measures nothing, as documented
 	}
 	return e, nil

@@ -44,7 +44,7 @@ func newRig(t testing.TB) *rig {
 	r.provider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.reader))
 	t.Cleanup(func() { _ = r.provider.Shutdown(context.Background()) })
 	var err error
-	if r.Events, err = metrics.New(r.provider); err != nil {
+	if r.Events, err = metrics.New(r.provider, false); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -226,7 +226,7 @@ func TestEventsAreCountedByTheirPath(t *testing.T) {
 
 func TestWithoutAProviderNothingIsMeasured(t *testing.T) {
 	t.Parallel()
-	e, err := metrics.New(metricnoop.NewMeterProvider())
+	e, err := metrics.New(metricnoop.NewMeterProvider(), false)
 	if err != nil || e != nil {
 		t.Fatalf("events %v, error %v; want none", e, err)
 	}
@@ -313,5 +313,69 @@ func BenchmarkEvent(b *testing.B) {
 				one(ctx, nil)
 			}
 		})
+	}
+}
+
+func TestTotalsAreCountedForReports(t *testing.T) {
+	t.Parallel()
+	// Without a provider too: reports do not depend on metrics being read.
+	e, err := metrics.New(metricnoop.NewMeterProvider(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	send := func(err error) {
+		s := e.Send(orders, messaging.SystemRabbitMQ)
+		s.To("127.0.0.1:5672")
+		s.Written()
+		s.Answered(err)
+		if err != nil {
+			s.Retry(err)
+		}
+		s.End(ctx, err)
+	}
+	send(nil)
+	send(nil)
+	send(errors.New("no"))
+	unsent := e.Send(orders, messaging.SystemRabbitMQ) // no node was found
+	unsent.End(ctx, errors.New("no node"))
+	d := metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemRabbitMQ, Attempt: 1, Publisher: "checkout"}
+	p := e.Process(d, time.Now())
+	p.End(ctx, time.Now(), nil)
+	d.Attempt = 2
+	p = e.Process(d, time.Now())
+	p.End(ctx, time.Now(), errors.New("no"))
+	e.DeadLetter(d, "rejected")
+	e.TakenByPolicy(metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemRabbitMQ}, "expired")
+	got := e.Totals()
+	if want := []metrics.Published{{Topic: orders, Confirmed: 2, Failed: 2, Retried: 1}}; !slices.Equal(got.Published, want) {
+		t.Errorf("published %+v, want %+v", got.Published, want)
+	}
+	want := []metrics.Delivered{
+		{Subscription: billing, Topic: orders, TakenByPolicy: 1},
+		{Subscription: billing, Topic: orders, Publisher: "checkout", Delivered: 2, Failed: 1, Retried: 1, DeadLettered: 1},
+	}
+	if !slices.Equal(got.Delivered, want) {
+		t.Errorf("delivered %+v, want %+v", got.Delivered, want)
+	}
+}
+
+func TestPublishersThatAreMadeUpShareOneCount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for i := range 1000 {
+		d := metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemMemory, Publisher: fmt.Sprint("p", i)}
+		r.Process(d, time.Now()).End(t.Context(), nil)
+	}
+	for _, publisher := range []string{strings.Repeat("x", 1000), "\x1b[31m", ""} {
+		r.Process(metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemMemory, Publisher: publisher}, time.Now()).End(t.Context(), nil)
+	}
+	got := r.Totals().Delivered
+	sum := uint64(0)
+	for _, d := range got {
+		sum += d.Delivered
+	}
+	if len(got) != 65 || sum != 1003 || got[0].Publisher != "" || got[0].Delivered != 939 {
+		t.Errorf("%d publishers with %d deliveries, %d of them without a name", len(got), sum, got[0].Delivered)
 	}
 }

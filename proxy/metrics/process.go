@@ -30,6 +30,7 @@ type subscription struct {
 	deadLetters grow.Map[string, *series]
 	taken       grow.Map[string, *series]
 	redelivered [2]*series // by cause
+	flows       flows
 
 	deduplicated atomic.Int64 // acknowledged unseen
 	outstanding  atomic.Int64 // handed out and not settled
@@ -99,6 +100,7 @@ type Delivery struct {
 	Address      string // of the node as configured; "" is the broker in this process
 	Attempt      uint32 // 1 for the first
 	Redelivered  bool   // the broker's flag, or a repeated publish
+	Publisher    string // workload that published, as the event says; free text
 }
 
 // Processing measures one delivery while the service holds it. The zero value measures
@@ -107,6 +109,7 @@ type Processing struct {
 	events       *Events
 	subscription *subscription
 	from         *source
+	flow         *flow
 	begun        time.Time
 }
 
@@ -117,11 +120,13 @@ func (e *Events) Process(d Delivery, now time.Time) Processing {
 		return Processing{}
 	}
 	s := e.subscription(d)
-	p := Processing{events: e, subscription: s, from: s.from(d.Address), begun: now}
+	p := Processing{events: e, subscription: s, from: s.from(d.Address), flow: s.flows.of(d.Publisher), begun: now}
 	s.outstanding.Add(1)
 	p.from.consumed.n.Add(1)
+	p.flow.delivered.Add(1)
 	switch {
 	case d.Attempt > 1:
+		p.flow.retried.Add(1)
 		s.redelivered[byRetry].n.Add(1)
 	case d.Redelivered:
 		s.redelivered[byBroker].n.Add(1)
@@ -136,6 +141,9 @@ func (p Processing) End(ctx context.Context, now time.Time, err error) {
 		return
 	}
 	p.subscription.outstanding.Add(-1)
+	if err != nil {
+		p.flow.failed.Add(1)
+	}
 	p.events.processing.Record(ctx, now.Sub(p.begun).Seconds(), p.from.processing.of(err, conventions.ErrorHandler).record...)
 }
 
@@ -157,6 +165,7 @@ func (e *Events) DeadLetter(d Delivery, reason string) {
 	}
 	s := e.subscription(d)
 	s.count(&s.deadLetters, reason)
+	s.flows.of(d.Publisher).deadLettered.Add(1)
 }
 
 // TakenByPolicy counts an event that the broker took out of a subscription's queue
@@ -167,6 +176,7 @@ func (e *Events) TakenByPolicy(d Delivery, reason string) {
 	}
 	s := e.subscription(d)
 	s.count(&s.taken, reason)
+	s.flows.of(d.Publisher).taken.Add(1)
 }
 
 func (s *subscription) count(by *grow.Map[string, *series], reason string) {

@@ -138,5 +138,7 @@ func (s *Sending) End(ctx context.Context, err error) {
 		return
 	}
 	s.topic.inFlight.Add(-1)
-	s.events.operation.Record(ctx, seconds(s.begun), s.to.operation.of(err, conventions.ErrorOther).record...)
+	as := s.to.operation.of(err, conventions.ErrorOther)
+	as.n.Add(1) // for Totals
+	s.events.operation.Record(ctx, seconds(s.begun), as.record...)
 }

@@ -72,6 +72,17 @@ func (d *declaration) tried() bool {
 	return d.exists || d.err != nil
 }
 
+// refused returns why the broker does not take the declaration, nil when it does or was
+// not reached.
+func (d *declaration) refused() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil && broker.KindOf(d.err) == broker.Unavailable {
+		return nil
+	}
+	return d.err
+}
+
 // errDropped says that a newer configuration replaced the declaration.
 var errDropped = errors.New("the configuration has changed")
 

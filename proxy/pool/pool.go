@@ -303,6 +303,27 @@ func (p *Pool) Declared(name mesh.Name, key string) bool {
 	return ok && d.ready.Load()
 }
 
+// Undeclared is a declaration that the broker does not take.
+type Undeclared struct {
+	Broker mesh.Name
+	Key    string
+	Err    error // its kind is not Unavailable
+}
+
+// Undeclared returns the declarations that were refused or conflict, by broker and key.
+// One that waits for a connection is not among them: the state of the nodes says so.
+func (p *Pool) Undeclared() (out []Undeclared) {
+	view := *p.view.Load()
+	for _, name := range mesh.Sorted(view) {
+		for _, key := range slices.Sorted(maps.Keys(view[name].declarations)) {
+			if err := view[name].declarations[key].refused(); err != nil {
+				out = append(out, Undeclared{name, key, err})
+			}
+		}
+	}
+	return out
+}
+
 // Condition is the state of one node of one broker.
 type Condition struct {
 	Broker mesh.Name

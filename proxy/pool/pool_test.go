@@ -385,10 +385,16 @@ func TestAConflictIsReturnedAtOnceAndHeals(t *testing.T) {
 		if err := r.Ready(t.Context(), main, "fine"); err != nil {
 			t.Errorf("the other declaration: %v", err)
 		}
+		if u := r.Undeclared(); len(u) != 1 || u[0].Broker != main || u[0].Key != "q" || broker.KindOf(u[0].Err) != broker.Conflict {
+			t.Errorf("undeclared: %+v, want q with its conflict", u)
+		}
 		r.built[0].answer("q", nil) // somebody deleted the queue that was in the way
 		<-time.After(6 * time.Second)
 		if err := r.Ready(t.Context(), main, "q"); err != nil {
 			t.Errorf("after it was healed: %v", err)
+		}
+		if u := r.Undeclared(); len(u) != 0 {
+			t.Errorf("undeclared after it was healed: %+v", u)
 		}
 		if n := r.built[0].declarations("fine"); n != 1 {
 			t.Errorf("what was declared already was declared %d times", n)

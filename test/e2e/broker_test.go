@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -38,17 +37,7 @@ func TestEverythingConfirmedIsDeliveredThoughTheBrokerIsKilled(t *testing.T) {
 // privateBroker starts a RabbitMQ for this test alone. It restarts when it dies.
 func privateBroker(t *testing.T) *localbroker.Broker {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "warren-rabbit")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	broker, err := localbroker.Start(t.Context(), localbroker.Options{
-		Dir: dir, Want: localbroker.WantFrom(os.Getenv), Skip: []localbroker.Step{localbroker.Given, localbroker.Running}, Report: func(line string) { t.Log(line) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	broker := startBroker(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- broker.Supervise(ctx) }()
@@ -56,11 +45,6 @@ func privateBroker(t *testing.T) *localbroker.Broker {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("supervise the broker: %v", err)
-		}
-		stopping, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := broker.Stop(stopping); err != nil {
-			t.Errorf("stop the broker: %v", err)
 		}
 	})
 	return broker

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,10 @@ type Options struct {
 	// comes again without it. One goroutine calls it, one call at a time. It must
 	// return soon, because nothing is read from the control plane meanwhile. Required.
 	Apply func(*Snapshot) Refusals
+	// Beside is called when the control plane has first answered on a connection, by a
+	// goroutine of its own, to speak other services there. Its ctx ends with the xDS
+	// stream, and it must return then. nil speaks nothing else.
+	Beside func(ctx context.Context, conn grpc.ClientConnInterface)
 	// OnStatus is called when Status says another LastError, by the goroutine that calls
 	// Apply. nil means that nobody needs to know.
 	OnStatus func()

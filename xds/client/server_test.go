@@ -210,3 +210,42 @@ func TestOurOwnControlPlaneSendsNothingTwice(t *testing.T) {
 		}
 	})
 }
+
+func TestAnotherServiceIsSpokenBesideTheStream(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := startPlane(t)
+		began, ended := 0, 0
+		c := newClient(t, options(func(o *Options) {
+			o.DialOptions = []grpc.DialOption{p.dial}
+			o.Backoff = func(int) time.Duration { return time.Second }
+			o.Beside = func(ctx context.Context, conn grpc.ClientConnInterface) {
+				began++
+				if conn == nil {
+					t.Error("no connection")
+				}
+				<-ctx.Done()
+				ended++
+			}
+		}))
+		stop := run(t, c)
+		synctest.Wait()
+		if began != 0 {
+			t.Error("it is spoken before the control plane has answered")
+		}
+		p.Update(view(t, "shop/orders"))
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		if began != 1 || ended != 0 {
+			t.Errorf("began %d times and ended %d times, want once and not at all", began, ended)
+		}
+		p.Close() // ends the stream
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if began != 1 || ended != 1 {
+			t.Errorf("after the end of the stream: began %d times and ended %d times", began, ended)
+		}
+		stop()
+		p.stop()
+	})
+}

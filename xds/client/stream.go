@@ -46,7 +46,8 @@ type stream struct {
 	// subscribed is what this stream has asked for, by type URL. A type that is not
 	// in it has had no request.
 	subscribed resource.Needs
-	introduced bool // the node was sent
+	introduced bool   // the node was sent
+	first      func() // called at the first answer
 
 	in   chan received
 	next chan struct{} // allows the reader one more message
@@ -86,6 +87,11 @@ func (c *Client) follow(ctx context.Context) (progress bool, err error) {
 
 	c.setConnected(true)
 	defer c.setConnected(false)
+	s.first = func() {
+		if c.opts.Beside != nil {
+			wg.Go(func() { c.opts.Beside(ctx, conn) })
+		}
+	}
 	began, applied := time.Now(), c.applies
 	answered, err := s.loop(ctx)
 	return c.applies > applied || answered && time.Since(began) >= steady, err
@@ -169,6 +175,7 @@ func (s *stream) loop(ctx context.Context) (answered bool, err error) {
 			}
 			if !answered {
 				s.c.noteAnswered()
+				s.first()
 			}
 			answered = true
 			err = s.respond(r.response)

@@ -135,5 +135,6 @@ func ServerOptions() []grpc.ServerOption { //nolint:revive // it is named after 
 		grpc.StaticConnWindowSize(connectionWindow),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.ForceServerCodecV2(delta.NewCodec()),
+		grpc.StatsHandler(connections{}),
 	}
 }

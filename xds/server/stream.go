@@ -26,6 +26,8 @@ type stream struct {
 	connectedAt time.Time
 	id          int64         // in the order of arrival; set by admission
 	mailbox     chan struct{} // holds a token while something may be due
+	on          *connection   // nil on a server without ServerOptions
+	ended       <-chan struct{}
 
 	mu         sync.Mutex
 	closed     bool
@@ -39,13 +41,15 @@ type stream struct {
 }
 
 func (s *Server) newStream(ctx context.Context) *stream {
-	st := &stream{server: s, connectedAt: s.now(), mailbox: make(chan struct{}, 1)}
+	st := &stream{server: s, connectedAt: s.now(), mailbox: make(chan struct{}, 1), ended: ctx.Done()}
+	st.on, _ = ctx.Value(connectionKey{}).(*connection)
 	st.peer, st.host = peerOf(ctx)
 	return st
 }
 
 // close releases everything the stream holds.
 func (s *stream) close() {
+	s.on.leave(s)
 	s.mu.Lock()
 	s.hangUp()
 	known, names := s.node.ID, s.counted
@@ -126,6 +130,7 @@ func (s *stream) introduce(req *discoveryv3.DeltaDiscoveryRequest) error {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	s.node = node
+	s.on.introduce(s)
 	s.server.cache.introduce(s, node.Namespace)
 	s.recount(s.unasked()...)
 	s.server.logger.Info("sidecar connected", "node", node.ID, "namespace", node.Namespace, "peer", s.peer)
@@ -257,7 +262,7 @@ func (s *stream) status(k delta.Key) *delta.Status {
 func (s *stream) sidecar() (Sidecar, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Sidecar{Node: s.node, Peer: s.peer, ConnectedAt: s.connectedAt}
+	out := Sidecar{Node: s.node, Stream: s.id, Peer: s.peer, ConnectedAt: s.connectedAt}
 	for _, typeURL := range xds.TypeURLs() {
 		sub := s.subs[delta.KindOf(typeURL)]
 		if sub == nil {

@@ -86,8 +86,10 @@ type GetStatusResponse struct {
 	Sidecars []*Sidecar `protobuf:"bytes,5,rep,name=sidecars,proto3" json:"sidecars,omitempty"`
 	// Version of the control plane.
 	ControlPlaneVersion string `protobuf:"bytes,6,opt,name=control_plane_version,json=controlPlaneVersion,proto3" json:"control_plane_version,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// What the sidecars report; absent when the control plane takes no reports.
+	Traffic       *Traffic `protobuf:"bytes,7,opt,name=traffic,proto3" json:"traffic,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -162,6 +164,929 @@ func (x *GetStatusResponse) GetControlPlaneVersion() string {
 	return ""
 }
 
+func (x *GetStatusResponse) GetTraffic() *Traffic {
+	if x != nil {
+		return x.Traffic
+	}
+	return nil
+}
+
+// Traffic is what sidecars report about brokers and events. Rates are per second, over
+// the last half minute. They cover the sidecars that are connected to this control plane.
+type Traffic struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Nodes of brokers.
+	Nodes []*BrokerNodeStatus `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Topics that events were published to in the last hour.
+	Topics []*TopicTraffic `protobuf:"bytes,2,rep,name=topics,proto3" json:"topics,omitempty"`
+	// Subscriptions that are declared, or that received in the last hour.
+	Subscriptions []*SubscriptionTraffic `protobuf:"bytes,3,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	// Who sends to whom.
+	Edges []*Edge `protobuf:"bytes,4,rep,name=edges,proto3" json:"edges,omitempty"`
+	// Queues from which a policy of the broker can remove events for good.
+	QueuesWithoutBackstop []string `protobuf:"bytes,5,rep,name=queues_without_backstop,json=queuesWithoutBackstop,proto3" json:"queues_without_backstop,omitempty"`
+	// Sidecars that measure a broker for all, one for each broker that has any.
+	Measurers []*Measurer `protobuf:"bytes,6,rep,name=measurers,proto3" json:"measurers,omitempty"`
+	// What was not kept, since the control plane started.
+	Losses        *ReportLosses `protobuf:"bytes,7,opt,name=losses,proto3" json:"losses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Traffic) Reset() {
+	*x = Traffic{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Traffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Traffic) ProtoMessage() {}
+
+func (x *Traffic) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Traffic.ProtoReflect.Descriptor instead.
+func (*Traffic) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Traffic) GetNodes() []*BrokerNodeStatus {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *Traffic) GetTopics() []*TopicTraffic {
+	if x != nil {
+		return x.Topics
+	}
+	return nil
+}
+
+func (x *Traffic) GetSubscriptions() []*SubscriptionTraffic {
+	if x != nil {
+		return x.Subscriptions
+	}
+	return nil
+}
+
+func (x *Traffic) GetEdges() []*Edge {
+	if x != nil {
+		return x.Edges
+	}
+	return nil
+}
+
+func (x *Traffic) GetQueuesWithoutBackstop() []string {
+	if x != nil {
+		return x.QueuesWithoutBackstop
+	}
+	return nil
+}
+
+func (x *Traffic) GetMeasurers() []*Measurer {
+	if x != nil {
+		return x.Measurers
+	}
+	return nil
+}
+
+func (x *Traffic) GetLosses() *ReportLosses {
+	if x != nil {
+		return x.Losses
+	}
+	return nil
+}
+
+// BrokerNodeStatus is one node of one broker as all sidecars together see it.
+type BrokerNodeStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Broker, as "namespace/name".
+	Broker string `protobuf:"bytes,1,opt,name=broker,proto3" json:"broker,omitempty"`
+	// Address, host:port; empty for the broker in memory.
+	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	// Product and version, as the node reports them.
+	Server string `protobuf:"bytes,3,opt,name=server,proto3" json:"server,omitempty"`
+	// Sidecars that can publish to it and consume from it.
+	Up uint32 `protobuf:"varint,4,opt,name=up,proto3" json:"up,omitempty"`
+	// Sidecars to which it raised an alarm.
+	Blocked uint32 `protobuf:"varint,5,opt,name=blocked,proto3" json:"blocked,omitempty"`
+	// Sidecars that cannot publish to it or not consume from it.
+	Down uint32 `protobuf:"varint,6,opt,name=down,proto3" json:"down,omitempty"`
+	// Why, in the words of one of them.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BrokerNodeStatus) Reset() {
+	*x = BrokerNodeStatus{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BrokerNodeStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BrokerNodeStatus) ProtoMessage() {}
+
+func (x *BrokerNodeStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BrokerNodeStatus.ProtoReflect.Descriptor instead.
+func (*BrokerNodeStatus) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *BrokerNodeStatus) GetBroker() string {
+	if x != nil {
+		return x.Broker
+	}
+	return ""
+}
+
+func (x *BrokerNodeStatus) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *BrokerNodeStatus) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *BrokerNodeStatus) GetUp() uint32 {
+	if x != nil {
+		return x.Up
+	}
+	return 0
+}
+
+func (x *BrokerNodeStatus) GetBlocked() uint32 {
+	if x != nil {
+		return x.Blocked
+	}
+	return 0
+}
+
+func (x *BrokerNodeStatus) GetDown() uint32 {
+	if x != nil {
+		return x.Down
+	}
+	return 0
+}
+
+func (x *BrokerNodeStatus) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// TopicTraffic is what is published to a topic.
+type TopicTraffic struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Topic, as "namespace/name".
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Events a second that the broker confirmed.
+	Rate float64 `protobuf:"fixed64,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Events a second whose publish failed.
+	Failed float64 `protobuf:"fixed64,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Further tries a second.
+	Retried       float64 `protobuf:"fixed64,4,opt,name=retried,proto3" json:"retried,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TopicTraffic) Reset() {
+	*x = TopicTraffic{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TopicTraffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TopicTraffic) ProtoMessage() {}
+
+func (x *TopicTraffic) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TopicTraffic.ProtoReflect.Descriptor instead.
+func (*TopicTraffic) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *TopicTraffic) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *TopicTraffic) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *TopicTraffic) GetFailed() float64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *TopicTraffic) GetRetried() float64 {
+	if x != nil {
+		return x.Retried
+	}
+	return 0
+}
+
+// SubscriptionTraffic is what a subscription receives, and what waits for it.
+type SubscriptionTraffic struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Subscription, as "namespace/name".
+	Subscription string `protobuf:"bytes,1,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	// Deliveries a second to services.
+	Rate float64 `protobuf:"fixed64,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Deliveries a second that services did not acknowledge.
+	Failed float64 `protobuf:"fixed64,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Deliveries a second that were a second or later attempt.
+	Retried float64 `protobuf:"fixed64,4,opt,name=retried,proto3" json:"retried,omitempty"`
+	// Events a second that became dead letters.
+	DeadLettered float64 `protobuf:"fixed64,5,opt,name=dead_lettered,json=deadLettered,proto3" json:"dead_lettered,omitempty"`
+	// What its queues have; absent when nobody has measured them.
+	Depth         *Depth `protobuf:"bytes,6,opt,name=depth,proto3" json:"depth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubscriptionTraffic) Reset() {
+	*x = SubscriptionTraffic{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubscriptionTraffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubscriptionTraffic) ProtoMessage() {}
+
+func (x *SubscriptionTraffic) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubscriptionTraffic.ProtoReflect.Descriptor instead.
+func (*SubscriptionTraffic) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SubscriptionTraffic) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+func (x *SubscriptionTraffic) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *SubscriptionTraffic) GetFailed() float64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *SubscriptionTraffic) GetRetried() float64 {
+	if x != nil {
+		return x.Retried
+	}
+	return 0
+}
+
+func (x *SubscriptionTraffic) GetDeadLettered() float64 {
+	if x != nil {
+		return x.DeadLettered
+	}
+	return 0
+}
+
+func (x *SubscriptionTraffic) GetDepth() *Depth {
+	if x != nil {
+		return x.Depth
+	}
+	return nil
+}
+
+// Depth is what the queues of a subscription have. Events in the hands of services are
+// not counted. A figure is absent when the broker did not tell it.
+type Depth struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Events ready to be handed out.
+	Backlog *uint64 `protobuf:"varint,1,opt,name=backlog,proto3,oneof" json:"backlog,omitempty"`
+	// Events that wait for another attempt in delay queues.
+	Retrying *uint64 `protobuf:"varint,2,opt,name=retrying,proto3,oneof" json:"retrying,omitempty"`
+	// Dead letters.
+	DeadLetters *uint64 `protobuf:"varint,3,opt,name=dead_letters,json=deadLetters,proto3,oneof" json:"dead_letters,omitempty"`
+	// Consumers that are attached.
+	Receivers *uint32 `protobuf:"varint,4,opt,name=receivers,proto3,oneof" json:"receivers,omitempty"`
+	// How long ago the oldest of these figures was measured.
+	Age *durationpb.Duration `protobuf:"bytes,5,opt,name=age,proto3" json:"age,omitempty"`
+	// Why figures are missing, in the words of the broker; empty when none is.
+	Error         string `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Depth) Reset() {
+	*x = Depth{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Depth) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Depth) ProtoMessage() {}
+
+func (x *Depth) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Depth.ProtoReflect.Descriptor instead.
+func (*Depth) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Depth) GetBacklog() uint64 {
+	if x != nil && x.Backlog != nil {
+		return *x.Backlog
+	}
+	return 0
+}
+
+func (x *Depth) GetRetrying() uint64 {
+	if x != nil && x.Retrying != nil {
+		return *x.Retrying
+	}
+	return 0
+}
+
+func (x *Depth) GetDeadLetters() uint64 {
+	if x != nil && x.DeadLetters != nil {
+		return *x.DeadLetters
+	}
+	return 0
+}
+
+func (x *Depth) GetReceivers() uint32 {
+	if x != nil && x.Receivers != nil {
+		return *x.Receivers
+	}
+	return 0
+}
+
+func (x *Depth) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *Depth) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+// Edge is one way of events through the mesh: publisher → topic, or, with a
+// subscription, publisher → topic → subscription.
+type Edge struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Workload that publishes: "namespace/name" on an edge to a topic, else the name that
+	// events carry. Empty when it is not known.
+	Publisher string `protobuf:"bytes,1,opt,name=publisher,proto3" json:"publisher,omitempty"`
+	// Topic, as "namespace/name".
+	Topic string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Subscription, as "namespace/name"; empty on an edge to a topic.
+	Subscription string `protobuf:"bytes,3,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	// Events or deliveries a second.
+	Rate float64 `protobuf:"fixed64,4,opt,name=rate,proto3" json:"rate,omitempty"`
+	// Those a second that failed.
+	Failed float64 `protobuf:"fixed64,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Further tries, or later attempts, a second.
+	Retried float64 `protobuf:"fixed64,6,opt,name=retried,proto3" json:"retried,omitempty"`
+	// Dead letters a second.
+	DeadLettered  float64 `protobuf:"fixed64,7,opt,name=dead_lettered,json=deadLettered,proto3" json:"dead_lettered,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edge) Reset() {
+	*x = Edge{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edge) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edge) ProtoMessage() {}
+
+func (x *Edge) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edge.ProtoReflect.Descriptor instead.
+func (*Edge) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Edge) GetPublisher() string {
+	if x != nil {
+		return x.Publisher
+	}
+	return ""
+}
+
+func (x *Edge) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *Edge) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+func (x *Edge) GetRate() float64 {
+	if x != nil {
+		return x.Rate
+	}
+	return 0
+}
+
+func (x *Edge) GetFailed() float64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *Edge) GetRetried() float64 {
+	if x != nil {
+		return x.Retried
+	}
+	return 0
+}
+
+func (x *Edge) GetDeadLettered() float64 {
+	if x != nil {
+		return x.DeadLettered
+	}
+	return 0
+}
+
+// Measurer is the sidecar that measures a broker for all.
+type Measurer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Broker, as "namespace/name".
+	Broker string `protobuf:"bytes,1,opt,name=broker,proto3" json:"broker,omitempty"`
+	// xDS node id of the sidecar.
+	Sidecar string `protobuf:"bytes,2,opt,name=sidecar,proto3" json:"sidecar,omitempty"`
+	// Queues that it is asked to measure.
+	Queues uint32 `protobuf:"varint,3,opt,name=queues,proto3" json:"queues,omitempty"`
+	// Queues that nobody measures, because there are too many.
+	LeftOut       uint32 `protobuf:"varint,4,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Measurer) Reset() {
+	*x = Measurer{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Measurer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Measurer) ProtoMessage() {}
+
+func (x *Measurer) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Measurer.ProtoReflect.Descriptor instead.
+func (*Measurer) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Measurer) GetBroker() string {
+	if x != nil {
+		return x.Broker
+	}
+	return ""
+}
+
+func (x *Measurer) GetSidecar() string {
+	if x != nil {
+		return x.Sidecar
+	}
+	return ""
+}
+
+func (x *Measurer) GetQueues() uint32 {
+	if x != nil {
+		return x.Queues
+	}
+	return 0
+}
+
+func (x *Measurer) GetLeftOut() uint32 {
+	if x != nil {
+		return x.LeftOut
+	}
+	return 0
+}
+
+// ReportLosses counts what was reported and not kept.
+type ReportLosses struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reports that came again.
+	Duplicates uint64 `protobuf:"varint,1,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Reports that did not come; later ones made up for their counters.
+	Missed uint64 `protobuf:"varint,2,opt,name=missed,proto3" json:"missed,omitempty"`
+	// Entries that were left out: they were no names, or a sidecar sent too many.
+	Entries uint64 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
+	// Series that were dropped for newer ones.
+	Series        uint64 `protobuf:"varint,4,opt,name=series,proto3" json:"series,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportLosses) Reset() {
+	*x = ReportLosses{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportLosses) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportLosses) ProtoMessage() {}
+
+func (x *ReportLosses) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportLosses.ProtoReflect.Descriptor instead.
+func (*ReportLosses) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReportLosses) GetDuplicates() uint64 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+func (x *ReportLosses) GetMissed() uint64 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *ReportLosses) GetEntries() uint64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *ReportLosses) GetSeries() uint64 {
+	if x != nil {
+		return x.Series
+	}
+	return 0
+}
+
+// GetSeriesRequest names a topic (topic), a subscription (subscription), an edge to a
+// topic (publisher and topic) or an edge to a subscription (all three).
+type GetSeriesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Publisher, as in Edge.
+	Publisher string `protobuf:"bytes,1,opt,name=publisher,proto3" json:"publisher,omitempty"`
+	// Topic, as "namespace/name".
+	Topic string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Subscription, as "namespace/name".
+	Subscription  string `protobuf:"bytes,3,opt,name=subscription,proto3" json:"subscription,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSeriesRequest) Reset() {
+	*x = GetSeriesRequest{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSeriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSeriesRequest) ProtoMessage() {}
+
+func (x *GetSeriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSeriesRequest.ProtoReflect.Descriptor instead.
+func (*GetSeriesRequest) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetSeriesRequest) GetPublisher() string {
+	if x != nil {
+		return x.Publisher
+	}
+	return ""
+}
+
+func (x *GetSeriesRequest) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *GetSeriesRequest) GetSubscription() string {
+	if x != nil {
+		return x.Subscription
+	}
+	return ""
+}
+
+// GetSeriesResponse is the last hour. The newest point is still growing.
+type GetSeriesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Time from one point to the next.
+	Step *durationpb.Duration `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	// When the newest point began.
+	Newest *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=newest,proto3" json:"newest,omitempty"`
+	// Points, the oldest first. There are fewer than fill an hour when less is known.
+	Points        []*SeriesPoint `protobuf:"bytes,3,rep,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSeriesResponse) Reset() {
+	*x = GetSeriesResponse{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSeriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSeriesResponse) ProtoMessage() {}
+
+func (x *GetSeriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSeriesResponse.ProtoReflect.Descriptor instead.
+func (*GetSeriesResponse) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetSeriesResponse) GetStep() *durationpb.Duration {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *GetSeriesResponse) GetNewest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Newest
+	}
+	return nil
+}
+
+func (x *GetSeriesResponse) GetPoints() []*SeriesPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+// SeriesPoint is what happened in one step, and what waited at its end.
+type SeriesPoint struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Confirmed publishes of a topic, or deliveries.
+	Events uint64 `protobuf:"varint,1,opt,name=events,proto3" json:"events,omitempty"`
+	// Those that failed.
+	Failed uint64 `protobuf:"varint,2,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Further tries, or later attempts.
+	Retried uint64 `protobuf:"varint,3,opt,name=retried,proto3" json:"retried,omitempty"`
+	// Dead letters.
+	DeadLettered uint64 `protobuf:"varint,4,opt,name=dead_lettered,json=deadLettered,proto3" json:"dead_lettered,omitempty"`
+	// Depth of a subscription; absent when it was not measured.
+	Depth         *Depth `protobuf:"bytes,5,opt,name=depth,proto3" json:"depth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SeriesPoint) Reset() {
+	*x = SeriesPoint{}
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SeriesPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SeriesPoint) ProtoMessage() {}
+
+func (x *SeriesPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SeriesPoint.ProtoReflect.Descriptor instead.
+func (*SeriesPoint) Descriptor() ([]byte, []int) {
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SeriesPoint) GetEvents() uint64 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
+func (x *SeriesPoint) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *SeriesPoint) GetRetried() uint64 {
+	if x != nil {
+		return x.Retried
+	}
+	return 0
+}
+
+func (x *SeriesPoint) GetDeadLettered() uint64 {
+	if x != nil {
+		return x.DeadLettered
+	}
+	return 0
+}
+
+func (x *SeriesPoint) GetDepth() *Depth {
+	if x != nil {
+		return x.Depth
+	}
+	return nil
+}
+
 // Problem is one error in a declared configuration.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -181,7 +1106,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[2]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -193,7 +1118,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[2]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -206,7 +1131,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{2}
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Problem) GetFile() string {
@@ -253,7 +1178,8 @@ type Object struct {
 	Namespace string `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	// Name.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// Conditions as in the Gateway API: Accepted, ResolvedRefs, Programmed.
+	// Conditions as in the Gateway API: Accepted, ResolvedRefs, Programmed, and Healthy
+	// of a broker.
 	Conditions []*Condition `protobuf:"bytes,4,rep,name=conditions,proto3" json:"conditions,omitempty"`
 	// Sidecars that acknowledged this generation.
 	Acked uint32 `protobuf:"varint,5,opt,name=acked,proto3" json:"acked,omitempty"`
@@ -269,7 +1195,7 @@ type Object struct {
 
 func (x *Object) Reset() {
 	*x = Object{}
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[3]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -281,7 +1207,7 @@ func (x *Object) String() string {
 func (*Object) ProtoMessage() {}
 
 func (x *Object) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[3]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -294,7 +1220,7 @@ func (x *Object) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Object.ProtoReflect.Descriptor instead.
 func (*Object) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{3}
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Object) GetKind() string {
@@ -372,7 +1298,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[4]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -384,7 +1310,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[4]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -397,7 +1323,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{4}
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Condition) GetType() string {
@@ -461,14 +1387,21 @@ type Sidecar struct {
 	Listen []string `protobuf:"bytes,10,rep,name=listen,proto3" json:"listen,omitempty"`
 	// Where it serves operators on its own machine; empty when it does not, or does not
 	// tell.
-	Admin         string `protobuf:"bytes,11,opt,name=admin,proto3" json:"admin,omitempty"`
+	Admin string `protobuf:"bytes,11,opt,name=admin,proto3" json:"admin,omitempty"`
+	// Whether it reports: REPORTING, LATE when its last report is old, or NOT_REPORTING
+	// when none came, as from older versions.
+	Reports string `protobuf:"bytes,12,opt,name=reports,proto3" json:"reports,omitempty"`
+	// How long ago its last report came; absent when none came.
+	LastReport *durationpb.Duration `protobuf:"bytes,13,opt,name=last_report,json=lastReport,proto3" json:"last_report,omitempty"`
+	// Hash over the configuration in force in the sidecar, as it reports it.
+	ConfigVersion string `protobuf:"bytes,14,opt,name=config_version,json=configVersion,proto3" json:"config_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Sidecar) Reset() {
 	*x = Sidecar{}
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[5]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -480,7 +1413,7 @@ func (x *Sidecar) String() string {
 func (*Sidecar) ProtoMessage() {}
 
 func (x *Sidecar) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[5]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -493,7 +1426,7 @@ func (x *Sidecar) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sidecar.ProtoReflect.Descriptor instead.
 func (*Sidecar) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{5}
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Sidecar) GetId() string {
@@ -573,6 +1506,27 @@ func (x *Sidecar) GetAdmin() string {
 	return ""
 }
 
+func (x *Sidecar) GetReports() string {
+	if x != nil {
+		return x.Reports
+	}
+	return ""
+}
+
+func (x *Sidecar) GetLastReport() *durationpb.Duration {
+	if x != nil {
+		return x.LastReport
+	}
+	return nil
+}
+
+func (x *Sidecar) GetConfigVersion() string {
+	if x != nil {
+		return x.ConfigVersion
+	}
+	return ""
+}
+
 // SidecarResource is one xDS resource of one sidecar.
 type SidecarResource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -598,7 +1552,7 @@ type SidecarResource struct {
 
 func (x *SidecarResource) Reset() {
 	*x = SidecarResource{}
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[6]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +1564,7 @@ func (x *SidecarResource) String() string {
 func (*SidecarResource) ProtoMessage() {}
 
 func (x *SidecarResource) ProtoReflect() protoreflect.Message {
-	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[6]
+	mi := &file_warren_admin_v1_mesh_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +1577,7 @@ func (x *SidecarResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SidecarResource.ProtoReflect.Descriptor instead.
 func (*SidecarResource) Descriptor() ([]byte, []int) {
-	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{6}
+	return file_warren_admin_v1_mesh_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SidecarResource) GetTypeUrl() string {
@@ -688,14 +1642,90 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\n" +
 	"\"warren/admin/v1/mesh_service.proto\x12\x0fwarren.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"0\n" +
 	"\x10GetStatusRequest\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xb9\x02\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xed\x02\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x127\n" +
 	"\tloaded_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bloadedAt\x124\n" +
 	"\bproblems\x18\x03 \x03(\v2\x18.warren.admin.v1.ProblemR\bproblems\x121\n" +
 	"\aobjects\x18\x04 \x03(\v2\x17.warren.admin.v1.ObjectR\aobjects\x124\n" +
 	"\bsidecars\x18\x05 \x03(\v2\x18.warren.admin.v1.SidecarR\bsidecars\x122\n" +
-	"\x15control_plane_version\x18\x06 \x01(\tR\x13controlPlaneVersion\"y\n" +
+	"\x15control_plane_version\x18\x06 \x01(\tR\x13controlPlaneVersion\x122\n" +
+	"\atraffic\x18\a \x01(\v2\x18.warren.admin.v1.TrafficR\atraffic\"\x9a\x03\n" +
+	"\aTraffic\x127\n" +
+	"\x05nodes\x18\x01 \x03(\v2!.warren.admin.v1.BrokerNodeStatusR\x05nodes\x125\n" +
+	"\x06topics\x18\x02 \x03(\v2\x1d.warren.admin.v1.TopicTrafficR\x06topics\x12J\n" +
+	"\rsubscriptions\x18\x03 \x03(\v2$.warren.admin.v1.SubscriptionTrafficR\rsubscriptions\x12+\n" +
+	"\x05edges\x18\x04 \x03(\v2\x15.warren.admin.v1.EdgeR\x05edges\x126\n" +
+	"\x17queues_without_backstop\x18\x05 \x03(\tR\x15queuesWithoutBackstop\x127\n" +
+	"\tmeasurers\x18\x06 \x03(\v2\x19.warren.admin.v1.MeasurerR\tmeasurers\x125\n" +
+	"\x06losses\x18\a \x01(\v2\x1d.warren.admin.v1.ReportLossesR\x06losses\"\xb2\x01\n" +
+	"\x10BrokerNodeStatus\x12\x16\n" +
+	"\x06broker\x18\x01 \x01(\tR\x06broker\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06server\x18\x03 \x01(\tR\x06server\x12\x0e\n" +
+	"\x02up\x18\x04 \x01(\rR\x02up\x12\x18\n" +
+	"\ablocked\x18\x05 \x01(\rR\ablocked\x12\x12\n" +
+	"\x04down\x18\x06 \x01(\rR\x04down\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\"j\n" +
+	"\fTopicTraffic\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\x01R\x04rate\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\x01R\x06failed\x12\x18\n" +
+	"\aretried\x18\x04 \x01(\x01R\aretried\"\xd2\x01\n" +
+	"\x13SubscriptionTraffic\x12\"\n" +
+	"\fsubscription\x18\x01 \x01(\tR\fsubscription\x12\x12\n" +
+	"\x04rate\x18\x02 \x01(\x01R\x04rate\x12\x16\n" +
+	"\x06failed\x18\x03 \x01(\x01R\x06failed\x12\x18\n" +
+	"\aretried\x18\x04 \x01(\x01R\aretried\x12#\n" +
+	"\rdead_lettered\x18\x05 \x01(\x01R\fdeadLettered\x12,\n" +
+	"\x05depth\x18\x06 \x01(\v2\x16.warren.admin.v1.DepthR\x05depth\"\x8d\x02\n" +
+	"\x05Depth\x12\x1d\n" +
+	"\abacklog\x18\x01 \x01(\x04H\x00R\abacklog\x88\x01\x01\x12\x1f\n" +
+	"\bretrying\x18\x02 \x01(\x04H\x01R\bretrying\x88\x01\x01\x12&\n" +
+	"\fdead_letters\x18\x03 \x01(\x04H\x02R\vdeadLetters\x88\x01\x01\x12!\n" +
+	"\treceivers\x18\x04 \x01(\rH\x03R\treceivers\x88\x01\x01\x12+\n" +
+	"\x03age\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05errorB\n" +
+	"\n" +
+	"\b_backlogB\v\n" +
+	"\t_retryingB\x0f\n" +
+	"\r_dead_lettersB\f\n" +
+	"\n" +
+	"_receivers\"\xc9\x01\n" +
+	"\x04Edge\x12\x1c\n" +
+	"\tpublisher\x18\x01 \x01(\tR\tpublisher\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\"\n" +
+	"\fsubscription\x18\x03 \x01(\tR\fsubscription\x12\x12\n" +
+	"\x04rate\x18\x04 \x01(\x01R\x04rate\x12\x16\n" +
+	"\x06failed\x18\x05 \x01(\x01R\x06failed\x12\x18\n" +
+	"\aretried\x18\x06 \x01(\x01R\aretried\x12#\n" +
+	"\rdead_lettered\x18\a \x01(\x01R\fdeadLettered\"o\n" +
+	"\bMeasurer\x12\x16\n" +
+	"\x06broker\x18\x01 \x01(\tR\x06broker\x12\x18\n" +
+	"\asidecar\x18\x02 \x01(\tR\asidecar\x12\x16\n" +
+	"\x06queues\x18\x03 \x01(\rR\x06queues\x12\x19\n" +
+	"\bleft_out\x18\x04 \x01(\rR\aleftOut\"x\n" +
+	"\fReportLosses\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\x01 \x01(\x04R\n" +
+	"duplicates\x12\x16\n" +
+	"\x06missed\x18\x02 \x01(\x04R\x06missed\x12\x18\n" +
+	"\aentries\x18\x03 \x01(\x04R\aentries\x12\x16\n" +
+	"\x06series\x18\x04 \x01(\x04R\x06series\"j\n" +
+	"\x10GetSeriesRequest\x12\x1c\n" +
+	"\tpublisher\x18\x01 \x01(\tR\tpublisher\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\"\n" +
+	"\fsubscription\x18\x03 \x01(\tR\fsubscription\"\xac\x01\n" +
+	"\x11GetSeriesResponse\x12-\n" +
+	"\x04step\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04step\x122\n" +
+	"\x06newest\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\x124\n" +
+	"\x06points\x18\x03 \x03(\v2\x1c.warren.admin.v1.SeriesPointR\x06points\"\xaa\x01\n" +
+	"\vSeriesPoint\x12\x16\n" +
+	"\x06events\x18\x01 \x01(\x04R\x06events\x12\x16\n" +
+	"\x06failed\x18\x02 \x01(\x04R\x06failed\x12\x18\n" +
+	"\aretried\x18\x03 \x01(\x04R\aretried\x12#\n" +
+	"\rdead_lettered\x18\x04 \x01(\x04R\fdeadLettered\x12,\n" +
+	"\x05depth\x18\x05 \x01(\v2\x16.warren.admin.v1.DepthR\x05depth\"y\n" +
 	"\aProblem\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\rR\x04line\x12\x14\n" +
@@ -719,7 +1749,7 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12L\n" +
-	"\x14last_transition_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x12lastTransitionTime\"\xbe\x03\n" +
+	"\x14last_transition_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x12lastTransitionTime\"\xbb\x04\n" +
 	"\aSidecar\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x1a\n" +
@@ -732,7 +1762,11 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\x04peer\x18\t \x01(\tR\x04peer\x12\x16\n" +
 	"\x06listen\x18\n" +
 	" \x03(\tR\x06listen\x12\x14\n" +
-	"\x05admin\x18\v \x01(\tR\x05admin\x1a9\n" +
+	"\x05admin\x18\v \x01(\tR\x05admin\x12\x18\n" +
+	"\areports\x18\f \x01(\tR\areports\x12:\n" +
+	"\vlast_report\x18\r \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"lastReport\x12%\n" +
+	"\x0econfig_version\x18\x0e \x01(\tR\rconfigVersion\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x02\n" +
@@ -744,9 +1778,10 @@ const file_warren_admin_v1_mesh_service_proto_rawDesc = "" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x14\n" +
 	"\x05error\x18\x06 \x01(\tR\x05error\x12!\n" +
 	"\fsent_version\x18\a \x01(\tR\vsentVersion\x120\n" +
-	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since2a\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since2\xb5\x01\n" +
 	"\vMeshService\x12R\n" +
-	"\tGetStatus\x12!.warren.admin.v1.GetStatusRequest\x1a\".warren.admin.v1.GetStatusResponseBq\n" +
+	"\tGetStatus\x12!.warren.admin.v1.GetStatusRequest\x1a\".warren.admin.v1.GetStatusResponse\x12R\n" +
+	"\tGetSeries\x12!.warren.admin.v1.GetSeriesRequest\x1a\".warren.admin.v1.GetSeriesResponseBq\n" +
 	"\x16io.warrenmesh.admin.v1P\x01Z1github.com/warrenmesh/warren/api/admin/v1;adminv1\xaa\x02\x0fWarren.Admin.V1\xca\x02\x0fWarren\\Admin\\V1b\x06proto3"
 
 var (
@@ -761,37 +1796,64 @@ func file_warren_admin_v1_mesh_service_proto_rawDescGZIP() []byte {
 	return file_warren_admin_v1_mesh_service_proto_rawDescData
 }
 
-var file_warren_admin_v1_mesh_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_warren_admin_v1_mesh_service_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_warren_admin_v1_mesh_service_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: warren.admin.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: warren.admin.v1.GetStatusResponse
-	(*Problem)(nil),               // 2: warren.admin.v1.Problem
-	(*Object)(nil),                // 3: warren.admin.v1.Object
-	(*Condition)(nil),             // 4: warren.admin.v1.Condition
-	(*Sidecar)(nil),               // 5: warren.admin.v1.Sidecar
-	(*SidecarResource)(nil),       // 6: warren.admin.v1.SidecarResource
-	nil,                           // 7: warren.admin.v1.Sidecar.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*Traffic)(nil),               // 2: warren.admin.v1.Traffic
+	(*BrokerNodeStatus)(nil),      // 3: warren.admin.v1.BrokerNodeStatus
+	(*TopicTraffic)(nil),          // 4: warren.admin.v1.TopicTraffic
+	(*SubscriptionTraffic)(nil),   // 5: warren.admin.v1.SubscriptionTraffic
+	(*Depth)(nil),                 // 6: warren.admin.v1.Depth
+	(*Edge)(nil),                  // 7: warren.admin.v1.Edge
+	(*Measurer)(nil),              // 8: warren.admin.v1.Measurer
+	(*ReportLosses)(nil),          // 9: warren.admin.v1.ReportLosses
+	(*GetSeriesRequest)(nil),      // 10: warren.admin.v1.GetSeriesRequest
+	(*GetSeriesResponse)(nil),     // 11: warren.admin.v1.GetSeriesResponse
+	(*SeriesPoint)(nil),           // 12: warren.admin.v1.SeriesPoint
+	(*Problem)(nil),               // 13: warren.admin.v1.Problem
+	(*Object)(nil),                // 14: warren.admin.v1.Object
+	(*Condition)(nil),             // 15: warren.admin.v1.Condition
+	(*Sidecar)(nil),               // 16: warren.admin.v1.Sidecar
+	(*SidecarResource)(nil),       // 17: warren.admin.v1.SidecarResource
+	nil,                           // 18: warren.admin.v1.Sidecar.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
 }
 var file_warren_admin_v1_mesh_service_proto_depIdxs = []int32{
-	8,  // 0: warren.admin.v1.GetStatusResponse.loaded_at:type_name -> google.protobuf.Timestamp
-	2,  // 1: warren.admin.v1.GetStatusResponse.problems:type_name -> warren.admin.v1.Problem
-	3,  // 2: warren.admin.v1.GetStatusResponse.objects:type_name -> warren.admin.v1.Object
-	5,  // 3: warren.admin.v1.GetStatusResponse.sidecars:type_name -> warren.admin.v1.Sidecar
-	4,  // 4: warren.admin.v1.Object.conditions:type_name -> warren.admin.v1.Condition
-	8,  // 5: warren.admin.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
-	7,  // 6: warren.admin.v1.Sidecar.labels:type_name -> warren.admin.v1.Sidecar.LabelsEntry
-	9,  // 7: warren.admin.v1.Sidecar.connected_for:type_name -> google.protobuf.Duration
-	6,  // 8: warren.admin.v1.Sidecar.resources:type_name -> warren.admin.v1.SidecarResource
-	8,  // 9: warren.admin.v1.SidecarResource.since:type_name -> google.protobuf.Timestamp
-	0,  // 10: warren.admin.v1.MeshService.GetStatus:input_type -> warren.admin.v1.GetStatusRequest
-	1,  // 11: warren.admin.v1.MeshService.GetStatus:output_type -> warren.admin.v1.GetStatusResponse
-	11, // [11:12] is the sub-list for method output_type
-	10, // [10:11] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	19, // 0: warren.admin.v1.GetStatusResponse.loaded_at:type_name -> google.protobuf.Timestamp
+	13, // 1: warren.admin.v1.GetStatusResponse.problems:type_name -> warren.admin.v1.Problem
+	14, // 2: warren.admin.v1.GetStatusResponse.objects:type_name -> warren.admin.v1.Object
+	16, // 3: warren.admin.v1.GetStatusResponse.sidecars:type_name -> warren.admin.v1.Sidecar
+	2,  // 4: warren.admin.v1.GetStatusResponse.traffic:type_name -> warren.admin.v1.Traffic
+	3,  // 5: warren.admin.v1.Traffic.nodes:type_name -> warren.admin.v1.BrokerNodeStatus
+	4,  // 6: warren.admin.v1.Traffic.topics:type_name -> warren.admin.v1.TopicTraffic
+	5,  // 7: warren.admin.v1.Traffic.subscriptions:type_name -> warren.admin.v1.SubscriptionTraffic
+	7,  // 8: warren.admin.v1.Traffic.edges:type_name -> warren.admin.v1.Edge
+	8,  // 9: warren.admin.v1.Traffic.measurers:type_name -> warren.admin.v1.Measurer
+	9,  // 10: warren.admin.v1.Traffic.losses:type_name -> warren.admin.v1.ReportLosses
+	6,  // 11: warren.admin.v1.SubscriptionTraffic.depth:type_name -> warren.admin.v1.Depth
+	20, // 12: warren.admin.v1.Depth.age:type_name -> google.protobuf.Duration
+	20, // 13: warren.admin.v1.GetSeriesResponse.step:type_name -> google.protobuf.Duration
+	19, // 14: warren.admin.v1.GetSeriesResponse.newest:type_name -> google.protobuf.Timestamp
+	12, // 15: warren.admin.v1.GetSeriesResponse.points:type_name -> warren.admin.v1.SeriesPoint
+	6,  // 16: warren.admin.v1.SeriesPoint.depth:type_name -> warren.admin.v1.Depth
+	15, // 17: warren.admin.v1.Object.conditions:type_name -> warren.admin.v1.Condition
+	19, // 18: warren.admin.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
+	18, // 19: warren.admin.v1.Sidecar.labels:type_name -> warren.admin.v1.Sidecar.LabelsEntry
+	20, // 20: warren.admin.v1.Sidecar.connected_for:type_name -> google.protobuf.Duration
+	17, // 21: warren.admin.v1.Sidecar.resources:type_name -> warren.admin.v1.SidecarResource
+	20, // 22: warren.admin.v1.Sidecar.last_report:type_name -> google.protobuf.Duration
+	19, // 23: warren.admin.v1.SidecarResource.since:type_name -> google.protobuf.Timestamp
+	0,  // 24: warren.admin.v1.MeshService.GetStatus:input_type -> warren.admin.v1.GetStatusRequest
+	10, // 25: warren.admin.v1.MeshService.GetSeries:input_type -> warren.admin.v1.GetSeriesRequest
+	1,  // 26: warren.admin.v1.MeshService.GetStatus:output_type -> warren.admin.v1.GetStatusResponse
+	11, // 27: warren.admin.v1.MeshService.GetSeries:output_type -> warren.admin.v1.GetSeriesResponse
+	26, // [26:28] is the sub-list for method output_type
+	24, // [24:26] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_warren_admin_v1_mesh_service_proto_init() }
@@ -799,13 +1861,14 @@ func file_warren_admin_v1_mesh_service_proto_init() {
 	if File_warren_admin_v1_mesh_service_proto != nil {
 		return
 	}
+	file_warren_admin_v1_mesh_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_warren_admin_v1_mesh_service_proto_rawDesc), len(file_warren_admin_v1_mesh_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

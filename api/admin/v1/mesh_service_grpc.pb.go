@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	MeshService_GetStatus_FullMethodName = "/warren.admin.v1.MeshService/GetStatus"
+	MeshService_GetSeries_FullMethodName = "/warren.admin.v1.MeshService/GetSeries"
 )
 
 // MeshServiceClient is the client API for MeshService service.
@@ -31,6 +32,10 @@ const (
 type MeshServiceClient interface {
 	// GetStatus returns the state of every object and of every connected sidecar.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
+	// GetSeries returns the last hour of a topic, a subscription or an edge of the graph,
+	// as far as sidecars reported it to this control plane. It fails with NOT_FOUND when
+	// nothing was reported.
+	GetSeries(ctx context.Context, in *GetSeriesRequest, opts ...grpc.CallOption) (*GetSeriesResponse, error)
 }
 
 type meshServiceClient struct {
@@ -51,6 +56,16 @@ func (c *meshServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest,
 	return out, nil
 }
 
+func (c *meshServiceClient) GetSeries(ctx context.Context, in *GetSeriesRequest, opts ...grpc.CallOption) (*GetSeriesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSeriesResponse)
+	err := c.cc.Invoke(ctx, MeshService_GetSeries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MeshServiceServer is the server API for MeshService service.
 // All implementations must embed UnimplementedMeshServiceServer
 // for forward compatibility.
@@ -60,6 +75,10 @@ func (c *meshServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest,
 type MeshServiceServer interface {
 	// GetStatus returns the state of every object and of every connected sidecar.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
+	// GetSeries returns the last hour of a topic, a subscription or an edge of the graph,
+	// as far as sidecars reported it to this control plane. It fails with NOT_FOUND when
+	// nothing was reported.
+	GetSeries(context.Context, *GetSeriesRequest) (*GetSeriesResponse, error)
 	mustEmbedUnimplementedMeshServiceServer()
 }
 
@@ -72,6 +91,9 @@ type UnimplementedMeshServiceServer struct{}
 
 func (UnimplementedMeshServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatus not implemented")
+}
+func (UnimplementedMeshServiceServer) GetSeries(context.Context, *GetSeriesRequest) (*GetSeriesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSeries not implemented")
 }
 func (UnimplementedMeshServiceServer) mustEmbedUnimplementedMeshServiceServer() {}
 func (UnimplementedMeshServiceServer) testEmbeddedByValue()                     {}
@@ -112,6 +134,24 @@ func _MeshService_GetStatus_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _MeshService_GetSeries_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSeriesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MeshServiceServer).GetSeries(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: MeshService_GetSeries_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MeshServiceServer).GetSeries(ctx, req.(*GetSeriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // MeshService_ServiceDesc is the grpc.ServiceDesc for MeshService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -122,6 +162,10 @@ var MeshService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatus",
 			Handler:    _MeshService_GetStatus_Handler,
+		},
+		{
+			MethodName: "GetSeries",
+			Handler:    _MeshService_GetSeries_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -11,7 +11,7 @@ import (
 )
 
 // Node is a node of a broker with exchanges and queues. It implements broker.Driver,
-// broker.KeyOrder, broker.Letters and broker.Watcher.
+// broker.KeyOrder, broker.Letters, broker.Watcher and broker.Gauge.
 type Node struct {
 	on     Driver
 	topics sync.Map // exchange → the topic that is published there, both strings
@@ -134,6 +134,12 @@ func (n *Node) Join(ctx context.Context, s *mesh.Subscription, tag string) error
 func (n *Node) Members(ctx context.Context, s *mesh.Subscription) (int, error) {
 	state, err := n.on.Inspect(ctx, s.Queue.Members())
 	return state.Consumers, err
+}
+
+// Gauge implements broker.Gauge: a place is a queue.
+func (n *Node) Gauge(ctx context.Context, place string) (broker.Fill, error) {
+	state, err := n.on.Inspect(ctx, place)
+	return broker.Fill(state), err
 }
 
 // Watch implements broker.Watcher. What a policy of the broker takes out of a queue goes

@@ -213,7 +213,11 @@ func (n *Node) Inspect(ctx context.Context, queue string) (queueing.QueueState, 
 		return err
 	})
 	if err != nil {
-		return queueing.QueueState{}, fault.NotSent(fault.KindOf(err), op, err)
+		kind := fault.KindOf(err)
+		if kind == broker.Refused {
+			err = fmt.Errorf("%w (RabbitMQ 4.2.6 and 4.3.0 want the configure permission for a passive declare)", err)
+		}
+		return queueing.QueueState{}, fault.NotSent(kind, op, err)
 	}
 	return queueing.QueueState{Messages: found.Messages, Consumers: found.Consumers}, nil
 }

@@ -28,6 +28,14 @@ func (b *bench) run(ctx context.Context) error {
 	if b.quiet {
 		b.progress = io.Discard
 	}
+	if b.reporting > 0 {
+		for _, n := range b.streams {
+			if err := b.reports(ctx, n); err != nil {
+				return fmt.Errorf("%d sidecars: %w", n, err)
+			}
+		}
+		return nil
+	}
 	if b.objects > 0 {
 		if err := b.manyObjects(ctx); err != nil {
 			return err

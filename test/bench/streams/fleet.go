@@ -18,6 +18,8 @@ type fleet struct {
 	streams []*stream
 	bytes   atomic.Int64 // of resources received since connect
 
+	reported atomic.Int64 // reports since the last call of report
+
 	closing atomic.Bool
 	running sync.WaitGroup
 	failed  chan error // of a stream that ended by itself; holds one

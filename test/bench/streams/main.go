@@ -11,6 +11,10 @@
 //
 //	xds: <n> streams all_p99 <ms> ten_p99 <ms> mem_per_stream <KB> reconnect_bytes <n>
 //
+// With -reports it measures the reports of sidecars instead, and the line is
+//
+//	reports: <n> sidecars cores <n> reports_per_second <n> mem_per_sidecar <KB> heap_mb <MB>
+//
 // The method is in ../README.md. The exit code is 0 when there are figures, whatever
 // they are; 1 when a stream ended, an acknowledgement did not come, or time ran out.
 package main
@@ -38,8 +42,10 @@ type options struct {
 	pause   time.Duration // between changes
 	objects int           // of the run with many objects; 0 leaves it out
 	limit   time.Duration // of everything
-	profile string        // file for a CPU profile of the control plane while files change
-	quiet   bool          // no progress
+	// reporting is how long reports are measured, instead of changes; 0 measures changes.
+	reporting time.Duration
+	profile   string // file for a CPU profile of the control plane while files change
+	quiet     bool   // no progress
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -101,6 +107,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.pause, "pause", 300*time.Millisecond, "`time` between two changes")
 	flags.IntVar(&o.objects, "objects", 5000, "declared `objects` of the run with one stream; 0 leaves it out")
 	flags.DurationVar(&o.limit, "limit", 9*time.Minute, "`time` after which the run fails")
+	flags.DurationVar(&o.reporting, "reports", 0, "measure the reports of as many sidecars for this `time`, instead of changes")
 	flags.StringVar(&o.profile, "profile", "", "`file` for a CPU profile of the control plane while files change, of the last run")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	if err := flags.Parse(args); err != nil {
@@ -112,6 +119,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 			return o, fmt.Errorf("-streams: %q is no multiple of %d", word, users)
 		}
 		o.streams = append(o.streams, n)
+	}
+	if o.reporting < 0 || o.reporting%reportEvery != 0 {
+		return o, fmt.Errorf("-reports: %s is no multiple of %s", o.reporting, reportEvery)
 	}
 	if o.changes < 1 || flags.NArg() > 0 {
 		return o, errors.New("want -changes of at least 1 and no arguments; -help lists the flags")

@@ -11,7 +11,7 @@ import (
 
 func TestFlagsAreChecked(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-streams", "7"}, {"-streams", "x"}, {"-changes", "0"}, {"more"}} {
+	for _, args := range [][]string{{"-streams", "7"}, {"-streams", "x"}, {"-changes", "0"}, {"-reports", "7s"}, {"-reports", "-5s"}, {"more"}} {
 		if o, err := parse(args, io.Discard); err == nil {
 			t.Errorf("%q: got %+v", args, o)
 		}

@@ -20,7 +20,9 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
+	adminv1 "github.com/warrenmesh/warren/api/admin/v1"
 	"github.com/warrenmesh/warren/controlplane"
 	xds "github.com/warrenmesh/warren/xds/server"
 )
@@ -38,6 +40,7 @@ type server struct {
 type usage struct {
 	Heap, Stack int // bytes; after a collection
 	CPU         time.Duration
+	Reporting   int // sidecars that report, where that was asked
 }
 
 func (u usage) memory() int { return u.Heap + u.Stack }
@@ -96,7 +99,7 @@ func (s *server) ask(command string) (u usage, err error) {
 func serve(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	run, address, err := newControlPlane(ctx, strings.Join(args, ""))
+	run, address, reporting, err := newControlPlane(ctx, strings.Join(args, ""))
 	if err != nil {
 		return err
 	}
@@ -105,16 +108,18 @@ func serve(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer
 	where, err := address()
 	if err == nil {
 		fmt.Fprintln(stdout, where)
-		err = obey(stdin, stdout)
+		err = obey(stdin, stdout, reporting)
 	}
 	cancel()
 	return errors.Join(err, <-done)
 }
 
-// newControlPlane returns what serves until ctx ends, and what waits until it does.
-func newControlPlane(ctx context.Context, dir string) (run func() error, address func() (string, error), err error) {
+// newControlPlane returns what serves until ctx ends, what waits until it does, and what
+// counts the sidecars that report.
+func newControlPlane(ctx context.Context, dir string) (run func() error, address func() (string, error), reporting func() (int, error), err error) {
 	if dir == "" {
-		return newTransport(ctx)
+		run, address, err = newTransport(ctx)
+		return run, address, func() (int, error) { return 0, nil }, err
 	}
 	c, err := controlplane.New(controlplane.Options{
 		Dir: dir, XDSListen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", StatusListen: "127.0.0.1:0",
@@ -122,7 +127,7 @@ func newControlPlane(ctx context.Context, dir string) (run func() error, address
 		Limits: xds.Limits{Streams: -1, StreamsPerPeer: -1, NamesPerPeer: -1, FirstRequest: time.Minute},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	return func() error { return c.Run(ctx) }, func() (string, error) {
 		select {
@@ -131,7 +136,24 @@ func newControlPlane(ctx context.Context, dir string) (run func() error, address
 		case <-time.After(time.Minute):
 			return "", errors.New("the configuration did not come into force within a minute")
 		}
-	}, nil
+	}, func() (int, error) { return countReporting(ctx, c.AdminAddr()) }, nil
+}
+
+// countReporting asks the mesh API.
+func countReporting(ctx context.Context, address string) (n int, err error) {
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30)))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	status, err := adminv1.NewMeshServiceClient(conn).GetStatus(ctx, &adminv1.GetStatusRequest{})
+	for _, s := range status.GetSidecars() {
+		if s.GetReports() == "REPORTING" {
+			n++
+		}
+	}
+	return n, err
 }
 
 // newTransport returns a server with the control plane's transport that keeps nothing.
@@ -171,7 +193,7 @@ func (receiver) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryServic
 }
 
 // obey does the commands that come on stdin, one a line.
-func obey(stdin io.Reader, stdout io.Writer) error {
+func obey(stdin io.Reader, stdout io.Writer, reporting func() (int, error)) error {
 	lines := bufio.NewScanner(stdin)
 	for lines.Scan() {
 		command, file, _ := strings.Cut(lines.Text(), " ")
@@ -179,6 +201,11 @@ func obey(stdin io.Reader, stdout io.Writer) error {
 		switch command {
 		case "memory":
 			u = memory()
+		case "reporting":
+			var err error
+			if u.Reporting, err = reporting(); err != nil {
+				return err
+			}
 		case "profile":
 			f, err := os.Create(file)
 			if err != nil {

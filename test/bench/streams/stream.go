@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"golang.org/x/net/http2"
@@ -27,10 +28,12 @@ type stream struct {
 	topics []string
 
 	conn     net.Conn
+	writing  sync.Mutex // held while a frame is written
 	framer   *http2.Framer
 	pending  []byte                       // part of a message
 	versions map[string]map[string]string // by type and name, kept over connections
 	answered map[string]bool              // types, on this connection
+	sequence uint64                       // of the last report
 }
 
 // types in the order in which they are asked for. The last one's answer is the last to
@@ -106,6 +109,8 @@ func (s *stream) send(req *discoveryv3.DeltaDiscoveryRequest) error {
 		return err
 	}
 	binary.BigEndian.PutUint32(message[1:], uint32(len(message)-5)) //nolint:gosec // a request is small
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	return s.framer.WriteData(streamID, false, message)
 }
 
@@ -126,14 +131,16 @@ func (s *stream) follow() error {
 		switch f := frame.(type) {
 		case *http2.SettingsFrame:
 			if !f.IsAck() {
-				err = s.framer.WriteSettingsAck()
+				err = s.write(s.framer.WriteSettingsAck)
 			}
 		case *http2.PingFrame:
 			if !f.IsAck() {
-				err = s.framer.WritePing(true, f.Data)
+				err = s.write(func() error { return s.framer.WritePing(true, f.Data) })
 			}
 		case *http2.DataFrame:
-			err = s.take(f.Data())
+			if f.StreamID == streamID { // what the control plane asks of reports is not looked at
+				err = s.take(f.Data())
+			}
 		case *http2.GoAwayFrame, *http2.RSTStreamFrame:
 			return fmt.Errorf("the control plane sent %v", f.Header())
 		case *http2.HeadersFrame:
@@ -145,6 +152,12 @@ func (s *stream) follow() error {
 			return err
 		}
 	}
+}
+
+func (s *stream) write(frame func() error) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return frame()
 }
 
 // take takes data of messages, each behind 5 bytes of which 4 are its length.

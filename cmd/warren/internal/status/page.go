@@ -29,6 +29,7 @@ func (p *statusPage) write(w io.Writer, r *adminv1.GetStatusResponse) error {
 	p.heading(r)
 	p.problems(r)
 	p.objects(r.GetObjects())
+	p.traffic(r.GetTraffic())
 	p.sidecars(r.GetSidecars())
 	if _, err := w.Write(p.buf.Bytes()); err != nil {
 		return fmt.Errorf("write output: %w", err)
@@ -135,7 +136,7 @@ func (p *statusPage) sidecars(sidecars []*adminv1.Sidecar) {
 		for _, kind := range cli.ResourceKinds {
 			heading = append(heading, strings.ToUpper(kind))
 		}
-		heading = append(heading, "VERSION", "PEER", "LABELS")
+		heading = append(heading, "REPORTS", "VERSION", "PEER", "LABELS")
 	}
 	table.Cells(p.heads(heading)...)
 	for _, s := range sidecars {
@@ -148,6 +149,7 @@ func (p *statusPage) sidecars(sidecars []*adminv1.Sidecar) {
 		}
 		p.sidecarTrouble(s)
 	}
+	p.reports(sidecars)
 }
 
 func (p *statusPage) sidecarRow(s *adminv1.Sidecar) []terminal.Cell {
@@ -172,7 +174,7 @@ func (p *statusPage) sidecarRow(s *adminv1.Sidecar) []terminal.Cell {
 		for _, kind := range cli.ResourceKinds {
 			row = append(row, terminal.Cell{Text: progress[kind].String()})
 		}
-		row = append(row, terminal.Cell{Text: s.GetVersion()}, terminal.Cell{Text: s.GetPeer()},
+		row = append(row, terminal.Cell{Text: cli.OrDash(s.GetReports())}, terminal.Cell{Text: s.GetVersion()}, terminal.Cell{Text: s.GetPeer()},
 			terminal.Cell{Text: cli.Labels(s.GetLabels())})
 	}
 	return row

@@ -56,6 +56,9 @@ func (p *statusPage) oneSidecar(s *adminv1.Sidecar) {
 	fmt.Fprintf(&p.buf, "sidecar %s of %s/%s is %s\n", p.style.Bold(s.GetId()), s.GetNamespace(), s.GetWorkload(), p.syncPaint(s.GetState())(s.GetState()))
 	fmt.Fprintf(&p.buf, "connected for %s from %s, version %s, labels %s\n\n",
 		cli.Age(s.GetConnectedFor().AsDuration()), cli.OrDash(s.GetPeer()), cli.OrDash(s.GetVersion()), cli.OrDash(cli.Labels(s.GetLabels())))
+	if s.GetLastReport() != nil {
+		fmt.Fprintf(&p.buf, "reported %s ago, with configuration %s in force there\n\n", cli.Age(s.GetLastReport().AsDuration()), cli.OrDash(cli.Short(s.GetConfigVersion())))
+	}
 	if len(s.GetResources()) == 0 {
 		fmt.Fprintln(&p.buf, p.style.Faint("nothing was sent to it"))
 		return

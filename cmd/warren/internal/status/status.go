@@ -32,9 +32,16 @@ func New(a *cli.App) *cobra.Command {
 
 An object is Accepted when it is valid, has its References resolved when all it
 names exists, and is Programmed when every sidecar it concerns has acknowledged
-it; A/P/R counts the sidecars that acknowledged it, have not answered yet, and
-refused it. A sidecar is SYNCED, NOT_SENT (nothing was sent to it), STALE (its
+it and none reports that the broker does not take it; A/P/R counts the sidecars
+that acknowledged it, have not answered yet, and refused it. A sidecar is SYNCED, NOT_SENT (nothing was sent to it), STALE (its
 answer is due) or NACK (it refused something and runs on what it had before).
+
+Sidecars report every 5 seconds how brokers and traffic are. Rates are over the
+last half minute. BACKLOG is what waits to be delivered, RETRYING what waits for
+another attempt, DEAD the dead letters, RECEIVERS the consumers: one sidecar for
+each broker measures the queues. The age of the oldest event is not shown,
+because RabbitMQ does not tell it. The figures cover the sidecars that are
+connected to the control plane that answers.
 
 When the newest configuration was refused, its problems are listed with file,
 line and field; the one before it stays in force.
@@ -85,6 +92,7 @@ func run(a *cli.App, cmd *cobra.Command, sidecar string, f *statusFlags) error {
 	if err != nil {
 		return err
 	}
+	ofKind(resp.GetTraffic(), kind)
 	resp.Objects = slices.DeleteFunc(resp.Objects, func(o *adminv1.Object) bool { return kind != "" && o.GetKind() != kind })
 	if sidecar != "" {
 		found := cli.SelectSidecars(resp.GetSidecars(), sidecar)
@@ -93,7 +101,7 @@ func run(a *cli.App, cmd *cobra.Command, sidecar string, f *statusFlags) error {
 			a.Hint("warren status lists those that are")
 			return cli.ErrReported
 		}
-		resp.Sidecars, resp.Objects, resp.Problems = found, nil, nil
+		resp.Sidecars, resp.Objects, resp.Problems, resp.Traffic = found, nil, nil, nil
 	}
 	if f.output == cli.JSON || f.output == cli.YAML {
 		return cli.WriteMessage(a.Out, f.output, resp)

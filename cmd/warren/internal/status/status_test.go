@@ -117,6 +117,21 @@ func TestStatusOfASidecarThatIsNotThereExitsWith1(t *testing.T) {
 	}
 }
 
+func TestStatusOfAnOlderControlPlaneShowsNoTraffic(t *testing.T) {
+	t.Parallel()
+	state := clitest.Troubled()
+	state.Traffic = nil
+	for _, s := range state.GetSidecars() {
+		s.Reports, s.LastReport, s.ConfigVersion = "", nil, ""
+	}
+	got := page(t, false, state)
+	for _, word := range []string{"BACKLOG", "NODE", "report"} {
+		if strings.Contains(got, word) {
+			t.Errorf("the page has %q:\n%s", word, got)
+		}
+	}
+}
+
 func TestStatusShowsOneKindOfObject(t *testing.T) {
 	t.Parallel()
 	address := clitest.Serve(t, (&clitest.ControlPlane{State: clitest.Troubled()}).Register)
@@ -124,6 +139,9 @@ func TestStatusShowsOneKindOfObject(t *testing.T) {
 		r := warren.Run(t, "status", "--kind", kind, "--control-plane", address)
 		if r.Code != cli.ExitOK || !strings.Contains(r.Out, "shop/billing  ") || strings.Contains(r.Out, "shop/orders-canary") {
 			t.Errorf("--kind %s: %+v", kind, r)
+		}
+		if !strings.Contains(r.Out, "BACKLOG") || strings.Contains(r.Out, "PUBLISHED") || strings.Contains(r.Out, "NODE") {
+			t.Errorf("--kind %s shows traffic of other kinds: %s", kind, r.Out)
 		}
 	}
 }

@@ -35,5 +35,6 @@ func (st *Settler) measured(d *delivery.Delivery) metrics.Delivery {
 		Address:      st.address,
 		Attempt:      d.Attempt,
 		Redelivered:  d.Redelivered,
+		Publisher:    d.AppID,
 	}
 }

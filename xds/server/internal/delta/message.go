@@ -79,13 +79,22 @@ func NewCodec() Codec { return Codec{encoding.GetCodecV2("proto")} }
 // its stack would grow, and stay so while it waits for days.
 type Request []byte
 
+// Wire is a message of another service that bounds what it takes before it is decoded.
+type Wire interface {
+	TakeWire(data mem.BufferSlice) error
+}
+
 // Unmarshal implements encoding.CodecV2.
 func (c Codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if r, ok := v.(*Request); ok {
-		*r = data.Materialize()
+	switch v := v.(type) {
+	case *Request:
+		*v = data.Materialize()
 		return nil
+	case Wire:
+		return v.TakeWire(data)
+	default:
+		return c.CodecV2.Unmarshal(data, v)
 	}
-	return c.CodecV2.Unmarshal(data, v)
 }
 
 // Decode returns the request that r is. Its error is what gRPC says of such a message.

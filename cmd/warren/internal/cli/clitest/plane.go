@@ -51,6 +51,28 @@ func resource(typeURL, name, state, problem string) *adminv1.SidecarResource {
 	return r
 }
 
+func depth(backlog, retrying, dead uint64, receivers uint32) *adminv1.Depth {
+	return &adminv1.Depth{Backlog: &backlog, Retrying: &retrying, DeadLetters: &dead, Receivers: &receivers}
+}
+
+// traffic has a broker of which one node is down, and dead letters.
+func traffic() *adminv1.Traffic {
+	return &adminv1.Traffic{
+		Nodes: []*adminv1.BrokerNodeStatus{
+			{Broker: "shop/main", Address: "10.0.0.1:5672", Server: "RabbitMQ 4.0.5", Up: 3},
+			{Broker: "shop/main", Address: "10.0.0.2:5672", Down: 2, Up: 1, Reason: "publish connection: dial tcp 10.0.0.2:5672: connection refused"},
+		},
+		Topics: []*adminv1.TopicTraffic{{Topic: "shop/orders", Rate: 20.4, Failed: 0.5, Retried: 1}},
+		Subscriptions: []*adminv1.SubscriptionTraffic{
+			{Subscription: "shop/audit", Depth: &adminv1.Depth{Backlog: new(uint64(4)), Retrying: new(uint64(0)), Receivers: new(uint32(0)), Error: `inspect queue "orders.audit.dead": access-refused: configure`}},
+			{Subscription: "shop/billing", Rate: 22, Failed: 2.5, Depth: depth(10, 4, 50, 2)},
+			{Subscription: "shop/ledger", Depth: depth(7, 0, 0, 0)},
+			{Subscription: "shop/mail", Rate: 0.05},
+		},
+		QueuesWithoutBackstop: []string{"orders.audit"},
+	}
+}
+
 // Troubled is a mesh in which a route is refused by one sidecar, another has not
 // answered, and the newest configuration was refused.
 func Troubled() *adminv1.GetStatusResponse {
@@ -64,21 +86,27 @@ func Troubled() *adminv1.GetStatusResponse {
 			{Kind: "EventRoute", Namespace: "shop", Name: "orders-canary", Acked: 1, Pending: 1, Rejected: 1,
 				Conditions: conditions("True", "True", "False", "Rejected", "1 of 3 sidecars refused it"), LastError: `route "shop/orders": regex is not supported`},
 			{Kind: "EventTopic", Namespace: "shop", Name: "orders", Acked: 3, Conditions: conditions("True", "True", "True", "Programmed", "")},
-			{Kind: "EventBroker", Namespace: "shop", Name: "main", Acked: 3, Conditions: conditions("True", "True", "True", "Programmed", "")},
+			{Kind: "EventBroker", Namespace: "shop", Name: "main", Acked: 3, Conditions: append(conditions("True", "True", "True", "Programmed", ""), &adminv1.Condition{
+				Type: "Healthy", Status: "False", Reason: "Degraded", LastTransitionTime: timestamppb.New(Loaded),
+				Message: "10.0.0.2:5672: 2 of 3 sidecars cannot use it: connection refused",
+			})},
 			{Kind: "EventSubscription", Namespace: "shop", Name: "billing", Conditions: conditions("True", "True", "Unknown", "NoSidecars", "no sidecar is selected")},
 		},
+		Traffic: traffic(),
 		Sidecars: []*adminv1.Sidecar{
 			{Id: "checkout.shop~7f3a", Namespace: "shop", Workload: "checkout", State: "SYNCED", Version: "v0.1.0", Peer: "10.0.0.7:41000",
+				Reports: "REPORTING", LastReport: durationpb.New(3 * time.Second), ConfigVersion: "5ed0c1a2b3f4",
 				Labels: map[string]string{"zone": "a", "app": "checkout"}, ConnectedFor: durationpb.New(125 * time.Minute),
 				Resources: []*adminv1.SidecarResource{resource(xds.TypeListener, "topic/shop/orders", "ACKED", ""), resource(xds.TypeCluster, "broker/shop/main", "ACKED", "")}},
 			{Id: "billing.shop~1c20", Namespace: "shop", Workload: "billing", State: "NACK", Version: "v0.0.9", Peer: "10.0.0.8:41000",
+				Reports: "LATE", LastReport: durationpb.New(25 * time.Second), ConfigVersion: "5ed0c1a2b3f4",
 				ConnectedFor: durationpb.New(42 * time.Second),
 				Resources: []*adminv1.SidecarResource{
 					resource(xds.TypeListener, "topic/shop/orders", "ACKED", ""), resource(xds.TypeRoute, "topic/shop/orders", "NACKED", "regex is not supported"),
 					resource(xds.TypeListener, "subscription/shop/billing", "ACKED", ""),
 					resource(xds.TypeCluster, "broker/shop/main", "ACKED", ""), resource(xds.TypeEndpoint, "broker/shop/main", "SENT", ""),
 				}},
-			{Id: "audit.shop~99ab", Namespace: "shop", Workload: "audit", State: "STALE", Version: "v0.1.0", Peer: "10.0.0.9:41000",
+			{Id: "audit.shop~99ab", Namespace: "shop", Workload: "audit", State: "STALE", Version: "v0.1.0", Peer: "10.0.0.9:41000", Reports: "NOT_REPORTING",
 				ConnectedFor: durationpb.New(50 * time.Hour), Resources: []*adminv1.SidecarResource{resource(xds.TypeListener, "topic/shop/orders", "SENT", "")}},
 		},
 	}
