@@ -365,10 +365,10 @@ func TestPublishersThatAreMadeUpShareOneCount(t *testing.T) {
 	r := newRig(t)
 	for i := range 1000 {
 		d := metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemMemory, Publisher: fmt.Sprint("p", i)}
-		r.Process(d, time.Now()).End(t.Context(), nil)
+		r.Process(d, time.Now()).End(t.Context(), time.Now(), nil)
 	}
 	for _, publisher := range []string{strings.Repeat("x", 1000), "\x1b[31m", ""} {
-		r.Process(metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemMemory, Publisher: publisher}, time.Now()).End(t.Context(), nil)
+		r.Process(metrics.Delivery{Subscription: billing, Topic: orders, System: messaging.SystemMemory, Publisher: publisher}, time.Now()).End(t.Context(), time.Now(), nil)
 	}
 	got := r.Totals().Delivered
 	sum := uint64(0)
