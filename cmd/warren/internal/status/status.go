@@ -33,9 +33,9 @@ func New(a *cli.App) *cobra.Command {
 An object is Accepted when it is valid, has its References resolved when all it
 names exists, and is Programmed when every sidecar it concerns has acknowledged
 it and none reports that the broker does not take it; A/P/R counts the sidecars
-that acknowledged it, have not answered yet, and refused it. A sidecar is SYNCED,
-NOT_SENT (nothing was sent to it), STALE (its answer is due) or NACK (it refused
-something and runs on what it had before).
+that acknowledged it, have not answered yet, and refused it. A sidecar is
+SYNCED, NOT_SENT (nothing was sent to it), STALE (its answer is due) or NACK (it
+refused something and runs on what it had before).
 
 Sidecars report every 5 seconds how brokers and traffic are. Rates are over the
 last half minute. BACKLOG is what waits to be delivered, RETRYING what waits for
