@@ -9,8 +9,10 @@
 //	                         |                                  |                 |  | NACKs
 //	                         v refused                 in force v                 v  |
 //	                       status <-----------------------------+               sidecars
-//	                         |  ^                                                    |
-//	                         |  +---------------- what each has accepted ------------+
+//	                         |  ^ ^                                                 | |
+//	                         |  | +--------------- what each has accepted ----------+ |
+//	                         |  +- report <------- how brokers and traffic are -------+
+//	                         |       +-----------> Traffic, Series -> MeshService
 //	                         +-> Snapshot -> MeshService, metrics
 //	                         +-> Writer (a log; Kubernetes later)
 //
@@ -23,10 +25,11 @@
 //   - resolve follows references and makes the mesh's configuration.
 //   - compile, here, encodes it for sidecars and refuses what they would.
 //   - status knows what is in force and how far the sidecars have come.
+//   - report keeps what sidecars tell about brokers and traffic. It tells status what
+//     could not be declared and which brokers work.
 //
-// Nothing points up, and nothing below this package imports it. declare, resolve and
-// status know no source. What sidecars tell about traffic and brokers would be a room
-// of its own, report: they tell nothing but ACKs and NACKs today.
+// Nothing points up, and nothing below this package imports it. declare, resolve,
+// status and report know no source.
 //
 // It owns the order of these steps and the three listeners (xDS, admin, status). It
 // does not own the steps themselves, nor flags, signals and exporters, which belong
