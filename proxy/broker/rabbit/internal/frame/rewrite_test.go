@@ -48,8 +48,13 @@ func (w *rewriter) write(m *maker) string {
 		body = make([]byte, m.r.IntN(3*frameSize))
 	}
 	exchange, key, mandatory := m.word(), m.word(), m.chance(2)
-	w.buffer = appendPublish(w.buffer[:0], w.channel.number, exchange, key, mandatory, &properties, len(body))
-	if err := w.framer.send(w.channel, w.buffer, body, frameSize); err != nil {
+	frames, rest := AppendPublish(w.buffer[:0], exchange, key, mandatory, &properties, body, frameSize)
+	if w.buffer = frames; m.chance(2) {
+		further := message.Field{Name: m.word(), Kind: message.KindText, Raw: m.word()}
+		frames = AppendWithHeader(nil, frames, further)
+		properties.Headers.Fields = append(properties.Headers.Fields, further)
+	}
+	if err := w.channel.Send(frames, rest, frameSize); err != nil {
 		return err.Error()
 	}
 	w.bytes.Reset(w.framer.waiting)
