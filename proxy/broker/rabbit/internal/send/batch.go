@@ -18,7 +18,8 @@ type batch struct {
 	open     atomic.Int64 // messages without an outcome
 	release  func() bool  // of the context
 
-	frames []byte // of the messages; owned by Publish
+	frames []byte // of the messages since the last cut; owned by Publish
+	parted bool   // there was a cut
 	space  *space
 	held   atomic.Int64 // runs that are not written, and Publish: frames are used
 }
@@ -59,20 +60,22 @@ func (b *batch) letGo() {
 	if b.held.Add(-1) > 0 {
 		return
 	}
-	if cap(b.frames) <= maxBuffer {
+	if !b.parted {
+		b.space.frames = b.frames // which may have grown
+	}
+	if cap(b.space.frames) <= maxBuffer {
 		if n := cap(b.space.fields); n > maxFields {
 			b.space.fields = nil
 		} else {
 			clear(b.space.fields[:n]) // they keep the text of events
 		}
-		b.space.frames = b.frames
 		spaces.Put(b.space)
 	}
 	b.frames, b.space = nil, nil
 }
 
-// run is consecutive messages of a batch that are written one after the other. The frames
-// are the batch's as they were when it began.
+// run is consecutive messages of a batch that are written one after the other, and where
+// their frames are.
 type run struct {
 	batch    *batch
 	from, to int
@@ -85,6 +88,10 @@ func (r *run) first() *pending { return &r.batch.pendings[r.from] }
 
 // run returns the messages numbered from from up to, not including, to.
 func (b *batch) run(from, to int) run { return run{b, from, to, b.frames} }
+
+// cut begins other frames. Those of runs that were given away are changed by the writer, so
+// that they must not be copied when there is no more room behind them.
+func (b *batch) cut() { b.frames, b.parted = b.frames[len(b.frames):], true }
 
 // tell tells the outcome of the messages numbered from from up to, not including, to,
 // which is the caller's to tell: see pending.answer.

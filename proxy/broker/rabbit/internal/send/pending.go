@@ -28,7 +28,7 @@ type pending struct {
 	headerBytes int
 
 	// Owned by whoever writes until written, by the confirmer after.
-	from, to int    // where its frames are in the batch's
+	from, to int    // where its frames are in its run's
 	rest     []byte // the body, if it is not among the frames
 	copy     int64  // not 0 when the same event is in flight already
 

@@ -69,13 +69,17 @@ func (s *Sender) Publish(ctx context.Context, messages []queueing.Message, told 
 	}
 	from := 0 // of those that are encoded and not given on
 	for i := range messages {
-		p := &b.pendings[i]
-		err := s.encode(ctx, to, p, &messages[i])
-		if i > from && (err != nil || !p.follows(&b.pendings[from])) {
+		p, m := &b.pendings[i], &messages[i]
+		if i > from && !b.pendings[from].leads(m) {
 			to.publish(ctx, b.run(from, i))
+			b.cut()
 			from = i
 		}
-		if err != nil {
+		if err := s.encode(ctx, to, p, m); err != nil {
+			if i > from {
+				to.publish(ctx, b.run(from, i))
+				b.cut()
+			}
 			p.fail(err)
 			from = i + 1
 		}
@@ -85,9 +89,9 @@ func (s *Sender) Publish(ctx context.Context, messages []queueing.Message, told 
 	}
 }
 
-// follows reports whether p goes the way of other.
-func (p *pending) follows(other *pending) bool {
-	return p.exchange == other.exchange && p.shard == other.shard
+// leads reports whether m goes the way of p.
+func (p *pending) leads(m *queueing.Message) bool {
+	return p.exchange == m.Exchange && p.shard == shardOf(m)
 }
 
 // encode makes p the form of m. An error is its outcome.

@@ -227,11 +227,10 @@ func (r *ring) take(space []*pending) []*pending {
 	}
 }
 
-func (r *ring) tryTake(into []*pending) (ps []*pending, done bool) {
+func (r *ring) tryTake(ps []*pending) (taken []*pending, done bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := r.decided
-	ps = into
 	ps = append(ps, r.open[:n]...)
 	left := copy(r.open, r.open[n:]) // a window's at most
 	clear(r.open[left:])
