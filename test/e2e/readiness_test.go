@@ -33,7 +33,7 @@ func TestASidecarIsReadyWithoutItsBrokerAndSaysWhatDoesNotWork(t *testing.T) {
 	says(topic, healthv1.HealthCheckResponse_NOT_SERVING)
 	says(subscription, healthv1.HealthCheckResponse_NOT_SERVING)
 
-	strict := r.run(product.Sidecar{Workload: "strict"})
+	strict := r.run(product.Sidecar{Workload: "strict", Env: []string{"WARREN_TOPIC=orders"}}) // without, it needs no broker
 	if err := strict.Ready(t.Context()); err == nil {
 		t.Error("a sidecar that requires its broker is ready without")
 	}
