@@ -3,12 +3,10 @@ package proxy
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"google.golang.org/grpc"
 
 	reportv1 "github.com/warrenmesh/warren/api/report/v1"
-	"github.com/warrenmesh/warren/internal/clip"
 	"github.com/warrenmesh/warren/mesh"
 	"github.com/warrenmesh/warren/proxy/broker"
 	"github.com/warrenmesh/warren/proxy/metrics"
@@ -32,11 +30,6 @@ func (p *Proxy) reporting(events *metrics.Events) func(context.Context, grpc.Cli
 	return report.New(report.Options{Source: source, Gauge: source, Logger: p.opts.Logger}).Run
 }
 
-// maxToldBytes bounds one text of a report.
-const maxToldBytes = 300
-
-func tell(s string) string { return strings.ToValidUTF8(clip.String(s, maxToldBytes), "\uFFFD") }
-
 // State implements report.Source.
 func (t told) State() *reportv1.State {
 	out := &reportv1.State{QueuesWithoutBackstop: t.withoutBackstop()}
@@ -45,8 +38,8 @@ func (t told) State() *reportv1.State {
 	}
 	for _, c := range t.pool.Conditions() {
 		out.Nodes = append(out.Nodes, &reportv1.BrokerNode{
-			Broker: c.Broker.String(), Address: c.Address, Server: tell(c.Server), Publishing: c.Publishing,
-			Consuming: c.Consuming, Blocked: c.Blocked, Reason: tell(c.Reason), QueuesGone: c.Gone,
+			Broker: c.Broker.String(), Address: c.Address, Server: report.Text(c.Server), Publishing: c.Publishing,
+			Consuming: c.Consuming, Blocked: c.Blocked, Reason: report.Text(c.Reason), QueuesGone: c.Gone,
 		})
 	}
 	for _, u := range t.pool.Undeclared() {
@@ -58,7 +51,7 @@ func (t told) State() *reportv1.State {
 				continue
 			}
 		}
-		is := &reportv1.Undeclared{Kind: kind, Object: name.String(), Broker: u.Broker.String(), Message: tell(u.Err.Error())}
+		is := &reportv1.Undeclared{Kind: kind, Object: name.String(), Broker: u.Broker.String(), Message: report.Text(u.Err.Error())}
 		if why := refusal.Of(refusal.FromBroker(u.Err)); why != nil {
 			is.Reason = why.Reason
 		}

@@ -148,7 +148,7 @@ func (m *measurer) note(t *task, r *Reading) {
 	}
 	is := &reportv1.Measured{Broker: t.broker, Queue: t.queue, Messages: uint64(max(r.Messages, 0)), Consumers: uint32(max(r.Consumers, 0))} //nolint:gosec // counts
 	if r.Err != nil {
-		is.Error, is.Missing = text(r.Err), r.Missing
+		is.Error, is.Missing = Text(r.Err.Error()), r.Missing
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -160,13 +160,12 @@ func (m *measurer) note(t *task, r *Reading) {
 	}
 }
 
-// text is an error that fits into a report.
-func text(err error) string {
-	return strings.ToValidUTF8(clip.String(err.Error(), maxErrorBytes), "\uFFFD")
-}
+// Text is what a report says of s, which may be long and may be no UTF-8: RabbitMQ and
+// other programs word it. The control plane keeps as much.
+func Text(s string) string { return strings.ToValidUTF8(clip.String(s, maxTextBytes), "\uFFFD") }
 
-// maxErrorBytes bounds an error of a queue; the control plane keeps as much.
-const maxErrorBytes = 300
+// maxTextBytes bounds one text of a report.
+const maxTextBytes = 300
 
 var errNoGauge = errors.New("the broker cannot tell how much is in a queue")
 
